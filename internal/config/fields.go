@@ -1,0 +1,170 @@
+package config
+
+import (
+	"encoding"
+	"errors"
+	"fmt"
+	"os"
+	"reflect"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// field is one setting: a leaf of the struct.
+type field struct {
+	key string
+	val reflect.Value
+}
+
+var textType = reflect.TypeFor[encoding.TextUnmarshaler]()
+
+// fieldsOf lists the leaves below v, a struct, in the order of their declaration.
+func fieldsOf(v reflect.Value) []field { return appendFields(nil, v, "") }
+
+func appendFields(out []field, v reflect.Value, prefix string) []field {
+	for i := range v.NumField() {
+		sf := v.Type().Field(i)
+		name := nameOf(sf)
+		switch {
+		case name == "":
+		case isSection(sf.Type):
+			out = appendFields(out, v.Field(i), prefix+name+".")
+		default:
+			out = append(out, field{key: prefix + name, val: v.Field(i)})
+		}
+	}
+	return out
+}
+
+// nameOf returns a struct field's key, "" where it has none. Embedded structs have a key like any other: were they
+// inlined, their Validate would be promoted and called twice.
+func nameOf(sf reflect.StructField) string {
+	name, _, _ := strings.Cut(sf.Tag.Get("yaml"), ",")
+	switch {
+	case !sf.IsExported() || name == "-":
+		return ""
+	case name == "":
+		return strings.ToLower(sf.Name)
+	default:
+		return name
+	}
+}
+
+// isSection tells a struct with keys of its own from a setting that happens to be a struct, such as a Secret.
+func isSection(t reflect.Type) bool {
+	return t.Kind() == reflect.Struct && !reflect.PointerTo(t).Implements(textType)
+}
+
+// setNode decodes a YAML value strictly.
+func (f field) setNode(n *yaml.Node) error {
+	if n.Kind == yaml.ScalarNode && f.val.Kind() != reflect.Slice {
+		return f.setText(n.Value)
+	}
+	if f.val.Kind() == reflect.Slice && n.Kind == yaml.ScalarNode {
+		return f.setList(split(n.Value))
+	}
+	if f.val.Kind() == reflect.Slice && n.Kind == yaml.SequenceNode {
+		items := make([]string, 0, len(n.Content))
+		for _, c := range n.Content {
+			c = resolve(c)
+			if c.Kind != yaml.ScalarNode {
+				return errors.New("must be a list of plain values")
+			}
+			items = append(items, c.Value)
+		}
+		return f.setList(items)
+	}
+	if f.val.Kind() == reflect.Map && n.Kind == yaml.MappingNode {
+		return n.Decode(f.val.Addr().Interface())
+	}
+	return fmt.Errorf("must be %s", describe(f.val.Type()))
+}
+
+// setText sets the field from one text: a scalar of the file, a variable, or a secret's file.
+func (f field) setText(text string) error {
+	if f.val.Kind() == reflect.Slice {
+		return f.setList(split(text))
+	}
+	return setScalar(f.val, text)
+}
+
+func (f field) setList(items []string) error {
+	out := reflect.MakeSlice(f.val.Type(), len(items), len(items))
+	for i, item := range items {
+		if err := setScalar(out.Index(i), item); err != nil {
+			return fmt.Errorf("entry %d: %w", i+1, err)
+		}
+	}
+	f.val.Set(out)
+	return nil
+}
+
+// setFile sets a secret from the first line end to the last of a file's content.
+func (f field) setFile(path string) error {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("the secret's file: %w", err)
+	}
+	text := strings.TrimRight(string(data), "\r\n")
+	if text == "" {
+		return fmt.Errorf("the secret's file %s is empty", path)
+	}
+	return f.setText(text)
+}
+
+// secret tells whether the field may come from a file of its own.
+func (f field) secret() bool {
+	t := f.val.Type()
+	if t.Kind() == reflect.Slice {
+		t = t.Elem()
+	}
+	return t.Implements(reflect.TypeFor[interface{ isSecret() }]())
+}
+
+// setScalar sets v from text. Errors tell what was expected, and never the value of a secret.
+func setScalar(v reflect.Value, text string) error {
+	if u, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
+		return u.UnmarshalText([]byte(text))
+	}
+	if v.Kind() == reflect.String {
+		v.SetString(text)
+		return nil
+	}
+	n := yaml.Node{Kind: yaml.ScalarNode, Value: text}
+	if text == "" || n.Decode(v.Addr().Interface()) != nil {
+		return fmt.Errorf("%q is not %s", text, describe(v.Type()))
+	}
+	return nil
+}
+
+func describe(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		return "a whole number"
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return "a whole number that is not negative"
+	case reflect.Float32, reflect.Float64:
+		return "a number"
+	case reflect.Slice:
+		return "a list"
+	case reflect.Map:
+		return "keys and values"
+	default:
+		return "one plain value"
+	}
+}
+
+// split takes a list apart at commas and line ends; blanks around entries and empty entries do not count.
+func split(text string) []string {
+	items := strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == '\n' || r == '\r' })
+	out := items[:0]
+	for _, item := range items {
+		if item = strings.TrimSpace(item); item != "" {
+			out = append(out, item)
+		}
+	}
+	return out
+}

@@ -1,0 +1,251 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Modes of Server.Mode.
+const (
+	ModeDebug   = "debug"
+	ModeRelease = "release"
+)
+
+// Server is the public listener of a process.
+type Server struct {
+	// Host is the address to listen on; empty and 0.0.0.0 mean all.
+	Host string `yaml:"host"`
+	// Port is the TCP port; 0 lets the system choose.
+	Port Port `yaml:"port"`
+	// Mode is debug or release. Release refuses weak secrets and weak passwords.
+	Mode string `yaml:"mode"`
+}
+
+// DefaultServer listens everywhere on port, in debug mode.
+func DefaultServer(port Port) Server { return Server{Host: "0.0.0.0", Port: port, Mode: ModeDebug} }
+
+// Addr returns "host:port".
+func (s Server) Addr() string { return net.JoinHostPort(s.Host, s.Port.String()) }
+
+// Release tells whether the process runs in release mode.
+func (s Server) Release() bool { return s.Mode == ModeRelease }
+
+// Validate checks the mode.
+func (s Server) Validate() error {
+	if s.Mode != ModeDebug && s.Mode != ModeRelease {
+		return fmt.Errorf("mode: is %q: set %s or %s", s.Mode, ModeDebug, ModeRelease)
+	}
+	return nil
+}
+
+// Database is the MySQL primary, and its replicas where there are some.
+type Database struct {
+	Host     string `yaml:"host"`
+	Port     Port   `yaml:"port"`
+	User     string `yaml:"user"`
+	Password Secret `yaml:"password"`
+	DBName   string `yaml:"dbname"`
+	// Replicas are host:port pairs that serve reads, with the same user, password and database.
+	Replicas []string `yaml:"replicas"`
+	// TLS turns encryption on and verifies the server's certificate.
+	TLS bool `yaml:"tls"`
+	// TLSCA is the path of a PEM bundle to trust in place of the system's.
+	TLSCA string `yaml:"tls_ca"`
+	// MaxOpen bounds the connections per process to each server; 0 means no bound.
+	MaxOpen int `yaml:"max_open"`
+	// MaxIdle is how many of them stay open unused.
+	MaxIdle int `yaml:"max_idle"`
+	// ConnMaxLifetime closes a connection this long after it was opened; 0 means never.
+	ConnMaxLifetime Duration `yaml:"conn_max_lifetime"`
+	// ConnMaxIdleTime closes a connection unused for this long; 0 means never.
+	ConnMaxIdleTime Duration `yaml:"conn_max_idle_time"`
+	// DialTimeout bounds opening a connection.
+	DialTimeout Duration `yaml:"dial_timeout"`
+	// ReadTimeout bounds waiting for a server's answer.
+	ReadTimeout Duration `yaml:"read_timeout"`
+	// WriteTimeout bounds sending a statement.
+	WriteTimeout Duration `yaml:"write_timeout"`
+}
+
+// DefaultDatabase is a server on this machine.
+func DefaultDatabase() Database {
+	return Database{
+		Host: "localhost", Port: 3306, User: "root", DBName: "chat_service",
+		MaxOpen: 32, MaxIdle: 32,
+		ConnMaxLifetime: Duration(30 * time.Minute), ConnMaxIdleTime: Duration(5 * time.Minute),
+		DialTimeout: Duration(5 * time.Second), ReadTimeout: Duration(30 * time.Second), WriteTimeout: Duration(30 * time.Second),
+	}
+}
+
+// Addr returns the primary's "host:port".
+func (d Database) Addr() string { return net.JoinHostPort(d.Host, d.Port.String()) }
+
+// Validate checks what must be there and the shape of addresses.
+func (d Database) Validate() error {
+	return errors.Join(
+		present("host", d.Host), present("user", d.User), present("dbname", d.DBName),
+		addresses("replicas", d.Replicas),
+		notNegative("max_open", d.MaxOpen), notNegative("max_idle", d.MaxIdle),
+		positive("dial_timeout", d.DialTimeout), positive("read_timeout", d.ReadTimeout), positive("write_timeout", d.WriteTimeout),
+	)
+}
+
+// ValidateRelease refuses an empty or well-known password.
+func (d Database) ValidateRelease() error {
+	if d.Password.Empty() {
+		return errors.New("password: is empty: server.mode release needs one (CHAT_DATABASE_PASSWORD or …_FILE)")
+	}
+	return unknownSecret("password", d.Password)
+}
+
+// Redis is one server, a cluster, or a set of sentinels.
+type Redis struct {
+	Host string `yaml:"host"`
+	Port Port   `yaml:"port"`
+	// Addrs, when given, take the place of host and port: several are a cluster, or sentinels where master is set.
+	Addrs    []string `yaml:"addrs"`
+	Password Secret   `yaml:"password"`
+	// DB is the database's number; a cluster has only 0.
+	DB int `yaml:"db"`
+	// Master is the name the sentinels know the master by.
+	Master string `yaml:"master"`
+	// TLS turns encryption on and verifies the server's certificate.
+	TLS bool `yaml:"tls"`
+	// TLSCA is the path of a PEM bundle to trust in place of the system's.
+	TLSCA string `yaml:"tls_ca"`
+}
+
+// DefaultRedis is a server on this machine.
+func DefaultRedis() Redis { return Redis{Host: "localhost", Port: 6379} }
+
+// Addresses returns addrs, or the one made of host and port.
+func (r Redis) Addresses() []string {
+	if len(r.Addrs) > 0 {
+		return slices.Clone(r.Addrs)
+	}
+	return []string{net.JoinHostPort(r.Host, r.Port.String())}
+}
+
+// Validate checks the addresses and the database's number.
+func (r Redis) Validate() error {
+	errs := []error{addresses("addrs", r.Addrs), notNegative("db", r.DB)}
+	if len(r.Addrs) == 0 {
+		errs = append(errs, present("host", r.Host))
+	}
+	if r.DB != 0 && len(r.Addrs) > 1 && r.Master == "" {
+		errs = append(errs, errors.New("db: a cluster has only database 0: set 0, or name the sentinels' master"))
+	}
+	return errors.Join(errs...)
+}
+
+// ValidateRelease refuses a well-known password. An empty one may be right behind a closed network.
+func (r Redis) ValidateRelease() error { return unknownSecret("password", r.Password) }
+
+// Types of RabbitMQ.QueueType.
+const (
+	QueueQuorum  = "quorum"
+	QueueClassic = "classic"
+)
+
+// RabbitMQ is the broker, one node or a cluster.
+type RabbitMQ struct {
+	// URL is amqp://user:password@host:port/vhost, amqps:// for TLS.
+	URL Secret `yaml:"url"`
+	// TLSCA is the path of a PEM bundle to trust in place of the system's.
+	TLSCA string `yaml:"tls_ca"`
+	// Exchange is the prefix of all exchange and queue names; what follows its first dot is cut off.
+	Exchange string `yaml:"exchange"`
+	// Queue is accepted and not used: queues are named after exchange.
+	Queue string `yaml:"queue"`
+	// QueueType of the inbound queues: quorum survives the loss of a node, classic suits a single one.
+	QueueType string `yaml:"queue_type"`
+}
+
+// DefaultRabbitMQ is a broker on this machine.
+func DefaultRabbitMQ() RabbitMQ {
+	return RabbitMQ{URL: NewSecret("amqp://guest:guest@localhost:5672/"), Exchange: "chat.exchange", QueueType: QueueQuorum}
+}
+
+// Prefix returns exchange up to its first dot: "chat.exchange" → "chat".
+func (r RabbitMQ) Prefix() string {
+	prefix, _, _ := strings.Cut(r.Exchange, ".")
+	return prefix
+}
+
+// Warnings tells of a queue name, which does nothing.
+func (r RabbitMQ) Warnings() []string {
+	if r.Queue == "" {
+		return nil
+	}
+	return []string{"queue: is not used: queues are named " + r.Prefix() + ".in.<partition>; remove it"}
+}
+
+// Validate checks the URL, the prefix and the queue type. Its errors never hold the URL.
+func (r RabbitMQ) Validate() error {
+	var errs []error
+	if u, err := url.Parse(r.URL.Reveal()); err != nil || u.Host == "" || u.Scheme != "amqp" && u.Scheme != "amqps" {
+		errs = append(errs, errors.New("url: must be amqp://user:password@host:port/vhost, or amqps:// for TLS"))
+	}
+	if r.Prefix() == "" {
+		errs = append(errs, errors.New("exchange: must begin with the prefix of all names, such as chat"))
+	}
+	if r.QueueType != QueueQuorum && r.QueueType != QueueClassic {
+		errs = append(errs, fmt.Errorf("queue_type: is %q: set %s or %s", r.QueueType, QueueQuorum, QueueClassic))
+	}
+	return errors.Join(errs...)
+}
+
+// ValidateRelease refuses an empty or well-known password in the URL.
+func (r RabbitMQ) ValidateRelease() error {
+	u, err := url.Parse(r.URL.Reveal())
+	if err != nil {
+		return nil // Validate has said so.
+	}
+	password, _ := u.User.Password()
+	if password == "" || wellKnown(password) {
+		return errors.New("url: has no password or a well-known one: give the broker a user of its own (CHAT_RABBITMQ_URL or …_FILE)")
+	}
+	return nil
+}
+
+// Debug is the second listener, for metrics, health and profiles. It is not for the public.
+type Debug struct {
+	// Host is the address to listen on: loopback unless something on another machine must scrape it.
+	Host string `yaml:"host"`
+	// Port is the TCP port; 0 lets the system choose.
+	Port Port `yaml:"port"`
+}
+
+// DefaultDebug listens on loopback.
+func DefaultDebug(port Port) Debug { return Debug{Host: "127.0.0.1", Port: port} }
+
+// Addr returns "host:port".
+func (d Debug) Addr() string { return net.JoinHostPort(d.Host, d.Port.String()) }
+
+// Log says how much is logged, and how.
+type Log struct {
+	// Level is debug, info, warn or error.
+	Level string `yaml:"level"`
+	// Format is json or text.
+	Format string `yaml:"format"`
+}
+
+// DefaultLog logs as JSON from info on.
+func DefaultLog() Log { return Log{Level: "info", Format: "json"} }
+
+// Validate checks level and format.
+func (l Log) Validate() error {
+	var errs []error
+	if !slices.Contains([]string{"debug", "info", "warn", "error"}, l.Level) {
+		errs = append(errs, fmt.Errorf("level: is %q: set debug, info, warn or error", l.Level))
+	}
+	if l.Format != "json" && l.Format != "text" {
+		errs = append(errs, fmt.Errorf("format: is %q: set json or text", l.Format))
+	}
+	return errors.Join(errs...)
+}
