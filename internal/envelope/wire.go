@@ -1,0 +1,103 @@
+package envelope
+
+import (
+	"fmt"
+
+	"chat-service/internal/chat"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+func malformed(what string) error { return fmt.Errorf("%w: %s", ErrMalformed, what) }
+
+// encoder appends fields; zero values are left out, except where a list needs its place.
+type encoder struct{ b []byte }
+
+func (e *encoder) always(num protowire.Number, v uint64) {
+	e.b = protowire.AppendVarint(protowire.AppendTag(e.b, num, protowire.VarintType), v)
+}
+
+func (e *encoder) num(num protowire.Number, v uint64) {
+	if v != 0 {
+		e.always(num, v)
+	}
+}
+
+func (e *encoder) flag(num protowire.Number, v bool) {
+	if v {
+		e.always(num, 1)
+	}
+}
+
+func (e *encoder) str(num protowire.Number, s string) {
+	if s != "" {
+		e.b = protowire.AppendString(protowire.AppendTag(e.b, num, protowire.BytesType), s)
+	}
+}
+
+func (e *encoder) bytes(num protowire.Number, s []byte) {
+	e.b = protowire.AppendBytes(protowire.AppendTag(e.b, num, protowire.BytesType), s)
+}
+
+func (e *encoder) opt(num protowire.Number, s []byte) {
+	if len(s) > 0 {
+		e.bytes(num, s)
+	}
+}
+
+func (e *encoder) sub(num protowire.Number, fill func(*encoder)) {
+	var s encoder
+	fill(&s)
+	e.bytes(num, s.b)
+}
+
+func (e *encoder) point(num protowire.Number, p Point) {
+	e.sub(num, func(s *encoder) { s.num(1, uint64(p.Room)); s.num(2, uint64(p.Seq)); s.num(3, p.Epoch) })
+}
+
+func decodePoint(b []byte) (p Point, err error) {
+	err = fields(b, func(num int, v uint64, _ []byte) error {
+		switch num {
+		case 1:
+			p.Room = chat.RoomID(v)
+		case 2:
+			p.Seq = chat.Seq(v)
+		case 3:
+			p.Epoch = v
+		}
+		return nil
+	})
+	return p, err
+}
+
+// fields walks a record: v is set for varint fields, s (aliasing b) for bytes; other wire types are skipped.
+func fields(b []byte, take func(num int, v uint64, s []byte) error) error {
+	for len(b) > 0 {
+		num, typ, n := protowire.ConsumeTag(b)
+		if n < 0 {
+			return malformed("field tag")
+		}
+		b = b[n:]
+		var v uint64
+		var s []byte
+		switch typ {
+		case protowire.VarintType:
+			v, n = protowire.ConsumeVarint(b)
+		case protowire.BytesType:
+			s, n = protowire.ConsumeBytes(b)
+		default:
+			n = protowire.ConsumeFieldValue(num, typ, b)
+		}
+		if n < 0 {
+			return malformed("field value")
+		}
+		b = b[n:]
+		if typ != protowire.VarintType && typ != protowire.BytesType {
+			continue
+		}
+		if err := take(int(num), v, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
