@@ -1,0 +1,39 @@
+// Command chatctl runs, checks and repairs an installation of the chat service.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/alecthomas/kong"
+)
+
+// cli lists the subcommands; each has its own file and a Run method.
+type cli struct {
+	Up      upCmd      `cmd:"" help:"Bring up everything on this machine: servers, gateways, workers, api and a front door."`
+	Servers serversCmd `cmd:"" help:"Bring up private MySQL, Redis and RabbitMQ, run a command with their addresses, stop them."`
+}
+
+// exitCode carries a wrapped command's exit code to main.
+type exitCode int
+
+func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
+
+func main() {
+	var c cli
+	k := kong.Parse(&c, kong.Name("chatctl"), kong.UsageOnError(),
+		kong.Description("Runs, checks and repairs an installation of the chat service."),
+		kong.BindTo(context.Background(), (*context.Context)(nil)))
+	err := k.Run()
+	var code exitCode
+	switch {
+	case err == nil:
+	case errors.As(err, &code):
+		os.Exit(int(code))
+	default:
+		fmt.Fprintln(os.Stderr, "chatctl:", err)
+		os.Exit(1)
+	}
+}

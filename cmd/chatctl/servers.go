@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"chat-service/internal/stack"
+)
+
+// serversCmd is `chatctl servers [-- command args…]`.
+type serversCmd struct {
+	Dir      string   `default:".run/test" help:"Run directory: ports, data, logs and PIDs of the servers."`
+	PkgCache string   `env:"CHAT_PKG_CACHE" help:"Folder for downloaded packages, shared by several run directories (default: pkg in --dir)."`
+	MySQL8   bool     `name:"mysql8" help:"Bring up real MySQL beside MariaDB."`
+	Command  []string `arg:"" optional:"" passthrough:"" help:"Command to run; without one the addresses are printed until Ctrl-C."`
+}
+
+// testVars names the variable that hands each server to the tests. One that is set already is taken as it is. The
+// product's own CHAT_DATABASE_… and so on are not looked at: tests create and drop databases.
+var testVars = map[stack.Kind]string{
+	stack.MySQL: "CHAT_TEST_MYSQL_DSN", stack.MySQL8: "CHAT_TEST_MYSQL8_DSN",
+	stack.Redis: "CHAT_TEST_REDIS_ADDR", stack.RabbitMQ: "CHAT_TEST_AMQP_URL",
+}
+
+// Run brings the servers up, runs the command and stops them.
+func (c *serversCmd) Run(ctx context.Context) error {
+	out := stack.NewProgress(os.Stderr)
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	d, err := stack.OpenDir(c.Dir, out)
+	if err != nil {
+		return err
+	}
+	env, kinds := c.plan()
+	s, err := stack.Up(ctx, stack.Options{Dir: d, Out: out, PkgCache: c.PkgCache, Kinds: kinds})
+	if err != nil {
+		return errors.Join(err, d.Close())
+	}
+	for _, k := range kinds {
+		env = append(env, testVars[k]+"="+testAddr(s, k))
+	}
+	slices.Sort(env)
+	runErr := c.run(ctx, s, env, out)
+	// Once stopping, a second Ctrl-C kills this process; the next run then ends the rest.
+	stop()
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 40*time.Second)
+	defer cancel()
+	out.Say("servers", "stopping")
+	s.Stop(end)
+	return errors.Join(runErr, d.Close())
+}
+
+// plan splits the servers into those given in the environment and those to bring up.
+func (c *serversCmd) plan() (env []string, kinds []stack.Kind) {
+	all := []stack.Kind{stack.MySQL, stack.Redis, stack.RabbitMQ}
+	if c.MySQL8 {
+		all = append(all, stack.MySQL8)
+	}
+	for _, k := range all {
+		if v := os.Getenv(testVars[k]); v != "" {
+			env = append(env, testVars[k]+"="+v)
+			continue
+		}
+		kinds = append(kinds, k)
+	}
+	return env, kinds
+}
+
+func testAddr(s *stack.Stack, k stack.Kind) string {
+	srv, _ := s.Server(k)
+	switch k {
+	case stack.Redis:
+		return srv.Addr()
+	case stack.RabbitMQ:
+		return srv.AMQPURL()
+	default:
+		return srv.DSN()
+	}
+}
+
+// run executes the command, or waits; a server that ends meanwhile ends the wait.
+func (c *serversCmd) run(ctx context.Context, s *stack.Stack, env []string, out *stack.Progress) error {
+	command := c.Command
+	if len(command) > 0 && command[0] == "--" {
+		command = command[1:]
+	}
+	if len(command) == 0 {
+		fmt.Println(strings.Join(env, "\n"))
+		out.Say("servers", "up; Ctrl-C stops them")
+		if err := s.Failed(ctx); ctx.Err() == nil {
+			return err
+		}
+		return nil
+	}
+	out.Say("servers", "running %s", strings.Join(command, " "))
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
+	cmd.Env = append(os.Environ(), env...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = 20 * time.Second
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return exitCode(max(exit.ExitCode(), 1))
+	}
+	return err
+}

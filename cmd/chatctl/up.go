@@ -1,0 +1,5 @@
+package main
+
+type upCmd struct{}
+
+func (c *upCmd) Run() error { return nil }

@@ -1,0 +1,192 @@
+package stack
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+)
+
+// ErrLocked says that another run holds the run directory.
+var ErrLocked = errors.New("run directory is in use")
+
+// Dir is a locked run directory: the ports, PID files, logs and data of one stack.
+type Dir struct {
+	path  string
+	lock  *os.File
+	ports *ports
+	spawn *spawner
+
+	mu    sync.Mutex
+	procs map[string]*Proc
+}
+
+// OpenDir creates the directory where it is missing, locks it, and ends what an earlier, killed run left behind;
+// out hears of that. It answers ErrLocked, with the holder's PID in the text, while another run holds it.
+func OpenDir(path string, out *Progress) (*Dir, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("resolve run directory: %w", err)
+	}
+	if strings.ContainsAny(abs, " \t\n'\"") {
+		return nil, fmt.Errorf("run directory %q: RabbitMQ's scripts cannot live under a path with blanks or quotes; choose another with --dir", abs)
+	}
+	for _, sub := range []string{"pid", "log", "data"} {
+		if err := os.MkdirAll(filepath.Join(abs, sub), 0o755); err != nil {
+			return nil, fmt.Errorf("create run directory: %w", err)
+		}
+	}
+	lock, err := lockFile(filepath.Join(abs, "lock"), false)
+	if err != nil {
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, fmt.Errorf("%w: %s is held by process %s; stop it, or give this run its own folder with --dir", ErrLocked, abs, readTrimmed(filepath.Join(abs, "lock")))
+		}
+		return nil, fmt.Errorf("lock run directory: %w", err)
+	}
+	d := &Dir{path: abs, lock: lock, procs: map[string]*Proc{}}
+	if err := d.takeOver(out); err != nil {
+		_ = lock.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+func (d *Dir) takeOver(out *Progress) error {
+	if err := d.lock.Truncate(0); err != nil {
+		return fmt.Errorf("write lock: %w", err)
+	}
+	if _, err := fmt.Fprintf(d.lock, "%d\n", os.Getpid()); err != nil {
+		return fmt.Errorf("write lock: %w", err)
+	}
+	if err := endLeftovers(d.path, out); err != nil {
+		return err
+	}
+	p, err := loadPorts(filepath.Join(d.path, "ports.json"))
+	if err != nil {
+		return err
+	}
+	d.ports = p
+	d.spawn = newSpawner()
+	return nil
+}
+
+// Path is the absolute path of the run directory.
+func (d *Dir) Path() string { return d.path }
+
+// LogPath is the file that the named process writes to.
+func (d *Dir) LogPath(name string) string { return filepath.Join(d.path, "log", name+".log") }
+
+// DataPath is the data directory of the named server.
+func (d *Dir) DataPath(name string) string { return filepath.Join(d.path, "data", name) }
+
+// Port is the loopback port kept for name: the same in every run, unless another program took it meanwhile.
+func (d *Dir) Port(name string) (int, error) { return d.ports.take(name) }
+
+// Close ends whatever still runs and gives the directory free.
+func (d *Dir) Close() error {
+	d.KillAll()
+	err := endLeftovers(d.path, nil)
+	d.spawn.close()
+	rm := os.Remove(d.lock.Name())
+	return errors.Join(err, rm, d.lock.Close())
+}
+
+// KillAll ends every process of this run at once, without asking.
+func (d *Dir) KillAll() {
+	d.mu.Lock()
+	all := make([]*Proc, 0, len(d.procs))
+	for _, p := range d.procs {
+		all = append(all, p)
+	}
+	d.mu.Unlock()
+	for _, p := range all {
+		p.Kill()
+	}
+}
+
+func (d *Dir) add(p *Proc) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.procs[p.name] = p
+	return errors.Join(writePid(d.pidFile(p.name), p.ident), d.writePids())
+}
+
+func (d *Dir) drop(p *Proc) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.procs[p.name] != p {
+		return
+	}
+	delete(d.procs, p.name)
+	_ = os.Remove(d.pidFile(p.name))
+	_ = d.writePids()
+}
+
+func (d *Dir) pidFile(name string) string { return filepath.Join(d.path, "pid", name+".json") }
+
+// writePids keeps pids.json, name → PID, for operators and load tools; the caller holds mu.
+func (d *Dir) writePids() error {
+	pids := make(map[string]int, len(d.procs))
+	for name, p := range d.procs {
+		pids[name] = p.ident.Pid
+	}
+	return writeJSON(filepath.Join(d.path, "pids.json"), pids)
+}
+
+// lockFile opens path and locks it for this process; with wait it blocks until the holder is gone. A holder that
+// ends removes the file, so a lock on a removed file is taken again on the new one.
+func lockFile(path string, wait bool) (*os.File, error) {
+	how := syscall.LOCK_EX
+	if !wait {
+		how |= syscall.LOCK_NB
+	}
+	for {
+		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+		if err != nil {
+			return nil, err
+		}
+		if err := syscall.Flock(int(f.Fd()), how); err != nil {
+			_ = f.Close()
+			if errors.Is(err, syscall.EINTR) {
+				continue
+			}
+			return nil, err
+		}
+		held, err1 := f.Stat()
+		there, err2 := os.Stat(path)
+		if err1 == nil && err2 == nil && os.SameFile(held, there) {
+			return f, nil
+		}
+		_ = f.Close()
+	}
+}
+
+// writeJSON replaces path in one step, so that a reader never sees half a file.
+func writeJSON(path string, v any) error {
+	b, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	return writeFile(path, append(b, '\n'), 0o644)
+}
+
+func writeFile(path string, b []byte, mode fs.FileMode) error {
+	tmp := path + ".tmp"
+	if err := os.WriteFile(tmp, b, mode); err != nil {
+		return err
+	}
+	return os.Rename(tmp, path)
+}
+
+func readTrimmed(path string) string {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return "unknown"
+	}
+	return strings.TrimSpace(string(b))
+}

@@ -1,0 +1,135 @@
+package stack
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// markerEnv stands in the environment of every process of a run and names its run directory; so helpers that a
+// server forks by itself can be told from strangers.
+const markerEnv = "CHAT_STACK_DIR"
+
+// ident names one process for ever: PIDs are reused, a PID with its start time is not.
+type ident struct {
+	Pid   int    `json:"pid"`
+	Start uint64 `json:"start"` // clock ticks since boot
+	Boot  string `json:"boot"`  // the kernel's boot id: ticks start anew with every boot
+}
+
+func identOf(pid int) (ident, error) {
+	start, err := startTicks(pid)
+	if err != nil {
+		return ident{}, err
+	}
+	return ident{Pid: pid, Start: start, Boot: readTrimmed("/proc/sys/kernel/random/boot_id")}, nil
+}
+
+// alive tells whether exactly this process still runs (a zombie does not).
+func (id ident) alive() bool {
+	now, err := identOf(id.Pid)
+	return err == nil && now == id
+}
+
+// startTicks reads field 22 of /proc/<pid>/stat; the name in field 2 may hold blanks and parentheses.
+func startTicks(pid int) (uint64, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, err
+	}
+	_, rest, ok := strings.Cut(string(b[strings.LastIndexByte(string(b), ')')+1:]), " ")
+	fields := strings.Fields(rest)
+	if !ok || len(fields) < 20 {
+		return 0, fmt.Errorf("process %d: unreadable stat", pid)
+	}
+	if fields[0] == "Z" || fields[0] == "X" {
+		return 0, fmt.Errorf("process %d: %w", pid, os.ErrProcessDone)
+	}
+	return strconv.ParseUint(fields[19], 10, 64)
+}
+
+func writePid(path string, id ident) error { return writeJSON(path, id) }
+
+// leftovers finds the processes of an earlier run in this directory: those of the PID files that are still the same
+// process, and every process that carries the directory's marker.
+func leftovers(dir string) (map[int]string, error) {
+	found := map[int]string{}
+	files, err := filepath.Glob(filepath.Join(dir, "pid", "*.json"))
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range files {
+		var id ident
+		b, err := os.ReadFile(f)
+		if err == nil && json.Unmarshal(b, &id) == nil && id.Pid > 1 && id.alive() {
+			found[id.Pid] = strings.TrimSuffix(filepath.Base(f), ".json")
+		}
+	}
+	envs, err := filepath.Glob("/proc/[0-9]*/environ")
+	if err != nil {
+		return nil, err
+	}
+	mark := "\x00" + markerEnv + "=" + dir + "\x00"
+	for _, f := range envs {
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(f)))
+		if err != nil || pid == os.Getpid() {
+			continue
+		}
+		b, err := os.ReadFile(f)
+		if err != nil || !strings.Contains("\x00"+string(b)+"\x00", mark) {
+			continue
+		}
+		if _, known := found[pid]; !known {
+			if _, err := startTicks(pid); err == nil {
+				found[pid] = readTrimmed(fmt.Sprintf("/proc/%d/comm", pid))
+			}
+		}
+	}
+	return found, nil
+}
+
+// endLeftovers ends them: asked first, killed after five seconds.
+func endLeftovers(dir string, out *Progress) error {
+	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
+		left, err := leftovers(dir)
+		if err != nil {
+			return fmt.Errorf("look for leftovers: %w", err)
+		}
+		if len(left) == 0 {
+			break
+		}
+		for pid, name := range left {
+			out.Say("cleanup", "ending %s (process %d), left over from an earlier run", name, pid)
+			if err := syscall.Kill(pid, sig); err != nil && !errors.Is(err, syscall.ESRCH) {
+				return fmt.Errorf("end left over process %d (%s): %w", pid, name, err)
+			}
+		}
+		waitGone(left, 5*time.Second)
+	}
+	files, _ := filepath.Glob(filepath.Join(dir, "pid", "*.json"))
+	for _, f := range files {
+		_ = os.Remove(f)
+	}
+	_ = os.Remove(filepath.Join(dir, "pids.json"))
+	return nil
+}
+
+func waitGone(pids map[int]string, within time.Duration) {
+	for end := time.Now().Add(within); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		gone := true
+		for pid := range pids {
+			if _, err := startTicks(pid); err == nil {
+				gone = false
+			}
+		}
+		if gone {
+			return
+		}
+	}
+}

@@ -1,0 +1,122 @@
+package stack
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const epmdName = "rabbitmq-epmd"
+
+// startRabbitMQ starts a one-node broker with its own port mapper (epmd). Both are direct children without a shell
+// in between, so that their PIDs are the ones that count and nothing outlives the run.
+func (s *Stack) startRabbitMQ(ctx context.Context, in install) (Server, error) {
+	ports := map[string]int{"rabbitmq": 0, "rabbitmq-dist": 0, epmdName: 0}
+	for name := range ports {
+		port, err := s.dir.Port(name)
+		if err != nil {
+			return Server{}, err
+		}
+		ports[name] = port
+	}
+	data := s.dir.DataPath(string(RabbitMQ))
+	for _, sub := range []string{"mnesia", "home"} {
+		if err := os.MkdirAll(filepath.Join(data, sub), 0o755); err != nil {
+			return Server{}, fmt.Errorf("create rabbitmq data: %w", err)
+		}
+	}
+	files := map[string]string{
+		"rabbitmq.conf": rabbitConf(ports["rabbitmq"]), "env.conf": "", "enabled_plugins": "[].\n",
+	}
+	for name, text := range files {
+		if err := writeFile(filepath.Join(data, name), []byte(text), 0o644); err != nil {
+			return Server{}, fmt.Errorf("configure rabbitmq: %w", err)
+		}
+	}
+	epmd, err := s.startEpmd(in, data, ports[epmdName])
+	if err != nil {
+		return Server{}, err
+	}
+	p, err := s.dir.Start(Spec{
+		Name: string(RabbitMQ), Path: in.server, Cwd: data, Stop: 20 * time.Second,
+		Env: in.environ(rabbitEnv(data, ports)...),
+	})
+	if err != nil {
+		return Server{}, err
+	}
+	srv := Server{Kind: RabbitMQ, Host: loopback, Port: ports["rabbitmq"], User: "guest", Password: "guest", Origin: in.from, proc: p, helper: epmd}
+	return srv, s.await(ctx, srv, 90*time.Second)
+}
+
+func (s *Stack) startEpmd(in install, data string, port int) (*Proc, error) {
+	epmd, err := in.program("epmd")
+	if err != nil {
+		return nil, err
+	}
+	return s.dir.Start(Spec{
+		Name: epmdName, Path: epmd, Cwd: data, Env: in.environ(), Stop: 3 * time.Second,
+		Args: []string{"-port", strconv.Itoa(port), "-address", loopback},
+	})
+}
+
+// rabbitEnv: RABBITMQ_ALLOW_INPUT makes the script become the Erlang VM instead of its parent; -noinput then takes
+// away the shell that it would open. -start_epmd false: ours runs already.
+func rabbitEnv(data string, ports map[string]int) []string {
+	return []string{
+		"HOME=" + filepath.Join(data, "home"),
+		"RABBITMQ_NODENAME=chat@localhost",
+		"RABBITMQ_MNESIA_BASE=" + filepath.Join(data, "mnesia"),
+		"RABBITMQ_LOG_BASE=" + filepath.Join(data, "log"),
+		"RABBITMQ_CONFIG_FILE=" + filepath.Join(data, "rabbitmq.conf"),
+		"RABBITMQ_CONF_ENV_FILE=" + filepath.Join(data, "env.conf"),
+		"RABBITMQ_ENABLED_PLUGINS_FILE=" + filepath.Join(data, "enabled_plugins"),
+		"RABBITMQ_DIST_PORT=" + strconv.Itoa(ports["rabbitmq-dist"]),
+		"RABBITMQ_ALLOW_INPUT=1",
+		"RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=-noinput -start_epmd false -kernel inet_dist_use_interface {127,0,0,1}",
+		"ERL_EPMD_PORT=" + strconv.Itoa(ports[epmdName]),
+		"ERL_EPMD_ADDRESS=" + loopback,
+		"ERL_CRASH_DUMP_BYTES=0",
+	}
+}
+
+// rabbitConf keeps quorum queues cheap (a small write-ahead log and small segments) and the alarms fit for a
+// machine that does other things too.
+func rabbitConf(port int) string {
+	return fmt.Sprintf(`listeners.tcp.1 = %s:%d
+vm_memory_high_watermark.absolute = 1GB
+disk_free_limit.absolute = 200MB
+raft.wal_max_size_bytes = 16777216
+raft.segment_max_entries = 2048
+log.console = true
+log.console.level = info
+log.file = false
+`, loopback, port)
+}
+
+// rewriteErlang lets an unpacked Erlang find itself: its start scripts hold an absolute path that no variable
+// overrides.
+func rewriteErlang(tree, root string) error {
+	for _, pattern := range []string{"usr/lib/erlang/bin", "usr/lib/erlang/erts-*/bin"} {
+		for _, name := range []string{"erl", "start"} {
+			files, err := filepath.Glob(filepath.Join(tree, pattern, name))
+			if err != nil {
+				return err
+			}
+			for _, f := range files {
+				b, err := os.ReadFile(f)
+				if err != nil {
+					return fmt.Errorf("rewrite erlang: %w", err)
+				}
+				text := strings.ReplaceAll(string(b), "ROOTDIR=/usr/lib/erlang", "ROOTDIR="+filepath.Join(root, "usr/lib/erlang"))
+				if err := writeFile(f, []byte(text), 0o755); err != nil {
+					return fmt.Errorf("rewrite erlang: %w", err)
+				}
+			}
+		}
+	}
+	return nil
+}

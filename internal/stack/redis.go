@@ -1,0 +1,34 @@
+package stack
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+	"time"
+)
+
+// startRedis starts Redis with an append-only file; nothing is ever evicted, as the product's caches are bounded by
+// themselves.
+func (s *Stack) startRedis(ctx context.Context, in install) (Server, error) {
+	port, err := s.dir.Port(string(Redis))
+	if err != nil {
+		return Server{}, err
+	}
+	data := s.dir.DataPath(string(Redis))
+	if err := os.MkdirAll(data, 0o755); err != nil {
+		return Server{}, fmt.Errorf("create redis data: %w", err)
+	}
+	p, err := s.dir.Start(Spec{
+		Name: string(Redis), Path: in.server, Cwd: data, Env: in.environ(), Stop: 10 * time.Second,
+		Args: []string{
+			"--port", strconv.Itoa(port), "--bind", loopback, "--dir", data, "--daemonize", "no",
+			"--appendonly", "yes", "--appendfsync", "everysec", "--save", "", "--maxmemory-policy", "noeviction",
+		},
+	})
+	if err != nil {
+		return Server{}, err
+	}
+	srv := Server{Kind: Redis, Host: loopback, Port: port, Origin: in.from, proc: p}
+	return srv, s.await(ctx, srv, 30*time.Second)
+}

@@ -1,0 +1,100 @@
+package stack
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"strconv"
+)
+
+// Server is one server that takes clients.
+type Server struct {
+	Kind     Kind
+	Host     string
+	Port     int
+	User     string
+	Password string
+	Database string
+	URL      string // RabbitMQ given as a URL
+	Origin   string // where it came from, for people
+
+	proc      *Proc
+	helper    *Proc
+	container string
+}
+
+// Addr is host:port.
+func (s Server) Addr() string { return net.JoinHostPort(s.Host, strconv.Itoa(s.Port)) }
+
+// AMQPURL is the broker's address with its account.
+func (s Server) AMQPURL() string {
+	if s.URL != "" {
+		return s.URL
+	}
+	u := url.URL{Scheme: "amqp", User: url.UserPassword(s.User, s.Password), Host: s.Addr(), Path: "/"}
+	return u.String()
+}
+
+// DSN is the database server's address in go-sql-driver's form, without a database.
+func (s Server) DSN() string {
+	return s.User + ":" + s.Password + "@tcp(" + s.Addr() + ")/"
+}
+
+var givenVars = map[Kind]string{
+	MySQL: "CHAT_DATABASE_HOST and CHAT_DATABASE_PORT", Redis: "CHAT_REDIS_HOST and CHAT_REDIS_PORT",
+	RabbitMQ: "CHAT_RABBITMQ_URL", MySQL8: "CHAT_TEST_MYSQL8_DSN",
+}
+
+var installNames = map[Kind]string{
+	MySQL: "mariadb-server", Redis: "redis-server", RabbitMQ: "rabbitmq-server", MySQL8: "mysql-server 8 or 9",
+}
+
+// GivenInEnv reads the addresses that the product's own variables name.
+func GivenInEnv(k Kind) (Server, bool, error) {
+	switch k {
+	case MySQL:
+		return givenAddr(k, "CHAT_DATABASE", "3306", Server{
+			User: os.Getenv("CHAT_DATABASE_USER"), Password: os.Getenv("CHAT_DATABASE_PASSWORD"), Database: os.Getenv("CHAT_DATABASE_DBNAME"),
+		})
+	case Redis:
+		return givenAddr(k, "CHAT_REDIS", "6379", Server{Password: os.Getenv("CHAT_REDIS_PASSWORD")})
+	case RabbitMQ:
+		return givenURL(os.Getenv("CHAT_RABBITMQ_URL"))
+	}
+	return Server{}, false, nil
+}
+
+func givenAddr(k Kind, prefix, port string, srv Server) (Server, bool, error) {
+	host, ok := os.LookupEnv(prefix + "_HOST")
+	if !ok || host == "" {
+		return Server{}, false, nil
+	}
+	if p := os.Getenv(prefix + "_PORT"); p != "" {
+		port = p
+	}
+	n, err := strconv.Atoi(port)
+	if err != nil {
+		return Server{}, false, fmt.Errorf("%s_PORT=%q is no port", prefix, port)
+	}
+	srv.Kind, srv.Host, srv.Port, srv.Origin = k, host, n, "environment"
+	return srv, true, nil
+}
+
+func givenURL(raw string) (Server, bool, error) {
+	if raw == "" {
+		return Server{}, false, nil
+	}
+	u, err := url.Parse(raw)
+	if err != nil || u.Hostname() == "" {
+		return Server{}, false, errors.New("CHAT_RABBITMQ_URL is no URL such as amqp://user:password@host:5672/")
+	}
+	port := 5672
+	if u.Port() != "" {
+		if port, err = strconv.Atoi(u.Port()); err != nil {
+			return Server{}, false, fmt.Errorf("CHAT_RABBITMQ_URL: port %q is no port", u.Port())
+		}
+	}
+	return Server{Kind: RabbitMQ, Host: u.Hostname(), Port: port, URL: raw, Origin: "environment"}, true, nil
+}

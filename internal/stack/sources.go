@@ -1,0 +1,157 @@
+package stack
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// source is one entry of apt's sources.
+type source struct {
+	uris       string
+	suites     string
+	components string
+	signedBy   string // path or key block, as written
+	trusted    bool
+}
+
+// machineSources reads the entries of the machine's distribution from etc: those whose suite is the release's code
+// name or begins with it. Third parties' entries are left out: a broken one would fail the whole update.
+func machineSources(etc, code string) ([]source, error) {
+	files := []string{filepath.Join(etc, "sources.list")}
+	for _, pattern := range []string{"*.list", "*.sources"} {
+		more, err := filepath.Glob(filepath.Join(etc, "sources.list.d", pattern))
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, more...)
+	}
+	var all []source
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read apt sources: %w", err)
+		}
+		if strings.HasSuffix(f, ".sources") {
+			all = append(all, parseDeb822(string(b))...)
+		} else {
+			all = append(all, parseList(string(b))...)
+		}
+	}
+	var own []source
+	for _, s := range all {
+		if code != "" && strings.HasPrefix(s.suites, code) {
+			own = append(own, s)
+		}
+	}
+	if len(own) == 0 {
+		return nil, fmt.Errorf("no apt source of this release (%q) under %s", code, etc)
+	}
+	return own, nil
+}
+
+// sidSources points the machine's main mirror to Debian's sid.
+func sidSources(own []source) ([]source, error) {
+	for _, s := range own {
+		first, _, _ := strings.Cut(s.suites, " ")
+		uri, _, _ := strings.Cut(s.uris, " ")
+		if strings.Contains(first, "-") || !strings.Contains(uri, "debian") {
+			continue
+		}
+		return []source{{uris: uri, suites: "sid", components: "main", signedBy: s.signedBy, trusted: s.trusted}}, nil
+	}
+	return nil, errors.New("this machine's apt sources name no Debian mirror")
+}
+
+// parseDeb822 reads the enabled binary entries of a .sources file.
+func parseDeb822(text string) []source {
+	var out []source
+	for stanza := range strings.SplitSeq(strings.ReplaceAll(text, "\r", ""), "\n\n") {
+		fields, key := map[string]string{}, ""
+		for line := range strings.SplitSeq(stanza, "\n") {
+			switch {
+			case strings.HasPrefix(line, "#"), strings.TrimSpace(line) == "":
+			case line[0] == ' ' || line[0] == '\t':
+				fields[key] += "\n" + line
+			default:
+				name, value, _ := strings.Cut(line, ":")
+				key = strings.ToLower(name)
+				fields[key] = strings.TrimSpace(value)
+			}
+		}
+		types := strings.Fields(fields["types"])
+		binary := len(types) > 0 && (types[0] == "deb" || types[len(types)-1] == "deb")
+		if !binary || strings.EqualFold(fields["enabled"], "no") {
+			continue
+		}
+		out = append(out, source{
+			uris: fields["uris"], suites: fields["suites"], components: fields["components"],
+			signedBy: fields["signed-by"], trusted: strings.EqualFold(fields["trusted"], "yes"),
+		})
+	}
+	return out
+}
+
+// parseList reads one-line entries: deb [options] uri suite component…
+func parseList(text string) []source {
+	var out []source
+	for line := range strings.SplitSeq(text, "\n") {
+		rest, ok := strings.CutPrefix(strings.TrimSpace(line), "deb ")
+		if !ok {
+			continue
+		}
+		var s source
+		rest = strings.TrimSpace(rest)
+		if strings.HasPrefix(rest, "[") {
+			opts, after, _ := strings.Cut(rest[1:], "]")
+			rest = after
+			for _, o := range strings.Fields(opts) {
+				k, v, _ := strings.Cut(o, "=")
+				switch strings.ToLower(k) {
+				case "signed-by":
+					s.signedBy = v
+				case "trusted":
+					s.trusted = v == "yes"
+				}
+			}
+		}
+		f := strings.Fields(rest)
+		if len(f) < 3 {
+			continue
+		}
+		s.uris, s.suites, s.components = f[0], f[1], strings.Join(f[2:], " ")
+		out = append(out, s)
+	}
+	return out
+}
+
+// deb822 writes the entries as a .sources file.
+func deb822(list []source) string {
+	var b strings.Builder
+	for _, s := range list {
+		fmt.Fprintf(&b, "Types: deb\nURIs: %s\nSuites: %s\nComponents: %s\n", s.uris, s.suites, s.components)
+		if s.signedBy != "" {
+			fmt.Fprintf(&b, "Signed-By: %s\n", s.signedBy)
+		}
+		if s.trusted {
+			b.WriteString("Trusted: yes\n")
+		}
+		b.WriteString("\n")
+	}
+	return b.String()
+}
+
+// codename is the release's name in the text of os-release.
+func codename(release string) string {
+	for line := range strings.SplitSeq(release, "\n") {
+		if v, ok := strings.CutPrefix(line, "VERSION_CODENAME="); ok {
+			return strings.Trim(v, `"`)
+		}
+	}
+	return ""
+}
