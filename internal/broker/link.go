@@ -1,0 +1,223 @@
+package broker
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+)
+
+// State is the condition of a connection.
+type State int32
+
+const (
+	// Down means not connected, or connected and not yet set up.
+	Down State = iota
+	// Up means usable.
+	Up
+	// Blocked means that the broker takes no messages because it is short of memory or disk.
+	Blocked
+)
+
+// String names the state in lower case.
+func (s State) String() string { return [...]string{"down", "up", "blocked"}[s] }
+
+const (
+	closeGrace = 2 * time.Second  // for the broker's answer to a polite close
+	setupGrace = 20 * time.Second // for topology and channels; a cluster in trouble answers slowly or never
+	settled    = 2 * time.Second  // a session that lived so long was no failed attempt
+)
+
+// link keeps one connection alive: it dials for ever, runs the session function on every
+// incarnation, and notices loss and blocking. One goroutine runs it all, one more per incarnation
+// reads the library's notifications, which would be dropped if they waited.
+type link struct {
+	o       Options
+	purpose string // label in metrics and in the broker's list
+	// session uses one incarnation until ctx ends; it calls ready once it is set up.
+	session func(ctx context.Context, conn *amqp.Connection, ready func()) error
+	blocked func(bool) // optional; called from the notification goroutine
+
+	mu    sync.Mutex
+	state State
+	err   error    // why it is down
+	raw   net.Conn // of the present incarnation
+
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+// start begins dialing. The owner ends it by close.
+func (l *link) start() {
+	ctx, cancel := context.WithCancel(context.Background())
+	l.cancel, l.done, l.err = cancel, make(chan struct{}), fmt.Errorf("%w: not connected yet", ErrUnavailable)
+	l.o.Metrics.Up.WithLabelValues(l.purpose).Set(0)
+	go l.run(ctx)
+}
+
+func (l *link) run(ctx context.Context) {
+	defer close(l.done)
+	wait := backoff{min: l.o.BackoffMin, max: l.o.BackoffMax}
+	log := l.o.Logger.With("purpose", l.purpose)
+	for failures := 0; ; failures++ {
+		began := time.Now()
+		wasUp, err := l.incarnation(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if wasUp {
+			l.o.Metrics.Reconnects.WithLabelValues(l.purpose).Inc()
+			failures = 0
+			if time.Since(began) > settled {
+				wait.reset()
+			}
+		}
+		pause := wait.pause()
+		// The first failure is news, the rest of an outage is not.
+		if failures == 0 {
+			log.Warn("broker connection lost", "error", err, "retry_in", pause)
+		} else {
+			log.Debug("broker still unreachable", "error", err, "retry_in", pause)
+		}
+		sleep(ctx, pause)
+	}
+}
+
+// incarnation lives through one connection and reports whether it had become usable.
+func (l *link) incarnation(ctx context.Context) (wasUp bool, err error) {
+	defer func() { l.set(Down, err) }()
+	conn, raw, err := l.o.dial(ctx, l.purpose)
+	if err != nil {
+		return false, err
+	}
+	l.mu.Lock()
+	l.raw = raw
+	l.mu.Unlock()
+
+	sctx, lose := context.WithCancelCause(ctx)
+	defer lose(nil)
+	watched := make(chan struct{})
+	closes := conn.NotifyClose(make(chan *amqp.Error, 1))
+	blocks := conn.NotifyBlocked(make(chan amqp.Blocking, 8))
+	go func() {
+		defer close(watched)
+		l.watch(closes, blocks, lose)
+	}()
+
+	setup := time.AfterFunc(setupGrace, func() { _ = raw.Close() })
+	defer setup.Stop()
+	err = l.session(sctx, conn, func() {
+		setup.Stop()
+		wasUp = true
+		if l.State() != Blocked {
+			l.set(Up, nil)
+		}
+		l.o.Logger.Info("broker connection up", "purpose", l.purpose)
+	})
+	if cause := context.Cause(sctx); cause != nil {
+		err = cause
+	}
+	// The polite close waits for an answer; a broker that gives none is left.
+	hard := time.AfterFunc(closeGrace, func() { _ = raw.Close() })
+	_ = conn.CloseDeadline(time.Now().Add(closeGrace))
+	hard.Stop()
+	<-watched
+	return wasUp, err
+}
+
+// watch reads the notifications until the library closes them.
+func (l *link) watch(closes <-chan *amqp.Error, blocks <-chan amqp.Blocking, lose context.CancelCauseFunc) {
+	for {
+		select {
+		case e, ok := <-closes:
+			if ok {
+				lose(fmt.Errorf("connection lost: %w", e))
+			} else {
+				lose(amqp.ErrClosed)
+				return
+			}
+		case b, ok := <-blocks:
+			if !ok {
+				blocks = nil
+				continue
+			}
+			l.block(b)
+		}
+	}
+}
+
+func (l *link) block(b amqp.Blocking) {
+	if b.Active {
+		l.o.Logger.Warn("broker blocks publishing", "purpose", l.purpose, "reason", b.Reason)
+		l.set(Blocked, fmt.Errorf("blocked: %s", b.Reason))
+	} else {
+		l.o.Logger.Info("broker takes messages again", "purpose", l.purpose)
+		l.set(Up, nil)
+	}
+	if l.blocked != nil {
+		l.blocked(b.Active)
+	}
+}
+
+// set stores the state. The reason is flattened to text, so that no library type leaves the package.
+func (l *link) set(s State, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.state, l.err = s, nil
+	up := 0.0
+	if s == Up {
+		up = 1
+	} else if err != nil {
+		l.err = fmt.Errorf("%w: %v", ErrUnavailable, err)
+	} else {
+		l.err = ErrUnavailable
+	}
+	l.o.Metrics.Up.WithLabelValues(l.purpose).Set(up)
+}
+
+// State returns the present condition.
+func (l *link) State() State {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.state
+}
+
+// Ready returns nil while the connection is usable, else an ErrUnavailable with the reason.
+func (l *link) Ready() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.err
+}
+
+// kill drops the socket; the session then sees its connection lost.
+func (l *link) kill() {
+	l.mu.Lock()
+	raw := l.raw
+	l.mu.Unlock()
+	if raw != nil {
+		_ = raw.Close()
+	}
+}
+
+// close ends the session and waits for its goroutines; when ctx ends first it drops the socket and
+// waits for a moment more. It may be called again.
+func (l *link) close(ctx context.Context) error {
+	l.cancel()
+	select {
+	case <-l.done:
+		return nil
+	case <-ctx.Done():
+	}
+	l.kill()
+	t := time.NewTimer(closeGrace)
+	defer t.Stop()
+	select {
+	case <-l.done:
+		return nil
+	case <-t.C:
+		return fmt.Errorf("close broker connection: %w", ctx.Err())
+	}
+}

@@ -1,0 +1,167 @@
+package broker
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+)
+
+// Queue types for the inbound queues.
+const (
+	// Quorum replicates the inbound queues; it is the default and right for clusters.
+	Quorum = "quorum"
+	// Classic keeps the inbound queues on one node.
+	Classic = "classic"
+)
+
+// Options configure every connection of a process; the zero value of a field means its default.
+type Options struct {
+	// URL is the AMQP URI, amqp:// or amqps://. Reserved characters in the password are percent-encoded.
+	URL string
+	// Prefix begins the name of every exchange and queue; default "chat".
+	Prefix string
+	// QueueType is Quorum (default) or Classic.
+	QueueType string
+	// Partitions is the number of inbound queues, 1 to 1,024; default 16. It is fixed for an installation.
+	Partitions int
+	// Name shows up in the broker's list of connections, for instance "gateway g1".
+	Name string
+
+	// Patience is how long the broker may be away or blocked before publishing fails at once; default 500 ms.
+	Patience time.Duration
+	// BatchDelay is the longest time a record waits for company; default 1 ms.
+	BatchDelay time.Duration
+	// WindowBytes bounds what is accepted and not yet confirmed; default 32 MiB.
+	WindowBytes int
+	// WindowRecords bounds the same by count; default 65,536.
+	WindowRecords int
+	// MaxBody bounds one record and one published body; default 4 MiB.
+	MaxBody int
+	// Unconfirmed bounds the AMQP messages that are sent and not confirmed; default 256.
+	Unconfirmed int
+
+	// Heartbeat is the AMQP heartbeat, at least 1 s; default 8 s. One in the URL goes before it.
+	Heartbeat time.Duration
+	// DialTimeout bounds connecting and, once more, the handshake; default 5 s.
+	DialTimeout time.Duration
+	// WriteTimeout bounds each write to the socket; default 5 s.
+	WriteTimeout time.Duration
+	// BackoffMin and BackoffMax bound the jittered pause before the next dial; default 50 ms and 2 s.
+	BackoffMin, BackoffMax time.Duration
+
+	// Logger takes connection events; default: discard.
+	Logger *slog.Logger
+	// Metrics takes the counts; default: a set that nobody reads.
+	Metrics *Metrics
+}
+
+// or returns v, or def where v is the zero value.
+func or[T comparable](v, def T) T {
+	var zero T
+	if v == zero {
+		return def
+	}
+	return v
+}
+
+// WithDefaults returns the options with every unset field filled in.
+func (o Options) WithDefaults() Options {
+	o.Prefix = or(o.Prefix, "chat")
+	o.QueueType = or(o.QueueType, Quorum)
+	o.Partitions = or(o.Partitions, 16)
+	o.Name = or(o.Name, o.Prefix)
+	o.Patience = or(o.Patience, 500*time.Millisecond)
+	o.BatchDelay = or(o.BatchDelay, time.Millisecond)
+	o.WindowBytes = or(o.WindowBytes, 32<<20)
+	o.WindowRecords = or(o.WindowRecords, 1<<16)
+	o.MaxBody = or(o.MaxBody, min(4<<20, o.WindowBytes))
+	o.Unconfirmed = or(o.Unconfirmed, 256)
+	o.Heartbeat = or(o.Heartbeat, 8*time.Second)
+	o.DialTimeout = or(o.DialTimeout, 5*time.Second)
+	o.WriteTimeout = or(o.WriteTimeout, 5*time.Second)
+	o.BackoffMin = or(o.BackoffMin, 50*time.Millisecond)
+	o.BackoffMax = or(o.BackoffMax, max(2*time.Second, o.BackoffMin))
+	o.Logger = or(o.Logger, slog.New(slog.DiscardHandler))
+	if o.Metrics == nil {
+		o.Metrics = NewMetrics(nil)
+	}
+	return o
+}
+
+// Validate reports every field that can't work, all at once and without the URL's password.
+func (o Options) Validate() error {
+	o = o.WithDefaults()
+	var errs []error
+	check := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	// The parser's own error would repeat the URL, and with it the password.
+	_, err := amqp.ParseURI(o.URL)
+	check(err == nil, "url: not an AMQP URI (percent-encode reserved characters in user name and password)")
+	check(len(o.Prefix) <= 64 && strings.Trim(o.Prefix, nameBytes) == "",
+		"prefix: %q is not 1 to 64 letters, digits, '-', '_' or '.'", o.Prefix)
+	check(o.QueueType == Quorum || o.QueueType == Classic, "queue type: %q is neither quorum nor classic", o.QueueType)
+	check(o.Partitions >= 1 && o.Partitions <= 1024, "partitions: %d is not between 1 and 1024", o.Partitions)
+	check(o.WindowBytes > 0 && o.WindowRecords > 0, "window: %d bytes and %d records are not both positive", o.WindowBytes, o.WindowRecords)
+	check(o.MaxBody > 0 && o.MaxBody <= o.WindowBytes, "max body: %d is not between 1 and the window's %d bytes", o.MaxBody, o.WindowBytes)
+	check(o.Unconfirmed >= 1 && o.Unconfirmed <= 1<<15, "unconfirmed: %d is not between 1 and 32768", o.Unconfirmed)
+	check(o.Patience > 0 && o.BatchDelay > 0 && o.DialTimeout > 0 && o.WriteTimeout > 0, "timeouts: a negative one")
+	check(o.Heartbeat >= time.Second, "heartbeat: %v is below 1s", o.Heartbeat)
+	check(o.BackoffMin > 0 && o.BackoffMax >= o.BackoffMin, "backoff: %v to %v is no range", o.BackoffMin, o.BackoffMax)
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("broker options: %w", err)
+	}
+	return nil
+}
+
+const nameBytes = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
+
+// ready validates and fills in.
+func (o Options) ready() (Options, error) {
+	if err := o.Validate(); err != nil {
+		return o, err
+	}
+	return o.WithDefaults(), nil
+}
+
+// Target says where a message goes and how carefully. It is comparable.
+type Target struct {
+	// Exchange and Key route the message; the empty exchange routes to the queue named by Key.
+	Exchange, Key string
+	// Mandatory makes a message that no queue takes come back as ErrUnroutable; else it is dropped.
+	Mandatory bool
+	// Persistent messages survive a restart of the broker.
+	Persistent bool
+	// TTL drops the message when it has waited that long in a queue, in whole milliseconds; 0 means never.
+	TTL time.Duration
+}
+
+func (o Options) name(s string) string { return or(o.Prefix, "chat") + "." + s }
+
+// In is the inbound queue of partition p: mandatory and persistent.
+func (o Options) In(p int) Target {
+	return Target{Exchange: o.name("in"), Key: strconv.Itoa(p), Mandatory: true, Persistent: true}
+}
+
+// Gateway is one gateway boot's queue: mandatory, so that a gone gateway is noticed, and transient.
+func (o Options) Gateway(queue string) Target { return Target{Key: queue, Mandatory: true} }
+
+// Out reaches every gateway: transient, and no error when there is none.
+func (o Options) Out() Target { return Target{Exchange: o.name("out")} }
+
+// Control is the queue of gateway heartbeats, taken by any one worker: transient, dropped after 2 s.
+func (o Options) Control() Target { return Target{Key: o.name("control")} }
+
+// GatewayQueue names the queue of one boot of a gateway.
+func (o Options) GatewayQueue(gateway, boot string) string {
+	return o.name("gw." + gateway + "." + boot)
+}
+
+func (o Options) inQueue(p int) string { return o.name("in." + strconv.Itoa(p)) }

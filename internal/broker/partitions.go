@@ -1,0 +1,302 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+)
+
+// PartitionHandler takes what partitions deliver. All three methods are called from the partition's
+// own goroutine, in the order Opened, Handle …, Closed; gen is new for each opening and rises. A
+// panic closes the channel, so that everything unacknowledged is delivered again.
+type PartitionHandler interface {
+	// Opened tells that the partition is consumed; as a standby it receives nothing for now.
+	Opened(p int, gen uint64)
+	// Handle takes one delivery. It may block: at most prefetch deliveries wait behind it.
+	Handle(p int, gen uint64, d *Delivery)
+	// Closed tells that nothing more of gen comes and that its acks are dropped.
+	Closed(p int, gen uint64)
+}
+
+// Consumers consumes a changing set of partitions over one connection, one channel each. The queue
+// is single active consumer: of several processes that consume a partition one receives, the others
+// stand by until its channel is closed.
+type Consumers struct {
+	o        Options
+	prefetch int
+	h        PartitionHandler
+	link     *link
+	gen      atomic.Uint64
+
+	set sync.Mutex // serialises Set and Close
+
+	mu     sync.Mutex
+	conn   *amqp.Connection // nil while down
+	change chan struct{}    // closed and renewed when conn changes
+	parts  map[int]*partition
+	gone   bool
+}
+
+// NewConsumers starts dialing in the background and consumes nothing until Set. prefetch bounds the
+// unacknowledged deliveries per partition, 1 to 65,535. It fails only for invalid options.
+func NewConsumers(o Options, prefetch int, h PartitionHandler) (*Consumers, error) {
+	o, err := o.ready()
+	if err != nil {
+		return nil, err
+	}
+	c := &Consumers{o: o, prefetch: min(max(prefetch, 1), 1<<16-1), h: h, change: make(chan struct{}), parts: map[int]*partition{}}
+	c.link = &link{o: o, purpose: "consume", session: c.serve}
+	c.link.start()
+	return c, nil
+}
+
+// serve is the link's session: it lends the connection to the partitions until it is lost.
+func (c *Consumers) serve(ctx context.Context, conn *amqp.Connection, ready func()) error {
+	if err := c.o.withTopology(conn, topology.shared); err != nil {
+		return err
+	}
+	c.lend(conn)
+	defer c.lend(nil)
+	ready()
+	<-ctx.Done()
+	return context.Cause(ctx)
+}
+
+func (c *Consumers) lend(conn *amqp.Connection) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.conn = conn
+	close(c.change)
+	c.change = make(chan struct{})
+}
+
+// borrow waits for a connection other than the dead one.
+func (c *Consumers) borrow(ctx context.Context) (*amqp.Connection, error) {
+	for {
+		c.mu.Lock()
+		conn, change := c.conn, c.change
+		c.mu.Unlock()
+		if conn != nil && !conn.IsClosed() {
+			return conn, nil
+		}
+		select {
+		case <-change:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// Set makes exactly these partitions consumed. It returns once the channels of the released ones are
+// closed, so that another process receives their unacknowledged deliveries in order; their Closed
+// follows as soon as a Handle in progress returns. Numbers outside 0 … Partitions−1 are ignored.
+func (c *Consumers) Set(partitions []int) {
+	c.set.Lock()
+	defer c.set.Unlock()
+	c.mu.Lock()
+	var leaving []*partition
+	for i, p := range c.parts {
+		if !p.stopped() && (c.gone || !slices.Contains(partitions, i)) {
+			leaving = append(leaving, p)
+		}
+	}
+	for _, i := range partitions {
+		if i < 0 || i >= c.o.Partitions || c.gone {
+			continue
+		}
+		if old := c.parts[i]; old == nil || old.stopped() {
+			c.parts[i] = c.startPartition(i, old)
+		}
+	}
+	c.mu.Unlock()
+	var wg sync.WaitGroup
+	for _, p := range leaving {
+		wg.Go(p.release)
+	}
+	wg.Wait()
+}
+
+// Active tells whether the partition has received a delivery on its present channel, which proves
+// that it is not standing by. An empty queue proves nothing: AMQP has no notice of activation.
+func (c *Consumers) Active(p int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	part := c.parts[p]
+	return part != nil && part.active.Load()
+}
+
+// Ready returns nil while connected, else an ErrUnavailable with the reason.
+func (c *Consumers) Ready() error { return c.link.Ready() }
+
+// State returns the condition of the connection.
+func (c *Consumers) State() State { return c.link.State() }
+
+// Close releases all partitions, waits within ctx for their handlers, and ends the connection.
+func (c *Consumers) Close(ctx context.Context) error {
+	c.mu.Lock()
+	c.gone = true
+	c.mu.Unlock()
+	c.Set(nil)
+	err := c.link.close(ctx)
+	c.mu.Lock()
+	parts := maps.Clone(c.parts)
+	c.mu.Unlock()
+	for i, p := range parts {
+		select {
+		case <-p.done:
+		case <-ctx.Done():
+			return errors.Join(err, fmt.Errorf("partition %d: handler has not returned: %w", i, ctx.Err()))
+		}
+	}
+	return err
+}
+
+// partition is one consumed partition; it outlives connections and ends by release.
+type partition struct {
+	c      *Consumers
+	i      int
+	ctx    context.Context
+	cancel context.CancelFunc
+	done   chan struct{}
+	active atomic.Bool
+
+	mu sync.Mutex // held while opening, so that release finds either a channel or none ever
+	in *intake
+}
+
+// startPartition begins consuming once the predecessor, if any, has ended.
+func (c *Consumers) startPartition(i int, old *partition) *partition {
+	ctx, cancel := context.WithCancel(context.Background())
+	p := &partition{c: c, i: i, ctx: ctx, cancel: cancel, done: make(chan struct{})}
+	go func() {
+		defer close(p.done)
+		if old != nil {
+			<-old.done
+		}
+		p.run()
+	}()
+	return p
+}
+
+func (p *partition) stopped() bool { return p.ctx.Err() != nil }
+
+// release closes the channel, whatever the handler is doing.
+func (p *partition) release() {
+	p.cancel()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.shut()
+}
+
+// shut closes the present channel. The caller holds mu.
+func (p *partition) shut() {
+	if p.in != nil {
+		p.in.close(p.c.link.kill)
+		p.in = nil
+	}
+	p.active.Store(false)
+}
+
+func (p *partition) run() {
+	wait := backoff{min: p.c.o.BackoffMin, max: p.c.o.BackoffMax}
+	for !p.stopped() {
+		conn, err := p.c.borrow(p.ctx)
+		if err != nil {
+			return
+		}
+		began := time.Now()
+		err = p.incarnation(conn)
+		if p.stopped() {
+			return
+		}
+		if time.Since(began) > settled {
+			wait.reset()
+		}
+		pause := wait.pause()
+		level := slog.LevelWarn
+		if conn.IsClosed() {
+			level = slog.LevelDebug // the link tells of it, once for all partitions
+		}
+		p.c.o.Logger.Log(p.ctx, level, "partition lost its channel", "partition", p.i, "error", err, "retry_in", pause)
+		sleep(p.ctx, pause)
+	}
+}
+
+// incarnation consumes over one channel until that ends.
+func (p *partition) incarnation(conn *amqp.Connection) error {
+	in, err := p.open(conn)
+	if err != nil {
+		return err
+	}
+	gen := p.c.gen.Add(1)
+	err = p.consume(in, gen)
+	p.mu.Lock()
+	p.shut()
+	p.mu.Unlock()
+	err = errors.Join(err, guard(func() { p.c.h.Closed(p.i, gen) }))
+	if err != nil {
+		p.c.o.Logger.Error("partition handler failed", "partition", p.i, "error", err)
+		return errHandler
+	}
+	return errCancelled
+}
+
+func (p *partition) open(conn *amqp.Connection) (*intake, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.stopped() {
+		return nil, p.ctx.Err()
+	}
+	hard := time.AfterFunc(setupGrace, p.c.link.kill)
+	defer hard.Stop()
+	err := p.c.o.withTopology(conn, func(t topology) error { return t.in(p.i) })
+	if err != nil {
+		return nil, err
+	}
+	p.in, err = openIntake(conn, p.c.o.inQueue(p.i), p.c.prefetch)
+	return p.in, err
+}
+
+// consume hands deliveries to the handler. The library closes the deliveries when the channel or the
+// connection ends and also, leaving both open, when the broker cancels the consumer.
+func (p *partition) consume(in *intake, gen uint64) error {
+	return guard(func() {
+		p.c.h.Opened(p.i, gen)
+		for m := range in.deliveries {
+			if !in.acker.live() {
+				return
+			}
+			p.active.Store(true)
+			p.c.o.Metrics.count(&m)
+			p.c.h.Handle(p.i, gen, newDelivery(&m, in.acker))
+		}
+	})
+}
+
+// guard runs fn and turns a panic into an error.
+func guard(fn func()) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("handler panicked: %v\n%s", r, debug.Stack())
+		}
+	}()
+	fn()
+	return nil
+}
+
+// count notes a delivery.
+func (m *Metrics) count(d *amqp.Delivery) {
+	m.Delivered.Inc()
+	if d.Redelivered {
+		m.Redelivered.Inc()
+	}
+}

@@ -1,0 +1,290 @@
+package broker
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+)
+
+// Publisher sends messages over one connection with asynchronous confirms. All methods may be
+// called from any goroutine.
+//
+// Two goroutines serve it: one publishes (pump.go), one takes the broker's verdicts and calls the
+// done functions (verdict.go). A done function must not block: everything waits behind it. It may
+// publish.
+type Publisher struct {
+	o    Options
+	m    *Metrics
+	link *link
+	id   string // begins every message id
+
+	mu      sync.Mutex // guards everything down to the channels
+	open    list       // batches that still grow, by age
+	ready   list       // to be published, in this order
+	later   list       // refused by the broker and waiting for their time, with what came after them
+	sent    list       // published, no verdict yet
+	records int        // window: accepted and not done
+	bytes   int
+	seq     uint64
+	session *session
+	suspect int       // entries at the front to be sent one at a time, see detach
+	blocked bool      // by the broker
+	away    time.Time // since when down or blocked; zero when neither
+	closing bool
+	aborted bool
+
+	wake    chan struct{} // the pump has something to look at
+	work    chan struct{} // the verdict goroutine has something to look at
+	drained chan struct{} // closing, and nothing left
+	quit    chan struct{} // the pump has ended for good
+	judged  chan struct{} // the verdict goroutine has ended
+	end     sync.Once
+}
+
+// session is one incarnation of the publishing channel.
+type session struct {
+	sink    sink
+	down    chan struct{} // closed when the pump has stopped using it
+	settled chan struct{} // closed when its unconfirmed entries are queued again
+	soft    bool          // it ended by a channel exception, which one of the messages may have caused
+	single  bool          // one message at a time was on the way when it ended
+}
+
+// sink is the publishing channel as the pump sees it.
+type sink interface {
+	// publish hands the entry's body to the socket.
+	publish(e *entry) (confirm, error)
+	// returned yields the id of a message that came back, without waiting. A message's return is
+	// here before its confirm is done.
+	returned() (id string, ok bool)
+	// lost yields the reason when the channel is gone, or is closed.
+	lost() <-chan *amqp.Error
+	// alive is false from before the moment at which a lost channel's confirms resolve.
+	alive() bool
+}
+
+// confirm is the broker's verdict to come.
+type confirm interface {
+	Done() <-chan struct{}
+	Acked() bool
+}
+
+// NewPublisher starts dialing in the background; it fails only for invalid options. Until the first
+// connection is there, publishing works as in an outage: accepted for Options.Patience.
+func NewPublisher(o Options) (*Publisher, error) {
+	o, err := o.ready()
+	if err != nil {
+		return nil, err
+	}
+	p := newPublisher(o)
+	p.link = &link{o: o, purpose: "publish", session: p.serveConnection, blocked: p.block}
+	p.link.start()
+	return p, nil
+}
+
+func newPublisher(o Options) *Publisher {
+	var id [4]byte
+	_, _ = rand.Read(id[:]) // never fails
+	p := &Publisher{
+		o: o, m: o.Metrics, id: hex.EncodeToString(id[:]) + "-", away: time.Now(),
+		wake: make(chan struct{}, 1), work: make(chan struct{}, 1), drained: make(chan struct{}, 1),
+		quit: make(chan struct{}), judged: make(chan struct{}),
+	}
+	go p.judge()
+	return p
+}
+
+// Publish enqueues one AMQP message. It returns ErrFull, ErrUnavailable, ErrTooLarge or ErrClosed at
+// once when the message is not accepted. Else done, which may be nil, is called exactly once, from
+// the publisher's own goroutine and in the order of publishing per target where possible: nil =
+// confirmed, ErrUnroutable = no queue took it, ErrUnavailable = the broker refused it repeatedly,
+// ErrClosed = closed before. The body belongs to the publisher until then.
+func (p *Publisher) Publish(t Target, body []byte, done func(error)) error {
+	p.mu.Lock()
+	if err := p.admit(len(body)); err != nil {
+		p.mu.Unlock()
+		return err
+	}
+	e := entries.Get().(*entry)
+	e.target, e.body, e.records, e.bytes = t, body, 1, len(body)
+	e.dones = append(e.dones, done)
+	p.ready.pushBack(e)
+	p.mu.Unlock()
+	p.m.InFlightBytes.Add(float64(len(body)))
+	poke(p.wake)
+	return nil
+}
+
+// admit takes n bytes and one record of the window. The caller holds mu.
+func (p *Publisher) admit(n int) error {
+	switch {
+	case p.closing:
+		return ErrClosed
+	case n > p.o.MaxBody:
+		return fmt.Errorf("%w: %d bytes of at most %d", ErrTooLarge, n, p.o.MaxBody)
+	case !p.away.IsZero() && time.Since(p.away) > p.o.Patience:
+		p.m.away.Inc()
+		return ErrUnavailable
+	case p.records >= p.o.WindowRecords || p.bytes+n > p.o.WindowBytes:
+		p.m.full.Inc()
+		return ErrFull
+	}
+	p.records++
+	p.bytes += n
+	return nil
+}
+
+// block notes that the broker takes no messages, or takes them again.
+func (p *Publisher) block(active bool) {
+	p.mu.Lock()
+	p.blocked = active
+	p.noteAway()
+	p.mu.Unlock()
+	poke(p.wake)
+}
+
+// noteAway starts or stops the clock of Options.Patience. The caller holds mu.
+func (p *Publisher) noteAway() {
+	switch gone := p.session == nil || p.blocked; {
+	case !gone:
+		p.away = time.Time{}
+	case p.away.IsZero():
+		p.away = time.Now()
+	}
+}
+
+// Ready returns nil while messages flow, else an ErrUnavailable with the reason.
+func (p *Publisher) Ready() error { return p.link.Ready() }
+
+// State returns the condition of the connection.
+func (p *Publisher) State() State { return p.link.State() }
+
+// Blocked tells whether the broker refuses messages for lack of memory or disk.
+func (p *Publisher) Blocked() bool { return p.link.State() == Blocked }
+
+// Pending returns how many records are accepted and not done.
+func (p *Publisher) Pending() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.records
+}
+
+// Close refuses new messages, sends what is there, waits for the verdicts within ctx and ends the
+// connection. What then has no verdict is done with ErrClosed, and the error tells of it.
+func (p *Publisher) Close(ctx context.Context) error {
+	left := p.drain(ctx)
+	if err := p.link.close(ctx); err != nil {
+		return err
+	}
+	p.finish()
+	if left > 0 {
+		return fmt.Errorf("%w with %d records unconfirmed: %w", ErrClosed, left, ctx.Err())
+	}
+	return nil
+}
+
+// drain waits until nothing is left or ctx ends, and returns what is left.
+func (p *Publisher) drain(ctx context.Context) int {
+	p.mu.Lock()
+	p.closing = true
+	left := p.records
+	p.mu.Unlock()
+	poke(p.wake)
+	for left > 0 {
+		select {
+		case <-p.drained:
+		case <-ctx.Done():
+			return p.Pending()
+		}
+		left = p.Pending()
+	}
+	return 0
+}
+
+// finish ends the verdict goroutine once the pump has ended.
+func (p *Publisher) finish() {
+	p.end.Do(func() { close(p.quit) })
+	<-p.judged
+}
+
+// poke wakes a goroutine that may be asleep; one pending wake-up is enough.
+func poke(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// channelSink publishes on a real channel.
+type channelSink struct {
+	ch      *amqp.Channel
+	returns <-chan amqp.Return
+	closes  <-chan *amqp.Error
+}
+
+func (s *channelSink) publish(e *entry) (confirm, error) {
+	msg := amqp.Publishing{MessageId: e.id, Body: e.body, DeliveryMode: amqp.Transient}
+	if e.target.Persistent {
+		msg.DeliveryMode = amqp.Persistent
+	}
+	if e.target.TTL > 0 {
+		msg.Expiration = strconv.FormatInt(e.target.TTL.Milliseconds(), 10)
+	}
+	c, err := s.ch.PublishWithDeferredConfirm(e.target.Exchange, e.target.Key, e.target.Mandatory, false, msg)
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func (s *channelSink) returned() (string, bool) {
+	select {
+	case r, ok := <-s.returns:
+		return r.MessageId, ok
+	default:
+		return "", false
+	}
+}
+
+func (s *channelSink) lost() <-chan *amqp.Error { return s.closes }
+
+func (s *channelSink) alive() bool { return !s.ch.IsClosed() }
+
+// serveConnection is the link's session: topology, a channel in confirm mode, then the pump.
+func (p *Publisher) serveConnection(ctx context.Context, conn *amqp.Connection, ready func()) error {
+	err := p.o.withTopology(conn, func(t topology) error {
+		if err := t.shared(); err != nil {
+			return err
+		}
+		for i := range p.o.Partitions {
+			if err := t.in(i); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	ch, err := conn.Channel()
+	if err != nil {
+		return fmt.Errorf("open channel: %w", err)
+	}
+	s := &channelSink{
+		ch: ch,
+		// At most this many can come back before a verdict empties it, so the library never drops one.
+		returns: ch.NotifyReturn(make(chan amqp.Return, p.o.Unconfirmed)),
+		closes:  ch.NotifyClose(make(chan *amqp.Error, 1)),
+	}
+	if err := ch.Confirm(false); err != nil {
+		return fmt.Errorf("confirm mode: %w", err)
+	}
+	ready()
+	return p.serve(ctx, s)
+}

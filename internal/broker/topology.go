@@ -1,0 +1,99 @@
+package broker
+
+import (
+	"fmt"
+	"strconv"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+)
+
+const (
+	deliveryLimit  = 100     // crash loops of a worker before a message is set aside
+	deadLength     = 100_000 // messages kept for inspection; the oldest go first
+	controlTTL     = 2_000   // ms; an old heartbeat must not renew a dead gateway's lease
+	gatewayExpires = 60_000  // ms without a consumer until the queue of a gone boot disappears
+	gatewayTTL     = 30_000  // ms; later the gateway has repaired the gap by itself
+	gatewayLength  = 20_000  // messages; the oldest are dropped, the hub sees the gap and repairs it
+)
+
+// topology declares things on a channel of its own, because a refused declaration kills the channel.
+type topology struct {
+	o  Options
+	ch *amqp.Channel
+}
+
+// withTopology runs fn on a short-lived channel.
+func (o Options) withTopology(conn *amqp.Connection, fn func(t topology) error) error {
+	ch, err := conn.Channel()
+	if err != nil {
+		return fmt.Errorf("open channel: %w", err)
+	}
+	defer func() { _ = ch.Close() }()
+	return fn(topology{o: o, ch: ch})
+}
+
+// shared declares what belongs to nobody in particular.
+func (t topology) shared() error {
+	kinds := []struct{ name, kind string }{{"in", amqp.ExchangeDirect}, {"out", amqp.ExchangeFanout}, {"dead", amqp.ExchangeFanout}}
+	for _, k := range kinds {
+		if err := t.ch.ExchangeDeclare(t.o.name(k.name), k.kind, true, false, false, false, nil); err != nil {
+			return fmt.Errorf("declare exchange %s: %w", t.o.name(k.name), err)
+		}
+	}
+	dead := t.o.name("dead")
+	if err := t.queue(dead, amqp.Table{"x-queue-type": t.o.QueueType, "x-max-length": deadLength}); err != nil {
+		return err
+	}
+	if err := t.bind(dead, "", dead); err != nil {
+		return err
+	}
+	return t.control()
+}
+
+func (t topology) control() error {
+	return t.queue(t.o.name("control"), amqp.Table{"x-queue-type": Classic, "x-message-ttl": controlTTL})
+}
+
+// in declares one partition's queue. Classic queues refuse a delivery limit.
+func (t topology) in(p int) error {
+	args := amqp.Table{
+		"x-queue-type":             t.o.QueueType,
+		"x-single-active-consumer": true,
+		"x-dead-letter-exchange":   t.o.name("dead"),
+	}
+	if t.o.QueueType == Quorum {
+		args["x-delivery-limit"] = deliveryLimit
+	}
+	name := t.o.inQueue(p)
+	if err := t.queue(name, args); err != nil {
+		return err
+	}
+	return t.bind(name, strconv.Itoa(p), t.o.name("in"))
+}
+
+func (t topology) gateway(name string) error {
+	args := amqp.Table{
+		"x-queue-type":  Classic,
+		"x-expires":     gatewayExpires,
+		"x-message-ttl": gatewayTTL,
+		"x-max-length":  gatewayLength,
+	}
+	if err := t.queue(name, args); err != nil {
+		return err
+	}
+	return t.bind(name, "", t.o.name("out"))
+}
+
+func (t topology) queue(name string, args amqp.Table) error {
+	if _, err := t.ch.QueueDeclare(name, true, false, false, false, args); err != nil {
+		return fmt.Errorf("declare queue %s: %w", name, err)
+	}
+	return nil
+}
+
+func (t topology) bind(queue, key, exchange string) error {
+	if err := t.ch.QueueBind(queue, key, exchange, false, nil); err != nil {
+		return fmt.Errorf("bind queue %s: %w", queue, err)
+	}
+	return nil
+}
