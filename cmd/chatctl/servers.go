@@ -48,7 +48,7 @@ func (c *serversCmd) Run(ctx context.Context) error {
 		env = append(env, testVars[k]+"="+testAddr(s, k))
 	}
 	slices.Sort(env)
-	runErr := c.run(ctx, s, env, out)
+	runErr := c.run(ctx, env, out)
 	// Once stopping, a second Ctrl-C kills this process; the next run then ends the rest.
 	stop()
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 40*time.Second)
@@ -86,18 +86,19 @@ func testAddr(s *stack.Stack, k stack.Kind) string {
 	}
 }
 
-// run executes the command, or waits; a server that ends meanwhile ends the wait.
-func (c *serversCmd) run(ctx context.Context, s *stack.Stack, env []string, out *stack.Progress) error {
+// run executes the command, or prints the addresses for `source` and waits.
+func (c *serversCmd) run(ctx context.Context, env []string, out *stack.Progress) error {
 	command := c.Command
 	if len(command) > 0 && command[0] == "--" {
 		command = command[1:]
 	}
 	if len(command) == 0 {
-		fmt.Println(strings.Join(env, "\n"))
-		out.Say("servers", "up; Ctrl-C stops them")
-		if err := s.Failed(ctx); ctx.Err() == nil {
-			return err
+		for _, kv := range env {
+			name, value, _ := strings.Cut(kv, "=")
+			fmt.Printf("export %s='%s'\n", name, value)
 		}
+		out.Say("servers", "up; Ctrl-C stops them")
+		<-ctx.Done()
 		return nil
 	}
 	out.Say("servers", "running %s", strings.Join(command, " "))

@@ -15,6 +15,9 @@ import (
 // ErrLocked says that another run holds the run directory.
 var ErrLocked = errors.New("run directory is in use")
 
+// errClosing says that the run is over and nothing may be started.
+var errClosing = errors.New("the run is ending")
+
 // Dir is a locked run directory: the ports, PID files, logs and data of one stack.
 type Dir struct {
 	path  string
@@ -22,8 +25,9 @@ type Dir struct {
 	ports *ports
 	spawn *spawner
 
-	mu    sync.Mutex
-	procs map[string]*Proc
+	mu      sync.Mutex
+	procs   map[string]*Proc
+	closing bool // nothing may start any more
 }
 
 // OpenDir creates the directory where it is missing, locks it, and ends what an earlier, killed run left behind;
@@ -96,9 +100,10 @@ func (d *Dir) Close() error {
 	return errors.Join(err, rm, d.lock.Close())
 }
 
-// KillAll ends every process of this run at once, without asking.
+// KillAll ends every process of this run at once, without asking, and lets none start again.
 func (d *Dir) KillAll() {
 	d.mu.Lock()
+	d.closing = true
 	all := make([]*Proc, 0, len(d.procs))
 	for _, p := range d.procs {
 		all = append(all, p)
@@ -112,6 +117,9 @@ func (d *Dir) KillAll() {
 func (d *Dir) add(p *Proc) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.closing {
+		return errClosing
+	}
 	d.procs[p.name] = p
 	return errors.Join(writePid(d.pidFile(p.name), p.ident), d.writePids())
 }

@@ -48,11 +48,11 @@ func (s *Stack) startMySQL(ctx context.Context, k Kind, in install) (Server, err
 	if err != nil {
 		return Server{}, err
 	}
-	p, err := s.dir.Start(Spec{Name: name, Path: path, Args: args, Env: in.environ(), Cwd: data, Stop: 20 * time.Second})
+	main, err := s.dir.keep(App{Spec: Spec{Name: name, Path: path, Args: args, Env: in.environ(), Cwd: data, Stop: 20 * time.Second}}, s.out)
 	if err != nil {
 		return Server{}, err
 	}
-	srv := Server{Kind: k, Host: loopback, Port: port, User: databaseUser, Database: databaseName, Origin: in.from, proc: p}
+	srv := Server{Kind: k, Host: loopback, Port: port, User: databaseUser, Database: databaseName, Origin: in.from, main: main}
 	return srv, s.await(ctx, srv, 60*time.Second)
 }
 

@@ -35,6 +35,18 @@ func probe(ctx context.Context, k Kind, host string, port int) error {
 	}
 }
 
+// reach only tells whether a server given from outside listens: it may speak TLS.
+func reach(ctx context.Context, addr string) error {
+	ctx, stop := context.WithTimeout(ctx, 5*time.Second)
+	defer stop()
+	var d net.Dialer
+	c, err := d.DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return err
+	}
+	return c.Close()
+}
+
 // probeRedis takes any answer but "still loading": one that wants a password is up, too.
 func probeRedis(c net.Conn) error {
 	if _, err := io.WriteString(c, "PING\r\n"); err != nil {

@@ -41,26 +41,27 @@ func (s *Stack) startRabbitMQ(ctx context.Context, in install) (Server, error) {
 	if err != nil {
 		return Server{}, err
 	}
-	p, err := s.dir.Start(Spec{
+	epmd.markReady() // it answers at once; should it end, it is started anew like the others
+	srv := Server{Kind: RabbitMQ, Host: loopback, Port: ports["rabbitmq"], User: "guest", Password: "guest", Origin: in.from, helper: epmd}
+	srv.main, err = s.dir.keep(App{Spec: Spec{
 		Name: string(RabbitMQ), Path: in.server, Cwd: data, Stop: 20 * time.Second,
 		Env: in.environ(rabbitEnv(data, ports)...),
-	})
+	}}, s.out)
 	if err != nil {
-		return Server{}, err
+		return srv, err
 	}
-	srv := Server{Kind: RabbitMQ, Host: loopback, Port: ports["rabbitmq"], User: "guest", Password: "guest", Origin: in.from, proc: p, helper: epmd}
 	return srv, s.await(ctx, srv, 90*time.Second)
 }
 
-func (s *Stack) startEpmd(in install, data string, port int) (*Proc, error) {
+func (s *Stack) startEpmd(in install, data string, port int) (*keeper, error) {
 	epmd, err := in.program("epmd")
 	if err != nil {
 		return nil, err
 	}
-	return s.dir.Start(Spec{
+	return s.dir.keep(App{Spec: Spec{
 		Name: epmdName, Path: epmd, Cwd: data, Env: in.environ(), Stop: 3 * time.Second,
 		Args: []string{"-port", strconv.Itoa(port), "-address", loopback},
-	})
+	}}, s.out)
 }
 
 // rabbitEnv: RABBITMQ_ALLOW_INPUT makes the script become the Erlang VM instead of its parent; -noinput then takes

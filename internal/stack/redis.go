@@ -19,16 +19,16 @@ func (s *Stack) startRedis(ctx context.Context, in install) (Server, error) {
 	if err := os.MkdirAll(data, 0o755); err != nil {
 		return Server{}, fmt.Errorf("create redis data: %w", err)
 	}
-	p, err := s.dir.Start(Spec{
+	main, err := s.dir.keep(App{Spec: Spec{
 		Name: string(Redis), Path: in.server, Cwd: data, Env: in.environ(), Stop: 10 * time.Second,
 		Args: []string{
 			"--port", strconv.Itoa(port), "--bind", loopback, "--dir", data, "--daemonize", "no",
 			"--appendonly", "yes", "--appendfsync", "everysec", "--save", "", "--maxmemory-policy", "noeviction",
 		},
-	})
+	}}, s.out)
 	if err != nil {
 		return Server{}, err
 	}
-	srv := Server{Kind: Redis, Host: loopback, Port: port, Origin: in.from, proc: p}
+	srv := Server{Kind: Redis, Host: loopback, Port: port, Origin: in.from, main: main}
 	return srv, s.await(ctx, srv, 30*time.Second)
 }

@@ -7,7 +7,11 @@ import (
 	"net/url"
 	"os"
 	"strconv"
+	"strings"
 )
+
+// fromEnv is the Origin of a server that was given.
+const fromEnv = "environment"
 
 // Server is one server that takes clients.
 type Server struct {
@@ -20,8 +24,8 @@ type Server struct {
 	URL      string // RabbitMQ given as a URL
 	Origin   string // where it came from, for people
 
-	proc      *Proc
-	helper    *Proc
+	main      *keeper // nil when it runs in a container or was given
+	helper    *keeper
 	container string
 }
 
@@ -59,8 +63,14 @@ func GivenInEnv(k Kind) (Server, bool, error) {
 			User: os.Getenv("CHAT_DATABASE_USER"), Password: os.Getenv("CHAT_DATABASE_PASSWORD"), Database: os.Getenv("CHAT_DATABASE_DBNAME"),
 		})
 	case Redis:
+		if first, _, _ := strings.Cut(os.Getenv("CHAT_REDIS_ADDRS"), ","); first != "" {
+			return givenHostPort(k, strings.TrimSpace(first), "CHAT_REDIS_ADDRS")
+		}
 		return givenAddr(k, "CHAT_REDIS", "6379", Server{Password: os.Getenv("CHAT_REDIS_PASSWORD")})
 	case RabbitMQ:
+		if file := os.Getenv("CHAT_RABBITMQ_URL_FILE"); file != "" {
+			return givenURL(readTrimmed(file))
+		}
 		return givenURL(os.Getenv("CHAT_RABBITMQ_URL"))
 	}
 	return Server{}, false, nil
@@ -78,8 +88,20 @@ func givenAddr(k Kind, prefix, port string, srv Server) (Server, bool, error) {
 	if err != nil {
 		return Server{}, false, fmt.Errorf("%s_PORT=%q is no port", prefix, port)
 	}
-	srv.Kind, srv.Host, srv.Port, srv.Origin = k, host, n, "environment"
+	srv.Kind, srv.Host, srv.Port, srv.Origin = k, host, n, fromEnv
 	return srv, true, nil
+}
+
+func givenHostPort(k Kind, addr, variable string) (Server, bool, error) {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return Server{}, false, fmt.Errorf("%s: %q is no host:port", variable, addr)
+	}
+	n, err := strconv.Atoi(port)
+	if err != nil {
+		return Server{}, false, fmt.Errorf("%s: %q is no port", variable, port)
+	}
+	return Server{Kind: k, Host: host, Port: n, Origin: fromEnv}, true, nil
 }
 
 func givenURL(raw string) (Server, bool, error) {
@@ -91,10 +113,13 @@ func givenURL(raw string) (Server, bool, error) {
 		return Server{}, false, errors.New("CHAT_RABBITMQ_URL is no URL such as amqp://user:password@host:5672/")
 	}
 	port := 5672
+	if u.Scheme == "amqps" {
+		port = 5671
+	}
 	if u.Port() != "" {
 		if port, err = strconv.Atoi(u.Port()); err != nil {
 			return Server{}, false, fmt.Errorf("CHAT_RABBITMQ_URL: port %q is no port", u.Port())
 		}
 	}
-	return Server{Kind: RabbitMQ, Host: u.Hostname(), Port: port, URL: raw, Origin: "environment"}, true, nil
+	return Server{Kind: RabbitMQ, Host: u.Hostname(), Port: port, URL: raw, Origin: fromEnv}, true, nil
 }

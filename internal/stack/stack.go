@@ -85,7 +85,7 @@ func (s *Stack) bring(ctx context.Context, k Kind) (Server, error) {
 		}
 		if ok {
 			s.out.Say(string(k), "using %s, given in the environment", srv.Addr())
-			if err := probe(ctx, k, srv.Host, srv.Port); err != nil {
+			if err := reach(ctx, srv.Addr()); err != nil {
 				return Server{}, fmt.Errorf("the server given in the environment, %s, does not answer (%w); start it, or unset %s to get a private one", srv.Addr(), err, givenVars[k])
 			}
 			return srv, nil
@@ -121,41 +121,29 @@ func (s *Stack) start(ctx context.Context, k Kind, in install) (Server, error) {
 	}
 }
 
-// await polls the server until it takes clients; it says every few seconds what it waits for.
+// await polls the server until it takes clients; it says every few seconds what it waits for. From then on the server
+// is started anew when it ends by itself.
 func (s *Stack) await(ctx context.Context, srv Server, within time.Duration) error {
+	s.out.Say(string(srv.Kind), "starting on %s", srv.Addr())
+	ask := func(ctx context.Context) error { return probe(ctx, srv.Kind, srv.Host, srv.Port) }
+	if srv.main != nil {
+		return srv.main.await(ctx, srv.Addr(), within, ask)
+	}
 	ctx, stop := context.WithTimeout(ctx, within)
 	defer stop()
-	s.out.Say(string(srv.Kind), "starting on %s", srv.Addr())
-	tick := time.NewTicker(50 * time.Millisecond)
+	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
-	gone, said := exited(srv), time.Now()
 	for {
-		err := probe(ctx, srv.Kind, srv.Host, srv.Port)
+		err := ask(ctx)
 		if err == nil {
 			return nil
 		}
-		if time.Since(said) > 5*time.Second {
-			s.out.Say(string(srv.Kind), "waiting for it to answer on %s (%v)", srv.Addr(), err)
-			said = time.Now()
-		}
 		select {
-		case <-gone:
-			return srv.proc.failed("ended while starting")
 		case <-ctx.Done():
-			if srv.proc == nil {
-				return fmt.Errorf("did not answer on %s within %s: %w", srv.Addr(), within, err)
-			}
-			return srv.proc.failed(fmt.Sprintf("did not answer on %s within %s (%v)", srv.Addr(), within, err))
+			return fmt.Errorf("did not answer on %s within %s: %w", srv.Addr(), within, err)
 		case <-tick.C:
 		}
 	}
-}
-
-func exited(srv Server) <-chan struct{} {
-	if srv.proc == nil {
-		return nil
-	}
-	return srv.proc.Done()
 }
 
 // Server answers the running server of a kind.
@@ -166,50 +154,25 @@ func (s *Stack) Server(k Kind) (Server, bool) {
 	return srv, ok
 }
 
-// Failed is closed over to the first own server that ends by itself: its name and last words come as the error.
-func (s *Stack) Failed(ctx context.Context) error {
-	s.mu.Lock()
-	gone := make(chan *Proc, len(s.servers))
-	for _, srv := range s.servers {
-		if srv.proc != nil {
-			go func() {
-				select {
-				case <-srv.proc.Done():
-					gone <- srv.proc
-				case <-ctx.Done():
-				}
-			}()
-		}
-	}
-	s.mu.Unlock()
-	select {
-	case p := <-gone:
-		return p.failed("ended")
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
 // Stop ends the own servers, each within its time, and leaves the given ones alone.
 func (s *Stack) Stop(ctx context.Context) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var g sync.WaitGroup
-	for k, srv := range s.servers {
-		g.Go(func() { s.stopServer(ctx, k, srv) })
+	for _, srv := range s.servers {
+		g.Go(func() { stopServer(ctx, srv) })
 	}
 	g.Wait()
 	clear(s.servers)
 }
 
-func (s *Stack) stopServer(ctx context.Context, k Kind, srv Server) {
+func stopServer(ctx context.Context, srv Server) {
 	if srv.container != "" {
 		removeContainer(ctx, srv.container)
 	}
-	if srv.proc != nil && !srv.proc.Stop(ctx) {
-		s.out.Say(string(k), "did not stop in time and was killed; its data is repaired at the next start")
-	}
-	if srv.helper != nil {
-		srv.helper.Stop(ctx)
+	for _, k := range []*keeper{srv.main, srv.helper} {
+		if k != nil {
+			k.stop(ctx)
+		}
 	}
 }

@@ -1,0 +1,148 @@
+# Chat service: everything a developer or CI runs. `make help` lists it.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+# Packages of the private servers are downloaded once and shared by `make run` and `make test`.
+export CHAT_PKG_CACHE ?= $(CURDIR)/.run/pkg
+
+GO        ?= go
+ARGS      ?=
+PKG       ?= ./...
+FUZZTIME  ?= 20s
+BINARIES  := gateway worker api chatctl
+SOURCES   := cmd internal
+LINT      := .tools/golangci-lint
+TESTFLAGS := -race -shuffle=on -p 2 -timeout 15m
+SERVERS   := bin/chatctl servers --dir .run/test
+SECRETS   := .run/compose.env
+COMPOSE   := docker compose --env-file $(SECRETS) -f deployments/compose.yaml
+
+##@ Run
+
+.PHONY: deps
+deps: ## Download the Go modules.
+	$(GO) mod download
+
+.PHONY: run
+run: build ## Build, bring up private servers and everything on :8080 (CHAT_PORT=8090, ARGS="--gateways 3").
+	@bin/chatctl up $(ARGS)
+
+.PHONY: dev
+dev: build ## Like run; builds and restarts when a source file changes.
+	@bin/chatctl up --dev $(ARGS)
+
+##@ Build
+
+.PHONY: build
+build: ## Build gateway, worker, api and chatctl into bin/.
+	@mkdir -p bin
+	$(GO) build -o bin/ ./cmd/...
+
+.PHONY: build-prod
+build-prod: $(BINARIES:%=bin/%-linux-amd64) ## Build static linux-amd64 binaries into bin/.
+
+.PHONY: $(BINARIES:%=bin/%-linux-amd64)
+bin/%-linux-amd64:
+	CGO_ENABLED=0 GOOS=linux GOARCH=amd64 $(GO) build -trimpath -ldflags '-s -w' -o $@ ./cmd/$*
+
+##@ Test
+
+.PHONY: test
+test: build ## Run all tests: unit, integration and end-to-end, on private real servers.
+	@$(SERVERS) --mysql8 -- $(GO) test $(TESTFLAGS) -tags "integration e2e" $(PKG)
+
+.PHONY: test-unit
+test-unit: ## Run the tests that need no server.
+	$(GO) test $(TESTFLAGS) $(PKG)
+
+.PHONY: test-integration
+test-integration: build ## Run unit and integration tests on private real servers.
+	@$(SERVERS) --mysql8 -- $(GO) test $(TESTFLAGS) -tags integration $(PKG)
+
+.PHONY: test-e2e
+test-e2e: build ## Run the end-to-end tests with the real binaries.
+	@$(SERVERS) -- $(GO) test $(TESTFLAGS) -tags e2e ./internal/e2e/...
+
+.PHONY: test-coverage
+test-coverage: build ## Run all tests and write coverage/coverage.html.
+	@mkdir -p coverage
+	@$(SERVERS) --mysql8 -- $(GO) test -p 2 -timeout 15m -tags "integration e2e" -coverpkg=./internal/... -coverprofile=coverage/coverage.out $(PKG)
+	@$(GO) tool cover -html=coverage/coverage.out -o coverage/coverage.html
+	@$(GO) tool cover -func=coverage/coverage.out | tail -n 1
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz test for FUZZTIME (20s).
+	@grep -rlE --include='*_test.go' '^func Fuzz' $(SOURCES) | while read -r file; do \
+		for name in $$(sed -nE 's/^func (Fuzz[A-Za-z0-9_]*).*/\1/p' "$$file"); do \
+			echo "== $$file $$name"; \
+			$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "./$$(dirname "$$file")"; \
+		done; \
+	done
+
+.PHONY: bench
+bench: ## Run the benchmarks.
+	$(GO) test -run '^$$' -bench . -benchmem $(PKG)
+
+##@ Check
+
+.PHONY: fmt
+fmt: ## Format the sources.
+	gofmt -w $(SOURCES)
+
+.PHONY: fmt-check
+fmt-check:
+	@bad="$$(gofmt -l $(SOURCES))"; if [ -n "$$bad" ]; then echo "not formatted, run \`make fmt\`:"; echo "$$bad"; exit 1; fi
+
+.PHONY: vet
+vet:
+	$(GO) vet -tags "integration e2e" ./...
+
+.PHONY: lint
+lint: $(LINT) ## Run golangci-lint (built once from .ci/tools into .tools).
+	$(LINT) run --build-tags integration,e2e ./...
+
+$(LINT): .ci/tools/go.mod .ci/tools/go.sum
+	@echo "building golangci-lint, once"
+	@mkdir -p .tools
+	cd .ci/tools && $(GO) build -o $(CURDIR)/$(LINT) github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+.PHONY: check
+check: ## Everything that CI runs: formatting, vet, lint and all tests.
+	@for step in fmt-check vet lint test; do \
+		echo "== make $$step"; begun=$$SECONDS; \
+		$(MAKE) --no-print-directory "$$step"; \
+		echo "== make $$step: ok, $$((SECONDS - begun)) s"; \
+	done
+
+##@ Containers
+
+# Compose asks for passwords; they are made once and stay on this machine.
+$(SECRETS):
+	@mkdir -p $(@D)
+	@umask 077; for name in CHAT_JWT_SECRET MYSQL_ROOT_PASSWORD RABBITMQ_PASSWORD; do \
+		echo "$$name=$$(head -c 32 /dev/urandom | od -An -v -tx1 | tr -d ' \n')"; \
+	done > $@
+
+.PHONY: docker-build
+docker-build: $(SECRETS) ## Build the images.
+	$(COMPOSE) build
+
+.PHONY: docker-run
+docker-run: $(SECRETS) ## Run servers, gateways, workers, api and a front door in containers, on :8080.
+	$(COMPOSE) up --build
+
+##@ Clean
+
+.PHONY: clean
+clean: ## Remove what was built.
+	rm -rf bin coverage
+
+.PHONY: distclean
+distclean: clean ## Remove tools, downloaded packages and the data of private servers, too.
+	rm -rf .tools .run
+
+.PHONY: help
+help: ## Show this list.
+	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z0-9-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo

@@ -1,0 +1,184 @@
+package stack
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// socketPath goes to the gateways, everything else to the api.
+const socketPath = "/api/v1/ws"
+
+// Backend is one process behind the front door.
+type Backend struct {
+	Name  string
+	Addr  string // host:port
+	Ready string // readiness URL, asked twice a second; "" = always taken as ready
+}
+
+// FrontDoor is the one public address of a local run: WebSockets go to the gateway with the fewest, the rest to the
+// api. What a client claims in forwarding headers is dropped; the door states the client's address itself.
+type FrontDoor struct {
+	gateways []*backend
+	api      *backend
+}
+
+type backend struct {
+	Backend
+	proxy *httputil.ReverseProxy
+	open  atomic.Int64 // requests and sockets under way
+	ready atomic.Bool
+}
+
+// NewFrontDoor puts a door before the gateways and the api.
+func NewFrontDoor(api Backend, gateways ...Backend) *FrontDoor {
+	f := &FrontDoor{api: newBackend(api)}
+	for _, g := range gateways {
+		f.gateways = append(f.gateways, newBackend(g))
+	}
+	return f
+}
+
+type refusedKey struct{}
+
+func newBackend(b Backend) *backend {
+	be := &backend{Backend: b}
+	be.ready.Store(b.Ready == "")
+	target := &url.URL{Scheme: "http", Host: b.Addr}
+	be.proxy = &httputil.ReverseProxy{
+		Rewrite: func(p *httputil.ProxyRequest) {
+			p.SetURL(target)
+			p.Out.Host = p.In.Host // gateways compare it with the Origin
+			p.Out.Header.Del("X-Real-Ip")
+			p.SetXForwarded()
+		},
+		Transport: &http.Transport{
+			DialContext:         (&net.Dialer{Timeout: 2 * time.Second}).DialContext,
+			MaxIdleConnsPerHost: 256, IdleConnTimeout: 60 * time.Second, DisableCompression: true,
+		},
+		FlushInterval: -1,
+		ErrorLog:      log.New(io.Discard, "", 0), // a URL may hold a token
+		ErrorHandler:  refused,
+	}
+	return be
+}
+
+// refused handles a request that found no backend: a refused dial is handed back to the caller, who may try another.
+func refused(w http.ResponseWriter, r *http.Request, err error) {
+	var op *net.OpError
+	if flag, ok := r.Context().Value(refusedKey{}).(*bool); ok && errors.As(err, &op) && op.Op == "dial" {
+		*flag = true
+		return
+	}
+	unavailable(w)
+}
+
+func unavailable(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", "1")
+	w.WriteHeader(http.StatusServiceUnavailable)
+	_, _ = io.WriteString(w, `{"type":"about:blank","title":"Service Unavailable","status":503,"code":"unavailable","detail":"the service is starting, stopping or overloaded"}`)
+}
+
+// ServeHTTP forwards the request.
+func (f *FrontDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	candidates := []*backend{f.api}
+	if r.URL.Path == socketPath {
+		candidates = f.candidates()
+	}
+	for _, b := range candidates {
+		if b.serve(w, r) {
+			return
+		}
+	}
+	unavailable(w)
+}
+
+// candidates are the ready gateways, the least loaded first.
+func (f *FrontDoor) candidates() []*backend {
+	type load struct {
+		b *backend
+		n int64
+	}
+	var loads []load
+	for _, b := range f.gateways {
+		if b.ready.Load() {
+			loads = append(loads, load{b, b.open.Load()})
+		}
+	}
+	slices.SortStableFunc(loads, func(a, b load) int { return int(a.n - b.n) })
+	out := make([]*backend, len(loads))
+	for i, l := range loads {
+		out[i] = l.b
+	}
+	return out
+}
+
+// serve reports whether the backend took the request; a socket keeps it here until it closes.
+func (b *backend) serve(w http.ResponseWriter, r *http.Request) bool {
+	b.open.Add(1)
+	defer b.open.Add(-1)
+	var gone bool
+	b.proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), refusedKey{}, &gone)))
+	if gone && b.Ready != "" {
+		b.ready.Store(false) // until it answers its readiness again
+	}
+	return !gone
+}
+
+// Watch asks the gateways for their readiness until ctx ends.
+func (f *FrontDoor) Watch(ctx context.Context) {
+	var g sync.WaitGroup
+	for _, b := range f.gateways {
+		if b.Ready != "" {
+			g.Go(func() { b.watch(ctx) })
+		}
+	}
+	g.Wait()
+}
+
+func (b *backend) watch(ctx context.Context) {
+	tick := time.NewTicker(500 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		b.ready.Store(askReady(ctx, b.Ready) == nil)
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// Serve serves the door on l until ctx ends; then requests under way get two seconds. Sockets end with their gateway.
+func (f *FrontDoor) Serve(ctx context.Context, l net.Listener) error {
+	srv := &http.Server{Handler: f, ReadHeaderTimeout: 10 * time.Second, ErrorLog: log.New(io.Discard, "", 0)}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var g sync.WaitGroup
+	g.Go(func() { f.Watch(ctx) })
+	g.Go(func() {
+		<-ctx.Done()
+		end, stop := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+		defer stop()
+		if srv.Shutdown(end) != nil {
+			_ = srv.Close()
+		}
+	})
+	err := srv.Serve(l)
+	cancel()
+	g.Wait()
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
