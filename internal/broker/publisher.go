@@ -27,10 +27,12 @@ type Publisher struct {
 	mu      sync.Mutex // guards everything down to the channels
 	open    list       // batches that still grow, by age
 	ready   list       // to be published, in this order
-	later   list       // refused by the broker and waiting for their time, with what came after them
+	later   list       // refused by the broker, waiting for another try
+	held    list       // behind a refused one of their target
 	sent    list       // published, no verdict yet
 	records int        // window: accepted and not done
 	bytes   int
+	refused map[Target]int // entries that were refused and have no verdict yet
 	seq     uint64
 	session *session
 	suspect int       // entries at the front to be sent one at a time, see detach
@@ -92,7 +94,7 @@ func newPublisher(o Options) *Publisher {
 	var id [4]byte
 	_, _ = rand.Read(id[:]) // never fails
 	p := &Publisher{
-		o: o, m: o.Metrics, id: hex.EncodeToString(id[:]) + "-", away: time.Now(),
+		o: o, m: o.Metrics, id: hex.EncodeToString(id[:]) + "-", away: time.Now(), refused: map[Target]int{},
 		wake: make(chan struct{}, 1), work: make(chan struct{}, 1), drained: make(chan struct{}, 1),
 		quit: make(chan struct{}), judged: make(chan struct{}),
 	}

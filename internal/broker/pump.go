@@ -155,34 +155,24 @@ func (p *Publisher) next(now time.Time) (*entry, time.Duration) {
 	if e := p.nextReady(); e != nil {
 		return p.take(e), 0
 	}
-	if e := p.open.head; e != nil && p.sent.n < eager && p.later.n == 0 {
+	if e := p.open.head; e != nil && p.sent.n < eager && len(p.refused) == 0 {
 		p.seal(e)
 		return p.take(e), 0
 	}
 	return nil, wait
 }
 
-// nextReady finds the first entry whose target has no refused message waiting; the others of such a
-// target queue up behind it. The caller holds mu.
+// nextReady finds the first entry whose target has no refused one before it, and holds the others.
+// The caller holds mu.
 func (p *Publisher) nextReady() *entry {
 	for e := p.ready.head; e != nil; e = p.ready.head {
-		if p.later.n == 0 || !p.held(e.target) {
+		if len(p.refused) == 0 || e.nacks > 0 || p.refused[e.target] == 0 {
 			return e
 		}
 		e.remove()
-		e.due = time.Time{}
-		p.later.pushBack(e)
+		p.held.pushBack(e)
 	}
 	return nil
-}
-
-func (p *Publisher) held(t Target) bool {
-	for e := p.later.head; e != nil; e = e.next {
-		if e.target == t {
-			return true
-		}
-	}
-	return false
 }
 
 // take removes the entry from its list and names it. The caller holds mu.

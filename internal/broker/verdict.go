@@ -127,7 +127,9 @@ func (j *judgement) verdict(e *entry) error {
 // refuse handles a nack: the entry waits and is sent again, or is given up. The caller holds mu.
 func (j *judgement) refuse(e *entry, now time.Time) {
 	e.remove()
-	e.nacks++
+	if e.nacks++; e.nacks == 1 {
+		j.p.refused[e.target]++
+	}
 	if e.nacks >= maxNacks {
 		j.batch = append(j.batch, e)
 		return
@@ -150,9 +152,28 @@ func (j *judgement) release() {
 		if e.owner != nil {
 			e.owner.pending -= e.records
 		}
+		if e.nacks > 0 {
+			p.unhold(e.target)
+		}
 	}
 	if p.closing && p.records == 0 {
 		poke(p.drained)
+	}
+}
+
+// unhold lets a target's held entries go once none of it is refused any more. The caller holds mu.
+func (p *Publisher) unhold(t Target) {
+	if p.refused[t]--; p.refused[t] > 0 {
+		return
+	}
+	delete(p.refused, t)
+	for e := p.held.tail; e != nil; {
+		prev := e.prev
+		if e.target == t {
+			e.remove()
+			p.ready.pushFront(e)
+		}
+		e = prev
 	}
 }
 
@@ -235,7 +256,7 @@ func (j *judgement) abort() {
 	for e := p.open.head; e != nil; e = p.open.head {
 		p.seal(e)
 	}
-	for _, l := range []*list{&p.sent, &p.later, &p.ready} {
+	for _, l := range []*list{&p.sent, &p.later, &p.held, &p.ready} {
 		for e := l.head; e != nil; e = l.head {
 			e.remove()
 			j.batch = append(j.batch, e)
