@@ -1,0 +1,68 @@
+package state
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strconv"
+	"time"
+
+	"chat-service/internal/chat"
+)
+
+// maxName bounds the part of a throttle key that comes from outside.
+const maxName = 96
+
+func (s *State) key(tag, tail string) string { return s.prefix + ":{" + tag + "}:" + tail }
+
+// socketsKey holds a user's socket entries: hash of entryField → entry.
+func (s *State) socketsKey(u chat.UserID) string { return s.key("u"+u.String(), "sockets") }
+
+// indexKey holds what Bury has to remove when the gateway is gone: set of "<user>/<socket>".
+func (s *State) indexKey(g chat.GatewayID) string { return s.key("g"+string(g), "sockets") }
+
+// leaseKey holds every gateway with the Redis time at which its lease ends: zset.
+func (s *State) leaseKey() string { return s.key("leases", "until") }
+
+// buriedKey holds gateways whose entries were removed, by when: zset.
+func (s *State) buriedKey() string { return s.key("leases", "buried") }
+
+// revivedKey holds gateways that beat again after that: set.
+func (s *State) revivedKey() string { return s.key("leases", "revived") }
+
+// blindKey exists while heartbeats can't arrive.
+func (s *State) blindKey() string { return s.key("leases", "blind") }
+
+// dueKey holds a partition's users who are to be announced as offline, by when: zset.
+func (s *State) dueKey(partition int) string { return s.key("o"+strconv.Itoa(partition), "due") }
+
+// routeKey holds a room's gateways: hash of gateway → "<number>+" or "<number>-", and the marker.
+func (s *State) routeKey(r chat.RoomID) string { return s.key("r"+r.String(), "route") }
+
+// recentKey holds a hot room's newest messages: list of encoded messages.
+func (s *State) recentKey(r chat.RoomID) string { return s.key("r"+r.String(), "recent") }
+
+// headKey holds the heads of a partition's rooms that moved on that day: zset.
+func (s *State) headKey(partition int, day int64) string {
+	return s.key("h"+strconv.Itoa(partition), "heads:"+strconv.FormatInt(day, 10))
+}
+
+func (s *State) generationKey() string { return s.key("generation", "id") }
+
+func (s *State) rateKey(name string) string { return s.key("t"+bounded(name), "rate") }
+
+func (s *State) failKey(name string) string { return s.key("t"+bounded(name), "failures") }
+
+// bounded keeps outside text from making long keys or from breaking the hash tag.
+func bounded(name string) string {
+	plain := len(name) <= maxName
+	for i := 0; plain && i < len(name); i++ {
+		plain = name[i] > ' ' && name[i] != '{' && name[i] != '}' && name[i] < 0x7f
+	}
+	if plain {
+		return ":" + name
+	}
+	h := sha256.Sum256([]byte(name))
+	return "#" + hex.EncodeToString(h[:16])
+}
+
+func day(t time.Time) int64 { return t.Unix() / 86400 }

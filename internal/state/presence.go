@@ -1,0 +1,87 @@
+package state
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"chat-service/internal/chat"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Online answers for each user, in order: online if he has a socket entry whose gateway's lease lives. LastSeen is not
+// known here. While heartbeats can't arrive (Blind), who isn't online is unknown.
+func (s *State) Online(ctx context.Context, users []chat.UserID) (ps []chat.Presence, err error) {
+	if len(users) == 0 {
+		return nil, nil
+	}
+	err = s.do(ctx, "online", func(ctx context.Context) error {
+		fields, l, err := s.fieldsOf(ctx, users)
+		if err != nil {
+			return err
+		}
+		ps = make([]chat.Presence, len(users))
+		for i, u := range users {
+			on := l.count(fields[i]) > 0
+			ps[i] = chat.Presence{User: u, Online: on, Known: on || !l.blind}
+		}
+		return nil
+	})
+	return ps, err
+}
+
+// OfflineLater makes the user due to be announced as offline at that time. A later Register takes it back; an earlier
+// time that stands already is kept.
+func (s *State) OfflineLater(ctx context.Context, u chat.UserID, at time.Time) error {
+	return s.do(ctx, "offline_later", func(ctx context.Context) error {
+		return s.rdb.ZAddLT(ctx, s.dueKey(u.Partition(s.opt.Partitions)),
+			redis.Z{Score: float64(at.UnixMilli()), Member: u.String()}).Err()
+	})
+}
+
+// OfflineDue takes at most limit users of a partition whose time has come and who still have no live socket; each is
+// handed to one caller only. Those who are back are forgotten. While heartbeats can't arrive nobody is taken.
+func (s *State) OfflineDue(ctx context.Context, partition, partitions int, now time.Time, limit int) (due []chat.UserID, err error) {
+	if partitions != s.opt.Partitions {
+		return nil, chat.E(chat.Internal, "redis state is set up for %d partitions, not %d", s.opt.Partitions, partitions)
+	}
+	err = s.do(ctx, "offline_due", func(ctx context.Context) error {
+		key := s.dueKey(partition)
+		members, err := s.rdb.ZRangeArgs(ctx, redis.ZRangeArgs{
+			Key: key, ByScore: true, Start: "-inf", Stop: strconv.FormatInt(now.UnixMilli(), 10), Count: int64(limit),
+		}).Result()
+		if err != nil || len(members) == 0 {
+			return err
+		}
+		users := make([]chat.UserID, len(members))
+		for i, m := range members {
+			id, err := strconv.ParseUint(m, 10, 64)
+			if err != nil {
+				return fmt.Errorf("due user %q: malformed", m)
+			}
+			users[i] = chat.UserID(id)
+		}
+		fields, l, err := s.fieldsOf(ctx, users)
+		if err != nil || l.blind {
+			return err
+		}
+		claims := make([]*redis.IntCmd, len(users))
+		if _, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+			for i := range users {
+				claims[i] = p.ZRem(ctx, key, members[i])
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+		for i, u := range users {
+			if claims[i].Val() == 1 && l.count(fields[i]) == 0 {
+				due = append(due, u)
+			}
+		}
+		return nil
+	})
+	return due, err
+}

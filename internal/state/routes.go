@@ -1,0 +1,122 @@
+package state
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"time"
+
+	"chat-service/internal/chat"
+
+	"github.com/redis/go-redis/v9"
+)
+
+const (
+	usedRouteTTL  = 24 * time.Hour   // renewed by every attach and detach
+	emptyRouteTTL = 10 * time.Minute // how long "nobody" is remembered
+	routeFields   = 64               // above it the places of detached gateways are dropped
+	routeMarker   = "?"              // no gateway's name; holds until when the route is unsettled
+)
+
+// Routes is what is known of the gateways that want a room. Known false is not "nobody": the route is missing or too
+// young to be whole. Of the callers that find it missing, one gets Ask: it shall ask all gateways to assert the room;
+// who has attached after Options.Settle is then the route.
+type Routes struct {
+	Known    bool
+	Ask      bool
+	Gateways map[chat.GatewayID]uint64 // with the number of the attach; dead ones may be among them
+}
+
+// Attach routes the room to the gateway, unless it told a higher number before.
+func (s *State) Attach(ctx context.Context, room chat.RoomID, g chat.GatewayID, number uint64) error {
+	return s.place(ctx, "attach", room, g, number, "+")
+}
+
+// Detach stops routing the room to the gateway, unless it told a higher number before. A route without gateways stays
+// for ten minutes, to say that nobody is there.
+func (s *State) Detach(ctx context.Context, room chat.RoomID, g chat.GatewayID, number uint64) error {
+	return s.place(ctx, "detach", room, g, number, "-")
+}
+
+func (s *State) place(ctx context.Context, verb string, room chat.RoomID, g chat.GatewayID, number uint64, sign string) error {
+	return s.do(ctx, verb, func(ctx context.Context) error {
+		return routeScript.Run(ctx, s.rdb, []string{s.routeKey(room)}, string(g), number, sign,
+			time.Now().Add(s.opt.Settle).UnixMilli(), usedRouteTTL.Milliseconds(), emptyRouteTTL.Milliseconds(), routeFields).Err()
+	})
+}
+
+// Routes reads the routes of rooms in one round trip (and a second one where some are missing, to begin them).
+func (s *State) Routes(ctx context.Context, rooms []chat.RoomID) (routes map[chat.RoomID]Routes, err error) {
+	routes = make(map[chat.RoomID]Routes, len(rooms))
+	if len(rooms) == 0 {
+		return routes, nil
+	}
+	err = s.do(ctx, "routes", func(ctx context.Context) error {
+		cmds := make([]*redis.MapStringStringCmd, len(rooms))
+		if _, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+			for i, r := range rooms {
+				cmds[i] = p.HGetAll(ctx, s.routeKey(r))
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+		now := time.Now()
+		var missing []chat.RoomID
+		for i, r := range rooms {
+			routes[r] = decodeRoute(cmds[i].Val(), now)
+			if len(cmds[i].Val()) == 0 {
+				missing = append(missing, r)
+			}
+		}
+		return s.begin(ctx, missing, now, routes)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return routes, nil
+}
+
+// begin marks missing routes as unsettled and sets Ask where this call was the one that did it.
+func (s *State) begin(ctx context.Context, missing []chat.RoomID, now time.Time, routes map[chat.RoomID]Routes) error {
+	if len(missing) == 0 {
+		return nil
+	}
+	until := now.Add(s.opt.Settle).UnixMilli()
+	cmds := make([]*redis.BoolCmd, len(missing))
+	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, r := range missing {
+			cmds[i] = p.HSetNX(ctx, s.routeKey(r), routeMarker, until)
+			p.ExpireNX(ctx, s.routeKey(r), emptyRouteTTL)
+		}
+		return nil
+	})
+	for i, r := range missing {
+		if cmds[i].Val() {
+			routes[r] = Routes{Ask: true}
+		}
+	}
+	return err
+}
+
+func decodeRoute(fields map[string]string, now time.Time) Routes {
+	until, err := strconv.ParseInt(fields[routeMarker], 10, 64)
+	if err != nil {
+		return Routes{}
+	}
+	r := Routes{Known: now.UnixMilli() >= until, Gateways: map[chat.GatewayID]uint64{}}
+	for g, v := range fields {
+		num, in := strings.CutSuffix(v, "+")
+		if n, err := strconv.ParseUint(num, 10, 64); g != routeMarker && in && err == nil {
+			r.Gateways[chat.GatewayID(g)] = n
+		}
+	}
+	return r
+}
+
+// DropRoute forgets a gateway in a room's route: it is dead.
+func (s *State) DropRoute(ctx context.Context, room chat.RoomID, g chat.GatewayID) error {
+	return s.do(ctx, "drop_route", func(ctx context.Context) error {
+		return s.rdb.HDel(ctx, s.routeKey(room), string(g)).Err()
+	})
+}

@@ -1,0 +1,210 @@
+package state
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"chat-service/internal/chat"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Socket is one live WebSocket: whose it is, where it is, and since when (At, to the millisecond).
+type Socket struct {
+	User    chat.UserID
+	Session chat.SessionID
+	Gateway chat.GatewayID
+	Socket  chat.SocketID
+	Device  string
+	At      time.Time
+}
+
+// entry is what is stored of a socket beside its field.
+type entry struct {
+	Session chat.SessionID `json:"s"`
+	Device  string         `json:"d,omitempty"`
+	At      int64          `json:"at"`
+}
+
+// entryField names a socket among all of its user's, for ever: the gateway's id contains its boot.
+func entryField(g chat.GatewayID, id chat.SocketID) string {
+	return strconv.FormatUint(uint64(id), 10) + "@" + string(g)
+}
+
+func splitField(f string) (g chat.GatewayID, id chat.SocketID, ok bool) {
+	num, gw, found := strings.Cut(f, "@")
+	n, err := strconv.ParseUint(num, 10, 64)
+	return chat.GatewayID(gw), chat.SocketID(n), found && err == nil
+}
+
+func decodeSocket(u chat.UserID, field, value string) (Socket, error) {
+	g, id, ok := splitField(field)
+	var e entry
+	if err := json.Unmarshal([]byte(value), &e); err != nil || !ok {
+		return Socket{}, fmt.Errorf("socket entry %q of user %d: malformed", field, u)
+	}
+	return Socket{User: u, Session: e.Session, Gateway: g, Socket: id, Device: e.Device, At: time.UnixMilli(e.At).UTC()}, nil
+}
+
+// Register enters a socket, or enters it again, and takes back an offline that was due. first tells that the user had no
+// other live socket; ofSession are the live sockets of its login session, this one included, oldest first.
+func (s *State) Register(ctx context.Context, k Socket) (first bool, ofSession []Socket, err error) {
+	value, err := json.Marshal(entry{k.Session, k.Device, k.At.UnixMilli()})
+	if err != nil {
+		return false, nil, fmt.Errorf("register: %w", err)
+	}
+	field := entryField(k.Gateway, k.Socket)
+	err = s.do(ctx, "register", func(ctx context.Context) error {
+		// The gateway's index comes first: whatever is in a user's hash must be found by Bury.
+		if err := s.rdb.SAdd(ctx, s.indexKey(k.Gateway), indexMember(k.User, k.Socket)).Err(); err != nil {
+			return err
+		}
+		var before *redis.MapStringStringCmd
+		if _, err := s.rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
+			before = p.HGetAll(ctx, s.socketsKey(k.User))
+			p.HSet(ctx, s.socketsKey(k.User), field, value)
+			return nil
+		}); err != nil {
+			return err
+		}
+		if err := s.rdb.ZRem(ctx, s.dueKey(k.User.Partition(s.opt.Partitions)), k.User.String()).Err(); err != nil {
+			return err
+		}
+		l, err := s.judgeLeases(ctx, k.Gateway)
+		if err != nil {
+			return err
+		}
+		others := before.Val()
+		delete(others, field)
+		first, ofSession = l.among(k, others)
+		return nil
+	})
+	return first, ofSession, err
+}
+
+// among sorts a user's other entries into live ones of the same session, and tells whether no live one is there.
+func (l leases) among(k Socket, others map[string]string) (first bool, ofSession []Socket) {
+	first, ofSession = true, []Socket{k}
+	for f, v := range others {
+		o, err := decodeSocket(k.User, f, v)
+		if err != nil || !l.live[o.Gateway] {
+			continue
+		}
+		first = false
+		if o.Session == k.Session {
+			ofSession = append(ofSession, o)
+		}
+	}
+	slices.SortFunc(ofSession, oldestFirst)
+	return first, ofSession
+}
+
+func oldestFirst(a, b Socket) int {
+	return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Gateway, b.Gateway), cmp.Compare(a.Socket, b.Socket))
+}
+
+// Unregister removes exactly this socket's entry, never that of a later one, and returns how many live ones are left.
+func (s *State) Unregister(ctx context.Context, u chat.UserID, g chat.GatewayID, id chat.SocketID) (left int, err error) {
+	err = s.do(ctx, "unregister", func(ctx context.Context) error {
+		var rest *redis.StringSliceCmd
+		if _, err := s.rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
+			p.HDel(ctx, s.socketsKey(u), entryField(g, id))
+			rest = p.HKeys(ctx, s.socketsKey(u))
+			return nil
+		}); err != nil {
+			return err
+		}
+		if err := s.rdb.SRem(ctx, s.indexKey(g), indexMember(u, id)).Err(); err != nil {
+			return err
+		}
+		l, err := s.judgeLeases(ctx, "")
+		if err != nil {
+			return err
+		}
+		left = l.count(rest.Val())
+		return nil
+	})
+	return left, err
+}
+
+// Sockets lists a user's live sockets, oldest first.
+func (s *State) Sockets(ctx context.Context, u chat.UserID) (live []Socket, err error) {
+	err = s.do(ctx, "sockets", func(ctx context.Context) error {
+		all, err := s.rdb.HGetAll(ctx, s.socketsKey(u)).Result()
+		if err != nil {
+			return err
+		}
+		l, err := s.judgeLeases(ctx, "")
+		if err != nil {
+			return err
+		}
+		for f, v := range all {
+			k, err := decodeSocket(u, f, v)
+			if err == nil && l.live[k.Gateway] {
+				live = append(live, k)
+			}
+		}
+		return nil
+	})
+	slices.SortFunc(live, oldestFirst)
+	return live, err
+}
+
+// GatewaysOf lists the gateways where these users have live sockets, each once, sorted.
+func (s *State) GatewaysOf(ctx context.Context, users []chat.UserID) (gws []chat.GatewayID, err error) {
+	if len(users) == 0 {
+		return nil, nil
+	}
+	err = s.do(ctx, "gateways_of", func(ctx context.Context) error {
+		fields, l, err := s.fieldsOf(ctx, users)
+		if err != nil {
+			return err
+		}
+		for _, fs := range fields {
+			for _, f := range fs {
+				if g, _, ok := splitField(f); ok && l.live[g] {
+					gws = append(gws, g)
+				}
+			}
+		}
+		return nil
+	})
+	slices.Sort(gws)
+	return slices.Compact(gws), err
+}
+
+// fieldsOf reads the entries' fields of many users, then the leases.
+func (s *State) fieldsOf(ctx context.Context, users []chat.UserID) ([][]string, leases, error) {
+	cmds := make([]*redis.StringSliceCmd, len(users))
+	if _, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, u := range users {
+			cmds[i] = p.HKeys(ctx, s.socketsKey(u))
+		}
+		return nil
+	}); err != nil {
+		return nil, leases{}, err
+	}
+	fields := make([][]string, len(users))
+	for i, c := range cmds {
+		fields[i] = c.Val()
+	}
+	l, err := s.judgeLeases(ctx, "")
+	return fields, l, err
+}
+
+func indexMember(u chat.UserID, id chat.SocketID) string {
+	return u.String() + "/" + strconv.FormatUint(uint64(id), 10)
+}
+
+func splitMember(m string) (u chat.UserID, id chat.SocketID, ok bool) {
+	a, b, found := strings.Cut(m, "/")
+	user, err1 := strconv.ParseUint(a, 10, 64)
+	sock, err2 := strconv.ParseUint(b, 10, 64)
+	return chat.UserID(user), chat.SocketID(sock), found && err1 == nil && err2 == nil
+}
