@@ -183,6 +183,7 @@ func askReady(ctx context.Context, url string) error {
 	if err != nil {
 		return err
 	}
+	req.Close = true // nothing stays open between two questions
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return err

@@ -1,0 +1,180 @@
+package stack
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+// upstream is a gateway or api that says its name.
+func upstream(t *testing.T, name string) (Backend, *httptest.Server) {
+	t.Helper()
+	mux := http.NewServeMux()
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		_ = json.NewEncoder(w).Encode(map[string]any{"name": name, "host": r.Host, "path": r.URL.RequestURI(), "header": r.Header})
+	})
+	mux.HandleFunc(socketPath, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Name", name)
+		if r.Header.Get("Upgrade") == "" {
+			_, _ = io.WriteString(w, name)
+			return
+		}
+		c, _, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		_, _ = fmt.Fprintf(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nX-Name: %s\r\n\r\n", name)
+		_, _ = io.Copy(c, c)
+	})
+	s := httptest.NewServer(mux)
+	t.Cleanup(s.Close)
+	return Backend{Name: name, Addr: s.Listener.Addr().String()}, s
+}
+
+func door(t *testing.T, f *FrontDoor) string {
+	t.Helper()
+	l, err := net.Listen("tcp", loopback+":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- f.Serve(ctx, l) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-done; err != nil {
+			t.Errorf("Serve = %v", err)
+		}
+		for _, b := range append(f.gateways, f.api) {
+			b.proxy.Transport.(*http.Transport).CloseIdleConnections()
+		}
+		http.DefaultClient.CloseIdleConnections()
+	})
+	return l.Addr().String()
+}
+
+// socket opens a WebSocket-like tunnel and answers the gateway's name.
+func socket(t *testing.T, addr string) (net.Conn, *bufio.Reader, string) {
+	t.Helper()
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	_, _ = fmt.Fprintf(c, "GET %s?token=x HTTP/1.1\r\nHost: chat.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", socketPath)
+	r := bufio.NewReader(c)
+	resp, err := http.ReadResponse(r, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatalf("status %s", resp.Status)
+	}
+	return c, r, resp.Header.Get("X-Name")
+}
+
+func TestDoorBalancesSockets(t *testing.T) {
+	api, _ := upstream(t, "api")
+	g1, _ := upstream(t, "gw1")
+	g2, _ := upstream(t, "gw2")
+	f := NewFrontDoor(api, g1, g2)
+	addr := door(t, f)
+
+	c1, r1, n1 := socket(t, addr)
+	_, _, n2 := socket(t, addr)
+	if n1 == n2 {
+		t.Fatalf("both sockets went to %s", n1)
+	}
+	if _, err := io.WriteString(c1, "hello\n"); err != nil {
+		t.Fatal(err)
+	}
+	if line, err := r1.ReadString('\n'); err != nil || line != "hello\n" {
+		t.Fatalf("echo through the door = %q, %v", line, err)
+	}
+	_ = c1.Close()
+	eventually(t, "the closed socket is counted off", func() bool {
+		return f.gateways[0].open.Load()+f.gateways[1].open.Load() == 1
+	})
+	if _, _, n3 := socket(t, addr); n3 != n1 {
+		t.Errorf("the third socket went to %s, the empty gateway is %s", n3, n1)
+	}
+}
+
+func TestDoorSkipsGateways(t *testing.T) {
+	api, _ := upstream(t, "api")
+	up, _ := upstream(t, "up")
+	dead, srv := upstream(t, "dead")
+	srv.Close()
+	sick, _ := upstream(t, "sick")
+	notReady := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }))
+	defer notReady.Close()
+	sick.Ready = notReady.URL
+	addr := door(t, NewFrontDoor(api, sick, dead, up))
+	for range 6 {
+		if _, _, name := socket(t, addr); name != "up" {
+			t.Fatalf("a socket went to %s", name)
+		}
+	}
+}
+
+func TestDoorWithoutBackends(t *testing.T) {
+	api, srv := upstream(t, "api")
+	srv.Close()
+	addr := door(t, NewFrontDoor(api))
+	for _, path := range []string{"/api/v1/rooms", socketPath} {
+		resp, err := http.Get("http://" + addr + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		if resp.StatusCode != 503 || resp.Header.Get("Retry-After") == "" || !strings.Contains(string(body), `"code":"unavailable"`) {
+			t.Errorf("%s: %s %v %s", path, resp.Status, resp.Header, body)
+		}
+	}
+}
+
+func TestDoorTellsTheClientsAddress(t *testing.T) {
+	api, _ := upstream(t, "api")
+	g, _ := upstream(t, "gw1")
+	addr := door(t, NewFrontDoor(api, g))
+	req, err := http.NewRequest(http.MethodGet, "http://"+addr+"/api/v1/rooms?limit=3", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Host = "chat.example"
+	for _, h := range []string{"X-Forwarded-For", "X-Real-Ip", "Forwarded"} {
+		req.Header.Set(h, "6.6.6.6")
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var got struct {
+		Name, Host, Path string
+		Header           http.Header
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&got); err != nil {
+		t.Fatal(err)
+	}
+	if got.Name != "api" || got.Host != "chat.example" || got.Path != "/api/v1/rooms?limit=3" {
+		t.Errorf("forwarded as %+v", got)
+	}
+	if xff := got.Header["X-Forwarded-For"]; len(xff) != 1 || xff[0] != loopback {
+		t.Errorf("X-Forwarded-For = %q, want the client's address alone", xff)
+	}
+	for _, h := range []string{"X-Real-Ip", "Forwarded"} {
+		if v := got.Header.Get(h); v != "" {
+			t.Errorf("%s = %q came through", h, v)
+		}
+	}
+}
