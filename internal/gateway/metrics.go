@@ -1,0 +1,86 @@
+package gateway
+
+import (
+	"strconv"
+
+	"chat-service/internal/protocol"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Metrics are the gateway's counts, by name chat_gateway_….
+type Metrics struct {
+	Sockets         prometheus.Gauge
+	Rooms           prometheus.Gauge
+	Window          prometheus.Gauge // commands on their way
+	WindowBytes     prometheus.Gauge
+	HeldBytes       prometheus.Gauge
+	FramesIn        prometheus.Counter
+	BytesIn         prometheus.Counter
+	BadFrames       prometheus.Counter
+	FramesOut       prometheus.Counter
+	BytesOut        prometheus.Counter
+	Writes          prometheus.Counter // FramesOut / Writes: frames per write
+	BlockedWrites   prometheus.Counter // handed to a temporary goroutine
+	FramesDropped   prometheus.Counter // ephemeral frames for a socket that lags
+	Deliveries      *prometheus.CounterVec
+	BadDeliveries   prometheus.Counter
+	Repeats         prometheus.Counter // entries that were already delivered
+	Repairs         prometheus.Counter
+	Overflows       prometheus.Counter
+	Resyncs         prometheus.Counter
+	Unanswered      prometheus.Counter // messages without ack or error in time
+	LostDisconnects prometheus.Counter
+	Opened          prometheus.Counter
+	Refused         *prometheus.CounterVec
+	Closed          *prometheus.CounterVec
+}
+
+// NewMetrics makes the metrics and registers them.
+func NewMetrics(reg prometheus.Registerer) *Metrics {
+	gauge := func(name, help string) prometheus.Gauge {
+		g := prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "chat", Subsystem: "gateway", Name: name, Help: help})
+		reg.MustRegister(g)
+		return g
+	}
+	count := func(name, help string) prometheus.Counter {
+		c := prometheus.NewCounter(prometheus.CounterOpts{Namespace: "chat", Subsystem: "gateway", Name: name, Help: help})
+		reg.MustRegister(c)
+		return c
+	}
+	vec := func(name, help, label string) *prometheus.CounterVec {
+		c := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "chat", Subsystem: "gateway", Name: name, Help: help}, []string{label})
+		reg.MustRegister(c)
+		return c
+	}
+	return &Metrics{
+		Sockets:         gauge("sockets", "Open sockets."),
+		Rooms:           gauge("rooms", "Rooms with local sessions."),
+		Window:          gauge("window_commands", "Commands that are published and not answered or confirmed."),
+		WindowBytes:     gauge("window_bytes", "Bytes of those commands."),
+		HeldBytes:       gauge("held_bytes", "Bytes of deliveries held behind gaps."),
+		FramesIn:        count("frames_in_total", "Data frames read."),
+		BytesIn:         count("bytes_in_total", "Payload bytes of data frames read."),
+		BadFrames:       count("bad_frames_total", "Frames answered with an error because of what they are."),
+		FramesOut:       count("frames_out_total", "Frames written."),
+		BytesOut:        count("bytes_out_total", "Bytes written."),
+		Writes:          count("writes_total", "Writes to sockets."),
+		BlockedWrites:   count("blocked_writes_total", "Writes that would have blocked."),
+		FramesDropped:   count("frames_dropped_total", "Ephemeral frames not queued because the socket lags."),
+		Deliveries:      vec("deliveries_total", "Deliveries applied.", "kind"),
+		BadDeliveries:   count("bad_deliveries_total", "Batches or records from the bus that can't be read."),
+		Repeats:         count("repeats_total", "Room entries that had been delivered before."),
+		Repairs:         count("repairs_total", "Repairs of gaps asked for."),
+		Overflows:       count("held_overflows_total", "Times that a room's held deliveries were dropped."),
+		Resyncs:         count("resyncs_total", "Rooms whose sessions were told to resync."),
+		Unanswered:      count("unanswered_total", "Messages that got neither ack nor error in time."),
+		LostDisconnects: count("lost_disconnects_total", "Ended sockets that no worker could be told of."),
+		Opened:          count("sockets_opened_total", "Sockets upgraded."),
+		Refused:         vec("refused_total", "Sockets refused before the upgrade.", "reason"),
+		Closed:          vec("closes_total", "Sockets ended, by the close code sent or received (0: none).", "code"),
+	}
+}
+
+func (m *Metrics) closed(code protocol.CloseCode) {
+	m.Closed.WithLabelValues(strconv.Itoa(int(code))).Inc()
+}

@@ -1,0 +1,89 @@
+package gateway
+
+import (
+	"log/slog"
+	"time"
+
+	"chat-service/internal/chat"
+	"chat-service/internal/protocol"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Options configure a Gateway. ID, Partitions, Bus and Verifier must be set; else a zero value means the default that the
+// field names, except where it says "0: off".
+type Options struct {
+	// ID names this boot: "<gateway>.<boot>".
+	ID chat.GatewayID
+	// Partitions is the installation's P.
+	Partitions int
+	// Addr is the "host:port" to listen on; port 0 lets the system choose.
+	Addr string
+
+	Bus      Bus
+	Verifier Verifier
+	Log      *slog.Logger // default: discard
+	Metrics  *Metrics     // default: a set that nobody reads
+
+	// Frames are the limits of frames; default protocol.DefaultLimits.
+	Frames protocol.Limits
+	// Origins may open sockets from a browser besides the gateway's own host; "*" is any.
+	Origins []string
+	// MaxSockets bounds the sockets that are open; 0: off.
+	MaxSockets int
+	// SocketsPerSecond paces new sockets, with a burst of one second; 0: off.
+	SocketsPerSecond int
+	// MessagesPerSecond and MessageBurst bound the frames of one socket; 0: off.
+	MessagesPerSecond float64
+	MessageBurst      int
+	// PingInterval is the pause between pings; two of them in silence end the socket. Default 25 s.
+	PingInterval time.Duration
+	// AuthTimeout bounds the wait for the first frame of a socket without a token; default 5 s.
+	AuthTimeout time.Duration
+	// ConnectTimeout bounds the wait for a worker's welcome; default 10 s.
+	ConnectTimeout time.Duration
+	// AnswerTimeout bounds the wait for a message's ack; default 10 s.
+	AnswerTimeout time.Duration
+	// QueueBytes bounds what waits to be written to one socket; default 256 KiB.
+	QueueBytes int
+	// SocketWindow bounds one socket's unanswered messages; default 256.
+	SocketWindow int
+	// WindowCommands and WindowBytes bound all commands on their way; default 16,384 and 64 MiB.
+	WindowCommands int
+	WindowBytes    int
+	// HeldEntries and HeldBytes bound what a room holds behind a gap; default 1,024 and 1 MiB.
+	HeldEntries int
+	HeldBytes   int
+	// Drain is the window over which Stop sends the sockets away; default 10 s.
+	Drain time.Duration
+	// BusPatience is how long the bus may be away before sockets are refused and sent away; default 20 s.
+	BusPatience time.Duration
+}
+
+func or[T comparable](v *T, def T) {
+	var zero T
+	if *v == zero {
+		*v = def
+	}
+}
+
+func (o Options) ready() Options {
+	or(&o.Log, slog.New(slog.DiscardHandler))
+	if o.Metrics == nil {
+		o.Metrics = NewMetrics(prometheus.NewRegistry())
+	}
+	or(&o.Frames, protocol.DefaultLimits())
+	or(&o.PingInterval, 25*time.Second)
+	or(&o.AuthTimeout, 5*time.Second)
+	or(&o.ConnectTimeout, 10*time.Second)
+	or(&o.AnswerTimeout, 10*time.Second)
+	or(&o.QueueBytes, 256<<10)
+	or(&o.SocketWindow, 256)
+	or(&o.WindowCommands, 16<<10)
+	or(&o.WindowBytes, 64<<20)
+	or(&o.HeldEntries, 1024)
+	or(&o.HeldBytes, 1<<20)
+	or(&o.Drain, 10*time.Second)
+	or(&o.BusPatience, 20*time.Second)
+	return o
+}
