@@ -1,0 +1,373 @@
+/** The page: wires model, view and client together. */
+
+import { ChatApi, ChatClient, newId } from './chat-client.js';
+import { closeDialog, openDialog, wireDialog } from './dialogs.js';
+import { choose, explain, language, setLanguage, t } from './i18n.js';
+import { Model } from './model.js';
+import { $, clearMessages, drawHeader, drawMessages, drawRooms, drawStatus, drawTyping, isAtEnd } from './view.js';
+
+const PAGE = 50;
+// ?as=bob keeps a second login beside the first one in the same browser.
+const KEY = 'chat.session' + (new URLSearchParams(location.search).get('as') ? `.${new URLSearchParams(location.search).get('as')}` : '');
+
+const store = {
+  load: () => { try { return JSON.parse(localStorage.getItem(KEY)); } catch { return null; } },
+  save: (s) => { if (s) localStorage.setItem(KEY, JSON.stringify(s)); else localStorage.removeItem(KEY); },
+};
+const lock = (work) => (navigator.locks ? navigator.locks.request(`${KEY}.refresh`, work) : work()); // locks need https or localhost
+const api = new ChatApi({ store, lock });
+
+let model = new Model(null), chat = null, openId = 0, members = [], renewal = 0;
+
+// ---- drawing, at most once per frame
+
+let dirty = 0, stick = false;
+function draw(stickToEnd) {
+  stick ||= Boolean(stickToEnd);
+  if (dirty) return;
+  dirty = setTimeout(() => {
+    dirty = 0;
+    if (!model.me) return;
+    drawRooms(model, openId, open);
+    const r = model.room(openId);
+    $('open').hidden = !r;
+    $('no-room').hidden = Boolean(r);
+    $('chat').classList.toggle('in-room', Boolean(r));
+    if (!r) return;
+    drawHeader(model, r);
+    drawTyping(model, r);
+    drawMessages(model, r, { retry, stick });
+    stick = false;
+    markRead(r);
+    fillHole(r);
+  }, 16);
+}
+
+// ---- login
+
+let registering = false;
+function drawLogin() {
+  $('register-fields').hidden = !registering;
+  $('login-submit').textContent = t(registering ? 'register' : 'login');
+  $('login-toggle').textContent = t(registering ? 'toLogin' : 'toRegister');
+  $('login-form').elements.password.autocomplete = registering ? 'new-password' : 'current-password';
+}
+
+async function submitLogin(ev) {
+  ev.preventDefault();
+  const f = Object.fromEntries(new FormData($('login-form')));
+  $('login-error').textContent = '';
+  $('login-submit').disabled = true;
+  try {
+    if (registering) await api.register({ username: f.username, nickname: f.nickname || f.username, email: f.email, password: f.password });
+    await api.login(f.username, f.password, navigator.userAgent.slice(0, 100));
+    $('login-form').reset();
+    registering = false;
+    enter();
+  } catch (err) {
+    $('login-error').textContent = explain(err);
+  } finally {
+    $('login-submit').disabled = false;
+  }
+}
+
+function leave(why = '') {
+  chat?.stop();
+  chat = null;
+  clearTimeout(renewal);
+  model = new Model(null);
+  openId = 0;
+  closeDialog();
+  clearMessages();
+  drawStatus('');
+  $('chat').hidden = true;
+  $('login').hidden = false;
+  $('login-error').textContent = why;
+  drawLogin();
+  $('login-form').elements.username.focus();
+}
+
+async function enter() {
+  const s = api.session;
+  $('login').hidden = true;
+  $('chat').hidden = false;
+  model = new Model(s.user);
+  $('me').textContent = s.user.nickname || s.user.username;
+  const url = new URL('/api/v1/ws', location.href);
+  url.protocol = url.protocol.replace('http', 'ws');
+  chat = new ChatClient({ url: url.href, token: (stale) => api.token(stale) });
+  listen(chat);
+  chat.start();
+  planRenewal();
+  draw();
+}
+
+/** Renews the token well before its end; the live socket takes the new one without a reconnect. */
+function planRenewal() {
+  clearTimeout(renewal);
+  const s = api.session;
+  if (!s) return;
+  const wait = Math.min(Math.max(1000, (s.expires_at - Date.now()) * (0.7 + 0.2 * Math.random())), 2 ** 31 - 1);
+  renewal = setTimeout(async () => {
+    try {
+      const now = api.session;
+      chat?.renew(now && now.expires_at - Date.now() > 2 * 60_000 && now.access_token !== s.access_token ? now.access_token : await api.token(s.access_token));
+    } catch (err) {
+      if (!err.retry) return leave(t('sessionEnded'));
+    }
+    planRenewal();
+  }, wait);
+}
+
+// ---- the live connection
+
+function listen(c) {
+  const mine = (fn) => (x) => { if (c === chat) fn(x); };
+  c.on('state', mine(onState));
+  c.on('welcome', mine(onWelcome));
+  c.on('message', mine((m) => { if (!model.add(m)) refreshRoom(m.room_id); else know([m.sender_id, ...mentioned(m)]); draw(); }));
+  c.on('read', mine((f) => { model.read(f); draw(); }));
+  c.on('typing', mine((f) => { model.typing(f, Date.now()); know([f.user_id]); draw(); setTimeout(draw, 6100); }));
+  c.on('presence', mine((f) => { for (const u of f.users) model.presence.set(u.user_id, u); draw(); }));
+  c.on('joined', mine((f) => { model.put(f.room); watch(); draw(); }));
+  c.on('left', mine(onLeft));
+  c.on('room', mine((f) => { if (model.room(f.room.id)) { model.put(f.room); if (f.room.id === openId) loadMembers(); if (['role', 'owner'].includes(f.change)) refreshRoom(f.room.id); } draw(); }));
+  c.on('resync', mine(onResync));
+  c.on('error', mine((err) => toast(explain(err))));
+}
+
+function onState({ state, code }) {
+  if (state === 'online') drawStatus('');
+  else if (state === 'connecting') drawStatus(t('connecting'));
+  else if (state === 'waiting') drawStatus(t('waiting'));
+  else if ([4500, 4502, 4504].includes(code)) { store.save(null); leave(t('sessionEnded')); }
+  else if (code !== 1000) drawStatus([4503, 4505].includes(code) ? t('elsewhere') : `${t('stopped')} (${code})`);
+}
+
+async function onWelcome(w) {
+  Object.assign(model.me, w.user);
+  const c = chat, unknown = model.welcome(w);
+  draw();
+  if (!unknown.length) return watch();
+  try {
+    for (let cursor = ''; cursor !== null && c === chat;) {
+      const page = await api.call('GET', `/rooms?limit=200${cursor && `&cursor=${encodeURIComponent(cursor)}`}`);
+      for (const r of page.rooms) { model.put(r); if (c.seqOf(r.id) === undefined) c.reset(r.id, r.last_seq, r.epoch); }
+      know(page.rooms.map((r) => r.last_message?.sender_id));
+      cursor = page.next_cursor || null;
+      draw();
+    }
+    watch();
+    if (!openId && location.hash.slice(1)) open(Number(location.hash.slice(1)));
+  } catch (err) { toast(explain(err)); }
+}
+
+function onLeft(f) {
+  if (f.reason === 'unsubscribed') return;
+  model.rooms.delete(f.room_id);
+  if (f.room_id === openId) close();
+  if (f.reason) toast(t(`reason_${f.reason}`));
+  draw();
+}
+
+async function onResync({ room_id, epoch }) {
+  const c = chat;
+  try {
+    const page = await api.call('GET', `/rooms/${room_id}/messages?page=1&page_size=${PAGE}`);
+    if (c !== chat) return;
+    model.forgetMessages(room_id);
+    model.page(room_id, page, true);
+    c.reset(room_id, page.last_seq, epoch);
+    await refreshRoom(room_id);
+    if (room_id === openId) { clearMessages(); toast(t('resynced')); }
+    draw(true);
+  } catch (err) {
+    if (err.retry) setTimeout(() => { if (c === chat) onResync({ room_id, epoch }); }, 2000 + 3000 * Math.random());
+  }
+}
+
+async function refreshRoom(id) {
+  try {
+    const r = await api.call('GET', `/rooms/${id}`);
+    model.put(r);
+    watch();
+    draw();
+  } catch (err) { if (err.code === 'not_found') { model.rooms.delete(id); draw(); } }
+}
+
+// ---- people
+
+const asked = new Set();
+async function know(ids) {
+  for (const id of new Set(ids)) {
+    if (!id || model.users.has(id) || asked.has(id)) continue;
+    asked.add(id);
+    api.call('GET', `/users/${id}`).then((u) => { model.users.set(id, u.user ?? u); draw(); }, () => asked.delete(id));
+  }
+}
+
+function mentioned(m) {
+  if (m.kind !== 'system') return [];
+  try { const c = JSON.parse(m.content); return [c.by, ...(c.user_ids ?? [])].slice(0, 20); } catch { return []; }
+}
+
+async function people(r) {
+  const all = [];
+  for (let cursor = ''; cursor !== null && all.length < 1000;) {
+    const page = await api.call('GET', `/rooms/${r.id}/members?limit=100${cursor && `&cursor=${encodeURIComponent(cursor)}`}`);
+    all.push(...page.members);
+    cursor = page.next_cursor || null;
+  }
+  for (const m of all) if (m.user) model.users.set(m.user.id, m.user);
+  return all;
+}
+
+async function loadMembers() {
+  const id = openId;
+  try {
+    const got = await people(model.room(id));
+    if (id !== openId) return;
+    members = got;
+    watch();
+    draw();
+  } catch { /* names and dots stay as they are */ }
+}
+
+let watching = '';
+function watch() {
+  const ids = model.watched(members, 200), key = ids.join();
+  if (key === watching || !chat) return;
+  watching = key;
+  chat.watch(ids);
+}
+
+// ---- the open room
+
+async function open(id) {
+  if (!model.room(id)) await refreshRoom(id);
+  const r = model.room(id);
+  if (!r) return;
+  openId = id;
+  members = [];
+  location.hash = String(id);
+  draw(true);
+  $('text').value = r.draft ?? '';
+  if (matchMedia('(pointer: fine)').matches) $('text').focus(); else $('title').focus();
+  loadMembers();
+  if (r.loaded) return;
+  await loadPage(r, `page=1&page_size=${PAGE}`, true);
+  draw(true);
+}
+
+function close() {
+  openId = 0;
+  members = [];
+  history.replaceState(null, '', location.pathname + location.search);
+  draw();
+}
+
+const loading = new Set();
+async function loadPage(r, query, older) {
+  if (loading.has(r.id)) return;
+  loading.add(r.id);
+  try {
+    const page = await api.call('GET', `/rooms/${r.id}/messages?${query}`);
+    model.page(r.id, page, older);
+    know(page.messages.flatMap((m) => [m.sender_id, ...mentioned(m)]));
+  } catch (err) { toast(explain(err)); }
+  loading.delete(r.id);
+  draw();
+}
+
+function loadOlder() {
+  const r = model.room(openId);
+  if (!r?.loaded || !r.hasOlder) return;
+  const first = model.shown(r).list[0];
+  if (first) loadPage(r, `before_seq=${first.seq}&limit=${PAGE}`, true);
+}
+
+/** The newest page and live messages may leave a hole between them (a replica that lags): fill it from the newer side. */
+function fillHole(r) {
+  if (!r.loaded || r.messages.size === 0) return;
+  const { hole } = model.shown(r);
+  if (hole > 1) loadPage(r, `before_seq=${hole}&limit=${PAGE}`, false);
+}
+
+function markRead(r) {
+  const last = model.shown(r).list.at(-1);
+  if (!last || !r.loaded || document.hidden || !document.hasFocus() || !isAtEnd() || last.seq <= r.read_seq) return;
+  chat?.read(r.id, last.seq);
+  model.moveRead(r, last.seq, 0);
+  draw();
+}
+
+async function post(roomId, id, content) {
+  model.pend(roomId, id, content);
+  draw(true);
+  const m = model;
+  try {
+    const sent = await chat.send(roomId, content, id);
+    // The message itself comes as an event, except where it was there before.
+    m.settle(roomId, id);
+    if (sent.duplicate) m.add({ room_id: roomId, seq: sent.seq, id: sent.id, kind: 'text', sender_id: m.me.id, client_msg_id: id, content, created_at: sent.created_at });
+  } catch (err) {
+    m.fail(roomId, id, explain(err));
+  }
+  draw();
+}
+
+function retry(p) { post(openId, p.id, p.content); }
+
+function submitMessage(ev) {
+  ev?.preventDefault();
+  const content = $('text').value;
+  if (!content.trim() || !openId || !chat) return;
+  $('text').value = '';
+  model.room(openId).draft = '';
+  post(openId, newId(), content);
+}
+
+// ---- small parts
+
+let toastTimer = 0;
+function toast(text) {
+  drawStatus(text);
+  clearTimeout(toastTimer);
+  toastTimer = setTimeout(() => { if (chat?.state === 'online') drawStatus(''); }, 4000);
+}
+
+function speak(l) {
+  setLanguage(l);
+  $('lang').textContent = l === 'zh' ? 'EN' : '中文';
+  drawLogin();
+  clearMessages();
+  draw(true);
+}
+
+function wire() {
+  $('login-form').addEventListener('submit', submitLogin);
+  $('login-toggle').addEventListener('click', () => { registering = !registering; drawLogin(); });
+  $('logout').addEventListener('click', async () => { try { await api.logout(); } catch { /* it ends here in any case */ } leave(); });
+  $('lang').addEventListener('click', () => { const l = language() === 'zh' ? 'en' : 'zh'; localStorage.setItem('chat.lang', l); speak(l); });
+  $('compose').addEventListener('submit', submitMessage);
+  $('text').addEventListener('keydown', (ev) => { if (ev.key === 'Enter' && !ev.shiftKey && !ev.isComposing && matchMedia('(pointer: fine)').matches) submitMessage(ev); });
+  $('text').addEventListener('input', () => { const r = model.room(openId); if (r) { r.draft = $('text').value; chat?.typing(openId); } });
+  $('older').addEventListener('click', loadOlder);
+  $('scroll').addEventListener('scroll', () => { if ($('scroll').scrollTop < 80) loadOlder(); const r = model.room(openId); if (r) markRead(r); });
+  $('back').addEventListener('click', close);
+  $('info').addEventListener('click', () => { const r = model.room(openId); if (r) openDialog('members', r); });
+  for (const ev of ['online', 'focus']) addEventListener(ev, () => { chat?.wake(); draw(); });
+  document.addEventListener('visibilitychange', () => { if (!document.hidden) { chat?.wake(); draw(); } });
+  addEventListener('storage', (ev) => { // another tab logged out, in, or renewed the token
+    if (ev.key !== KEY) return;
+    const s = api.session;
+    if (!s) leave(t('sessionEnded'));
+    else if (!model.me || s.user.id !== model.me.id) { leave(); enter(); }
+    else planRenewal();
+  });
+  wireDialog({ api, open, people, put: (r) => { model.put(r); watch(); }, get model() { return model; } });
+}
+
+wire();
+speak(localStorage.getItem('chat.lang') ?? choose(navigator.languages ?? [navigator.language]));
+if (api.session) enter(); else leave();

@@ -1,0 +1,329 @@
+// node --test web/
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ChatApi, ChatClient, ChatError, memoryStore, newId, stops } from './chat-client.js';
+
+/** A socket whose other end is the test. */
+class FakeSocket {
+  static made = [];
+  constructor(url) { this.url = url; this.readyState = 0; this.sent = []; FakeSocket.made.push(this); }
+  send(text) { this.sent.push(JSON.parse(text)); }
+  close(code) { this.readyState = 3; this.closedWith = code; }
+  open() { this.readyState = 1; this.onopen?.(); }
+  say(frame) { this.onmessage?.({ data: JSON.stringify(frame) }); }
+  fall(code, reason = '') { this.readyState = 3; this.onclose?.({ code, reason }); }
+  of(type) { return this.sent.filter((f) => f.type === type); }
+}
+
+const settle = async () => { for (let i = 0; i < 10; i++) await new Promise((r) => setImmediate(r)); };
+const room = (id, last_seq, epoch = 1) => ({ id, type: 'group', last_seq, epoch, read_seq: 0, unread: 0 });
+const welcome = (...rooms) => ({ type: 'welcome', session_id: 's', user: { id: 1, username: 'ada' }, server_time: '', ping_interval_ms: 25000,
+  limits: { message_bytes: 16384, frame_bytes: 65536, sync_rooms: 100, watch: 200 }, rooms });
+const msg = (seq, more = {}) => ({ type: 'message', room_id: 7, seq, id: `7:${seq}`, kind: 'text', sender_id: 2, content: `m${seq}`, created_at: '', ...more });
+const synced = (from_seq, to_seq, last_seq, more = {}) => ({ type: 'synced', room_id: 7, epoch: 1, from_seq, to_seq, last_seq, more: to_seq < last_seq, ...more });
+
+/** A client on fake time and fake sockets; `seqs` collects what the application sees of room 7. */
+async function rig(t, o = {}) {
+  t.mock.timers.enable({ apis: ['setTimeout', 'Date'] });
+  FakeSocket.made = [];
+  const seqs = [], states = [], tokens = [];
+  const chat = new ChatClient({ url: 'ws://x/ws', WebSocket: FakeSocket, random: () => 0.5,
+    token: async (stale) => { tokens.push(stale); return stale ? 'new' : 'tok'; }, ...o });
+  chat.on('message', (m) => seqs.push(m.seq));
+  chat.on('state', (s) => states.push(s));
+  t.after(() => chat.stop());
+  const tick = async (ms) => { t.mock.timers.tick(ms); await settle(); };
+  const last = () => FakeSocket.made.at(-1);
+  const online = async (...rooms) => { await settle(); last().open(); last().say(welcome(...rooms)); await settle(); return last(); };
+  chat.start();
+  return { chat, seqs, states, tokens, tick, last, online };
+}
+
+test('close codes: 4000–4499 and restarts come back, the rest stops', () => {
+  for (const c of [1000, 1001, 1006, 1011, 1012, 1013, 4000, 4001, 4006, 4499]) assert.equal(stops(c), false, c);
+  for (const c of [1002, 1003, 1007, 1008, 1009, 4500, 4503, 4505, 4999]) assert.equal(stops(c), true, c);
+});
+
+test('ids fit the protocol', () => {
+  assert.match(newId(), /^[0-9a-f]{32}$/);
+  assert.notEqual(newId(), newId());
+});
+
+test('the token goes in the first frame, never in the URL', async (t) => {
+  const r = await rig(t);
+  const ws = await r.online();
+  assert.equal(ws.url, 'ws://x/ws');
+  assert.deepEqual(ws.sent[0], { type: 'auth', token: 'tok' });
+  assert.equal(r.chat.state, 'online');
+});
+
+test('a send resolves with the ack and shows up once', async (t) => {
+  const r = await rig(t);
+  const ws = await r.online(room(7, 0));
+  const p = r.chat.send(7, 'hi', 'a');
+  assert.deepEqual(ws.of('message'), [{ type: 'message', room_id: 7, content: 'hi', client_msg_id: 'a' }]);
+  ws.say({ type: 'ack', client_msg_id: 'a', room_id: 7, seq: 1, id: '7:1', created_at: 'x', duplicate: false });
+  assert.equal((await p).seq, 1);
+  assert.deepEqual(r.seqs, [1]);
+  ws.say(msg(1, { sender_id: 1, client_msg_id: 'a', content: 'hi' }));
+  assert.deepEqual(r.seqs, [1]);
+});
+
+test('one message per room is under way; rooms do not wait for each other', async (t) => {
+  const r = await rig(t);
+  const ws = await r.online(room(7, 0), room(8, 0));
+  r.chat.send(7, 'one', 'a'); r.chat.send(7, 'two', 'b').catch(() => {}); r.chat.send(8, 'other', 'c').catch(() => {});
+  assert.deepEqual(ws.of('message').map((f) => f.client_msg_id), ['a', 'c']);
+  ws.say({ type: 'ack', client_msg_id: 'a', room_id: 7, seq: 1, id: '7:1', created_at: '', duplicate: false });
+  assert.deepEqual(ws.of('message').map((f) => f.client_msg_id), ['a', 'c', 'b']);
+});
+
+test('an unacknowledged send is repeated with its id after a reconnect', async (t) => {
+  const r = await rig(t);
+  const ws = await r.online(room(7, 0));
+  const p = r.chat.send(7, 'hi', 'a');
+  ws.fall(1006);
+  await r.tick(500);
+  const ws2 = await r.online(room(7, 0));
+  assert.notEqual(ws2, ws);
+  assert.deepEqual(ws2.of('message').map((f) => f.client_msg_id), ['a']);
+  ws2.say({ type: 'ack', client_msg_id: 'a', room_id: 7, seq: 1, id: '7:1', created_at: '', duplicate: true });
+  assert.equal((await p).duplicate, true);
+  assert.deepEqual(r.seqs, [1]);
+});
+
+test('a message that was stored before the cut comes back by sync and settles its send', async (t) => {
+  const r = await rig(t);
+  const ws = await r.online(room(7, 0));
+  const p = r.chat.send(7, 'hi', 'a');
+  ws.fall(1006);
+  await r.tick(500);
+  const ws2 = await r.online(room(7, 1));
+  await r.tick(20);
+  ws2.say(msg(1, { sender_id: 1, client_msg_id: 'a', content: 'hi' }));
+  ws2.say(synced(1, 1, 1, { ref: ws2.of('sync')[0].ref }));
+  assert.equal((await p).seq, 1);
+  ws2.say({ type: 'ack', client_msg_id: 'a', room_id: 7, seq: 1, id: '7:1', created_at: '', duplicate: true });
+  assert.deepEqual(r.seqs, [1]);
+});
+
+test('a refusal with retry is repeated after its time, one without rejects', async (t) => {
+  const r = await rig(t);
+  const ws = await r.online(room(7, 0));
+  const p = r.chat.send(7, 'hi', 'a');
+  ws.say({ type: 'error', code: 'unavailable', message: '', ref: 'a', retry: true, retry_after_ms: 1000 });
+  await r.tick(1000);
+  assert.equal(ws.of('message').length, 1);
+  await r.tick(300);
+  assert.equal(ws.of('message').length, 2);
+  ws.say({ type: 'error', code: 'muted', message: 'muted', ref: 'a', retry: false });
+  await assert.rejects(p, (e) => e instanceof ChatError && e.code === 'muted' && !e.retry);
+});
+
+test('silence after a send repeats it; in the end it is given up, and a late ack still counts', async (t) => {
+  const r = await rig(t, { sendTimeoutMs: 15000 });
+  const ws = await r.online(room(7, 0));
+  const p = r.chat.send(7, 'hi', 'a');
+  p.catch(() => {});
+  await r.tick(10000);
+  assert.equal(ws.of('message').length, 2);
+  await r.tick(5000);
+  await assert.rejects(p, { code: 'timeout', retry: true });
+  ws.say({ type: 'ack', client_msg_id: 'a', room_id: 7, seq: 1, id: '7:1', created_at: '', duplicate: false });
+  assert.deepEqual(r.seqs, [1]);
+});
+
+test('repeats are ignored, a gap is held, fetched once and delivered in order', async (t) => {
+  const r = await rig(t);
+  const ws = await r.online(room(7, 2));
+  ws.say(msg(3)); ws.say(msg(3)); ws.say(msg(1));
+  ws.say(msg(6)); ws.say(msg(7));
+  assert.deepEqual(r.seqs, [3]);
+  await r.tick(20);
+  const asked = ws.of('sync');
+  assert.equal(asked.length, 1);
+  assert.deepEqual(asked[0].rooms, { 7: { seq: 3, epoch: 1 } });
+  ws.say(msg(4)); ws.say(msg(5)); ws.say(msg(6)); ws.say(msg(7));
+  ws.say(synced(4, 7, 7, { ref: asked[0].ref }));
+  assert.deepEqual(r.seqs, [3, 4, 5, 6, 7]);
+  await r.tick(1000);
+  assert.equal(ws.of('sync').length, 1);
+});
+
+test('head above what we have asks for the rest; synced with more asks again', async (t) => {
+  const r = await rig(t);
+  const ws = await r.online(room(7, 0));
+  ws.say({ type: 'head', rooms: { 7: 4, 99: 5 } });
+  await r.tick(20);
+  ws.say(msg(1)); ws.say(msg(2)); ws.say(synced(1, 2, 4, { ref: ws.of('sync')[0].ref }));
+  await r.tick(20);
+  assert.deepEqual(ws.of('sync')[1].rooms, { 7: { seq: 2, epoch: 1 } });
+  ws.say(msg(3)); ws.say(msg(4)); ws.say(synced(3, 4, 4, { ref: ws.of('sync')[1].ref }));
+  assert.deepEqual(r.seqs, [1, 2, 3, 4]);
+  assert.equal(r.chat.seqOf(7), 4);
+});
+
+test('seqs that the user may not see do not stop the room', async (t) => {
+  const r = await rig(t);
+  const ws = await r.online(room(7, 0));
+  ws.say(msg(12));
+  await r.tick(20);
+  ws.say(msg(11)); ws.say(msg(12)); ws.say(synced(11, 12, 12, { ref: ws.of('sync')[0].ref }));
+  assert.deepEqual(r.seqs, [11, 12]);
+  assert.equal(r.chat.seqOf(7), 12);
+});
+
+test('a synced that is older than the gap is asked again, not at once', async (t) => {
+  const r = await rig(t);
+  const ws = await r.online(room(7, 0));
+  ws.say(msg(2));
+  await r.tick(20);
+  ws.say(synced(1, 0, 0, { ref: ws.of('sync')[0].ref }));
+  await r.tick(100);
+  assert.equal(ws.of('sync').length, 1);
+  await r.tick(500);
+  await r.tick(20);
+  assert.equal(ws.of('sync').length, 2);
+});
+
+test('welcome after a reconnect: what was missed is fetched, another epoch is a resync', async (t) => {
+  const r = await rig(t);
+  const resyncs = [];
+  r.chat.on('resync', (x) => resyncs.push(x));
+  const ws = await r.online(room(7, 5), room(8, 1));
+  ws.fall(1012);
+  await r.tick(500);
+  const ws2 = await r.online(room(7, 8), room(8, 1, 2));
+  await r.tick(20);
+  assert.deepEqual(ws2.of('sync')[0].rooms, { 7: { seq: 5, epoch: 1 } });
+  assert.deepEqual(resyncs, [{ room_id: 8, epoch: 2 }]);
+});
+
+test('after resync the room waits for reset, then goes on without a hole', async (t) => {
+  const r = await rig(t);
+  const ws = await r.online(room(7, 5));
+  ws.say({ type: 'resync', room_id: 7, epoch: 2 });
+  ws.say(msg(8)); ws.say(msg(9));
+  assert.deepEqual(r.seqs, []);
+  r.chat.reset(7, 8, 2);
+  assert.deepEqual(r.seqs, [9]);
+  await r.tick(1000);
+  assert.equal(ws.of('sync').length, 0);
+});
+
+test('a sync that nobody answers is asked again', async (t) => {
+  const r = await rig(t);
+  const ws = await r.online(room(7, 0));
+  ws.say(msg(2));
+  await r.tick(20);
+  await r.tick(15000);
+  await r.tick(20);
+  assert.equal(ws.of('sync').length, 2);
+});
+
+test('backoff grows, is jittered, keeps retry_after_ms, and wake() shortens only what the client chose', async (t) => {
+  const r = await rig(t);
+  (await r.online()).fall(4004, '{"code":4004,"retry_after_ms":3000}');
+  assert.deepEqual(r.states.at(-1), { state: 'waiting', code: 4004, in_ms: 3250 });
+  r.chat.wake();
+  await r.tick(2900);
+  assert.equal(FakeSocket.made.length, 1);
+  await r.tick(100);
+  assert.equal(FakeSocket.made.length, 2);
+  for (const [i, in_ms] of [500, 1000, 2000, 4000, 8000, 12500, 12500].entries()) {
+    r.last().fall(1006);
+    assert.equal(r.states.at(-1).in_ms, in_ms, `try ${i}`);
+    r.chat.wake();
+    await r.tick(0);
+  }
+});
+
+test('a token that expired is renewed, other stop codes end it', async (t) => {
+  const r = await rig(t);
+  (await r.online()).fall(4001);
+  await r.tick(500);
+  assert.deepEqual(r.tokens, [undefined, 'tok']);
+  const ws2 = await r.online();
+  assert.equal(ws2.sent[0].token, 'new');
+  const p = r.chat.send(7, 'hi');
+  ws2.fall(4502, '{"code":4502}');
+  await assert.rejects(p, { code: 'stopped' });
+  assert.deepEqual(r.states.at(-1), { state: 'stopped', code: 4502 });
+  await r.tick(60000);
+  assert.equal(FakeSocket.made.length, 2);
+});
+
+test('goaway: connect again after its time, and not before', async (t) => {
+  const r = await rig(t);
+  const ws = await r.online(room(7, 1));
+  ws.say({ type: 'goaway', after_ms: 5000, reason: 'drain' });
+  await r.tick(4000);
+  assert.equal(r.chat.state, 'online');
+  await r.tick(1600);
+  assert.equal(ws.closedWith, 1000);
+  const ws2 = await r.online(room(7, 2));
+  await r.tick(20);
+  assert.equal(ws2.of('sync').length, 1);
+});
+
+test('a silent line is probed, then dropped', async (t) => {
+  const r = await rig(t);
+  const ws = await r.online();
+  await r.tick(25000);
+  assert.equal(ws.of('ping').length, 1);
+  ws.say({ type: 'pong' });
+  await r.tick(25000);
+  await r.tick(10000);
+  assert.equal(r.chat.state, 'waiting');
+});
+
+test('reads merge to the highest and survive a cut; the watch list is told again', async (t) => {
+  const r = await rig(t);
+  const ws = await r.online(room(7, 9));
+  r.chat.watch([2, 3, 2]);
+  r.chat.read(7, 4); r.chat.read(7, 6); r.chat.read(7, 5);
+  await r.tick(250);
+  assert.deepEqual(ws.of('read'), [{ type: 'read', room_id: 7, seq: 6 }]);
+  r.chat.read(7, 8);
+  ws.fall(1006);
+  await r.tick(500);
+  const ws2 = await r.online(room(7, 9));
+  assert.deepEqual(ws2.of('read'), [{ type: 'read', room_id: 7, seq: 8 }]);
+  assert.deepEqual(ws2.of('presence'), [{ type: 'presence', user_ids: [2, 3] }]);
+});
+
+test('frames that are newer than the client are ignored', async (t) => {
+  const r = await rig(t);
+  const ws = await r.online(room(7, 0));
+  ws.say({ type: 'hologram', room_id: 7 });
+  ws.onmessage({ data: 'not json' });
+  ws.say(msg(1, { shiny: true }));
+  assert.deepEqual(r.seqs, [1]);
+});
+
+test('api: an expired token is renewed once for all callers, a refused renewal ends the session', async () => {
+  const calls = [];
+  let refusal = false, valid = 'a1';
+  const reply = (status, data) => ({ ok: status < 400, status, headers: new Map(), text: async () => JSON.stringify(data) });
+  const fetch = async (url, { headers, body }) => {
+    calls.push(url);
+    if (url.endsWith('/auth/login')) return reply(200, { access_token: 'a1', refresh_token: 'r1', expires_in: 60, user: { id: 1 } });
+    if (url.endsWith('/auth/refresh')) {
+      if (refusal) return reply(401, { code: 'unauthenticated' });
+      assert.equal(JSON.parse(body).refresh_token, 'r1');
+      return reply(200, { access_token: (valid = 'a2'), refresh_token: 'r2', expires_in: 60, user: { id: 1 } });
+    }
+    return headers.Authorization === `Bearer ${valid}` ? reply(200, { ok: true }) : reply(401, { code: 'token_expired' });
+  };
+  const store = memoryStore();
+  const api = new ChatApi({ base: '', store, fetch });
+  await api.login('ada', 'x');
+  valid = 'a2';
+  const both = await Promise.all([api.call('GET', '/me'), api.call('GET', '/rooms')]);
+  assert.deepEqual(both, [{ ok: true }, { ok: true }]);
+  assert.equal(calls.filter((u) => u === '/auth/refresh').length, 1);
+  assert.equal(api.session.refresh_token, 'r2');
+  refusal = true; valid = 'a3';
+  await assert.rejects(api.call('GET', '/me'), { code: 'unauthenticated', status: 401 });
+  assert.equal(store.load(), null);
+});

@@ -1,0 +1,88 @@
+/** The page's words in English and Chinese. */
+
+const words = {
+  en: {
+    app: 'Chat', username: 'Username', nickname: 'Nickname', email: 'Email', password: 'Password', login: 'Log in', register: 'Register',
+    toRegister: 'No account yet? Register', toLogin: 'Have an account? Log in', logout: 'Log out', language: '切换到中文', rooms: 'Rooms',
+    newDirect: 'New chat', newGroup: 'New group', findRoom: 'Find a room', noRooms: 'No rooms yet. Start a chat, make a group, or find a public room.',
+    pickRoom: 'Pick a room.', members: 'Members', messages: 'Messages', older: 'Load older messages', write: 'Write a message', send: 'Send',
+    search: 'Search', chosen: 'Chosen people', roomName: 'Name', publicRoom: 'Public: anybody can find and join it', invite: 'Invite people',
+    leave: 'Leave the room', close: 'Close', ok: 'OK', back: 'Back to the rooms', remove: 'Remove {name}', add: 'Add {name}', kick: 'Remove from the room',
+    pending: 'sending…', sent: 'sent', read: 'read', failed: 'not sent', retry: 'Retry', nobody: 'Nothing found.', you: 'you',
+    unread: '{n} unread', online: 'online', offline: 'offline', unknown: 'presence unknown', lastSeen: 'last seen {t}', memberCount: '{n} members',
+    typing1: '{a} is typing…', typing2: '{a} and {b} are typing…', typingMany: 'Several people are typing…',
+    connecting: 'Connecting…', waiting: 'No connection. Trying again…', stopped: 'Disconnected.', elsewhere: 'This login has too many connections, or was opened elsewhere.',
+    sessionEnded: 'The session has ended. Log in again.', user: 'User {id}', role_owner: 'owner', role_admin: 'admin', role_member: '', resynced: 'The room was reloaded.',
+    sys_created: '{by} made the room', sys_joined: '{users} joined', sys_added: '{by} added {users}', sys_left: '{users} left', sys_kicked: '{by} removed {users}',
+    sys_renamed: '{by} renamed the room to “{name}”', sys_updated: '{by} changed the room', sys_role: '{by} changed the role of {users}', sys_owner: '{users} now owns the room',
+    sys_muted: '{by} muted {users}', sys_unmuted: '{by} unmuted {users}', sys_dissolved: '{by} dissolved the room', sys_other: 'The room changed ({event})',
+    reason_left: 'You left the room.', reason_kicked: 'You were removed from the room.', reason_dissolved: 'The room was dissolved.',
+    err_unavailable: 'The service can’t be reached. Try again.', err_invalid: 'Something in the form is not right.', err_unauthenticated: 'Wrong name or password.',
+    err_username_taken: 'This username is taken.', err_email_taken: 'This email address is taken.', err_rate_limited: 'Too many tries. Wait a moment.', err_muted: 'You are muted here.',
+    err_forbidden: 'You may not do this.', err_not_found: 'Not found.', err_too_large: 'The message is too long.', err_room_full: 'The room is full.', err_timeout: 'No answer in time.',
+  },
+  zh: {
+    app: '聊天', username: '用户名', nickname: '昵称', email: '邮箱', password: '密码', login: '登录', register: '注册',
+    toRegister: '还没有账号？注册', toLogin: '已有账号？登录', logout: '退出登录', language: 'Switch to English', rooms: '聊天室',
+    newDirect: '发起单聊', newGroup: '新建群聊', findRoom: '查找聊天室', noRooms: '还没有聊天室。可以发起单聊、新建群聊，或查找公开的聊天室。',
+    pickRoom: '请选择一个聊天室。', members: '成员', messages: '消息', older: '加载更早的消息', write: '输入消息', send: '发送',
+    search: '搜索', chosen: '已选择的人', roomName: '名称', publicRoom: '公开：任何人都能找到并加入', invite: '邀请成员',
+    leave: '退出聊天室', close: '关闭', ok: '确定', back: '返回聊天室列表', remove: '移除 {name}', add: '添加 {name}', kick: '移出聊天室',
+    pending: '发送中…', sent: '已发送', read: '已读', failed: '发送失败', retry: '重试', nobody: '没有找到。', you: '我',
+    unread: '{n} 条未读', online: '在线', offline: '离线', unknown: '在线状态未知', lastSeen: '最近在线：{t}', memberCount: '{n} 名成员',
+    typing1: '{a} 正在输入…', typing2: '{a} 和 {b} 正在输入…', typingMany: '多人正在输入…',
+    connecting: '连接中…', waiting: '连接已断开，正在重试…', stopped: '连接已断开。', elsewhere: '该登录的连接过多，或已在别处打开。',
+    sessionEnded: '登录已失效，请重新登录。', user: '用户 {id}', role_owner: '群主', role_admin: '管理员', role_member: '', resynced: '聊天室已重新加载。',
+    sys_created: '{by} 创建了聊天室', sys_joined: '{users} 加入了聊天室', sys_added: '{by} 邀请 {users} 加入', sys_left: '{users} 退出了聊天室', sys_kicked: '{by} 将 {users} 移出',
+    sys_renamed: '{by} 将聊天室改名为“{name}”', sys_updated: '{by} 修改了聊天室资料', sys_role: '{by} 修改了 {users} 的角色', sys_owner: '{users} 成为群主',
+    sys_muted: '{by} 禁言了 {users}', sys_unmuted: '{by} 解除了 {users} 的禁言', sys_dissolved: '{by} 解散了聊天室', sys_other: '聊天室有变动（{event}）',
+    reason_left: '你已退出聊天室。', reason_kicked: '你已被移出聊天室。', reason_dissolved: '聊天室已解散。',
+    err_unavailable: '暂时无法连接服务，请重试。', err_invalid: '填写的内容有误。', err_unauthenticated: '用户名或密码错误。',
+    err_username_taken: '用户名已被使用。', err_email_taken: '邮箱已被使用。', err_rate_limited: '操作过于频繁，请稍候。', err_muted: '你已被禁言。',
+    err_forbidden: '没有权限。', err_not_found: '未找到。', err_too_large: '消息过长。', err_room_full: '聊天室已满。', err_timeout: '等待超时。',
+  },
+};
+
+let lang = 'en';
+
+/** The current language, en or zh. */
+export const language = () => lang;
+
+/** The first of the wanted languages that there is, else English. */
+export function choose(wanted) {
+  return wanted.map((w) => w.slice(0, 2).toLowerCase()).find((w) => w in words) ?? 'en';
+}
+
+/** Sets the language and writes the page's fixed words. */
+export function setLanguage(l, doc = document) {
+  lang = l in words ? l : 'en';
+  doc.documentElement.lang = lang === 'zh' ? 'zh-CN' : 'en';
+  doc.title = t('app');
+  for (const el of doc.querySelectorAll('[data-i18n]')) el.textContent = t(el.dataset.i18n);
+  for (const el of doc.querySelectorAll('[data-i18n-label]')) el.setAttribute('aria-label', t(el.dataset.i18nLabel));
+  for (const el of doc.querySelectorAll('[data-i18n-placeholder]')) el.setAttribute('placeholder', t(el.dataset.i18nPlaceholder));
+}
+
+/** A word with its places filled; has() tells whether it exists. */
+export function t(key, values = {}) {
+  return (words[lang][key] ?? words.en[key] ?? key).replace(/\{(\w+)\}/g, (_, k) => values[k] ?? '');
+}
+
+export const has = (key) => key in words.en;
+
+/** What to tell a person about a ChatError. */
+export const explain = (err) => {
+  const detail = err.errors?.map((e) => `${e.field}: ${e.message}`).join('; ');
+  return (has(`err_${err.code}`) ? t(`err_${err.code}`) : err.message) + (detail ? ` ${detail}` : '');
+};
+
+/** A time of day for today, a date else. */
+export function shortTime(iso) {
+  const d = new Date(iso);
+  if (Number.isNaN(d.getTime())) return '';
+  const today = new Date().toDateString() === d.toDateString();
+  return new Intl.DateTimeFormat(lang === 'zh' ? 'zh-CN' : 'en', today ? { timeStyle: 'short' } : { dateStyle: 'medium', timeStyle: 'short' }).format(d);
+}
+
+export const languages = Object.keys(words);
+export const keysOf = (l) => Object.keys(words[l]);

@@ -1,0 +1,129 @@
+/** What the page knows: rooms, messages, people. No DOM and no network, so that it can be tested alone. */
+
+export class Model {
+  me = null;
+  rooms = new Map(); // id → room as listed, with messages, pending, typing, peerRead
+  users = new Map(); // id → user
+  presence = new Map(); // id → {online, last_seen}
+
+  constructor(me) { this.me = me; if (me) this.users.set(me.id, me); }
+
+  room(id) { return this.rooms.get(id); }
+
+  /** Takes rooms as GET /rooms, POST /rooms or `joined` show them. */
+  put(listed) {
+    const r = this.rooms.get(listed.id) ?? { messages: new Map(), pending: new Map(), typing: new Map(), peerRead: new Map(), hasOlder: true, loaded: false, read_seq: 0, unread: 0, counted: 0 };
+    const last = r.last_message && r.last_message.seq > (listed.last_message?.seq ?? 0) ? r.last_message : listed.last_message ?? r.last_message;
+    const fresh = (listed.last_seq ?? 0) >= r.counted && listed.unread !== undefined;
+    const { unread, read_seq, ...rest } = listed;
+    Object.assign(r, rest, { last_message: last, read_seq: Math.max(read_seq ?? 0, r.read_seq) });
+    if (fresh) Object.assign(r, { unread, counted: listed.last_seq ?? r.counted });
+    this.rooms.set(r.id, r);
+    if (listed.peer) this.users.set(listed.peer.id, listed.peer);
+    return r;
+  }
+
+  /** `welcome` knows unread and read_seq; answers the ids that are not known yet. */
+  welcome(w) {
+    const ids = new Set(w.rooms.map((r) => r.id));
+    if (!w.more) for (const id of [...this.rooms.keys()]) if (!ids.has(id)) this.rooms.delete(id);
+    for (const x of w.rooms) {
+      const r = this.rooms.get(x.id);
+      if (r) Object.assign(r, { unread: x.unread, read_seq: Math.max(r.read_seq, x.read_seq), counted: x.last_seq, epoch: x.epoch });
+    }
+    return [...ids].filter((id) => !this.rooms.has(id));
+  }
+
+  /** A live message. Counts as unread once, where it is a person's and after the pointer. */
+  add(m) {
+    const r = this.rooms.get(m.room_id);
+    if (!r) return null;
+    this.#keep(r, m);
+    r.typing.delete(m.sender_id);
+    if (m.seq > (r.last_seq ?? 0)) r.last_seq = m.seq;
+    const mine = m.sender_id === this.me.id && m.kind !== 'system';
+    if (mine) this.moveRead(r, m.seq, m.seq >= r.last_seq ? 0 : undefined);
+    else if (m.seq > r.counted && m.seq > r.read_seq && m.kind !== 'system') r.unread++;
+    r.counted = Math.max(r.counted, m.seq);
+    return r;
+  }
+
+  /** A page of history, ascending. */
+  page(roomId, page, older) {
+    const r = this.rooms.get(roomId);
+    if (!r) return;
+    for (const m of page.messages) this.#keep(r, m);
+    r.loaded = true;
+    if (older) r.hasOlder = page.has_more && page.messages.length > 0;
+  }
+
+  /** Throws a room's messages away: its view could not be made whole. */
+  forgetMessages(roomId) {
+    const r = this.rooms.get(roomId);
+    if (r) Object.assign(r, { messages: new Map(), hasOlder: true, loaded: false });
+  }
+
+  #keep(r, m) {
+    r.messages.set(m.seq, m);
+    if (m.sender_id === this.me.id && m.client_msg_id) r.pending.delete(m.client_msg_id);
+    if (!r.last_message || m.seq > r.last_message.seq) r.last_message = m;
+  }
+
+  /** Messages that can be shown without a hole: the newest run, ascending. `hole` is the seq before which one is missing. */
+  shown(r) {
+    const seqs = [...r.messages.keys()].sort((a, b) => a - b);
+    let from = seqs.length;
+    while (from > 0 && (from === seqs.length || seqs[from - 1] === seqs[from] - 1)) from--;
+    return { list: seqs.slice(from).map((s) => r.messages.get(s)), hole: from > 0 ? seqs[from] : 0 };
+  }
+
+  /** A send that is not committed yet. */
+  pend(roomId, id, content) {
+    this.rooms.get(roomId)?.pending.set(id, { id, content, state: 'pending', at: new Date().toISOString() });
+  }
+
+  fail(roomId, id, err) {
+    const p = this.rooms.get(roomId)?.pending.get(id);
+    if (p) Object.assign(p, { state: 'failed', err });
+  }
+
+  settle(roomId, id) { this.rooms.get(roomId)?.pending.delete(id); }
+
+  /** A `read` frame: mine moves the badge, others' show as ticks. */
+  read(f) {
+    const r = this.rooms.get(f.room_id);
+    if (!r) return;
+    if (f.user_id === this.me.id) this.moveRead(r, f.seq, f.unread);
+    else r.peerRead.set(f.user_id, Math.max(f.seq, r.peerRead.get(f.user_id) ?? 0));
+  }
+
+  moveRead(r, seq, unread) {
+    if (seq < r.read_seq) return;
+    r.read_seq = seq;
+    if (unread !== undefined) r.unread = unread;
+  }
+
+  typing(f, now) {
+    if (f.user_id !== this.me.id) this.rooms.get(f.room_id)?.typing.set(f.user_id, now + 6000);
+  }
+
+  typers(r, now) {
+    for (const [id, until] of r.typing) if (until <= now) r.typing.delete(id);
+    return [...r.typing.keys()];
+  }
+
+  /** Rooms by latest activity. */
+  sorted() {
+    const at = (r) => Date.parse(r.last_message?.created_at ?? r.created_at ?? 0) || 0;
+    return [...this.rooms.values()].sort((a, b) => at(b) - at(a) || b.id - a.id);
+  }
+
+  /** The people whose presence matters now: partners of direct rooms, then the open room's members. */
+  watched(members, limit) {
+    const ids = new Set();
+    for (const r of this.rooms.values()) if (r.peer) ids.add(r.peer.id);
+    for (const m of members ?? []) ids.add(m.user_id);
+    ids.delete(this.me.id);
+    return [...ids].slice(0, limit);
+  }
+}

@@ -1,0 +1,76 @@
+// node --test web/
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { choose, keysOf, languages } from './i18n.js';
+import { Model } from './model.js';
+
+const me = { id: 1, username: 'ada' };
+const listed = (more = {}) => ({ id: 7, type: 'group', name: 'r', last_seq: 3, epoch: 1, unread: 2, read_seq: 1, member_count: 2, created_at: '2026-01-01T00:00:00.000Z', ...more });
+const m = (seq, more = {}) => ({ room_id: 7, seq, kind: 'text', sender_id: 2, content: 'x', created_at: '2026-01-02T00:00:00.000Z', ...more });
+
+test('unread: counted once, not for own or system messages', () => {
+  const model = new Model(me);
+  const r = model.put(listed());
+  model.add(m(3)); // is in the listed number already
+  assert.equal(r.unread, 2);
+  model.add(m(4)); model.add(m(4)); model.add(m(5, { kind: 'system', content: '{}' }));
+  assert.equal(r.unread, 3);
+  model.add(m(6, { sender_id: 1 }));
+  assert.equal(r.unread, 0);
+  assert.equal(r.read_seq, 6);
+});
+
+test('read frames of mine move the badge, of others the ticks, never backwards', () => {
+  const model = new Model(me);
+  const r = model.put(listed());
+  model.read({ room_id: 7, user_id: 1, seq: 3, unread: 0 });
+  model.read({ room_id: 7, user_id: 1, seq: 2, unread: 1 });
+  assert.deepEqual([r.read_seq, r.unread], [3, 0]);
+  model.read({ room_id: 7, user_id: 2, seq: 3 }); model.read({ room_id: 7, user_id: 2, seq: 1 });
+  assert.equal(r.peerRead.get(2), 3);
+});
+
+test('only the newest run without a hole is shown', () => {
+  const model = new Model(me);
+  const r = model.put(listed());
+  model.page(7, { messages: [m(1), m(2)], has_more: false }, true);
+  model.add(m(4)); model.add(m(5));
+  assert.deepEqual(model.shown(r).list.map((x) => x.seq), [4, 5]);
+  assert.equal(model.shown(r).hole, 4);
+  model.page(7, { messages: [m(3)], has_more: true }, false);
+  assert.deepEqual(model.shown(r).list.map((x) => x.seq), [1, 2, 3, 4, 5]);
+  assert.deepEqual([model.shown(r).hole, r.hasOlder], [0, false]);
+});
+
+test('a pending message goes when it is committed, or fails and waits for a retry', () => {
+  const model = new Model(me);
+  const r = model.put(listed());
+  model.pend(7, 'a', 'x'); model.pend(7, 'b', 'y');
+  model.add(m(4, { sender_id: 1, client_msg_id: 'a' }));
+  model.fail(7, 'b', 'no');
+  assert.deepEqual([...r.pending.values()].map((p) => [p.id, p.state]), [['b', 'failed']]);
+});
+
+test('welcome corrects numbers, drops rooms that are gone, names new ones', () => {
+  const model = new Model(me);
+  model.put(listed()); model.put(listed({ id: 8 }));
+  const fresh = model.welcome({ rooms: [{ id: 7, last_seq: 9, read_seq: 9, unread: 0, epoch: 1 }, { id: 9, last_seq: 1, read_seq: 0, unread: 1, epoch: 1 }] });
+  assert.deepEqual(fresh, [9]);
+  assert.deepEqual([...model.rooms.keys()], [7]);
+  assert.equal(model.room(7).unread, 0);
+});
+
+test('typing ends by itself', () => {
+  const model = new Model(me);
+  const r = model.put(listed());
+  model.typing({ room_id: 7, user_id: 2 }, 1000); model.typing({ room_id: 7, user_id: 1 }, 1000);
+  assert.deepEqual(model.typers(r, 6999), [2]);
+  assert.deepEqual(model.typers(r, 7000), []);
+});
+
+test('both languages have the same words', () => {
+  for (const l of languages) assert.deepEqual(keysOf(l).sort(), keysOf('en').sort(), l);
+  assert.equal(choose(['zh-TW', 'en']), 'zh');
+  assert.equal(choose(['fr', 'zh-CN']), 'zh');
+  assert.equal(choose(['fr']), 'en');
+});
