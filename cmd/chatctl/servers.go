@@ -53,7 +53,9 @@ func (c *serversCmd) Run(ctx context.Context) error {
 	stop()
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 40*time.Second)
 	defer cancel()
-	out.Say("servers", "stopping")
+	if len(c.Command) == 0 {
+		out.Say("servers", "stopping") // a command's own last lines stay the last ones
+	}
 	s.Stop(end)
 	return errors.Join(runErr, d.Close())
 }

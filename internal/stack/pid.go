@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -56,10 +57,16 @@ func startTicks(pid int) (uint64, error) {
 
 func writePid(path string, id ident) error { return writeJSON(path, id) }
 
+// leftover is a process of an earlier run.
+type leftover struct {
+	name     string
+	recorded bool // it has a PID file; the others are helpers that such a process forked
+}
+
 // leftovers finds the processes of an earlier run in this directory: those of the PID files that are still the same
 // process, and every process that carries the directory's marker.
-func leftovers(dir string) (map[int]string, error) {
-	found := map[int]string{}
+func leftovers(dir string) (map[int]leftover, error) {
+	found := map[int]leftover{}
 	files, err := filepath.Glob(filepath.Join(dir, "pid", "*.json"))
 	if err != nil {
 		return nil, err
@@ -68,7 +75,7 @@ func leftovers(dir string) (map[int]string, error) {
 		var id ident
 		b, err := os.ReadFile(f)
 		if err == nil && json.Unmarshal(b, &id) == nil && id.Pid > 1 && id.alive() {
-			found[id.Pid] = strings.TrimSuffix(filepath.Base(f), ".json")
+			found[id.Pid] = leftover{name: strings.TrimSuffix(filepath.Base(f), ".json"), recorded: true}
 		}
 	}
 	envs, err := filepath.Glob("/proc/[0-9]*/environ")
@@ -78,39 +85,44 @@ func leftovers(dir string) (map[int]string, error) {
 	mark := "\x00" + markerEnv + "=" + dir + "\x00"
 	for _, f := range envs {
 		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(f)))
-		if err != nil || pid == os.Getpid() {
+		if err != nil || pid == os.Getpid() || found[pid].recorded {
 			continue
 		}
 		b, err := os.ReadFile(f)
 		if err != nil || !strings.Contains("\x00"+string(b)+"\x00", mark) {
 			continue
 		}
-		if _, known := found[pid]; !known {
-			if _, err := startTicks(pid); err == nil {
-				found[pid] = readTrimmed(fmt.Sprintf("/proc/%d/comm", pid))
-			}
+		if _, err := startTicks(pid); err == nil {
+			found[pid] = leftover{name: readTrimmed(fmt.Sprintf("/proc/%d/comm", pid))}
 		}
 	}
 	return found, nil
 }
 
-// endLeftovers ends them: asked first, killed after five seconds.
+// endLeftovers ends them. The recorded ones are asked first and get time: RabbitMQ stops in order only while its
+// helpers live. Whatever is left is killed.
 func endLeftovers(dir string, out *Progress) error {
-	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
+	for _, round := range []struct {
+		sig     syscall.Signal
+		helpers bool
+		within  time.Duration
+	}{{syscall.SIGTERM, false, 10 * time.Second}, {syscall.SIGTERM, true, 2 * time.Second}, {syscall.SIGKILL, true, 5 * time.Second}} {
 		left, err := leftovers(dir)
 		if err != nil {
 			return fmt.Errorf("look for leftovers: %w", err)
 		}
-		if len(left) == 0 {
-			break
-		}
-		for pid, name := range left {
-			out.Say("cleanup", "ending %s (process %d), left over from an earlier run", name, pid)
-			if err := syscall.Kill(pid, sig); err != nil && !errors.Is(err, syscall.ESRCH) {
-				return fmt.Errorf("end left over process %d (%s): %w", pid, name, err)
+		var asked []int
+		for pid, l := range left {
+			if !l.recorded && !round.helpers {
+				continue
 			}
+			out.Say("cleanup", "ending %s (process %d), left over from an earlier run", l.name, pid)
+			if err := syscall.Kill(pid, round.sig); err != nil && !errors.Is(err, syscall.ESRCH) {
+				return fmt.Errorf("end left over process %d (%s): %w", pid, l.name, err)
+			}
+			asked = append(asked, pid)
 		}
-		waitGone(left, 5*time.Second)
+		waitGone(asked, round.within)
 	}
 	files, _ := filepath.Glob(filepath.Join(dir, "pid", "*.json"))
 	for _, f := range files {
@@ -120,16 +132,9 @@ func endLeftovers(dir string, out *Progress) error {
 	return nil
 }
 
-func waitGone(pids map[int]string, within time.Duration) {
-	for end := time.Now().Add(within); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		gone := true
-		for pid := range pids {
-			if _, err := startTicks(pid); err == nil {
-				gone = false
-			}
-		}
-		if gone {
-			return
-		}
+func waitGone(pids []int, within time.Duration) {
+	running := func(pid int) bool { _, err := startTicks(pid); return err == nil }
+	for end := time.Now().Add(within); slices.ContainsFunc(pids, running) && time.Now().Before(end); {
+		time.Sleep(20 * time.Millisecond)
 	}
 }
