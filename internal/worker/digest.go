@@ -1,0 +1,47 @@
+package worker
+
+import (
+	"context"
+	"time"
+
+	"chat-service/internal/envelope"
+)
+
+const (
+	digestRooms = 500              // rooms in one digest record
+	forgetAfter = 10 * time.Minute // an idle room that no gateway holds leaves memory
+)
+
+// digests has the committers tell every gateway, at each interval, how far the recently active rooms were announced: a
+// lost tail, a lost route and a dropped queue are noticed by it.
+func (w *Worker) digests(ctx context.Context) {
+	w.every(ctx, w.o.DigestEvery, func(context.Context) {
+		for _, c := range w.committers {
+			c.nudge(work{digest: true})
+		}
+	})
+}
+
+// digest covers every partition whose channel this worker has used, owned by assignment or taken over as standby.
+func (c *committer) digest(out *parcels) {
+	now := time.Now()
+	d := envelope.Delivery{Kind: envelope.Heads}
+	for _, p := range c.parts {
+		for id, r := range p.rooms {
+			idle := now.Sub(r.active)
+			if r.known && idle < activeFor {
+				d.Points = append(d.Points, envelope.Point{Room: id, Seq: r.announced, Epoch: r.epoch})
+			}
+			if idle > forgetAfter && len(r.gateways) == 0 {
+				delete(p.rooms, id)
+			}
+			if len(d.Points) == digestRooms {
+				out.all(&d)
+				d.Points = nil
+			}
+		}
+	}
+	if len(d.Points) > 0 {
+		out.all(&d)
+	}
+}

@@ -1,0 +1,171 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+
+	"chat-service/internal/chat"
+	"chat-service/internal/envelope"
+)
+
+// Batch is one inbound AMQP message of a partition, held until Ack.
+type Batch struct {
+	Partition   int
+	Gen         uint64 // incarnation of the partition's channel
+	Body        []byte
+	Redelivered bool
+	Ack         func()
+}
+
+// line says where a kind of command is handled.
+type line uint8
+
+const (
+	inLine  line = iota + 1 // the committer of the partition, in order
+	inLane                  // the lane of the user, in his order
+	control                 // at once
+)
+
+// route is the table to read first: kind → where it is handled. The handlers are committer.step (writes) and
+// lane.handle (reads).
+func route(k envelope.CommandKind) line {
+	switch k {
+	case envelope.Send, envelope.Read, envelope.Attach, envelope.Detach:
+		return inLine
+	case envelope.Connect, envelope.Disconnect, envelope.Sync, envelope.Watch, envelope.Assert, envelope.Show,
+		envelope.Join, envelope.Typing:
+		return inLane
+	case envelope.Beat:
+		return control
+	default:
+		return 0
+	}
+}
+
+// job is one command with the batch it came in.
+type job struct {
+	cmd    envelope.Command
+	ticket *ticket
+	again  bool // redelivered: it may be committed already
+
+	head  chat.Seq // a repair's upper end: the room's announced head when it was asked for
+	epoch uint64
+}
+
+// ticket acknowledges an inbound batch after the last of its commands is settled.
+type ticket struct {
+	left atomic.Int32
+	ack  func()
+}
+
+func (t *ticket) settle() {
+	if t != nil && t.left.Add(-1) == 0 {
+		t.ack()
+	}
+}
+
+// Take accepts one inbound batch. It blocks while the partition's committer or a user's lane is full: the consumer's
+// prefetch bounds what waits behind it. Records that can't be read are quarantined, the others go on.
+func (w *Worker) Take(b Batch) {
+	t := &ticket{ack: b.Ack}
+	records, err := envelope.Records(b.Body)
+	if err != nil {
+		w.quarantine(b.Partition, nil, b.Body, err)
+	}
+	jobs := make([]job, 0, len(records))
+	for _, r := range records {
+		c, err := envelope.DecodeCommand(r)
+		if err == nil && route(c.Kind) == 0 {
+			err = fmt.Errorf("command kind %d is not known here", c.Kind)
+		}
+		if err != nil {
+			w.quarantine(b.Partition, &c, r, err)
+			continue
+		}
+		jobs = append(jobs, job{cmd: c, ticket: t, again: b.Redelivered})
+	}
+	w.o.Metrics.Dispatched.Add(float64(len(jobs)))
+	if len(jobs) == 0 {
+		b.Ack()
+		return
+	}
+	t.left.Store(int32(len(jobs)))
+	var writes []job
+	for _, j := range jobs {
+		switch route(j.cmd.Kind) {
+		case inLine:
+			writes = append(writes, j)
+		case inLane:
+			w.laneOf(uint64(j.cmd.User)).add(w.ctx, j)
+		case control:
+			t.settle()
+		}
+	}
+	if len(writes) > 0 {
+		w.committer(b.Partition).add(w.ctx, work{partition: b.Partition, gen: b.Gen, jobs: writes})
+	}
+}
+
+// Beats handles a batch from the control queue.
+func (w *Worker) Beats(body []byte) {
+	records, err := envelope.Records(body)
+	for _, r := range records {
+		c, derr := envelope.DecodeCommand(r)
+		if derr != nil || c.Kind != envelope.Beat {
+			err = fmt.Errorf("control record: %w", derr)
+			continue
+		}
+		if e := w.o.Leases.BeatGateway(w.ctx, c.Gateway, w.o.Lease); e != nil {
+			w.o.Metrics.StateErrors.Inc()
+		}
+	}
+	if err != nil {
+		w.o.Logger.Warn("control queue", "err", err)
+	}
+}
+
+// Closed tells that a partition's channel is gone: what the committer knew of its rooms may be outdated from now on.
+func (w *Worker) Closed(partition int, gen uint64) {
+	w.closed[partition].Store(gen)
+	w.committer(partition).add(w.ctx, work{partition: partition, gen: gen, closed: true})
+}
+
+// quarantine puts away what can't be handled, so that it neither blocks its neighbours nor vanishes.
+func (w *Worker) quarantine(partition int, c *envelope.Command, raw []byte, why error) {
+	d := Dead{Partition: partition, Payload: raw, Reason: why.Error()}
+	if c != nil {
+		d.Kind, d.User, d.Room = fmt.Sprint(c.Kind), c.User, c.Room
+	}
+	ctx, cancel := context.WithTimeout(w.ctx, w.o.Patience)
+	defer cancel()
+	w.o.Metrics.Quarantined.Inc()
+	if err := w.o.Fleet.Quarantine(ctx, d); err != nil {
+		w.o.Logger.Error("quarantine", "partition", partition, "reason", why, "err", err)
+		return
+	}
+	w.o.Logger.Warn("quarantined a command", "partition", partition, "kind", d.Kind, "user", d.User, "reason", why)
+}
+
+// refLabel is what an `error` frame about the command refers to.
+func refLabel(c *envelope.Command) string {
+	switch c.Kind {
+	case envelope.Send:
+		return c.ClientMsgID
+	case envelope.Read:
+		return "read"
+	case envelope.Join:
+		return "join_room"
+	case envelope.Sync:
+		if c.Ref != "" {
+			return c.Ref
+		}
+		return "sync"
+	case envelope.Watch:
+		return "presence"
+	case envelope.Typing:
+		return "typing"
+	default:
+		return ""
+	}
+}

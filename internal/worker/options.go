@@ -1,0 +1,105 @@
+package worker
+
+import (
+	"errors"
+	"log/slog"
+	"time"
+
+	"chat-service/internal/chat"
+	"chat-service/internal/protocol"
+)
+
+// Options are what a Worker needs and how it is tuned.
+type Options struct {
+	Boot       string // names this process among the workers; new at every start
+	Partitions int    // of the installation
+	Logger     *slog.Logger
+	Metrics    *Metrics
+
+	Log      Log
+	Outbox   Outbox
+	Members  Members
+	Accounts Accounts
+	Fleet    Fleet
+	Sockets  Sockets
+	Leases   Leases
+	Routes   Routes
+	Bus      Bus
+	Consume  Partitions
+
+	Committers   int           // goroutines that commit; a partition belongs to one
+	Lanes        int           // goroutines that answer reads; a user belongs to one
+	BatchRecords int           // commands in one transaction at most
+	Beat         time.Duration // of this worker in the fleet
+	DeadAfter    time.Duration // silence after which a worker is dead
+	OutboxPoll   time.Duration
+	DigestEvery  time.Duration
+	Lease        time.Duration // of a gateway
+	OfflineGrace time.Duration
+	GiveUp       time.Duration // how long a write is tried again before its sender is told to
+	Patience     time.Duration // deadline of one attempt
+
+	MaxSockets    int // of one login session
+	MaxSyncRooms  int
+	PingInterval  time.Duration // as told in welcome
+	Limits        chat.Limits
+	ProtocolLimit protocol.Limits
+	PeerReads     int // rooms of up to so many members show reads to peers
+}
+
+// Defaults fills what is zero.
+func (o *Options) Defaults() {
+	d := func(p *time.Duration, v time.Duration) {
+		if *p == 0 {
+			*p = v
+		}
+	}
+	n := func(p *int, v int) {
+		if *p == 0 {
+			*p = v
+		}
+	}
+	n(&o.Committers, 4)
+	n(&o.Lanes, 16)
+	n(&o.BatchRecords, 256)
+	n(&o.MaxSockets, 10)
+	n(&o.MaxSyncRooms, 100)
+	n(&o.PeerReads, 50)
+	d(&o.Beat, time.Second)
+	d(&o.DeadAfter, 3*time.Second)
+	d(&o.OutboxPoll, 40*time.Millisecond)
+	d(&o.DigestEvery, 10*time.Second)
+	d(&o.Lease, 15*time.Second)
+	d(&o.OfflineGrace, 8*time.Second)
+	d(&o.GiveUp, 800*time.Millisecond)
+	d(&o.Patience, 3*time.Second)
+	d(&o.PingInterval, 25*time.Second)
+	if o.Limits == (chat.Limits{}) {
+		o.Limits = chat.DefaultLimits()
+	}
+	if o.ProtocolLimit == (protocol.Limits{}) {
+		o.ProtocolLimit = protocol.DefaultLimits()
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+}
+
+// Validate reports everything that is missing or out of range.
+func (o *Options) Validate() error {
+	var errs []error
+	need := func(ok bool, what string) {
+		if !ok {
+			errs = append(errs, errors.New("worker: "+what))
+		}
+	}
+	need(o.Boot != "", "Boot is empty")
+	need(o.Partitions > 0, "Partitions must be at least 1")
+	need(o.Committers > 0 && o.Lanes > 0 && o.BatchRecords > 0, "Committers, Lanes and BatchRecords must be at least 1")
+	need(o.DeadAfter > o.Beat, "DeadAfter must exceed Beat")
+	need(o.Log != nil && o.Outbox != nil && o.Members != nil && o.Accounts != nil && o.Fleet != nil, "a store port is missing")
+	need(o.Sockets != nil && o.Leases != nil && o.Routes != nil, "a state port is missing")
+	need(o.Bus != nil && o.Consume != nil, "a broker port is missing")
+	need(o.Metrics != nil, "Metrics is missing")
+	return errors.Join(errs...)
+}

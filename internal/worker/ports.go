@@ -1,0 +1,121 @@
+package worker
+
+import (
+	"context"
+	"time"
+
+	"chat-service/internal/chat"
+)
+
+// Log is the durable truth about messages. See store.DB for each verb's rules.
+type Log interface {
+	Append(ctx context.Context, batch []chat.Send, now time.Time) ([]chat.Sent, []chat.Head, error)
+	MarkRead(ctx context.Context, marks []chat.ReadMark) ([]chat.ReadState, error)
+	Messages(ctx context.Context, room chat.RoomID, from, to chat.Seq, limit int) ([]chat.Message, error)
+	Rooms(ctx context.Context, ids []chat.RoomID) ([]chat.Room, error)
+	ActiveRooms(ctx context.Context, partition int, since time.Time, limit int) ([]chat.Head, error)
+}
+
+// Outbox holds what REST writes have to announce.
+type Outbox interface {
+	Outbox(ctx context.Context, partitions []int, limit int) ([]chat.Announcement, error)
+	OutboxWaiting(ctx context.Context, partitions []int) ([]int, error)
+	Announced(ctx context.Context, ids []uint64) error
+}
+
+// Members answers who is in which room.
+type Members interface {
+	Membership(ctx context.Context, room chat.RoomID, user chat.UserID) (chat.Membership, error)
+	Memberships(ctx context.Context, user chat.UserID, limit int) ([]chat.Membership, bool, error)
+	MembersAmong(ctx context.Context, room chat.RoomID, users []chat.UserID) ([]chat.UserID, chat.Room, error)
+	SharesRoom(ctx context.Context, user chat.UserID, others []chat.UserID) ([]chat.UserID, error)
+	AddMembers(ctx context.Context, room chat.RoomID, by chat.UserID, ids []chat.UserID) ([]chat.UserID, error)
+}
+
+// Accounts answers for login sessions and people.
+type Accounts interface {
+	Session(ctx context.Context, id chat.SessionID, user chat.UserID) (chat.Session, chat.User, error)
+	RevokedAmong(ctx context.Context, ids []chat.SessionID) ([]chat.SessionID, error)
+	Users(ctx context.Context, ids []chat.UserID) ([]chat.User, error)
+	LastSeen(ctx context.Context, users []chat.UserID) (map[chat.UserID]time.Time, error)
+	SawUsers(ctx context.Context, at map[chat.UserID]time.Time) error
+}
+
+// Fleet keeps the list of live workers and what none of them could digest.
+type Fleet interface {
+	Beat(ctx context.Context, boot string) error
+	Workers(ctx context.Context, deadAfter time.Duration) ([]string, error)
+	Retire(ctx context.Context, boot string) error
+	Quarantine(ctx context.Context, d Dead) error
+}
+
+// Dead is a command that failed for good, with its reason.
+type Dead struct {
+	Partition int
+	Kind      string
+	User      chat.UserID
+	Room      chat.RoomID
+	Payload   []byte
+	Reason    string
+}
+
+// Sockets is the registry of live sockets; presence follows from it and from the gateways' leases.
+type Sockets interface {
+	Register(ctx context.Context, s Socket) (first bool, ofSession []Socket, err error)
+	Unregister(ctx context.Context, user chat.UserID, gateway chat.GatewayID, socket chat.SocketID) (left int, err error)
+	Online(ctx context.Context, users []chat.UserID) ([]chat.Presence, error)
+	OfflineLater(ctx context.Context, user chat.UserID, at time.Time) error
+	OfflineDue(ctx context.Context, partition int, now time.Time, limit int) ([]chat.UserID, error)
+}
+
+// Socket is one live WebSocket as the registry knows it.
+type Socket struct {
+	User    chat.UserID
+	Session chat.SessionID
+	Gateway chat.GatewayID
+	Socket  chat.SocketID
+	Device  string
+	At      time.Time
+}
+
+// Leases says which gateways live.
+type Leases interface {
+	BeatGateway(ctx context.Context, gateway chat.GatewayID, lease time.Duration) error
+	Leases(ctx context.Context) (live, lapsed []chat.GatewayID, err error)
+	Bury(ctx context.Context, gateway chat.GatewayID, limit int) (gone []chat.UserID, done bool, err error)
+	// Blind says for ttl that heartbeats can't arrive: presence of whom no lease vouches for is unknown, not offline.
+	Blind(ctx context.Context, ttl time.Duration) error
+	// Generation is an id that changes when everything rebuildable was lost.
+	Generation(ctx context.Context) (string, error)
+}
+
+// Routes says which gateways hold a room.
+type Routes interface {
+	Attach(ctx context.Context, room chat.RoomID, gateway chat.GatewayID, number uint64) error
+	Detach(ctx context.Context, room chat.RoomID, gateway chat.GatewayID, number uint64) error
+	Routes(ctx context.Context, rooms []chat.RoomID) (map[chat.RoomID]Route, error)
+	DropRoute(ctx context.Context, room chat.RoomID, gateway chat.GatewayID) error
+	// Count merges room heads by maximum and adds messages to the recent lists of hot rooms.
+	Count(ctx context.Context, heads []chat.Head, recent []chat.Message) error
+}
+
+// Route is a room's entry in Routes. Known false: nothing is there, which is not the same as nobody.
+type Route struct {
+	Known    bool
+	Gateways map[chat.GatewayID]uint64 // with the number of the attach
+}
+
+// Bus carries batches to gateways. done is called once: nil when the broker has the batch, a NotFound kind when the
+// gateway's queue is gone, any other error when the bus was closed before. An error from the call itself means that
+// nothing was taken; the caller may try again.
+type Bus interface {
+	ToGateway(gateway chat.GatewayID, batch []byte, done func(error)) error
+	ToAll(batch []byte, done func(error)) error
+}
+
+// Partitions makes exactly the given partitions consumed; released ones are closed when it returns.
+type Partitions interface {
+	Set(partitions []int)
+	// Up tells since when the process has been able to hear the broker; zero while it can't.
+	Up() time.Time
+}

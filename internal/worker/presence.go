@@ -1,0 +1,165 @@
+package worker
+
+import (
+	"context"
+	"time"
+
+	"chat-service/internal/chat"
+	"chat-service/internal/envelope"
+	"chat-service/internal/protocol"
+)
+
+// watch sets a socket's watch list: people who share a room with the watcher; others are left out of the answer.
+func (l *lane) watch(ctx context.Context, cmd *envelope.Command, out *parcels) error {
+	var seen []chat.UserID
+	var ps []chat.Presence
+	if len(cmd.Users) > 0 {
+		var err error
+		if seen, err = l.w.o.Members.SharesRoom(ctx, cmd.User, cmd.Users); err != nil {
+			return err
+		}
+		if ps, err = l.w.presences(ctx, seen); err != nil {
+			return err
+		}
+	}
+	out.gateway(cmd.Gateway, &envelope.Delivery{Kind: envelope.Watched, Gateway: cmd.Gateway, Socket: cmd.Socket,
+		User: cmd.User, Users: seen, Frame: protocol.AppendPresence(nil, ps)})
+	return nil
+}
+
+// presences reads presence and last seen; what can't be known now is unknown.
+func (w *Worker) presences(ctx context.Context, users []chat.UserID) ([]chat.Presence, error) {
+	ps, err := w.o.Sockets.Online(ctx, users)
+	if err != nil {
+		w.o.Metrics.StateErrors.Inc()
+		ps = make([]chat.Presence, len(users))
+		for i, u := range users {
+			ps[i].User = u
+		}
+	}
+	seen, err := w.o.Accounts.LastSeen(ctx, users)
+	if err != nil {
+		return nil, err
+	}
+	for i := range ps {
+		ps[i].LastSeen = seen[ps[i].User]
+	}
+	return ps, nil
+}
+
+const sweepUsers = 500 // users handled in one step of a sweep
+
+// sweepOffline publishes, for the partitions of this worker, who is offline after his grace.
+func (w *Worker) sweepOffline(ctx context.Context) {
+	w.every(ctx, time.Second, func(ctx context.Context) {
+		for _, p := range *w.owned.Load() {
+			due, err := w.o.Sockets.OfflineDue(ctx, p, time.Now(), sweepUsers)
+			if err != nil {
+				w.o.Metrics.StateErrors.Inc()
+				return
+			}
+			w.wentOffline(ctx, due)
+		}
+	})
+}
+
+// sweepLeases looks for gateways whose lease lapsed, buries them, and notices when Redis lost what it held.
+func (w *Worker) sweepLeases(ctx context.Context) {
+	generation := ""
+	w.every(ctx, time.Second, func(ctx context.Context) {
+		blind := w.blind()
+		if blind {
+			if err := w.o.Leases.Blind(ctx, 3*time.Second); err != nil {
+				w.o.Metrics.StateErrors.Inc()
+			}
+		}
+		generation = w.lost(ctx, generation)
+		_, lapsed, err := w.o.Leases.Leases(ctx)
+		if err != nil {
+			w.o.Metrics.StateErrors.Inc()
+			w.dead.Store(&gatewaySet{})
+			return
+		}
+		if blind {
+			return
+		}
+		dead := gatewaySet{}
+		for _, g := range lapsed {
+			dead[g] = true
+		}
+		w.dead.Store(&dead)
+		for _, g := range lapsed {
+			w.gone(g)
+			for done := false; !done && ctx.Err() == nil; {
+				var users []chat.UserID
+				if users, done, err = w.o.Leases.Bury(ctx, g, sweepUsers); err != nil {
+					w.o.Metrics.StateErrors.Inc()
+					return
+				}
+				w.wentOffline(ctx, users)
+			}
+		}
+	})
+}
+
+// blind tells that heartbeats can't be heard, or couldn't until less than a lease ago: then it is the broker that is
+// away, not everybody, and no gateway is judged.
+func (w *Worker) blind() bool {
+	up := w.o.Consume.Up()
+	return up.IsZero() || time.Since(up) < w.o.Lease
+}
+
+// lost asks the gateways to tell their sockets and rooms again when Redis starts over, or was away while sockets came or
+// went.
+func (w *Worker) lost(ctx context.Context, last string) string {
+	now, err := w.o.Leases.Generation(ctx)
+	if err != nil {
+		w.o.Metrics.StateErrors.Inc()
+		return last
+	}
+	flushed := last != "" && now != last
+	missed := w.reassert.Swap(false)
+	if missed || flushed && w.leader.Load() {
+		w.o.Logger.InfoContext(ctx, "asking gateways for their sockets and rooms", "flushed", flushed)
+		out := newParcels()
+		out.all(&envelope.Delivery{Kind: envelope.Reassert})
+		w.publish(w.ctx, out, func() {})
+	}
+	return now
+}
+
+// wentOffline tells the watchers, and keeps when the users were last seen.
+func (w *Worker) wentOffline(ctx context.Context, users []chat.UserID) {
+	if len(users) == 0 {
+		return
+	}
+	now := time.Now()
+	at := make(map[chat.UserID]time.Time, len(users))
+	d := envelope.Delivery{Kind: envelope.Presences}
+	for _, u := range users {
+		at[u] = now
+		d.States = append(d.States, envelope.Presence{User: u, LastSeen: now.UnixMilli()})
+	}
+	if err := w.o.Accounts.SawUsers(ctx, at); err != nil {
+		w.o.Logger.WarnContext(ctx, "keep last seen", "users", len(users), "err", err)
+	}
+	out := newParcels()
+	out.all(&d)
+	w.publish(w.ctx, out, func() {})
+}
+
+// every calls f with a deadline at each tick until ctx ends.
+func (w *Worker) every(ctx context.Context, d time.Duration, f func(context.Context)) {
+	tick := time.NewTicker(d)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			fctx, cancel := context.WithTimeout(ctx, w.o.Patience)
+			f(fctx)
+			cancel()
+		}
+	}
+}

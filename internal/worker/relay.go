@@ -1,0 +1,212 @@
+package worker
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"chat-service/internal/chat"
+	"chat-service/internal/envelope"
+	"chat-service/internal/protocol"
+)
+
+// rowSet is a set of outbox rows on their way: announced, confirmation or deletion outstanding. A row leaves it when its
+// deletion was tried; if that failed, the next poll announces it again, which is harmless.
+type rowSet struct {
+	mu  sync.Mutex
+	ids map[uint64]bool
+}
+
+// take keeps the rows that weren't in the set and aren't above their room's bound (where it has one), and adds them.
+func (s *rowSet) take(rows []chat.Announcement, upTo map[chat.RoomID]chat.Seq) []chat.Announcement {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ids == nil {
+		s.ids = map[uint64]bool{}
+	}
+	fresh := rows[:0]
+	for _, r := range rows {
+		if r.Message != nil {
+			if top, bound := upTo[r.Message.Room]; bound && r.Message.Seq > top {
+				continue
+			}
+		}
+		if !s.ids[r.ID] {
+			s.ids[r.ID] = true
+			fresh = append(fresh, r)
+		}
+	}
+	return fresh
+}
+
+func (s *rowSet) drop(ids []uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, id := range ids {
+		delete(s.ids, id)
+	}
+}
+
+func (s *rowSet) len() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.ids)
+}
+
+const drainRows = 256
+
+// pollOutbox tells the committers which of this worker's partitions have rows.
+func (w *Worker) pollOutbox(ctx context.Context) {
+	tick := time.NewTicker(w.o.OutboxPoll)
+	defer tick.Stop()
+	failing := false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		owned := *w.owned.Load()
+		if len(owned) == 0 {
+			continue
+		}
+		qctx, cancel := context.WithTimeout(ctx, w.o.Patience)
+		ps, err := w.o.Outbox.OutboxWaiting(qctx, owned)
+		cancel()
+		if (err != nil) != failing && ctx.Err() == nil {
+			failing = err != nil
+			w.o.Logger.WarnContext(ctx, "poll outbox", "failing", failing, "err", err)
+		}
+		for _, p := range ps {
+			w.committer(p).nudge(work{partition: p, relay: true})
+		}
+	}
+}
+
+// drain announces what the outboxes of some partitions hold, of the rooms in upTo only the entries up to there: the later
+// ones follow what is about to be announced. ok is false when the outboxes couldn't be read.
+func (c *committer) drain(ctx context.Context, partitions []int, upTo map[chat.RoomID]chat.Seq, out *parcels) (rows []chat.Announcement, ok bool) {
+	for {
+		qctx, cancel := context.WithTimeout(ctx, c.w.o.Patience)
+		limit := drainRows + c.flying.len()
+		found, err := c.w.o.Outbox.Outbox(qctx, partitions, limit)
+		cancel()
+		if err != nil {
+			c.w.o.Logger.WarnContext(ctx, "read outbox", "partitions", partitions, "err", err)
+			return rows, false
+		}
+		full := len(found) == limit
+		fresh := c.flying.take(found, upTo)
+		var rooms []*roomState
+		for _, a := range fresh {
+			if a.Message != nil {
+				rooms = append(rooms, c.room(a.Message.Room))
+			}
+		}
+		c.ask(c.locate(ctx, rooms), out)
+		for i := range fresh {
+			c.tell(ctx, &fresh[i], out)
+		}
+		c.w.o.Metrics.Relayed.Add(float64(len(fresh)))
+		rows = append(rows, fresh...)
+		if !full || len(fresh) == 0 {
+			return rows, true
+		}
+	}
+}
+
+// tell announces one row.
+func (c *committer) tell(ctx context.Context, a *chat.Announcement, out *parcels) {
+	switch {
+	case a.Message != nil:
+		c.tellEntry(ctx, a, out)
+	case a.Read != nil:
+		c.tellRead(ctx, *a.Read, "", 0, out)
+	case a.Revoked != nil:
+		code := protocol.CloseRevoked
+		if a.Revoked.Disabled {
+			code = protocol.CloseDisabled
+		}
+		out.all(&envelope.Delivery{Kind: envelope.Close, User: a.Revoked.User, Sessions: a.Revoked.Sessions,
+			Session: a.Revoked.Except, Code: int(code)})
+	}
+}
+
+// tellEntry announces a log entry that REST wrote, and what changed with it.
+func (c *committer) tellEntry(ctx context.Context, a *chat.Announcement, out *parcels) {
+	m := *a.Message
+	d := envelope.Delivery{Kind: envelope.InRoom, Room: m.Room, Seq: m.Seq, Frame: protocol.AppendMessage(nil, m),
+		Added: a.Added, Removed: a.Removed, All: a.All, Reason: a.Reason}
+	r := c.room(m.Room)
+	if a.Room != nil {
+		d.Epoch = a.Room.Epoch
+		if a.Change != chat.NoChange && a.Change != chat.RoomDissolved {
+			d.Event = protocol.AppendRoom(nil, protocol.RoomView(*a.Room), a.Change, a.About)
+		}
+	} else {
+		d.Epoch = r.epoch
+	}
+	if len(a.Added) > 0 && a.Room != nil {
+		c.tellAdded(ctx, a, d, out)
+	} else {
+		c.toRoom(&d, out)
+	}
+	for _, u := range a.Removed {
+		c.w.facts.forget(m.Room, u)
+	}
+	r.reached(m.Seq, d.Epoch)
+	c.w.keep.count([]chat.Head{{Room: m.Room, Seq: m.Seq, Before: m.Seq - 1, Epoch: d.Epoch, MsgCount: m.Ord}}, []chat.Message{m})
+}
+
+// tellAdded announces an entry that made members: each sees the room as his own list shows it, so a direct room's two
+// people and a group's owner get an entry of their own (the hub takes a repeated seq for its membership facts only).
+func (c *committer) tellAdded(ctx context.Context, a *chat.Announcement, d envelope.Delivery, out *parcels) {
+	var plain, special []chat.UserID
+	for _, u := range a.Added {
+		if a.Room.Type == chat.Direct || u == a.Room.Owner {
+			special = append(special, u)
+		} else {
+			plain = append(plain, u)
+		}
+	}
+	view := func(u chat.UserID, role chat.Role, peer *chat.User) []byte {
+		return protocol.AppendJoined(nil, protocol.ListedRoomView(chat.Membership{Room: *a.Room, Peer: peer, Last: a.Message,
+			Member: chat.Member{Room: a.Room.ID, User: u, Role: role, ReadSeq: a.Message.Seq, ReadCount: a.Room.MsgCount}}))
+	}
+	var people map[chat.UserID]*chat.User
+	if a.Room.Type == chat.Direct {
+		people = c.people(ctx, a.Added)
+	}
+	if len(plain) > 0 || len(special) == 0 {
+		d.Added, d.JoinedTo = plain, view(0, chat.Plain, nil)
+		c.toRoom(&d, out)
+	}
+	for _, u := range special {
+		role, peer := chat.Owner, (*chat.User)(nil)
+		if a.Room.Type == chat.Direct {
+			role = chat.Plain
+			for _, v := range a.Added {
+				if v != u {
+					peer = people[v]
+				}
+			}
+		}
+		d.Added, d.JoinedTo = []chat.UserID{u}, view(u, role, peer)
+		c.toRoom(&d, out)
+	}
+}
+
+// people looks users up for a view; who can't be found is left out.
+func (c *committer) people(ctx context.Context, ids []chat.UserID) map[chat.UserID]*chat.User {
+	ctx, cancel := context.WithTimeout(ctx, c.w.o.Patience)
+	defer cancel()
+	us, err := c.w.o.Accounts.Users(ctx, ids)
+	if err != nil {
+		c.w.o.Logger.WarnContext(ctx, "look users up", "err", err)
+	}
+	m := make(map[chat.UserID]*chat.User, len(us))
+	for i := range us {
+		m[us[i].ID] = &us[i]
+	}
+	return m
+}

@@ -1,0 +1,123 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Worker is the station between the inbound queues and the gateways' queues.
+type Worker struct {
+	o          Options
+	committers []*committer
+	lanes      []*lane
+	keep       *keeper
+	facts      *memberCache
+
+	leader   atomic.Bool           // first among the live workers: does what one must do
+	owned    atomic.Pointer[[]int] // partitions assigned to this worker
+	dead     atomic.Pointer[gatewaySet]
+	closed   []atomic.Uint64 // per partition: the newest channel incarnation that is gone
+	reassert atomic.Bool     // sockets may be missing in Redis: ask for them when it is back
+
+	ctx    context.Context // ends when work in hand must be abandoned
+	cancel context.CancelFunc
+	loops  context.CancelFunc // ends the loops that make work by themselves
+	looped sync.WaitGroup
+	worked sync.WaitGroup
+	start  sync.Once
+	stop   sync.Once
+}
+
+// New makes a worker; Start sets it to work.
+func New(o Options) (*Worker, error) {
+	o.Defaults()
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	w := &Worker{o: o, keep: newKeeper(&o), facts: newMemberCache(5*time.Second, 50_000)}
+	w.ctx, w.cancel = context.WithCancel(context.Background())
+	w.closed = make([]atomic.Uint64, o.Partitions)
+	w.owned.Store(&[]int{})
+	w.dead.Store(&gatewaySet{})
+	for i := range o.Committers {
+		w.committers = append(w.committers, newCommitter(w, i))
+	}
+	for range o.Lanes {
+		w.lanes = append(w.lanes, newLane(w))
+	}
+	return w, nil
+}
+
+// Start begins to consume, relay and sweep.
+func (w *Worker) Start(context.Context) error {
+	w.start.Do(func() {
+		for _, c := range w.committers {
+			w.worked.Go(func() { c.run(w.ctx) })
+		}
+		for _, l := range w.lanes {
+			w.worked.Go(func() { l.run(w.ctx) })
+		}
+		w.worked.Go(func() { w.keep.run(w.ctx) })
+		var ctx context.Context
+		ctx, w.loops = context.WithCancel(w.ctx)
+		for _, loop := range []func(context.Context){(&fleet{w: w}).run, w.pollOutbox, w.digests, w.sweepLeases, w.sweepOffline} {
+			w.looped.Go(func() { loop(ctx) })
+		}
+	})
+	return nil
+}
+
+// Stop lets go of the partitions, finishes what is in hand within ctx, then abandons the rest: what was not acknowledged
+// comes again at another worker.
+func (w *Worker) Stop(ctx context.Context) (err error) {
+	w.stop.Do(func() {
+		if w.loops != nil {
+			w.loops()
+			w.looped.Wait()
+		}
+		w.o.Consume.Set(nil)
+		if e := w.o.Fleet.Retire(ctx, w.o.Boot); e != nil {
+			err = fmt.Errorf("retire: %w", e)
+		}
+		if e := w.quiet(ctx); e != nil {
+			err = errors.Join(err, e)
+		}
+		w.keep.flush(ctx)
+		w.cancel()
+		w.worked.Wait()
+	})
+	return err
+}
+
+// quiet waits until committers and lanes have nothing in hand.
+func (w *Worker) quiet(ctx context.Context) error {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		busy := int64(0)
+		for _, c := range w.committers {
+			busy += c.inHand.Load()
+		}
+		for _, l := range w.lanes {
+			busy += l.inHand.Load()
+		}
+		if busy == 0 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("stopped with %d commands in hand: %w", busy, ctx.Err())
+		case <-tick.C:
+		}
+	}
+}
+
+func (w *Worker) committer(partition int) *committer {
+	return w.committers[partition%len(w.committers)]
+}
+
+func (w *Worker) setOwned(ps []int) { w.owned.Store(&ps) }
