@@ -14,12 +14,11 @@ import (
 // watched are the folders whose change asks for a new build.
 var watched = []string{"cmd", "internal", "configs", "web"}
 
-// watchSources looks at the sources every second; after a change it builds the product's binaries and sends one
+// watchSources looks every second for sources newer than seen; after a change it builds the product's binaries and sends one
 // value. A build that fails is shown, and the old processes go on.
-func watchSources(ctx context.Context, bin string, rebuilt chan<- struct{}, out *stack.Progress) {
+func watchSources(ctx context.Context, seen time.Time, bin string, rebuilt chan<- struct{}, out *stack.Progress) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	seen := newest()
 	for {
 		select {
 		case <-ctx.Done():

@@ -56,7 +56,8 @@ func (c *upCmd) Run(ctx context.Context) error {
 	if c.Dev {
 		rebuilt := make(chan struct{})
 		o.Rebuilt = rebuilt
-		g.Go(func() { watchSources(ctx, c.Bin, rebuilt, o.Out) })
+		seen := newest()
+		g.Go(func() { watchSources(ctx, seen, c.Bin, rebuilt, o.Out) })
 	}
 	err := stack.Run(ctx, o)
 	stop()

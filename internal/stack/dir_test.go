@@ -76,11 +76,15 @@ func TestDirEndsLeftovers(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	ended := make(chan error, 2)
-	go func() { ended <- recorded.Wait() }()
-	go func() { ended <- marked.Wait() }()
+	ended := make(chan struct{}, 2)
+	for _, c := range []*exec.Cmd{recorded, marked} {
+		go func() {
+			_ = c.Wait()
+			ended <- struct{}{}
+		}()
+	}
 	d := openDir(t, path)
-	defer d.Close()
+	defer func() { _ = d.Close() }()
 	for range 2 {
 		select {
 		case <-ended:

@@ -30,7 +30,7 @@ func upstream(t *testing.T, name string) (Backend, *httptest.Server) {
 		if err != nil {
 			return
 		}
-		defer c.Close()
+		defer func() { _ = c.Close() }()
 		_, _ = fmt.Fprintf(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nX-Name: %s\r\n\r\n", name)
 		_, _ = io.Copy(c, c)
 	})
@@ -158,7 +158,7 @@ func TestDoorTellsTheClientsAddress(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	var got struct {
 		Name, Host, Path string
 		Header           http.Header

@@ -142,7 +142,7 @@ func (r *running) ask(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	b, err := io.ReadAll(resp.Body)
 	if resp.StatusCode != http.StatusOK {
 		err = errors.New(resp.Status)
@@ -211,6 +211,29 @@ func keysOf(m map[string]int) func(func(string) bool) {
 	}
 }
 
+func TestRunRestartsAfterABuild(t *testing.T) {
+	giveServers(t)
+	o := product(t)
+	rebuilt := make(chan struct{})
+	o.Rebuilt = rebuilt
+	r := start(t, o)
+	before := r.pids(t)
+	rebuilt <- struct{}{}
+	eventually(t, "every process has another PID", func() bool {
+		now := r.pids(t)
+		for name, pid := range before {
+			if now[name] == 0 || now[name] == pid {
+				return false
+			}
+		}
+		return true
+	})
+	if out := r.out.String(); strings.Contains(out, "unexpectedly") {
+		t.Errorf("a wanted restart was told as a crash:\n%s", out)
+	}
+	r.end(t)
+}
+
 func TestRunStopsGatewaysFirst(t *testing.T) {
 	giveServers(t)
 	o := product(t)
@@ -262,7 +285,7 @@ func TestRunFailsWithAdvice(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer busy.Close()
+	defer func() { _ = busy.Close() }()
 	busyPort := busy.Addr().(*net.TCPAddr).Port
 	for _, tt := range []struct {
 		name   string
@@ -386,7 +409,7 @@ func TestProbes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer l.Close()
+			defer func() { _ = l.Close() }()
 			done := make(chan struct{})
 			go func() {
 				defer close(done)
