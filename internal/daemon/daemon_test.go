@@ -198,6 +198,7 @@ func TestRunEndsBeforeStop(t *testing.T) {
 
 // TestShares: a part that hangs costs its own share only, and a part that is quick leaves its time to the others.
 func TestShares(t *testing.T) {
+	var mu sync.Mutex
 	shares := map[string]time.Duration{}
 	var hang chan struct{} // of the bubble, or its time stands still
 	run(t, func(s chan<- os.Signal, _ context.CancelFunc) { s <- syscall.SIGTERM }, func(err error, took time.Duration) {
@@ -208,6 +209,8 @@ func TestShares(t *testing.T) {
 			t.Errorf("took %v, want the 15 s of the deaf part and the 10 s of the slow one", took)
 		}
 		want := map[string]time.Duration{"quick": 10 * time.Second, "deaf": 15 * time.Second, "slow": 10 * time.Second, "last": 5 * time.Second}
+		mu.Lock()
+		defer mu.Unlock()
 		for name, d := range want {
 			if shares[name] != d {
 				t.Errorf("%s got %v, want %v", name, shares[name], d)
@@ -219,7 +222,9 @@ func TestShares(t *testing.T) {
 		stop := func(name string, wait func(context.Context) error) func(context.Context) error {
 			return func(ctx context.Context) error {
 				deadline, _ := ctx.Deadline()
+				mu.Lock()
 				shares[name] = time.Until(deadline)
+				mu.Unlock()
 				return wait(ctx)
 			}
 		}

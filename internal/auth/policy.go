@@ -1,0 +1,58 @@
+package auth
+
+import (
+	_ "embed"
+	"strings"
+
+	"chat-service/internal/chat"
+)
+
+// Lengths of passwords, in bytes. There are no other rules about their letters: long ones beat odd ones.
+const (
+	MinPasswordBytes        = 6
+	MinPasswordBytesRelease = 8
+	MaxPasswordBytes        = 1024
+)
+
+//go:embed common.txt
+var commonPasswords string
+
+// Policy judges new passwords.
+type Policy struct {
+	least  int
+	common map[string]bool // nil: any
+}
+
+// NewPolicy makes the policy for debug or release mode.
+func NewPolicy(release bool) *Policy {
+	if !release {
+		return &Policy{least: MinPasswordBytes}
+	}
+	p := &Policy{least: MinPasswordBytesRelease, common: map[string]bool{}}
+	for line := range strings.Lines(commonPasswords) {
+		p.common[strings.TrimSpace(line)] = true
+	}
+	return p
+}
+
+// Check returns nil for a password that the user may take, else chat.Invalid about the field password.
+func (p *Policy) Check(password, username string) error {
+	lower := strings.ToLower(password)
+	switch {
+	case len(password) < p.least:
+		return chat.BadField("password", "must have at least %d bytes", p.least)
+	case len(password) > MaxPasswordBytes:
+		return tooLong()
+	case p.common == nil:
+		return nil
+	case p.common[lower] || strings.Count(password, password[:1]) == len(password):
+		return chat.BadField("password", "is one of the most common ones: choose another")
+	case username != "" && lower == strings.ToLower(username):
+		return chat.BadField("password", "must not be the username")
+	}
+	return nil
+}
+
+func tooLong() error {
+	return chat.BadField("password", "must have at most %d bytes", MaxPasswordBytes)
+}

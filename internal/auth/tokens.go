@@ -1,0 +1,255 @@
+package auth
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"chat-service/internal/chat"
+)
+
+const (
+	// MaxTokenBytes bounds an access token. Longer ones are refused unread.
+	MaxTokenBytes = 4096
+	// MaxLeeway bounds how far two machines' clocks may differ.
+	MaxLeeway = 30 * time.Second
+
+	typeAccess = "access"
+)
+
+// Key is a secret and the id by which tokens name it.
+type Key struct {
+	ID     string
+	Secret []byte
+}
+
+// TokenOptions are what issuer and verifier must agree on.
+type TokenOptions struct {
+	// Keys are the accepted keys; the first signs. Rotating: put the new one first, drop the old one a Lifetime later.
+	Keys     []Key
+	Issuer   string
+	Audience string
+	// Lifetime of an access token.
+	Lifetime time.Duration
+	// Leeway forgives clocks that differ, up to MaxLeeway.
+	Leeway time.Duration
+}
+
+// Validate refuses empty keys, of which the algorithm itself would make no trouble.
+func (o TokenOptions) Validate() error {
+	if len(o.Keys) == 0 {
+		return errors.New("auth: no key to sign tokens with")
+	}
+	seen := map[string]bool{}
+	for _, k := range o.Keys {
+		switch {
+		case k.ID == "" || len(k.Secret) == 0:
+			return fmt.Errorf("auth: key %q: both id and secret must be there", k.ID)
+		case seen[k.ID]:
+			return fmt.Errorf("auth: two keys have the id %q", k.ID)
+		}
+		seen[k.ID] = true
+	}
+	switch {
+	case o.Issuer == "" || o.Audience == "":
+		return errors.New("auth: issuer and audience must be there")
+	case o.Lifetime <= 0:
+		return errors.New("auth: lifetime of tokens must be above 0")
+	case o.Leeway < 0 || o.Leeway > MaxLeeway:
+		return fmt.Errorf("auth: leeway must be 0 to %v", MaxLeeway)
+	}
+	return nil
+}
+
+// Claims are what a valid access token says.
+type Claims struct {
+	UserID    chat.UserID
+	SessionID chat.SessionID
+	ExpiresAt time.Time
+}
+
+// claims are Claims as the token carries them.
+type claims struct {
+	jwt.RegisteredClaims
+
+	Type      string `json:"typ"`
+	SessionID string `json:"sid"`
+
+	user chat.UserID
+}
+
+var errClaims = errors.New("claims are not those of an access token")
+
+// Validate is called by the parser, after the signature has been verified.
+func (c *claims) Validate() error {
+	id, err := strconv.ParseUint(c.Subject, 10, 64)
+	if err != nil || id == 0 || id > chat.MaxID || strconv.FormatUint(id, 10) != c.Subject ||
+		c.Type != typeAccess || c.SessionID == "" {
+		return errClaims
+	}
+	c.user = chat.UserID(id)
+	return nil
+}
+
+// Issuer makes access tokens.
+type Issuer struct{ o TokenOptions }
+
+// NewIssuer makes an Issuer.
+func NewIssuer(o TokenOptions) (*Issuer, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	return &Issuer{o}, nil
+}
+
+// Issue returns a signed token for a user's session, and how long it is valid from now.
+func (i *Issuer) Issue(user chat.UserID, session chat.SessionID, now time.Time) (token string, expiresIn time.Duration, err error) {
+	t := jwt.NewWithClaims(jwt.SigningMethodHS256, &claims{
+		RegisteredClaims: jwt.RegisteredClaims{
+			Issuer: i.o.Issuer, Audience: jwt.ClaimStrings{i.o.Audience}, Subject: user.String(),
+			IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(i.o.Lifetime)),
+		},
+		Type: typeAccess, SessionID: string(session),
+	})
+	t.Header["kid"] = i.o.Keys[0].ID
+	token, err = t.SignedString(i.o.Keys[0].Secret)
+	if err != nil {
+		return "", 0, fmt.Errorf("sign token: %w", err)
+	}
+	return token, i.o.Lifetime, nil
+}
+
+// Verifier judges access tokens. It may be used by many goroutines.
+type Verifier struct {
+	parser *jwt.Parser
+	keys   map[string][]byte
+}
+
+// NewVerifier makes a Verifier that reads the time from now; nil means time.Now.
+func NewVerifier(o TokenOptions, now func() time.Time) (*Verifier, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	if now == nil {
+		now = time.Now
+	}
+	v := &Verifier{keys: map[string][]byte{}}
+	for _, k := range o.Keys {
+		v.keys[k.ID] = k.Secret
+	}
+	v.parser = jwt.NewParser(
+		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
+		jwt.WithExpirationRequired(), jwt.WithIssuedAt(),
+		jwt.WithIssuer(o.Issuer), jwt.WithAudience(o.Audience),
+		jwt.WithLeeway(o.Leeway), jwt.WithTimeFunc(now),
+		jwt.WithStrictDecoding(),
+	)
+	return v, nil
+}
+
+// Verify returns what a valid token says, else chat.TokenExpired or chat.Unauthenticated.
+func (v *Verifier) Verify(token string) (Claims, error) {
+	if !wellFormed(token) {
+		return Claims{}, badToken(nil)
+	}
+	var c claims
+	_, err := v.parser.ParseWithClaims(token, &c, v.key)
+	switch {
+	case onlyExpired(err):
+		return Claims{}, chat.Wrap(chat.TokenExpired, err, "the token has expired")
+	case err != nil:
+		return Claims{}, badToken(err)
+	case ambiguous(token):
+		return Claims{}, badToken(errors.New("a name is there twice"))
+	}
+	return Claims{UserID: c.user, SessionID: chat.SessionID(c.SessionID), ExpiresAt: c.ExpiresAt.Time}, nil
+}
+
+// key looks the token's key up in memory; kid is a name there and nothing else. Other headers are not looked at.
+func (v *Verifier) key(t *jwt.Token) (any, error) {
+	kid, _ := t.Header["kid"].(string)
+	secret, ok := v.keys[kid]
+	if !ok {
+		return nil, errors.New("unknown key id")
+	}
+	return secret, nil
+}
+
+func badToken(cause error) error {
+	return chat.Wrap(chat.Unauthenticated, cause, "the token is not valid")
+}
+
+// onlyExpired tells a token that was valid once from one that never was.
+func onlyExpired(err error) bool {
+	if !errors.Is(err, jwt.ErrTokenExpired) {
+		return false
+	}
+	for _, other := range []error{
+		jwt.ErrTokenInvalidIssuer, jwt.ErrTokenInvalidAudience, jwt.ErrTokenNotValidYet,
+		jwt.ErrTokenUsedBeforeIssued, jwt.ErrTokenRequiredClaimMissing, errClaims,
+	} {
+		if errors.Is(err, other) {
+			return false
+		}
+	}
+	return true
+}
+
+// wellFormed checks length and letters before anything is parsed: three parts of unpadded base64url. Go's base64 would
+// skip line ends, which would give one token many spellings.
+func wellFormed(token string) bool {
+	if len(token) > MaxTokenBytes || strings.Count(token, ".") != 2 {
+		return false
+	}
+	for i := range len(token) {
+		switch c := token[i]; {
+		case 'A' <= c && c <= 'Z', 'a' <= c && c <= 'z', '0' <= c && c <= '9', c == '-', c == '_', c == '.':
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// ambiguous tells whether header or claims give a name twice, which two readers could take in two ways. The token's
+// signature has been verified.
+func ambiguous(token string) bool {
+	head, rest, _ := strings.Cut(token, ".")
+	body, _, _ := strings.Cut(rest, ".")
+	for _, part := range []string{head, body} {
+		data, err := base64.RawURLEncoding.DecodeString(part)
+		if err != nil || repeats(data) {
+			return true
+		}
+	}
+	return false
+}
+
+// repeats tells whether a JSON object has a name twice, letter case aside: encoding/json matches names that way.
+func repeats(data []byte) bool {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
+		return true
+	}
+	seen := make(map[string]bool, 8)
+	for dec.More() {
+		t, err := dec.Token()
+		name, ok := t.(string)
+		if name = strings.ToLower(name); err != nil || !ok || seen[name] {
+			return true
+		}
+		seen[name] = true
+		var skip json.RawMessage
+		if dec.Decode(&skip) != nil {
+			return true
+		}
+	}
+	return false
+}
