@@ -1,0 +1,101 @@
+package telemetry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// profileTime bounds an answer: a CPU profile or trace may be asked to run for a minute.
+const profileTime = 90 * time.Second
+
+// Debug is the listener for operators: metrics, health, profiles.
+type Debug struct {
+	Readiness
+
+	addr   string
+	log    *slog.Logger
+	server *http.Server
+
+	mu       sync.Mutex
+	listener net.Listener // nil before Start
+	serving  sync.WaitGroup
+	failed   chan error // one slot: Serve ends once
+}
+
+// NewDebug makes a listener for addr ("host:port"; port 0 lets the system choose). It opens nothing yet.
+func NewDebug(addr string, reg *prometheus.Registry, log *slog.Logger) *Debug {
+	d := &Debug{addr: addr, log: log, failed: make(chan error, 1)}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.InstrumentMetricHandler(reg, promhttp.HandlerFor(reg, promhttp.HandlerOpts{
+		Timeout:             10 * time.Second,
+		MaxRequestsInFlight: 4,
+	})))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
+	mux.Handle("GET /readyz", &d.Readiness)
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	d.server = &http.Server{
+		Handler:           mux,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      profileTime,
+		IdleTimeout:       time.Minute,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+	return d
+}
+
+// Start binds the address and serves until Stop.
+func (d *Debug) Start(ctx context.Context) error {
+	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", d.addr)
+	if err != nil {
+		return fmt.Errorf("debug listener: %w", err)
+	}
+	d.mu.Lock()
+	d.listener = ln
+	d.mu.Unlock()
+	d.serving.Go(func() {
+		if err := d.server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+			d.failed <- fmt.Errorf("debug listener: %w", err)
+		}
+	})
+	d.log.Info("debug listener", "addr", ln.Addr().String())
+	return nil
+}
+
+// Failed gives the error that ended the serving, if one does.
+func (d *Debug) Failed() <-chan error { return d.failed }
+
+// Addr returns the bound address, "" before Start.
+func (d *Debug) Addr() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.listener == nil {
+		return ""
+	}
+	return d.listener.Addr().String()
+}
+
+// Stop lets requests under way finish until ctx ends, then cuts them off.
+func (d *Debug) Stop(ctx context.Context) error {
+	err := d.server.Shutdown(ctx)
+	if err != nil {
+		err = errors.Join(err, d.server.Close())
+	}
+	d.serving.Wait()
+	return err
+}
