@@ -76,10 +76,12 @@ func (l *link) run(ctx context.Context) {
 			}
 		}
 		pause := wait.pause()
-		// The first failure is news, the rest of an outage is not.
-		if failures == 0 {
+		switch { // the first failure is news, the rest of an outage is not
+		case wasUp:
 			log.Warn("broker connection lost", "error", err, "retry_in", pause)
-		} else {
+		case failures == 0:
+			log.Warn("broker unreachable", "error", err, "retry_in", pause)
+		default:
 			log.Debug("broker still unreachable", "error", err, "retry_in", pause)
 		}
 		sleep(ctx, pause)
