@@ -33,7 +33,7 @@ var testVars = map[stack.Kind]string{
 // Run brings the servers up, runs the command and stops them.
 func (c *serversCmd) Run(ctx context.Context) error {
 	out := stack.NewProgress(os.Stderr)
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	d, err := stack.OpenDir(c.Dir, out)
 	if err != nil {

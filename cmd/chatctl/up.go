@@ -29,7 +29,7 @@ func (c *upCmd) Run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	hard := make(chan struct{})
 	sigs := make(chan os.Signal, 2)
-	signal.Notify(sigs, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(sigs, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer signal.Stop(sigs)
 	quit := make(chan struct{})
 	var g sync.WaitGroup

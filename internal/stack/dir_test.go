@@ -125,6 +125,9 @@ func TestPortsStay(t *testing.T) {
 	if a == b || a < portLow || b >= portHigh {
 		t.Fatalf("ports %d and %d", a, b)
 	}
+	if got := take(p, "a"); got != a {
+		t.Errorf("asked again, a is %d, before it was %d", got, a)
+	}
 	p = load()
 	if got := take(p, "a"); got != a {
 		t.Errorf("the second run got %d for a, the first %d", got, a)

@@ -24,11 +24,11 @@ type ports struct {
 
 	mu    sync.Mutex
 	kept  map[string]int
-	taken map[int]bool
+	taken map[int]string // by this run: port → name
 }
 
 func loadPorts(path string) (*ports, error) {
-	p := &ports{path: path, free: portFree, kept: map[string]int{}, taken: map[int]bool{}}
+	p := &ports{path: path, free: portFree, kept: map[string]int{}, taken: map[int]string{}}
 	b, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return p, nil
@@ -42,12 +42,12 @@ func loadPorts(path string) (*ports, error) {
 	return p, nil
 }
 
-// take answers the kept port of name while it is free, else a new one, which it keeps.
+// take answers the kept port of name while it is free, else a new one, which it keeps. Within a run the answer stays.
 func (p *ports) take(name string) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if port, ok := p.kept[name]; ok && !p.taken[port] && p.free(port) {
-		p.taken[port] = true
+	if port, ok := p.kept[name]; ok && (p.taken[port] == name || p.taken[port] == "" && p.free(port)) {
+		p.taken[port] = name
 		return port, nil
 	}
 	other := map[int]bool{}
@@ -56,10 +56,10 @@ func (p *ports) take(name string) (int, error) {
 	}
 	for range 200 {
 		port := portLow + rand.IntN(portHigh-portLow)
-		if p.taken[port] || other[port] || !p.free(port) {
+		if p.taken[port] != "" || other[port] || !p.free(port) {
 			continue
 		}
-		p.kept[name], p.taken[port] = port, true
+		p.kept[name], p.taken[port] = port, name
 		return port, writeJSON(p.path, p.kept)
 	}
 	return 0, fmt.Errorf("no free loopback port between %d and %d for %s", portLow, portHigh, name)

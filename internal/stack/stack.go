@@ -91,9 +91,14 @@ func (s *Stack) bring(ctx context.Context, k Kind) (Server, error) {
 			return srv, nil
 		}
 	}
-	in, err := local(ctx, k)
-	if err == nil {
-		return s.start(ctx, k, in)
+	if in, err := local(ctx, k); err == nil {
+		srv, err := s.start(ctx, k, in)
+		if err == nil || ctx.Err() != nil {
+			return srv, err
+		}
+		// A profile of this machine (AppArmor, say) may bind its own server to its own folders.
+		stopServer(ctx, srv)
+		s.out.Say(string(k), "%s does not come up privately, trying packages: %v", in.from, err)
 	}
 	in, aptErr := packaged(ctx, s.apt, k)
 	if aptErr == nil {
