@@ -1,0 +1,273 @@
+//go:build integration
+
+package state_test
+
+import (
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"chat-service/internal/chat"
+	"chat-service/internal/state"
+	"chat-service/internal/testkit"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func route(t *testing.T, s *state.State, room chat.RoomID) state.Routes {
+	t.Helper()
+	rs, err := s.Routes(t.Context(), []chat.RoomID{room})
+	must(t, err)
+	return rs[room]
+}
+
+func settled(t *testing.T, s *state.State, room chat.RoomID, want map[chat.GatewayID]uint64) {
+	t.Helper()
+	testkit.Eventually(t, 10*time.Second, func() (bool, string) {
+		r := route(t, s, room)
+		return r.Known && cmp.Equal(want, r.Gateways), cmp.Diff(state.Routes{Known: true, Gateways: want}, r)
+	})
+}
+
+func TestRouteHighestNumberWins(t *testing.T) {
+	t.Parallel()
+	s, ctx := open(t), t.Context()
+	in := func(g chat.GatewayID, n uint64) { t.Helper(); must(t, s.Attach(ctx, 1, g, n)) }
+	out := func(g chat.GatewayID, n uint64) { t.Helper(); must(t, s.Detach(ctx, 1, g, n)) }
+
+	in("a", 1)
+	settled(t, s, 1, map[chat.GatewayID]uint64{"a": 1})
+	out("a", 3)
+	in("a", 2) // republished late
+	in("a", 3)
+	settled(t, s, 1, map[chat.GatewayID]uint64{})
+	in("a", 4)
+	out("a", 3)
+	in("b", 1)
+	settled(t, s, 1, map[chat.GatewayID]uint64{"a": 4, "b": 1})
+	in("a", 10) // as numbers, not as text
+	out("a", 9)
+	settled(t, s, 1, map[chat.GatewayID]uint64{"a": 10, "b": 1})
+	must(t, s.DropRoute(ctx, 1, "a"))
+	settled(t, s, 1, map[chat.GatewayID]uint64{"b": 1})
+}
+
+func TestMissingRouteIsUnknownAndOneCallerAsks(t *testing.T) {
+	t.Parallel()
+	s, ctx := open(t, func(o *state.Options) { o.Settle = time.Hour }), t.Context()
+	var asks atomic.Int64
+	var wg sync.WaitGroup
+	for range 20 {
+		wg.Go(func() {
+			rs, err := s.Routes(ctx, []chat.RoomID{1, 2})
+			if err != nil || rs[1].Known || rs[2].Known {
+				t.Errorf("%+v %v", rs, err)
+			}
+			if rs[1].Ask {
+				asks.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	if asks.Load() != 1 {
+		t.Errorf("%d callers were told to ask", asks.Load())
+	}
+	// The first gateway's answer must not pass for the whole route.
+	must(t, s.Attach(ctx, 1, "a", 1))
+	if r := route(t, s, 1); r.Known || r.Ask {
+		t.Errorf("known before the gateways could attach: %+v", r)
+	}
+	must(t, s.Attach(ctx, 3, "a", 1))
+	if r := route(t, s, 3); r.Known {
+		t.Errorf("a route that just began is known: %+v", r)
+	}
+}
+
+func TestMissingRouteSettlesEmpty(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	if r := route(t, s, 1); r.Known || !r.Ask {
+		t.Fatalf("missing: %+v", r)
+	}
+	settled(t, s, 1, map[chat.GatewayID]uint64{})
+}
+
+func TestRouteForgetsDetachedGatewaysInTime(t *testing.T) {
+	t.Parallel()
+	s, ctx := open(t), t.Context()
+	must(t, s.Attach(ctx, 1, "stays", 1))
+	for i := range 200 {
+		must(t, s.Detach(ctx, 1, chat.GatewayID("gw"+chat.Seq(i).String()), 1))
+	}
+	settled(t, s, 1, map[chat.GatewayID]uint64{"stays": 1})
+}
+
+func TestHeadsMergeByMaximumPerEpoch(t *testing.T) {
+	t.Parallel()
+	s, ctx := open(t), t.Context()
+	count := func(hs ...chat.Head) { t.Helper(); must(t, s.Count(ctx, hs, nil)) }
+	count(chat.Head{Room: 1, Seq: 5, Epoch: 1}, chat.Head{Room: 2, Seq: 9, Epoch: 1})
+	count(chat.Head{Room: 1, Seq: 3, Epoch: 1})                                        // an older batch again
+	count(chat.Head{Room: 2, Seq: 2, Epoch: 2}, chat.Head{Room: 2, Seq: 10, Epoch: 1}) // restored, then a straggler
+	got, err := s.HeadsOf(ctx, []chat.RoomID{1, 2, 3})
+	must(t, err)
+	if d := cmp.Diff(map[chat.RoomID]chat.Seq{1: 5, 2: 2}, got); d != "" {
+		t.Fatal(d)
+	}
+}
+
+func text(room chat.RoomID, seq chat.Seq) chat.Message {
+	return chat.Message{Room: room, Seq: seq, Ord: uint64(seq), Kind: chat.Text, Sender: 9, ClientMsgID: "c" + seq.String(),
+		Content: "grüße " + seq.String(), CreatedAt: at}
+}
+
+func TestRecentOnlyWhereWarm(t *testing.T) {
+	t.Parallel()
+	s, ctx := open(t), t.Context()
+	recent := func(room chat.RoomID) []chat.Message {
+		t.Helper()
+		ms, err := s.Recent(ctx, room)
+		must(t, err)
+		return ms
+	}
+	head := func(room chat.RoomID, seq chat.Seq, epoch uint64) []chat.Head {
+		return []chat.Head{{Room: room, Seq: seq, Epoch: epoch}}
+	}
+	must(t, s.Count(ctx, head(1, 1, 1), []chat.Message{text(1, 1)}))
+	if ms := recent(1); ms != nil {
+		t.Fatalf("a cold room: %v", ms)
+	}
+	must(t, s.Warm(ctx, 1, 1, []chat.Message{text(1, 1), text(1, 2)}))
+	must(t, s.Count(ctx, head(1, 4, 1), []chat.Message{text(1, 3), text(1, 4), text(2, 1)}))
+	must(t, s.Count(ctx, head(1, 4, 1), []chat.Message{text(1, 3), text(1, 4)})) // the batch again
+	if d := cmp.Diff([]chat.Message{text(1, 1), text(1, 2), text(1, 3), text(1, 4)}, recent(1)); d != "" {
+		t.Fatal(d)
+	}
+	must(t, s.Count(ctx, head(1, 1, 2), []chat.Message{text(1, 1)}))
+	must(t, s.Count(ctx, head(1, 5, 1), []chat.Message{text(1, 5)}))
+	if d := cmp.Diff([]chat.Message{text(1, 1)}, recent(1)); d != "" {
+		t.Fatalf("messages of two epochs mixed: %s", d)
+	}
+}
+
+func TestRecentIsBounded(t *testing.T) {
+	t.Parallel()
+	s, ctx := open(t), t.Context()
+	var all []chat.Message
+	for i := chat.Seq(1); i <= 150; i++ {
+		all = append(all, text(1, i))
+	}
+	must(t, s.Warm(ctx, 1, 1, all))
+	must(t, s.Count(ctx, []chat.Head{{Room: 1, Seq: 151, Epoch: 1}}, []chat.Message{text(1, 151)}))
+	got, err := s.Recent(ctx, 1)
+	must(t, err)
+	if len(got) != 100 || got[0].Seq != 52 || got[99].Seq != 151 {
+		t.Fatalf("%d messages, %d … %d", len(got), got[0].Seq, got[len(got)-1].Seq)
+	}
+	if _, ok := state.Tail(got, 52, 151); !ok {
+		t.Fatal("not whole")
+	}
+}
+
+func TestGenerationStays(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	var wg sync.WaitGroup
+	ids := make([]string, 20)
+	for i := range ids {
+		wg.Go(func() {
+			id, err := s.Generation(t.Context())
+			if err != nil {
+				t.Error(err)
+			}
+			ids[i] = id
+		})
+	}
+	wg.Wait()
+	for _, id := range ids {
+		if id == "" || id != ids[0] {
+			t.Fatalf("several generations: %v", ids)
+		}
+	}
+}
+
+func TestAllow(t *testing.T) {
+	t.Parallel()
+	s, ctx := open(t), t.Context()
+	granted := 0
+	for range 10 {
+		ok, retry, err := s.Allow(ctx, "k", 1, 3, time.Hour)
+		must(t, err)
+		if ok {
+			granted++
+		} else if retry <= 0 || retry > time.Hour {
+			t.Fatalf("retry after %v", retry)
+		}
+	}
+	if granted != 3 {
+		t.Fatalf("granted %d, burst is 3", granted)
+	}
+	if ok, _, err := s.Allow(ctx, "other", 1, 1, time.Hour); err != nil || !ok {
+		t.Fatalf("another key: %v %v", ok, err)
+	}
+	if ok, _, err := s.Allow(ctx, "k", 0, 0, time.Hour); err != nil || !ok {
+		t.Fatalf("without a limit: %v %v", ok, err)
+	}
+	var inTime atomic.Int64
+	var wg sync.WaitGroup
+	for range 50 {
+		wg.Go(func() {
+			if ok, _, err := s.Allow(ctx, "race", 1, 5, time.Hour); err != nil {
+				t.Error(err)
+			} else if ok {
+				inTime.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	if inTime.Load() != 5 {
+		t.Errorf("granted %d at once, burst is 5", inTime.Load())
+	}
+	if ok, _, err := s.Allow(ctx, "fast", 1000, 1, time.Second); err != nil || !ok {
+		t.Fatalf("%v %v", ok, err)
+	}
+	testkit.Eventually(t, 10*time.Second, func() (bool, string) {
+		ok, _, err := s.Allow(ctx, "fast", 1000, 1, time.Second)
+		must(t, err)
+		return ok, "no grant comes back"
+	})
+}
+
+func TestFailuresSlowDown(t *testing.T) {
+	t.Parallel()
+	s, ctx := open(t), t.Context()
+	want := []time.Duration{0, 0, 0, time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second}
+	for i, w := range want {
+		d, err := s.Fail(ctx, "alice")
+		must(t, err)
+		if d != w {
+			t.Fatalf("failure %d: %v, want %v", i+1, d, w)
+		}
+	}
+	d, err := s.Delay(ctx, "alice")
+	must(t, err)
+	if d <= 0 || d > 8*time.Second {
+		t.Fatalf("delay %v", d)
+	}
+	if d, err = s.Delay(ctx, "bob"); err != nil || d != 0 {
+		t.Fatalf("somebody else: %v %v", d, err)
+	}
+	for range 60 {
+		if d, err = s.Fail(ctx, "alice"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if d != 5*time.Minute {
+		t.Fatalf("longest: %v", d)
+	}
+	must(t, s.Clear(ctx, "alice"))
+	if d, err = s.Delay(ctx, "alice"); err != nil || d != 0 {
+		t.Fatalf("cleared: %v %v", d, err)
+	}
+}

@@ -1,0 +1,211 @@
+//go:build integration
+
+package state_test
+
+import (
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+
+	"chat-service/internal/chat"
+	"chat-service/internal/state"
+	"chat-service/internal/testkit"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+)
+
+func TestStalledRedisIsAskedOncePerPause(t *testing.T) {
+	t.Parallel()
+	proxy := testkit.NewProxy(t, testkit.RedisAddr(t))
+	m := state.NewMetrics(prometheus.NewRegistry())
+	s := state.Open(state.Options{
+		Addrs: []string{proxy.Addr()}, Prefix: testkit.FreshPrefix(t), PoolSize: 1,
+		Timeout: 50 * time.Millisecond, Failures: 3, Pause: time.Hour,
+	}, m)
+	t.Cleanup(func() { _ = s.Close() })
+	testkit.Eventually(t, 10*time.Second, func() (bool, string) { err := s.Ready(t.Context()); return err == nil, "not ready" })
+
+	proxy.Pause()
+	for range 500 {
+		if _, err := s.Routes(t.Context(), []chat.RoomID{1}); chat.KindOf(err) != chat.Unavailable {
+			t.Fatalf("kind %v: %v", chat.KindOf(err), err)
+		}
+	}
+	asked := testutil.ToFloat64(m.Errors.WithLabelValues("routes"))
+	refused := testutil.ToFloat64(m.Refused.WithLabelValues("routes"))
+	if asked != 3 || refused != 497 || testutil.ToFloat64(m.Open) != 1 {
+		t.Fatalf("asked %v times, refused %v times; want 3 and 497", asked, refused)
+	}
+}
+
+func TestBreakerClosesWhenRedisIsBack(t *testing.T) {
+	t.Parallel()
+	proxy := testkit.NewProxy(t, testkit.RedisAddr(t))
+	m := state.NewMetrics(nil)
+	s := state.Open(state.Options{
+		Addrs: []string{proxy.Addr()}, Prefix: testkit.FreshPrefix(t),
+		Timeout: 100 * time.Millisecond, Failures: 2, Pause: 20 * time.Millisecond,
+	}, m)
+	t.Cleanup(func() { _ = s.Close() })
+	for _, fault := range []func(){proxy.Pause, func() { proxy.Refuse(true); proxy.Cut() }} {
+		fault()
+		testkit.Eventually(t, 20*time.Second, func() (bool, string) {
+			err := s.Ready(t.Context())
+			return err != nil && testutil.ToFloat64(m.Open) == 1, "the breaker stays closed"
+		})
+		proxy.Resume()
+		testkit.Eventually(t, 20*time.Second, func() (bool, string) {
+			err := s.Ready(t.Context())
+			return err == nil && testutil.ToFloat64(m.Open) == 0, "the breaker stays open"
+		})
+	}
+}
+
+func TestEveryVerbFailsAsUnavailable(t *testing.T) {
+	t.Parallel()
+	host, port := testkit.FreeAddr(t)
+	s := state.Open(state.Options{Addrs: []string{host + ":" + port}, Failures: 1_000_000}, state.NewMetrics(nil))
+	t.Cleanup(func() { _ = s.Close() })
+	ctx, now := t.Context(), time.Now()
+	for verb, f := range map[string]func() error{
+		"ready":         func() error { return s.Ready(ctx) },
+		"check":         func() error { _, err := s.Check(ctx); return err },
+		"register":      func() error { _, _, err := s.Register(ctx, socket(1, "s", "a", 1)); return err },
+		"unregister":    func() error { _, err := s.Unregister(ctx, 1, "a", 1); return err },
+		"sockets":       func() error { _, err := s.Sockets(ctx, 1); return err },
+		"gateways of":   func() error { _, err := s.GatewaysOf(ctx, []chat.UserID{1}); return err },
+		"beat":          func() error { return s.Beat(ctx, "a", time.Second) },
+		"leases":        func() error { _, _, err := s.Leases(ctx); return err },
+		"blind":         func() error { return s.Blind(ctx, time.Second) },
+		"revived":       func() error { _, err := s.Revived(ctx, 1); return err },
+		"bury":          func() error { _, _, err := s.Bury(ctx, "a", 1); return err },
+		"online":        func() error { _, err := s.Online(ctx, []chat.UserID{1}); return err },
+		"offline later": func() error { return s.OfflineLater(ctx, 1, now) },
+		"offline due":   func() error { _, err := s.OfflineDue(ctx, 0, 16, now, 1); return err },
+		"attach":        func() error { return s.Attach(ctx, 1, "a", 1) },
+		"detach":        func() error { return s.Detach(ctx, 1, "a", 1) },
+		"routes":        func() error { _, err := s.Routes(ctx, []chat.RoomID{1}); return err },
+		"drop route":    func() error { return s.DropRoute(ctx, 1, "a") },
+		"count":         func() error { return s.Count(ctx, []chat.Head{{Room: 1, Seq: 1}}, nil) },
+		"heads of":      func() error { _, err := s.HeadsOf(ctx, []chat.RoomID{1}); return err },
+		"generation":    func() error { _, err := s.Generation(ctx); return err },
+		"recent":        func() error { _, err := s.Recent(ctx, 1); return err },
+		"warm":          func() error { return s.Warm(ctx, 1, 1, []chat.Message{text(1, 1)}) },
+		"allow":         func() error { _, _, err := s.Allow(ctx, "k", 1, 1, time.Second); return err },
+		"fail":          func() error { _, err := s.Fail(ctx, "k"); return err },
+		"delay":         func() error { _, err := s.Delay(ctx, "k"); return err },
+		"clear":         func() error { return s.Clear(ctx, "k") },
+	} {
+		if err := f(); err == nil || chat.KindOf(err) != chat.Unavailable {
+			t.Errorf("%s: %v", verb, err)
+		}
+	}
+}
+
+// private starts a Redis of the test's own, where everything may be done to it.
+func private(t *testing.T, args ...string) (addr string, direct *testkit.Redis) {
+	t.Helper()
+	bin := os.Getenv("CHAT_TEST_REDIS_BIN")
+	if bin == "" {
+		var err error
+		if bin, err = exec.LookPath("redis-server"); err != nil {
+			t.Fatal("no redis-server: run `make test`, put it on PATH or name it in CHAT_TEST_REDIS_BIN")
+		}
+	}
+	host, port := testkit.FreeAddr(t)
+	addr = host + ":" + port
+	cmd := exec.Command(bin, append([]string{"--bind", host, "--port", port, "--save", "", "--appendonly", "no", "--dir", t.TempDir()}, args...)...)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	testkit.Eventually(t, 20*time.Second, func() (bool, string) {
+		r, err := testkit.DialRedis(addr, 0)
+		if err != nil {
+			return false, err.Error()
+		}
+		direct = r
+		return true, ""
+	})
+	t.Cleanup(func() { _ = direct.Close() })
+	return addr, direct
+}
+
+func do(t *testing.T, r *testkit.Redis, args ...string) {
+	t.Helper()
+	if _, err := r.Do(args...); err != nil {
+		t.Fatalf("%v: %v", args, err)
+	}
+}
+
+func TestFlush(t *testing.T) {
+	t.Parallel()
+	addr, direct := private(t)
+	s, ctx := open(t, func(o *state.Options) { o.Addrs = []string{addr} }), t.Context()
+	before, err := s.Generation(ctx)
+	must(t, err)
+	must(t, s.Beat(ctx, "a", time.Minute))
+	_, _, err = s.Register(ctx, socket(1, "s", "a", 1))
+	must(t, err)
+	must(t, s.Attach(ctx, 1, "a", 1))
+	settled(t, s, 1, map[chat.GatewayID]uint64{"a": 1})
+
+	do(t, direct, "FLUSHALL")
+	if r := route(t, s, 1); r.Known || !r.Ask {
+		t.Errorf("a flush looks like nobody: %+v", r)
+	}
+	after, err := s.Generation(ctx)
+	must(t, err)
+	if after == before {
+		t.Error("the generation stayed")
+	}
+	if again, err := s.Generation(ctx); err != nil || again != after {
+		t.Errorf("the new generation changed: %v", err)
+	}
+	// Scripts were not lost with the keys, but may be: the verbs load them again.
+	do(t, direct, "SCRIPT", "FLUSH")
+	must(t, s.Beat(ctx, "a", time.Minute))
+	first, list, err := s.Register(ctx, socket(1, "s", "a", 1))
+	must(t, err)
+	if d := cmp.Diff([]state.Socket{socket(1, "s", "a", 1)}, list); !first || d != "" {
+		t.Errorf("asserted again: first %v %s", first, d)
+	}
+	must(t, s.Attach(ctx, 1, "a", 1))
+	settled(t, s, 1, map[chat.GatewayID]uint64{"a": 1})
+}
+
+func TestCheckJudgesTheServer(t *testing.T) {
+	t.Parallel()
+	addr, direct := private(t, "--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru")
+	s := open(t, func(o *state.Options) { o.Addrs = []string{addr} })
+	if _, err := s.Check(t.Context()); chat.KindOf(err) != chat.Invalid {
+		t.Errorf("allkeys-lru: %v", err)
+	}
+	do(t, direct, "CONFIG", "SET", "maxmemory-policy", "noeviction")
+	if warnings, err := s.Check(t.Context()); err != nil || len(warnings) != 0 {
+		t.Errorf("noeviction: %v %v", warnings, err)
+	}
+	do(t, direct, "ACL", "SETUSER", "default", "-config")
+	if warnings, err := s.Check(t.Context()); err != nil || len(warnings) != 1 {
+		t.Errorf("CONFIG is forbidden: %v %v", warnings, err)
+	}
+}
+
+func TestFullRedisIsUnavailable(t *testing.T) {
+	t.Parallel()
+	addr, direct := private(t)
+	s := open(t, func(o *state.Options) { o.Addrs = []string{addr} })
+	do(t, direct, "CONFIG", "SET", "maxmemory", "1")
+	if err := s.Warm(t.Context(), 1, 1, []chat.Message{text(1, 1)}); chat.KindOf(err) != chat.Unavailable {
+		t.Errorf("%v", err)
+	}
+	if err := s.Ready(t.Context()); err != nil {
+		t.Errorf("it still answers: %v", err)
+	}
+}

@@ -1,0 +1,224 @@
+package state
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"chat-service/internal/chat"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+)
+
+func TestBreakerLetsOneProbeThroughPerPause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &breaker{limit: 3, pause: time.Second}
+		asked := 0
+		call := func(o outcome) bool {
+			ok, probe := b.enter(time.Now())
+			if ok {
+				asked++
+				b.leave(time.Now(), o, probe)
+			}
+			return ok
+		}
+		for range 10 {
+			call(failed)
+		}
+		if asked != 3 {
+			t.Fatalf("asked %d times before it opened, want 3", asked)
+		}
+		for range 5 {
+			time.Sleep(time.Second)
+			for range 10 {
+				call(failed)
+			}
+		}
+		if asked != 8 {
+			t.Fatalf("asked %d times, want 3 and one per pause for 5 pauses", asked)
+		}
+		time.Sleep(time.Second)
+		if !call(answered) || !call(answered) {
+			t.Fatal("refuses after a good probe")
+		}
+	})
+}
+
+func TestBreakerProbe(t *testing.T) {
+	t.Parallel()
+	b := &breaker{limit: 1, pause: time.Second}
+	now := time.Now()
+	b.enter(now)
+	if !b.leave(now, failed, false) {
+		t.Fatal("not open after the failure")
+	}
+	later := now.Add(2 * time.Second)
+	if ok, probe := b.enter(later); !ok || !probe {
+		t.Fatal("no probe after the pause")
+	}
+	if ok, _ := b.enter(later); ok {
+		t.Fatal("a second call while the probe is under way")
+	}
+	// A caller who gives up says nothing about the server, and must not keep the next probe from going.
+	b.leave(later, unclear, true)
+	if ok, probe := b.enter(later); !ok || !probe {
+		t.Fatal("no probe after one that showed nothing")
+	}
+	b.leave(later, answered, true)
+	if ok, probe := b.enter(later); !ok || probe {
+		t.Fatal("not closed after a good probe")
+	}
+}
+
+func TestJudge(t *testing.T) {
+	t.Parallel()
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, c := range []struct {
+		name string
+		ctx  context.Context
+		err  error
+		want outcome
+	}{
+		{"success", t.Context(), nil, answered},
+		{"caller gave up", gone, context.Canceled, unclear},
+		{"timeout", t.Context(), context.DeadlineExceeded, failed},
+		{"network", t.Context(), errors.New("connection reset"), failed},
+		{"error reply", t.Context(), reply("WRONGTYPE Operation against a key"), answered},
+	} {
+		if got := judge(c.ctx, c.err); got != c.want {
+			t.Errorf("%s: %d, want %d", c.name, got, c.want)
+		}
+	}
+}
+
+type reply string
+
+func (r reply) Error() string { return string(r) }
+func (r reply) RedisError()   {}
+
+func TestRecentCodec(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		m := chat.Message{
+			Room: 7, Seq: chat.Seq(rapid.Uint64Range(0, chat.MaxID).Draw(t, "seq")), Ord: rapid.Uint64().Draw(t, "ord"),
+			Sender: chat.UserID(rapid.Uint64().Draw(t, "sender")), Kind: chat.Text,
+			ClientMsgID: rapid.String().Draw(t, "id"), Content: rapid.String().Draw(t, "content"),
+			CreatedAt: time.UnixMicro(rapid.Int64Range(0, 1<<52).Draw(t, "at")).UTC(),
+		}
+		epoch := rapid.Uint64().Draw(t, "epoch")
+		b := encodeRecent(epoch, &m)
+		gotEpoch, got, ok := decodeRecent(7, string(b))
+		if !ok || gotEpoch != epoch || got != m {
+			t.Fatalf("%v %d %+v, want %d %+v", ok, gotEpoch, got, epoch, m)
+		}
+		if cut := rapid.IntRange(0, len(b)-1).Draw(t, "cut"); cut < len(b) {
+			if _, _, ok := decodeRecent(7, string(b[:cut])); ok {
+				t.Fatalf("took %d of %d bytes", cut, len(b))
+			}
+		}
+	})
+}
+
+func msgs(seqs ...chat.Seq) (ms []chat.Message) {
+	for _, s := range seqs {
+		ms = append(ms, chat.Message{Room: 1, Seq: s})
+	}
+	return ms
+}
+
+func TestTail(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		have     []chat.Message
+		from, to chat.Seq
+		want     []chat.Message
+		ok       bool
+	}{
+		{msgs(3, 4, 5, 6), 4, 6, msgs(4, 5, 6), true},
+		{msgs(3, 4, 5, 6), 3, 3, msgs(3), true},
+		{msgs(3, 4, 5, 6), 4, 5, msgs(4, 5), true},
+		{msgs(3, 4, 5, 6), 2, 6, nil, false},
+		{msgs(3, 4, 5, 6), 5, 7, nil, false},
+		{msgs(3, 4, 6, 7), 3, 6, nil, false},
+		{msgs(3, 4, 6, 7), 6, 7, msgs(6, 7), true},
+		{nil, 1, 1, nil, false},
+		{nil, 2, 1, nil, true},
+	} {
+		got, ok := Tail(c.have, c.from, c.to)
+		if ok != c.ok || cmp.Diff(c.want, got) != "" && len(c.want)+len(got) > 0 {
+			t.Errorf("Tail(%v, %d, %d) = %v, %v", c.have, c.from, c.to, got, ok)
+		}
+	}
+}
+
+func TestHeadScoreOrdersByEpochThenSeq(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		e1, e2 := rapid.Uint64Range(0, epochMax).Draw(t, "e1"), rapid.Uint64Range(0, epochMax).Draw(t, "e2")
+		s1, s2 := rapid.Uint64Range(0, 1<<seqBits-1).Draw(t, "s1"), rapid.Uint64Range(0, 1<<seqBits-1).Draw(t, "s2")
+		less := e1 < e2 || e1 == e2 && s1 < s2
+		if got := headScore(e1, chat.Seq(s1)) < headScore(e2, chat.Seq(s2)); got != less {
+			t.Fatalf("(%d,%d) < (%d,%d) = %v", e1, s1, e2, s2, got)
+		}
+	})
+}
+
+func TestBounded(t *testing.T) {
+	t.Parallel()
+	seen := map[string]string{}
+	for _, in := range []string{"alice", "ALICE", "a{b", "a}b", "a b", "ü", strings.Repeat("x", 97), strings.Repeat("x", 98), "", ":alice"} {
+		out := bounded(in)
+		if len(out) > maxName+1 || strings.ContainsAny(out, "{} ") {
+			t.Errorf("bounded(%q) = %q", in, out)
+		}
+		if other, dup := seen[out]; dup {
+			t.Errorf("%q and %q share %q", in, other, out)
+		}
+		seen[out] = in
+	}
+}
+
+func TestFields(t *testing.T) {
+	t.Parallel()
+	g, id, ok := splitField(entryField("gw-1.b@0ot", 42))
+	if g != "gw-1.b@0ot" || id != 42 || !ok {
+		t.Errorf("field: %q %d %v", g, id, ok)
+	}
+	u, id, ok := splitMember(indexMember(9, 42))
+	if u != 9 || id != 42 || !ok {
+		t.Errorf("member: %d %d %v", u, id, ok)
+	}
+	for _, bad := range []string{"", "x@g", "7", "@"} {
+		if _, _, ok := splitField(bad); ok {
+			t.Errorf("field %q was taken", bad)
+		}
+	}
+	if _, err := decodeSocket(1, "5@g", "{"); err == nil {
+		t.Error("a malformed entry was taken")
+	}
+}
+
+func TestDecodeRoute(t *testing.T) {
+	t.Parallel()
+	now := time.UnixMilli(1_000)
+	for _, c := range []struct {
+		name   string
+		fields map[string]string
+		want   Routes
+	}{
+		{"missing", nil, Routes{}},
+		{"unsettled", map[string]string{"?": "1001", "a": "1+"}, Routes{Gateways: map[chat.GatewayID]uint64{"a": 1}}},
+		{"settled", map[string]string{"?": "1000", "a": "1+", "b": "7-"}, Routes{Known: true, Gateways: map[chat.GatewayID]uint64{"a": 1}}},
+		{"empty", map[string]string{"?": "0", "b": "7-"}, Routes{Known: true, Gateways: map[chat.GatewayID]uint64{}}},
+		{"strange", map[string]string{"?": "0", "b": "x+"}, Routes{Known: true, Gateways: map[chat.GatewayID]uint64{}}},
+	} {
+		if d := cmp.Diff(c.want, decodeRoute(c.fields, now)); d != "" {
+			t.Errorf("%s: %s", c.name, d)
+		}
+	}
+}

@@ -1,0 +1,112 @@
+package testkit
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"encoding/hex"
+	"net"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+)
+
+// The variables that say where the real servers of a test run are.
+const (
+	MySQLVar  = "CHAT_TEST_MYSQL_DSN"
+	MySQL8Var = "CHAT_TEST_MYSQL8_DSN"
+	RedisVar  = "CHAT_TEST_REDIS_ADDR"
+	AMQPVar   = "CHAT_TEST_AMQP_URL"
+)
+
+func fromEnv(t testing.TB, name string) string {
+	t.Helper()
+	v := os.Getenv(name)
+	if v == "" {
+		t.Fatalf("%s is not set: run `make test`, which brings up real servers, or set it to one of your own", name)
+	}
+	return v
+}
+
+// MySQLDSN is the go-sql-driver DSN of an admin user without a database: MariaDB or MySQL.
+func MySQLDSN(t testing.TB) string { t.Helper(); return fromEnv(t, MySQLVar) }
+
+// MySQL8DSN is the same for a server that is MySQL proper.
+func MySQL8DSN(t testing.TB) string { t.Helper(); return fromEnv(t, MySQL8Var) }
+
+// RedisAddr is host:port of a Redis that the tests share.
+func RedisAddr(t testing.TB) string { t.Helper(); return fromEnv(t, RedisVar) }
+
+// AMQPURL is the URL of a RabbitMQ that the tests share.
+func AMQPURL(t testing.TB) string { t.Helper(); return fromEnv(t, AMQPVar) }
+
+// Database is a database of a test's own.
+type Database struct {
+	Name, Host, Port, User, Password string
+	DSN                              string // go-sql-driver's, with the database, parseTime and UTC
+	DB                               *sql.DB
+}
+
+// FreshDatabase makes an empty database on the server of MySQLDSN; it is dropped when the test ends.
+func FreshDatabase(t testing.TB) Database { t.Helper(); return FreshDatabaseOn(t, MySQLDSN(t)) }
+
+// FreshDatabaseOn does the same on another server, given as an admin's DSN without a database.
+func FreshDatabaseOn(t testing.TB, dsn string) Database {
+	t.Helper()
+	cfg, err := mysql.ParseDSN(dsn)
+	if err != nil {
+		t.Fatalf("DSN of the test's MySQL: %v", err)
+	}
+	host, port, err := net.SplitHostPort(cfg.Addr)
+	if err != nil {
+		t.Fatalf("address in the DSN of the test's MySQL: %v", err)
+	}
+	name := "t_" + randomName()
+	admin, err := sql.Open("mysql", dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	execute := func(q string) error {
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		defer cancel()
+		_, err := admin.ExecContext(ctx, q)
+		return err
+	}
+	if err := execute("CREATE DATABASE " + name + " CHARACTER SET utf8mb4"); err != nil {
+		t.Fatalf("make the test's database: %v", err)
+	}
+	cfg.DBName, cfg.ParseTime, cfg.Loc = name, true, time.UTC
+	db, err := sql.Open("mysql", cfg.FormatDSN())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := execute("DROP DATABASE IF EXISTS " + name); err != nil {
+			t.Logf("drop the test's database: %v", err)
+		}
+		_ = db.Close()
+		_ = admin.Close()
+	})
+	return Database{Name: name, Host: host, Port: port, User: cfg.User, Password: cfg.Passwd, DSN: cfg.FormatDSN(), DB: db}
+}
+
+// randomName is 16 lower-case characters that no other test has.
+func randomName() string {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}
+
+// FreeAddr is a loopback address whose port was free a moment ago.
+func FreeAddr(t testing.TB) (host, port string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	host, port, _ = net.SplitHostPort(l.Addr().String())
+	return host, port
+}
