@@ -99,9 +99,11 @@ type Routes interface {
 	Count(ctx context.Context, heads []chat.Head, recent []chat.Message) error
 }
 
-// Route is a room's entry in Routes. Known false: nothing is there, which is not the same as nobody.
+// Route is a room's entry in Routes. Known false: it is missing or not whole, which is not the same as nobody; Ask tells
+// one of those who find it missing to ask the gateways.
 type Route struct {
 	Known    bool
+	Ask      bool
 	Gateways map[chat.GatewayID]uint64 // with the number of the attach
 }
 

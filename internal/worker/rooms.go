@@ -62,16 +62,18 @@ func (c *committer) locate(ctx context.Context, rooms []*roomState) (ask []chat.
 		c.w.o.Metrics.StateErrors.Inc()
 	}
 	for _, id := range ids {
-		r := c.room(id)
-		if e, ok := found[id]; ok && err == nil && e.Known {
+		r, e := c.room(id), found[id]
+		for g, n := range e.Gateways {
+			r.route(g, n)
+		}
+		if e.Known {
 			r.routed = true
-			for g, n := range e.Gateways {
-				r.route(g, n)
-			}
 			continue
 		}
 		r.askedAt = now
-		ask = append(ask, id)
+		if err != nil || e.Ask {
+			ask = append(ask, id)
+		}
 	}
 	return ask
 }

@@ -1,0 +1,469 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"chat-service/internal/chat"
+	"chat-service/internal/envelope"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// world plays MySQL, Redis and the broker in memory, with switches for their failures.
+type world struct {
+	mu       sync.Mutex
+	rooms    map[chat.RoomID]*fakeRoom
+	outbox   []chat.Announcement
+	nextRow  uint64
+	dead     []Dead
+	routes   map[chat.RoomID]Route
+	sockets  []Socket
+	users    map[chat.UserID]chat.User
+	revoked  map[chat.SessionID]bool
+	down     bool // MySQL
+	poison   string
+	up       time.Time
+	lapsed   []chat.GatewayID
+	buried   map[chat.GatewayID][]chat.UserID
+	gen      string
+	sawUsers map[chat.UserID]time.Time
+	blind    int
+
+	sent   chan envelope.Delivery // everything that reached the bus, in order
+	to     []chat.GatewayID       // beside sent: "" for all
+	noConf bool                   // confirms are kept back
+	held   []func(error)
+	lost   map[chat.GatewayID]bool // queues that are gone
+}
+
+type fakeRoom struct {
+	log     []chat.Message
+	members map[chat.UserID]bool
+	reads   map[chat.UserID]chat.Seq
+	public  bool
+}
+
+func newWorld() *world {
+	return &world{rooms: map[chat.RoomID]*fakeRoom{}, routes: map[chat.RoomID]Route{}, users: map[chat.UserID]chat.User{},
+		revoked: map[chat.SessionID]bool{}, up: time.Now().Add(-time.Hour), gen: "g1", buried: map[chat.GatewayID][]chat.UserID{},
+		sawUsers: map[chat.UserID]time.Time{}, sent: make(chan envelope.Delivery, 10_000), lost: map[chat.GatewayID]bool{}}
+}
+
+func (w *world) room(id chat.RoomID, members ...chat.UserID) *fakeRoom {
+	r := &fakeRoom{members: map[chat.UserID]bool{}, reads: map[chat.UserID]chat.Seq{}}
+	for _, u := range members {
+		r.members[u] = true
+	}
+	w.rooms[id] = r
+	return r
+}
+
+var errDown = chat.E(chat.Unavailable, "mysql is away")
+
+func (w *world) Append(_ context.Context, batch []chat.Send, now time.Time) ([]chat.Sent, []chat.Head, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.down {
+		return nil, nil, errDown
+	}
+	out := make([]chat.Sent, len(batch))
+	before := map[chat.RoomID]chat.Seq{}
+	for i, s := range batch {
+		if w.poison != "" && s.Content == w.poison {
+			panic("poison")
+		}
+		r := w.rooms[s.Room]
+		if r == nil || !r.members[s.Sender] {
+			out[i].Err = chat.E(chat.NotFound, "room")
+			continue
+		}
+		if j := slices.IndexFunc(r.log, func(m chat.Message) bool { return m.Sender == s.Sender && m.ClientMsgID == s.ClientMsgID }); j >= 0 {
+			out[i] = chat.Sent{Message: r.log[j], Duplicate: true}
+			continue
+		}
+		if _, ok := before[s.Room]; !ok {
+			before[s.Room] = chat.Seq(len(r.log))
+		}
+		m := chat.Message{Room: s.Room, Seq: chat.Seq(len(r.log) + 1), Ord: uint64(len(r.log) + 1), Kind: chat.Text, Sender: s.Sender,
+			ClientMsgID: s.ClientMsgID, Content: s.Content, CreatedAt: now}
+		r.log = append(r.log, m)
+		out[i].Message = m
+	}
+	var heads []chat.Head
+	for id, b := range before {
+		heads = append(heads, chat.Head{Room: id, Seq: chat.Seq(len(w.rooms[id].log)), Before: b, Epoch: 1})
+	}
+	return out, heads, nil
+}
+
+// post plays a REST write: an entry with its outbox row.
+func (w *world) post(room chat.RoomID, a chat.Announcement) chat.Message {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	r := w.rooms[room]
+	m := chat.Message{Room: room, Seq: chat.Seq(len(r.log) + 1), Kind: chat.Text, Sender: 9, ClientMsgID: "rest", Content: "rest", CreatedAt: time.Now()}
+	r.log = append(r.log, m)
+	w.nextRow++
+	a.ID, a.Message, a.Partition = w.nextRow, &m, room.Partition(4)
+	w.outbox = append(w.outbox, a)
+	return m
+}
+
+func (w *world) MarkRead(_ context.Context, marks []chat.ReadMark) ([]chat.ReadState, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	out := make([]chat.ReadState, len(marks))
+	for i, m := range marks {
+		r := w.rooms[m.Room]
+		moved := m.Seq > r.reads[m.User]
+		r.reads[m.User] = max(r.reads[m.User], m.Seq)
+		out[i] = chat.ReadState{Room: m.Room, User: m.User, ReadSeq: r.reads[m.User], Moved: moved, Unread: uint64(len(r.log)) - uint64(m.Seq)}
+	}
+	return out, nil
+}
+
+func (w *world) Messages(_ context.Context, room chat.RoomID, from, to chat.Seq, limit int) ([]chat.Message, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	l := w.rooms[room].log[from-1 : to]
+	return slices.Clone(l[:min(len(l), limit)]), nil
+}
+
+func (w *world) Rooms(_ context.Context, ids []chat.RoomID) (rs []chat.Room, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.down {
+		return nil, errDown
+	}
+	for _, id := range ids {
+		if r := w.rooms[id]; r != nil {
+			rs = append(rs, chat.Room{ID: id, Type: chat.Group, LastSeq: chat.Seq(len(r.log)), Epoch: 1, MemberCount: len(r.members)})
+		}
+	}
+	return rs, nil
+}
+
+func (w *world) ActiveRooms(context.Context, int, time.Time, int) ([]chat.Head, error) {
+	return nil, nil
+}
+
+func (w *world) Outbox(_ context.Context, ps []int, limit int) (as []chat.Announcement, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, a := range w.outbox {
+		if slices.Contains(ps, a.Partition) && len(as) < limit {
+			as = append(as, a)
+		}
+	}
+	return as, nil
+}
+
+func (w *world) OutboxWaiting(_ context.Context, ps []int) (out []int, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, a := range w.outbox {
+		if slices.Contains(ps, a.Partition) && !slices.Contains(out, a.Partition) {
+			out = append(out, a.Partition)
+		}
+	}
+	return out, nil
+}
+
+func (w *world) Announced(_ context.Context, ids []uint64) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.outbox = slices.DeleteFunc(w.outbox, func(a chat.Announcement) bool { return slices.Contains(ids, a.ID) })
+	return nil
+}
+
+func (w *world) Membership(_ context.Context, room chat.RoomID, user chat.UserID) (chat.Membership, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	r := w.rooms[room]
+	if r == nil || !r.members[user] {
+		return chat.Membership{}, chat.E(chat.NotFound, "room")
+	}
+	return chat.Membership{Room: chat.Room{ID: room, Type: chat.Group, LastSeq: chat.Seq(len(r.log)), Epoch: 1, MsgCount: uint64(len(r.log))},
+		Member: chat.Member{Room: room, User: user, Role: chat.Plain, VisibleFrom: 1, ReadSeq: r.reads[user], ReadCount: uint64(r.reads[user])}}, nil
+}
+
+func (w *world) Memberships(ctx context.Context, user chat.UserID, _ int) (ms []chat.Membership, more bool, err error) {
+	w.mu.Lock()
+	ids := keys(w.rooms)
+	w.mu.Unlock()
+	for _, id := range ids {
+		if m, err := w.Membership(ctx, id, user); err == nil {
+			ms = append(ms, m)
+		}
+	}
+	return ms, false, nil
+}
+
+func (w *world) MembersAmong(_ context.Context, room chat.RoomID, us []chat.UserID) (in []chat.UserID, r chat.Room, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, u := range us {
+		if w.rooms[room].members[u] {
+			in = append(in, u)
+		}
+	}
+	return in, chat.Room{ID: room, LastSeq: chat.Seq(len(w.rooms[room].log)), Epoch: 1}, nil
+}
+
+func (w *world) SharesRoom(_ context.Context, _ chat.UserID, others []chat.UserID) ([]chat.UserID, error) {
+	return slices.DeleteFunc(slices.Clone(others), func(u chat.UserID) bool { return u >= 100 }), nil
+}
+
+func (w *world) AddMembers(_ context.Context, room chat.RoomID, by chat.UserID, ids []chat.UserID) ([]chat.UserID, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	r := w.rooms[room]
+	if r == nil || !r.public {
+		return nil, chat.E(chat.Forbidden, "private")
+	}
+	r.members[by] = true
+	return ids, nil
+}
+
+func (w *world) Session(_ context.Context, id chat.SessionID, user chat.UserID) (chat.Session, chat.User, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.revoked[id] {
+		return chat.Session{}, chat.User{}, chat.E(chat.Unauthenticated, "revoked")
+	}
+	return chat.Session{ID: id, User: user}, chat.User{ID: user, Username: "u" + user.String()}, nil
+}
+
+func (w *world) RevokedAmong(_ context.Context, ids []chat.SessionID) (out []chat.SessionID, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, id := range ids {
+		if w.revoked[id] {
+			out = append(out, id)
+		}
+	}
+	return out, nil
+}
+
+func (w *world) Users(_ context.Context, ids []chat.UserID) (us []chat.User, err error) {
+	for _, id := range ids {
+		us = append(us, chat.User{ID: id, Username: "u" + id.String()})
+	}
+	return us, nil
+}
+
+func (w *world) LastSeen(context.Context, []chat.UserID) (map[chat.UserID]time.Time, error) {
+	return map[chat.UserID]time.Time{}, nil
+}
+
+func (w *world) SawUsers(_ context.Context, at map[chat.UserID]time.Time) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for u, t := range at {
+		w.sawUsers[u] = t
+	}
+	return nil
+}
+
+func (w *world) Beat(context.Context, string) error { return nil }
+func (w *world) Workers(context.Context, time.Duration) ([]string, error) {
+	return []string{"me"}, nil
+}
+func (w *world) Retire(context.Context, string) error { return nil }
+func (w *world) Quarantine(_ context.Context, d Dead) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.dead = append(w.dead, d)
+	return nil
+}
+
+func (w *world) Register(_ context.Context, s Socket) (first bool, mine []Socket, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	first = !slices.ContainsFunc(w.sockets, func(o Socket) bool { return o.User == s.User })
+	w.sockets = append(w.sockets, s)
+	for _, o := range w.sockets {
+		if o.Session == s.Session {
+			mine = append(mine, o)
+		}
+	}
+	return first, mine, nil
+}
+
+func (w *world) Unregister(_ context.Context, u chat.UserID, g chat.GatewayID, id chat.SocketID) (left int, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.sockets = slices.DeleteFunc(w.sockets, func(s Socket) bool { return s.User == u && s.Gateway == g && s.Socket == id })
+	for _, s := range w.sockets {
+		if s.User == u {
+			left++
+		}
+	}
+	return left, nil
+}
+
+func (w *world) Online(_ context.Context, us []chat.UserID) (ps []chat.Presence, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, u := range us {
+		ps = append(ps, chat.Presence{User: u, Known: true, Online: slices.ContainsFunc(w.sockets, func(s Socket) bool { return s.User == u })})
+	}
+	return ps, nil
+}
+
+func (w *world) OfflineLater(context.Context, chat.UserID, time.Time) error { return nil }
+func (w *world) OfflineDue(context.Context, int, time.Time, int) ([]chat.UserID, error) {
+	return nil, nil
+}
+func (w *world) BeatGateway(context.Context, chat.GatewayID, time.Duration) error { return nil }
+func (w *world) Leases(context.Context) (live, lapsed []chat.GatewayID, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return nil, slices.Clone(w.lapsed), nil
+}
+func (w *world) Bury(_ context.Context, g chat.GatewayID, _ int) ([]chat.UserID, bool, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	us := w.buried[g]
+	delete(w.buried, g)
+	w.lapsed = slices.DeleteFunc(w.lapsed, func(x chat.GatewayID) bool { return x == g })
+	return us, true, nil
+}
+func (w *world) Blind(context.Context, time.Duration) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.blind++
+	return nil
+}
+func (w *world) Generation(context.Context) (string, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.gen, nil
+}
+
+func (w *world) Attach(context.Context, chat.RoomID, chat.GatewayID, uint64) error { return nil }
+func (w *world) Detach(context.Context, chat.RoomID, chat.GatewayID, uint64) error { return nil }
+func (w *world) DropRoute(context.Context, chat.RoomID, chat.GatewayID) error      { return nil }
+func (w *world) Count(context.Context, []chat.Head, []chat.Message) error          { return nil }
+func (w *world) Routes(_ context.Context, ids []chat.RoomID) (map[chat.RoomID]Route, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	out := map[chat.RoomID]Route{}
+	for _, id := range ids {
+		out[id] = w.routes[id]
+	}
+	return out, nil
+}
+
+func (w *world) take(to chat.GatewayID, batch []byte, done func(error)) error {
+	records, err := envelope.Records(batch)
+	if err != nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.lost[to] {
+		go done(chat.E(chat.NotFound, "queue"))
+		return nil
+	}
+	for _, r := range records {
+		d, err := envelope.DecodeDelivery(r)
+		if err != nil {
+			return err
+		}
+		w.to = append(w.to, to)
+		w.sent <- d
+	}
+	if w.noConf {
+		w.held = append(w.held, done)
+		return nil
+	}
+	go done(nil)
+	return nil
+}
+
+func (w *world) ToGateway(g chat.GatewayID, b []byte, done func(error)) error {
+	return w.take(g, b, done)
+}
+func (w *world) ToAll(b []byte, done func(error)) error { return w.take("", b, done) }
+func (w *world) Set([]int)                              {}
+func (w *world) Up() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.up
+}
+
+// start runs a worker over the world, with quick timings and four partitions.
+func (w *world) start(t *testing.T, tune ...func(*Options)) *Worker {
+	t.Helper()
+	o := Options{Boot: "me", Partitions: 4, Metrics: NewMetrics(prometheus.NewRegistry()), Log: w, Outbox: w, Members: w, Accounts: w,
+		Fleet: w, Sockets: w, Leases: w, Routes: w, Bus: w, Consume: w, OutboxPoll: time.Millisecond, Beat: 5 * time.Millisecond,
+		DeadAfter: time.Second, GiveUp: 30 * time.Millisecond}
+	for _, f := range tune {
+		f(&o)
+	}
+	k, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := k.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := k.Stop(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("stop: %v", err)
+		}
+	})
+	return k
+}
+
+// next returns the next delivery of a kind.
+func (w *world) next(t *testing.T, kind envelope.DeliveryKind) envelope.Delivery {
+	t.Helper()
+	deadline := time.After(10 * time.Second)
+	for {
+		select {
+		case d := <-w.sent:
+			if d.Kind == kind {
+				return d
+			}
+		case <-deadline:
+			t.Fatalf("no delivery of kind %d within 10 s", kind)
+		}
+	}
+}
+
+// give hands commands to the worker as one batch; the channel closes when it is acknowledged.
+func give(k *Worker, again bool, cmds ...envelope.Command) chan struct{} {
+	acked := make(chan struct{})
+	var rs [][]byte
+	p := 0
+	for i := range cmds {
+		rs = append(rs, cmds[i].Append(nil))
+		if cmds[i].Room != 0 {
+			p = cmds[i].Room.Partition(4)
+		}
+	}
+	k.Take(Batch{Partition: p, Gen: 1, Body: envelope.Frame(nil, rs), Redelivered: again, Ack: func() { close(acked) }})
+	return acked
+}
+
+func sendCmd(room chat.RoomID, user chat.UserID, id, content string) envelope.Command {
+	return envelope.Command{Kind: envelope.Send, Gateway: "g1.a", Socket: 7, User: user, Session: "s", Room: room, ClientMsgID: id, Content: content}
+}
+
+func wait(t *testing.T, c chan struct{}, what string) {
+	t.Helper()
+	select {
+	case <-c:
+	case <-time.After(10 * time.Second):
+		t.Fatalf("%s: not within 10 s", what)
+	}
+}

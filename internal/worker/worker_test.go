@@ -1,0 +1,484 @@
+package worker
+
+import (
+	"bytes"
+	"fmt"
+	"testing"
+	"time"
+
+	"chat-service/internal/chat"
+	"chat-service/internal/envelope"
+
+	"pgregory.net/rapid"
+)
+
+func TestSendIsAckedAfterCommitAndRoutedInOrder(t *testing.T) {
+	w := newWorld()
+	w.room(1, 5)
+	w.routes[1] = Route{Known: true, Gateways: map[chat.GatewayID]uint64{"g1.a": 1, "g2.b": 1}}
+	k := w.start(t)
+	acked := give(k, false, sendCmd(1, 5, "a", "one"), sendCmd(1, 5, "b", "two"))
+	var mine, theirs []chat.Seq
+	for range 4 {
+		d := w.next(t, envelope.InRoom)
+		if len(d.Ack) > 0 {
+			mine = append(mine, d.Seq)
+			if d.Gateway != "g1.a" || d.Socket != 7 {
+				t.Errorf("ack names %s/%d, want g1.a/7", d.Gateway, d.Socket)
+			}
+		} else {
+			theirs = append(theirs, d.Seq)
+		}
+	}
+	wait(t, acked, "batch acknowledged")
+	if fmt.Sprint(mine) != "[1 2]" || fmt.Sprint(theirs) != "[1 2]" {
+		t.Errorf("seqs to the sender's gateway %v, to the other %v; want [1 2] each", mine, theirs)
+	}
+}
+
+func TestBatchIsHeldUntilDeliveriesAreConfirmed(t *testing.T) {
+	w := newWorld()
+	w.room(1, 5)
+	w.routes[1] = Route{Known: true}
+	w.noConf = true
+	k := w.start(t)
+	acked := give(k, false, sendCmd(1, 5, "a", "one"))
+	w.next(t, envelope.InRoom)
+	select {
+	case <-acked:
+		t.Fatal("acknowledged before the delivery was confirmed")
+	default:
+	}
+	w.mu.Lock()
+	held := w.held
+	w.noConf = false
+	w.mu.Unlock()
+	for _, done := range held {
+		done(nil)
+	}
+	wait(t, acked, "batch acknowledged")
+}
+
+func TestVerdicts(t *testing.T) {
+	w := newWorld()
+	w.room(1, 5)
+	w.routes[1] = Route{Known: true}
+	k := w.start(t)
+	wait(t, give(k, false, sendCmd(1, 5, "a", "one")), "first")
+	for _, c := range []struct {
+		name string
+		cmd  envelope.Command
+		want string
+	}{
+		{"repeat", sendCmd(1, 5, "a", "one"), `"duplicate":true`},
+		{"stranger", sendCmd(1, 6, "x", "hi"), `"code":"not_found"`},
+		{"no room", sendCmd(99, 5, "x", "hi"), `"code":"not_found"`},
+		{"blank", sendCmd(1, 5, "y", "  "), `"code":"invalid"`},
+		{"bad id", sendCmd(1, 5, "ä", "hi"), `"code":"invalid"`},
+		{"too large", sendCmd(1, 5, "z", string(bytes.Repeat([]byte("x"), 17<<10))), `"code":"too_large"`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			acked := give(k, false, c.cmd)
+			d := w.next(t, envelope.ToSocket)
+			if !bytes.Contains(d.Frame, []byte(c.want)) {
+				t.Errorf("answer %s, want %s in it", d.Frame, c.want)
+			}
+			wait(t, acked, "batch acknowledged")
+		})
+	}
+	if n := len(w.rooms[1].log); n != 1 {
+		t.Errorf("%d messages stand, want 1", n)
+	}
+}
+
+func TestRedeliveredCommitIsRoutedAgain(t *testing.T) {
+	w := newWorld()
+	w.room(1, 5)
+	w.routes[1] = Route{Known: true, Gateways: map[chat.GatewayID]uint64{"g2.b": 1}}
+	k := w.start(t)
+	wait(t, give(k, false, sendCmd(1, 5, "a", "one")), "first")
+	for range 2 {
+		w.next(t, envelope.InRoom)
+	}
+	wait(t, give(k, true, sendCmd(1, 5, "a", "one")), "again")
+	seen := map[bool]chat.Seq{}
+	for range 2 {
+		d := w.next(t, envelope.InRoom)
+		seen[len(d.Ack) > 0] = d.Seq
+	}
+	if seen[true] != 1 || seen[false] != 1 {
+		t.Errorf("routed again as %v, want seq 1 to the sender and to the other gateway", seen)
+	}
+}
+
+func TestOutboxRowsBelowGoFirst(t *testing.T) {
+	w := newWorld()
+	w.room(1, 5)
+	w.routes[1] = Route{Known: true, Gateways: map[chat.GatewayID]uint64{"g1.a": 1}}
+	k := w.start(t, func(o *Options) { o.OutboxPoll = time.Hour })
+	wait(t, give(k, false, sendCmd(1, 5, "a", "one")), "first")
+	w.post(1, chat.Announcement{})
+	w.post(1, chat.Announcement{})
+	wait(t, give(k, false, sendCmd(1, 5, "b", "two")), "second")
+	var got []chat.Seq
+	for range 4 {
+		got = append(got, w.next(t, envelope.InRoom).Seq)
+	}
+	if fmt.Sprint(got) != "[1 2 3 4]" {
+		t.Errorf("announced %v, want [1 2 3 4]", got)
+	}
+}
+
+func TestRelayDeletesRowsAfterConfirm(t *testing.T) {
+	w := newWorld()
+	w.room(1, 5)
+	w.routes[1] = Route{Known: true, Gateways: map[chat.GatewayID]uint64{"g1.a": 1}}
+	w.noConf = true
+	w.post(1, chat.Announcement{})
+	w.start(t)
+	w.next(t, envelope.InRoom)
+	w.mu.Lock()
+	rows, held := len(w.outbox), w.held
+	w.noConf = false
+	w.mu.Unlock()
+	if rows != 1 {
+		t.Fatalf("%d rows before the confirm, want 1", rows)
+	}
+	for _, done := range held {
+		done(nil)
+	}
+	eventually(t, "row deleted", func() bool { w.mu.Lock(); defer w.mu.Unlock(); return len(w.outbox) == 0 })
+}
+
+func TestUnknownRouteGoesToEveryGatewayAndAsks(t *testing.T) {
+	w := newWorld()
+	w.room(1, 5)
+	w.routes[1] = Route{Ask: true}
+	k := w.start(t)
+	give(k, false, sendCmd(1, 5, "a", "one"))
+	if d := w.next(t, envelope.Reassert); d.Room != 1 {
+		t.Errorf("asked for room %d, want 1", d.Room)
+	}
+	if d := w.next(t, envelope.InRoom); d.Seq != 1 || len(d.Ack) == 0 {
+		t.Errorf("fanned out seq %d with ack %q", d.Seq, d.Ack)
+	}
+}
+
+func TestMySQLAwayAnswersUnavailableAndHeals(t *testing.T) {
+	w := newWorld()
+	w.room(1, 5)
+	w.routes[1] = Route{Known: true}
+	w.down = true
+	k := w.start(t)
+	acked := give(k, false, sendCmd(1, 5, "a", "one"))
+	d := w.next(t, envelope.ToSocket)
+	if !bytes.Contains(d.Frame, []byte(`"code":"unavailable"`)) || !bytes.Contains(d.Frame, []byte(`"retry":true`)) {
+		t.Errorf("answer %s, want unavailable with retry", d.Frame)
+	}
+	wait(t, acked, "batch acknowledged")
+	w.mu.Lock()
+	w.down = false
+	w.mu.Unlock()
+	wait(t, give(k, false, sendCmd(1, 5, "a", "one")), "retry")
+	if d := w.next(t, envelope.InRoom); d.Seq != 1 {
+		t.Errorf("seq %d after the retry, want 1", d.Seq)
+	}
+}
+
+func TestPoisonIsQuarantinedAndNeighboursPass(t *testing.T) {
+	w := newWorld()
+	w.room(1, 5)
+	w.routes[1] = Route{Known: true}
+	w.poison = "boom"
+	k := w.start(t)
+	acked := give(k, false, sendCmd(1, 5, "a", "one"), sendCmd(1, 5, "b", "boom"), sendCmd(1, 5, "c", "three"))
+	d := w.next(t, envelope.ToSocket)
+	if !bytes.Contains(d.Frame, []byte(`"ref":"b"`)) || !bytes.Contains(d.Frame, []byte(`"retry":false`)) {
+		t.Errorf("answer %s, want a terminal error for b", d.Frame)
+	}
+	wait(t, acked, "batch acknowledged")
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.dead) != 1 || len(w.rooms[1].log) != 2 {
+		t.Errorf("%d quarantined, %d stand; want 1 and 2", len(w.dead), len(w.rooms[1].log))
+	}
+}
+
+func TestUnreadableBatchIsQuarantined(t *testing.T) {
+	w := newWorld()
+	k := w.start(t)
+	for _, body := range [][]byte{nil, []byte("junk"), {0xC5, 9, 1, 1}, envelope.Frame(nil, [][]byte{{0xff}})} {
+		acked := make(chan struct{})
+		k.Take(Batch{Body: body, Ack: func() { close(acked) }})
+		wait(t, acked, "batch acknowledged")
+	}
+	if len(w.dead) != 4 {
+		t.Errorf("%d quarantined, want 4", len(w.dead))
+	}
+}
+
+func TestClosedPartitionCommitsNothingMore(t *testing.T) {
+	w := newWorld()
+	w.room(1, 5)
+	w.routes[1] = Route{Known: true}
+	k := w.start(t)
+	wait(t, give(k, false, sendCmd(1, 5, "a", "one")), "first")
+	k.Closed(chat.RoomID(1).Partition(4), 1)
+	give(k, false, sendCmd(1, 5, "b", "two"))
+	eventually(t, "committer idle", func() bool { return k.committer(chat.RoomID(1).Partition(4)).inHand.Load() == 0 })
+	if n := len(w.rooms[1].log); n != 1 {
+		t.Errorf("%d messages stand, want 1: the channel was closed", n)
+	}
+}
+
+func TestAttachIsToldTheHeadAndRoutesFollow(t *testing.T) {
+	w := newWorld()
+	w.room(1, 5)
+	w.routes[1] = Route{Known: true}
+	k := w.start(t)
+	wait(t, give(k, false, sendCmd(1, 5, "a", "one")), "first")
+	wait(t, give(k, false, envelope.Command{Kind: envelope.Attach, Gateway: "g2.b", Room: 1, Number: 3}), "attach")
+	if d := w.next(t, envelope.Attached); d.Seq != 1 || d.Number != 3 || d.Epoch != 1 {
+		t.Errorf("told seq %d number %d epoch %d, want 1, 3, 1", d.Seq, d.Number, d.Epoch)
+	}
+	give(k, false, sendCmd(1, 5, "b", "two"))
+	for d := w.next(t, envelope.InRoom); len(d.Ack) > 0; d = w.next(t, envelope.InRoom) {
+	}
+	wait(t, give(k, false, envelope.Command{Kind: envelope.Detach, Gateway: "g2.b", Room: 1, Number: 2}), "old detach")
+	wait(t, give(k, false, envelope.Command{Kind: envelope.Detach, Gateway: "g2.b", Room: 1, Number: 4}), "detach")
+	w.mu.Lock()
+	n := len(w.to)
+	w.mu.Unlock()
+	wait(t, give(k, false, sendCmd(1, 5, "c", "three")), "third")
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, g := range w.to[n:] {
+		if g == "g2.b" {
+			t.Error("an entry went to a gateway that had detached")
+		}
+	}
+}
+
+func TestRepairBringsWhatIsMissingAndWhoIsIn(t *testing.T) {
+	w := newWorld()
+	w.room(1, 5, 6)
+	w.routes[1] = Route{Known: true}
+	k := w.start(t)
+	wait(t, give(k, false, sendCmd(1, 5, "a", "1"), sendCmd(1, 5, "b", "2"), sendCmd(1, 5, "c", "3")), "sends")
+	wait(t, give(k, false, envelope.Command{Kind: envelope.Attach, Gateway: "g2.b", Room: 1, Number: 1, Repair: true, Seq: 1,
+		Users: []chat.UserID{5, 6, 8}}), "repair")
+	d := w.next(t, envelope.Attached)
+	if len(d.Entries) != 2 || d.Entries[0].Seq != 2 || d.Seq != 3 || !d.Repair || fmt.Sprint(d.Users) != "[5 6]" {
+		t.Errorf("repair %+v, want entries 2 and 3, head 3, users 5 and 6", d)
+	}
+}
+
+func TestConnectRegistersAndWelcomes(t *testing.T) {
+	w := newWorld()
+	w.room(1, 5)
+	k := w.start(t, func(o *Options) { o.MaxSockets = 2 })
+	connect := func(n chat.SocketID, replace bool) chan struct{} {
+		return give(k, false, envelope.Command{Kind: envelope.Connect, Gateway: "g1.a", Socket: n, User: 5, Session: "s", Partitions: 4, Replace: replace})
+	}
+	connect(1, false)
+	if d := w.next(t, envelope.Presences); len(d.States) != 1 || !d.States[0].Online {
+		t.Errorf("presence %+v, want user 5 online", d.States)
+	}
+	connect(2, false)
+	for range 2 {
+		if d := w.next(t, envelope.Welcome); len(d.Points) != 1 || !bytes.Contains(d.Frame, []byte(`"type":"welcome"`)) {
+			t.Errorf("welcome %+v", d)
+		}
+	}
+	connect(3, false)
+	if d := w.next(t, envelope.Close); d.Socket != 3 || d.Code != 4505 {
+		t.Errorf("closed socket %d with %d, want 3 with 4505", d.Socket, d.Code)
+	}
+	connect(4, true)
+	for range 2 {
+		if d := w.next(t, envelope.Close); d.Code != 4503 || d.Socket == 4 {
+			t.Errorf("closed socket %d with %d, want the others with 4503", d.Socket, d.Code)
+		}
+	}
+	w.mu.Lock()
+	w.revoked["s"] = true
+	w.mu.Unlock()
+	connect(5, false)
+	if d := w.next(t, envelope.Close); d.Socket != 5 || d.Code != 4502 {
+		t.Errorf("closed socket %d with %d, want 5 with 4502", d.Socket, d.Code)
+	}
+	give(k, false, envelope.Command{Kind: envelope.Connect, Gateway: "g1.a", Socket: 6, User: 8, Session: "t", Partitions: 16})
+	if d := w.next(t, envelope.Close); d.Socket != 6 || d.Code != 4005 {
+		t.Errorf("closed socket %d with %d, want 6 with 4005: other partitions", d.Socket, d.Code)
+	}
+}
+
+func TestSync(t *testing.T) {
+	w := newWorld()
+	w.room(1, 5)
+	w.routes[1] = Route{Known: true}
+	k := w.start(t)
+	wait(t, give(k, false, sendCmd(1, 5, "a", "1"), sendCmd(1, 5, "b", "2")), "sends")
+	for _, c := range []struct {
+		name  string
+		point envelope.Point
+		want  []string
+	}{
+		{"gap", envelope.Point{Room: 1, Seq: 1}, []string{`"seq":2`, `"type":"synced"`}},
+		{"whole", envelope.Point{Room: 1, Seq: 2, Epoch: 1}, []string{`"type":"synced"`}},
+		{"other epoch", envelope.Point{Room: 1, Seq: 1, Epoch: 7}, []string{`"type":"resync"`}},
+		{"beyond the end", envelope.Point{Room: 1, Seq: 9}, []string{`"type":"resync"`}},
+		{"stranger", envelope.Point{Room: 2}, []string{`"code":"not_found"`}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			give(k, false, envelope.Command{Kind: envelope.Sync, Gateway: "g1.a", Socket: 1, User: 5, Points: []envelope.Point{c.point}, Ref: "r"})
+			for _, want := range c.want {
+				if d := w.next(t, envelope.ToSocket); !bytes.Contains(d.Frame, []byte(want)) {
+					t.Errorf("frame %s, want %s in it", d.Frame, want)
+				}
+			}
+		})
+	}
+}
+
+func TestJoinTypingWatchReadShow(t *testing.T) {
+	w := newWorld()
+	w.room(1, 5)
+	w.room(2).public = true
+	w.routes[1], w.routes[2] = Route{Known: true, Gateways: map[chat.GatewayID]uint64{"g2.b": 1}}, Route{Known: true}
+	k := w.start(t)
+	cmd := func(kind envelope.CommandKind, room chat.RoomID, user chat.UserID) envelope.Command {
+		return envelope.Command{Kind: kind, Gateway: "g1.a", Socket: 1, User: user, Room: room, Seq: 1, Session: "s"}
+	}
+	give(k, false, cmd(envelope.Join, 1, 5))
+	w.next(t, envelope.Joined)
+	give(k, false, cmd(envelope.Join, 1, 6))
+	if d := w.next(t, envelope.ToSocket); !bytes.Contains(d.Frame, []byte("not_found")) {
+		t.Errorf("joining a private room: %s", d.Frame)
+	}
+	give(k, false, cmd(envelope.Join, 2, 6))
+	w.next(t, envelope.Joined)
+	give(k, false, cmd(envelope.Typing, 1, 5))
+	if d := w.next(t, envelope.Aside); d.User != 5 || d.Room != 1 {
+		t.Errorf("typing %+v", d)
+	}
+	give(k, false, cmd(envelope.Typing, 1, 6))
+	w.next(t, envelope.ToSocket)
+	wait(t, give(k, false, sendCmd(1, 5, "a", "1")), "send")
+	give(k, false, cmd(envelope.Read, 1, 5))
+	if d := w.next(t, envelope.ToUser); !bytes.Contains(d.Frame, []byte(`"unread":0`)) {
+		t.Errorf("read to own devices: %s", d.Frame)
+	}
+	watch := cmd(envelope.Watch, 0, 5)
+	watch.Users = []chat.UserID{6, 100}
+	give(k, false, watch)
+	if d := w.next(t, envelope.Watched); fmt.Sprint(d.Users) != "[6]" || !bytes.Contains(d.Frame, []byte(`"online":false`)) {
+		t.Errorf("watched %v: %s", d.Users, d.Frame)
+	}
+	w.mu.Lock()
+	w.revoked["s"] = true
+	w.mu.Unlock()
+	show := cmd(envelope.Show, 0, 5)
+	show.Sessions = []chat.SessionID{"s", "t"}
+	give(k, false, show)
+	if d := w.next(t, envelope.Close); fmt.Sprint(d.Sessions) != "[s]" {
+		t.Errorf("closed sessions %v, want [s]", d.Sessions)
+	}
+}
+
+func TestAnnouncementsOfMembershipReachEveryGateway(t *testing.T) {
+	w := newWorld()
+	w.room(1, 5, 6)
+	w.routes[1] = Route{Known: true, Gateways: map[chat.GatewayID]uint64{"g1.a": 1}}
+	room := &chat.Room{ID: 1, Type: chat.Group, Owner: 5, Epoch: 1}
+	w.post(1, chat.Announcement{Room: room, Added: []chat.UserID{5, 6}, Change: chat.MemberJoined})
+	w.post(1, chat.Announcement{Room: room, Removed: []chat.UserID{6}, Reason: chat.LeftKicked, Change: chat.MemberLeft, About: 6})
+	w.start(t)
+	plain, owner, kick := w.next(t, envelope.InRoom), w.next(t, envelope.InRoom), w.next(t, envelope.InRoom)
+	if fmt.Sprint(plain.Added, owner.Added, plain.Seq, owner.Seq) != "[6] [5] 1 1" {
+		t.Errorf("added %v and %v at %d and %d", plain.Added, owner.Added, plain.Seq, owner.Seq)
+	}
+	if !bytes.Contains(owner.JoinedTo, []byte(`"role":"owner"`)) || !bytes.Contains(plain.JoinedTo, []byte(`"role":"member"`)) {
+		t.Errorf("joined frames %s / %s", owner.JoinedTo, plain.JoinedTo)
+	}
+	if fmt.Sprintf("%v %d %s", kick.Removed, kick.Seq, kick.Reason) != "[6] 2 kicked" || len(kick.Event) == 0 {
+		t.Errorf("kick %+v", kick)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i, g := range w.to[:3] {
+		if g != "" {
+			t.Errorf("membership entry %d went to %q only, want every gateway", i, g)
+		}
+	}
+}
+
+func TestLapsedGatewayGoesOfflineUnlessTheBrokerWasAway(t *testing.T) {
+	w := newWorld()
+	w.lapsed = []chat.GatewayID{"g9.z"}
+	w.buried["g9.z"] = []chat.UserID{5}
+	w.up = time.Now()
+	k := w.start(t)
+	eventually(t, "blind while the broker has just come back", func() bool { w.mu.Lock(); defer w.mu.Unlock(); return w.blind > 0 })
+	w.mu.Lock()
+	if len(w.sawUsers) != 0 {
+		t.Error("judged a lease although heartbeats couldn't arrive")
+	}
+	w.up = time.Now().Add(-time.Hour)
+	w.mu.Unlock()
+	if d := w.next(t, envelope.Presences); len(d.States) != 1 || d.States[0].User != 5 || d.States[0].Online {
+		t.Errorf("presence %+v, want user 5 offline", d.States)
+	}
+	if !(*k.dead.Load())["g9.z"] {
+		t.Error("a lapsed gateway still gets deliveries")
+	}
+}
+
+func TestFlushedRedisAsksGatewaysAgain(t *testing.T) {
+	w := newWorld()
+	k := w.start(t)
+	eventually(t, "leader", func() bool { return k.leader.Load() })
+	w.mu.Lock()
+	w.gen = "g2"
+	w.mu.Unlock()
+	k.lost(t.Context(), "g1")
+	if d := w.next(t, envelope.Reassert); d.Room != 0 {
+		t.Errorf("asked for room %d, want everything", d.Room)
+	}
+}
+
+func TestAssignSpreadsWithinOne(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n, p := rapid.IntRange(1, 9).Draw(t, "workers"), rapid.IntRange(1, 64).Draw(t, "partitions")
+		var ws []string
+		for i := range n {
+			ws = append(ws, fmt.Sprintf("w%d-%s", i, rapid.StringMatching(`[a-z0-9]{6}`).Draw(t, "boot")))
+		}
+		load := map[string]int{}
+		for i, a := range Assign(ws, p) {
+			load[a.Owner]++
+			if (a.Standby == "") != (n == 1) || a.Standby == a.Owner {
+				t.Fatalf("partition %d: owner %q, standby %q of %d workers", i, a.Owner, a.Standby, n)
+			}
+		}
+		for _, w := range ws {
+			if load[w] > (p+n-1)/n {
+				t.Fatalf("%s holds %d of %d partitions, %d workers", w, load[w], p, n)
+			}
+		}
+	})
+}
+
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(10 * time.Second)
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("%s: not within 10 s", what)
+		}
+	}
+}
