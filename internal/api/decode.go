@@ -1,0 +1,179 @@
+package api
+
+import (
+	"errors"
+	"mime"
+	"net/http"
+	"strings"
+
+	"chat-service/internal/chat"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/gofiber/fiber/v2"
+)
+
+// decode reads the JSON body into v, a pointer to a struct: unknown fields, repeated keys, invalid UTF-8, values of the
+// wrong type and trailing data are refused. Strings of v are copies.
+func decode(c *fiber.Ctx, v any) error {
+	if err := checkContentType(c); err != nil {
+		return err
+	}
+	body := c.Request().Body()
+	if len(body) == 0 {
+		return malformed("body", "is empty: send a JSON object")
+	}
+	err := json.Unmarshal(body, v, json.RejectUnknownMembers(true))
+	if err == nil {
+		if body[firstByte(body)] != '{' {
+			return malformed("body", "must be a JSON object")
+		}
+		return nil
+	}
+	return explain(err)
+}
+
+// decodeOptional is decode for bodies that may be left out.
+func decodeOptional(c *fiber.Ctx, v any) error {
+	if len(c.Request().Body()) == 0 {
+		return nil
+	}
+	return decode(c, v)
+}
+
+func checkContentType(c *fiber.Ctx) error {
+	ct := c.Get(fiber.HeaderContentType)
+	if ct == "" {
+		return nil
+	}
+	media, params, err := mime.ParseMediaType(ct)
+	charset := params["charset"]
+	if err != nil || media != fiber.MIMEApplicationJSON || charset != "" && !strings.EqualFold(charset, "utf-8") {
+		return &refusal{chat.BadField("Content-Type", "must be application/json in UTF-8"), http.StatusUnsupportedMediaType}
+	}
+	if enc := c.Get(fiber.HeaderContentEncoding); enc != "" && !strings.EqualFold(enc, "identity") {
+		return &refusal{chat.BadField("Content-Encoding", "is not supported: send plain JSON"), http.StatusUnsupportedMediaType}
+	}
+	return nil
+}
+
+func firstByte(b []byte) int {
+	for i, c := range b {
+		if c != ' ' && c != '\t' && c != '\n' && c != '\r' {
+			return i
+		}
+	}
+	return 0
+}
+
+// explain turns the decoder's error into one that names the field and shows nothing of Go.
+func explain(err error) error {
+	var sem *json.SemanticError
+	if errors.As(err, &sem) {
+		field := fieldName(sem.JSONPointer)
+		if errors.Is(sem.Err, json.ErrUnknownName) {
+			return &chat.Error{Kind: chat.UnknownField, Msg: "unknown field " + field,
+				Fields: []chat.FieldError{{Field: field, Message: "is not a field of this request"}}}
+		}
+		if sem.JSONPointer == "" {
+			return malformed("body", "must be a JSON object")
+		}
+		var e *chat.Error
+		if errors.As(sem.Err, &e) {
+			return chat.BadField(field, "%s", e.Msg)
+		}
+		return chat.BadField(field, "has the wrong type or is out of range")
+	}
+	var syn *jsontext.SyntacticError
+	if errors.As(err, &syn) && errors.Is(syn.Err, jsontext.ErrDuplicateName) {
+		return malformed(fieldName(syn.JSONPointer), "is there twice")
+	}
+	return malformed("body", "is not valid JSON")
+}
+
+// fieldName writes a JSON pointer the way clients name fields: "member_ids.2".
+func fieldName(p jsontext.Pointer) string {
+	var parts []string
+	for tok := range p.Tokens() {
+		parts = append(parts, tok)
+	}
+	name := strings.Join(parts, ".")
+	if name == "" {
+		return "body"
+	}
+	if len(name) > 64 {
+		name = strings.ToValidUTF8(name[:64], "") + "…"
+	}
+	return name
+}
+
+// maybe is a field that tells "left out" from null and from a value.
+type maybe[T any] struct {
+	Set   bool
+	Value *T // nil: null
+}
+
+// UnmarshalJSONFrom reads null or a T.
+func (m *maybe[T]) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	m.Set = true
+	return json.UnmarshalDecode(d, &m.Value)
+}
+
+// checks collects what is wrong with the fields of a request, so that a client hears all of it at once.
+type checks struct {
+	fields []chat.FieldError
+	other  error // something other than a bad field: it goes first
+}
+
+// add takes the outcome of one check.
+func (k *checks) add(err error) {
+	if err == nil {
+		return
+	}
+	e := chat.As(err)
+	if e.Kind == chat.Invalid && len(e.Fields) > 0 {
+		k.fields = append(k.fields, e.Fields...)
+	} else if k.other == nil {
+		k.other = err
+	}
+}
+
+// bad notes a bad field unless ok.
+func (k *checks) bad(ok bool, field, message string) {
+	if !ok {
+		k.fields = append(k.fields, chat.FieldError{Field: field, Message: message})
+	}
+}
+
+// err is the verdict: nil where nothing was wrong.
+func (k *checks) err() error {
+	switch {
+	case k.other != nil:
+		return k.other
+	case len(k.fields) == 0:
+		return nil
+	}
+	f := k.fields[0]
+	return &chat.Error{Kind: chat.Invalid, Msg: f.Field + ": " + f.Message, Fields: k.fields}
+}
+
+// checkIDs judges a list of user ids from a body: 1 … most of them, each a legal id, none twice.
+func checkIDs(field string, ids []chat.UserID, least, most int) error {
+	if len(ids) < least {
+		return chat.BadField(field, "must name at least %d", least)
+	}
+	if most > 0 && len(ids) > most {
+		return chat.BadField(field, "must name at most %d", most)
+	}
+	seen := make(map[chat.UserID]bool, len(ids))
+	for _, id := range ids {
+		if id == 0 || id > chat.MaxID {
+			return chat.BadField(field, "must hold ids from 1 to 2^53-1")
+		}
+		if seen[id] {
+			return chat.BadField(field, "must name nobody twice")
+		}
+		seen[id] = true
+	}
+	return nil
+}

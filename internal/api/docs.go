@@ -1,0 +1,89 @@
+package api
+
+import (
+	"io/fs"
+	"mime"
+	"net/http"
+	"path"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+	swagger "github.com/swaggo/files/v2"
+)
+
+const docsCSP = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
+	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+const docsPage = `<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>chat-service API</title>
+<link rel="stylesheet" href="/docs/swagger-ui.css">
+<link rel="icon" type="image/png" href="/docs/favicon-32x32.png">
+</head>
+<body>
+<div id="page"><noscript>This page needs JavaScript; the document itself is <a href="/api/v1/openapi.json">/api/v1/openapi.json</a>.</noscript></div>
+<script src="/docs/swagger-ui-bundle.js"></script>
+<script src="/docs/page.js"></script>
+</body>
+</html>
+`
+
+const docsScript = `window.ui = SwaggerUIBundle({url: "/api/v1/openapi.json", dom_id: "#page", deepLinking: true, validatorUrl: null});
+`
+
+// mountDocs serves a page of the document at /docs, from the binary alone: it works offline.
+func (s *Server) mountDocs() {
+	serve := func(at, contentType string, body []byte) {
+		s.templates[at] = "/docs"
+		s.app.Get(at, func(c *fiber.Ctx) error {
+			c.Set(fiber.HeaderContentType, contentType)
+			c.Set(fiber.HeaderContentSecurityPolicy, docsCSP)
+			c.Set(fiber.HeaderCacheControl, "max-age=3600")
+			return c.Send(body)
+		})
+	}
+	serve("/docs", fiber.MIMETextHTMLCharsetUTF8, []byte(docsPage))
+	serve("/docs/page.js", "text/javascript; charset=utf-8", []byte(docsScript))
+	for _, name := range []string{"swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png"} {
+		if body, err := fs.ReadFile(swagger.FS, name); err == nil {
+			serve("/docs/"+name, typeOf(name), body)
+		}
+	}
+}
+
+const siteCSP = "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data: https: http:; object-src 'none'; " +
+	"base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+
+// mountSite serves Options.Site at /, behind everything else.
+func (s *Server) mountSite() {
+	if s.opts.Site == nil {
+		return
+	}
+	s.app.Use(func(c *fiber.Ctx) error {
+		if m := c.Method(); m != fiber.MethodGet && m != fiber.MethodHead || strings.HasPrefix(c.Path(), "/api/") {
+			return c.Next()
+		}
+		name := strings.TrimPrefix(path.Clean("/"+c.Path()), "/")
+		if name == "" {
+			name = "index.html"
+		}
+		body, err := fs.ReadFile(s.opts.Site, name)
+		if err != nil {
+			return c.Next()
+		}
+		c.Set(fiber.HeaderContentType, typeOf(name))
+		c.Set(fiber.HeaderContentSecurityPolicy, siteCSP)
+		c.Set(fiber.HeaderCacheControl, "no-cache")
+		return c.Status(http.StatusOK).Send(body)
+	})
+}
+
+func typeOf(name string) string {
+	if t := mime.TypeByExtension(path.Ext(name)); t != "" {
+		return t
+	}
+	return fiber.MIMEOctetStream
+}

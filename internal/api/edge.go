@@ -1,0 +1,193 @@
+package api
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"runtime/debug"
+	"slices"
+	"strings"
+
+	"chat-service/internal/chat"
+
+	"github.com/gofiber/fiber/v2"
+)
+
+const (
+	headerRequestID = "X-Request-Id"
+	localRequestID  = "request_id"
+	apiCSP          = "default-src 'none'; frame-ancestors 'none'"
+)
+
+// requestID returns the request's id, giving it one on the first call: the client's own where it is sane.
+func requestID(c *fiber.Ctx) string {
+	if id, ok := c.Locals(localRequestID).(string); ok {
+		return id
+	}
+	id := strings.Clone(c.Get(headerRequestID))
+	if !saneID(id) {
+		var b [16]byte
+		_, _ = rand.Read(b[:]) // never fails
+		id = hex.EncodeToString(b[:])
+	}
+	c.Locals(localRequestID, id)
+	c.Set(headerRequestID, id)
+	return id
+}
+
+func saneID(id string) bool {
+	if len(id) < 1 || len(id) > 64 {
+		return false
+	}
+	for i := range len(id) {
+		c := id[i]
+		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '_' || c == '.') {
+			return false
+		}
+	}
+	return true
+}
+
+// edge is the outermost handler: it gives every answer its headers, turns errors and panics into problems, bounds the
+// time, counts and logs.
+func (s *Server) edge(c *fiber.Ctx) error {
+	begin := s.now()
+	s.opts.Metrics.InFlight.Inc()
+	defer s.opts.Metrics.InFlight.Dec()
+	ctx := s.base
+	if s.opts.Limits.RequestTime > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, s.opts.Limits.RequestTime)
+		defer cancel()
+	}
+	c.SetUserContext(ctx)
+	s.headers(c)
+	err := s.cors(c)
+	if err != nil {
+		err = s.problem(c, err)
+	}
+	route, known := s.templates[c.Route().Path]
+	if !known {
+		route = "other"
+	}
+	s.opts.Metrics.answered(methodLabel(c.Method()), route, c.Response().StatusCode(), s.now().Sub(begin))
+	return err
+}
+
+// methodLabel keeps made-up methods out of the metrics.
+func methodLabel(m string) string {
+	if slices.Contains(fiber.DefaultMethods, m) {
+		return strings.Clone(m)
+	}
+	return "other"
+}
+
+// problem answers with err, and logs what the operator must know of.
+func (s *Server) problem(c *fiber.Ctx, err error) error {
+	s.headers(c)
+	if status, e := judge(err); status >= http.StatusInternalServerError {
+		s.opts.Log.Error("request failed", "request_id", requestID(c), "method", strings.Clone(c.Method()),
+			"path", strings.Clone(c.Path()), "code", e.Kind.String(), "error", err)
+	}
+	if status, _ := judge(err); status == http.StatusMethodNotAllowed && c.Method() == fiber.MethodOptions {
+		return c.SendStatus(http.StatusNoContent) // the header Allow is there: that is the answer
+	}
+	return writeProblem(c, err)
+}
+
+// headers gives the answer what every answer carries.
+func (s *Server) headers(c *fiber.Ctx) {
+	requestID(c)
+	h := &c.Response().Header
+	h.Set(fiber.HeaderXContentTypeOptions, "nosniff")
+	h.Set(fiber.HeaderReferrerPolicy, "no-referrer")
+	h.Set(fiber.HeaderXFrameOptions, "DENY")
+	h.Set("Cross-Origin-Resource-Policy", "same-site")
+	h.Set(fiber.HeaderContentSecurityPolicy, apiCSP)
+	h.Set(fiber.HeaderCacheControl, "no-store")
+	if s.opts.Release {
+		h.Set(fiber.HeaderStrictTransportSecurity, "max-age=31536000; includeSubDomains")
+	}
+}
+
+// cors lets the configured origins read answers. There are no cookies, so credentials are never allowed.
+func (s *Server) cors(c *fiber.Ctx) error {
+	origin := c.Get(fiber.HeaderOrigin)
+	if origin == "" || len(s.opts.Origins) == 0 {
+		return s.safely(c)
+	}
+	c.Vary(fiber.HeaderOrigin)
+	switch {
+	case slices.Contains(s.opts.Origins, "*"):
+		c.Set(fiber.HeaderAccessControlAllowOrigin, "*")
+	case slices.Contains(s.opts.Origins, origin):
+		c.Set(fiber.HeaderAccessControlAllowOrigin, origin)
+	default:
+		return s.safely(c)
+	}
+	c.Set("Cross-Origin-Resource-Policy", "cross-origin")
+	c.Set(fiber.HeaderAccessControlExposeHeaders, "X-Request-Id, Retry-After, Location")
+	if c.Method() != fiber.MethodOptions || c.Get(fiber.HeaderAccessControlRequestMethod) == "" {
+		return s.safely(c)
+	}
+	c.Set(fiber.HeaderAccessControlAllowMethods, "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
+	c.Set(fiber.HeaderAccessControlAllowHeaders, "Authorization, Content-Type, X-Request-Id")
+	c.Set(fiber.HeaderAccessControlMaxAge, "600")
+	return c.SendStatus(http.StatusNoContent)
+}
+
+// safely turns a panic of a handler into an Internal error, so that it costs one answer and not the process.
+func (s *Server) safely(c *fiber.Ctx) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = chat.Wrap(chat.Internal, fmt.Errorf("panic: %v\n%s", r, debug.Stack()), "")
+		}
+	}()
+	return c.Next()
+}
+
+// clientIP is the address of who asks: the peer's, or, where the peer is a trusted proxy, the last one in
+// X-Forwarded-For that isn't a trusted proxy too. What stands left of it anybody may have written.
+func (s *Server) clientIP(c *fiber.Ctx) netip.Addr {
+	peer, _ := netip.AddrFromSlice(c.Context().RemoteIP())
+	peer = peer.Unmap()
+	if !s.trusted(peer) {
+		return peer
+	}
+	hops := strings.Split(strings.Join(peekAll(c, fiber.HeaderXForwardedFor), ","), ",")
+	for _, hop := range slices.Backward(hops) {
+		addr, err := netip.ParseAddr(strings.TrimSpace(hop))
+		if err != nil {
+			return peer
+		}
+		if peer = addr.Unmap().WithZone(""); !s.trusted(peer) {
+			return peer
+		}
+	}
+	return peer
+}
+
+func (s *Server) trusted(a netip.Addr) bool {
+	return slices.ContainsFunc(s.opts.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(a) })
+}
+
+func peekAll(c *fiber.Ctx, name string) []string {
+	var out []string
+	for _, v := range c.Request().Header.PeekAll(name) {
+		out = append(out, string(v))
+	}
+	return out
+}
+
+// ipKey is what per-address limits count by: an IPv6 customer holds a /64, so that counts as one.
+func ipKey(a netip.Addr) string {
+	if a.Is6() {
+		if p, err := a.Prefix(64); err == nil {
+			return p.String()
+		}
+	}
+	return a.String()
+}

@@ -1,0 +1,234 @@
+package api
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"net/http"
+	"strings"
+
+	"chat-service/internal/chat"
+	"chat-service/internal/protocol"
+)
+
+// What is taken in at all, before anything costs time.
+const (
+	maxLogin    = 256  // bytes
+	maxPassword = 1024 // bytes
+	maxDevice   = 128  // characters
+	maxNickname = 64   // characters
+)
+
+// RegisterBody asks for an account.
+type RegisterBody struct {
+	Username string  `json:"username" required:"true" doc:"2–64 letters, digits, '.', '_', '-'; stored in lower case"`
+	Nickname string  `json:"nickname,omitempty" doc:"up to 64 characters; the username where left out"`
+	Email    *string `json:"email,omitempty" doc:"logs in too"`
+	Password string  `json:"password" required:"true" doc:"up to 1024 bytes; at least 6 in debug mode, 8 and uncommon in release mode"`
+}
+
+// RegisterReply shows the new account.
+type RegisterReply struct {
+	User protocol.User `json:"user"`
+}
+
+// LoginBody asks for a session.
+type LoginBody struct {
+	Username string `json:"username" required:"true" doc:"username or email"`
+	Password string `json:"password" required:"true"`
+	Device   string `json:"device,omitempty" doc:"what the list of sessions calls this device, up to 128 characters"`
+}
+
+// RefreshBody trades a refresh token in.
+type RefreshBody struct {
+	RefreshToken string `json:"refresh_token" required:"true"`
+}
+
+// TokenReply is a session's pair of tokens.
+type TokenReply struct {
+	AccessToken  string        `json:"access_token"`
+	TokenType    string        `json:"token_type" doc:"Bearer"`
+	ExpiresIn    int           `json:"expires_in" doc:"seconds"`
+	RefreshToken string        `json:"refresh_token" doc:"works once"`
+	User         protocol.User `json:"user"`
+}
+
+func (s *Server) register(c *call) error {
+	var b RegisterBody
+	if err := decode(c.Ctx, &b); err != nil {
+		return err
+	}
+	u := chat.User{Username: normal(b.Username), Nickname: strings.TrimSpace(b.Nickname), Status: chat.Active, CreatedAt: s.now()}
+	if u.Nickname == "" {
+		u.Nickname = u.Username
+	}
+	if b.Email != nil {
+		u.Email = normal(*b.Email)
+	}
+	var k checks
+	k.add(chat.CheckUsername(u.Username))
+	k.add(chat.CheckLine("nickname", u.Nickname, 1, maxNickname))
+	k.add(chat.CheckEmail(u.Email))
+	k.add(s.checkPassword("password", b.Password, u.Username))
+	if err := k.err(); err != nil {
+		return err
+	}
+	if err := s.guesses.allow(c.ctx, "register", ipKey(s.clientIP(c.Ctx)), s.opts.Limits.RegisterPerMinute); err != nil {
+		return err
+	}
+	hash, err := s.ports.Passwords.Hash(c.ctx, b.Password)
+	if err != nil {
+		return err
+	}
+	u.PasswordHash = hash
+	if u, err = s.ports.Accounts.CreateUser(c.ctx, u); err != nil {
+		return err
+	}
+	return c.reply(http.StatusCreated, RegisterReply{ownView(u)})
+}
+
+// checkPassword judges a new password; the port names the field password, a body may call it otherwise.
+func (s *Server) checkPassword(field, password, username string) error {
+	if password == "" {
+		return chat.BadField(field, "is required")
+	}
+	if len(password) > maxPassword {
+		return chat.BadField(field, "must have at most %d bytes", maxPassword)
+	}
+	err := s.ports.Passwords.Check(password, username)
+	if err == nil {
+		return nil
+	}
+	e := chat.As(err)
+	if e.Kind != chat.Invalid || len(e.Fields) == 0 {
+		return err
+	}
+	return chat.BadField(field, "%s", e.Fields[0].Message)
+}
+
+// ownView shows a user to himself.
+func ownView(u chat.User) protocol.User {
+	v := protocol.UserView(u)
+	v.Email = u.Email
+	return v
+}
+
+func (s *Server) login(c *call) error {
+	var b LoginBody
+	if err := decode(c.Ctx, &b); err != nil {
+		return err
+	}
+	var k checks
+	k.bad(b.Username != "", "username", "is required")
+	k.bad(len(b.Username) <= maxLogin, "username", "is too long")
+	k.bad(b.Password != "", "password", "is required")
+	k.bad(len(b.Password) <= maxPassword, "password", "is too long")
+	k.add(chat.CheckLine("device", b.Device, 0, maxDevice))
+	if err := k.err(); err != nil {
+		return err
+	}
+	login := normal(b.Username)
+	if err := s.guesses.allow(c.ctx, "login", ipKey(s.clientIP(c.Ctx)), s.opts.Limits.LoginPerMinute); err != nil {
+		return err
+	}
+	u, err := s.prove(c.ctx, login, b.Password)
+	if err != nil {
+		return err
+	}
+	return s.openSession(c, u, b.Device)
+}
+
+// prove finds who logs in and checks the password. An unknown user costs the same time and gets the same answer as a
+// wrong password; failures make the account's next tries wait.
+func (s *Server) prove(ctx context.Context, login, password string) (chat.User, error) {
+	slow := s.opts.Limits.LoginPerMinute > 0
+	if slow {
+		if err := s.guesses.due(ctx, login); err != nil {
+			return chat.User{}, err
+		}
+	}
+	u, err := s.ports.Accounts.UserByLogin(ctx, login)
+	if err != nil && chat.KindOf(err) != chat.NotFound {
+		return chat.User{}, err
+	}
+	found := err == nil
+	ok, stale, err := s.ports.Passwords.Verify(ctx, password, u.PasswordHash)
+	if err != nil {
+		return chat.User{}, err
+	}
+	if !ok || !found {
+		if slow {
+			s.guesses.failed(ctx, login)
+		}
+		return chat.User{}, chat.E(chat.Unauthenticated, "wrong username or password")
+	}
+	if u.Status == chat.Disabled {
+		return chat.User{}, chat.E(chat.Blocked, "this account is disabled")
+	}
+	if slow {
+		s.guesses.cleared(ctx, login)
+	}
+	if stale && s.ports.Rehash != nil {
+		s.renew(ctx, u.ID, password)
+	}
+	return u, nil
+}
+
+// renew replaces a hash made with weaker parameters. The login succeeds without it: the next one tries again.
+func (s *Server) renew(ctx context.Context, id chat.UserID, password string) {
+	hash, err := s.ports.Passwords.Hash(ctx, password)
+	if err == nil {
+		err = s.ports.Rehash(ctx, id, hash)
+	}
+	if err != nil {
+		s.opts.Log.Warn("password hash not renewed", "user_id", id, "error", err)
+	}
+}
+
+func (s *Server) openSession(c *call, u chat.User, device string) error {
+	refresh, hash := s.ports.Tokens.NewRefresh()
+	now := s.now()
+	session := chat.Session{ID: newSessionID(), User: u.ID, Device: strings.TrimSpace(device),
+		CreatedAt: now, LastSeenAt: now, ExpiresAt: now.Add(s.opts.Sessions.Idle)}
+	err := s.ports.Sessions.OpenSession(c.ctx, NewSession{Session: session, RefreshHash: hash, Until: now.Add(s.opts.Sessions.Absolute)})
+	if err != nil {
+		return err
+	}
+	return s.tokens(c, u, session.ID, refresh)
+}
+
+// newSessionID makes an id that nobody guesses.
+func newSessionID() chat.SessionID {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return chat.SessionID(hex.EncodeToString(b[:]))
+}
+
+func (s *Server) tokens(c *call, u chat.User, session chat.SessionID, refresh string) error {
+	access, lifetime, err := s.ports.Tokens.Issue(u.ID, session)
+	if err != nil {
+		return err
+	}
+	return c.ok(TokenReply{AccessToken: access, TokenType: "Bearer", ExpiresIn: int(lifetime.Seconds()),
+		RefreshToken: refresh, User: ownView(u)})
+}
+
+func (s *Server) refresh(c *call) error {
+	var b RefreshBody
+	if err := decode(c.Ctx, &b); err != nil {
+		return err
+	}
+	if b.RefreshToken == "" || len(b.RefreshToken) > maxPassword {
+		return chat.BadField("refresh_token", "is required")
+	}
+	hash, next, nextHash := s.ports.Tokens.NextRefresh(b.RefreshToken)
+	session, u, err := s.ports.Sessions.RotateRefresh(c.ctx, Rotation{Old: hash, Next: nextHash, Now: s.now(),
+		Grace: s.opts.Sessions.Grace, Idle: s.opts.Sessions.Idle})
+	if err != nil {
+		if chat.KindOf(err) == chat.NotFound {
+			return ended
+		}
+		return err
+	}
+	return s.tokens(c, u, session.ID, next)
+}

@@ -1,0 +1,169 @@
+package api
+
+import (
+	"time"
+
+	"chat-service/internal/chat"
+	"chat-service/internal/protocol"
+)
+
+// MemberView is a member of a room.
+type MemberView struct {
+	UserID     chat.UserID   `json:"user_id"`
+	User       protocol.User `json:"user"`
+	Role       chat.Role     `json:"role"`
+	JoinedAt   string        `json:"joined_at"`
+	MutedUntil *string       `json:"muted_until,omitempty"`
+}
+
+// MembersReply is a page of members.
+type MembersReply struct {
+	Members    []MemberView `json:"members"`
+	NextCursor *string      `json:"next_cursor" doc:"null on the last page"`
+}
+
+// AddBody names people to add; one's own id joins a public room.
+type AddBody struct {
+	MemberIDs []chat.UserID `json:"member_ids" required:"true" doc:"1–500 ids"`
+}
+
+// AddReply names those who were not in the room before.
+type AddReply struct {
+	Added []chat.UserID `json:"added"`
+}
+
+// MemberPatchBody changes a member's role, or forbids him to send for a while.
+type MemberPatchBody struct {
+	Role        *chat.Role       `json:"role,omitempty" enum:"admin,member"`
+	MutedUntil  maybe[time.Time] `json:"muted_until,omitzero" doc:"RFC 3339; null lifts the mute"`
+	MuteSeconds *int64           `json:"mute_seconds,omitempty" doc:"in place of muted_until; 0 lifts the mute"`
+}
+
+// maxMute bounds a mute: longer is a kick.
+const maxMute = 10 * 365 * 24 * time.Hour
+
+func memberView(m MemberUser, now time.Time) MemberView {
+	v := MemberView{UserID: m.Member.User, User: protocol.UserView(m.User), Role: m.Member.Role, JoinedAt: protocol.Time(m.Member.JoinedAt)}
+	if m.Member.MutedUntil.After(now) {
+		v.MutedUntil = protocol.TimePtr(m.Member.MutedUntil)
+	}
+	return v
+}
+
+func (s *Server) members(c *call) error {
+	id, err := roomID(c.Ctx)
+	if err != nil {
+		return err
+	}
+	q := query{c: c.Ctx}
+	cursor, limit := q.page()
+	after, err := idCursor(cursor)
+	q.check.add(err)
+	if err := q.check.err(); err != nil {
+		return err
+	}
+	list, err := s.ports.Lists.Members(c.ctx, id, c.user, chat.UserID(after), limit+1)
+	if err != nil {
+		return err
+	}
+	list, next := cut(list, limit, func(m MemberUser) chat.UserID { return m.Member.User })
+	r := MembersReply{Members: make([]MemberView, 0, len(list)), NextCursor: next}
+	for _, m := range list {
+		r.Members = append(r.Members, memberView(m, s.now()))
+	}
+	return c.ok(r)
+}
+
+func (s *Server) addMembers(c *call) error {
+	id, err := roomID(c.Ctx)
+	if err != nil {
+		return err
+	}
+	var b AddBody
+	if err := decode(c.Ctx, &b); err != nil {
+		return err
+	}
+	if err := checkIDs("member_ids", b.MemberIDs, 1, s.opts.Limits.MembersCall); err != nil {
+		return err
+	}
+	added, err := s.ports.Members.AddMembers(c.ctx, id, c.user, b.MemberIDs)
+	if err != nil {
+		return err
+	}
+	return c.ok(AddReply{append([]chat.UserID{}, added...)})
+}
+
+// place reads the room and the member that the path names.
+func (s *Server) place(c *call) (chat.RoomID, chat.UserID, error) {
+	room, err := roomID(c.Ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	user, err := s.somebody(c)
+	return room, user, err
+}
+
+func (s *Server) removeMember(c *call) error {
+	room, target, err := s.place(c)
+	if err != nil {
+		return err
+	}
+	if err := s.ports.Members.RemoveMember(c.ctx, room, c.user, target); err != nil {
+		return err
+	}
+	return c.gone()
+}
+
+func (s *Server) updateMember(c *call) error {
+	room, target, err := s.place(c)
+	if err != nil {
+		return err
+	}
+	var b MemberPatchBody
+	if err := decode(c.Ctx, &b); err != nil {
+		return err
+	}
+	until, mute, err := b.check(s.now())
+	if err != nil {
+		return err
+	}
+	var m chat.Member
+	if b.Role != nil {
+		if m, err = s.ports.Members.SetRole(c.ctx, room, c.user, target, *b.Role); err != nil {
+			return err
+		}
+	}
+	if mute {
+		if m, err = s.ports.Members.Mute(c.ctx, room, c.user, target, until); err != nil {
+			return err
+		}
+	}
+	u, err := s.ports.Accounts.User(c.ctx, target)
+	if err != nil {
+		return err
+	}
+	return c.ok(memberView(MemberUser{m, u}, s.now()))
+}
+
+// check judges the body: one of role and mute, since each is a transaction of its own and half a change helps nobody.
+func (b MemberPatchBody) check(now time.Time) (until time.Time, mute bool, err error) {
+	var k checks
+	mute = b.MutedUntil.Set || b.MuteSeconds != nil
+	k.bad(b.Role != nil || mute, "role", "give role, muted_until or mute_seconds")
+	k.bad(b.Role == nil || !mute, "role", "role and mute change one at a time")
+	k.bad(!b.MutedUntil.Set || b.MuteSeconds == nil, "mute_seconds", "give either muted_until or mute_seconds")
+	k.bad(b.Role == nil || *b.Role == chat.Admin || *b.Role == chat.Plain, "role", "must be admin or member")
+	if b.MutedUntil.Value != nil {
+		until = *b.MutedUntil.Value
+		k.bad(until.Before(now.Add(maxMute)), "muted_until", "must be within ten years")
+	}
+	if b.MuteSeconds != nil {
+		n := *b.MuteSeconds
+		k.bad(n >= 0 && n < int64(maxMute/time.Second), "mute_seconds", "must be between 0 and ten years")
+		until = now.Add(time.Duration(n) * time.Second)
+	}
+	if !until.After(now) {
+		until = time.Time{}
+	}
+	return until.UTC(), mute, k.err()
+}

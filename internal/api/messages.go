@@ -1,0 +1,235 @@
+package api
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"net/http"
+
+	"chat-service/internal/chat"
+	"chat-service/internal/protocol"
+)
+
+// MessageBody is a message to send.
+type MessageBody struct {
+	Content     string  `json:"content" required:"true" doc:"up to 16 KiB of UTF-8, not blank"`
+	ClientMsgID *string `json:"client_msg_id,omitempty" doc:"[A-Za-z0-9._:-]{1,36}: a retry with the same id is answered with the first result; made here where left out"`
+}
+
+// HistoryReply is a stretch of a room's log, ascending by seq.
+type HistoryReply struct {
+	Messages []protocol.Message `json:"messages"`
+	LastSeq  chat.Seq           `json:"last_seq" doc:"the newest that the caller may see"`
+	Epoch    uint64             `json:"epoch"`
+	HasMore  bool               `json:"has_more" doc:"there are older messages, or newer ones where after_seq was asked"`
+	Page     int                `json:"page,omitempty"`
+	PageSize int                `json:"page_size,omitempty"`
+}
+
+// ReadBody moves the caller's read pointer.
+type ReadBody struct {
+	Seq *chat.Seq `json:"seq" required:"true" doc:"clamped to the room's last seq; never moves backwards"`
+}
+
+// ReadReply is where the pointer stands.
+type ReadReply struct {
+	ReadSeq chat.Seq `json:"read_seq"`
+	Unread  uint64   `json:"unread"`
+}
+
+// UnreadReply counts unread messages.
+type UnreadReply struct {
+	Total uint64                 `json:"total"`
+	Rooms map[chat.RoomID]uint64 `json:"rooms" doc:"by room id"`
+}
+
+func (s *Server) post(c *call) error {
+	room, err := roomID(c.Ctx)
+	if err != nil {
+		return err
+	}
+	var b MessageBody
+	if err := decode(c.Ctx, &b); err != nil {
+		return err
+	}
+	m := chat.Send{Room: room, Sender: c.user, Session: c.session, Content: b.Content}
+	var k checks
+	k.add(chat.CheckContent(b.Content, s.opts.Limits.MessageBytes))
+	if b.ClientMsgID != nil {
+		m.ClientMsgID = *b.ClientMsgID
+		k.add(chat.CheckClientMsgID(m.ClientMsgID))
+	} else {
+		m.ClientMsgID = newMsgID()
+	}
+	if err := k.err(); err != nil {
+		return err
+	}
+	sent, err := s.ports.Log.Post(c.ctx, m, s.now())
+	if err != nil {
+		return err
+	}
+	if sent.Err != nil {
+		return sent.Err
+	}
+	status := http.StatusCreated
+	if sent.Duplicate {
+		status = http.StatusOK
+	}
+	return c.reply(status, protocol.MessageView(sent.Message))
+}
+
+func newMsgID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return "api-" + hex.EncodeToString(b[:])
+}
+
+func (s *Server) history(c *call) error {
+	room, err := roomID(c.Ctx)
+	if err != nil {
+		return err
+	}
+	q, err := historyQuery(c, room)
+	if err != nil {
+		return err
+	}
+	page, err := s.newest(c.ctx, q)
+	if err != nil {
+		return err
+	}
+	if page == nil {
+		p, err := s.ports.Log.History(c.ctx, q)
+		if err != nil {
+			return err
+		}
+		page = &p
+	}
+	r := HistoryReply{Messages: make([]protocol.Message, 0, len(page.Messages)), LastSeq: page.LastSeq, Epoch: page.Epoch,
+		HasMore: page.HasMore, Page: q.Page, PageSize: q.PageSize}
+	for _, m := range page.Messages {
+		r.Messages = append(r.Messages, protocol.MessageView(m))
+	}
+	return c.ok(r)
+}
+
+// historyQuery reads the two ways to ask: by page, or by one seq and a limit. limit alone is the size of the newest page.
+func historyQuery(c *call, room chat.RoomID) (HistoryQuery, error) {
+	q := query{c: c.Ctx}
+	h := HistoryQuery{Room: room, User: c.user}
+	seqs := 0
+	seq := func(name string) *chat.Seq {
+		if !q.has(name) {
+			return nil
+		}
+		seqs++
+		s := chat.Seq(q.number(name, 0, 0, chat.MaxID))
+		return &s
+	}
+	h.Before, h.After, h.Around = seq("before_seq"), seq("after_seq"), seq("around_seq")
+	paged := q.has("page") || q.has("page_size")
+	page := q.number("page", 1, 1, chat.MaxID)
+	size := q.number("page_size", defaultPageSize, 1, maxPageSize)
+	limit := q.number("limit", size, 1, maxPageSize)
+	h.MinSeq = chat.Seq(q.number("min_seq", 0, 0, chat.MaxID))
+	q.check.bad(seqs <= 1, "before_seq", "give only one of before_seq, after_seq and around_seq")
+	q.check.bad(seqs == 0 || !paged, "page", "can't be mixed with before_seq, after_seq or around_seq")
+	q.check.bad(!paged || !q.has("limit"), "limit", "belongs to before_seq, after_seq and around_seq: use page_size")
+	if seqs == 0 {
+		h.Page, h.PageSize = int(page), int(limit)
+	} else {
+		h.Limit = int(limit)
+	}
+	return h, q.check.err()
+}
+
+// newest serves the newest page of a room from the cache. What the user may see, and how far the room has come, is the
+// store's word; the cache counts only where it holds exactly that stretch. nil: ask the store.
+func (s *Server) newest(ctx context.Context, q HistoryQuery) (*HistoryPage, error) {
+	if s.ports.Recents == nil || q.Page != 1 {
+		return nil, nil
+	}
+	m, err := s.ports.Log.Membership(ctx, q.Room, q.User)
+	if chat.KindOf(err) == chat.NotFound && err != nil {
+		return nil, nil // a public room, perhaps: the store decides
+	}
+	if err != nil {
+		return nil, err
+	}
+	from, to, ok := m.Member.Window(m.Room.LastSeq)
+	if !ok || from > to || !m.Room.DissolvedAt.IsZero() || to < q.MinSeq {
+		return nil, nil
+	}
+	n := min(q.PageSize, int(to-from+1))
+	ms, err := s.ports.Recents.Recent(ctx, q.Room, m.Room.Epoch, to, n)
+	if err != nil {
+		s.opts.Metrics.Degraded.WithLabelValues("recents").Inc()
+		return nil, nil
+	}
+	if !whole(ms, to, n) {
+		s.opts.Metrics.Recent.WithLabelValues("miss").Inc()
+		return s.warm(ctx, q, m)
+	}
+	s.opts.Metrics.Recent.WithLabelValues("hit").Inc()
+	return &HistoryPage{Messages: ms, LastSeq: to, Epoch: m.Room.Epoch, HasMore: to-chat.Seq(n) >= from}, nil
+}
+
+// whole tells whether ms are exactly the n messages up to the seq.
+func whole(ms []chat.Message, upTo chat.Seq, n int) bool {
+	if len(ms) != n {
+		return false
+	}
+	for i, m := range ms {
+		if m.Seq != upTo-chat.Seq(n-1-i) {
+			return false
+		}
+	}
+	return true
+}
+
+// warm reads the page from the store and leaves it in the cache, where the user sees the room's very end.
+func (s *Server) warm(ctx context.Context, q HistoryQuery, m chat.Membership) (*HistoryPage, error) {
+	p, err := s.ports.Log.History(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	if m.Member.In() && len(p.Messages) > 0 {
+		if err := s.ports.Recents.Warm(ctx, q.Room, p.Epoch, p.Messages); err != nil {
+			s.opts.Metrics.Degraded.WithLabelValues("recents").Inc()
+		}
+	}
+	return &p, nil
+}
+
+func (s *Server) read(c *call) error {
+	room, err := roomID(c.Ctx)
+	if err != nil {
+		return err
+	}
+	var b ReadBody
+	if err := decode(c.Ctx, &b); err != nil {
+		return err
+	}
+	if b.Seq == nil || *b.Seq > chat.MaxID {
+		return chat.BadField("seq", "must be a number from 0 to 2^53-1")
+	}
+	st, err := s.ports.Log.ReadAndTell(c.ctx, chat.ReadMark{Room: room, User: c.user, Seq: *b.Seq})
+	if err != nil {
+		return err
+	}
+	if st.Err != nil {
+		return st.Err
+	}
+	return c.ok(ReadReply{st.ReadSeq, st.Unread})
+}
+
+func (s *Server) unread(c *call) error {
+	total, per, err := s.ports.Lists.Unread(c.ctx, c.user)
+	if err != nil {
+		return err
+	}
+	r := UnreadReply{Total: total, Rooms: map[chat.RoomID]uint64{}}
+	for room, n := range per {
+		r.Rooms[room] = n
+	}
+	return c.ok(r)
+}

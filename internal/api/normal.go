@@ -1,0 +1,16 @@
+package api
+
+import (
+	"strings"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// normal brings usernames, emails and what is searched for into the one form in which they are stored and compared:
+// NFKC, lower case, without surrounding space. Lower-casing can leave NFKC, so that comes last again.
+func normal(s string) string {
+	return strings.TrimSpace(norm.NFKC.String(strings.ToLower(norm.NFKC.String(s))))
+}
+
+// isEmail tells which of the two names a login is: usernames can't hold an @.
+func isEmail(login string) bool { return strings.Contains(login, "@") }

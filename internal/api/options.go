@@ -1,0 +1,92 @@
+package api
+
+import (
+	"io/fs"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"chat-service/internal/chat"
+)
+
+// Sizes and times that are part of the contract or of the server's safety, not of an installation's taste.
+const (
+	bodyLimit        = 64 << 10
+	headerLimit      = 16 << 10
+	readTimeout      = 10 * time.Second
+	writeTimeout     = 30 * time.Second
+	idleTimeout      = 75 * time.Second
+	defaultListLimit = 50
+	maxListLimit     = 200
+	defaultPageSize  = 20
+	maxPageSize      = 100
+	maxPresence      = 200
+	// liveFor is how long a session's validity is believed: a logout elsewhere ends REST access within it.
+	liveFor = 3 * time.Second
+	// liveSessions bounds how many sessions' validity is remembered.
+	liveSessions = 20_000
+)
+
+// Limits are those of an installation. Zero turns one off.
+type Limits struct {
+	chat.Limits
+	// LoginPerMinute bounds attempts to log in, per IP address. Zero also turns off the delays of an account after failures.
+	LoginPerMinute int
+	// RegisterPerMinute bounds new accounts, per IP address.
+	RegisterPerMinute int
+	// RequestsPerSecond bounds one user's requests to this process, after a burst of twice as many.
+	RequestsPerSecond int
+	// RequestTime bounds how long one request may work.
+	RequestTime time.Duration
+}
+
+// DefaultLimits are what configs/api.yaml starts from.
+func DefaultLimits() Limits {
+	return Limits{Limits: chat.DefaultLimits(), LoginPerMinute: 300, RegisterPerMinute: 300, RequestsPerSecond: 200,
+		RequestTime: 10 * time.Second}
+}
+
+// SessionTimes bound a login session.
+type SessionTimes struct {
+	Idle     time.Duration // without a refresh
+	Absolute time.Duration // however busy
+	Grace    time.Duration // how long a used refresh token still works, for answers that got lost
+}
+
+// Options are what a Server is made from, besides its ports.
+type Options struct {
+	// Addr is the "host:port" to listen on.
+	Addr string
+	// Release adds headers that make sense behind TLS only.
+	Release bool
+	Limits  Limits
+	// Sessions may be left zero: 7 days idle, 30 days in all, 10 s of grace.
+	Sessions SessionTimes
+	// Origins may call from a browser (scheme://host[:port], exact); "*" is any.
+	Origins []string
+	// TrustedProxies may name the client's address in X-Forwarded-For.
+	TrustedProxies []netip.Prefix
+	// Site, where set, is served at /.
+	Site    fs.FS
+	Log     *slog.Logger
+	Metrics *Metrics
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+}
+
+func (o Options) withDefaults() Options {
+	const day = 24 * time.Hour
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Metrics == nil {
+		o.Metrics = NewMetrics(nil)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Sessions == (SessionTimes{}) {
+		o.Sessions = SessionTimes{Idle: 7 * day, Absolute: 30 * day, Grace: 10 * time.Second}
+	}
+	return o
+}

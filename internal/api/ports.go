@@ -1,0 +1,164 @@
+package api
+
+import (
+	"context"
+	"time"
+
+	"chat-service/internal/chat"
+)
+
+// Ports are the adapters that the station works through. All but Recents, Presences and Throttle are needed;
+// a nil one of these three is an adapter that is always away.
+type Ports struct {
+	Accounts  Accounts
+	People    People
+	Sessions  Sessions
+	Liveness  Liveness
+	Rooms     Rooms
+	Members   Members
+	Lists     Lists
+	Log       Log
+	Passwords Passwords
+	Tokens    Tokens
+	Recents   Recents
+	Presences Presences
+	Throttle  Throttle
+	// Rehash stores a new hash of the same password, where the store can: sessions stay.
+	Rehash func(ctx context.Context, id chat.UserID, hash string) error
+}
+
+// Accounts keeps users. Unknown ones are chat.NotFound; taken names are chat.UsernameTaken and chat.EmailTaken.
+type Accounts interface {
+	CreateUser(ctx context.Context, u chat.User) (chat.User, error)
+	// UserByLogin finds a user by normalised username or email.
+	UserByLogin(ctx context.Context, login string) (chat.User, error)
+	User(ctx context.Context, id chat.UserID) (chat.User, error)
+	UpdateUser(ctx context.Context, id chat.UserID, p UserPatch) (chat.User, error)
+	// SetPassword stores a new hash and revokes all of the user's sessions but keep.
+	SetPassword(ctx context.Context, id chat.UserID, hash string, keep chat.SessionID) error
+}
+
+// People finds other users.
+type People interface {
+	// SearchUsers lists active users whose username begins with the normalised prefix, by id above after.
+	SearchUsers(ctx context.Context, prefix string, after chat.UserID, limit int) ([]chat.User, error)
+	// Users finds those of ids that exist, in any order.
+	Users(ctx context.Context, ids []chat.UserID) ([]chat.User, error)
+	// SharesRoom returns those of others who are in a room with the user.
+	SharesRoom(ctx context.Context, user chat.UserID, others []chat.UserID) ([]chat.UserID, error)
+	// LastSeen returns when users last had a live socket; who never had one is left out.
+	LastSeen(ctx context.Context, ids []chat.UserID) (map[chat.UserID]time.Time, error)
+}
+
+// Sessions keeps login sessions.
+type Sessions interface {
+	OpenSession(ctx context.Context, n NewSession) error
+	// RotateRefresh trades a refresh token for its successor. One used twice revokes its session: chat.Unauthenticated.
+	RotateRefresh(ctx context.Context, r Rotation) (chat.Session, chat.User, error)
+	// RevokeSession ends one session; chat.NotFound where the user has no such live session.
+	RevokeSession(ctx context.Context, user chat.UserID, id chat.SessionID) error
+	// RevokeSessions ends all of the user's sessions but except (empty: all).
+	RevokeSessions(ctx context.Context, user chat.UserID, except chat.SessionID) error
+	// Sessions lists the user's live sessions.
+	Sessions(ctx context.Context, user chat.UserID) ([]chat.Session, error)
+}
+
+// Liveness tells whether a session may still act: chat.Unauthenticated where it is revoked or expired, chat.Blocked or
+// chat.Forbidden where its user is disabled.
+type Liveness interface {
+	Session(ctx context.Context, id chat.SessionID, user chat.UserID) (chat.Session, chat.User, error)
+}
+
+// Rooms keeps rooms. What the caller may not see is chat.NotFound.
+type Rooms interface {
+	CreateRoom(ctx context.Context, n NewRoom) (chat.Membership, error)
+	// DirectRoom finds or makes the one direct room of two people.
+	DirectRoom(ctx context.Context, a, b chat.UserID) (m chat.Membership, created bool, err error)
+	UpdateRoom(ctx context.Context, room chat.RoomID, by chat.UserID, p RoomPatch) (chat.Membership, error)
+	Dissolve(ctx context.Context, room chat.RoomID, by chat.UserID) error
+	// View returns a room that the viewer may see, with his place in it where he has one.
+	View(ctx context.Context, room chat.RoomID, viewer chat.UserID) (chat.Membership, error)
+}
+
+// Members changes who is in a room and as what.
+type Members interface {
+	// AddMembers returns those who were not in the room before.
+	AddMembers(ctx context.Context, room chat.RoomID, by chat.UserID, ids []chat.UserID) ([]chat.UserID, error)
+	// RemoveMember is a kick, or leaving where by is target.
+	RemoveMember(ctx context.Context, room chat.RoomID, by, target chat.UserID) error
+	SetRole(ctx context.Context, room chat.RoomID, by, target chat.UserID, to chat.Role) (chat.Member, error)
+	// Mute forbids sending until then; a zero until lifts it.
+	Mute(ctx context.Context, room chat.RoomID, by, target chat.UserID, until time.Time) (chat.Member, error)
+	Transfer(ctx context.Context, room chat.RoomID, by, to chat.UserID) (chat.Room, error)
+}
+
+// Lists reads pages. Cursors are the next of the page before, "" for the first; a foreign one is chat.Invalid.
+type Lists interface {
+	// RoomList lists the user's rooms, newest activity first, with Last and Peer.
+	RoomList(ctx context.Context, user chat.UserID, cursor string, limit int) (ms []chat.Membership, next string, err error)
+	// PublicRooms lists rooms that anybody may join and that q finds.
+	PublicRooms(ctx context.Context, q, cursor string, limit int) (rs []chat.Room, next string, err error)
+	// Members lists the open memberships of a room that the viewer may see, by user id above after.
+	Members(ctx context.Context, room chat.RoomID, viewer, after chat.UserID, limit int) ([]MemberUser, error)
+	// Unread counts unread messages, in total and per room.
+	Unread(ctx context.Context, user chat.UserID) (total uint64, per map[chat.RoomID]uint64, err error)
+}
+
+// Log is the rooms' message log.
+type Log interface {
+	// Post appends one message, or finds the one that an earlier call with its client_msg_id left.
+	Post(ctx context.Context, s chat.Send, now time.Time) (chat.Sent, error)
+	// ReadAndTell moves a read pointer and tells the user's other devices.
+	ReadAndTell(ctx context.Context, m chat.ReadMark) (chat.ReadState, error)
+	// Membership returns a room with the user's place in it, open or ended; chat.NotFound where he never had one.
+	Membership(ctx context.Context, room chat.RoomID, user chat.UserID) (chat.Membership, error)
+	// History reads a stretch of what the user may see; chat.NotFound where he may see nothing.
+	History(ctx context.Context, q HistoryQuery) (HistoryPage, error)
+}
+
+// Recents caches the newest messages of rooms. Its errors only cost speed.
+type Recents interface {
+	// Recent returns the newest n messages up to and including the seq, ascending, or fewer where it hasn't got them.
+	Recent(ctx context.Context, room chat.RoomID, epoch uint64, upTo chat.Seq, n int) ([]chat.Message, error)
+	// Warm puts in messages, ascending and without holes.
+	Warm(ctx context.Context, room chat.RoomID, epoch uint64, ms []chat.Message) error
+}
+
+// Presences tells who has a live socket.
+type Presences interface {
+	// Online answers for every one of the users, Known false where it can't be told.
+	Online(ctx context.Context, ids []chat.UserID) ([]chat.Presence, error)
+}
+
+// Throttle slows guessing down, across processes.
+type Throttle interface {
+	// Allow takes one of limit tries per minute of a key; where none is left it tells when to come back.
+	Allow(ctx context.Context, key string, limit int) (wait time.Duration, err error)
+	// Fail notes a failed try, and returns how long the key must wait before the next.
+	Fail(ctx context.Context, key string) (time.Duration, error)
+	// Delay is how long the key must wait before its next try.
+	Delay(ctx context.Context, key string) (time.Duration, error)
+	// Clear forgets the failures.
+	Clear(ctx context.Context, key string) error
+}
+
+// Passwords hashes and verifies, a bounded number at a time: chat.Unavailable where too many wait.
+type Passwords interface {
+	// Check judges a new password: chat.Invalid about the field password.
+	Check(password, username string) error
+	Hash(ctx context.Context, password string) (string, error)
+	// Verify compares; an empty hash costs as much time as a real one and never fits. stale: the hash should be renewed.
+	Verify(ctx context.Context, password, hash string) (ok, stale bool, err error)
+}
+
+// Tokens issues and verifies tokens.
+type Tokens interface {
+	// Issue returns an access token and its lifetime.
+	Issue(user chat.UserID, session chat.SessionID) (token string, lifetime time.Duration, err error)
+	// Verify checks an access token's signature, expiry and form: chat.Unauthenticated or chat.TokenExpired.
+	Verify(token string) (chat.UserID, chat.SessionID, error)
+	// NewRefresh returns a refresh token and its hash.
+	NewRefresh() (token string, hash [32]byte)
+	// NextRefresh returns a refresh token's hash and what follows it: always the same, so that parallel refreshes agree.
+	NextRefresh(token string) (hash [32]byte, next string, nextHash [32]byte)
+}

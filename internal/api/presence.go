@@ -1,0 +1,104 @@
+package api
+
+import (
+	"context"
+	"slices"
+
+	"chat-service/internal/chat"
+	"chat-service/internal/protocol"
+)
+
+// PresenceBody asks about people.
+type PresenceBody struct {
+	UserIDs []chat.UserID `json:"user_ids" required:"true" doc:"1–200 ids"`
+}
+
+// PresenceReply tells of those among them who share a room with the caller.
+type PresenceReply struct {
+	Users []protocol.Presence `json:"users"`
+}
+
+// OnePresenceReply tells of one person, flat and in the form of the list.
+type OnePresenceReply struct {
+	protocol.Presence
+	Users []protocol.Presence `json:"users"`
+}
+
+func (s *Server) presence(c *call) error {
+	var b PresenceBody
+	if err := decode(c.Ctx, &b); err != nil {
+		return err
+	}
+	if err := checkIDs("user_ids", b.UserIDs, 1, maxPresence); err != nil {
+		return err
+	}
+	users, err := s.presences(c, b.UserIDs)
+	if err != nil {
+		return err
+	}
+	return c.ok(PresenceReply{users})
+}
+
+func (s *Server) onePresence(c *call) error {
+	id, err := s.somebody(c)
+	if err != nil {
+		return err
+	}
+	users, err := s.presences(c, []chat.UserID{id})
+	if err != nil {
+		return err
+	}
+	if len(users) == 0 {
+		return chat.E(chat.NotFound, "there is nobody of that id who shares a room with you")
+	}
+	return c.ok(OnePresenceReply{users[0], users})
+}
+
+// presences tells of the caller and of those of ids who share a room with him; of strangers it doesn't even tell that
+// they exist.
+func (s *Server) presences(c *call, ids []chat.UserID) ([]protocol.Presence, error) {
+	others := slices.DeleteFunc(slices.Clone(ids), func(id chat.UserID) bool { return id == c.user })
+	var known []chat.UserID
+	if len(others) > 0 {
+		var err error
+		if known, err = s.ports.People.SharesRoom(c.ctx, c.user, others); err != nil {
+			return nil, err
+		}
+	}
+	ids = slices.DeleteFunc(slices.Clone(ids), func(id chat.UserID) bool { return id != c.user && !slices.Contains(known, id) })
+	views := make([]protocol.Presence, 0, len(ids))
+	if len(ids) == 0 {
+		return views, nil
+	}
+	online := s.online(c.ctx, ids)
+	seen, err := s.ports.People.LastSeen(c.ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range ids {
+		p := online[id]
+		p.User = id
+		if at, ok := seen[id]; ok && at.After(p.LastSeen) {
+			p.LastSeen = at
+		}
+		views = append(views, protocol.PresenceView(p))
+	}
+	return views, nil
+}
+
+// online asks the state; while that is away nobody's presence is known.
+func (s *Server) online(ctx context.Context, ids []chat.UserID) map[chat.UserID]chat.Presence {
+	out := make(map[chat.UserID]chat.Presence, len(ids))
+	if s.ports.Presences == nil {
+		return out
+	}
+	list, err := s.ports.Presences.Online(ctx, ids)
+	if err != nil {
+		s.opts.Metrics.Degraded.WithLabelValues("presences").Inc()
+		return out
+	}
+	for _, p := range list {
+		out[p.User] = p
+	}
+	return out
+}

@@ -1,0 +1,98 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+)
+
+// Server serves the REST API. Make it with New; Start and Stop it once.
+type Server struct {
+	opts  Options
+	ports Ports
+	now   func() time.Time
+
+	app       *fiber.App
+	templates map[string]string // fiber path → route template, for metrics
+	live      *liveCache
+	guesses   throttle
+	rates     *rates
+
+	base   context.Context // ends when draining has taken too long
+	cancel context.CancelFunc
+	ln     net.Listener
+	served sync.WaitGroup
+	fatal  chan error
+}
+
+// New makes a server; nothing listens yet.
+func New(opts Options, ports Ports) (*Server, error) {
+	opts = opts.withDefaults()
+	s := &Server{opts: opts, ports: ports, now: opts.Now, templates: map[string]string{}, fatal: make(chan error, 1)}
+	s.base, s.cancel = context.WithCancel(context.Background())
+	s.live = newLiveCache(ports.Liveness, liveFor, liveSessions, opts.Now)
+	s.guesses = throttle{shared: ports.Throttle, local: newLocalThrottle(opts.Now), metrics: opts.Metrics}
+	s.rates = newRates(opts.Limits.RequestsPerSecond, opts.Now)
+	s.app = fiber.New(fiber.Config{
+		AppName: "chat-service", DisableStartupMessage: true,
+		Immutable: true, CaseSensitive: true, UnescapePath: false,
+		BodyLimit: bodyLimit, ReadBufferSize: headerLimit,
+		ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
+		DisablePreParseMultipartForm: true,
+		ErrorHandler:                 s.problem,
+	})
+	s.app.Use(s.edge)
+	if err := s.mount(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Start listens and serves in the background.
+func (s *Server) Start(ctx context.Context) error {
+	var lc net.ListenConfig
+	ln, err := lc.Listen(ctx, "tcp", s.opts.Addr)
+	if err != nil {
+		return fmt.Errorf("listen for requests: %w", err)
+	}
+	s.ln = ln
+	s.served.Go(func() {
+		if err := s.app.Listener(ln); err != nil {
+			s.fatal <- fmt.Errorf("serve requests: %w", err)
+		}
+	})
+	return nil
+}
+
+// Fatal reports that serving ended by itself.
+func (s *Server) Fatal() <-chan error { return s.fatal }
+
+// Addr returns the address that Start bound, "" before.
+func (s *Server) Addr() string {
+	if s.ln == nil {
+		return ""
+	}
+	return s.ln.Addr().String()
+}
+
+// Stop takes no new connections, lets running requests end, and cuts those that outlast ctx.
+func (s *Server) Stop(ctx context.Context) error {
+	defer s.cancel()
+	if s.ln == nil {
+		return nil
+	}
+	err := s.app.ShutdownWithContext(ctx)
+	if errors.Is(err, net.ErrClosed) {
+		err = nil
+	}
+	if err != nil {
+		return fmt.Errorf("drain requests: %w", err)
+	}
+	s.served.Wait()
+	return nil
+}

@@ -1,0 +1,128 @@
+package api
+
+import (
+	"strings"
+
+	"chat-service/internal/chat"
+	"chat-service/internal/protocol"
+)
+
+// SessionView is one login session of the caller.
+type SessionView struct {
+	ID         chat.SessionID `json:"id"`
+	Device     string         `json:"device"`
+	CreatedAt  string         `json:"created_at"`
+	LastSeenAt string         `json:"last_seen_at"`
+	Current    bool           `json:"current" doc:"the one that asks"`
+}
+
+// SessionsReply lists them.
+type SessionsReply struct {
+	Sessions []SessionView `json:"sessions"`
+}
+
+// LogoutBody may be left out: the access token names the session.
+type LogoutBody struct {
+	RefreshToken string `json:"refresh_token,omitempty" doc:"accepted for clients that send it; the access token decides"`
+}
+
+// PasswordBody changes the caller's password.
+type PasswordBody struct {
+	OldPassword string `json:"old_password" required:"true"`
+	NewPassword string `json:"new_password" required:"true"`
+}
+
+// DoneReply says that it is done.
+type DoneReply struct {
+	OK bool `json:"ok"`
+}
+
+func (s *Server) logout(c *call) error {
+	var b LogoutBody
+	if err := decodeOptional(c.Ctx, &b); err != nil {
+		return err
+	}
+	return s.endSession(c, c.session)
+}
+
+func (s *Server) endSession(c *call, id chat.SessionID) error {
+	err := s.ports.Sessions.RevokeSession(c.ctx, c.user, id)
+	s.live.forget(id)
+	if err != nil {
+		return err
+	}
+	return c.ok(DoneReply{true})
+}
+
+func (s *Server) logoutAll(c *call) error {
+	var b LogoutBody
+	if err := decodeOptional(c.Ctx, &b); err != nil {
+		return err
+	}
+	err := s.ports.Sessions.RevokeSessions(c.ctx, c.user, "")
+	s.live.forgetUser(c.user)
+	if err != nil {
+		return err
+	}
+	return c.ok(DoneReply{true})
+}
+
+func (s *Server) sessions(c *call) error {
+	list, err := s.ports.Sessions.Sessions(c.ctx, c.user)
+	if err != nil {
+		return err
+	}
+	r := SessionsReply{Sessions: make([]SessionView, 0, len(list))}
+	for _, x := range list {
+		r.Sessions = append(r.Sessions, SessionView{ID: x.ID, Device: x.Device, CreatedAt: protocol.Time(x.CreatedAt),
+			LastSeenAt: protocol.Time(x.LastSeenAt), Current: x.ID == c.session})
+	}
+	return c.ok(r)
+}
+
+func (s *Server) endOther(c *call) error {
+	id := chat.SessionID(strings.Clone(c.Params("session_id")))
+	if len(id) > 64 {
+		return chat.E(chat.NotFound, "")
+	}
+	err := s.ports.Sessions.RevokeSession(c.ctx, c.user, id)
+	s.live.forget(id)
+	if err != nil {
+		return err
+	}
+	return c.gone()
+}
+
+func (s *Server) changePassword(c *call) error {
+	var b PasswordBody
+	if err := decode(c.Ctx, &b); err != nil {
+		return err
+	}
+	u, err := s.ports.Accounts.User(c.ctx, c.user)
+	if err != nil {
+		return err
+	}
+	var k checks
+	k.bad(b.OldPassword != "", "old_password", "is required")
+	k.bad(len(b.OldPassword) <= maxPassword, "old_password", "is too long")
+	k.add(s.checkPassword("new_password", b.NewPassword, u.Username))
+	if err := k.err(); err != nil {
+		return err
+	}
+	if _, err := s.prove(c.ctx, u.Username, b.OldPassword); err != nil {
+		if chat.KindOf(err) == chat.Unauthenticated {
+			return chat.E(chat.Forbidden, "the old password is wrong")
+		}
+		return err
+	}
+	hash, err := s.ports.Passwords.Hash(c.ctx, b.NewPassword)
+	if err != nil {
+		return err
+	}
+	err = s.ports.Accounts.SetPassword(c.ctx, c.user, hash, c.session)
+	s.live.forgetUser(c.user)
+	if err != nil {
+		return err
+	}
+	return c.ok(DoneReply{true})
+}

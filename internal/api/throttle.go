@@ -1,0 +1,180 @@
+package api
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"chat-service/internal/chat"
+
+	"golang.org/x/time/rate"
+)
+
+// throttle asks the shared throttle, and the process's own one where that is away: guessing stays slow without Redis.
+type throttle struct {
+	shared  Throttle // nil: always away
+	local   Throttle
+	metrics *Metrics
+}
+
+// first runs ask on the shared throttle, then on the local one where the first failed.
+func (t throttle) first(ask func(Throttle) (time.Duration, error)) time.Duration {
+	if t.shared != nil {
+		if d, err := ask(t.shared); err == nil {
+			return d
+		}
+	}
+	t.metrics.Degraded.WithLabelValues("throttle").Inc()
+	d, _ := ask(t.local) // memory does not fail
+	return d
+}
+
+// allow takes one of limit tries a minute; limit 0 allows all.
+func (t throttle) allow(ctx context.Context, what, who string, limit int) error {
+	if limit <= 0 {
+		return nil
+	}
+	wait := t.first(func(p Throttle) (time.Duration, error) { return p.Allow(ctx, what+":"+who, limit) })
+	return t.refuse(what, wait)
+}
+
+// due refuses while an account waits after failures.
+func (t throttle) due(ctx context.Context, account string) error {
+	wait := t.first(func(p Throttle) (time.Duration, error) { return p.Delay(ctx, account) })
+	return t.refuse("account", wait)
+}
+
+func (t throttle) failed(ctx context.Context, account string) {
+	t.first(func(p Throttle) (time.Duration, error) { return p.Fail(ctx, account) })
+}
+
+func (t throttle) cleared(ctx context.Context, account string) {
+	t.first(func(p Throttle) (time.Duration, error) { return 0, p.Clear(ctx, account) })
+}
+
+func (t throttle) refuse(what string, wait time.Duration) error {
+	if wait <= 0 {
+		return nil
+	}
+	t.metrics.Throttled.WithLabelValues(what).Inc()
+	return &chat.Error{Kind: chat.RateLimited, Msg: "too many tries: wait a while", RetryAfter: wait}
+}
+
+// The local throttle's measure, as the shared one's: a few failures are free, then the delay doubles.
+const (
+	freeFailures = 5
+	firstDelay   = time.Second
+	longestDelay = 5 * time.Minute
+	localKeys    = 10_000
+)
+
+// localThrottle is a Throttle of this process alone. It holds a bounded number of keys and forgets all of them when that
+// is reached: a flood of names must not cost memory, and the limit per address still stands against the flood.
+type localThrottle struct {
+	now func() time.Time
+
+	mu       sync.Mutex
+	failures map[string]failures
+	buckets  map[string]*rate.Limiter
+}
+
+type failures struct {
+	n     int
+	until time.Time
+}
+
+func newLocalThrottle(now func() time.Time) *localThrottle {
+	return &localThrottle{now: now, failures: map[string]failures{}, buckets: map[string]*rate.Limiter{}}
+}
+
+// Allow implements Throttle.
+func (l *localThrottle) Allow(_ context.Context, key string, limit int) (time.Duration, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	b := l.buckets[key]
+	if b == nil {
+		if len(l.buckets) >= localKeys {
+			clear(l.buckets)
+		}
+		b = rate.NewLimiter(rate.Limit(float64(limit)/60), limit)
+		l.buckets[key] = b
+	}
+	return take(b, l.now()), nil
+}
+
+// Fail implements Throttle.
+func (l *localThrottle) Fail(_ context.Context, key string) (time.Duration, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.failures) >= localKeys {
+		clear(l.failures)
+	}
+	f := l.failures[key]
+	f.n++
+	var wait time.Duration
+	if over := f.n - freeFailures; over > 0 {
+		wait = min(firstDelay<<min(over-1, 16), longestDelay)
+	}
+	f.until = l.now().Add(wait)
+	l.failures[key] = f
+	return wait, nil
+}
+
+// Delay implements Throttle.
+func (l *localThrottle) Delay(_ context.Context, key string) (time.Duration, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	f, ok := l.failures[key]
+	if !ok {
+		return 0, nil
+	}
+	return max(0, f.until.Sub(l.now())), nil
+}
+
+// Clear implements Throttle.
+func (l *localThrottle) Clear(_ context.Context, key string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.failures, key)
+	return nil
+}
+
+// take takes one token, or returns how long until there is one.
+func take(b *rate.Limiter, now time.Time) time.Duration {
+	r := b.ReserveN(now, 1)
+	wait := r.DelayFrom(now)
+	if wait > 0 {
+		r.CancelAt(now)
+	}
+	return wait
+}
+
+// rates bounds each user's requests to this process. It forgets everybody when it holds too many.
+type rates struct {
+	perSecond int
+	now       func() time.Time
+	mu        sync.Mutex
+	users     map[chat.UserID]*rate.Limiter
+}
+
+func newRates(perSecond int, now func() time.Time) *rates {
+	return &rates{perSecond: perSecond, now: now, users: map[chat.UserID]*rate.Limiter{}}
+}
+
+// take returns how long the user must wait: 0 where he may go on.
+func (r *rates) take(user chat.UserID) time.Duration {
+	if r.perSecond <= 0 {
+		return 0
+	}
+	r.mu.Lock()
+	b := r.users[user]
+	if b == nil {
+		if len(r.users) >= localKeys {
+			clear(r.users)
+		}
+		b = rate.NewLimiter(rate.Limit(r.perSecond), 2*r.perSecond)
+		r.users[user] = b
+	}
+	r.mu.Unlock()
+	return take(b, r.now())
+}
