@@ -14,7 +14,7 @@ BINARIES  := gateway worker api chatctl
 SOURCES   := cmd internal
 LINT      := .tools/golangci-lint
 TESTFLAGS := -race -shuffle=on -p 2 -timeout 15m
-SERVERS   := bin/chatctl servers --dir .run/test
+SERVERS   := bin/chatctl servers --dir .run/test --fresh
 SECRETS   := .run/compose.env
 COMPOSE   := docker compose --env-file $(SECRETS) -f deployments/compose.yaml
 

@@ -20,6 +20,7 @@ type serversCmd struct {
 	Dir      string   `default:".run/test" help:"Run directory: ports, data, logs and PIDs of the servers."`
 	PkgCache string   `env:"CHAT_PKG_CACHE" help:"Folder for downloaded packages, shared by several run directories (default: pkg in --dir)."`
 	MySQL8   bool     `name:"mysql8" help:"Bring up real MySQL beside MariaDB."`
+	Fresh    bool     `help:"Forget the data of earlier runs."`
 	Command  []string `arg:"" optional:"" passthrough:"" help:"Command to run; without one the addresses are printed until Ctrl-C."`
 }
 
@@ -39,8 +40,13 @@ func (c *serversCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if c.Fresh {
+		if err := d.ClearData(); err != nil {
+			return errors.Join(err, d.Close())
+		}
+	}
 	env, kinds := c.plan()
-	s, err := stack.Up(ctx, stack.Options{Dir: d, Out: out, PkgCache: c.PkgCache, Kinds: kinds})
+	s, err := stack.Up(ctx, stack.Options{Dir: d, Out: out, PkgCache: c.PkgCache, Kinds: kinds, Vars: testVars})
 	if err != nil {
 		return errors.Join(err, d.Close())
 	}

@@ -88,6 +88,14 @@ func (d *Dir) LogPath(name string) string { return filepath.Join(d.path, "log", 
 // DataPath is the data directory of the named server.
 func (d *Dir) DataPath(name string) string { return filepath.Join(d.path, "data", name) }
 
+// ClearData forgets what the servers of earlier runs kept; call it before Up.
+func (d *Dir) ClearData() error {
+	if err := os.RemoveAll(filepath.Join(d.path, "data")); err != nil {
+		return fmt.Errorf("clear data: %w", err)
+	}
+	return os.Mkdir(filepath.Join(d.path, "data"), 0o755)
+}
+
 // Port is the loopback port kept for name: the same in every run, unless another program took it meanwhile.
 func (d *Dir) Port(name string) (int, error) { return d.ports.take(name) }
 

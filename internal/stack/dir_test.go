@@ -32,6 +32,28 @@ func TestDirIsHeldByOneRun(t *testing.T) {
 	}
 }
 
+func TestDirClearsData(t *testing.T) {
+	d := openDir(t, t.TempDir())
+	defer func() { _ = d.Close() }()
+	old := filepath.Join(d.DataPath("redis"), "old")
+	if err := os.MkdirAll(old, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	port, err := d.Port("redis")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.ClearData(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(old); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("old data is left: %v", err)
+	}
+	if again, err := d.Port("redis"); err != nil || again != port {
+		t.Errorf("the port went with the data: %d, %v", again, err)
+	}
+}
+
 func TestDirRefusesBlanks(t *testing.T) {
 	if d, err := OpenDir(filepath.Join(t.TempDir(), "a b"), nil); err == nil {
 		_ = d.Close()

@@ -102,7 +102,7 @@ func (r *run) killWhenHard(ctx context.Context) {
 func (r *run) live(ctx context.Context, l net.Listener) error {
 	var err error
 	r.servers, err = Up(ctx, Options{
-		Dir: r.dir, Out: r.o.Out, PkgCache: r.o.PkgCache, Given: GivenInEnv, Kinds: []Kind{MySQL, Redis, RabbitMQ},
+		Dir: r.dir, Out: r.o.Out, PkgCache: r.o.PkgCache, Given: GivenInEnv, Vars: productVars, Kinds: []Kind{MySQL, Redis, RabbitMQ},
 	})
 	if err != nil {
 		return err

@@ -46,9 +46,9 @@ func (s Server) DSN() string {
 	return s.User + ":" + s.Password + "@tcp(" + s.Addr() + ")/"
 }
 
-var givenVars = map[Kind]string{
-	MySQL: "CHAT_DATABASE_HOST and CHAT_DATABASE_PORT", Redis: "CHAT_REDIS_HOST and CHAT_REDIS_PORT",
-	RabbitMQ: "CHAT_RABBITMQ_URL", MySQL8: "CHAT_TEST_MYSQL8_DSN",
+// productVars names the variables that GivenInEnv reads.
+var productVars = map[Kind]string{
+	MySQL: "CHAT_DATABASE_HOST and CHAT_DATABASE_PORT", Redis: "CHAT_REDIS_HOST and CHAT_REDIS_PORT", RabbitMQ: "CHAT_RABBITMQ_URL",
 }
 
 var installNames = map[Kind]string{

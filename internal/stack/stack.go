@@ -29,6 +29,8 @@ type Options struct {
 	Kinds    []Kind
 	// Given reads the environment: which servers are given there. nil = none.
 	Given func(Kind) (Server, bool, error)
+	// Vars names, for advice, the variables that give each server.
+	Vars map[Kind]string
 }
 
 // Stack is a set of running servers.
@@ -36,6 +38,7 @@ type Stack struct {
 	dir   *Dir
 	out   *Progress
 	given func(Kind) (Server, bool, error)
+	vars  map[Kind]string
 	apt   *apt
 
 	mu      sync.Mutex
@@ -52,7 +55,7 @@ func Up(ctx context.Context, o Options) (*Stack, error) {
 	if err != nil {
 		return nil, fmt.Errorf("resolve package cache: %w", err)
 	}
-	s := &Stack{dir: o.Dir, out: o.Out, given: o.Given, apt: newApt(cache, o.Out), servers: map[Kind]Server{}}
+	s := &Stack{dir: o.Dir, out: o.Out, given: o.Given, vars: o.Vars, apt: newApt(cache, o.Out), servers: map[Kind]Server{}}
 	g, gctx := errgroup.WithContext(ctx)
 	for _, k := range o.Kinds {
 		g.Go(func() error {
@@ -86,7 +89,7 @@ func (s *Stack) bring(ctx context.Context, k Kind) (Server, error) {
 		if ok {
 			s.out.Say(string(k), "using %s, given in the environment", srv.Addr())
 			if err := reach(ctx, srv.Addr()); err != nil {
-				return Server{}, fmt.Errorf("the server given in the environment, %s, does not answer (%w); start it, or unset %s to get a private one", srv.Addr(), err, givenVars[k])
+				return Server{}, fmt.Errorf("the server given in the environment, %s, does not answer (%w); start it, or unset %s to get a private one", srv.Addr(), err, s.vars[k])
 			}
 			return srv, nil
 		}
@@ -112,7 +115,7 @@ func (s *Stack) bring(ctx context.Context, k Kind) (Server, error) {
 		return srv, dockerErr
 	}
 	return Server{}, fmt.Errorf("no way to start it here. One of these helps: set %s; install %s; let apt work (%w); run a container engine (%w)",
-		givenVars[k], installNames[k], aptErr, dockerErr)
+		s.vars[k], installNames[k], aptErr, dockerErr)
 }
 
 func (s *Stack) start(ctx context.Context, k Kind, in install) (Server, error) {
