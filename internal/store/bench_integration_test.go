@@ -1,0 +1,63 @@
+//go:build integration
+
+package store_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"chat-service/internal/chat"
+	"chat-service/internal/store"
+	"chat-service/internal/store/storetest"
+)
+
+// BenchmarkAppend commits batches of 1 … 256 messages of eight rooms with ten members each; rows/s is what counts.
+func BenchmarkAppend(b *testing.B) {
+	for _, env := range servers {
+		for _, writers := range []int{1, 4} {
+			for _, n := range []int{1, 16, 64, 256} {
+				b.Run(fmt.Sprintf("%s/writers=%d/rows=%d", label(env), writers, n), func(b *testing.B) {
+					d := storetest.OpenOn(b, env, nil)
+					benchAppend(b, d, writers, n)
+				})
+			}
+		}
+	}
+}
+
+func benchAppend(b *testing.B, d *store.DB, writers, n int) {
+	ctx := context.Background()
+	users := makeUsers(b, d, 10)
+	rooms := make([]chat.RoomID, 8*writers)
+	for i := range rooms {
+		rooms[i] = makeRoom(b, d, users...).Room.ID
+	}
+	body := strings.Repeat("x", 100)
+	var serial atomic.Int64
+	b.SetParallelism((writers + 1) / 2) // times GOMAXPROCS
+	b.ResetTimer()
+	began := time.Now()
+	var writer atomic.Int64
+	b.RunParallel(func(pb *testing.PB) {
+		mine := rooms[8*(int(writer.Add(1)-1)%writers):][:8]
+		batch := make([]chat.Send, n)
+		for pb.Next() {
+			for i := range batch {
+				id := serial.Add(1)
+				batch[i] = chat.Send{
+					Room: mine[i%8], Sender: users[int(id)%10], Session: "s", ClientMsgID: fmt.Sprintf("m-%d", id), Content: body,
+				}
+			}
+			sent, _, err := d.Append(ctx, batch, time.Now())
+			if err != nil || sent[0].Err != nil {
+				b.Error(err, sent)
+				return
+			}
+		}
+	})
+	b.ReportMetric(float64(b.N*n)/time.Since(began).Seconds(), "rows/s")
+}

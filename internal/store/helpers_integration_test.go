@@ -1,0 +1,75 @@
+//go:build integration
+
+package store_test
+
+import (
+	"context"
+	"crypto/rand"
+	"strings"
+	"testing"
+
+	"chat-service/internal/chat"
+	"chat-service/internal/store"
+	"chat-service/internal/store/storetest"
+)
+
+// servers are what every test runs on.
+var servers = []string{storetest.MariaDB, storetest.MySQL}
+
+func label(env string) string {
+	if env == storetest.MariaDB {
+		return "mariadb"
+	}
+	return "mysql"
+}
+
+// onBoth runs a test against a fresh database on either server.
+func onBoth(t *testing.T, set func(*store.Options), test func(t *testing.T, d *store.DB)) {
+	for _, env := range servers {
+		t.Run(label(env), func(t *testing.T) { test(t, storetest.OpenOn(t, env, set)) })
+	}
+}
+
+func makeUser(t testing.TB, d *store.DB) chat.UserID {
+	t.Helper()
+	name := "u" + strings.ToLower(rand.Text()[:12])
+	u, err := d.CreateUser(context.Background(), chat.User{Username: name, Nickname: name, PasswordHash: rand.Text()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u.ID
+}
+
+func makeUsers(t testing.TB, d *store.DB, n int) []chat.UserID {
+	t.Helper()
+	ids := make([]chat.UserID, n)
+	for i := range ids {
+		ids[i] = makeUser(t, d)
+	}
+	return ids
+}
+
+// makeRoom makes a private group owned by the first of the users.
+func makeRoom(t testing.TB, d *store.DB, users ...chat.UserID) chat.Membership {
+	t.Helper()
+	m, err := d.CreateRoom(context.Background(), store.NewRoom{Owner: users[0], Name: "room", Members: users})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// wantKind fails unless err is of the kind.
+func wantKind(t testing.TB, err error, want chat.Kind) {
+	t.Helper()
+	if err == nil || chat.KindOf(err) != want {
+		t.Fatalf("error is %v (%s), want %s", err, chat.KindOf(err), want)
+	}
+}
+
+func ok(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

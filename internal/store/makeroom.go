@@ -1,0 +1,142 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"gorm.io/gorm"
+
+	"chat-service/internal/chat"
+)
+
+// CreateRoom makes a group room with its first members, all of whom see it from seq 1. Ids named twice and the
+// owner's own count once. Invalid (member_ids) where one of them is nobody's: then nothing is made. Where the
+// outcome of the commit stays unknown the error is Unavailable, and the room may be there.
+func (d *DB) CreateRoom(ctx context.Context, n NewRoom) (chat.Membership, error) {
+	if err := d.checkCall(n.Members); err != nil {
+		return chat.Membership{}, err
+	}
+	all := sortedIDs(append([]chat.UserID{n.Owner}, n.Members...))
+	if limit := d.o.Limits.RoomMembers; limit > 0 && len(all) > limit {
+		return chat.Membership{}, roomFull(limit)
+	}
+	if n.Visibility == "" {
+		n.Visibility = chat.Private
+	}
+	room := chat.Room{
+		Type: chat.Group, Name: n.Name, Description: n.Description, Visibility: n.Visibility, Owner: n.Owner,
+		HistoryAll: n.HistoryAll,
+	}
+	var m chat.Membership
+	err := d.tx(ctx, "create room", once, func(g *gorm.DB) (err error) {
+		m, err = d.makeRoom(g, room, nil, n.Owner, all)
+		return err
+	})
+	return m, err
+}
+
+func roomFull(limit int) error {
+	return chat.E(chat.RoomFull, "a room holds at most %d members", limit)
+}
+
+// checkCall bounds the ids in one call, and refuses zero among them.
+func (d *DB) checkCall(ids []chat.UserID) error {
+	if limit := d.o.Limits.MembersCall; limit > 0 && len(ids) > limit {
+		return chat.BadField("member_ids", "at most %d in one call", limit)
+	}
+	if slices.Contains(ids, 0) {
+		return chat.BadField("member_ids", "user 0 does not exist")
+	}
+	return nil
+}
+
+// makeRoom inserts the room (whose row is locked by that), its members and its first message, and tells of it.
+func (d *DB) makeRoom(g *gorm.DB, room chat.Room, pair *string, by chat.UserID, all []chat.UserID) (chat.Membership, error) {
+	if err := requireUsers(g, "member_ids", all); err != nil {
+		return chat.Membership{}, err
+	}
+	now := d.now()
+	row := roomRow{
+		Type: room.Type, Name: room.Name, NameKey: searchKey(room.Name), Description: room.Description, Visibility: room.Visibility,
+		OwnerID: room.Owner, DirectKey: pair, MemberCount: len(all), Epoch: 1, HistoryAll: room.HistoryAll,
+		ActiveMin: unixMinute(now), ActiveAt: now, CreatedAt: now,
+	}
+	if err := g.Create(&row).Error; err != nil {
+		return chat.Membership{}, err
+	}
+	// The partition follows from the id, which only the insert knows.
+	if err := g.Model(&row).UpdateColumn("partition_no", d.partition(row.ID)).Error; err != nil {
+		return chat.Membership{}, err
+	}
+	w := &roomWrite{d: d, g: g, now: now, room: row.room()}
+	members := make([]memberRow, len(all))
+	for i, u := range all {
+		members[i] = memberRow{RoomID: row.ID, UserID: u, Role: chat.Plain, VisibleFrom: 1, ReadSeq: 1, JoinedAt: now}
+		if u == room.Owner {
+			members[i].Role = chat.Owner
+		}
+	}
+	if err := g.CreateInBatches(&members, memberChunk).Error; err != nil {
+		return chat.Membership{}, err
+	}
+	msg, err := w.say(event{Event: eventCreated, By: by, UserIDs: all})
+	if err != nil {
+		return chat.Membership{}, err
+	}
+	if err := w.finish(msg, chat.Announcement{Added: all, Change: chat.MemberJoined}); err != nil {
+		return chat.Membership{}, err
+	}
+	i := slices.Index(all, by)
+	return chat.Membership{Room: w.room, Member: members[i].member(), Last: msg}, nil
+}
+
+// memberChunk rows go into one INSERT.
+const memberChunk = 500
+
+// DirectRoom returns the one direct room of a and b as a sees it, made where it wasn't there (created). Invalid with oneself
+// or with nobody.
+func (d *DB) DirectRoom(ctx context.Context, a, b chat.UserID) (m chat.Membership, created bool, err error) {
+	if a == b {
+		return chat.Membership{}, false, chat.BadField("member_ids", "a direct room needs another user")
+	}
+	if a == 0 || b == 0 {
+		return chat.Membership{}, false, chat.BadField("member_ids", "user 0 does not exist")
+	}
+	pair := fmt.Sprintf("%d:%d", min(a, b), max(a, b))
+	room := chat.Room{Type: chat.Direct, Visibility: chat.Private}
+	err = d.tx(ctx, "open direct room", repeatable, func(g *gorm.DB) (err error) {
+		created = false
+		m, err = directRoom(g, pair, a)
+		if err != nil || m.Room.ID != 0 {
+			return err
+		}
+		created = true
+		m, err = d.makeRoom(g, room, &pair, a, []chat.UserID{min(a, b), max(a, b)})
+		return err
+	})
+	if err != nil && duplicate(err, "rooms_direct") { // the other one was quicker
+		created = false
+		err = d.tx(ctx, "open direct room", repeatable, func(g *gorm.DB) (err error) {
+			m, err = directRoom(g, pair, a)
+			return err
+		})
+	}
+	if err != nil {
+		return chat.Membership{}, false, err
+	}
+	ms := []chat.Membership{m}
+	err = d.complete(ctx, a, ms)
+	return ms[0], created, err
+}
+
+// directRoom finds a pair's room; the zero Membership where there is none.
+func directRoom(g *gorm.DB, pair string, user chat.UserID) (chat.Membership, error) {
+	var rows []placeRow
+	err := g.Raw("SELECT "+roomCols+", "+memberCols+" FROM rooms r JOIN members m ON m.room_id = r.id AND m.user_id = ? WHERE r.direct_key = ?",
+		user, pair).Scan(&rows).Error
+	if err != nil || len(rows) == 0 {
+		return chat.Membership{}, err
+	}
+	return rows[0].membership(), nil
+}

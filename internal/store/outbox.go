@@ -1,0 +1,115 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"gorm.io/gorm"
+
+	"chat-service/internal/chat"
+)
+
+// announce leaves an outbox row, inside the transaction of the write it tells of. The room's row lock must be held
+// where it is about a room's message.
+func (d *DB) announce(g *gorm.DB, an chat.Announcement) error {
+	var room chat.RoomID
+	var seq chat.Seq
+	var part int
+	var kind string
+	switch {
+	case an.Message != nil:
+		room, seq, kind = an.Message.Room, an.Message.Seq, "message"
+		part = d.partition(room)
+	case an.Read != nil:
+		room, kind = an.Read.Room, "read"
+		part = d.partition(room)
+	case an.Revoked != nil:
+		kind = "revoked"
+		part = an.Revoked.User.Partition(d.o.Partitions)
+	default:
+		return fmt.Errorf("announce: nothing to tell")
+	}
+	payload, err := json.Marshal(an)
+	if err != nil {
+		return fmt.Errorf("announce %s: %w", kind, err)
+	}
+	return g.Exec("INSERT INTO outbox (partition_no, room_id, seq, kind, payload, created_at) VALUES (?,?,?,?,?,?)",
+		part, room, seq, kind, payload, d.now()).Error
+}
+
+// Outbox returns the oldest announcements of the partitions, at most limit, by ascending id. They stay until
+// Announced. There is no cursor: rows commit out of id order, and a cursor would skip the late ones.
+func (d *DB) Outbox(ctx context.Context, partitions []int, limit int) ([]chat.Announcement, error) {
+	if len(partitions) == 0 || limit <= 0 {
+		return nil, nil
+	}
+	var q statement
+	for i, p := range partitions {
+		if i > 0 {
+			q.add(" UNION ALL ")
+		}
+		// One limited stretch of the index for each partition: a backlog is never read whole.
+		q.add("(SELECT id, partition_no, payload FROM outbox WHERE partition_no = ? ORDER BY id LIMIT ?)", p, limit)
+	}
+	q.add(" ORDER BY id LIMIT ?", limit)
+	var rows []struct {
+		ID          uint64
+		PartitionNo int
+		Payload     []byte
+	}
+	if err := d.retry(ctx, "read outbox", func(g *gorm.DB) error { return q.scan(g, &rows) }); err != nil {
+		return nil, err
+	}
+	ans := make([]chat.Announcement, 0, len(rows))
+	for _, r := range rows {
+		an := chat.Announcement{ID: r.ID, Partition: r.PartitionNo}
+		if err := json.Unmarshal(r.Payload, &an); err != nil {
+			if err := d.setAside(ctx, r.ID, DeadCommand{Partition: r.PartitionNo, Kind: "outbox", Payload: r.Payload, Reason: err.Error()}); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		ans = append(ans, an)
+	}
+	return ans, nil
+}
+
+// setAside moves an announcement that can't be read out of the way of those behind it.
+func (d *DB) setAside(ctx context.Context, id uint64, c DeadCommand) error {
+	d.o.Logger.ErrorContext(ctx, "outbox row can't be read, moved to dead_commands", "id", id, "reason", c.Reason)
+	return d.tx(ctx, "set outbox row aside", once, func(g *gorm.DB) error {
+		if err := quarantine(g, c, d.now()); err != nil {
+			return err
+		}
+		return g.Exec("DELETE FROM outbox WHERE id = ?", id).Error
+	})
+}
+
+// OutboxWaiting returns which of the partitions have announcements, ascending.
+func (d *DB) OutboxWaiting(ctx context.Context, partitions []int) ([]int, error) {
+	if len(partitions) == 0 {
+		return nil, nil
+	}
+	var q statement
+	for i, p := range partitions {
+		if i > 0 {
+			q.add(" UNION ALL ")
+		}
+		q.add("(SELECT partition_no FROM outbox WHERE partition_no = ? LIMIT 1)", p)
+	}
+	q.add(" ORDER BY partition_no")
+	var waiting []int
+	err := d.retry(ctx, "poll outbox", func(g *gorm.DB) error { return q.scan(g, &waiting) })
+	return waiting, err
+}
+
+// Announced removes announcements that are out.
+func (d *DB) Announced(ctx context.Context, ids []uint64) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	return d.retry(ctx, "clear outbox", func(g *gorm.DB) error {
+		return g.Exec("DELETE FROM outbox WHERE id IN ?", ids).Error
+	})
+}

@@ -1,0 +1,98 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"gorm.io/gorm"
+
+	"chat-service/internal/chat"
+)
+
+type tokenRow struct {
+	SessionID chat.SessionID
+	UsedAt    *time.Time
+}
+
+// RotateRefresh exchanges a refresh token for its successor and prolongs the session. Unauthenticated where the token
+// is unknown, or its session has ended; Forbidden where the account is disabled.
+//
+// A token used again within the grace is a lost answer or a second tab: Next works for it too, so callers derive
+// Next from the old token and all of them end up with one. Used again after the grace it is a stolen copy: the
+// session is revoked, its sockets are told, and the answer is Unauthenticated.
+func (d *DB) RotateRefresh(ctx context.Context, r Rotation) (chat.Session, chat.User, error) {
+	var acc accountRow
+	var verdict error
+	err := d.tx(ctx, "rotate refresh token", repeatable, func(g *gorm.DB) (err error) {
+		acc, verdict, err = d.rotate(g, r)
+		return err
+	})
+	if err == nil {
+		err = verdict // it stands committed: a revocation must not roll back
+	}
+	if err != nil {
+		return chat.Session{}, chat.User{}, err
+	}
+	return acc.Session.session(), acc.User.user(), nil
+}
+
+func (d *DB) rotate(g *gorm.DB, r Rotation) (acc accountRow, verdict, err error) {
+	var owner []tokenRow
+	if err := g.Raw("SELECT session_id, used_at FROM refresh_tokens WHERE hash = ?", r.Old[:]).Scan(&owner).Error; err != nil {
+		return acc, nil, err
+	}
+	if len(owner) == 0 {
+		return acc, noSession(), nil
+	}
+	id := owner[0].SessionID
+	// The session's row is the lock of its tokens: what was read before it must be read again.
+	if err := g.Raw("SELECT id FROM sessions WHERE id = ? FOR UPDATE", id).Scan(new([]string)).Error; err != nil {
+		return acc, nil, err
+	}
+	var tokens []tokenRow
+	if err := g.Raw("SELECT session_id, used_at FROM refresh_tokens WHERE hash = ?", r.Old[:]).Scan(&tokens).Error; err != nil {
+		return acc, nil, err
+	}
+	var accs []accountRow
+	err = g.Raw("SELECT "+sessionCols+", "+userCols+" FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = ?", id).Scan(&accs).Error
+	if err != nil || len(accs) == 0 || len(tokens) == 0 {
+		return acc, noSession(), err
+	}
+	acc = accs[0]
+	switch used := tokens[0].UsedAt; {
+	case acc.User.Status != chat.Active:
+		return acc, chat.E(chat.Forbidden, "the account is disabled"), nil
+	case !acc.Session.live(r.Now):
+		return acc, noSession(), nil
+	case used != nil && r.Now.Sub(*used) > r.Grace:
+		d.o.Logger.WarnContext(g.Statement.Context, "refresh token used again, session revoked", "user", acc.User.ID, "session", id)
+		return acc, noSession(), d.revokeOne(g, acc.User.ID, id)
+	case used == nil:
+		if err := g.Exec("UPDATE refresh_tokens SET used_at = ? WHERE hash = ?", micros(r.Now), r.Old[:]).Error; err != nil {
+			return acc, nil, err
+		}
+	}
+	return acc, nil, prolong(g, &acc.Session, r)
+}
+
+// prolong stores the successor, unless a parallel call did, and moves the session's idle end.
+func prolong(g *gorm.DB, s *sessionRow, r Rotation) error {
+	var have []tokenRow
+	if err := g.Raw("SELECT session_id FROM refresh_tokens WHERE hash = ?", r.Next[:]).Scan(&have).Error; err != nil {
+		return err
+	}
+	if len(have) == 0 {
+		if err := addToken(g, r.Next, s.ID, r.Now); err != nil {
+			return err
+		}
+	}
+	s.LastSeenAt, s.ExpiresAt = micros(r.Now), micros(r.Now.Add(r.Idle))
+	if s.ExpiresAt.After(s.AbsoluteAt) {
+		s.ExpiresAt = s.AbsoluteAt
+	}
+	return g.Exec("UPDATE sessions SET last_seen_at = ?, expires_at = ? WHERE id = ?", s.LastSeenAt, s.ExpiresAt, s.ID).Error
+}
+
+func addToken(g *gorm.DB, hash [32]byte, id chat.SessionID, now time.Time) error {
+	return g.Exec("INSERT INTO refresh_tokens (hash, session_id, created_at) VALUES (?, ?, ?)", hash[:], id, micros(now)).Error
+}

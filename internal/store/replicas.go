@@ -1,0 +1,76 @@
+package store
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"gorm.io/gorm"
+
+	"chat-service/internal/chat"
+)
+
+// How long a replica that failed is left alone: doubling up to the maximum.
+const (
+	replicaWaitMin = 500 * time.Millisecond
+	replicaWaitMax = 30 * time.Second
+	replicaTimeout = 2 * time.Second // one read; the primary is asked after it
+)
+
+// replica is a read-only copy of the primary, some way behind it.
+type replica struct {
+	addr string
+	g    *gorm.DB
+
+	mu    sync.Mutex
+	wait  time.Duration
+	until time.Time // left alone till then
+}
+
+func (r *replica) resting(now time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return now.Before(r.until)
+}
+
+// told notes how a read went.
+func (r *replica) told(err error, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err == nil {
+		r.wait = 0
+		return
+	}
+	r.wait = min(max(r.wait*2, replicaWaitMin), replicaWaitMax)
+	r.until = now.Add(r.wait)
+}
+
+// fromReplica reads messages from … to from the replica whose turn it is. ok is false where it can't be had from there: no
+// replica, a dead one, or one that has not reached both the end of the stretch and minSeq in this epoch. The fence
+// and the messages are one statement, so they are of one moment of the copy.
+func (d *DB) fromReplica(ctx context.Context, room chat.Room, from, to, minSeq chat.Seq) (ms []chat.Message, ok bool) {
+	if len(d.replicas) == 0 {
+		return nil, false
+	}
+	r := d.replicas[int(d.turn.Add(1))%len(d.replicas)]
+	if r.resting(d.o.Now()) {
+		return nil, false
+	}
+	rctx, cancel := context.WithTimeout(ctx, replicaTimeout)
+	defer cancel()
+	var rows []messageRow
+	err := r.g.WithContext(rctx).Raw("SELECT "+messageCols+" FROM rooms r JOIN messages x ON x.room_id = r.id AND x.seq BETWEEN ? AND ?"+
+		" WHERE r.id = ? AND r.epoch = ? AND r.last_seq >= ? ORDER BY x.seq", from, to, room.ID, room.Epoch, max(to, minSeq)).Scan(&rows).Error
+	if err != nil && ctx.Err() != nil {
+		return nil, false // the caller gave up: that says nothing about the replica
+	}
+	r.told(err, d.o.Now())
+	if err != nil {
+		d.o.Logger.WarnContext(ctx, "replica doesn't answer, the primary is asked", "replica", r.addr, "error", err)
+		return nil, false
+	}
+	if chat.Seq(len(rows)) != to-from+1 {
+		return nil, false
+	}
+	return messagesOf(rows), true
+}

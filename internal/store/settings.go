@@ -1,0 +1,154 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"chat-service/internal/chat"
+)
+
+// UpdateRoom changes a group's settings and returns it as by sees it. A patch that changes nothing says nothing.
+func (d *DB) UpdateRoom(ctx context.Context, room chat.RoomID, by chat.UserID, p RoomPatch) (chat.Membership, error) {
+	var m chat.Membership
+	err := d.inRoom(ctx, "update room", repeatable, room, by, func(w *roomWrite) error {
+		if err := chat.MayEdit(w.room, w.by); err != nil {
+			return err
+		}
+		before := w.room
+		ev := event{Event: eventUpdated, By: by}
+		if p.Name != nil && *p.Name != w.room.Name {
+			w.room.Name, ev.Name = *p.Name, p.Name
+		}
+		if p.Description != nil && *p.Description != w.room.Description {
+			w.room.Description, ev.Description = *p.Description, p.Description
+		}
+		if p.Visibility != nil && *p.Visibility != w.room.Visibility {
+			w.room.Visibility, ev.Visibility = *p.Visibility, *p.Visibility
+		}
+		if p.HistoryAll != nil {
+			w.room.HistoryAll = *p.HistoryAll
+		}
+		if w.room != before {
+			msg, err := w.say(ev)
+			if err != nil {
+				return err
+			}
+			if err := w.finish(msg, chat.Announcement{Change: chat.RoomUpdated}); err != nil {
+				return err
+			}
+		}
+		m = chat.Membership{Room: w.room, Member: w.by}
+		return nil
+	})
+	return m, err
+}
+
+// Dissolve ends a group for good: every membership ends at the system message that tells of it.
+func (d *DB) Dissolve(ctx context.Context, room chat.RoomID, by chat.UserID) error {
+	return d.inRoom(ctx, "dissolve room", once, room, by, func(w *roomWrite) error {
+		if err := chat.MayOwn(w.room, w.by); err != nil {
+			return err
+		}
+		msg, err := w.say(event{Event: eventDissolved, By: by})
+		if err != nil {
+			return err
+		}
+		err = w.g.Exec("UPDATE members SET left_seq = ? WHERE room_id = ? AND left_seq = 0", msg.Seq, room).Error
+		if err != nil {
+			return err
+		}
+		w.room.MemberCount, w.room.DissolvedAt = 0, w.now
+		return w.finish(msg, chat.Announcement{All: true, Reason: chat.LeftDissolved, Change: chat.RoomDissolved})
+	})
+}
+
+// SetRole makes a member an admin, or an admin a plain member, and returns him.
+func (d *DB) SetRole(ctx context.Context, room chat.RoomID, by, target chat.UserID, to chat.Role) (chat.Member, error) {
+	var m chat.Member
+	err := d.inRoom(ctx, "set role", repeatable, room, by, func(w *roomWrite) (err error) {
+		if m, err = w.target(target); err != nil {
+			return err
+		}
+		if err := chat.MayRank(w.room, w.by, m, to); err != nil || m.Role == to {
+			return err
+		}
+		m.Role = to
+		if err := w.setMember(target, map[string]any{"role": to}); err != nil {
+			return err
+		}
+		msg, err := w.say(event{Event: eventRole, By: by, UserIDs: []chat.UserID{target}, Role: to})
+		if err != nil {
+			return err
+		}
+		return w.finish(msg, chat.Announcement{Change: chat.RoleChanged, About: target})
+	})
+	return m, err
+}
+
+// Mute keeps a member from sending until then, or lets him send again (a time that has passed, or zero), and returns him.
+func (d *DB) Mute(ctx context.Context, room chat.RoomID, by, target chat.UserID, until time.Time) (chat.Member, error) {
+	var m chat.Member
+	err := d.inRoom(ctx, "mute member", repeatable, room, by, func(w *roomWrite) (err error) {
+		if m, err = w.target(target); err != nil {
+			return err
+		}
+		if err := chat.MayMute(w.room, w.by, m); err != nil {
+			return err
+		}
+		ev := event{Event: eventUnmuted, By: by, UserIDs: []chat.UserID{target}}
+		next := time.Time{}
+		if until.After(w.now) {
+			next = micros(until)
+			ev.Event, ev.Until = eventMuted, &next
+		}
+		if m.MutedUntil.Equal(next) || next.IsZero() && !m.MutedUntil.After(w.now) {
+			return nil
+		}
+		m.MutedUntil = next
+		if err := w.setMember(target, map[string]any{"muted_until": orNull(next)}); err != nil {
+			return err
+		}
+		msg, err := w.say(ev)
+		if err != nil {
+			return err
+		}
+		return w.finish(msg, chat.Announcement{Change: chat.RoleChanged, About: target})
+	})
+	return m, err
+}
+
+// Transfer gives a group to another member; the old owner stays as an admin.
+func (d *DB) Transfer(ctx context.Context, room chat.RoomID, by, to chat.UserID) (chat.Room, error) {
+	var r chat.Room
+	err := d.inRoom(ctx, "transfer room", once, room, by, func(w *roomWrite) error {
+		if err := chat.MayOwn(w.room, w.by); err != nil {
+			return err
+		}
+		if _, err := w.target(to); err != nil {
+			return err
+		}
+		if to != by {
+			if err := w.giveTo(by, to); err != nil {
+				return err
+			}
+		}
+		r = w.room
+		return nil
+	})
+	return r, err
+}
+
+func (w *roomWrite) giveTo(by, to chat.UserID) error {
+	w.room.Owner = to
+	if err := w.setMember(by, map[string]any{"role": chat.Admin}); err != nil {
+		return err
+	}
+	if err := w.setMember(to, map[string]any{"role": chat.Owner, "muted_until": nil}); err != nil {
+		return err
+	}
+	msg, err := w.say(event{Event: eventOwner, By: by, UserIDs: []chat.UserID{to}})
+	if err != nil {
+		return err
+	}
+	return w.finish(msg, chat.Announcement{Change: chat.OwnerChanged, About: to})
+}

@@ -1,0 +1,245 @@
+package store
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"golang.org/x/text/unicode/norm"
+	"gorm.io/gorm"
+
+	"chat-service/internal/chat"
+)
+
+// searchKey is the form in which names are compared: NFKC, lower case, trimmed.
+func searchKey(s string) string {
+	return clip(strings.ToLower(strings.TrimSpace(norm.NFKC.String(s))), 128)
+}
+
+// clip cuts s to n characters: NFKC can make one character many, and a key needs no tail.
+func clip(s string, n int) string {
+	for i := range s {
+		if n == 0 {
+			return s[:i]
+		}
+		n--
+	}
+	return s
+}
+
+func noUser() error { return chat.E(chat.NotFound, "no such user") }
+
+// taken turns a violated unique key into the kind that names it.
+func taken(err error) error {
+	switch {
+	case duplicate(err, "users_username"):
+		return chat.Wrap(chat.UsernameTaken, err, "the username is taken")
+	case duplicate(err, "users_email"):
+		return chat.Wrap(chat.EmailTaken, err, "the email address is in use")
+	}
+	return err
+}
+
+// CreateUser stores an account and returns it with its id. Username and email come normalised; Status and CreatedAt
+// are set here where they are zero. UsernameTaken, EmailTaken.
+func (d *DB) CreateUser(ctx context.Context, u chat.User) (chat.User, error) {
+	row := userRow{
+		Username: u.Username, Nickname: u.Nickname, NicknameKey: searchKey(u.Nickname), AvatarURL: u.AvatarURL,
+		PasswordHash: u.PasswordHash, Status: u.Status, CreatedAt: micros(u.CreatedAt),
+	}
+	if u.Email != "" {
+		row.Email = &u.Email
+	}
+	setDefault(&row.Status, chat.Active)
+	if u.CreatedAt.IsZero() {
+		row.CreatedAt = d.now()
+	}
+	err := d.tx(ctx, "create user", repeatable, func(g *gorm.DB) error {
+		row.ID = 0
+		return taken(g.Create(&row).Error)
+	})
+	if k := chat.KindOf(err); k == chat.UsernameTaken || k == chat.EmailTaken {
+		// A lost COMMIT may have made it: a password hash is salted, so an equal one is our own row.
+		if have, e := d.UserByLogin(ctx, u.Username); e == nil && u.PasswordHash != "" && have.PasswordHash == u.PasswordHash {
+			return have, nil
+		}
+	}
+	if err != nil {
+		return chat.User{}, err
+	}
+	return row.user(), nil
+}
+
+// UserByLogin finds an account by its normalised username or email. Usernames can't hold an @. NotFound.
+func (d *DB) UserByLogin(ctx context.Context, login string) (chat.User, error) {
+	if strings.Contains(login, "@") {
+		return d.oneUser(ctx, "email = ?", login)
+	}
+	return d.oneUser(ctx, "username = ?", login)
+}
+
+// User returns an account, disabled ones too. NotFound.
+func (d *DB) User(ctx context.Context, id chat.UserID) (chat.User, error) {
+	return d.oneUser(ctx, "id = ?", id)
+}
+
+func (d *DB) oneUser(ctx context.Context, where string, arg any) (chat.User, error) {
+	var rows []userRow
+	err := d.retry(ctx, "read user", func(g *gorm.DB) error { return g.Where(where, arg).Limit(1).Find(&rows).Error })
+	if err == nil && len(rows) == 0 {
+		err = noUser()
+	}
+	if err != nil {
+		return chat.User{}, err
+	}
+	return rows[0].user(), nil
+}
+
+// Users returns those of the accounts that exist, by ascending id.
+func (d *DB) Users(ctx context.Context, ids []chat.UserID) ([]chat.User, error) {
+	ids = sortedIDs(ids)
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	var rows []userRow
+	err := d.retry(ctx, "read users", func(g *gorm.DB) error { return g.Where("id IN ?", ids).Order("id").Find(&rows).Error })
+	return usersOf(rows), err
+}
+
+func usersOf(rows []userRow) []chat.User {
+	us := make([]chat.User, len(rows))
+	for i, r := range rows {
+		us[i] = r.user()
+	}
+	return us
+}
+
+// SearchUsers returns active accounts whose username or nickname begins with prefix (any case), by ascending id after
+// the given one, at most limit.
+func (d *DB) SearchUsers(ctx context.Context, prefix string, after chat.UserID, limit int) ([]chat.User, error) {
+	like := likePrefix(searchKey(prefix))
+	var rows []userRow
+	err := d.retry(ctx, "find users", func(g *gorm.DB) error {
+		return g.Where("id > ? AND status = ? AND (username LIKE ? OR nickname_key LIKE ?)", after, chat.Active, like, like).
+			Order("id").Limit(limit).Find(&rows).Error
+	})
+	return usersOf(rows), err
+}
+
+// UpdateUser changes an account's profile and returns it. NotFound, EmailTaken.
+func (d *DB) UpdateUser(ctx context.Context, id chat.UserID, p UserPatch) (chat.User, error) {
+	cols := map[string]any{}
+	if p.Nickname != nil {
+		cols["nickname"], cols["nickname_key"] = *p.Nickname, searchKey(*p.Nickname)
+	}
+	if p.AvatarURL != nil {
+		cols["avatar_url"] = *p.AvatarURL
+	}
+	if p.Email != nil {
+		cols["email"] = nil
+		if *p.Email != "" {
+			cols["email"] = *p.Email
+		}
+	}
+	if len(cols) > 0 {
+		err := d.tx(ctx, "update user", repeatable, func(g *gorm.DB) error {
+			return taken(g.Model(&userRow{}).Where("id = ?", id).Updates(cols).Error)
+		})
+		if err != nil {
+			return chat.User{}, err
+		}
+	}
+	return d.User(ctx, id)
+}
+
+// SetPassword stores a new password hash and revokes the user's sessions except keep ("": all). NotFound.
+func (d *DB) SetPassword(ctx context.Context, id chat.UserID, hash string, keep chat.SessionID) error {
+	return d.tx(ctx, "set password", repeatable, func(g *gorm.DB) error {
+		if err := setUser(g, id, "password_hash", hash); err != nil {
+			return err
+		}
+		return d.revokeAll(g, id, keep, false)
+	})
+}
+
+// DisableUser shuts an account: its sessions end, its sockets close. NotFound.
+func (d *DB) DisableUser(ctx context.Context, id chat.UserID) error {
+	return d.tx(ctx, "disable user", repeatable, func(g *gorm.DB) error {
+		if err := setUser(g, id, "status", chat.Disabled); err != nil {
+			return err
+		}
+		return d.revokeAll(g, id, "", true)
+	})
+}
+
+// EnableUser opens a disabled account again; its old sessions stay ended. NotFound.
+func (d *DB) EnableUser(ctx context.Context, id chat.UserID) error {
+	return d.tx(ctx, "enable user", repeatable, func(g *gorm.DB) error { return setUser(g, id, "status", chat.Active) })
+}
+
+// setUser stores one column; rows that match count even where nothing changes.
+func setUser(g *gorm.DB, id chat.UserID, col string, v any) error {
+	res := g.Model(&userRow{}).Where("id = ?", id).UpdateColumn(col, v)
+	if res.Error == nil && res.RowsAffected == 0 {
+		return noUser()
+	}
+	return res.Error
+}
+
+// SharesRoom returns which of others are in a room with the user, ascending; he himself always is.
+func (d *DB) SharesRoom(ctx context.Context, user chat.UserID, others []chat.UserID) ([]chat.UserID, error) {
+	others = sortedIDs(others)
+	if len(others) == 0 {
+		return nil, nil
+	}
+	var ids []chat.UserID
+	err := d.retry(ctx, "read shared rooms", func(g *gorm.DB) error {
+		return g.Raw("SELECT DISTINCT b.user_id FROM members a JOIN members b ON b.room_id = a.room_id AND b.left_seq = 0"+
+			" WHERE a.user_id = ? AND a.left_seq = 0 AND b.user_id IN ?", user, others).Scan(&ids).Error
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range others {
+		if o == user {
+			ids = append(ids, user)
+		}
+	}
+	return sortedIDs(ids), nil
+}
+
+// LastSeen returns when each of the users was last online, without those who never were.
+func (d *DB) LastSeen(ctx context.Context, users []chat.UserID) (map[chat.UserID]time.Time, error) {
+	users = sortedIDs(users)
+	var rows []userRow
+	err := d.retry(ctx, "read last seen", func(g *gorm.DB) error {
+		return g.Select("id, last_seen").Where("id IN ? AND last_seen IS NOT NULL", users).Find(&rows).Error
+	})
+	seen := make(map[chat.UserID]time.Time, len(rows))
+	for _, r := range rows {
+		seen[r.ID] = at(r.LastSeen)
+	}
+	return seen, err
+}
+
+// SawUsers records when users were last online, in one statement; a time never goes back.
+func (d *DB) SawUsers(ctx context.Context, at map[chat.UserID]time.Time) error {
+	if len(at) == 0 {
+		return nil
+	}
+	ids := make([]chat.UserID, 0, len(at))
+	for id := range at {
+		ids = append(ids, id)
+	}
+	ids = sortedIDs(ids)
+	var q statement
+	q.add("UPDATE users SET last_seen = GREATEST(COALESCE(last_seen, '1970-01-01'), CASE id")
+	for _, id := range ids {
+		q.add(" WHEN ? THEN ?", id, micros(at[id]))
+	}
+	q.add(" END) WHERE id IN ?", ids)
+	return d.retry(ctx, "record last seen", func(g *gorm.DB) error {
+		_, err := q.exec(g)
+		return err
+	})
+}

@@ -1,0 +1,157 @@
+package store
+
+import (
+	"context"
+
+	"gorm.io/gorm"
+
+	"chat-service/internal/chat"
+)
+
+// verifyChunk rows are looked at in one query.
+const verifyChunk = 2000
+
+// VerifyUnread recounts every room's real messages and every member's read count, and reports what differs: user 0
+// is the room's own count. With repair it also stores what it found, and sets every message's ord; without, members
+// are compared with the ords as they are. It works in chunks without locks, and holds a
+// room's lock only for what was added meanwhile and for its members. A room is one transaction at most.
+func (d *DB) VerifyUnread(ctx context.Context, repair bool, report func(room chat.RoomID, user chat.UserID, have, want uint64)) error {
+	for after := chat.RoomID(0); ; {
+		var ids []chat.RoomID
+		err := d.retry(ctx, "verify unread", func(g *gorm.DB) error {
+			return g.Model(&roomRow{}).Where("id > ?", after).Order("id").Limit(verifyChunk).Pluck("id", &ids).Error
+		})
+		if err != nil || len(ids) == 0 {
+			return err
+		}
+		for _, id := range ids {
+			if err := d.verifyRoom(ctx, id, repair, report); err != nil {
+				return err
+			}
+			after = id
+		}
+	}
+}
+
+// drift is one number that was wrong.
+type drift struct {
+	user       chat.UserID
+	have, want uint64
+}
+
+func (d *DB) verifyRoom(ctx context.Context, id chat.RoomID, repair bool, report func(chat.RoomID, chat.UserID, uint64, uint64)) error {
+	// The log is append-only, so all but its newest stretch can be counted while the room lives on.
+	var done tally
+	for {
+		next, err := d.countChunk(ctx, id, done, repair)
+		if err != nil {
+			return err
+		}
+		if next.rows == done.rows || next.rows-done.rows < verifyChunk {
+			break
+		}
+		done = next
+	}
+	var drifts []drift
+	err := d.tx(ctx, "verify unread", repeatable, func(g *gorm.DB) error {
+		var rooms []roomRow
+		if err := g.Raw("SELECT * FROM rooms FORCE INDEX (PRIMARY) WHERE id = ? FOR UPDATE", id).Scan(&rooms).Error; err != nil || len(rooms) == 0 {
+			return err
+		}
+		count := done
+		for {
+			next, err := countChunk(g, id, count, repair)
+			if err != nil {
+				return err
+			}
+			if next.rows == count.rows {
+				break
+			}
+			count = next
+		}
+		drifts = nil
+		if have := rooms[0].MsgCount; have != count.ord {
+			drifts = append(drifts, drift{0, have, count.ord})
+			if repair {
+				if err := g.Exec("UPDATE rooms SET msg_count = ? WHERE id = ?", count.ord, id).Error; err != nil {
+					return err
+				}
+			}
+		}
+		wrong, err := verifyMembers(g, id, repair)
+		drifts = append(drifts, wrong...)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, w := range drifts {
+		report(id, w.user, w.have, w.want)
+	}
+	return nil
+}
+
+// tally is how far a count has come: the last seq looked at, its ord, and the rows seen.
+type tally struct {
+	seq  chat.Seq
+	ord  uint64
+	rows int
+}
+
+func (d *DB) countChunk(ctx context.Context, id chat.RoomID, from tally, repair bool) (to tally, err error) {
+	err = d.tx(ctx, "verify unread", repeatable, func(g *gorm.DB) (err error) {
+		to, err = countChunk(g, id, from, repair)
+		return err
+	})
+	return to, err
+}
+
+// countChunk goes on counting, and with repair sets every ord that is wrong.
+func countChunk(g *gorm.DB, id chat.RoomID, from tally, repair bool) (tally, error) {
+	var rows []messageRow
+	err := g.Raw("SELECT seq, ord, kind FROM messages WHERE room_id = ? AND seq > ? ORDER BY seq LIMIT ?", id, from.seq, verifyChunk).
+		Scan(&rows).Error
+	if err != nil {
+		return tally{}, err
+	}
+	for _, r := range rows {
+		if r.Kind != chat.System {
+			from.ord++
+		}
+		if from.seq, from.rows = r.Seq, from.rows+1; r.Ord != from.ord && repair {
+			if err := g.Exec("UPDATE messages SET ord = ? WHERE room_id = ? AND seq = ?", from.ord, id, r.Seq).Error; err != nil {
+				return tally{}, err
+			}
+		}
+	}
+	return from, nil
+}
+
+// verifyMembers compares each open member's read count with the real messages up to his pointer.
+func verifyMembers(g *gorm.DB, id chat.RoomID, repair bool) (drifts []drift, err error) {
+	for after := chat.UserID(0); ; {
+		var rows []struct {
+			UserID    chat.UserID
+			ReadCount uint64
+			Want      uint64
+		}
+		err := g.Raw("SELECT m.user_id, m.read_count, COALESCE((SELECT x.ord FROM messages x WHERE x.room_id = m.room_id AND x.seq = m.read_seq), 0) AS want"+
+			" FROM members m WHERE m.room_id = ? AND m.user_id > ? AND m.left_seq = 0 ORDER BY m.user_id LIMIT ?", id, after, verifyChunk).Scan(&rows).Error
+		if err != nil || len(rows) == 0 {
+			return drifts, err
+		}
+		for _, r := range rows {
+			after = r.UserID
+			if r.ReadCount == r.Want {
+				continue
+			}
+			drifts = append(drifts, drift{r.UserID, r.ReadCount, r.Want})
+			if !repair {
+				continue
+			}
+			if err := g.Exec("UPDATE members SET read_count = ? WHERE room_id = ? AND user_id = ?", r.Want, id, r.UserID).Error; err != nil {
+				return nil, err
+			}
+		}
+	}
+}
