@@ -36,6 +36,8 @@ func (o Options) dial(ctx context.Context, purpose string) (*amqp.Connection, ne
 	conn, err := amqp.DialConfig(o.URL, amqp.Config{
 		Heartbeat:  o.Heartbeat,
 		Properties: props,
+		// The library fills in the server's name on it.
+		TLSClientConfig: o.TLS.Clone(),
 		Dial: func(network, addr string) (net.Conn, error) {
 			d := net.Dialer{Timeout: o.DialTimeout}
 			c, err := d.DialContext(ctx, network, addr)

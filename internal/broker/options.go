@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -23,6 +24,8 @@ const (
 type Options struct {
 	// URL is the AMQP URI, amqp:// or amqps://. Reserved characters in the password are percent-encoded.
 	URL string
+	// TLS is used for amqps:// URLs; default: the system's roots.
+	TLS *tls.Config
 	// Prefix begins the name of every exchange and queue; default "chat".
 	Prefix string
 	// QueueType is Quorum (default) or Classic.

@@ -164,11 +164,14 @@ type RabbitMQ struct {
 	Queue string `yaml:"queue"`
 	// QueueType of the inbound queues: quorum survives the loss of a node, classic suits a single one.
 	QueueType string `yaml:"queue_type"`
+	// Partitions is the number of inbound queues, 1 to 1,024: the same in every process, and fixed once the
+	// installation has run (docs/operations.md tells how to change it).
+	Partitions int `yaml:"partitions"`
 }
 
 // DefaultRabbitMQ is a broker on this machine.
 func DefaultRabbitMQ() RabbitMQ {
-	return RabbitMQ{URL: NewSecret("amqp://guest:guest@localhost:5672/"), Exchange: "chat.exchange", QueueType: QueueQuorum}
+	return RabbitMQ{URL: NewSecret("amqp://guest:guest@localhost:5672/"), Exchange: "chat.exchange", QueueType: QueueQuorum, Partitions: 16}
 }
 
 // Prefix returns exchange up to its first dot: "chat.exchange" → "chat".
@@ -196,6 +199,9 @@ func (r RabbitMQ) Validate() error {
 	}
 	if r.QueueType != QueueQuorum && r.QueueType != QueueClassic {
 		errs = append(errs, fmt.Errorf("queue_type: is %q: set %s or %s", r.QueueType, QueueQuorum, QueueClassic))
+	}
+	if r.Partitions < 1 || r.Partitions > 1024 {
+		errs = append(errs, fmt.Errorf("partitions: is %d: set 1 to 1024, the same in every process", r.Partitions))
 	}
 	return errors.Join(errs...)
 }

@@ -15,6 +15,7 @@ type work struct {
 	partition int
 	gen       uint64
 	jobs      []job
+	live      func() bool        // nil: always
 	closed    bool               // the partition's channel is gone
 	relay     bool               // its outbox has rows
 	digest    bool               // tell how far its rooms are
@@ -145,7 +146,7 @@ func (c *committer) step(ctx context.Context, works []work) {
 	var relayed []chat.Announcement
 	for i := range works {
 		x := &works[i]
-		if x.gen != 0 && x.gen <= c.w.closed[x.partition].Load() {
+		if x.live != nil && !x.live() {
 			x.jobs = nil // its channel is gone: the broker gives these to the next owner, who must not be overtaken
 		}
 		c.word(ctx, *x, out)

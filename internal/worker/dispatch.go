@@ -16,6 +16,7 @@ type Batch struct {
 	Body        []byte
 	Redelivered bool
 	Ack         func()
+	Live        func() bool // false: the channel is gone, and Ack would do nothing
 }
 
 // line says where a kind of command is handled.
@@ -103,7 +104,7 @@ func (w *Worker) Take(b Batch) {
 		}
 	}
 	if len(writes) > 0 {
-		w.committer(b.Partition).add(w.ctx, work{partition: b.Partition, gen: b.Gen, jobs: writes})
+		w.committer(b.Partition).add(w.ctx, work{partition: b.Partition, gen: b.Gen, jobs: writes, live: b.Live})
 	}
 }
 
@@ -127,7 +128,6 @@ func (w *Worker) Beats(body []byte) {
 
 // Closed tells that a partition's channel is gone: what the committer knew of its rooms may be outdated from now on.
 func (w *Worker) Closed(partition int, gen uint64) {
-	w.closed[partition].Store(gen)
 	w.committer(partition).add(w.ctx, work{partition: partition, gen: gen, closed: true})
 }
 

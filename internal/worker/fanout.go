@@ -110,19 +110,22 @@ func (w *Worker) publish(ctx context.Context, out *parcels, then func()) {
 	}
 	var left atomic.Int64
 	left.Store(int64(len(out.done)))
-	var lost atomic.Bool
 	for _, p := range out.done {
 		body := envelope.Frame(make([]byte, 0, p.size+4*len(p.records)+2), p.records)
-		settle := func(err error) {
+		var settle func(error)
+		settle = func(err error) {
 			switch {
 			case err == nil:
 			case chat.KindOf(err) == chat.NotFound:
 				w.o.Metrics.Unroutable.Inc()
 				w.gone(p.to)
-			default:
-				lost.Store(true)
+			case w.ctx.Err() != nil || errors.Is(err, context.Canceled):
+				return
+			default: // the broker refused it repeatedly
+				w.worked.Go(func() { w.offer(w.ctx, p.to, body, settle) })
+				return
 			}
-			if left.Add(-1) == 0 && !lost.Load() {
+			if left.Add(-1) == 0 {
 				then()
 			}
 		}

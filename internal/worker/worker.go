@@ -20,8 +20,7 @@ type Worker struct {
 	leader   atomic.Bool           // first among the live workers: does what one must do
 	owned    atomic.Pointer[[]int] // partitions assigned to this worker
 	dead     atomic.Pointer[gatewaySet]
-	closed   []atomic.Uint64 // per partition: the newest channel incarnation that is gone
-	reassert atomic.Bool     // sockets may be missing in Redis: ask for them when it is back
+	reassert atomic.Bool // sockets may be missing in Redis: ask for them when it is back
 
 	ctx    context.Context // ends when work in hand must be abandoned
 	cancel context.CancelFunc
@@ -40,7 +39,6 @@ func New(o Options) (*Worker, error) {
 	}
 	w := &Worker{o: o, keep: newKeeper(&o), facts: newMemberCache(5*time.Second, 50_000)}
 	w.ctx, w.cancel = context.WithCancel(context.Background())
-	w.closed = make([]atomic.Uint64, o.Partitions)
 	w.owned.Store(&[]int{})
 	w.dead.Store(&gatewaySet{})
 	for i := range o.Committers {

@@ -223,8 +223,10 @@ func TestClosedPartitionCommitsNothingMore(t *testing.T) {
 	w.routes[1] = Route{Known: true}
 	k := w.start(t)
 	wait(t, give(k, false, sendCmd(1, 5, "a", "one")), "first")
+	two := sendCmd(1, 5, "b", "two")
+	k.Take(Batch{Partition: chat.RoomID(1).Partition(4), Gen: 1, Body: envelope.Frame(nil, [][]byte{two.Append(nil)}),
+		Ack: func() { t.Error("acknowledged on a channel that is gone") }, Live: func() bool { return false }})
 	k.Closed(chat.RoomID(1).Partition(4), 1)
-	give(k, false, sendCmd(1, 5, "b", "two"))
 	eventually(t, "committer idle", func() bool { return k.committer(chat.RoomID(1).Partition(4)).inHand.Load() == 0 })
 	if n := len(w.rooms[1].log); n != 1 {
 		t.Errorf("%d messages stand, want 1: the channel was closed", n)

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"chat-service/internal/broker"
+	"chat-service/internal/chat"
+	"chat-service/internal/config"
+	"chat-service/internal/protocol"
+	"chat-service/internal/state"
+	"chat-service/internal/store"
+	"chat-service/internal/worker"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Config is configs/worker.yaml.
+type Config struct {
+	Server   Server          `yaml:"server"`
+	Database config.Database `yaml:"database"`
+	Redis    config.Redis    `yaml:"redis"`
+	RabbitMQ config.RabbitMQ `yaml:"rabbitmq"`
+	Worker   Worker          `yaml:"worker"`
+	Limits   Limits          `yaml:"limits"`
+	Debug    config.Debug    `yaml:"debug"`
+	Log      config.Log      `yaml:"log"`
+}
+
+// Server says how strict the process is; a worker listens on no public port.
+type Server struct {
+	// Mode is debug or release. Release refuses weak secrets.
+	Mode string `yaml:"mode"`
+}
+
+// Release tells whether the process runs in release mode.
+func (s Server) Release() bool { return s.Mode == config.ModeRelease }
+
+// Validate checks the mode.
+func (s Server) Validate() error {
+	if s.Mode != config.ModeDebug && s.Mode != config.ModeRelease {
+		return fmt.Errorf("mode: is %q: set %s or %s", s.Mode, config.ModeDebug, config.ModeRelease)
+	}
+	return nil
+}
+
+// Worker is how the station is tuned.
+type Worker struct {
+	// Committers is the number of goroutines that commit; a partition belongs to one of them.
+	Committers int `yaml:"committers"`
+	// Lanes is the number of goroutines that answer reads (welcome, sync, repair).
+	Lanes int `yaml:"lanes"`
+	// BatchRecords bounds the commands in one transaction.
+	BatchRecords int `yaml:"batch_records"`
+	// Prefetch bounds the inbound batches per partition that wait in this process.
+	Prefetch int `yaml:"prefetch"`
+	// OutboxPoll is the pause between looks for what REST writes have to announce.
+	OutboxPoll config.Duration `yaml:"outbox_poll"`
+	// DigestEvery is the pause between digests of room heads; at most 15 s.
+	DigestEvery config.Duration `yaml:"digest_every"`
+	// OfflineGrace is how long a user without sockets still counts as online, for reconnects.
+	OfflineGrace config.Duration `yaml:"offline_grace"`
+	// PingInterval is told to clients in welcome; the same as the gateways'.
+	PingInterval config.Duration `yaml:"ping_interval"`
+}
+
+// Validate checks the ranges.
+func (w Worker) Validate() error {
+	var errs []error
+	if w.Committers < 1 || w.Lanes < 1 || w.BatchRecords < 1 || w.Prefetch < 1 || w.Prefetch > 65535 {
+		errs = append(errs, errors.New("committers, lanes, batch_records and prefetch: must be at least 1 (prefetch at most 65535)"))
+	}
+	if w.OutboxPoll <= 0 || w.OutboxPoll > config.Duration(time.Second) {
+		errs = append(errs, errors.New("outbox_poll: must be above 0 and at most 1s"))
+	}
+	if w.DigestEvery <= 0 || w.DigestEvery > config.Duration(15*time.Second) {
+		errs = append(errs, errors.New("digest_every: must be above 0 and at most 15s"))
+	}
+	if w.OfflineGrace < 0 || w.OfflineGrace > config.Duration(19*time.Second) {
+		errs = append(errs, errors.New("offline_grace: must be 0 to 19s: presence may not err for longer than 20 s"))
+	}
+	return errors.Join(errs...)
+}
+
+// Limits are the sizes that the worker judges; 0 turns one off.
+type Limits struct {
+	MessageBytes int `yaml:"message_bytes"`
+	FrameBytes   int `yaml:"frame_bytes"`
+	RoomMembers  int `yaml:"room_members"`
+	MembersCall  int `yaml:"members_call"`
+	SyncRooms    int `yaml:"sync_rooms"`
+	Watch        int `yaml:"watch"`
+	// SocketsPerSession bounds the sockets that share one login session.
+	SocketsPerSession int `yaml:"sockets_per_session"`
+	// PeerReads is the size up to which a room shows its members' reads to each other.
+	PeerReads int `yaml:"peer_reads"`
+}
+
+func defaults() Config {
+	l, p := chat.DefaultLimits(), protocol.DefaultLimits()
+	return Config{
+		Server: Server{Mode: config.ModeDebug}, Database: config.DefaultDatabase(), Redis: config.DefaultRedis(),
+		RabbitMQ: config.DefaultRabbitMQ(), Debug: config.DefaultDebug(9102), Log: config.DefaultLog(),
+		Worker: Worker{Committers: 4, Lanes: 16, BatchRecords: 256, Prefetch: 64, OutboxPoll: config.Duration(40 * time.Millisecond),
+			DigestEvery: config.Duration(10 * time.Second), OfflineGrace: config.Duration(8 * time.Second),
+			PingInterval: config.Duration(25 * time.Second)},
+		Limits: Limits{MessageBytes: l.MessageBytes, FrameBytes: p.FrameBytes, RoomMembers: l.RoomMembers, MembersCall: l.MembersCall,
+			SyncRooms: p.SyncRooms, Watch: p.Watch, SocketsPerSession: 10, PeerReads: 50},
+	}
+}
+
+func (c *Config) limits() chat.Limits {
+	return chat.Limits{MessageBytes: c.Limits.MessageBytes, RoomMembers: c.Limits.RoomMembers, MembersCall: c.Limits.MembersCall}
+}
+
+// security holds the TLS settings of the three servers; nil means no encryption (for RabbitMQ: by the URL).
+type security struct{ mysql, redis, rabbit *tls.Config }
+
+func (c *Config) security() (s security, err error) {
+	var errs [3]error
+	s.mysql, errs[0] = config.TLSConfig(c.Database.TLS, c.Database.TLSCA)
+	s.redis, errs[1] = config.TLSConfig(c.Redis.TLS, c.Redis.TLSCA)
+	s.rabbit, errs[2] = config.TLSConfig(false, c.RabbitMQ.TLSCA)
+	return s, errors.Join(errs[:]...)
+}
+
+func (c *Config) store(s security, log *slog.Logger) store.Options {
+	d := c.Database
+	return store.Options{TLS: s.mysql, Host: d.Host, Port: int(d.Port), User: d.User, Password: d.Password.Reveal(), DBName: d.DBName,
+		MaxOpen: d.MaxOpen, MaxIdle: d.MaxIdle, ConnMaxLifetime: time.Duration(d.ConnMaxLifetime),
+		ConnMaxIdleTime: time.Duration(d.ConnMaxIdleTime), Timeout: time.Duration(d.DialTimeout),
+		ReadTimeout: time.Duration(d.ReadTimeout), WriteTimeout: time.Duration(d.WriteTimeout),
+		Partitions: c.RabbitMQ.Partitions, Limits: c.limits(), Logger: log}
+}
+
+func (c *Config) state(s security) state.Options {
+	return state.Options{TLS: s.redis, Addrs: c.Redis.Addresses(), Password: c.Redis.Password.Reveal(), DB: c.Redis.DB, Master: c.Redis.Master,
+		Prefix: c.RabbitMQ.Prefix(), Partitions: c.RabbitMQ.Partitions}
+}
+
+func (c *Config) broker(s security, name string, log *slog.Logger, m *broker.Metrics) broker.Options {
+	return broker.Options{TLS: s.rabbit, URL: c.RabbitMQ.URL.Reveal(), Prefix: c.RabbitMQ.Prefix(), QueueType: c.RabbitMQ.QueueType,
+		Partitions: c.RabbitMQ.Partitions, Name: name, Logger: log, Metrics: m}
+}
+
+func (c *Config) worker(boot string, log *slog.Logger, reg prometheus.Registerer) worker.Options {
+	w := c.Worker
+	return worker.Options{Boot: boot, Partitions: c.RabbitMQ.Partitions, Logger: log, Metrics: worker.NewMetrics(reg),
+		Committers: w.Committers, Lanes: w.Lanes, BatchRecords: w.BatchRecords, OutboxPoll: time.Duration(w.OutboxPoll),
+		DigestEvery: time.Duration(w.DigestEvery), OfflineGrace: time.Duration(w.OfflineGrace), PingInterval: time.Duration(w.PingInterval),
+		MaxSockets: c.Limits.SocketsPerSession, MaxSyncRooms: c.Limits.SyncRooms, Limits: c.limits(), PeerReads: c.Limits.PeerReads,
+		ProtocolLimit: protocol.Limits{MessageBytes: c.Limits.MessageBytes, FrameBytes: c.Limits.FrameBytes,
+			SyncRooms: c.Limits.SyncRooms, Watch: c.Limits.Watch}}
+}
+
+// load reads the file and the environment, which this process shares with the others.
+func (c *Config) load(path string) error {
+	return config.Load(path, c, config.Foreign("server.", "limits."))
+}
+
+func (c *Config) print(w io.Writer) error { return config.Print(w, *c) }

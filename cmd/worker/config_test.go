@@ -1,0 +1,35 @@
+package main
+
+import (
+	"slices"
+	"testing"
+
+	"chat-service/internal/config"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestConfigFileHoldsEveryKeyWithItsDefault(t *testing.T) {
+	const path = "../../configs/worker.yaml"
+	got, want := Config{}, defaults()
+	if err := config.Load(path, &got, config.Environ(nil)); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(want.Database.Host+want.RabbitMQ.URL.Reveal(), got.Database.Host+got.RabbitMQ.URL.Reveal()); d != "" {
+		t.Errorf("addresses differ from the defaults:\n%s", d)
+	}
+	got.RabbitMQ.URL, want.RabbitMQ.URL = config.Secret{}, config.Secret{}
+	opts := cmp.Comparer(func(a, b config.Secret) bool { return a.Reveal() == b.Reveal() })
+	if d := cmp.Diff(want, got, opts, cmp.Transformer("list", func(s []string) []string { return append([]string{}, s...) })); d != "" {
+		t.Errorf("%s differs from the defaults:\n%s", path, d)
+	}
+	inFile, err := config.FileKeys(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range config.Keys(want) {
+		if !slices.Contains(inFile, k) {
+			t.Errorf("%s doesn't mention %s", path, k)
+		}
+	}
+}
