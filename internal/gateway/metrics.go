@@ -3,6 +3,7 @@ package gateway
 import (
 	"strconv"
 
+	"chat-service/internal/envelope"
 	"chat-service/internal/protocol"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -34,6 +35,14 @@ type Metrics struct {
 	Opened          prometheus.Counter
 	Refused         *prometheus.CounterVec
 	Closed          *prometheus.CounterVec
+
+	kinds [envelope.Reassert + 1]prometheus.Counter // Deliveries by kind
+}
+
+var deliveryNames = [envelope.Reassert + 1]string{
+	0: "none", envelope.InRoom: "in_room", envelope.ToSocket: "to_socket", envelope.ToUser: "to_user", envelope.Aside: "aside",
+	envelope.Welcome: "welcome", envelope.Attached: "attached", envelope.Joined: "joined", envelope.Watched: "watched",
+	envelope.Close: "close", envelope.Presences: "presences", envelope.Heads: "heads", envelope.Reassert: "reassert",
 }
 
 // NewMetrics makes the metrics and registers them.
@@ -53,7 +62,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		reg.MustRegister(c)
 		return c
 	}
-	return &Metrics{
+	m := &Metrics{
 		Sockets:         gauge("sockets", "Open sockets."),
 		Rooms:           gauge("rooms", "Rooms with local sessions."),
 		Window:          gauge("window_commands", "Commands that are published and not answered or confirmed."),
@@ -79,6 +88,12 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		Refused:         vec("refused_total", "Sockets refused before the upgrade.", "reason"),
 		Closed:          vec("closes_total", "Sockets ended, by the close code sent or received (0: none).", "code"),
 	}
+	for k, name := range deliveryNames {
+		if k > 0 {
+			m.kinds[k] = m.Deliveries.WithLabelValues(name)
+		}
+	}
+	return m
 }
 
 func (m *Metrics) closed(code protocol.CloseCode) {

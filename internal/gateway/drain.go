@@ -1,0 +1,88 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"chat-service/internal/protocol"
+)
+
+const (
+	drainTail  = 7 * time.Second // for the last close frames, beside the window
+	flushLimit = 3 * time.Second
+)
+
+// Stop sends all sockets away and returns when nothing is left running: new sockets get 503, each open one a goaway with a
+// moment of its own within the drain window and, a while after it, close 1012. The bus must work until Stop returns. It
+// takes at most the window and ten seconds more; when ctx ends, the sockets are cut.
+func (g *Gateway) Stop(ctx context.Context) error {
+	g.gate.Lock()
+	g.draining.Store(true)
+	g.gate.Unlock()
+	g.sendAway()
+	ended := make(chan struct{})
+	go func() {
+		g.live.Wait()
+		close(ended)
+	}()
+	limit := time.NewTimer(g.o.Drain + drainTail)
+	defer limit.Stop()
+	select {
+	case <-ended:
+	case <-limit.C:
+	case <-ctx.Done():
+	}
+	cut := g.sockets.all()
+	for _, s := range cut {
+		s.broken()
+	}
+	<-ended // every reader ends with its connection
+	g.flushDisconnects()
+	err := g.shutdown()
+	close(g.stop)
+	<-g.done
+	g.writers.close()
+	if len(cut) > 0 {
+		g.o.Log.Warn("sockets were cut at the end of the drain", "sockets", len(cut))
+	}
+	return err
+}
+
+// sendAway spreads the sockets over the window: told at four fifths of it at the latest, closed a fifth after that.
+func (g *Gateway) sendAway() {
+	now, grace := g.now(), g.o.Drain/5
+	for _, s := range g.sockets.all() {
+		after := jitter(g.o.Drain - grace)
+		if s.present() {
+			s.leave(now+(after+grace).Milliseconds(), textFrame(protocol.AppendGoaway(nil, after, "drain")))
+		} else {
+			s.close(protocol.CloseRestart, jitter(time.Second))
+		}
+	}
+}
+
+// flushDisconnects waits for the bus to take what tells of the ended sockets.
+func (g *Gateway) flushDisconnects() {
+	t := time.NewTicker(20 * time.Millisecond)
+	defer t.Stop()
+	for end := time.Now().Add(flushLimit); g.disconnects.left() > 0 && time.Now().Before(end); {
+		<-t.C
+	}
+	if n := g.disconnects.left(); n > 0 {
+		g.o.Log.Warn("the workers weren't told of all ended sockets; their lease will tell", "sockets", n)
+	}
+}
+
+// shutdown closes the listener.
+func (g *Gateway) shutdown() error {
+	ctx, cancel := context.WithTimeout(context.Background(), flushLimit)
+	defer cancel()
+	if err := g.http.ShutdownWithContext(ctx); err != nil {
+		return fmt.Errorf("gateway: shut down: %w", err)
+	}
+	if err := <-g.served; err != nil {
+		return fmt.Errorf("gateway: serve: %w", err)
+	}
+	return nil
+}

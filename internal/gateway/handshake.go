@@ -1,0 +1,321 @@
+package gateway
+
+import (
+	"bufio"
+	"encoding/base64"
+	"errors"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"chat-service/internal/chat"
+	"chat-service/internal/envelope"
+	"chat-service/internal/protocol"
+
+	"github.com/valyala/fasthttp"
+)
+
+const (
+	wsPath      = "/api/v1/ws"
+	subprotocol = "chat.v1"
+	bearer      = "bearer."
+	deviceRunes = 64
+)
+
+// route serves the few paths of a gateway.
+func (g *Gateway) route(ctx *fasthttp.RequestCtx) {
+	switch string(ctx.Path()) {
+	case wsPath:
+		g.handshake(ctx)
+	case "/healthz":
+		answer(ctx, http.StatusOK, "application/json", `{"status":"ok"}`)
+	case "/readyz":
+		if g.Ready() != nil {
+			answer(ctx, http.StatusServiceUnavailable, "application/json", `{"status":"unavailable"}`)
+			return
+		}
+		answer(ctx, http.StatusOK, "application/json", `{"status":"ok"}`)
+	default:
+		problem(ctx, http.StatusNotFound, chat.NotFound.String(), "the gateway serves "+wsPath)
+	}
+}
+
+func answer(ctx *fasthttp.RequestCtx, status int, contentType, body string) {
+	ctx.SetStatusCode(status)
+	ctx.SetContentType(contentType)
+	ctx.SetBodyString(body)
+}
+
+// problem answers with RFC 9457 problem details.
+func problem(ctx *fasthttp.RequestCtx, status int, code, detail string) {
+	b := append([]byte(`{"type":"about:blank","title":`), protocol.AppendString(nil, http.StatusText(status))...)
+	b = append(strconv.AppendInt(append(b, `,"status":`...), int64(status), 10), `,"code":`...)
+	b = append(protocol.AppendString(b, code), `,"detail":`...)
+	b = append(protocol.AppendString(b, detail), '}')
+	answer(ctx, status, "application/problem+json", string(b))
+}
+
+// refuse answers 503 with a jittered Retry-After, so that refused clients don't come back together.
+func (g *Gateway) refuse(ctx *fasthttp.RequestCtx, reason string) {
+	g.m.Refused.WithLabelValues(reason).Inc()
+	ctx.Response.Header.Set("Retry-After", strconv.FormatInt(1+jitterMS(5), 10))
+	problem(ctx, http.StatusServiceUnavailable, chat.Unavailable.String(), reason)
+	ctx.SetConnectionClose()
+}
+
+// admit decides before anything is judged whether there is room for one more; "" is yes.
+func (g *Gateway) admit() (reason string) {
+	switch {
+	case g.draining.Load():
+		return "draining"
+	case g.busAway():
+		return "broker_away"
+	case g.o.MaxSockets > 0 && g.open.Load() >= int64(g.o.MaxSockets):
+		return "full"
+	case g.pacer != nil && !g.pacer.Allow():
+		return "pace"
+	}
+	return ""
+}
+
+// hello is what a handshake says, copied out of fasthttp's buffers.
+type hello struct {
+	key     string
+	sub     string // subprotocol to answer
+	version bool   // the client can speak chat.v1
+	device  string
+	replace bool
+	token   string
+}
+
+// handshake admits a socket, judges its token and takes the connection over. A refused token is upgraded all the same: a
+// browser can't read a refused upgrade, but a close code.
+func (g *Gateway) handshake(ctx *fasthttp.RequestCtx) {
+	key, err := upgradeKey(&ctx.Request.Header)
+	switch {
+	case err != nil:
+		g.m.Refused.WithLabelValues("no_upgrade").Inc()
+		ctx.Response.Header.Set("Upgrade", "websocket")
+		ctx.Response.Header.Set("Sec-WebSocket-Version", "13")
+		problem(ctx, http.StatusUpgradeRequired, chat.Invalid.String(), err.Error())
+		return
+	case !g.originAllowed(string(ctx.Request.Header.Peek("Origin")), string(ctx.Host())):
+		g.m.Refused.WithLabelValues("origin").Inc()
+		problem(ctx, http.StatusForbidden, chat.Forbidden.String(), "this origin may not open sockets")
+		return
+	}
+	if reason := g.admit(); reason != "" {
+		g.refuse(ctx, reason)
+		return
+	}
+	h := readHello(ctx, key)
+	var claims Claims
+	var code protocol.CloseCode
+	switch {
+	case !h.version:
+		code = protocol.CloseVersion
+	case h.token != "":
+		if claims, err = g.o.Verifier.Verify(h.token); err != nil {
+			code = tokenCode(err)
+		}
+	}
+	h.token = ""
+	ctx.HijackSetNoResponse(true)
+	ctx.Hijack(func(c net.Conn) { g.take(c, h, claims, code) })
+}
+
+// upgradeKey checks that a request is a WebSocket handshake and returns its key.
+func upgradeKey(h *fasthttp.RequestHeader) (string, error) {
+	key := strings.Clone(string(h.Peek("Sec-WebSocket-Key")))
+	raw, err := base64.StdEncoding.DecodeString(key)
+	switch {
+	case !h.IsGet():
+		return "", errors.New("a WebSocket handshake is a GET")
+	case !hasToken(h, "Connection", "upgrade") || !hasToken(h, "Upgrade", "websocket"):
+		return "", errors.New("a WebSocket handshake is expected")
+	case string(h.Peek("Sec-WebSocket-Version")) != "13":
+		return "", errors.New("WebSocket version 13 is expected")
+	case err != nil || len(raw) != 16:
+		return "", errors.New("Sec-WebSocket-Key must be 16 bytes in base64")
+	}
+	return key, nil
+}
+
+func hasToken(h *fasthttp.RequestHeader, name, token string) bool {
+	for part := range strings.SplitSeq(string(h.Peek(name)), ",") {
+		if strings.EqualFold(strings.TrimSpace(part), token) {
+			return true
+		}
+	}
+	return false
+}
+
+func readHello(ctx *fasthttp.RequestCtx, key string) hello {
+	args := ctx.QueryArgs()
+	h := hello{key: key, version: true, replace: args.GetBool("replace"), device: device(string(args.Peek("device")))}
+	h.token = string(args.Peek("token"))
+	if t, ok := strings.CutPrefix(string(ctx.Request.Header.Peek("Authorization")), "Bearer "); ok && h.token == "" {
+		h.token = strings.TrimSpace(t)
+	}
+	var offers []string
+	for _, line := range ctx.Request.Header.PeekAll("Sec-WebSocket-Protocol") {
+		for part := range strings.SplitSeq(string(line), ",") {
+			part = strings.TrimSpace(part)
+			if t, ok := strings.CutPrefix(part, bearer); ok {
+				if h.token == "" {
+					h.token = t
+				}
+			} else if part != "" {
+				offers = append(offers, part)
+			}
+		}
+	}
+	switch {
+	case slices.Contains(offers, subprotocol):
+		h.sub = subprotocol
+	case len(offers) > 0:
+		h.version, h.sub = false, offers[0] // answered, so that a browser lets the close code through
+	}
+	return h
+}
+
+// device bounds the name that a client gives its device.
+func device(s string) string {
+	s = strings.ToValidUTF8(s, "")
+	if r := []rune(s); len(r) > deviceRunes {
+		s = string(r[:deviceRunes])
+	}
+	return s
+}
+
+func allowedOrigins(list []string) map[string]bool {
+	m := map[string]bool{}
+	for _, o := range list {
+		m[strings.ToLower(strings.TrimSuffix(o, "/"))] = true
+	}
+	return m
+}
+
+// originAllowed judges a browser's Origin: none (not a browser), the own host, or one of the list, compared whole.
+func (g *Gateway) originAllowed(origin, host string) bool {
+	if origin == "" || g.origins["*"] {
+		return true
+	}
+	u, err := url.Parse(origin)
+	if err != nil || u.Host == "" || u.User != nil || u.Path != "" || u.RawQuery != "" || u.Scheme != "http" && u.Scheme != "https" {
+		return false
+	}
+	return strings.EqualFold(u.Host, host) || g.origins[strings.ToLower(origin)]
+}
+
+// hijacker gives the WebSocket library the raw connection: fasthttp's wrapper and its buffers can go.
+type hijacker struct {
+	conn net.Conn
+	rw   *bufio.ReadWriter
+}
+
+func (h hijacker) Header() http.Header                          { return nil }
+func (h hijacker) WriteHeader(int)                              {}
+func (h hijacker) Write(b []byte) (int, error)                  { return len(b), nil }
+func (h hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) { return h.conn, h.rw, nil }
+
+var handshakeBuffers = sync.Pool{New: func() any {
+	return bufio.NewReadWriter(bufio.NewReaderSize(nil, 16), bufio.NewWriterSize(nil, 512))
+}}
+
+// take makes a session of a hijacked connection: fasthttp's goroutine, which ends with it.
+func (g *Gateway) take(c net.Conn, h hello, claims Claims, code protocol.CloseCode) {
+	if u, ok := c.(interface{ UnsafeConn() net.Conn }); ok {
+		c = u.UnsafeConn()
+	}
+	g.gate.Lock()
+	if g.draining.Load() {
+		g.gate.Unlock()
+		_ = c.Close()
+		return
+	}
+	g.live.Add(1)
+	g.gate.Unlock()
+	s := &session{g: g, conn: c, id: chat.SocketID(g.numbers.Add(1)), device: h.device, replace: h.replace}
+	if sc, ok := c.(syscall.Conn); ok {
+		s.raw, _ = sc.SyscallConn()
+	}
+	rw := handshakeBuffers.Get().(*bufio.ReadWriter)
+	req := &http.Request{Method: http.MethodGet, Header: http.Header{
+		"Connection": {"upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {h.key}}}
+	var res http.Header
+	if h.sub != "" {
+		res = http.Header{"Sec-Websocket-Protocol": {h.sub}}
+	}
+	ws, err := g.up.Upgrade(hijacker{readConn{c, s}, rw}, req, res)
+	handshakeBuffers.Put(rw)
+	if err != nil {
+		_ = c.Close()
+		g.live.Done()
+		return
+	}
+	s.ws = ws
+	ws.SetPingHandler(s.onPing)
+	ws.SetPongHandler(s.onPong)
+	ws.SetCloseHandler(ignoreClose)
+	g.opened(s, claims, code)
+}
+
+// opened registers an upgraded session and starts it: reading for its auth frame, connecting, or closing.
+func (g *Gateway) opened(s *session, claims Claims, code protocol.CloseCode) {
+	g.m.Opened.Inc()
+	g.m.Sockets.Inc()
+	g.open.Add(1)
+	now := g.now()
+	s.seen.Store(now)
+	g.sockets.add(s)
+	limit := g.o.Frames.FrameBytes
+	if claims.User == 0 {
+		limit = min(limit, preAuthLimit)
+	}
+	s.ws.SetReadLimit(int64(limit))
+	switch {
+	case code != 0:
+		s.close(code, jitter(time.Second))
+	case claims.User != 0:
+		s.identify(claims)
+	default:
+		s.mu.Lock()
+		s.deadline = now + g.o.AuthTimeout.Milliseconds()
+		g.wheel.move(s, s.deadline)
+		s.startLocked()
+		s.mu.Unlock()
+	}
+}
+
+// identify binds a session to its user and asks the workers for its welcome. Its reader, where there is one, must stop: what
+// comes next starts another.
+func (s *session) identify(c Claims) {
+	g := s.g
+	s.mu.Lock()
+	if s.phase == closing {
+		s.mu.Unlock()
+		return
+	}
+	s.user, s.login = c.User, c.Session
+	s.expiry.Store(c.ExpiresAt.UnixMilli())
+	s.phase, s.reading, s.announced = connecting, false, true
+	s.deadline = g.now() + g.o.ConnectTimeout.Milliseconds()
+	g.wheel.move(s, s.deadline)
+	s.mu.Unlock()
+	g.hub.add(s) // before the workers hear of it: what they say from then on must find it
+	cmd := envelope.Command{Kind: envelope.Connect, Socket: s.id, User: s.user, Session: s.login,
+		Device: s.device, Replace: s.replace, Partitions: g.o.Partitions}
+	refused := func(err error) {
+		if err != nil {
+			s.closeConnecting(protocol.CloseServerError, time.Second+jitter(4*time.Second))
+		}
+	}
+	refused(g.publish(s.user.Partition(g.o.Partitions), &cmd, refused))
+}

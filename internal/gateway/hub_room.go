@@ -1,0 +1,327 @@
+package gateway
+
+import (
+	"slices"
+
+	"chat-service/internal/chat"
+	"chat-service/internal/envelope"
+	"chat-service/internal/protocol"
+)
+
+// roomPhase is where a room stands with its owner.
+type roomPhase uint8
+
+const (
+	attaching roomPhase = iota // the head isn't known yet: entries are held
+	running                    // delivering delivered+1, +2, …
+	repairing                  // behind a gap: entries are held
+)
+
+const (
+	lingerMS    = 5_000  // a room without sessions stays attached this long, so that reconnects don't flap
+	resendMS    = 2_000  // an unanswered Attach is sent again; doubled with every try up to resendMax
+	resendMax   = 16_000 //
+	headWaitMS  = 500    // a head above what was delivered may be on its way
+	retryMS     = 1_000  // pause before another repair where one was answered and a gap remains
+	repairTries = 5      // repairs in a row that leave a gap before the sessions must resync
+	overflowMax = 2      // overflows in one gap after which its next repair isn't awaited whole
+	leavesMax   = 4_096  // pending leaves of a room; more are applied at once
+)
+
+// room is one room's continuity: what was delivered, what is held behind a gap, who leaves when. Its shard's lock guards it.
+type room struct {
+	id        chat.RoomID
+	epoch     uint64
+	delivered chat.Seq
+	want      chat.Seq // the highest seq known to be announced
+	number    uint64   // of the last Attach; 0: none yet
+	members   []member
+	held      map[chat.Seq]*envelope.Delivery // nil mostly
+	heldBytes int
+	leaves    []leaving
+	asked     []chat.UserID // by the repair on its way
+
+	resendAt int64 // Unix milliseconds, as the others; 0: not due
+	lookAt   int64
+	dropAt   int64
+
+	phase     roomPhase
+	waiting   bool // an Attach is unanswered
+	tries     uint8
+	resends   uint8
+	overflows uint8
+}
+
+// member is a session in a room. It gets entries above asOf: what is below, welcome or joined told it of.
+type member struct {
+	s    *session
+	asOf chat.Seq
+}
+
+// leaving is a user who may see entries up to seq; user 0 is everybody.
+type leaving struct {
+	user   chat.UserID
+	seq    chat.Seq
+	reason chat.LeaveReason
+}
+
+// cold tells that nobody has been asked for the head: only rooms without sessions are.
+func (rm *room) cold() bool { return rm.phase == attaching && !rm.waiting }
+
+func (h *hub) time(sh *roomShard, rm *room) { sh.timed[rm] = struct{}{} }
+
+// ask sends a new Attach: for the head, or with repair for what is missing and for who is still a member.
+func (h *hub) ask(sh *roomShard, rm *room, repair bool) error {
+	rm.number, rm.asked, rm.waiting, rm.resends = h.numbers.Add(1), nil, true, 0
+	if repair {
+		h.m.Repairs.Inc()
+		rm.phase = repairing
+		for _, m := range rm.members {
+			rm.asked = append(rm.asked, m.s.user)
+		}
+		slices.Sort(rm.asked)
+		rm.asked = slices.Compact(rm.asked)
+	} else if rm.phase != running {
+		rm.phase = attaching
+	}
+	return h.sendAttach(sh, rm)
+}
+
+// sendAttach sends the Attach, again with the same number where it stays unanswered.
+func (h *hub) sendAttach(sh *roomShard, rm *room) error {
+	pause := min(int64(resendMS)<<rm.resends, resendMax)
+	rm.resends = min(rm.resends+1, 8)
+	rm.resendAt = h.now() + pause + jitterMS(pause/2)
+	h.time(sh, rm)
+	c := envelope.Command{Kind: envelope.Attach, Room: rm.id, Number: rm.number}
+	if rm.phase == repairing {
+		c.Repair, c.Seq, c.Users = true, rm.delivered, rm.asked
+	}
+	return h.publish(rm.id, &c)
+}
+
+// due does what is due in a room and forgets its times where nothing is left.
+func (h *hub) due(sh *roomShard, rm *room, now int64) {
+	if rm.dropAt != 0 && now >= rm.dropAt && len(rm.members) == 0 {
+		c := envelope.Command{Kind: envelope.Detach, Room: rm.id, Number: h.numbers.Add(1)}
+		if h.publish(rm.id, &c) != nil {
+			rm.dropAt = now + resendMS
+			return
+		}
+		h.unholdAll(rm)
+		delete(sh.rooms, rm.id)
+		delete(sh.timed, rm)
+		h.m.Rooms.Dec()
+		return
+	}
+	if rm.waiting && now >= rm.resendAt && len(rm.members) > 0 {
+		_ = h.sendAttach(sh, rm) // due again
+	}
+	if rm.lookAt != 0 && now >= rm.lookAt {
+		rm.lookAt = 0
+		h.lookBehind(sh, rm)
+	}
+	if !rm.waiting && rm.lookAt == 0 && rm.dropAt == 0 {
+		delete(sh.timed, rm)
+	}
+}
+
+// lookBehind repairs where the room is still behind what is known to be announced.
+func (h *hub) lookBehind(sh *roomShard, rm *room) {
+	if rm.waiting || rm.phase == attaching || len(rm.members) == 0 || len(rm.held) == 0 && rm.want <= rm.delivered {
+		return
+	}
+	_ = h.ask(sh, rm, true) // sent again when due
+}
+
+// inRoom applies one entry of a room's log in its order.
+func (h *hub) inRoom(sw *sweep, d *envelope.Delivery) {
+	for _, u := range d.Removed {
+		h.facts.note(d.Room, u, fact{d.Epoch, d.Seq, false})
+	}
+	for _, u := range d.Added {
+		h.facts.note(d.Room, u, fact{d.Epoch, d.Seq, true})
+	}
+	if d.All {
+		h.facts.note(d.Room, 0, fact{d.Epoch, d.Seq, false})
+	}
+	sh := h.roomShard(d.Room)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	rm := sh.rooms[d.Room]
+	switch {
+	case rm == nil || rm.cold():
+		h.aside(sw, sh, d)
+		return
+	case d.Epoch > rm.epoch && rm.epoch != 0:
+		h.newEpoch(sw, sh, rm, d.Epoch)
+	case d.Epoch < rm.epoch && d.Epoch != 0:
+		h.ack(sw, d)
+		return
+	}
+	h.addLeaves(sw, sh, rm, d)
+	h.arrive(sw, sh, rm, d)
+}
+
+func (h *hub) arrive(sw *sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
+	switch {
+	case rm.cold():
+		h.aside(sw, sh, d)
+	case rm.phase == attaching:
+		h.hold(sw, sh, rm, d)
+	case d.Seq <= rm.delivered:
+		h.m.Repeats.Inc()
+		h.ack(sw, d)
+		h.settle(sw, sh, rm)
+	case d.Seq == rm.delivered+1:
+		h.step(sw, sh, rm, d)
+		if rm.phase == repairing {
+			h.closeGap(sw, sh, rm)
+		}
+	case len(rm.members) == 0:
+		h.aside(sw, sh, d)
+		h.cool(rm)
+	default:
+		h.hold(sw, sh, rm, d)
+		if rm.phase == running {
+			_ = h.ask(sh, rm, true) // sent again when due
+		}
+	}
+}
+
+// aside does what an entry asks for besides its room's sessions: its ack and the users it adds.
+func (h *hub) aside(sw *sweep, sh *roomShard, d *envelope.Delivery) {
+	h.ack(sw, d)
+	h.added(sw, sh, d)
+}
+
+// cool lets a room without sessions forget where it stands.
+func (h *hub) cool(rm *room) {
+	h.unholdAll(rm)
+	rm.phase, rm.waiting, rm.lookAt = attaching, false, 0
+}
+
+// step delivers the entry that comes next.
+func (h *hub) step(sw *sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
+	rm.delivered = d.Seq
+	origin := h.origin(d)
+	if len(d.Frame) > 0 && len(rm.members) > 0 {
+		f := textFrame(d.Frame)
+		for _, m := range rm.members {
+			if m.s != origin && m.asOf < d.Seq {
+				sw.put(m.s, f)
+			}
+		}
+	}
+	h.ack(sw, d)
+	if len(d.Event) > 0 && len(rm.members) > 0 {
+		f := textFrame(d.Event)
+		for _, m := range rm.members {
+			if m.asOf < d.Seq {
+				sw.put(m.s, f)
+			}
+		}
+	}
+	h.added(sw, sh, d)
+	h.settle(sw, sh, rm)
+}
+
+// origin is the local socket that an entry came from, nil where there is none.
+func (h *hub) origin(d *envelope.Delivery) *session {
+	if len(d.Ack) == 0 || d.Gateway != h.id {
+		return nil
+	}
+	return h.sockets.find(d.Socket)
+}
+
+// ack answers the origin. An ack for a repeat does no harm.
+func (h *hub) ack(sw *sweep, d *envelope.Delivery) {
+	if s := h.origin(d); s != nil {
+		s.answer(d.Ack)
+		sw.put(s, textFrame(d.Ack))
+	}
+}
+
+// added attaches the sockets of the users whom an entry adds, from that entry on.
+func (h *hub) added(sw *sweep, sh *roomShard, d *envelope.Delivery) {
+	var f frame
+	for _, u := range d.Added {
+		for _, s := range h.of(u) {
+			head, fresh := h.attachLocked(sw, sh, s, envelope.Point{Room: d.Room, Seq: d.Seq, Epoch: d.Epoch})
+			if !fresh || len(d.JoinedTo) == 0 {
+				continue
+			}
+			if f == nil {
+				f = textFrame(d.JoinedTo)
+			}
+			sw.put(s, f)
+			if head != 0 {
+				sw.put(s, headFrame(d.Room, head))
+			}
+		}
+	}
+}
+
+func headFrame(id chat.RoomID, seq chat.Seq) frame {
+	return textFrame(protocol.AppendHead(nil, map[chat.RoomID]chat.Seq{id: seq}))
+}
+
+func (h *hub) resyncFrame(rm *room) frame {
+	h.m.Resyncs.Inc()
+	return textFrame(protocol.AppendResync(nil, rm.id, rm.epoch, ""))
+}
+
+func (h *hub) addLeaves(sw *sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
+	add := func(u chat.UserID) {
+		l := leaving{u, d.Seq, d.Reason}
+		if !slices.Contains(rm.leaves, l) {
+			rm.leaves = append(rm.leaves, l)
+		}
+	}
+	if d.All {
+		add(0)
+	}
+	for _, u := range d.Removed {
+		add(u)
+	}
+	if len(rm.leaves) > leavesMax {
+		h.settleAll(sw, sh, rm)
+	}
+}
+
+// settle detaches those who have got all that they may see.
+func (h *hub) settle(sw *sweep, sh *roomShard, rm *room) {
+	for i := 0; i < len(rm.leaves); {
+		l := rm.leaves[i]
+		if l.seq > rm.delivered {
+			i++
+			continue
+		}
+		rm.leaves = slices.Delete(rm.leaves, i, i+1)
+		h.expel(sw, sh, rm, l, l.seq)
+	}
+}
+
+// settleAll detaches all who are to leave, whether or not they have got everything.
+func (h *hub) settleAll(sw *sweep, sh *roomShard, rm *room) {
+	for _, l := range rm.leaves {
+		h.expel(sw, sh, rm, l, l.seq)
+	}
+	rm.leaves = nil
+}
+
+// expel detaches a user's sessions that were attached before his leave, showing them seq as the place of it.
+func (h *hub) expel(sw *sweep, sh *roomShard, rm *room, l leaving, seq chat.Seq) {
+	var f frame
+	for i := len(rm.members) - 1; i >= 0; i-- {
+		m := rm.members[i]
+		if l.user != 0 && m.s.user != l.user || m.asOf >= l.seq {
+			continue
+		}
+		if f == nil {
+			f = textFrame(protocol.AppendLeft(nil, rm.id, seq, l.reason))
+		}
+		sw.put(m.s, f)
+		h.drop(sh, rm, i)
+	}
+}

@@ -1,0 +1,210 @@
+package gateway
+
+import (
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"chat-service/internal/chat"
+	"chat-service/internal/protocol"
+
+	"github.com/fasthttp/websocket"
+)
+
+// preAuthLimit bounds the first frame of a socket that has shown no token.
+const preAuthLimit = 8 << 10
+
+// readConn is the connection as the WebSocket library sees it: after the handshake its writes go nowhere, because all
+// writing is the writers'. What the library tries to write is its answer to a framing error, which is noted.
+type readConn struct {
+	net.Conn
+	s *session
+}
+
+// Write passes the handshake through and swallows the rest.
+func (c readConn) Write(p []byte) (int, error) {
+	if c.s.ws == nil {
+		return c.Conn.Write(p)
+	}
+	c.s.framing = true
+	return len(p), nil
+}
+
+// SetWriteDeadline acts during the handshake only.
+func (c readConn) SetWriteDeadline(t time.Time) error {
+	if c.s.ws == nil {
+		return c.Conn.SetWriteDeadline(t)
+	}
+	return nil
+}
+
+// SetDeadline acts during the handshake only.
+func (c readConn) SetDeadline(t time.Time) error {
+	if c.s.ws == nil {
+		return c.Conn.SetDeadline(t)
+	}
+	return nil
+}
+
+var readBuffers = sync.Pool{New: func() any { b := make([]byte, 0, 1024); return &b }}
+
+// run reads until the session ends, or pauses until welcome (which starts it again).
+func (s *session) run() {
+	if s.read() {
+		return
+	}
+	s.discard()
+	s.finish()
+}
+
+// read takes frame after frame; true means that the session waits for its welcome and is not this goroutine's any more.
+func (s *session) read() (paused bool) {
+	for {
+		if s.ending() {
+			return false
+		}
+		op, r, err := s.ws.NextReader()
+		if err != nil {
+			s.failed(err)
+			return false
+		}
+		s.seen.Store(s.g.now())
+		if op != websocket.TextMessage {
+			s.close(protocol.CloseBinary, 0)
+			return false
+		}
+		if paused, ok := s.one(r); paused || !ok {
+			return paused
+		}
+	}
+}
+
+func (s *session) ending() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.phase == closing
+}
+
+// one reads and handles one data frame.
+func (s *session) one(r io.Reader) (paused, ok bool) {
+	p := readBuffers.Get().(*[]byte)
+	b, err := readAll(r, (*p)[:0])
+	defer func() {
+		if cap(b) <= 128<<10 {
+			*p = b[:0]
+		}
+		readBuffers.Put(p)
+	}()
+	switch {
+	case err != nil:
+		s.failed(err)
+		return false, false
+	case !utf8.Valid(b):
+		s.close(protocol.CloseUTF8, 0)
+		return false, false
+	}
+	s.g.m.FramesIn.Inc()
+	s.g.m.BytesIn.Add(float64(len(b)))
+	if s.user == 0 {
+		return s.authenticate(b)
+	}
+	s.handle(b)
+	return false, true
+}
+
+// readAll appends r to b; the library's read limit bounds it.
+func readAll(r io.Reader, b []byte) ([]byte, error) {
+	for {
+		if len(b) == cap(b) {
+			b = append(b, 0)[:len(b)]
+		}
+		n, err := r.Read(b[len(b):cap(b)])
+		b = b[:len(b)+n]
+		if errors.Is(err, io.EOF) {
+			return b, nil
+		}
+		if err != nil {
+			return b, err
+		}
+	}
+}
+
+// failed turns an error of the library into the close code it means.
+func (s *session) failed(err error) {
+	var ce *websocket.CloseError
+	switch {
+	case errors.Is(err, websocket.ErrReadLimit):
+		code := protocol.CloseTooBig
+		if s.user == 0 {
+			code = protocol.CloseProtocol
+		}
+		s.close(code, 0)
+	case errors.As(err, &ce) && ce.Code != websocket.CloseAbnormalClosure:
+		code := protocol.CloseCode(ce.Code)
+		if code == websocket.CloseNoStatusReceived {
+			code = 0
+		}
+		s.peerClosed(code)
+	case s.framing:
+		s.close(protocol.CloseProtocolFrame, 0)
+	default:
+		s.broken()
+	}
+}
+
+// discard reads on until the connection ends: closing it with unread data would reset it and lose our close frame. The
+// wheel bounds it by closing the connection.
+func (s *session) discard() {
+	p := readBuffers.Get().(*[]byte)
+	b := (*p)[:cap(*p)]
+	for {
+		if _, err := s.conn.Read(b); err != nil {
+			break
+		}
+	}
+	readBuffers.Put(p)
+}
+
+func (s *session) onPing(data string) error {
+	s.seen.Store(s.g.now())
+	if !s.admitFrame() {
+		return nil
+	}
+	s.send(wsFrame(opPong, []byte(data)))
+	return nil
+}
+
+func (s *session) onPong(string) error {
+	s.seen.Store(s.g.now())
+	return nil
+}
+
+func ignoreClose(int, string) error { return nil }
+
+// authenticate takes the first frame of a socket without a token. ok false: the socket is closing.
+func (s *session) authenticate(b []byte) (paused, ok bool) {
+	f, err := protocol.Decode(b, s.g.o.Frames)
+	if err != nil || f.Type != protocol.TAuth {
+		s.close(protocol.CloseProtocol, 0)
+		return false, false
+	}
+	c, err := s.g.o.Verifier.Verify(f.Token)
+	if err != nil {
+		s.close(tokenCode(err), 0)
+		return false, false
+	}
+	s.ws.SetReadLimit(int64(s.g.o.Frames.FrameBytes))
+	s.identify(c)
+	return true, true
+}
+
+// tokenCode is the close code for a refused token.
+func tokenCode(err error) protocol.CloseCode {
+	if chat.KindOf(err) == chat.TokenExpired {
+		return protocol.CloseTokenExpired
+	}
+	return protocol.CloseBadToken
+}

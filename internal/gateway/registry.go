@@ -1,0 +1,70 @@
+package gateway
+
+import (
+	"sync"
+
+	"chat-service/internal/chat"
+)
+
+const shards = 64
+
+// registry finds sockets by id, from before their upgrade is answered to after their end. fasthttp forgets a socket with the
+// upgrade, so this is who knows what to drain.
+type registry struct {
+	shards [shards]socketShard
+}
+
+type socketShard struct {
+	mu sync.Mutex
+	m  map[chat.SocketID]*session
+}
+
+func newRegistry() *registry {
+	r := &registry{}
+	for i := range r.shards {
+		r.shards[i].m = map[chat.SocketID]*session{}
+	}
+	return r
+}
+
+func (r *registry) add(s *session) {
+	sh := &r.shards[s.id%shards]
+	sh.mu.Lock()
+	sh.m[s.id] = s
+	sh.mu.Unlock()
+}
+
+func (r *registry) remove(s *session) {
+	sh := &r.shards[s.id%shards]
+	sh.mu.Lock()
+	delete(sh.m, s.id)
+	sh.mu.Unlock()
+}
+
+// find returns the socket or nil.
+func (r *registry) find(id chat.SocketID) *session {
+	sh := &r.shards[id%shards]
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	return sh.m[id]
+}
+
+// shard appends one shard's sockets to dst.
+func (r *registry) shard(i int, dst []*session) []*session {
+	sh := &r.shards[i]
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	for _, s := range sh.m {
+		dst = append(dst, s)
+	}
+	return dst
+}
+
+// all returns every socket.
+func (r *registry) all() []*session {
+	var l []*session
+	for i := range r.shards {
+		l = r.shard(i, l)
+	}
+	return l
+}

@@ -1,0 +1,148 @@
+package gateway
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"chat-service/internal/envelope"
+)
+
+const (
+	showEvery    = 45_000 / tickMS / shards // ticks between the shards of the rotation, which shows all in 45 s
+	showBatch    = 256                      // sessions per Show
+	lostBound    = 1 << 16
+	roundsPerRun = 2 // shards of a round per tick: all in 3.2 s
+)
+
+// rounds are walks over all sockets or rooms, a shard at a time, so that none of them is a burst.
+type rounds struct {
+	assert, reattach atomic.Bool // asked for; further requests during a walk start it once more
+
+	asserting, reattaching int // shards left to do, counted down; the ticker's alone
+	shown                  int
+	buf                    []*session
+}
+
+func (r *rounds) turn(g *Gateway, tick int64) {
+	if tick%showEvery == 0 {
+		r.show(g)
+	}
+	if r.asserting == 0 && r.assert.Swap(false) {
+		r.asserting = shards
+	}
+	if r.reattaching == 0 && r.reattach.Swap(false) {
+		r.reattaching = shards
+	}
+	for range roundsPerRun {
+		if r.asserting > 0 && r.assertShard(g, r.asserting-1) {
+			r.asserting--
+		}
+		if r.reattaching > 0 && g.hub.reattach(r.reattaching-1) == nil {
+			r.reattaching--
+		}
+	}
+}
+
+// show tells the workers a shard's login sessions, by the users' partitions; revoked ones come back as Close.
+func (r *rounds) show(g *Gateway) {
+	r.buf = g.sockets.shard(r.shown, r.buf[:0])
+	r.shown = (r.shown + 1) % shards
+	by := map[int]*envelope.Command{}
+	for _, s := range r.buf {
+		if !s.present() {
+			continue
+		}
+		p := s.user.Partition(g.o.Partitions)
+		c := by[p]
+		if c == nil {
+			c = &envelope.Command{Kind: envelope.Show}
+			by[p] = c
+		}
+		c.Users, c.Sessions = append(c.Users, s.user), append(c.Sessions, s.login)
+		if len(c.Sessions) == showBatch {
+			_ = g.publish(p, c, nil) // shown again in the next round
+			delete(by, p)
+		}
+	}
+	for p, c := range by {
+		_ = g.publish(p, c, nil) // shown again in the next round
+	}
+	clear(r.buf)
+}
+
+// assertShard tells the workers of a shard's sockets again; false where the bus refuses, to be tried again.
+func (r *rounds) assertShard(g *Gateway, shard int) bool {
+	r.buf = g.sockets.shard(shard, r.buf[:0])
+	defer func() { clear(r.buf) }()
+	for _, s := range r.buf {
+		if !s.present() {
+			continue
+		}
+		c := envelope.Command{Kind: envelope.Assert, Socket: s.id, User: s.user, Session: s.login, Device: s.device}
+		if g.publish(s.user.Partition(g.o.Partitions), &c, nil) != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// present tells that the session is live: welcomed and not closing.
+func (s *session) present() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.phase == live && !s.gone
+}
+
+// disconnects publishes Disconnect for ended sockets, again where the bus refused or lost it: a socket that stays registered
+// would show its user online as long as the gateway lives. Beyond lostBound the oldest are given up.
+type disconnects struct {
+	g     *Gateway
+	mu    sync.Mutex
+	again []envelope.Command
+	on    atomic.Int64 // published, no verdict yet
+}
+
+func (ds *disconnects) add(c envelope.Command) {
+	ds.on.Add(1)
+	err := ds.g.publish(c.User.Partition(ds.g.o.Partitions), &c, func(err error) {
+		if err != nil {
+			ds.keep(c)
+		}
+		ds.on.Add(-1)
+	})
+	if err != nil {
+		ds.keep(c)
+		ds.on.Add(-1)
+	}
+}
+
+func (ds *disconnects) keep(c envelope.Command) {
+	ds.mu.Lock()
+	defer ds.mu.Unlock()
+	if len(ds.again) >= lostBound {
+		ds.again = ds.again[1:]
+		ds.g.m.LostDisconnects.Inc()
+	}
+	ds.again = append(ds.again, c)
+}
+
+// flush tries those again that didn't get through, while the bus is there.
+func (ds *disconnects) flush() {
+	if ds.g.o.Bus.Ready() != nil {
+		return
+	}
+	ds.mu.Lock()
+	l := ds.again
+	ds.again = nil
+	ds.mu.Unlock()
+	for _, c := range l {
+		ds.add(c)
+	}
+}
+
+// left returns how many have no verdict yet.
+func (ds *disconnects) left() int {
+	ds.mu.Lock()
+	defer ds.mu.Unlock()
+	return len(ds.again) + int(ds.on.Load())
+}

@@ -1,0 +1,204 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"chat-service/internal/chat"
+	"chat-service/internal/envelope"
+
+	"github.com/fasthttp/websocket"
+	"github.com/valyala/fasthttp"
+	"golang.org/x/time/rate"
+)
+
+// Gateway is one boot of the station.
+type Gateway struct {
+	o       Options
+	m       *Metrics
+	origins map[string]bool
+	pacer   *rate.Limiter // nil: off
+	up      websocket.Upgrader
+
+	http     *fasthttp.Server
+	listener net.Listener
+	served   chan error
+
+	sockets     *registry
+	hub         *hub
+	wheel       *wheel
+	writers     *writers
+	window      window
+	disconnects *disconnects
+	rounds      rounds
+
+	numbers   atomic.Uint64 // of sockets
+	open      atomic.Int64
+	live      sync.WaitGroup // sessions that aren't finished
+	gate      sync.Mutex     // guards live.Add against the wait in Stop
+	draining  atomic.Bool
+	busUp     atomic.Bool
+	everUp    atomic.Bool
+	awaySince atomic.Int64 // Unix milliseconds since when the bus is away; 0: it is there
+	deliver   sweep        // of the consumer's goroutine
+
+	stop chan struct{}
+	done chan struct{}
+}
+
+// New makes a gateway that doesn't listen yet.
+func New(o Options) (*Gateway, error) {
+	if o.ID == "" || o.Partitions < 1 || o.Bus == nil || o.Verifier == nil {
+		return nil, errors.New("gateway: ID, Partitions, Bus and Verifier must be set")
+	}
+	o = o.ready()
+	g := &Gateway{
+		o: o, m: o.Metrics, sockets: newRegistry(), served: make(chan error, 1),
+		stop: make(chan struct{}), done: make(chan struct{}),
+		up: websocket.Upgrader{ReadBufferSize: 256, WriteBufferSize: 256, WriteBufferPool: &sync.Pool{}, HandshakeTimeout: 5 * time.Second},
+		window: window{maxN: int64(o.WindowCommands), maxBytes: int64(o.WindowBytes),
+			gn: o.Metrics.Window, gbytes: o.Metrics.WindowBytes},
+	}
+	g.origins = allowedOrigins(o.Origins)
+	if o.SocketsPerSecond > 0 {
+		g.pacer = rate.NewLimiter(rate.Limit(o.SocketsPerSecond), o.SocketsPerSecond)
+	}
+	g.wheel = newWheel(g.now())
+	g.writers = newWriters(g.m)
+	g.deliver.ws = g.writers
+	g.hub = newHub(&g.o, g.now, g.sockets, func(room chat.RoomID, c *envelope.Command) error {
+		return g.publish(room.Partition(g.o.Partitions), c, nil)
+	})
+	g.disconnects = &disconnects{g: g}
+	g.awaySince.Store(g.now())
+	g.http = &fasthttp.Server{
+		Handler: g.route, NoDefaultServerHeader: true, NoDefaultDate: true, NoDefaultContentType: true,
+		// Tokens may travel in headers: the buffer is the cap of the whole head, and goes back to a pool with the upgrade.
+		ReadBufferSize: 8 << 10, WriteBufferSize: 1 << 10, KeepHijackedConns: true,
+		ReadTimeout: 5 * time.Second, WriteTimeout: 5 * time.Second, IdleTimeout: 5 * time.Second,
+		MaxIdleWorkerDuration: 2 * time.Second, Concurrency: 20_000, MaxRequestBodySize: 1 << 10,
+		CloseOnShutdown: true, Logger: quiet{},
+	}
+	return g, nil
+}
+
+// quiet drops fasthttp's lines about clients that send no HTTP: a scan must not fill the log, and a request line may hold a token.
+type quiet struct{}
+
+// Printf drops the line.
+func (quiet) Printf(string, ...any) {}
+
+func (g *Gateway) now() int64 { return time.Now().UnixMilli() }
+
+// Start listens and returns; sockets are refused until the bus is up.
+func (g *Gateway) Start(ctx context.Context) error {
+	// The gateway pings by itself: the kernel's keepalive would only cost.
+	lc := net.ListenConfig{KeepAlive: -1}
+	l, err := lc.Listen(ctx, "tcp", g.o.Addr)
+	if err != nil {
+		return fmt.Errorf("gateway: listen: %w", err)
+	}
+	g.listener = l
+	g.writers.start()
+	go g.tick()
+	go func() { g.served <- g.http.Serve(l) }()
+	return nil
+}
+
+// Addr returns where the gateway listens, once it was started.
+func (g *Gateway) Addr() string { return g.listener.Addr().String() }
+
+// Ready returns nil while new sockets would be taken.
+func (g *Gateway) Ready() error {
+	switch {
+	case g.draining.Load():
+		return errors.New("gateway: draining")
+	case !g.busUp.Load():
+		return errors.New("gateway: the bus delivers nothing")
+	default:
+		return g.o.Bus.Ready()
+	}
+}
+
+// BusUp tells that deliveries come in: at the start, and after each cut. What was missed is asked for.
+func (g *Gateway) BusUp() {
+	g.busUp.Store(true)
+	g.everUp.Store(true)
+	g.rounds.reattach.Store(true)
+}
+
+// BusDown tells that deliveries have stopped.
+func (g *Gateway) BusDown(err error) {
+	g.busUp.Store(false)
+	g.o.Log.Warn("deliveries have stopped", "error", err)
+}
+
+const tickPause = tickMS * time.Millisecond
+
+// tick is the one goroutine of all that happens by time.
+func (g *Gateway) tick() {
+	defer close(g.done)
+	t := time.NewTicker(tickPause)
+	defer t.Stop()
+	hub := sweep{ws: g.writers}
+	for n := int64(0); ; n++ {
+		select {
+		case <-g.stop:
+			return
+		case <-t.C:
+		}
+		now := g.now()
+		g.wheel.turn(now, (*session).look)
+		g.hub.turn(&hub, now)
+		g.disconnects.flush()
+		g.rounds.turn(g, n)
+		g.watchBus(now)
+		g.window.show()
+		if n%(beatEvery/tickMS) == 0 {
+			g.beat()
+		}
+	}
+}
+
+const beatEvery = 5_000
+
+// beat tells the workers that this boot lives. A lost beat is made good by the next.
+func (g *Gateway) beat() {
+	c := envelope.Command{Kind: envelope.Beat, Gateway: g.o.ID, At: g.now(), Partitions: g.o.Partitions}
+	if err := g.o.Bus.Beat(c.Append(nil)); err != nil {
+		g.o.Log.Debug("heartbeat not sent", "error", err)
+	}
+}
+
+// watchBus notes since when the bus is away, and after BusPatience sends the sockets elsewhere.
+func (g *Gateway) watchBus(now int64) {
+	if g.busUp.Load() && g.o.Bus.Ready() == nil {
+		g.awaySince.Store(0)
+		return
+	}
+	if g.awaySince.CompareAndSwap(0, now) || now-g.awaySince.Load() < g.o.BusPatience.Milliseconds() || g.draining.Load() {
+		return
+	}
+	if now/1000 == (now-tickMS)/1000 { // look once a second: sockets may have been opening
+		return
+	}
+	for _, s := range g.sockets.all() {
+		s.mu.Lock()
+		stays := s.leaveAt == 0
+		s.mu.Unlock()
+		if stays {
+			s.leave(now+jitterMS(5_000), nil)
+		}
+	}
+}
+
+// busAway tells that sockets must not be taken: the bus was never there, or has been away too long.
+func (g *Gateway) busAway() bool {
+	since := g.awaySince.Load()
+	return !g.everUp.Load() || since != 0 && g.now()-since >= g.o.BusPatience.Milliseconds()
+}

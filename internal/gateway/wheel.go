@@ -1,0 +1,92 @@
+package gateway
+
+import "sync"
+
+const (
+	tickMS     = 100
+	wheelSlots = 512 // 51 s: above the longest usual pause; a later due time is looked at on the way
+)
+
+// wheel wakes sessions when something of theirs is due: pings, silence, deadlines, expiry. Every session stands in one slot
+// at most, so an idle socket costs one look per ping and no timer. What is due is the session's own knowledge (session.due).
+type wheel struct {
+	mu    sync.Mutex
+	slots [wheelSlots][]*session
+	done  int64 // the last tick that was handled
+	spare []*session
+}
+
+func newWheel(now int64) *wheel { return &wheel{done: now / tickMS} }
+
+// move puts s where it will be looked at at due (Unix milliseconds), at the earliest in the next tick.
+func (w *wheel) move(s *session, due int64) {
+	w.mu.Lock()
+	w.put(s, due)
+	w.mu.Unlock()
+}
+
+// bring is move, unless s is looked at earlier anyway.
+func (w *wheel) bring(s *session, due int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if s.slot != 0 {
+		ahead := (int64(s.slot-1) - w.done%wheelSlots + wheelSlots) % wheelSlots
+		if (w.done+ahead)*tickMS <= due {
+			return
+		}
+	}
+	w.put(s, due)
+}
+
+func (w *wheel) put(s *session, due int64) {
+	w.drop(s)
+	tick := min(max((due+tickMS-1)/tickMS, w.done+1), w.done+wheelSlots-1)
+	i := int(tick % wheelSlots)
+	s.slot, s.place = int16(i)+1, int32(len(w.slots[i]))
+	w.slots[i] = append(w.slots[i], s)
+}
+
+// remove forgets s.
+func (w *wheel) remove(s *session) {
+	w.mu.Lock()
+	w.drop(s)
+	w.mu.Unlock()
+}
+
+func (w *wheel) drop(s *session) {
+	if s.slot == 0 {
+		return
+	}
+	l := w.slots[s.slot-1]
+	last := len(l) - 1
+	l[s.place] = l[last]
+	l[s.place].place = s.place
+	l[last] = nil
+	w.slots[s.slot-1] = l[:last]
+	s.slot = 0
+}
+
+// turn calls look for every session whose slot has come. look moves the session on, or lets it go.
+func (w *wheel) turn(now int64, look func(s *session, now int64)) {
+	for {
+		w.mu.Lock()
+		if w.done >= now/tickMS {
+			w.mu.Unlock()
+			return
+		}
+		w.done++
+		l := w.slots[w.done%wheelSlots]
+		w.slots[w.done%wheelSlots], w.spare = w.spare[:0], nil
+		for _, s := range l {
+			s.slot = 0
+		}
+		w.mu.Unlock()
+		for i, s := range l {
+			look(s, now)
+			l[i] = nil
+		}
+		if cap(l) <= 1024 {
+			w.spare = l
+		}
+	}
+}

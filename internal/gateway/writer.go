@@ -1,0 +1,210 @@
+package gateway
+
+import (
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+)
+
+const (
+	writeBuffer   = 16 << 10
+	writeDeadline = 5 * time.Second
+)
+
+// queue is what waits to be written to one session. It comes from a pool with the first frame and goes back with the last.
+type queue struct {
+	frames []frame
+	head   int
+}
+
+var queues = sync.Pool{New: func() any { return &queue{frames: make([]frame, 0, 8)} }}
+
+// writers write what sessions have queued: a few goroutines take the scheduled sessions in turn, copy as many frames of one
+// as fit into their buffer and write them at once without blocking. A socket that would block is left to a goroutine of
+// its own for writeDeadline, so that it holds up nobody.
+type writers struct {
+	m     *Metrics
+	ws    []*writer
+	slow  sync.WaitGroup
+	ended sync.WaitGroup
+}
+
+type writer struct {
+	all  *writers
+	mu   sync.Mutex
+	todo []*session // each session at most once: bounded by the number of sockets
+	stop bool
+	wake chan struct{}
+
+	buf  []byte
+	n    int
+	err  error
+	try  func(fd uintptr) bool
+	left []byte
+}
+
+func newWriters(m *Metrics) *writers {
+	ws := &writers{m: m}
+	for range runtime.GOMAXPROCS(0) {
+		w := &writer{all: ws, wake: make(chan struct{}, 1), buf: make([]byte, 0, writeBuffer)}
+		w.try = w.tryOnce
+		ws.ws = append(ws.ws, w)
+	}
+	return ws
+}
+
+func (ws *writers) start() {
+	for _, w := range ws.ws {
+		ws.ended.Go(w.run)
+	}
+}
+
+// close waits until everything that is scheduled was tried, then for the temporary goroutines.
+func (ws *writers) close() {
+	for _, w := range ws.ws {
+		w.mu.Lock()
+		w.stop = true
+		w.mu.Unlock()
+		w.poke()
+	}
+	ws.ended.Wait()
+	ws.slow.Wait()
+}
+
+func (ws *writers) of(s *session) *writer { return ws.ws[uint64(s.id)%uint64(len(ws.ws))] }
+
+func (w *writer) add(s *session) {
+	w.mu.Lock()
+	w.todo = append(w.todo, s)
+	w.mu.Unlock()
+	w.poke()
+}
+
+func (w *writer) poke() {
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (w *writer) run() {
+	var turn []*session
+	for {
+		w.mu.Lock()
+		turn, w.todo = w.todo, turn[:0]
+		stop := w.stop && len(turn) == 0
+		w.mu.Unlock()
+		if stop {
+			return
+		}
+		if len(turn) == 0 {
+			<-w.wake
+			continue
+		}
+		for i, s := range turn {
+			if w.write(s) {
+				w.mu.Lock()
+				w.todo = append(w.todo, s)
+				w.mu.Unlock()
+			}
+			turn[i] = nil
+		}
+	}
+}
+
+// write takes one buffer of the session's frames to its socket; true means that there is more.
+func (w *writer) write(s *session) (more bool) {
+	var frames int
+	w.buf, frames = s.take(w.buf[:0])
+	b := w.buf
+	if cap(w.buf) > writeBuffer {
+		w.buf = make([]byte, 0, writeBuffer) // one frame larger than the buffer
+	}
+	if frames == 0 {
+		return s.rest()
+	}
+	w.all.m.FramesOut.Add(float64(frames))
+	w.all.m.BytesOut.Add(float64(len(b)))
+	w.all.m.Writes.Inc()
+	w.left, w.n, w.err = b, 0, nil
+	if s.raw != nil {
+		if err := s.raw.Write(w.try); err != nil && w.err == nil {
+			w.err = err
+		}
+	}
+	w.left = nil
+	if w.err != nil {
+		s.broken()
+		return false
+	}
+	if w.n < len(b) {
+		w.all.m.BlockedWrites.Inc()
+		rest := append([]byte(nil), b[w.n:]...)
+		w.all.slow.Go(func() { w.all.writeSlow(s, rest) })
+		return false
+	}
+	return s.rest()
+}
+
+// tryOnce writes once without blocking: true tells the runtime not to wait for the socket.
+func (w *writer) tryOnce(fd uintptr) bool {
+	for {
+		n, err := syscall.Write(int(fd), w.left)
+		switch err {
+		case nil:
+			w.n = n
+		case syscall.EINTR:
+			continue
+		case syscall.EAGAIN:
+		default:
+			w.err = err
+		}
+		return true
+	}
+}
+
+// writeSlow writes with a deadline until the session has nothing left.
+func (ws *writers) writeSlow(s *session, b []byte) {
+	for {
+		_ = s.conn.SetWriteDeadline(time.Now().Add(writeDeadline))
+		if _, err := s.conn.Write(b); err != nil {
+			s.broken()
+			return
+		}
+		_ = s.conn.SetWriteDeadline(time.Time{}) // before the session may be written to by others again
+		if !s.rest() {
+			return
+		}
+		var n int
+		if b, n = s.take(b[:0]); n == 0 {
+			continue
+		}
+		ws.m.FramesOut.Add(float64(n))
+		ws.m.BytesOut.Add(float64(len(b)))
+		ws.m.Writes.Inc()
+	}
+}
+
+// sweep collects the sessions that a run of frames makes ready, so that each is written to once for all of them.
+type sweep struct {
+	ws    *writers
+	ready []*session
+}
+
+// put queues a frame for a session.
+func (sw *sweep) put(s *session, f frame) {
+	if s.push(f) {
+		sw.ready = append(sw.ready, s)
+	}
+}
+
+// flush hands the collected sessions to the writers.
+func (sw *sweep) flush() {
+	for i, s := range sw.ready {
+		sw.ws.of(s).add(s)
+		sw.ready[i] = nil
+	}
+	sw.ready = sw.ready[:0]
+}
+
