@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -59,15 +60,12 @@ func (s *Server) register(c *call) error {
 		return err
 	}
 	u := chat.User{Username: normal(b.Username), Nickname: strings.TrimSpace(b.Nickname), Status: chat.Active, CreatedAt: s.now()}
-	if u.Nickname == "" {
-		u.Nickname = u.Username
-	}
 	if b.Email != nil {
 		u.Email = normal(*b.Email)
 	}
 	var k checks
 	k.add(chat.CheckUsername(u.Username))
-	k.add(chat.CheckLine("nickname", u.Nickname, 1, maxNickname))
+	k.add(chat.CheckLine("nickname", u.Nickname, 0, maxNickname))
 	k.add(chat.CheckEmail(u.Email))
 	k.add(s.checkPassword("password", b.Password, u.Username))
 	if err := k.err(); err != nil {
@@ -80,7 +78,7 @@ func (s *Server) register(c *call) error {
 	if err != nil {
 		return err
 	}
-	u.PasswordHash = hash
+	u.PasswordHash, u.Nickname = hash, cmp.Or(u.Nickname, u.Username)
 	if u, err = s.ports.Accounts.CreateUser(c.ctx, u); err != nil {
 		return err
 	}

@@ -1,10 +1,12 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"net/http"
+	"slices"
 
 	"chat-service/internal/chat"
 	"chat-service/internal/protocol"
@@ -160,12 +162,13 @@ func (s *Server) newest(ctx context.Context, q HistoryQuery) (*HistoryPage, erro
 		return nil, nil
 	}
 	n := min(q.PageSize, int(to-from+1))
-	ms, err := s.ports.Recents.Recent(ctx, q.Room, m.Room.Epoch, to, n)
+	ms, err := s.ports.Recents.Recent(ctx, q.Room)
 	if err != nil {
 		s.opts.Metrics.Degraded.WithLabelValues("recents").Inc()
 		return nil, nil
 	}
-	if !whole(ms, to, n) {
+	ms, ok = tail(ms, to, n)
+	if !ok {
 		s.opts.Metrics.Recent.WithLabelValues("miss").Inc()
 		return s.warm(ctx, q, m)
 	}
@@ -173,17 +176,14 @@ func (s *Server) newest(ctx context.Context, q HistoryQuery) (*HistoryPage, erro
 	return &HistoryPage{Messages: ms, LastSeq: to, Epoch: m.Room.Epoch, HasMore: to-chat.Seq(n) >= from}, nil
 }
 
-// whole tells whether ms are exactly the n messages up to the seq.
-func whole(ms []chat.Message, upTo chat.Seq, n int) bool {
-	if len(ms) != n {
-		return false
+// tail cuts the n messages up to the seq out of ascending ones; ok is false where one of them is not there.
+func tail(ms []chat.Message, upTo chat.Seq, n int) (cut []chat.Message, ok bool) {
+	end, found := slices.BinarySearchFunc(ms, upTo, func(m chat.Message, s chat.Seq) int { return cmp.Compare(m.Seq, s) })
+	if !found || end+1 < n {
+		return nil, false
 	}
-	for i, m := range ms {
-		if m.Seq != upTo-chat.Seq(n-1-i) {
-			return false
-		}
-	}
-	return true
+	cut = ms[end+1-n : end+1]
+	return cut, cut[0].Seq+chat.Seq(n-1) == upTo // each seq is there once, so no hole fits in between
 }
 
 // warm reads the page from the store and leaves it in the cache, where the user sees the room's very end.

@@ -118,9 +118,9 @@ type Log interface {
 
 // Recents caches the newest messages of rooms. Its errors only cost speed.
 type Recents interface {
-	// Recent returns the newest n messages up to and including the seq, ascending, or fewer where it hasn't got them.
-	Recent(ctx context.Context, room chat.RoomID, epoch uint64, upTo chat.Seq, n int) ([]chat.Message, error)
-	// Warm puts in messages, ascending and without holes.
+	// Recent returns a room's newest messages as far as they are known, ascending, each once, perhaps with holes.
+	Recent(ctx context.Context, room chat.RoomID) ([]chat.Message, error)
+	// Warm puts in a room's newest messages, ascending and without holes.
 	Warm(ctx context.Context, room chat.RoomID, epoch uint64, ms []chat.Message) error
 }
 
@@ -132,8 +132,9 @@ type Presences interface {
 
 // Throttle slows guessing down, across processes.
 type Throttle interface {
-	// Allow takes one of limit tries per minute of a key; where none is left it tells when to come back.
-	Allow(ctx context.Context, key string, limit int) (wait time.Duration, err error)
+	// Allow takes one from the key's allowance of limit per per, of which burst may be taken at once; where none is left it
+	// tells when there will be.
+	Allow(ctx context.Context, key string, limit, burst int, per time.Duration) (ok bool, retryAfter time.Duration, err error)
 	// Fail notes a failed try, and returns how long the key must wait before the next.
 	Fail(ctx context.Context, key string) (time.Duration, error)
 	// Delay is how long the key must wait before its next try.

@@ -34,7 +34,13 @@ func (t throttle) allow(ctx context.Context, what, who string, limit int) error 
 	if limit <= 0 {
 		return nil
 	}
-	wait := t.first(func(p Throttle) (time.Duration, error) { return p.Allow(ctx, what+":"+who, limit) })
+	wait := t.first(func(p Throttle) (time.Duration, error) {
+		ok, wait, err := p.Allow(ctx, what+":"+who, limit, limit, time.Minute)
+		if ok {
+			wait = 0
+		}
+		return wait, err
+	})
 	return t.refuse(what, wait)
 }
 
@@ -62,7 +68,7 @@ func (t throttle) refuse(what string, wait time.Duration) error {
 
 // The local throttle's measure, as the shared one's: a few failures are free, then the delay doubles.
 const (
-	freeFailures = 5
+	freeFailures = 3
 	firstDelay   = time.Second
 	longestDelay = 5 * time.Minute
 	localKeys    = 10_000
@@ -88,7 +94,7 @@ func newLocalThrottle(now func() time.Time) *localThrottle {
 }
 
 // Allow implements Throttle.
-func (l *localThrottle) Allow(_ context.Context, key string, limit int) (time.Duration, error) {
+func (l *localThrottle) Allow(_ context.Context, key string, limit, burst int, per time.Duration) (bool, time.Duration, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	b := l.buckets[key]
@@ -96,10 +102,11 @@ func (l *localThrottle) Allow(_ context.Context, key string, limit int) (time.Du
 		if len(l.buckets) >= localKeys {
 			clear(l.buckets)
 		}
-		b = rate.NewLimiter(rate.Limit(float64(limit)/60), limit)
+		b = rate.NewLimiter(rate.Limit(float64(limit)/per.Seconds()), burst)
 		l.buckets[key] = b
 	}
-	return take(b, l.now()), nil
+	wait := take(b, l.now())
+	return wait <= 0, wait, nil
 }
 
 // Fail implements Throttle.

@@ -1,0 +1,430 @@
+package api
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/fstest"
+
+	"chat-service/internal/chat"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m,
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"), // one for the process
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"))
+}
+
+func TestKinds(t *testing.T) {
+	want := map[chat.Kind]int{
+		chat.Internal: 500, chat.Invalid: 422, chat.UnknownType: 400, chat.UnknownField: 400, chat.Unauthenticated: 401,
+		chat.TokenExpired: 401, chat.Forbidden: 403, chat.Muted: 403, chat.Blocked: 403, chat.NotFound: 404, chat.Conflict: 409,
+		chat.UsernameTaken: 409, chat.EmailTaken: 409, chat.IdempotencyConflict: 409, chat.RoomFull: 409, chat.OutOfOrder: 409,
+		chat.TooLarge: 413, chat.RateLimited: 429, chat.Unavailable: 503,
+	}
+	for _, k := range chat.Kinds() {
+		if status, ok := want[k]; !ok || statusOf(k) != status {
+			t.Errorf("%v → %d, the contract says %d", k, statusOf(k), status)
+		}
+		if publicText(&chat.Error{Kind: k}) == "" {
+			t.Errorf("%v has nothing to say", k)
+		}
+	}
+}
+
+// fill replaces the parameters of a path by ids that exist.
+func fill(path string) string {
+	return base + strings.NewReplacer("{room_id}", "1", "{user_id}", "1", "{session_id}", "x").Replace(path)
+}
+
+// TestGuard walks every route as nobody, with a bad, an expired and a revoked token.
+func TestGuard(t *testing.T) {
+	b := newBench(t)
+	b.do(200, "POST", "auth/logout", b.join("gone"), "")
+	revoked := b.revoked()
+	for _, r := range routes() {
+		t.Run(r.id, func(t *testing.T) {
+			for _, tt := range []struct{ token, code string }{
+				{"", "unauthenticated"}, {"nonsense", "unauthenticated"}, {"old|1|x", "token_expired"}, {revoked, "unauthenticated"},
+				{"good|1|never-opened", "unauthenticated"},
+			} {
+				a := b.raw(r.method, fill(r.path), tt.token, "application/json", "{}")
+				if r.open {
+					if a.body["code"] == "token_expired" {
+						t.Errorf("an open route looked at the token: %s", a.raw)
+					}
+					continue
+				}
+				b.problem(a, 401, tt.code)
+			}
+		})
+	}
+	for _, head := range []string{"Basic abc", "Bearer", "Bearer ", "bearer\tx"} {
+		b.problem(b.raw("GET", "me", "", "", "", "Authorization", head), 401, "unauthenticated")
+	}
+	b.problem(b.raw("GET", "me", "good|1|a", "", "", "Authorization", "Bearer good|1|b"), 401, "unauthenticated")
+}
+
+// revoked returns the token of the session that has been revoked.
+func (b *bench) revoked() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for id, s := range b.world.sessions {
+		if !s.RevokedAt.IsZero() {
+			return "good|" + s.User.String() + "|" + string(id)
+		}
+	}
+	b.Fatal("nothing is revoked")
+	return ""
+}
+
+// TestHidden: what a stranger may not see looks exactly like what is not there.
+func TestHidden(t *testing.T) {
+	b := newBench(t)
+	owner, stranger := b.join("owner"), b.join("stranger")
+	b.do(201, "POST", "rooms", owner, `{"name":"secret"}`)
+	bodies := map[string]string{"updateRoom": `{"name":"x"}`, "transferRoom": `{"user_id":2}`, "addMembers": `{"member_ids":[2]}`,
+		"updateMember": `{"role":"admin"}`, "postMessage": `{"content":"x"}`, "read": `{"seq":1}`}
+	for _, r := range routes() {
+		if !strings.Contains(r.path, "{room_id}") {
+			continue
+		}
+		t.Run(r.id, func(t *testing.T) {
+			var seen [2]answer
+			for i, room := range []string{"1", "777"} {
+				path := base + strings.NewReplacer("{room_id}", room, "{user_id}", "1").Replace(r.path)
+				seen[i] = b.raw(r.method, path, stranger, "application/json", bodies[r.id], "X-Request-Id", "same")
+				b.problem(seen[i], 404, "not_found")
+			}
+			if d := cmp.Diff(seen[0].body, seen[1].body); d != "" {
+				t.Errorf("a hidden room shows:\n%s", d)
+			}
+		})
+	}
+}
+
+func TestDocumentListsTheRoutes(t *testing.T) {
+	b := newBench(t)
+	a := b.do(200, "GET", "openapi.json", "", "")
+	var doc struct {
+		OpenAPI string                    `json:"openapi"`
+		Paths   map[string]map[string]any `json:"paths"`
+	}
+	if err := json.Unmarshal(a.raw, &doc); err != nil || doc.OpenAPI[:3] != "3.1" {
+		t.Fatalf("%v, version %q", err, doc.OpenAPI)
+	}
+	listed := map[string]bool{}
+	for path, ops := range doc.Paths {
+		for method := range ops {
+			listed[strings.ToUpper(method)+" "+base+path] = true
+		}
+	}
+	served := map[string]bool{}
+	for _, r := range b.srv.app.GetRoutes(true) {
+		if r.Method == http.MethodHead || r.Path == base+"/openapi.json" || strings.HasPrefix(r.Path, "/docs") {
+			continue
+		}
+		path := r.Path
+		for _, p := range r.Params {
+			path = strings.ReplaceAll(path, ":"+p, "{"+p+"}")
+		}
+		served[r.Method+" "+path] = true
+	}
+	if d := cmp.Diff(slices.Sorted(maps.Keys(served)), slices.Sorted(maps.Keys(listed))); d != "" {
+		t.Errorf("served and listed differ:\n%s", d)
+	}
+	if len(served) < 25 {
+		t.Errorf("only %d routes", len(served))
+	}
+	for _, ref := range strings.Split(string(a.raw), `"$ref":"`)[1:] {
+		name := strings.TrimPrefix(ref[:strings.IndexByte(ref, '"')], "#/components/schemas/")
+		if !strings.Contains(string(a.raw), `"`+name+`":{`) {
+			t.Errorf("schema %s is used and not there", name)
+		}
+	}
+}
+
+func TestDocsPage(t *testing.T) {
+	b := newBench(t)
+	page := b.do(200, "GET", "/docs", "", "")
+	for _, src := range []string{"/docs/swagger-ui.css", "/docs/swagger-ui-bundle.js", "/docs/page.js", "/docs/favicon-32x32.png"} {
+		if !strings.Contains(string(page.raw), src) {
+			t.Errorf("the page doesn't use %s", src)
+		}
+		if a := b.do(200, "GET", src, "", ""); len(a.raw) == 0 {
+			t.Errorf("%s is empty", src)
+		}
+	}
+	if strings.Contains(string(page.raw), "://") || strings.Contains(string(page.raw), "<script>") {
+		t.Error("the page needs the network, or a script that its policy forbids")
+	}
+	if csp := page.head.Get("Content-Security-Policy"); strings.Contains(csp, "unsafe") || !strings.Contains(csp, "script-src 'self'") {
+		t.Errorf("policy %q", csp)
+	}
+}
+
+func TestServerProblems(t *testing.T) {
+	b := newBench(t)
+	b.problem(b.raw("GET", "/nowhere", "", "", ""), 404, "not_found")
+	b.problem(b.raw("GET", "nowhere", "", "", ""), 404, "not_found")
+	b.problem(b.raw("POST", "/", "", "", ""), 404, "not_found")
+	b.problem(b.raw("GET", "/metrics", "", "", ""), 404, "not_found")
+	a := b.raw("PUT", "rooms", "", "", "")
+	b.problem(a, 405, "invalid")
+	if allow := a.head.Values("Allow"); !strings.Contains(strings.Join(allow, ","), "POST") {
+		t.Errorf("Allow %q", allow)
+	}
+	a = b.do(204, "OPTIONS", "rooms", "", "")
+	if allow := a.head.Values("Allow"); !strings.Contains(strings.Join(allow, ","), "GET") {
+		t.Errorf("Allow %q", allow)
+	}
+	big := `{"username":"` + strings.Repeat("x", bodyLimit) + `"}`
+	b.problem(b.raw("POST", "auth/login", "", "application/json", big), 413, "too_large")
+	b.problem(b.raw("GET", "me", "", "", "", "X-Big", strings.Repeat("x", 2*headerLimit)), 431, "too_large")
+	if a := b.raw("HEAD", "openapi.json", "", "", ""); a.status != 200 || len(a.raw) != 0 {
+		t.Errorf("HEAD = %d with %d bytes", a.status, len(a.raw))
+	}
+}
+
+func TestPanicCostsOneAnswer(t *testing.T) {
+	b := newBench(t)
+	token := b.join("ann")
+	b.panics = true
+	a := b.raw("GET", "me", token, "", "")
+	b.problem(a, 500, "internal")
+	if strings.Contains(string(a.raw), "twin") {
+		t.Errorf("the panic shows: %s", a.raw)
+	}
+	b.panics = false
+	b.do(200, "GET", "me", token, "")
+}
+
+func TestCausesStayInside(t *testing.T) {
+	b := newBench(t)
+	token := b.join("ann")
+	b.storeDown = fmt.Errorf("dial tcp db.internal:3306: secret")
+	a := b.raw("GET", "rooms", token, "", "")
+	b.problem(a, 500, "internal")
+	if strings.Contains(string(a.raw), "secret") {
+		t.Errorf("the cause shows: %s", a.raw)
+	}
+	b.storeDown = chat.Wrap(chat.Unavailable, fmt.Errorf("secret"), "")
+	a = b.raw("GET", "rooms", token, "", "")
+	b.problem(a, 503, "unavailable")
+	if strings.Contains(string(a.raw), "secret") {
+		t.Errorf("the cause shows: %s", a.raw)
+	}
+}
+
+func TestHeaders(t *testing.T) {
+	b := newBench(t)
+	for _, path := range []string{"me", "/nowhere", "auth/login"} {
+		a := b.raw("GET", path, "", "", "")
+		for name, want := range map[string]string{"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
+			"Cache-Control": "no-store", "Content-Security-Policy": apiCSP, "Server": "", "Strict-Transport-Security": ""} {
+			if got := a.head.Get(name); got != want {
+				t.Errorf("%s: %s is %q, want %q", path, name, got, want)
+			}
+		}
+	}
+	for sent, kept := range map[string]bool{"abc-1.2_X": true, "": false, "a b": false, strings.Repeat("x", 65): false, "ä": false} {
+		got := b.raw("GET", "me", "", "", "", "X-Request-Id", sent).head.Get("X-Request-Id")
+		if kept != (got == sent) || !saneID(got) {
+			t.Errorf("request id %q became %q", sent, got)
+		}
+	}
+	release := newBench(t, func(o *Options, _ *Ports) { o.Release = true })
+	if release.raw("GET", "me", "", "", "").head.Get("Strict-Transport-Security") == "" {
+		t.Error("no HSTS in release mode")
+	}
+}
+
+func TestCORS(t *testing.T) {
+	b := newBench(t)
+	for _, tt := range []struct {
+		origin string
+		allow  string
+	}{
+		{"https://app.example.com", "https://app.example.com"}, {"https://evil.example", ""}, {"null", ""},
+		{"https://app.example.com.evil.tld", ""}, {"http://app.example.com", ""},
+	} {
+		a := b.raw("OPTIONS", "rooms", "", "", "", "Origin", tt.origin, "Access-Control-Request-Method", "POST")
+		if a.status != 204 || a.head.Get("Access-Control-Allow-Origin") != tt.allow || a.head.Get("Access-Control-Allow-Credentials") != "" {
+			t.Errorf("preflight from %s: %d %v", tt.origin, a.status, a.head)
+		}
+		if a = b.raw("GET", "me", "", "", "", "Origin", tt.origin); a.head.Get("Access-Control-Allow-Origin") != tt.allow || a.head.Get("Vary") != "Origin" {
+			t.Errorf("call from %s: %v", tt.origin, a.head)
+		}
+	}
+}
+
+func TestSite(t *testing.T) {
+	b := newBench(t, func(o *Options, _ *Ports) {
+		o.Site = fstest.MapFS{"index.html": {Data: []byte("<p>hello")}, "js/app.js": {Data: []byte("1")}}
+	})
+	if a := b.do(200, "GET", "/", "", ""); string(a.raw) != "<p>hello" || !strings.HasPrefix(a.head.Get("Content-Type"), "text/html") {
+		t.Errorf("%q as %q", a.raw, a.head.Get("Content-Type"))
+	}
+	b.do(200, "GET", "/js/app.js", "", "")
+	b.problem(b.raw("GET", "/js", "", "", ""), 404, "not_found")
+	b.problem(b.raw("GET", "/js/..%2f..%2fsecret", "", "", ""), 404, "not_found")
+	b.problem(b.raw("POST", "/index.html", "", "", ""), 404, "not_found")
+	b.problem(b.raw("GET", "nowhere", "", "", ""), 404, "not_found")
+	b.problem(b.raw("PUT", "rooms", "", "", ""), 405, "invalid")
+}
+
+// TestClientIP: only trusted proxies are believed, and of them only what they added themselves.
+func TestClientIP(t *testing.T) {
+	loopback := netip.MustParsePrefix("127.0.0.0/8")
+	for _, tt := range []struct {
+		name    string
+		trusted []netip.Prefix
+		forward []string
+		varies  bool // each spoofed address counts as another client
+	}{
+		{"no proxy trusted", nil, []string{"%d.1.1.1"}, false},
+		{"proxy trusted", []netip.Prefix{loopback}, []string{"%d.1.1.1"}, true},
+		{"spoofed in front of the proxy's", []netip.Prefix{loopback}, []string{"%d.1.1.1, 8.8.8.8"}, false},
+		{"spoofed in a header of its own", []netip.Prefix{loopback}, []string{"%d.1.1.1", "8.8.8.8"}, false},
+		{"chain of proxies", []netip.Prefix{loopback}, []string{"%d.1.1.1, 127.0.0.9"}, true},
+		{"nonsense", []netip.Prefix{loopback}, []string{"%d.1.1.1, <script>"}, false},
+		{"one customer's IPv6", []netip.Prefix{loopback}, []string{"2001:db8::%d"}, false},
+		{"customers of IPv6", []netip.Prefix{loopback}, []string{"2001:db8:0:%d::1"}, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			b := newBench(t, func(o *Options, _ *Ports) { o.TrustedProxies, o.Limits.LoginPerMinute = tt.trusted, 3 })
+			limited := false
+			for i := range 5 {
+				heads := []string{}
+				for _, f := range tt.forward {
+					if strings.Contains(f, "%d") {
+						f = fmt.Sprintf(f, i+1)
+					}
+					heads = append(heads, "X-Forwarded-For", f)
+				}
+				a := b.raw("POST", "auth/login", "", "application/json", fmt.Sprintf(`{"username":"u%d","password":"wrong"}`, i), heads...)
+				limited = limited || a.status == 429
+			}
+			if limited == tt.varies {
+				t.Errorf("limited %v, want %v", limited, !tt.varies)
+			}
+		})
+	}
+}
+
+// TestCanaries: requests in parallel on reused connections never see each other's bytes.
+func TestCanaries(t *testing.T) {
+	b := newBench(t)
+	const users = 64
+	tokens := make([]string, users)
+	for i := range tokens {
+		tokens[i] = b.join(fmt.Sprintf("canary%02d", i))
+		b.do(201, "POST", "rooms", tokens[i], fmt.Sprintf(`{"name":"room-canary%02d"}`, i))
+	}
+	var wg sync.WaitGroup
+	for i, token := range tokens {
+		wg.Go(func() {
+			own := fmt.Sprintf("canary%02d", i)
+			for n := range 20 {
+				body := fmt.Sprintf(`{"content":"%s says %d","client_msg_id":"%s-%d"}`, own, n, own, n)
+				path := fmt.Sprintf("rooms/%d/messages", i+1)
+				for _, a := range []answer{
+					b.raw("POST", path, token, "application/json", body, "X-Request-Id", own),
+					b.raw("GET", path, token, "", "", "X-Request-Id", own),
+					b.raw("PATCH", "me", token, "application/json", `{"nickname":"`+own+`"}`, "X-Request-Id", own),
+					b.raw("GET", "users?q="+own, token, "", "", "X-Request-Id", own),
+				} {
+					rest := strings.ReplaceAll(string(a.raw), own, "")
+					if a.status/100 != 2 || strings.Contains(rest, "canary") || a.head.Get("X-Request-Id") != own {
+						t.Errorf("%s got %d %q %s", own, a.status, a.head.Get("X-Request-Id"), a.raw)
+						return
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+	for room, ms := range b.log {
+		own := fmt.Sprintf("canary%02d", room-1)
+		if len(ms) != 20 {
+			t.Errorf("room %d has %d messages", room, len(ms))
+		}
+		for n, m := range ms {
+			if m.Content != fmt.Sprintf("%s says %d", own, n) || m.ClientMsgID != fmt.Sprintf("%s-%d", own, n) {
+				t.Errorf("room %d holds %+v", room, m)
+			}
+		}
+	}
+	for id, u := range b.world.users {
+		if own := fmt.Sprintf("canary%02d", id-1); u.Nickname != own || u.Username != own {
+			t.Errorf("user %d is %+v", id, u)
+		}
+	}
+}
+
+func TestMetrics(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	m := NewMetrics(reg)
+	b := newBench(t, func(o *Options, _ *Ports) { o.Metrics = m })
+	token := b.join("ann")
+	b.do(404, "GET", "rooms/17", token, "")
+	b.do(404, "GET", "rooms/18", token, "")
+	b.do(404, "GET", "/made/up/"+strings.Repeat("x", 99), "", "")
+	for labels, want := range map[[3]string]float64{{"GET", base + "/rooms/{room_id}", "404"}: 2, {"GET", "other", "404"}: 1, {"POST", base + "/auth/login", "200"}: 1} {
+		if got := gathered(t, reg, labels); got != want {
+			t.Errorf("%v = %v, want %v", labels, got, want)
+		}
+	}
+}
+
+// gathered returns chat_api_requests_total of a method, route and status.
+func gathered(t *testing.T, reg *prometheus.Registry, labels [3]string) float64 {
+	t.Helper()
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			var got [3]string
+			for _, l := range m.GetLabel() {
+				if i := slices.Index([]string{"method", "route", "status"}, l.GetName()); i >= 0 {
+					got[i] = l.GetValue()
+				}
+			}
+			if f.GetName() == "chat_api_requests_total" && got == labels {
+				return m.GetCounter().GetValue()
+			}
+		}
+	}
+	return 0
+}
+
+func TestStart(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	s, err := New(Options{Addr: ln.Addr().String()}, newWorld().ports())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Start(t.Context()); err == nil {
+		t.Error("started on a port in use")
+	}
+	if err := s.Stop(t.Context()); err != nil {
+		t.Errorf("Stop of what never started = %v", err)
+	}
+}
