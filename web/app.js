@@ -59,7 +59,7 @@ async function submitLogin(ev) {
   $('login-error').textContent = '';
   $('login-submit').disabled = true;
   try {
-    if (registering) await api.register({ username: f.username, nickname: f.nickname || f.username, email: f.email, password: f.password });
+    if (registering) await api.register({ username: f.username, nickname: f.nickname || f.username, ...(f.email && { email: f.email }), password: f.password });
     await api.login(f.username, f.password, navigator.userAgent.slice(0, 100));
     $('login-form').reset();
     registering = false;
