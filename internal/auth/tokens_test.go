@@ -24,24 +24,24 @@ func options(keys ...Key) TokenOptions {
 	return TokenOptions{Keys: keys, Issuer: "chat-service", Audience: "chat-service", Lifetime: time.Hour, Leeway: 5 * time.Second}
 }
 
-func issue(t testing.TB, o TokenOptions) string {
-	t.Helper()
+func issue(tb testing.TB, o TokenOptions) string {
+	tb.Helper()
 	i, err := NewIssuer(o)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	token, lifetime, err := i.Issue(42, "s1", noon)
 	if err != nil || lifetime != o.Lifetime {
-		t.Fatalf("Issue = %v, %v", lifetime, err)
+		tb.Fatalf("Issue = %v, %v", lifetime, err)
 	}
 	return token
 }
 
-func verifier(t testing.TB, at time.Time, o TokenOptions) *Verifier {
-	t.Helper()
+func verifier(tb testing.TB, at time.Time, o TokenOptions) *Verifier {
+	tb.Helper()
 	v, err := NewVerifier(o, func() time.Time { return at })
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return v
 }

@@ -17,8 +17,6 @@ type field struct {
 	val reflect.Value
 }
 
-var textType = reflect.TypeFor[encoding.TextUnmarshaler]()
-
 // fieldsOf lists the leaves below v, a struct, in the order of their declaration.
 func fieldsOf(v reflect.Value) []field { return appendFields(nil, v, "") }
 
@@ -53,7 +51,7 @@ func nameOf(sf reflect.StructField) string {
 
 // isSection tells a struct with keys of its own from a setting that happens to be a struct, such as a Secret.
 func isSection(t reflect.Type) bool {
-	return t.Kind() == reflect.Struct && !reflect.PointerTo(t).Implements(textType)
+	return t.Kind() == reflect.Struct && !reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
 }
 
 // setNode decodes a YAML value strictly.

@@ -11,7 +11,7 @@ import (
 const MinSecretBytes = 32
 
 // DevelopmentSecret signs tokens where nobody has set a secret. Everybody knows it, so release mode refuses it.
-const DevelopmentSecret = "development-only-secret-never-use-it-in-release" //nolint:gosec // refused in release mode
+const DevelopmentSecret = "development-only-secret-never-use-it-in-release"
 
 // JWT says how access tokens are signed and how long they and refresh tokens live. API and gateway must agree on it.
 type JWT struct {

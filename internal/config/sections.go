@@ -209,10 +209,10 @@ func (r RabbitMQ) Validate() error {
 // ValidateRelease refuses an empty or well-known password in the URL.
 func (r RabbitMQ) ValidateRelease() error {
 	u, err := url.Parse(r.URL.Reveal())
-	if err != nil {
-		return nil // Validate has said so.
+	var password string
+	if err == nil { // else Validate has said what is wrong, too
+		password, _ = u.User.Password()
 	}
-	password, _ := u.User.Password()
 	if password == "" || wellKnown(password) {
 		return errors.New("url: has no password or a well-known one: give the broker a user of its own (CHAT_RABBITMQ_URL or …_FILE)")
 	}

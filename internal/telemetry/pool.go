@@ -17,10 +17,12 @@ func NewPoolCollector(name string, stats func() sql.DBStats) prometheus.Collecto
 	d := func(metric, help string) *prometheus.Desc {
 		return prometheus.NewDesc("chat_"+name+"_"+metric, help, nil, nil)
 	}
-	return &poolCollector{stats: stats, open: d("connections_open", "Connections to the server."),
+	return &poolCollector{
+		stats: stats, open: d("connections_open", "Connections to the server."),
 		used:    d("connections_in_use", "Connections that a verb holds."),
 		waits:   d("connection_waits_total", "Verbs that had to wait for a connection."),
-		waiting: d("connection_wait_seconds_total", "Time that verbs waited for a connection.")}
+		waiting: d("connection_wait_seconds_total", "Time that verbs waited for a connection."),
+	}
 }
 
 // Describe lists the metrics.
