@@ -8,6 +8,7 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
+	"chat-service/internal/faults"
 )
 
 // work is what a committer takes in order: the writes of one inbound batch, or word about a partition.
@@ -168,6 +169,9 @@ func (c *committer) step(ctx context.Context, works []work) {
 	c.read(ctx, marks, out)
 	relayed = append(relayed, c.attach(ctx, attaches, out)...)
 	c.w.publish(ctx, out, func() {
+		if len(sends) > 0 {
+			faults.Point("before_ack")
+		}
 		for _, x := range works {
 			for _, j := range x.jobs {
 				if !j.cmd.Repair {
@@ -179,6 +183,9 @@ func (c *committer) step(ctx context.Context, works []work) {
 			c.w.keep.announced(&c.flying, relayed)
 		}
 	})
+	if len(sends) > 0 {
+		faults.Point("after_publish")
+	}
 }
 
 // word handles what is said about a partition or a gateway.

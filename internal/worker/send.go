@@ -6,6 +6,7 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
+	"chat-service/internal/faults"
 	"chat-service/internal/protocol"
 )
 
@@ -52,10 +53,12 @@ func (w *Worker) decide(cmd *envelope.Command) error {
 func (c *committer) commit(ctx context.Context, batch []chat.Send) ([]chat.Sent, []chat.Head, error) {
 	began, pause := time.Now(), 10*time.Millisecond
 	for {
+		faults.Point("before_commit")
 		actx, cancel := context.WithTimeout(ctx, c.w.o.Patience)
 		sent, heads, err := c.w.o.Log.Append(actx, batch, time.Now())
 		cancel()
 		if err == nil {
+			faults.Point("after_commit")
 			c.down = false
 			c.w.o.Metrics.Commit.Observe(time.Since(began).Seconds())
 			c.w.o.Metrics.CommitRows.Observe(float64(len(batch)))
