@@ -2,7 +2,7 @@
 
 import { ChatApi, ChatClient, newId } from './chat-client.js';
 import { closeDialog, openDialog, wireDialog } from './dialogs.js';
-import { choose, explain, language, setLanguage, t } from './i18n.js';
+import { choose, explain, has, language, setLanguage, t } from './i18n.js';
 import { Model } from './model.js';
 import { $, clearMessages, drawHeader, drawMessages, drawRooms, drawStatus, drawTyping, isAtEnd } from './view.js';
 
@@ -166,7 +166,7 @@ function onLeft(f) {
   if (f.reason === 'unsubscribed') return;
   model.rooms.delete(f.room_id);
   if (f.room_id === openId) close();
-  if (f.reason) toast(t(`reason_${f.reason}`));
+  if (has(`reason_${f.reason}`)) toast(t(`reason_${f.reason}`));
   draw();
 }
 

@@ -299,6 +299,7 @@ export class ChatClient {
     if (e) this.#out.delete(e.id);
     const s = this.#syncs.get(f.ref);
     if (s && f.retry) return this.#rearm(f.ref, s, (f.retry_after_ms ?? 0) + 500);
+    if (s && f.room_id) return this.#lost(f.room_id, f.ref);
     if (s) this.#syncs.delete(f.ref);
     this.#emit('error', err);
   }
@@ -421,6 +422,12 @@ export class ChatClient {
     if (s.left.size) return;
     clearTimeout(s.timer);
     this.#syncs.delete(ref);
+  }
+
+  #lost(roomId, ref) { // the room is not there for this user any more
+    this.#answered(roomId, ref);
+    this.#forget(roomId);
+    this.#emit('left', { room_id: roomId, reason: 'gone' });
   }
 
   #synced(f) { // everything up to to_seq that this user may see has come

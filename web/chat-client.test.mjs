@@ -211,6 +211,33 @@ test('after resync the room waits for reset, then goes on without a hole', async
   assert.equal(ws.of('sync').length, 0);
 });
 
+test('a room that sync does not find any more is left, the others go on', async (t) => {
+  const r = await rig(t);
+  const lefts = [];
+  r.chat.on('left', (x) => lefts.push(x));
+  const ws = await r.online(room(7, 0), room(8, 0));
+  ws.say({ type: 'head', rooms: { 7: 1, 8: 1 } });
+  await r.tick(20);
+  const { ref } = ws.of('sync')[0];
+  ws.say({ type: 'error', code: 'not_found', message: '', ref, retry: false, room_id: 8 });
+  ws.say(msg(1)); ws.say(synced(1, 1, 1, { ref }));
+  assert.deepEqual(lefts, [{ room_id: 8, reason: 'gone' }]);
+  assert.deepEqual([r.seqs, r.chat.seqOf(7), r.chat.seqOf(8)], [[1], 1, undefined]);
+});
+
+test('a sync that the server could not answer is asked again a little later', async (t) => {
+  const r = await rig(t);
+  const ws = await r.online(room(7, 0));
+  ws.say(msg(2));
+  await r.tick(20);
+  ws.say({ type: 'error', code: 'unavailable', message: '', ref: ws.of('sync')[0].ref, retry: true, retry_after_ms: 500 });
+  await r.tick(900);
+  assert.equal(ws.of('sync').length, 1);
+  await r.tick(100);
+  await r.tick(20);
+  assert.equal(ws.of('sync').length, 2);
+});
+
 test('a sync that nobody answers is asked again', async (t) => {
   const r = await rig(t);
   const ws = await r.online(room(7, 0));
