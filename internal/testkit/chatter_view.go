@@ -1,0 +1,240 @@
+package testkit
+
+import (
+	"slices"
+	"time"
+)
+
+// view is what a Chatter has of a room.
+type view struct {
+	epoch uint64
+	have  uint64 // highest contiguous seq
+	head  uint64 // highest seq heard of
+	ahead map[uint64]entry
+	asked time.Time // when the last sync was sent; zero: none is open
+	whole bool      // false: the first sync is still to come (ChatterOptions.All)
+}
+
+type entry struct {
+	sender  uint64
+	id      string
+	content string
+}
+
+func (v *view) lacks() bool { return !v.whole || v.have < v.head || len(v.ahead) > 0 }
+
+// queue is a room's unanswered messages, oldest first.
+type queue struct {
+	waiting  []*outgoing
+	numbered uint64
+}
+
+type outgoing struct {
+	id, content string
+	clientSeq   uint64
+	sent        time.Time // zero: to be sent now
+	notBefore   time.Time
+}
+
+// due picks what to send now: of the oldest window messages those that were not sent, or not answered for too long.
+// Where one has to be repeated, the later ones are too, in order.
+func (q *queue) due(now time.Time, window int, resend time.Duration) (ms []*outgoing) {
+	again := false
+	for _, m := range q.waiting[:min(window, len(q.waiting))] {
+		if now.Before(m.notBefore) {
+			break
+		}
+		if again || m.sent.IsZero() || now.Sub(m.sent) > resend {
+			again = true
+			m.sent = now
+			ms = append(ms, m)
+		}
+	}
+	return ms
+}
+
+func (q *queue) find(id string) *outgoing {
+	for _, m := range q.waiting {
+		if m.id == id {
+			return m
+		}
+	}
+	return nil
+}
+
+func (q *queue) remove(id string) {
+	q.waiting = slices.DeleteFunc(q.waiting, func(m *outgoing) bool { return m.id == id })
+}
+
+// welcomed takes the list of rooms: those that are not in it are no longer the user's.
+func (c *Chatter) welcomed(f Frame) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.open = true
+	c.record(Event{Kind: Opened, Word: f.Str("session_id")})
+	listed := map[uint64]bool{}
+	for _, r := range f.List("rooms") {
+		listed[r.Num("id")] = true
+		c.enter(r.Num("id"), r.Num("last_seq"), r.Num("epoch"))
+	}
+	for room, v := range c.rooms {
+		if !listed[room] && !f.Bool("more") {
+			delete(c.rooms, room)
+			continue
+		}
+		v.asked = time.Time{}
+	}
+	for _, q := range c.queues {
+		for _, m := range q.waiting {
+			m.sent = time.Time{}
+		}
+	}
+}
+
+// enter begins or goes on with a room that stands at last.
+func (c *Chatter) enter(room, last, epoch uint64) {
+	v := c.rooms[room]
+	switch {
+	case v == nil && c.o.All:
+		v = &view{epoch: epoch, head: last}
+		c.record(Event{Kind: Based, Room: room, Word: "first"})
+	case v == nil:
+		v = &view{epoch: epoch, have: last, whole: true}
+		c.record(Event{Kind: Based, Room: room, Seq: last, Word: "first"})
+	case v.epoch != epoch:
+		c.rebase(room, v, epoch, last, "epoch")
+	}
+	if v.ahead == nil {
+		v.ahead = map[uint64]entry{}
+	}
+	v.head = max(v.head, last)
+	c.rooms[room] = v
+}
+
+func (c *Chatter) rebase(room uint64, v *view, epoch, have uint64, why string) {
+	v.epoch, v.have, v.head, v.whole = epoch, have, have, true
+	v.ahead = map[uint64]entry{}
+	c.record(Event{Kind: Based, Room: room, Seq: have, Word: why})
+}
+
+// took handles every frame but welcome and goaway.
+func (c *Chatter) took(f Frame) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	room, seq := f.Num("room_id"), f.Num("seq")
+	switch f.Type() {
+	case "message":
+		c.record(Event{Kind: Received, Room: room, Seq: seq, About: f.Num("sender_id"), ID: f.Str("client_msg_id"), Content: f.Str("content")})
+		c.place(room, seq, entry{f.Num("sender_id"), f.Str("client_msg_id"), f.Str("content")})
+	case "ack":
+		c.acked(f)
+	case "error":
+		c.refused(f)
+	case "head":
+		for k, last := range f.Obj("rooms") {
+			if v := c.rooms[number(k)]; v != nil {
+				v.head = max(v.head, number(last))
+			}
+		}
+	case "synced":
+		c.synced(f)
+	case "resync":
+		switch v := c.rooms[room]; {
+		case v == nil:
+		case v.epoch != f.Num("epoch"):
+			c.again = true // the next welcome tells where the room stands now
+		default:
+			c.rebase(room, v, v.epoch, v.head, "resync")
+		}
+	case "joined":
+		r := f.Obj("room")
+		c.enter(r.Num("id"), r.Num("last_seq"), r.Num("epoch"))
+	case "left":
+		c.record(Event{Kind: Left, Room: room, Seq: seq, Word: f.Str("reason")})
+		delete(c.rooms, room)
+	case "read":
+		c.record(Event{Kind: ReadAt, Room: room, Seq: seq, About: f.Num("user_id")})
+	case "presence":
+		for _, u := range f.List("users") {
+			if u["online"] != nil {
+				c.record(Event{Kind: Watched, About: u.Num("user_id"), Online: u.Bool("online")})
+			}
+		}
+	}
+}
+
+// place puts an entry where it belongs.
+func (c *Chatter) place(room, seq uint64, e entry) {
+	v := c.rooms[room]
+	if v == nil || seq <= v.have {
+		return
+	}
+	v.ahead[seq] = e
+	v.head = max(v.head, seq)
+	c.drain(room, v)
+}
+
+// drain shows what has become contiguous.
+func (c *Chatter) drain(room uint64, v *view) {
+	for {
+		e, ok := v.ahead[v.have+1]
+		if !ok {
+			return
+		}
+		v.have++
+		delete(v.ahead, v.have)
+		c.record(Event{Kind: Shown, Room: room, Seq: v.have, About: e.sender, ID: e.id, Content: e.content})
+	}
+}
+
+func (c *Chatter) acked(f Frame) {
+	room, id := f.Num("room_id"), f.Str("client_msg_id")
+	c.record(Event{Kind: Acked, Room: room, Seq: f.Num("seq"), ID: id, Duplicate: f.Bool("duplicate")})
+	q := c.queues[room]
+	if q == nil {
+		return
+	}
+	if m := q.find(id); m != nil {
+		c.place(room, f.Num("seq"), entry{c.o.User, id, m.content})
+		q.remove(id)
+	}
+}
+
+func (c *Chatter) refused(f Frame) {
+	ref, retry := f.Str("ref"), f.Bool("retry")
+	for room, q := range c.queues {
+		m := q.find(ref)
+		if m == nil {
+			continue
+		}
+		c.record(Event{Kind: Nacked, Room: room, ID: ref, Word: f.Str("code"), Retry: retry})
+		if !retry {
+			q.remove(ref)
+			return
+		}
+		wait := max(time.Duration(f.Num("retry_after_ms"))*time.Millisecond, 10*time.Millisecond)
+		m.sent, m.notBefore = time.Time{}, time.Now().Add(wait)
+		return
+	}
+}
+
+// synced takes the server's word that all of a range has been sent.
+func (c *Chatter) synced(f Frame) {
+	room, from, to := f.Num("room_id"), f.Num("from_seq"), f.Num("to_seq")
+	c.record(Event{Kind: Synced, Room: room, Seq: to, From: from})
+	v := c.rooms[room]
+	if v == nil {
+		return
+	}
+	if !v.whole && from > v.have+1 {
+		// What comes before is not for this member.
+		v.have = from - 1
+		c.record(Event{Kind: Based, Room: room, Seq: v.have, Word: "visible"})
+		c.drain(room, v)
+	}
+	v.whole, v.asked = true, time.Time{}
+	v.head = max(v.head, f.Num("last_seq"))
+	if v.have < to {
+		c.record(Event{Kind: Hole, Room: room, Seq: to, From: v.have})
+	}
+}

@@ -1,0 +1,79 @@
+package testkit
+
+import (
+	"context"
+	"database/sql"
+	"testing"
+	"time"
+)
+
+// Dump is what the database says in the end.
+type Dump struct {
+	Rooms    []DumpRoom
+	Messages []DumpMessage
+	Members  []DumpMember
+	// Earlier are memberships that were over before the one in Members began; the database keeps only the last.
+	Earlier []DumpMember
+}
+
+// DumpRoom is a row of rooms.
+type DumpRoom struct{ ID, LastSeq, MsgCount, Epoch uint64 }
+
+// DumpMessage is a row of messages.
+type DumpMessage struct {
+	Room, Seq, Ord uint64
+	Kind           string
+	Sender         uint64
+	ClientMsgID    string
+	Content        string
+}
+
+// DumpMember is a row of members. LeftSeq 0: still in.
+type DumpMember struct{ Room, User, VisibleFrom, LeftSeq, ReadSeq, ReadCount uint64 }
+
+// sees tells whether the membership shows a seq.
+func (m DumpMember) sees(seq uint64) bool {
+	return seq >= m.VisibleFrom && (m.LeftSeq == 0 || seq <= m.LeftSeq)
+}
+
+// LoadDump reads all rooms, messages and members.
+func LoadDump(t testing.TB, db *sql.DB) (d Dump) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	each := func(query string, scan func(*sql.Rows) error) {
+		t.Helper()
+		rows, err := db.QueryContext(ctx, query)
+		if err != nil {
+			t.Fatalf("dump: %v", err)
+		}
+		defer rows.Close()
+		for rows.Next() {
+			if err := scan(rows); err != nil {
+				t.Fatalf("dump: %v", err)
+			}
+		}
+		if err := rows.Err(); err != nil {
+			t.Fatalf("dump: %v", err)
+		}
+	}
+	each("SELECT id, last_seq, msg_count, epoch FROM rooms ORDER BY id", func(r *sql.Rows) error {
+		var x DumpRoom
+		err := r.Scan(&x.ID, &x.LastSeq, &x.MsgCount, &x.Epoch)
+		d.Rooms = append(d.Rooms, x)
+		return err
+	})
+	each("SELECT room_id, seq, ord, kind, sender_id, COALESCE(client_msg_id, ''), content FROM messages ORDER BY room_id, seq", func(r *sql.Rows) error {
+		var x DumpMessage
+		err := r.Scan(&x.Room, &x.Seq, &x.Ord, &x.Kind, &x.Sender, &x.ClientMsgID, &x.Content)
+		d.Messages = append(d.Messages, x)
+		return err
+	})
+	each("SELECT room_id, user_id, visible_from, left_seq, read_seq, read_count FROM members ORDER BY room_id, user_id", func(r *sql.Rows) error {
+		var x DumpMember
+		err := r.Scan(&x.Room, &x.User, &x.VisibleFrom, &x.LeftSeq, &x.ReadSeq, &x.ReadCount)
+		d.Members = append(d.Members, x)
+		return err
+	})
+	return d
+}

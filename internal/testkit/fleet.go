@@ -1,0 +1,251 @@
+package testkit
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// FleetOptions say what to start. All of it shares a fresh database, Redis database and prefix of queue names.
+type FleetOptions struct {
+	Gateways, Workers, APIs int
+	// Env is for every process: CHAT_… variables over those that the fleet sets.
+	Env map[string]string
+	// EnvOf changes the variables of one process ("gateway-1", "worker-2", "api-1"), e.g. to put a Proxy in between. It may
+	// add and delete.
+	EnvOf func(process string, env map[string]string)
+}
+
+// Fleet is the product as real processes.
+type Fleet struct {
+	DB        Database
+	RedisAddr string
+	RedisDB   int
+	Prefix    string // of queue and exchange names
+	Secret    string // that tokens are signed with
+
+	bin, root string
+	processes map[string]*process
+	public    map[string]string // process → host:port
+	debug     map[string]string
+}
+
+// readyPatience is how long a process may take to become ready: a busy machine starts several at once.
+const readyPatience = 90 * time.Second
+
+// StartFleet migrates a fresh database and starts the processes, workers first; it returns when all are ready. When the
+// test ends they are stopped; if it failed, the ends of their logs are shown.
+func StartFleet(t testing.TB, o FleetOptions) *Fleet {
+	t.Helper()
+	f := &Fleet{DB: FreshDatabase(t), RedisAddr: RedisAddr(t), RedisDB: FreshRedisDB(t), Prefix: FreshPrefix(t),
+		Secret: "test " + randomName() + randomName() + randomName(), bin: Binaries(t), root: Root(t),
+		processes: map[string]*process{}, public: map[string]string{}, debug: map[string]string{}}
+	f.migrate(t, o)
+	logs := t.TempDir()
+	t.Cleanup(func() { f.end(t) })
+	for _, kind := range []struct {
+		bin string
+		n   int
+	}{{"worker", o.Workers}, {"gateway", o.Gateways}, {"api", o.APIs}} {
+		for i := 1; i <= kind.n; i++ {
+			f.add(t, kind.bin, kind.bin+"-"+strconv.Itoa(i), logs, o)
+		}
+	}
+	for _, name := range f.Names() {
+		f.AwaitReady(t, name)
+	}
+	return f
+}
+
+// environment is what a process of a kind gets.
+func (f *Fleet) environment(t testing.TB, o FleetOptions, kind, name string) map[string]string {
+	t.Helper()
+	rhost, rport, err := net.SplitHostPort(f.RedisAddr)
+	if err != nil {
+		t.Fatalf("%s: %v", RedisVar, err)
+	}
+	env := map[string]string{
+		"CHAT_DATABASE_HOST": f.DB.Host, "CHAT_DATABASE_PORT": f.DB.Port, "CHAT_DATABASE_USER": f.DB.User,
+		"CHAT_DATABASE_PASSWORD": f.DB.Password, "CHAT_DATABASE_DBNAME": f.DB.Name,
+		"CHAT_REDIS_HOST": rhost, "CHAT_REDIS_PORT": rport, "CHAT_REDIS_DB": strconv.Itoa(f.RedisDB),
+		"CHAT_RABBITMQ_URL": AMQPURL(t), "CHAT_RABBITMQ_EXCHANGE": f.Prefix, "CHAT_RABBITMQ_QUEUE_TYPE": "classic",
+		"CHAT_JWT_SECRET": f.Secret,
+	}
+	if kind != "chatctl" {
+		host, port := FreeAddr(t)
+		env["CHAT_DEBUG_HOST"], env["CHAT_DEBUG_PORT"] = host, port
+		f.debug[name] = net.JoinHostPort(host, port)
+	}
+	if kind == "gateway" || kind == "api" {
+		host, port := FreeAddr(t)
+		env["CHAT_SERVER_HOST"], env["CHAT_SERVER_PORT"] = host, port
+		f.public[name] = net.JoinHostPort(host, port)
+	}
+	if kind == "gateway" {
+		env["CHAT_GATEWAY_ID"] = name
+	}
+	maps.Copy(env, o.Env)
+	if o.EnvOf != nil {
+		o.EnvOf(name, env)
+	}
+	return env
+}
+
+// environ is the test's environment with the CHAT_ variables replaced.
+func environ(env map[string]string) []string {
+	list := slices.DeleteFunc(os.Environ(), func(kv string) bool { return strings.HasPrefix(kv, "CHAT_") })
+	for k, v := range env {
+		list = append(list, k+"="+v)
+	}
+	return list
+}
+
+func (f *Fleet) migrate(t testing.TB, o FleetOptions) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), readyPatience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, filepath.Join(f.bin, "chatctl"), "migrate") //nolint:gosec // the product's own program
+	cmd.Dir, cmd.Env = f.root, environ(f.environment(t, o, "chatctl", "chatctl"))
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("chatctl migrate: %v\n%s", err, out)
+	}
+}
+
+func (f *Fleet) add(t testing.TB, kind, name, logs string, o FleetOptions) {
+	t.Helper()
+	p := &process{name: name, bin: filepath.Join(f.bin, kind), dir: f.root, env: environ(f.environment(t, o, kind, name)),
+		args: []string{"-config", filepath.Join("configs", kind+".yaml")}, log: filepath.Join(logs, name+".log")}
+	if err := p.start(); err != nil {
+		t.Fatalf("start %s: %v", name, err)
+	}
+	f.processes[name] = p
+}
+
+func (f *Fleet) end(t testing.TB) {
+	t.Helper()
+	for _, p := range f.processes {
+		if !p.ended(0) {
+			_ = p.signal(syscall.SIGCONT)
+			_ = p.signal(syscall.SIGTERM)
+		}
+	}
+	for _, name := range f.Names() {
+		p := f.processes[name]
+		p.end(t, 5*time.Second)
+		if t.Failed() {
+			t.Logf("the end of %s's log:\n%s", name, p.tail(60))
+		}
+	}
+}
+
+// Names are the processes' names, sorted.
+func (f *Fleet) Names() []string { return slices.Sorted(maps.Keys(f.processes)) }
+
+// API is a client of the i-th api process, counted from 1.
+func (f *Fleet) API(i int) API {
+	return API{Base: "http://" + f.public["api-"+strconv.Itoa(i)] + "/api/v1"}
+}
+
+// WS is the socket URL of the i-th gateway, counted from 1.
+func (f *Fleet) WS(i int) string {
+	return "ws://" + f.public["gateway-"+strconv.Itoa(i)] + "/api/v1/ws"
+}
+
+// Debug is the base URL of a process's debug listener.
+func (f *Fleet) Debug(name string) string { return "http://" + f.debug[name] }
+
+// Log is the end of a process's log.
+func (f *Fleet) Log(name string, lines int) string { return f.processes[name].tail(lines) }
+
+func (f *Fleet) process(t testing.TB, name string) *process {
+	t.Helper()
+	p := f.processes[name]
+	if p == nil {
+		t.Fatalf("no process %s: there are %v", name, f.Names())
+	}
+	return p
+}
+
+func (f *Fleet) send(t testing.TB, name string, s syscall.Signal) *process {
+	t.Helper()
+	p := f.process(t, name)
+	if err := p.signal(s); err != nil {
+		t.Fatalf("%v to %s: %v", s, name, err)
+	}
+	return p
+}
+
+// Kill ends a process at once (SIGKILL).
+func (f *Fleet) Kill(t testing.TB, name string) {
+	t.Helper()
+	if !f.send(t, name, syscall.SIGKILL).ended(time.Minute) {
+		t.Fatalf("%s survives SIGKILL", name)
+	}
+}
+
+// Stop asks a process to end (SIGTERM) and waits for it.
+func (f *Fleet) Stop(t testing.TB, name string) {
+	t.Helper()
+	if p := f.send(t, name, syscall.SIGTERM); !p.ended(readyPatience) {
+		t.Fatalf("%s does not stop:\n%s", name, p.tail(60))
+	}
+}
+
+// Pause stops a process in its tracks (SIGSTOP); Resume lets it go on.
+func (f *Fleet) Pause(t testing.TB, name string) { t.Helper(); f.send(t, name, syscall.SIGSTOP) }
+
+// Resume ends Pause.
+func (f *Fleet) Resume(t testing.TB, name string) { t.Helper(); f.send(t, name, syscall.SIGCONT) }
+
+// Restart starts a process that has ended, at its old addresses, and waits until it is ready; one that runs is stopped
+// first.
+func (f *Fleet) Restart(t testing.TB, name string) {
+	t.Helper()
+	p := f.process(t, name)
+	if !p.ended(0) {
+		f.Stop(t, name)
+	}
+	if err := p.start(); err != nil {
+		t.Fatalf("start %s: %v", name, err)
+	}
+	f.AwaitReady(t, name)
+}
+
+// AwaitReady waits until a process says that it is ready.
+func (f *Fleet) AwaitReady(t testing.TB, name string) {
+	t.Helper()
+	p := f.process(t, name)
+	Eventually(t, readyPatience, func() (bool, string) {
+		if p.ended(0) {
+			t.Fatalf("%s has ended:\n%s", name, p.tail(60))
+		}
+		return f.Ready(t.Context(), name)
+	})
+}
+
+// Ready asks a process whether it is ready; if not, why.
+func (f *Fleet) Ready(ctx context.Context, name string) (ok bool, why string) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, f.Debug(name)+"/readyz", nil)
+	if err != nil {
+		return false, err.Error()
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return false, fmt.Sprintf("%s: %v", name, err)
+	}
+	defer res.Body.Close()
+	return res.StatusCode == http.StatusOK, fmt.Sprintf("%s is not ready: %s", name, res.Status)
+}

@@ -1,0 +1,80 @@
+package testkit
+
+import (
+	"slices"
+	"sync"
+	"time"
+)
+
+// EventKind is what a client did or saw.
+type EventKind string
+
+// The kinds. A Chatter records all of them except Unread and Fault, which tests add.
+const (
+	Opened   EventKind = "open"     // welcome came; Session
+	Closed   EventKind = "close"    // Code; Stop: the client ended it itself
+	Sent     EventKind = "send"     // the message was handed to the client: Room, ID, Content, Number
+	Acked    EventKind = "ack"      // Room, ID, Seq, Duplicate
+	Nacked   EventKind = "nack"     // Room, ID, Word (error code), Retry
+	Received EventKind = "recv"     // a message frame, wanted or not: Room, Seq, About (sender), ID, Content
+	Shown    EventKind = "show"     // the view grew by it: Room, Seq, About, ID, Content
+	Based    EventKind = "base"     // the view of Room begins (anew) after Seq; Word says why
+	Synced   EventKind = "synced"   // Room, Seq (to_seq), From
+	Hole     EventKind = "hole"     // synced said that all up to Seq is there, but it is not
+	Left     EventKind = "left"     // Room, Seq, Word (reason)
+	ReadAt   EventKind = "read"     // Room, Seq, About (whose pointer)
+	Watched  EventKind = "presence" // About, Online
+	Unread   EventKind = "unread"   // Room, Seq (the number shown); Final: at rest
+	Fault    EventKind = "fault"    // Word
+)
+
+// Event is one entry of a History.
+type Event struct {
+	At     time.Duration // since the history began, monotonic
+	Kind   EventKind
+	Client string // Chatter's name
+	User   uint64 // whose client it is
+	Conn   int    // the client's connections, counted from 1
+
+	Room      uint64
+	Seq       uint64
+	From      uint64
+	ID        string
+	Content   string
+	About     uint64
+	Number    uint64 // order of a client's sends, from 1
+	Code      int
+	Word      string
+	Duplicate bool
+	Retry     bool
+	Online    bool
+	Stop      bool
+	Final     bool
+}
+
+// History collects events of many clients on one clock.
+type History struct {
+	start  time.Time
+	mu     sync.Mutex
+	events []Event
+}
+
+// NewHistory begins a history now.
+func NewHistory() *History { return &History{start: time.Now()} }
+
+// Add records an event; a zero At becomes now.
+func (h *History) Add(e Event) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if e.At == 0 {
+		e.At = time.Since(h.start)
+	}
+	h.events = append(h.events, e)
+}
+
+// Events are all events so far, in order of recording.
+func (h *History) Events() []Event {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.events)
+}

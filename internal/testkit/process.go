@@ -1,0 +1,97 @@
+package testkit
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// process is one child: it can be started again after it ended.
+type process struct {
+	name string
+	bin  string
+	args []string
+	dir  string
+	env  []string
+	log  string // file; restarts append
+
+	mu   sync.Mutex
+	cmd  *exec.Cmd
+	done chan struct{} // closed when the current child has ended
+}
+
+func (p *process) start() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	out, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer out.Close() // the child has its own
+	cmd := exec.Command(p.bin, p.args...) //nolint:gosec,noctx // the product's own program; signals end it
+	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = p.dir, p.env, out, out
+	cmd.SysProcAttr = childAttr()
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	done := make(chan struct{})
+	p.cmd, p.done = cmd, done
+	go func() {
+		_ = cmd.Wait() // how it ended is in its log
+		close(done)
+	}()
+	return nil
+}
+
+func (p *process) signal(s syscall.Signal) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.cmd.Process.Signal(s)
+}
+
+// ended tells whether the child has ended, waiting for it that long.
+func (p *process) ended(within time.Duration) bool {
+	p.mu.Lock()
+	done := p.done
+	p.mu.Unlock()
+	select {
+	case <-done:
+		return true
+	default:
+	}
+	select {
+	case <-done:
+		return true
+	case <-time.After(within):
+		return false
+	}
+}
+
+// tail is the end of the log.
+func (p *process) tail(lines int) string {
+	b, err := os.ReadFile(filepath.Clean(p.log))
+	if err != nil {
+		return err.Error()
+	}
+	all := strings.Split(strings.TrimRight(string(b), "\n"), "\n")
+	return strings.Join(all[max(0, len(all)-lines):], "\n")
+}
+
+// end stops the child whatever state it is in.
+func (p *process) end(t testing.TB, patience time.Duration) {
+	t.Helper()
+	if p.ended(0) {
+		return
+	}
+	_ = p.signal(syscall.SIGCONT)
+	_ = p.signal(syscall.SIGTERM)
+	if !p.ended(patience) {
+		_ = p.signal(syscall.SIGKILL)
+		p.ended(time.Minute)
+	}
+}
