@@ -12,7 +12,11 @@ const KEY = 'chat.session' + (new URLSearchParams(location.search).get('as') ? `
 
 const store = {
   load: () => { try { return JSON.parse(localStorage.getItem(KEY)); } catch { return null; } },
-  save: (s) => { if (s) localStorage.setItem(KEY, JSON.stringify(s)); else localStorage.removeItem(KEY); },
+  save: (s) => {
+    if (s) return localStorage.setItem(KEY, JSON.stringify(s));
+    localStorage.removeItem(KEY);
+    queueMicrotask(() => { if (model.me) leave(t('sessionEnded')); });
+  },
 };
 const lock = (work) => (navigator.locks ? navigator.locks.request(`${KEY}.refresh`, work) : work()); // locks need https or localhost
 const api = new ChatApi({ store, lock });
@@ -140,7 +144,7 @@ function onState({ state, code }) {
   if (state === 'online') drawStatus('');
   else if (state === 'connecting') drawStatus(t('connecting'));
   else if (state === 'waiting') drawStatus(t('waiting'));
-  else if ([4500, 4502, 4504].includes(code)) { store.save(null); leave(t('sessionEnded')); }
+  else if ([4500, 4502, 4504].includes(code)) store.save(null);
   else if (code !== 1000) drawStatus([4503, 4505].includes(code) ? t('elsewhere') : `${t('stopped')} (${code})`);
 }
 
@@ -290,7 +294,9 @@ function loadOlder() {
 function fillHole(r) {
   if (!r.loaded || r.messages.size === 0) return;
   const { hole } = model.shown(r);
-  if (hole > 1) loadPage(r, `before_seq=${hole}&limit=${PAGE}`, false);
+  if (hole <= 1 || r.hole === hole) return; // once: what one may not see stays a hole
+  r.hole = hole;
+  loadPage(r, `before_seq=${hole}&limit=${PAGE}`, false);
 }
 
 function markRead(r) {
