@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"chat-service/internal/gateway/hub"
 	"chat-service/internal/protocol"
 )
 
@@ -55,7 +56,7 @@ func (g *Gateway) sendAway() {
 	for _, s := range g.sockets.all() {
 		after := jitter(g.o.Drain - grace)
 		if s.present() {
-			s.leave(now+(after+grace).Milliseconds(), textFrame(protocol.AppendGoaway(nil, after, "drain")))
+			s.leave(now+(after+grace).Milliseconds(), hub.Text(protocol.AppendGoaway(nil, after, "drain")))
 		} else {
 			s.close(protocol.CloseRestart, jitter(time.Second))
 		}

@@ -309,7 +309,7 @@ func (s *session) identify(c Claims) {
 	s.deadline = g.now() + g.o.ConnectTimeout.Milliseconds()
 	g.wheel.move(s, s.deadline)
 	s.mu.Unlock()
-	g.hub.add(s) // before the workers hear of it: what they say from then on must find it
+	g.hub.Add(s) // before the workers hear of it: what they say from then on must find it
 	cmd := envelope.Command{Kind: envelope.Connect, Socket: s.id, User: s.user, Session: s.login,
 		Device: s.device, Replace: s.replace, Partitions: g.o.Partitions}
 	refused := func(err error) {

@@ -9,6 +9,7 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
+	"chat-service/internal/gateway/hub"
 	"chat-service/internal/protocol"
 )
 
@@ -61,7 +62,7 @@ func (s *session) handle(b []byte) {
 	}
 	switch f.Type {
 	case protocol.TPing:
-		s.send(pongFrame)
+		s.send(s.g.frames.pong)
 	case protocol.TAuth:
 		s.renew(f.Token)
 	case protocol.TMessage:
@@ -73,8 +74,6 @@ func (s *session) handle(b []byte) {
 		s.forward(f, c, partition)
 	}
 }
-
-var pongFrame = textFrame(protocol.AppendPong(nil))
 
 // command maps a frame to the command that it asks for, and its partition.
 func (s *session) command(f protocol.Frame) (c envelope.Command, partition int) {
@@ -207,7 +206,7 @@ func (s *session) forgetSend(i int) {
 }
 
 // expireSends answers the messages that waited too long and returns when the next one will have; 0 for none.
-func (s *session) expireSends(now int64, sw *sweep) int64 {
+func (s *session) expireSends(now int64, sw *hub.Sweep) int64 {
 	patience := s.g.o.AnswerTimeout.Milliseconds()
 	for len(s.sends) > 0 && s.sends[0].at+patience <= now {
 		p := s.sends[0]
@@ -216,7 +215,7 @@ func (s *session) expireSends(now int64, sw *sweep) int64 {
 		s.g.m.Unanswered.Inc()
 		e := chat.E(chat.Unavailable, "no answer in time; send it again with the same client_msg_id")
 		if s.pushLocked(errorFrame(e, protocol.ErrorRef{Ref: p.ref, Room: p.room, ClientSeq: p.cseq})) {
-			sw.ready = append(sw.ready, s)
+			sw.Ready = append(sw.Ready, s)
 		}
 	}
 	if len(s.sends) == 0 {
@@ -231,8 +230,8 @@ var (
 	refStart   = []byte(`"ref":"`)
 )
 
-// answer forgets the message that a worker's frame answers: an ack, or an error with its id.
-func (s *session) answer(payload []byte) {
+// Answered forgets the message that a worker's frame answers: an ack, or an error with its id.
+func (s *session) Answered(payload []byte) {
 	rest, ok := bytes.CutPrefix(payload, ackStart)
 	if !ok && bytes.HasPrefix(payload, errorStart) {
 		// Inside a JSON string the quotes would be escaped, so this is the member.
@@ -248,9 +247,11 @@ func (s *session) answer(payload []byte) {
 
 // unsubscribe stops a room's live delivery to this socket.
 func (s *session) unsubscribe(f protocol.Frame) {
-	if !s.g.hub.leave(s, f.Room) {
+	var sw hub.Sweep
+	if !s.g.hub.Leave(&sw, s, f.Room) {
 		s.fail(f, chat.E(chat.NotFound, "this connection doesn't receive that room"))
 	}
+	s.g.writers.flush(&sw)
 }
 
 // renew extends a live socket by a newer token of its user. It is answered only by what goes wrong.
@@ -282,6 +283,6 @@ func (s *session) fail(f protocol.Frame, e *chat.Error) {
 
 func (s *session) sendError(e *chat.Error, ref protocol.ErrorRef) { s.send(errorFrame(e, ref)) }
 
-func errorFrame(e *chat.Error, ref protocol.ErrorRef) frame {
-	return textFrame(protocol.AppendError(nil, e, ref))
+func errorFrame(e *chat.Error, ref protocol.ErrorRef) hub.Frame {
+	return hub.Text(protocol.AppendError(nil, e, ref))
 }

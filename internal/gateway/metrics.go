@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"chat-service/internal/envelope"
+	"chat-service/internal/gateway/hub"
 	"chat-service/internal/protocol"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -11,11 +12,10 @@ import (
 
 // Metrics are the gateway's counts, by name chat_gateway_….
 type Metrics struct {
+	Hub             *hub.Metrics
 	Sockets         prometheus.Gauge
-	Rooms           prometheus.Gauge
 	Window          prometheus.Gauge // commands on their way
 	WindowBytes     prometheus.Gauge
-	HeldBytes       prometheus.Gauge
 	FramesIn        prometheus.Counter
 	BytesIn         prometheus.Counter
 	BadFrames       prometheus.Counter
@@ -23,13 +23,8 @@ type Metrics struct {
 	BytesOut        prometheus.Counter
 	Writes          prometheus.Counter // FramesOut / Writes: frames per write
 	BlockedWrites   prometheus.Counter // handed to a temporary goroutine
-	FramesDropped   prometheus.Counter // ephemeral frames for a socket that lags
 	Deliveries      *prometheus.CounterVec
 	BadDeliveries   prometheus.Counter
-	Repeats         prometheus.Counter // entries that were already delivered
-	Repairs         prometheus.Counter
-	Overflows       prometheus.Counter
-	Resyncs         prometheus.Counter
 	Unanswered      prometheus.Counter // messages without ack or error in time
 	LostDisconnects prometheus.Counter
 	Opened          prometheus.Counter
@@ -63,11 +58,10 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		return c
 	}
 	m := &Metrics{
+		Hub:             hub.NewMetrics(reg),
 		Sockets:         gauge("sockets", "Open sockets."),
-		Rooms:           gauge("rooms", "Rooms with local sessions."),
 		Window:          gauge("window_commands", "Commands that are published and not answered or confirmed."),
 		WindowBytes:     gauge("window_bytes", "Bytes of those commands."),
-		HeldBytes:       gauge("held_bytes", "Bytes of deliveries held behind gaps."),
 		FramesIn:        count("frames_in_total", "Data frames read."),
 		BytesIn:         count("bytes_in_total", "Payload bytes of data frames read."),
 		BadFrames:       count("bad_frames_total", "Frames answered with an error because of what they are."),
@@ -75,13 +69,8 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		BytesOut:        count("bytes_out_total", "Bytes written."),
 		Writes:          count("writes_total", "Writes to sockets."),
 		BlockedWrites:   count("blocked_writes_total", "Writes that would have blocked."),
-		FramesDropped:   count("frames_dropped_total", "Ephemeral frames not queued because the socket lags."),
 		Deliveries:      vec("deliveries_total", "Deliveries applied.", "kind"),
 		BadDeliveries:   count("bad_deliveries_total", "Batches or records from the bus that can't be read."),
-		Repeats:         count("repeats_total", "Room entries that had been delivered before."),
-		Repairs:         count("repairs_total", "Repairs of gaps asked for."),
-		Overflows:       count("held_overflows_total", "Times that a room's held deliveries were dropped."),
-		Resyncs:         count("resyncs_total", "Rooms whose sessions were told to resync."),
 		Unanswered:      count("unanswered_total", "Messages that got neither ack nor error in time."),
 		LostDisconnects: count("lost_disconnects_total", "Ended sockets that no worker could be told of."),
 		Opened:          count("sockets_opened_total", "Sockets upgraded."),

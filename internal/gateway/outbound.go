@@ -6,6 +6,7 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
+	"chat-service/internal/gateway/hub"
 	"chat-service/internal/protocol"
 )
 
@@ -29,44 +30,44 @@ func (g *Gateway) Deliver(batch []byte) {
 		g.m.kinds[d.Kind].Inc()
 		g.apply(&g.deliver, &d)
 	}
-	g.deliver.flush()
+	g.writers.flush(&g.deliver)
 }
 
-func (g *Gateway) apply(sw *sweep, d *envelope.Delivery) {
+func (g *Gateway) apply(sw *hub.Sweep, d *envelope.Delivery) {
 	switch d.Kind {
 	case envelope.InRoom:
-		g.hub.inRoom(sw, d)
+		g.hub.InRoom(sw, d)
 	case envelope.ToSocket:
 		if s := g.addressed(d); s != nil {
-			s.answer(d.Frame)
-			sw.put(s, textFrame(d.Frame))
+			s.Answered(d.Frame)
+			sw.Put(s, hub.Text(d.Frame))
 		}
 	case envelope.ToUser:
 		g.toUser(sw, d)
 	case envelope.Aside:
-		g.hub.asides(sw, d)
+		g.hub.Aside(sw, d)
 	case envelope.Welcome:
 		g.welcome(sw, d)
 	case envelope.Attached:
 		if d.Gateway == g.o.ID {
-			g.hub.attached(sw, d)
+			g.hub.Attached(sw, d)
 		}
 	case envelope.Joined:
 		g.joined(sw, d)
 	case envelope.Watched:
 		if s := g.addressed(d); s != nil {
-			sw.put(s, textFrame(d.Frame))
-			g.hub.watched(s, d.Users)
+			sw.Put(s, hub.Text(d.Frame))
+			g.hub.Watched(s, d.Users)
 		}
 	case envelope.Close:
 		g.closes(d)
 	case envelope.Presences:
-		g.hub.presences(sw, d.States)
+		g.hub.Presences(sw, d.States)
 	case envelope.Heads:
-		g.hub.heads(sw, d.Points)
+		g.hub.Heads(sw, d.Points)
 	case envelope.Reassert:
 		if d.Room != 0 {
-			g.hub.reattachRoom(d.Room)
+			g.hub.ReattachRoom(d.Room)
 		} else {
 			g.rounds.assert.Store(true)
 			g.rounds.reattach.Store(true)
@@ -82,42 +83,21 @@ func (g *Gateway) addressed(d *envelope.Delivery) *session {
 	return g.sockets.find(d.Socket)
 }
 
-func (g *Gateway) toUser(sw *sweep, d *envelope.Delivery) {
-	var f frame
-	for _, s := range g.hub.of(d.User) {
-		if d.Gateway == g.o.ID && d.Socket == s.id {
+func (g *Gateway) toUser(sw *hub.Sweep, d *envelope.Delivery) {
+	var f hub.Frame
+	for _, s := range g.hub.Of(d.User) {
+		if d.Gateway == g.o.ID && d.Socket == s.(*session).id {
 			continue
 		}
 		if f == nil {
-			f = textFrame(d.Frame)
+			f = hub.Text(d.Frame)
 		}
-		sw.put(s, f)
-	}
-}
-
-// asides passes an ephemeral frame to a room's sessions; those that lag do without it.
-func (h *hub) asides(sw *sweep, d *envelope.Delivery) {
-	sh := h.roomShard(d.Room)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	rm := sh.rooms[d.Room]
-	if rm == nil || len(rm.members) == 0 {
-		return
-	}
-	f := textFrame(d.Frame)
-	for _, m := range rm.members {
-		switch {
-		case d.User != 0 && m.s.user == d.User:
-		case m.s.lags():
-			h.m.FramesDropped.Inc()
-		default:
-			sw.put(m.s, f)
-		}
+		sw.Put(s, f)
 	}
 }
 
 // welcome makes a connecting session live: its frame goes first, then what was queued meanwhile, then it is attached.
-func (g *Gateway) welcome(sw *sweep, d *envelope.Delivery) {
+func (g *Gateway) welcome(sw *hub.Sweep, d *envelope.Delivery) {
 	s := g.addressed(d)
 	if s == nil {
 		return
@@ -127,17 +107,17 @@ func (g *Gateway) welcome(sw *sweep, d *envelope.Delivery) {
 		s.closeConnecting(protocol.CloseResync, jitter(time.Second))
 		return
 	}
-	if !s.welcomed(textFrame(d.Frame), now) {
+	if !s.welcomed(hub.Text(d.Frame), now) {
 		return
 	}
 	heads := map[chat.RoomID]chat.Seq{}
 	for _, p := range d.Points {
-		if head := g.hub.attach(sw, s, p); head != 0 {
+		if head := g.hub.Attach(sw, s, p); head != 0 {
 			heads[p.Room] = head
 		}
 	}
 	if len(heads) > 0 {
-		sw.put(s, textFrame(protocol.AppendHead(nil, heads)))
+		sw.Put(s, hub.Text(protocol.AppendHead(nil, heads)))
 	}
 	s.uncork(sw)
 }
@@ -153,7 +133,7 @@ func (s *session) closeConnecting(code protocol.CloseCode, retry time.Duration) 
 
 // welcomed puts the welcome before all that is queued and starts the reader; false where the session doesn't wait for it.
 // Nothing is written until uncork.
-func (s *session) welcomed(f frame, now int64) bool {
+func (s *session) welcomed(f hub.Frame, now int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.phase != connecting || s.gone {
@@ -171,8 +151,8 @@ func (s *session) welcomed(f frame, now int64) bool {
 }
 
 // uncork lets the writers at a session that was welcomed and starts its reader.
-func (s *session) uncork(sw *sweep) {
-	sw.ready = append(sw.ready, s)
+func (s *session) uncork(sw *hub.Sweep) {
+	sw.Ready = append(sw.Ready, s)
 	s.mu.Lock()
 	s.startLocked()
 	s.mu.Unlock()
@@ -183,14 +163,14 @@ func (g *Gateway) pingPause() int64 {
 	return ms - ms/5 + jitterMS(ms*2/5)
 }
 
-func (g *Gateway) joined(sw *sweep, d *envelope.Delivery) {
+func (g *Gateway) joined(sw *hub.Sweep, d *envelope.Delivery) {
 	s := g.addressed(d)
 	if s == nil {
 		return
 	}
-	sw.put(s, textFrame(d.Frame))
-	if head := g.hub.attach(sw, s, envelope.Point{Room: d.Room, Seq: d.Seq, Epoch: d.Epoch}); head != 0 {
-		sw.put(s, headFrame(d.Room, head))
+	sw.Put(s, hub.Text(d.Frame))
+	if head := g.hub.Attach(sw, s, envelope.Point{Room: d.Room, Seq: d.Seq, Epoch: d.Epoch}); head != 0 {
+		sw.Put(s, hub.Text(protocol.AppendHead(nil, map[chat.RoomID]chat.Seq{d.Room: head})))
 	}
 }
 
@@ -203,7 +183,8 @@ func (g *Gateway) closes(d *envelope.Delivery) {
 		}
 		return
 	}
-	for _, s := range g.hub.of(d.User) {
+	for _, x := range g.hub.Of(d.User) {
+		s := x.(*session)
 		switch {
 		case d.Session != "" && s.login == d.Session:
 		case len(d.Sessions) > 0 && !slices.Contains(d.Sessions, s.login):
@@ -212,4 +193,3 @@ func (g *Gateway) closes(d *envelope.Delivery) {
 		}
 	}
 }
-

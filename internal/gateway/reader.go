@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/gateway/hub"
 	"chat-service/internal/protocol"
 
 	"github.com/fasthttp/websocket"
@@ -173,7 +174,7 @@ func (s *session) onPing(data string) error {
 	if !s.admitFrame() {
 		return nil
 	}
-	s.send(wsFrame(opPong, []byte(data)))
+	s.send(hub.Encode(opPong, []byte(data)))
 	return nil
 }
 

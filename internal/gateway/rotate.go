@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"chat-service/internal/envelope"
+	"chat-service/internal/gateway/hub"
 )
 
 const (
@@ -31,13 +32,13 @@ func (r *rounds) turn(g *Gateway, tick int64) {
 		r.asserting = shards
 	}
 	if r.reattaching == 0 && r.reattach.Swap(false) {
-		r.reattaching = shards
+		r.reattaching = hub.Shards
 	}
 	for range roundsPerRun {
 		if r.asserting > 0 && r.assertShard(g, r.asserting-1) {
 			r.asserting--
 		}
-		if r.reattaching > 0 && g.hub.reattach(r.reattaching-1) == nil {
+		if r.reattaching > 0 && g.hub.Reattach(r.reattaching-1) == nil {
 			r.reattaching--
 		}
 	}

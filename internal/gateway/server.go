@@ -11,6 +11,7 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
+	"chat-service/internal/gateway/hub"
 
 	"github.com/fasthttp/websocket"
 	"github.com/valyala/fasthttp"
@@ -24,13 +25,14 @@ type Gateway struct {
 	origins map[string]bool
 	pacer   *rate.Limiter // nil: off
 	up      websocket.Upgrader
+	frames  frames
 
 	http     *fasthttp.Server
 	listener net.Listener
 	served   chan error
 
 	sockets     *registry
-	hub         *hub
+	hub         *hub.Hub
 	wheel       *wheel
 	writers     *writers
 	window      window
@@ -45,7 +47,7 @@ type Gateway struct {
 	busUp     atomic.Bool
 	everUp    atomic.Bool
 	awaySince atomic.Int64 // Unix milliseconds since when the bus is away; 0: it is there
-	deliver   sweep        // of the consumer's goroutine
+	deliver   hub.Sweep    // of the consumer's goroutine
 
 	stop chan struct{}
 	done chan struct{}
@@ -58,7 +60,7 @@ func New(o Options) (*Gateway, error) {
 	}
 	o = o.ready()
 	g := &Gateway{
-		o: o, m: o.Metrics, sockets: newRegistry(), served: make(chan error, 1),
+		o: o, m: o.Metrics, frames: newFrames(), sockets: newRegistry(), served: make(chan error, 1),
 		stop: make(chan struct{}), done: make(chan struct{}),
 		up: websocket.Upgrader{ReadBufferSize: 256, WriteBufferSize: 256, WriteBufferPool: &sync.Pool{}, HandshakeTimeout: 5 * time.Second},
 		window: window{maxN: int64(o.WindowCommands), maxBytes: int64(o.WindowBytes),
@@ -70,9 +72,17 @@ func New(o Options) (*Gateway, error) {
 	}
 	g.wheel = newWheel(g.now())
 	g.writers = newWriters(g.m)
-	g.deliver.ws = g.writers
-	g.hub = newHub(&g.o, g.now, g.sockets, func(room chat.RoomID, c *envelope.Command) error {
-		return g.publish(room.Partition(g.o.Partitions), c, nil)
+	g.hub = hub.New(hub.Options{
+		ID: o.ID, Now: g.now, Metrics: o.Metrics.Hub, HeldEntries: o.HeldEntries, HeldBytes: o.HeldBytes,
+		Find: func(id chat.SocketID) hub.Session {
+			if s := g.sockets.find(id); s != nil {
+				return s
+			}
+			return nil
+		},
+		Publish: func(room chat.RoomID, c *envelope.Command) error {
+			return g.publish(room.Partition(g.o.Partitions), c, nil)
+		},
 	})
 	g.disconnects = &disconnects{g: g}
 	g.awaySince.Store(g.now())
@@ -145,7 +155,6 @@ func (g *Gateway) tick() {
 	defer close(g.done)
 	t := time.NewTicker(tickPause)
 	defer t.Stop()
-	hub := sweep{ws: g.writers}
 	for n := int64(0); ; n++ {
 		select {
 		case <-g.stop:
@@ -154,7 +163,7 @@ func (g *Gateway) tick() {
 		}
 		now := g.now()
 		g.wheel.turn(now, (*session).look)
-		g.hub.turn(&hub, now)
+		g.hub.Turn(now)
 		g.disconnects.flush()
 		g.rounds.turn(g, n)
 		g.watchBus(now)

@@ -10,6 +10,7 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
+	"chat-service/internal/gateway/hub"
 	"chat-service/internal/protocol"
 
 	"github.com/fasthttp/websocket"
@@ -44,7 +45,7 @@ type session struct {
 	replace bool
 	framing bool // the reader's: the library has found a framing error
 
-	seen   atomic.Int64 // Unix milliseconds of the last frame
+	seen   atomic.Int64 // Unix milliseconds of the last hub.Frame
 	expiry atomic.Int64 // Unix milliseconds of the token's end
 
 	mu        sync.Mutex
@@ -59,13 +60,12 @@ type session struct {
 	place     int32
 	outBytes  int32
 	out       *queue
-	rooms     []*room
-	watch     []chat.UserID
 	sends     []pending // unanswered messages, oldest first
 	deadline  int64     // Unix milliseconds: end of the phase's patience
 	leaveAt   int64     // drain: when to close; 0 stays
 	nextPing  int64
 
+	seat hub.Seat
 	rate pace // the reader's
 	bad  tally
 }
@@ -79,14 +79,20 @@ type pending struct {
 	bytes int32
 }
 
-// push queues a frame; true means that the caller must schedule the session.
-func (s *session) push(f frame) bool {
+// User is whose socket it is, 0 before it is known.
+func (s *session) User() chat.UserID { return s.user }
+
+// Seat is the hub's note.
+func (s *session) Seat() *hub.Seat { return &s.seat }
+
+// Push queues a frame; true means that the caller must schedule the session.
+func (s *session) Push(f hub.Frame) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.pushLocked(f)
 }
 
-func (s *session) pushLocked(f frame) bool {
+func (s *session) pushLocked(f hub.Frame) bool {
 	if s.gone || s.phase == closing {
 		return false
 	}
@@ -103,20 +109,20 @@ func (s *session) pushLocked(f frame) bool {
 }
 
 // send queues a frame and schedules the session.
-func (s *session) send(f frame) {
-	if s.push(f) {
+func (s *session) send(f hub.Frame) {
+	if s.Push(f) {
 		s.g.writers.of(s).add(s)
 	}
 }
 
-// lags tells that a quarter of the queue is taken, so that ephemeral frames are left out.
-func (s *session) lags() bool {
+// Lags tells that a quarter of the queue is taken, so that ephemeral frames are left out.
+func (s *session) Lags() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return int(s.outBytes) > s.g.o.QueueBytes/4
 }
 
-func (s *session) enqueue(f frame) {
+func (s *session) enqueue(f hub.Frame) {
 	if s.out == nil {
 		s.out = queues.Get().(*queue)
 	}
@@ -192,8 +198,8 @@ func (s *session) closeLocked(code protocol.CloseCode, retry time.Duration) {
 	s.endLocked(code, closeFrame(code, protocol.CloseReason(code, retry)))
 }
 
-// endLocked moves to closing with a last frame.
-func (s *session) endLocked(code protocol.CloseCode, last frame) {
+// endLocked moves to closing with a last hub.Frame.
+func (s *session) endLocked(code protocol.CloseCode, last hub.Frame) {
 	s.phase, s.code = closing, code
 	s.enqueue(last)
 	if !s.writing {
@@ -244,18 +250,17 @@ func (s *session) startLocked() {
 
 // look is the wheel's call: do what is due and say when to look again.
 func (s *session) look(now int64) {
-	var sw sweep
+	var sw hub.Sweep
 	s.mu.Lock()
 	if next := s.dueLocked(now, &sw); next != 0 && !s.gone {
 		s.g.wheel.move(s, next)
 	}
 	s.mu.Unlock()
-	sw.ws = s.g.writers
-	sw.flush()
+	s.g.writers.flush(&sw)
 }
 
 // dueLocked returns when to look again, 0 where somebody else has said so.
-func (s *session) dueLocked(now int64, sw *sweep) int64 {
+func (s *session) dueLocked(now int64, sw *hub.Sweep) int64 {
 	switch {
 	case s.gone:
 		return 0
@@ -290,8 +295,8 @@ func (s *session) dueLocked(now int64, sw *sweep) int64 {
 		return 0
 	}
 	if now >= s.nextPing {
-		if s.pushLocked(pingFrame) {
-			sw.ready = append(sw.ready, s)
+		if s.pushLocked(s.g.frames.ping) {
+			sw.Ready = append(sw.Ready, s)
 		}
 		if s.phase == closing {
 			return 0
@@ -309,7 +314,7 @@ func (s *session) dueLocked(now int64, sw *sweep) int64 {
 }
 
 // leave asks the session to go at a time (Unix milliseconds), telling it so where there is a frame for it.
-func (s *session) leave(at int64, goaway frame) {
+func (s *session) leave(at int64, goaway hub.Frame) {
 	s.mu.Lock()
 	ready := false
 	if s.phase == live && !s.gone {
@@ -329,14 +334,14 @@ func (s *session) finish() {
 	s.mu.Lock()
 	s.gone = true
 	s.dropQueue()
-	rooms, watch, sends, announced, code := s.rooms, s.watch, s.sends, s.announced, s.code
-	s.rooms, s.watch, s.sends = nil, nil, nil
+	sends, announced, code := s.sends, s.announced, s.code
+	s.sends = nil
 	s.g.wheel.remove(s)
 	s.mu.Unlock()
 	for i := range sends {
 		s.g.window.release(int(sends[i].bytes))
 	}
-	s.g.hub.forget(s, rooms, watch)
+	s.g.hub.Forget(s)
 	s.g.sockets.remove(s)
 	if announced {
 		s.g.disconnects.add(envelope.Command{Kind: envelope.Disconnect, Socket: s.id, User: s.user, Session: s.login, Device: s.device})
@@ -353,3 +358,5 @@ func jitter(d time.Duration) time.Duration {
 	}
 	return rand.N(d)
 }
+
+func jitterMS(n int64) int64 { return jitter(time.Duration(n)).Nanoseconds() }

@@ -5,6 +5,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"chat-service/internal/gateway/hub"
 )
 
 const (
@@ -14,11 +16,11 @@ const (
 
 // queue is what waits to be written to one session. It comes from a pool with the first frame and goes back with the last.
 type queue struct {
-	frames []frame
+	frames []hub.Frame
 	head   int
 }
 
-var queues = sync.Pool{New: func() any { return &queue{frames: make([]frame, 0, 8)} }}
+var queues = sync.Pool{New: func() any { return &queue{frames: make([]hub.Frame, 0, 8)} }}
 
 // writers write what sessions have queued: a few goroutines take the scheduled sessions in turn, copy as many frames of one
 // as fit into their buffer and write them at once without blocking. A socket that would block is left to a goroutine of
@@ -186,25 +188,12 @@ func (ws *writers) writeSlow(s *session, b []byte) {
 	}
 }
 
-// sweep collects the sessions that a run of frames makes ready, so that each is written to once for all of them.
-type sweep struct {
-	ws    *writers
-	ready []*session
-}
-
-// put queues a frame for a session.
-func (sw *sweep) put(s *session, f frame) {
-	if s.push(f) {
-		sw.ready = append(sw.ready, s)
-	}
-}
-
 // flush hands the collected sessions to the writers.
-func (sw *sweep) flush() {
-	for i, s := range sw.ready {
-		sw.ws.of(s).add(s)
-		sw.ready[i] = nil
+func (ws *writers) flush(sw *hub.Sweep) {
+	for i, x := range sw.Ready {
+		s := x.(*session) // there are no others
+		ws.of(s).add(s)
+		sw.Ready[i] = nil
 	}
-	sw.ready = sw.ready[:0]
+	sw.Ready = sw.Ready[:0]
 }
-

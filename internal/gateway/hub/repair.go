@@ -1,4 +1,4 @@
-package gateway
+package hub
 
 import (
 	"bytes"
@@ -11,7 +11,7 @@ import (
 )
 
 // hold keeps an entry behind a gap. What doesn't fit drops all that is held: the repair brings it again.
-func (h *hub) hold(sw *sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
+func (h *Hub) hold(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
 	rm.want = max(rm.want, d.Seq)
 	if rm.held[d.Seq] != nil {
 		return
@@ -25,7 +25,7 @@ func (h *hub) hold(sw *sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
 	rm.held[d.Seq] = &c
 	rm.heldBytes += heldSize(&c)
 	total := h.heldBytes.Add(int64(heldSize(&c)))
-	if len(rm.held) > h.maxHeld || rm.heldBytes > h.maxHeldBytes || total > 64*int64(h.maxHeldBytes) {
+	if len(rm.held) > h.o.HeldEntries || rm.heldBytes > h.o.HeldBytes || total > 64*int64(h.o.HeldBytes) {
 		h.overflow(sw, sh, rm)
 	}
 }
@@ -35,7 +35,7 @@ func heldSize(d *envelope.Delivery) int {
 }
 
 // unhold takes an entry out of what is held; nil where it isn't there.
-func (h *hub) unhold(rm *room, seq chat.Seq) *envelope.Delivery {
+func (h *Hub) unhold(rm *room, seq chat.Seq) *envelope.Delivery {
 	d := rm.held[seq]
 	if d != nil {
 		delete(rm.held, seq)
@@ -45,14 +45,14 @@ func (h *hub) unhold(rm *room, seq chat.Seq) *envelope.Delivery {
 	return d
 }
 
-func (h *hub) unholdAll(rm *room) {
+func (h *Hub) unholdAll(rm *room) {
 	h.heldBytes.Add(-int64(rm.heldBytes))
 	rm.held, rm.heldBytes = nil, 0
 }
 
 // overflow drops what is held. Users whom it adds are attached now, because no repair tells of them; pending leaves stay.
-func (h *hub) overflow(sw *sweep, sh *roomShard, rm *room) {
-	h.m.Overflows.Inc()
+func (h *Hub) overflow(sw *Sweep, sh *roomShard, rm *room) {
+	h.o.Metrics.Overflows.Inc()
 	held := rm.held
 	h.unholdAll(rm)
 	rm.overflows = min(rm.overflows+1, overflowMax+1)
@@ -62,7 +62,7 @@ func (h *hub) overflow(sw *sweep, sh *roomShard, rm *room) {
 }
 
 // drain delivers what is held as far as it follows.
-func (h *hub) drain(sw *sweep, sh *roomShard, rm *room) {
+func (h *Hub) drain(sw *Sweep, sh *roomShard, rm *room) {
 	for {
 		d := h.unhold(rm, rm.delivered+1)
 		if d == nil {
@@ -73,7 +73,7 @@ func (h *hub) drain(sw *sweep, sh *roomShard, rm *room) {
 }
 
 // purge gives up held entries that were passed by a jump: only their acks and additions are left to do.
-func (h *hub) purge(sw *sweep, sh *roomShard, rm *room) {
+func (h *Hub) purge(sw *Sweep, sh *roomShard, rm *room) {
 	for _, seq := range slices.Sorted(maps.Keys(rm.held)) {
 		if seq <= rm.delivered {
 			h.aside(sw, sh, h.unhold(rm, seq))
@@ -81,8 +81,8 @@ func (h *hub) purge(sw *sweep, sh *roomShard, rm *room) {
 	}
 }
 
-// attached applies the owner's answer to the Attach that is on its way.
-func (h *hub) attached(sw *sweep, d *envelope.Delivery) {
+// Attached applies the owner's answer to the Attach that is on its way.
+func (h *Hub) Attached(sw *Sweep, d *envelope.Delivery) {
 	sh := h.roomShard(d.Room)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -108,18 +108,18 @@ func (h *hub) attached(sw *sweep, d *envelope.Delivery) {
 }
 
 // begin starts delivering behind the announced head, or earlier as far as what is held reaches back without a gap.
-func (h *hub) begin(sw *sweep, sh *roomShard, rm *room, head chat.Seq) {
+func (h *Hub) begin(sw *Sweep, sh *roomShard, rm *room, head chat.Seq) {
 	for rm.held[head] != nil {
 		head--
 	}
 	rm.delivered, rm.phase = head, running
-	var f frame
+	var f Frame
 	for _, m := range rm.members {
 		if m.asOf < head {
 			if f == nil {
 				f = headFrame(rm.id, head)
 			}
-			sw.put(m.s, f)
+			sw.Put(m.s, f)
 		}
 	}
 	h.purge(sw, sh, rm)
@@ -128,7 +128,7 @@ func (h *hub) begin(sw *sweep, sh *roomShard, rm *room, head chat.Seq) {
 }
 
 // repaired ends the access of those who are members no more, then delivers what was missing.
-func (h *hub) repaired(sw *sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
+func (h *Hub) repaired(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
 	if d.Repair {
 		h.review(sw, sh, rm, d)
 	}
@@ -160,7 +160,7 @@ func (h *hub) repaired(sw *sweep, sh *roomShard, rm *room, d *envelope.Delivery)
 
 // review detaches the users whom a repair asked about and who aren't members, except where it is known at which seq they
 // leave: that is waited for.
-func (h *hub) review(sw *sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
+func (h *Hub) review(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
 	for _, u := range rm.asked {
 		if slices.Contains(d.Users, u) ||
 			slices.ContainsFunc(rm.leaves, func(l leaving) bool { return l.user == u || l.user == 0 }) {
@@ -173,15 +173,15 @@ func (h *hub) review(sw *sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
 }
 
 // jump goes on behind seq without what lies before it, and tells the sessions to load it.
-func (h *hub) jump(sw *sweep, sh *roomShard, rm *room, seq chat.Seq) {
+func (h *Hub) jump(sw *Sweep, sh *roomShard, rm *room, seq chat.Seq) {
 	rm.delivered = seq
-	var f frame
+	var f Frame
 	for _, m := range rm.members {
 		if m.asOf < seq {
 			if f == nil {
 				f = h.resyncFrame(rm)
 			}
-			sw.put(m.s, f)
+			sw.Put(m.s, f)
 		}
 	}
 	h.purge(sw, sh, rm)
@@ -189,7 +189,7 @@ func (h *hub) jump(sw *sweep, sh *roomShard, rm *room, seq chat.Seq) {
 }
 
 // closeGap goes on after an answer or an entry that may have closed the gap: delivering, or with another repair.
-func (h *hub) closeGap(sw *sweep, sh *roomShard, rm *room) {
+func (h *Hub) closeGap(sw *Sweep, sh *roomShard, rm *room) {
 	h.drain(sw, sh, rm)
 	switch {
 	case len(rm.held) == 0:
@@ -211,22 +211,22 @@ func (h *hub) closeGap(sw *sweep, sh *roomShard, rm *room) {
 		h.closeGap(sw, sh, rm)
 	case !rm.waiting:
 		rm.tries++
-		rm.lookAt = h.now() + retryMS + jitterMS(retryMS)
+		rm.lookAt = h.o.Now() + retryMS + jitterMS(retryMS)
 		h.time(sh, rm)
 	}
 }
 
 // heard notes an announced head: if it hasn't come after a moment, it is fetched.
-func (h *hub) heard(sh *roomShard, rm *room, head chat.Seq) {
+func (h *Hub) heard(sh *roomShard, rm *room, head chat.Seq) {
 	rm.want = max(rm.want, head)
 	if rm.phase == running && rm.want > rm.delivered && rm.lookAt == 0 {
-		rm.lookAt = h.now() + headWaitMS
+		rm.lookAt = h.o.Now() + headWaitMS
 		h.time(sh, rm)
 	}
 }
 
-// heads applies a digest of announced heads.
-func (h *hub) heads(sw *sweep, points []envelope.Point) {
+// Heads applies a digest of announced heads.
+func (h *Hub) Heads(sw *Sweep, points []envelope.Point) {
 	for _, p := range points {
 		sh := h.roomShard(p.Room)
 		sh.mu.Lock()
@@ -243,7 +243,7 @@ func (h *hub) heads(sw *sweep, points []envelope.Point) {
 }
 
 // newEpoch begins a room anew: seqs of before and after don't compare.
-func (h *hub) newEpoch(sw *sweep, sh *roomShard, rm *room, epoch uint64) {
+func (h *Hub) newEpoch(sw *Sweep, sh *roomShard, rm *room, epoch uint64) {
 	h.leaveEpoch(sw, sh, rm, epoch)
 	rm.waiting = false
 	if len(rm.members) > 0 {
@@ -252,7 +252,7 @@ func (h *hub) newEpoch(sw *sweep, sh *roomShard, rm *room, epoch uint64) {
 }
 
 // leaveEpoch tells the sessions to resync and forgets what was delivered and held.
-func (h *hub) leaveEpoch(sw *sweep, sh *roomShard, rm *room, epoch uint64) {
+func (h *Hub) leaveEpoch(sw *Sweep, sh *roomShard, rm *room, epoch uint64) {
 	for _, seq := range slices.Sorted(maps.Keys(rm.held)) {
 		h.ack(sw, rm.held[seq])
 	}
@@ -266,7 +266,7 @@ func (h *hub) leaveEpoch(sw *sweep, sh *roomShard, rm *room, epoch uint64) {
 	f := h.resyncFrame(rm)
 	for i := range rm.members {
 		rm.members[i].asOf = 0
-		sw.put(rm.members[i].s, f)
+		sw.Put(rm.members[i].s, f)
 	}
 }
 

@@ -1,4 +1,4 @@
-package gateway
+package hub
 
 import (
 	"slices"
@@ -9,26 +9,27 @@ import (
 	"chat-service/internal/protocol"
 )
 
-// watched sets whose presence a session watches. The list was bounded when its frame was decoded.
-func (h *hub) watched(s *session, users []chat.UserID) {
+// Watched sets whose presence a session watches. The list was bounded when its frame was decoded.
+func (h *Hub) Watched(s Session, users []chat.UserID) {
 	users = slices.Clone(users)
 	slices.Sort(users)
 	users = slices.Compact(users)
-	s.mu.Lock()
-	if s.gone {
-		s.mu.Unlock()
+	seat := s.Seat()
+	seat.mu.Lock()
+	if seat.gone {
+		seat.mu.Unlock()
 		return
 	}
-	before := s.watch
-	s.watch = users
-	s.mu.Unlock()
+	before := seat.watch
+	seat.watch = users
+	seat.mu.Unlock()
 	h.unwatch(s, before)
 	for _, u := range users {
 		us := h.userShard(u)
 		us.mu.Lock()
-		s.mu.Lock()
-		gone := s.gone // finish removes what was listed before it
-		s.mu.Unlock()
+		seat.mu.Lock()
+		gone := seat.gone // Forget removes what was listed before it
+		seat.mu.Unlock()
 		if !gone {
 			e := us.entry(u)
 			e.watchers = append(e.watchers, s)
@@ -37,7 +38,7 @@ func (h *hub) watched(s *session, users []chat.UserID) {
 	}
 }
 
-func (h *hub) unwatch(s *session, users []chat.UserID) {
+func (h *Hub) unwatch(s Session, users []chat.UserID) {
 	for _, u := range users {
 		us := h.userShard(u)
 		us.mu.Lock()
@@ -50,7 +51,7 @@ func (h *hub) unwatch(s *session, users []chat.UserID) {
 }
 
 // watchers returns who watches a user.
-func (h *hub) watchers(u chat.UserID) []*session {
+func (h *Hub) watchers(u chat.UserID) []Session {
 	us := h.userShard(u)
 	us.mu.Lock()
 	defer us.mu.Unlock()
@@ -60,27 +61,25 @@ func (h *hub) watchers(u chat.UserID) []*session {
 	return nil
 }
 
-// presences tells watchers who came and went: one frame for each watcher, one shared frame where it is about one user.
-func (h *hub) presences(sw *sweep, states []envelope.Presence) {
+// Presences tells watchers who came and went: one frame for each watcher, one shared frame where it is about one user.
+func (h *Hub) Presences(sw *Sweep, states []envelope.Presence) {
 	if len(states) == 1 {
 		ws := h.watchers(states[0].User)
 		if len(ws) == 0 {
 			return
 		}
-		f := textFrame(protocol.AppendPresence(nil, []chat.Presence{presence(states[0])}))
-		for _, s := range ws {
-			sw.put(s, f)
-		}
+		f := Text(protocol.AppendPresence(nil, []chat.Presence{presence(states[0])}))
+		sw.Tell(ws, f)
 		return
 	}
-	per := map[*session][]chat.Presence{}
+	per := map[Session][]chat.Presence{}
 	for _, st := range states {
 		for _, s := range h.watchers(st.User) {
 			per[s] = append(per[s], presence(st))
 		}
 	}
 	for s, ps := range per {
-		sw.put(s, textFrame(protocol.AppendPresence(nil, ps)))
+		sw.Put(s, Text(protocol.AppendPresence(nil, ps)))
 	}
 }
 

@@ -1,4 +1,4 @@
-package gateway
+package hub
 
 import (
 	"slices"
@@ -54,7 +54,7 @@ type room struct {
 
 // member is a session in a room. It gets entries above asOf: what is below, welcome or joined told it of.
 type member struct {
-	s    *session
+	s    Session
 	asOf chat.Seq
 }
 
@@ -68,16 +68,16 @@ type leaving struct {
 // cold tells that nobody has been asked for the head: only rooms without sessions are.
 func (rm *room) cold() bool { return rm.phase == attaching && !rm.waiting }
 
-func (h *hub) time(sh *roomShard, rm *room) { sh.timed[rm] = struct{}{} }
+func (h *Hub) time(sh *roomShard, rm *room) { sh.timed[rm] = struct{}{} }
 
 // ask sends a new Attach: for the head, or with repair for what is missing and for who is still a member.
-func (h *hub) ask(sh *roomShard, rm *room, repair bool) error {
+func (h *Hub) ask(sh *roomShard, rm *room, repair bool) error {
 	rm.number, rm.asked, rm.waiting, rm.resends = h.numbers.Add(1), nil, true, 0
 	if repair {
-		h.m.Repairs.Inc()
+		h.o.Metrics.Repairs.Inc()
 		rm.phase = repairing
 		for _, m := range rm.members {
-			rm.asked = append(rm.asked, m.s.user)
+			rm.asked = append(rm.asked, m.s.User())
 		}
 		slices.Sort(rm.asked)
 		rm.asked = slices.Compact(rm.asked)
@@ -88,30 +88,30 @@ func (h *hub) ask(sh *roomShard, rm *room, repair bool) error {
 }
 
 // sendAttach sends the Attach, again with the same number where it stays unanswered.
-func (h *hub) sendAttach(sh *roomShard, rm *room) error {
+func (h *Hub) sendAttach(sh *roomShard, rm *room) error {
 	pause := min(int64(resendMS)<<rm.resends, resendMax)
 	rm.resends = min(rm.resends+1, 8)
-	rm.resendAt = h.now() + pause + jitterMS(pause/2)
+	rm.resendAt = h.o.Now() + pause + jitterMS(pause/2)
 	h.time(sh, rm)
 	c := envelope.Command{Kind: envelope.Attach, Room: rm.id, Number: rm.number}
 	if rm.phase == repairing {
 		c.Repair, c.Seq, c.Users = true, rm.delivered, rm.asked
 	}
-	return h.publish(rm.id, &c)
+	return h.o.Publish(rm.id, &c)
 }
 
 // due does what is due in a room and forgets its times where nothing is left.
-func (h *hub) due(sh *roomShard, rm *room, now int64) {
+func (h *Hub) due(sh *roomShard, rm *room, now int64) {
 	if rm.dropAt != 0 && now >= rm.dropAt && len(rm.members) == 0 {
 		c := envelope.Command{Kind: envelope.Detach, Room: rm.id, Number: h.numbers.Add(1)}
-		if h.publish(rm.id, &c) != nil {
+		if h.o.Publish(rm.id, &c) != nil {
 			rm.dropAt = now + resendMS
 			return
 		}
 		h.unholdAll(rm)
 		delete(sh.rooms, rm.id)
 		delete(sh.timed, rm)
-		h.m.Rooms.Dec()
+		h.o.Metrics.Rooms.Dec()
 		return
 	}
 	if rm.waiting && now >= rm.resendAt && len(rm.members) > 0 {
@@ -127,15 +127,15 @@ func (h *hub) due(sh *roomShard, rm *room, now int64) {
 }
 
 // lookBehind repairs where the room is still behind what is known to be announced.
-func (h *hub) lookBehind(sh *roomShard, rm *room) {
+func (h *Hub) lookBehind(sh *roomShard, rm *room) {
 	if rm.waiting || rm.phase == attaching || len(rm.members) == 0 || len(rm.held) == 0 && rm.want <= rm.delivered {
 		return
 	}
 	_ = h.ask(sh, rm, true) // sent again when due
 }
 
-// inRoom applies one entry of a room's log in its order.
-func (h *hub) inRoom(sw *sweep, d *envelope.Delivery) {
+// InRoom applies one entry of a room's log in its order.
+func (h *Hub) InRoom(sw *Sweep, d *envelope.Delivery) {
 	for _, u := range d.Removed {
 		h.facts.note(d.Room, u, fact{d.Epoch, d.Seq, false})
 	}
@@ -163,14 +163,14 @@ func (h *hub) inRoom(sw *sweep, d *envelope.Delivery) {
 	h.arrive(sw, sh, rm, d)
 }
 
-func (h *hub) arrive(sw *sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
+func (h *Hub) arrive(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
 	switch {
 	case rm.cold():
 		h.aside(sw, sh, d)
 	case rm.phase == attaching:
 		h.hold(sw, sh, rm, d)
 	case d.Seq <= rm.delivered:
-		h.m.Repeats.Inc()
+		h.o.Metrics.Repeats.Inc()
 		h.ack(sw, d)
 		h.settle(sw, sh, rm)
 	case d.Seq == rm.delivered+1:
@@ -190,35 +190,35 @@ func (h *hub) arrive(sw *sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
 }
 
 // aside does what an entry asks for besides its room's sessions: its ack and the users it adds.
-func (h *hub) aside(sw *sweep, sh *roomShard, d *envelope.Delivery) {
+func (h *Hub) aside(sw *Sweep, sh *roomShard, d *envelope.Delivery) {
 	h.ack(sw, d)
 	h.added(sw, sh, d)
 }
 
 // cool lets a room without sessions forget where it stands.
-func (h *hub) cool(rm *room) {
+func (h *Hub) cool(rm *room) {
 	h.unholdAll(rm)
 	rm.phase, rm.waiting, rm.lookAt = attaching, false, 0
 }
 
 // step delivers the entry that comes next.
-func (h *hub) step(sw *sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
+func (h *Hub) step(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
 	rm.delivered = d.Seq
 	origin := h.origin(d)
 	if len(d.Frame) > 0 && len(rm.members) > 0 {
-		f := textFrame(d.Frame)
+		f := Text(d.Frame)
 		for _, m := range rm.members {
 			if m.s != origin && m.asOf < d.Seq {
-				sw.put(m.s, f)
+				sw.Put(m.s, f)
 			}
 		}
 	}
 	h.ack(sw, d)
 	if len(d.Event) > 0 && len(rm.members) > 0 {
-		f := textFrame(d.Event)
+		f := Text(d.Event)
 		for _, m := range rm.members {
 			if m.asOf < d.Seq {
-				sw.put(m.s, f)
+				sw.Put(m.s, f)
 			}
 		}
 	}
@@ -227,51 +227,51 @@ func (h *hub) step(sw *sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
 }
 
 // origin is the local socket that an entry came from, nil where there is none.
-func (h *hub) origin(d *envelope.Delivery) *session {
-	if len(d.Ack) == 0 || d.Gateway != h.id {
+func (h *Hub) origin(d *envelope.Delivery) Session {
+	if len(d.Ack) == 0 || d.Gateway != h.o.ID {
 		return nil
 	}
-	return h.sockets.find(d.Socket)
+	return h.o.Find(d.Socket)
 }
 
 // ack answers the origin. An ack for a repeat does no harm.
-func (h *hub) ack(sw *sweep, d *envelope.Delivery) {
+func (h *Hub) ack(sw *Sweep, d *envelope.Delivery) {
 	if s := h.origin(d); s != nil {
-		s.answer(d.Ack)
-		sw.put(s, textFrame(d.Ack))
+		s.Answered(d.Ack)
+		sw.Put(s, Text(d.Ack))
 	}
 }
 
 // added attaches the sockets of the users whom an entry adds, from that entry on.
-func (h *hub) added(sw *sweep, sh *roomShard, d *envelope.Delivery) {
-	var f frame
+func (h *Hub) added(sw *Sweep, sh *roomShard, d *envelope.Delivery) {
+	var f Frame
 	for _, u := range d.Added {
-		for _, s := range h.of(u) {
+		for _, s := range h.Of(u) {
 			head, fresh := h.attachLocked(sw, sh, s, envelope.Point{Room: d.Room, Seq: d.Seq, Epoch: d.Epoch})
 			if !fresh || len(d.JoinedTo) == 0 {
 				continue
 			}
 			if f == nil {
-				f = textFrame(d.JoinedTo)
+				f = Text(d.JoinedTo)
 			}
-			sw.put(s, f)
+			sw.Put(s, f)
 			if head != 0 {
-				sw.put(s, headFrame(d.Room, head))
+				sw.Put(s, headFrame(d.Room, head))
 			}
 		}
 	}
 }
 
-func headFrame(id chat.RoomID, seq chat.Seq) frame {
-	return textFrame(protocol.AppendHead(nil, map[chat.RoomID]chat.Seq{id: seq}))
+func headFrame(id chat.RoomID, seq chat.Seq) Frame {
+	return Text(protocol.AppendHead(nil, map[chat.RoomID]chat.Seq{id: seq}))
 }
 
-func (h *hub) resyncFrame(rm *room) frame {
-	h.m.Resyncs.Inc()
-	return textFrame(protocol.AppendResync(nil, rm.id, rm.epoch, ""))
+func (h *Hub) resyncFrame(rm *room) Frame {
+	h.o.Metrics.Resyncs.Inc()
+	return Text(protocol.AppendResync(nil, rm.id, rm.epoch, ""))
 }
 
-func (h *hub) addLeaves(sw *sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
+func (h *Hub) addLeaves(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
 	add := func(u chat.UserID) {
 		l := leaving{u, d.Seq, d.Reason}
 		if !slices.Contains(rm.leaves, l) {
@@ -290,7 +290,7 @@ func (h *hub) addLeaves(sw *sweep, sh *roomShard, rm *room, d *envelope.Delivery
 }
 
 // settle detaches those who have got all that they may see.
-func (h *hub) settle(sw *sweep, sh *roomShard, rm *room) {
+func (h *Hub) settle(sw *Sweep, sh *roomShard, rm *room) {
 	for i := 0; i < len(rm.leaves); {
 		l := rm.leaves[i]
 		if l.seq > rm.delivered {
@@ -303,7 +303,7 @@ func (h *hub) settle(sw *sweep, sh *roomShard, rm *room) {
 }
 
 // settleAll detaches all who are to leave, whether or not they have got everything.
-func (h *hub) settleAll(sw *sweep, sh *roomShard, rm *room) {
+func (h *Hub) settleAll(sw *Sweep, sh *roomShard, rm *room) {
 	for _, l := range rm.leaves {
 		h.expel(sw, sh, rm, l, l.seq)
 	}
@@ -311,17 +311,38 @@ func (h *hub) settleAll(sw *sweep, sh *roomShard, rm *room) {
 }
 
 // expel detaches a user's sessions that were attached before his leave, showing them seq as the place of it.
-func (h *hub) expel(sw *sweep, sh *roomShard, rm *room, l leaving, seq chat.Seq) {
-	var f frame
+func (h *Hub) expel(sw *Sweep, sh *roomShard, rm *room, l leaving, seq chat.Seq) {
+	var f Frame
 	for i := len(rm.members) - 1; i >= 0; i-- {
 		m := rm.members[i]
-		if l.user != 0 && m.s.user != l.user || m.asOf >= l.seq {
+		if l.user != 0 && m.s.User() != l.user || m.asOf >= l.seq {
 			continue
 		}
 		if f == nil {
-			f = textFrame(protocol.AppendLeft(nil, rm.id, seq, l.reason))
+			f = Text(protocol.AppendLeft(nil, rm.id, seq, l.reason))
 		}
-		sw.put(m.s, f)
+		sw.Put(m.s, f)
 		h.drop(sh, rm, i)
+	}
+}
+
+// Aside passes an ephemeral frame to a room's sessions, except those of d.User; those that lag do without it.
+func (h *Hub) Aside(sw *Sweep, d *envelope.Delivery) {
+	sh := h.roomShard(d.Room)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	rm := sh.rooms[d.Room]
+	if rm == nil || len(rm.members) == 0 {
+		return
+	}
+	f := Text(d.Frame)
+	for _, m := range rm.members {
+		switch {
+		case d.User != 0 && m.s.User() == d.User:
+		case m.s.Lags():
+			h.o.Metrics.Dropped.Inc()
+		default:
+			sw.Put(m.s, f)
+		}
 	}
 }

@@ -1,0 +1,284 @@
+package hub
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"chat-service/internal/chat"
+	"chat-service/internal/envelope"
+	"chat-service/internal/protocol"
+)
+
+// Shards is the number of parts in which rooms are kept and walked.
+const Shards = 64
+
+// Options configure a Hub. All must be set.
+type Options struct {
+	// ID is the gateway's: whose origins and answers are meant.
+	ID chat.GatewayID
+	// Now returns Unix milliseconds.
+	Now func() int64
+	// Find returns the local session of a socket, nil where there is none.
+	Find func(chat.SocketID) Session
+	// Publish sends a command to a room's partition without blocking; an error means that it wasn't sent.
+	Publish func(room chat.RoomID, c *envelope.Command) error
+	// HeldEntries and HeldBytes bound what one room holds behind a gap; all rooms together hold at most 64 times HeldBytes.
+	HeldEntries int
+	HeldBytes   int
+	Metrics     *Metrics
+}
+
+// Hub keeps the rooms and users of one gateway. Methods that take a Sweep queue frames and leave the writing to the caller.
+// Deliveries come from one goroutine, everything else from any.
+type Hub struct {
+	o         Options
+	numbers   atomic.Uint64 // of Attach and Detach, for this boot
+	heldBytes atomic.Int64  // of all rooms
+	facts     facts
+	rooms     [Shards]roomShard
+	users     [Shards]userShard
+}
+
+// Seat is what the hub notes about a session; its zero value is ready.
+type Seat struct {
+	mu    sync.Mutex
+	gone  bool // forgotten: in no room and no index, for good
+	rooms []*room
+	watch []chat.UserID
+}
+
+type roomShard struct {
+	mu    sync.Mutex
+	rooms map[chat.RoomID]*room
+	timed map[*room]struct{} // those with something due
+}
+
+type userShard struct {
+	mu    sync.Mutex
+	users map[chat.UserID]*userEntry
+}
+
+// userEntry is what is here of one user: sockets, and the sessions that watch his presence.
+type userEntry struct {
+	sockets  []Session
+	watchers []Session
+}
+
+// New makes an empty hub.
+func New(o Options) *Hub {
+	h := &Hub{o: o}
+	for i := range Shards {
+		h.rooms[i].rooms, h.rooms[i].timed = map[chat.RoomID]*room{}, map[*room]struct{}{}
+		h.users[i].users = map[chat.UserID]*userEntry{}
+	}
+	return h
+}
+
+func (h *Hub) roomShard(id chat.RoomID) *roomShard {
+	return &h.rooms[chat.PartitionOf(uint64(id), Shards)]
+}
+func (h *Hub) userShard(id chat.UserID) *userShard {
+	return &h.users[chat.PartitionOf(uint64(id), Shards)]
+}
+
+// Add lists a session under its user.
+func (h *Hub) Add(s Session) {
+	us := h.userShard(s.User())
+	us.mu.Lock()
+	e := us.entry(s.User())
+	e.sockets = append(e.sockets, s)
+	us.mu.Unlock()
+}
+
+func (us *userShard) entry(u chat.UserID) *userEntry {
+	e := us.users[u]
+	if e == nil {
+		e = &userEntry{}
+		us.users[u] = e
+	}
+	return e
+}
+
+// Of returns a user's sessions.
+func (h *Hub) Of(u chat.UserID) []Session {
+	us := h.userShard(u)
+	us.mu.Lock()
+	defer us.mu.Unlock()
+	if e := us.users[u]; e != nil {
+		return slices.Clone(e.sockets)
+	}
+	return nil
+}
+
+// Forget removes an ended session from everywhere, for good.
+func (h *Hub) Forget(s Session) {
+	seat := s.Seat()
+	seat.mu.Lock()
+	seat.gone = true
+	rooms, watch := seat.rooms, seat.watch
+	seat.rooms, seat.watch = nil, nil
+	seat.mu.Unlock()
+	for _, rm := range rooms {
+		sh := h.roomShard(rm.id)
+		sh.mu.Lock()
+		h.detach(sh, rm, s)
+		sh.mu.Unlock()
+	}
+	h.unwatch(s, watch)
+	us := h.userShard(s.User())
+	us.mu.Lock()
+	if e := us.users[s.User()]; e != nil {
+		e.sockets = without(e.sockets, s)
+		us.tidy(s.User(), e)
+	}
+	us.mu.Unlock()
+}
+
+func (us *userShard) tidy(u chat.UserID, e *userEntry) {
+	if len(e.sockets)+len(e.watchers) == 0 {
+		delete(us.users, u)
+	}
+}
+
+// without removes s, not keeping the order.
+func without(l []Session, s Session) []Session {
+	if i := slices.Index(l, s); i >= 0 {
+		l[i] = l[len(l)-1]
+		l[len(l)-1] = nil
+		return l[:len(l)-1]
+	}
+	return l
+}
+
+// Attach puts a session into a room whose membership was read at p. It returns the seq that the room has delivered where that
+// is above p: the session then lacks what lies between. Nothing happens where the user is known to have left since, or
+// where the session is there already.
+func (h *Hub) Attach(sw *Sweep, s Session, p envelope.Point) (head chat.Seq) {
+	sh := h.roomShard(p.Room)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	head, _ = h.attachLocked(sw, sh, s, p)
+	return head
+}
+
+// attachLocked also tells whether the session is new in the room.
+func (h *Hub) attachLocked(sw *Sweep, sh *roomShard, s Session, p envelope.Point) (head chat.Seq, fresh bool) {
+	if h.facts.out(p.Room, s.User(), fact{epoch: p.Epoch, seq: p.Seq}) {
+		return 0, false
+	}
+	rm := sh.rooms[p.Room]
+	if rm == nil {
+		rm = &room{id: p.Room, epoch: p.Epoch}
+	}
+	seat := s.Seat()
+	seat.mu.Lock()
+	if seat.gone || slices.Contains(seat.rooms, rm) {
+		seat.mu.Unlock()
+		return 0, false
+	}
+	seat.rooms = append(seat.rooms, rm)
+	seat.mu.Unlock()
+	if sh.rooms[p.Room] == nil {
+		sh.rooms[p.Room] = rm
+		h.o.Metrics.Rooms.Inc()
+	}
+	if p.Epoch > rm.epoch && rm.epoch != 0 {
+		h.newEpoch(sw, sh, rm, p.Epoch)
+	}
+	rm.members = append(rm.members, member{s, p.Seq})
+	rm.dropAt = 0
+	switch {
+	case p.Epoch < rm.epoch && p.Epoch != 0:
+		sw.Put(s, h.resyncFrame(rm))
+		rm.members[len(rm.members)-1].asOf = 0
+	case rm.cold():
+		rm.epoch = max(rm.epoch, p.Epoch)
+		_ = h.ask(sh, rm, false) // sent again when due
+	case rm.phase != attaching && rm.delivered > p.Seq:
+		return rm.delivered, true
+	}
+	return 0, true
+}
+
+// Leave takes one session out of a room, telling it so; false where it isn't there.
+func (h *Hub) Leave(sw *Sweep, s Session, id chat.RoomID) bool {
+	sh := h.roomShard(id)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	rm := sh.rooms[id]
+	if rm == nil || !h.detach(sh, rm, s) {
+		return false
+	}
+	sw.Put(s, Text(protocol.AppendLeft(nil, id, 0, chat.LeftUnsub)))
+	return true
+}
+
+// detach removes a session from a room; the last one starts the room's end.
+func (h *Hub) detach(sh *roomShard, rm *room, s Session) bool {
+	i := slices.IndexFunc(rm.members, func(m member) bool { return m.s == s })
+	if i < 0 {
+		return false
+	}
+	h.drop(sh, rm, i)
+	return true
+}
+
+// drop removes the member at i, moving the last one to its place.
+func (h *Hub) drop(sh *roomShard, rm *room, i int) {
+	seat, last := rm.members[i].s.Seat(), len(rm.members)-1
+	rm.members[i] = rm.members[last]
+	rm.members[last] = member{}
+	rm.members = rm.members[:last]
+	seat.mu.Lock()
+	if j := slices.Index(seat.rooms, rm); j >= 0 {
+		seat.rooms[j] = seat.rooms[len(seat.rooms)-1]
+		seat.rooms[len(seat.rooms)-1] = nil
+		seat.rooms = seat.rooms[:len(seat.rooms)-1]
+	}
+	seat.mu.Unlock()
+	if last == 0 {
+		rm.dropAt = h.o.Now() + lingerMS + jitterMS(lingerMS/5)
+		h.time(sh, rm)
+	}
+}
+
+// Turn does what is due in the rooms; somebody must call it a few times per second.
+func (h *Hub) Turn(now int64) {
+	for i := range h.rooms {
+		sh := &h.rooms[i]
+		sh.mu.Lock()
+		for rm := range sh.timed {
+			h.due(sh, rm, now)
+		}
+		sh.mu.Unlock()
+	}
+	h.facts.age(now)
+	h.o.Metrics.HeldBytes.Set(float64(h.heldBytes.Load()))
+}
+
+// Reattach asks for the heads of one shard's rooms again. It stops at the first command that the bus refuses.
+func (h *Hub) Reattach(shard int) error {
+	sh := &h.rooms[shard]
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	for _, rm := range sh.rooms {
+		if len(rm.members) == 0 || rm.waiting {
+			continue
+		}
+		if err := h.ask(sh, rm, false); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ReattachRoom is Reattach for one room.
+func (h *Hub) ReattachRoom(id chat.RoomID) {
+	sh := h.roomShard(id)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if rm := sh.rooms[id]; rm != nil && len(rm.members) > 0 && !rm.waiting {
+		_ = h.ask(sh, rm, false) // tried again when due
+	}
+}
