@@ -366,7 +366,20 @@ func TestStopsAreWhereTheArchitectureSays(t *testing.T) {
 func TestMetricsExist(t *testing.T) {
 	name := regexp.MustCompile(`\bchat_([a-z]+)_([a-z_]+)\b`)
 	for _, m := range name.FindAllStringSubmatch(read(t, "docs/operations.md"), -1) {
-		source := read(t, filepath.Join("internal", m[1], "metrics.go"))
+		source := ""
+		for _, pattern := range []string{"metrics.go", "*/metrics.go"} {
+			files, err := filepath.Glob(filepath.Join(root, "internal", m[1], pattern))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range files {
+				rel, err := filepath.Rel(root, f)
+				if err != nil {
+					t.Fatal(err)
+				}
+				source += read(t, rel)
+			}
+		}
 		if !strings.Contains(source, `"`+m[2]+`"`) && !strings.Contains(source, `"`+m[0]+`"`) {
 			t.Errorf("docs/operations.md names %s, which internal/%s does not count", m[0], m[1])
 		}
