@@ -79,6 +79,7 @@ func TestRulesBite(t *testing.T) {
 		{rule: "interfaces", files: map[string]string{"a/ports.go": "package a\ntype I interface{ " + methods(6) + "}"}, want: "a port may have 5"},
 
 		{rule: "packagedocs", files: map[string]string{"a/doc.go": "// Package a is.\npackage a", "a/b.go": "package a"}},
+		{rule: "packagedocs", files: map[string]string{"a/a.go": "// Package a is.\npackage a"}},
 		{rule: "packagedocs", files: map[string]string{"a/b.go": "// Package a is.\npackage a"}, want: "a has no package comment"},
 		{rule: "packagedocs", files: map[string]string{"a/doc.go": "// Things.\npackage a"}, want: "a has no package comment"},
 		{rule: "packagedocs", files: map[string]string{"cmd/x/main.go": "// Command x does.\npackage main"}},
@@ -96,6 +97,14 @@ func TestRulesBite(t *testing.T) {
 		{rule: "names", files: map[string]string{"a/a.go": "package a\nfunc (t T) GetRoom() {}"}, want: "Call it Room"},
 		{rule: "names", files: map[string]string{"a/a.go": "package a\nfunc Getaway() {}"}},
 		{rule: "names", files: map[string]string{"a/a.go": "package a\nfunc init() {}"}, want: "init function"},
+
+		{rule: "globals", files: map[string]string{"a/a.go": "package a\nvar t = []int{1}\nvar p sync.Pool\nvar _ I = T{}\nfunc f(s []int) { t := s; t[0] = 1; _ = t }"}},
+		{rule: "globals", files: map[string]string{"a/a.go": "package a\nvar t = []int{1}", "a/b.go": "package a\nfunc f() { t[0] = 1 }"}, want: "a/b.go:2 changes the package's t"},
+		{rule: "globals", files: map[string]string{"a/a.go": "package a\nvar n int\nfunc f() { n++ }"}, want: "changes the package's n"},
+		{rule: "globals", files: map[string]string{"a/a.go": "package a\nvar m = map[int]int{}\nfunc f() { delete(m, 1) }"}, want: "changes the package's m"},
+		{rule: "globals", files: map[string]string{"a/a.go": "package a\nvar mu sync.Mutex"}, want: "keeps state in the package (mu)"},
+		{rule: "globals", files: map[string]string{"a/a.go": "package a\nvar n = new(atomic.Int64)"}, want: "keeps state"},
+		{rule: "globals", files: map[string]string{"a/a.go": "package a\nvar c = make(chan int)"}, want: "keeps state"},
 
 		{rule: "exit", files: map[string]string{"cmd/x/main.go": "package main\nfunc main() { os.Exit(1) }"}},
 		{rule: "exit", files: map[string]string{"cmd/x/run.go": "package main\nfunc run() { os.Exit(1) }"}, want: "cmd/x/run.go:2 ends the process"},

@@ -13,7 +13,7 @@ var rules = map[string]func(*checker){
 	"places": checkPlaces, "down": checkDown, "importers": checkImporters, "brands": checkBrands, "links": checkLinks,
 	"forbidden": checkForbidden, "pure": checkPure,
 	"files": checkFiles, "funcs": checkFuncs, "interfaces": checkInterfaces,
-	"packagedocs": checkPackageDocs, "docs": checkDocs, "names": checkNames, "exit": checkExit,
+	"packagedocs": checkPackageDocs, "docs": checkDocs, "names": checkNames, "globals": checkGlobals, "exit": checkExit,
 	"unfinished": checkUnfinished, "tests": checkTests,
 }
 

@@ -17,7 +17,7 @@ func checkPackageDocs(c *checker) {
 			continue
 		}
 		dirs[s.dir] = s.ast.Name.Name
-		isHome := path.Base(s.name) == "doc.go" || s.ast.Name.Name == "main"
+		isHome := slices.Contains([]string{"doc.go", s.ast.Name.Name + ".go"}, path.Base(s.name)) || s.ast.Name.Name == "main"
 		if s.ast.Doc != nil && isHome {
 			docs[s.dir] = s.ast.Doc.Text()
 		}
@@ -119,6 +119,148 @@ func checkNames(c *checker) {
 			if fn.Name.Name == "init" && fn.Recv == nil {
 				c.fail(s.name+"#init", "is an init function. Why not: it runs unseen, in an order that nobody wrote. Do it where the value is made")
 			}
+		}
+	}
+}
+
+// checkGlobals: package-level variables are tables, written once where they stand.
+func checkGlobals(c *checker) {
+	globals := map[string]map[string]bool{} // dir → names
+	for _, s := range c.tree.files {
+		if s.test {
+			continue
+		}
+		if globals[s.dir] == nil {
+			globals[s.dir] = map[string]bool{}
+		}
+		for _, d := range s.ast.Decls {
+			gen, ok := d.(*ast.GenDecl)
+			if !ok || gen.Tok != token.VAR {
+				continue
+			}
+			for _, spec := range gen.Specs {
+				v := spec.(*ast.ValueSpec)
+				for _, name := range v.Names {
+					globals[s.dir][name.Name] = name.Name != "_"
+				}
+				if keepsState(v) {
+					c.failAt(s, v.Pos(), "keeps state in the package (%s). Why not: two of a thing could not live in one process, and tests would "+
+						"meet in it. Put it into the struct that uses it", v.Names[0].Name)
+				}
+			}
+		}
+	}
+	for _, s := range c.tree.files {
+		if s.test {
+			continue
+		}
+		for _, id := range assigned(s.ast) {
+			if globals[s.dir][id.Name] {
+				c.failAt(s, id.Pos(), "changes the package's %s. Why not: two of a thing could not live in one process, and tests would "+
+					"meet in it. Put it into the struct that uses it", id.Name)
+			}
+		}
+	}
+}
+
+// keepsState tells whether a variable is made to be changed: a lock, a once, an atomic, a channel. A sync.Pool is not: it
+// holds nothing that anybody could miss.
+func keepsState(v *ast.ValueSpec) (yes bool) {
+	look := func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.FuncLit:
+			return false
+		case *ast.ChanType:
+			yes = true
+		case *ast.SelectorExpr:
+			if x, ok := n.X.(*ast.Ident); ok && (x.Name == "atomic" || x.Name == "sync" && n.Sel.Name != "Pool") {
+				yes = true
+			}
+		}
+		return !yes
+	}
+	if v.Type != nil {
+		ast.Inspect(v.Type, look)
+	}
+	for _, val := range v.Values {
+		ast.Inspect(val, look)
+	}
+	return yes
+}
+
+// assigned lists the names that a file's functions assign to, add to, or delete from, as a whole or by index or field;
+// names that the same function declares aside.
+func assigned(f *ast.File) []*ast.Ident {
+	var out []*ast.Ident
+	for _, d := range f.Decls {
+		fn, ok := d.(*ast.FuncDecl)
+		if !ok || fn.Body == nil {
+			continue
+		}
+		local := map[string]bool{}
+		var hits []*ast.Ident
+		ast.Inspect(fn, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.Field:
+				for _, name := range n.Names {
+					local[name.Name] = true
+				}
+			case *ast.ValueSpec:
+				for _, name := range n.Names {
+					local[name.Name] = true
+				}
+			case *ast.RangeStmt:
+				for _, e := range []ast.Expr{n.Key, n.Value} {
+					if id, ok := e.(*ast.Ident); ok && n.Tok == token.DEFINE {
+						local[id.Name] = true
+					}
+				}
+			case *ast.AssignStmt:
+				for _, e := range n.Lhs {
+					if id := root(e); id != nil && n.Tok == token.DEFINE {
+						local[id.Name] = true
+					} else if id != nil {
+						hits = append(hits, id)
+					}
+				}
+			case *ast.IncDecStmt:
+				if id := root(n.X); id != nil {
+					hits = append(hits, id)
+				}
+			case *ast.CallExpr:
+				if id, ok := n.Fun.(*ast.Ident); ok && id.Name == "delete" && len(n.Args) > 0 {
+					if id := root(n.Args[0]); id != nil {
+						hits = append(hits, id)
+					}
+				}
+			}
+			return true
+		})
+		for _, id := range hits {
+			if !local[id.Name] {
+				out = append(out, id)
+			}
+		}
+	}
+	return out
+}
+
+// root returns the name at the bottom of x, x.f, x[i] and *x.
+func root(e ast.Expr) *ast.Ident {
+	for {
+		switch x := e.(type) {
+		case *ast.Ident:
+			return x
+		case *ast.SelectorExpr:
+			e = x.X
+		case *ast.IndexExpr:
+			e = x.X
+		case *ast.StarExpr:
+			e = x.X
+		case *ast.ParenExpr:
+			e = x.X
+		default:
+			return nil
 		}
 	}
 }

@@ -26,13 +26,15 @@ var stations = map[string]station{
 	"internal/telemetry": {0, nil, whyGround},
 	"internal/daemon":    {0, nil, whyGround},
 
+	"internal/faults": {0, nil, "product code calls it at every step, so it must weigh nothing"},
+
 	"internal/protocol": {1, []string{"internal/chat"}, whyContract},
 	"internal/envelope": {1, []string{"internal/chat"}, whyContract},
 
 	"internal/auth":   {2, []string{"internal/chat"}, whyAdapter},
-	"internal/broker": {2, []string{"internal/chat", "internal/envelope", "internal/telemetry"}, whyAdapter},
-	"internal/store":  {2, []string{"internal/chat", "internal/telemetry"}, whyAdapter},
-	"internal/state":  {2, []string{"internal/chat", "internal/telemetry"}, whyAdapter},
+	"internal/broker": {2, []string{"internal/chat", "internal/envelope", "internal/telemetry", "internal/faults"}, whyAdapter},
+	"internal/store":  {2, []string{"internal/chat", "internal/telemetry", "internal/faults"}, whyAdapter},
+	"internal/state":  {2, []string{"internal/chat", "internal/telemetry", "internal/faults"}, whyAdapter},
 	"internal/stack":  {2, []string{"internal/chat", "internal/config", "internal/telemetry", "internal/daemon"}, "it brings up servers for people and tests, and knows nothing of what runs on them"},
 
 	"internal/gateway": {3, stationMayImport, whyStation},
@@ -52,12 +54,13 @@ var stations = map[string]station{
 	"cmd/chatctl": {4, command("internal/stack", "internal/auth", "internal/broker", "internal/store", "internal/state"), whyCmd},
 }
 
-var stationMayImport = []string{"internal/chat", "internal/protocol", "internal/envelope", "internal/telemetry"}
+var stationMayImport = []string{"internal/chat", "internal/protocol", "internal/envelope", "internal/telemetry", "internal/faults"}
 
 // command lists what a command may import: the two lower floors, and what it wires.
 func command(wires ...string) []string {
 	return append([]string{
-		"internal/chat", "internal/config", "internal/telemetry", "internal/daemon", "internal/protocol", "internal/envelope",
+		"internal/chat", "internal/config", "internal/telemetry", "internal/daemon", "internal/faults",
+		"internal/protocol", "internal/envelope",
 	}, wires...)
 }
 
