@@ -12,9 +12,16 @@ type Violation struct {
 	Text string
 }
 
-func (v Violation) String() string { return v.Rule + ": " + v.Text }
+func (v Violation) String() string {
+	for _, r := range rules {
+		if r.name == v.Rule {
+			return v.Rule + " (" + r.promise + "): " + v.Text
+		}
+	}
+	return v.Rule + ": " + v.Text
+}
 
-// Rules says what Check judges.
+// rules are what Check judges.
 var rules = [...]struct{ name, promise string }{
 	{"I1", "every acked message is in the database exactly once, with the acked seq and the sent content"},
 	{"I2", "no message is there that nobody sent, and none that was refused for good"},

@@ -63,7 +63,7 @@ func (c *checker) views() {
 		user   uint64
 		room   uint64
 	}
-	have := map[lens]uint64{}
+	have, ended := map[lens]uint64{}, map[string]bool{}
 	for _, e := range c.events {
 		l := lens{e.Client, e.User, e.Room}
 		switch e.Kind {
@@ -73,6 +73,8 @@ func (c *checker) views() {
 			c.report("I6", "%s was told that room %d is whole up to %d and had it up to %d", e.Client, e.Room, e.Seq, e.From)
 		case Left:
 			delete(have, l)
+		case Closed:
+			ended[e.Client] = terminal(e.Code)
 		case Shown:
 			if e.Seq != have[l]+1 {
 				c.report("I6", "%s: room %d shows %d after %d", e.Client, e.Room, e.Seq, have[l])
@@ -84,7 +86,7 @@ func (c *checker) views() {
 		}
 	}
 	for l, seq := range have {
-		if want, in := c.lastVisible(l.room, l.user); in && seq < want {
+		if want, in := c.lastVisible(l.room, l.user); in && seq < want && !ended[l.client] {
 			c.report("I6", "%s ends with room %d up to %d of %d", l.client, l.room, seq, want)
 		}
 	}

@@ -1,0 +1,197 @@
+package testkit
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// echo answers every byte with itself.
+func echo(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			wg.Go(func() {
+				_, _ = io.Copy(c, c)
+				_ = c.Close()
+			})
+		}
+	})
+	t.Cleanup(func() { _ = l.Close(); wg.Wait() })
+	return l.Addr().String()
+}
+
+func dial(t *testing.T, p *Proxy) net.Conn {
+	t.Helper()
+	c, err := net.Dial("tcp", p.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+func say(t *testing.T, c net.Conn, s string) {
+	t.Helper()
+	if _, err := c.Write([]byte(s)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func hear(t *testing.T, c net.Conn, want string) {
+	t.Helper()
+	_ = c.SetReadDeadline(time.Now().Add(20 * time.Second))
+	b := make([]byte, len(want))
+	if _, err := io.ReadFull(c, b); err != nil || string(b) != want {
+		t.Fatalf("heard %q, %v; want %q", b, err, want)
+	}
+}
+
+// silent fails if anything comes although the proxy has taken what was said: it is given no time, for nothing may come.
+func silent(t *testing.T, c net.Conn) {
+	t.Helper()
+	_ = c.SetReadDeadline(time.Now().Add(30 * time.Millisecond))
+	n, err := c.Read(make([]byte, 1))
+	var late net.Error
+	if n > 0 || !errors.As(err, &late) || !late.Timeout() {
+		t.Fatalf("%d bytes, %v; want nothing and an open connection", n, err)
+	}
+}
+
+func gone(t *testing.T, c net.Conn) {
+	t.Helper()
+	_ = c.SetReadDeadline(time.Now().Add(20 * time.Second))
+	_, err := io.Copy(io.Discard, c)
+	var late net.Error
+	if errors.As(err, &late) && late.Timeout() {
+		t.Fatal("the connection stays open")
+	}
+}
+
+func TestProxyForwards(t *testing.T) {
+	p := NewProxy(t, echo(t))
+	a, b := dial(t, p), dial(t, p)
+	say(t, a, "one")
+	say(t, b, "two")
+	hear(t, a, "one")
+	hear(t, b, "two")
+	p.Latency(time.Millisecond)
+	say(t, a, "slow")
+	hear(t, a, "slow")
+	if p.Accepted() != 2 {
+		t.Errorf("%d accepted", p.Accepted())
+	}
+}
+
+func TestProxyPauseAndResume(t *testing.T) {
+	for _, d := range []Direction{Both, Up, Down} {
+		t.Run(fmt.Sprint(d), func(t *testing.T) {
+			p := NewProxy(t, echo(t))
+			old := dial(t, p)
+			say(t, old, "a")
+			hear(t, old, "a")
+			p.OneWay(d)
+			say(t, old, "b")
+			young := dial(t, p)
+			say(t, young, "c")
+			silent(t, old)
+			silent(t, young)
+			p.Resume()
+			hear(t, old, "b")
+			hear(t, young, "c")
+		})
+	}
+}
+
+func TestProxyCut(t *testing.T) {
+	p := NewProxy(t, echo(t))
+	c := dial(t, p)
+	say(t, c, "a")
+	hear(t, c, "a")
+	p.Cut()
+	gone(t, c)
+	d := dial(t, p)
+	say(t, d, "b")
+	hear(t, d, "b")
+}
+
+func TestProxyCutsWhilePaused(t *testing.T) {
+	p := NewProxy(t, echo(t))
+	c := dial(t, p)
+	say(t, c, "a")
+	hear(t, c, "a")
+	p.Pause()
+	say(t, c, "b")
+	p.Cut()
+	gone(t, c)
+}
+
+func TestProxyRefuses(t *testing.T) {
+	p := NewProxy(t, echo(t))
+	old := dial(t, p)
+	say(t, old, "a")
+	hear(t, old, "a")
+	p.Refuse(true)
+	gone(t, dial(t, p))
+	say(t, old, "b")
+	hear(t, old, "b")
+	p.Refuse(false)
+	c := dial(t, p)
+	say(t, c, "c")
+	hear(t, c, "c")
+}
+
+func TestProxyLimitsBytes(t *testing.T) {
+	p := NewProxy(t, echo(t))
+	c := dial(t, p)
+	say(t, c, "abc")
+	hear(t, c, "abc")
+	p.LimitBytes(5) // three up, two down
+	say(t, c, "def")
+	gone(t, c)
+	d := dial(t, p)
+	say(t, d, "ghi")
+	hear(t, d, "ghi")
+}
+
+func TestEventually(t *testing.T) {
+	n := 0
+	Eventually(t, 20*time.Second, func() (bool, string) { n++; return n == 5, "not yet" })
+	f := &failing{TB: t}
+	func() {
+		defer func() { _ = recover() }()
+		Eventually(f, 0, func() (bool, string) { return false, "the reason" })
+	}()
+	if f.text != "not within 0s: the reason" {
+		t.Errorf("%q", f.text)
+	}
+}
+
+// failing is a test that notes how it failed.
+type failing struct {
+	testing.TB
+	text string
+}
+
+func (f *failing) Helper() {}
+func (f *failing) Fatalf(format string, args ...any) {
+	f.text = fmt.Sprintf(format, args...)
+	panic(f.text)
+}
