@@ -11,6 +11,3 @@ import (
 func normal(s string) string {
 	return strings.TrimSpace(norm.NFKC.String(strings.ToLower(norm.NFKC.String(s))))
 }
-
-// isEmail tells which of the two names a login is: usernames can't hold an @.
-func isEmail(login string) bool { return strings.Contains(login, "@") }

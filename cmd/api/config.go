@@ -1,0 +1,240 @@
+package main
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"net/url"
+	"time"
+
+	"chat-service/internal/api"
+	"chat-service/internal/auth"
+	"chat-service/internal/chat"
+	"chat-service/internal/config"
+	"chat-service/internal/state"
+	"chat-service/internal/store"
+	"chat-service/web"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Config is configs/api.yaml.
+type Config struct {
+	Server   Server          `yaml:"server"`
+	Database config.Database `yaml:"database"`
+	Redis    config.Redis    `yaml:"redis"`
+	RabbitMQ Names           `yaml:"rabbitmq"`
+	JWT      config.JWT      `yaml:"jwt"`
+	Auth     Auth            `yaml:"auth"`
+	Limits   Limits          `yaml:"limits"`
+	CORS     CORS            `yaml:"cors"`
+	Debug    config.Debug    `yaml:"debug"`
+	Log      config.Log      `yaml:"log"`
+}
+
+// Server is the public listener.
+type Server struct {
+	// Host is the address to listen on; empty and 0.0.0.0 mean all.
+	Host string `yaml:"host"`
+	// Port is the TCP port; 0 lets the system choose.
+	Port config.Port `yaml:"port"`
+	// Mode is debug or release. Release refuses weak secrets and weak passwords.
+	Mode string `yaml:"mode"`
+	// TrustedProxies are addresses or networks that may name the client in X-Forwarded-For.
+	TrustedProxies []string `yaml:"trusted_proxies"`
+	// Site turns the demonstration page at / on.
+	Site bool `yaml:"site"`
+}
+
+// Release tells whether the process runs in release mode.
+func (s Server) Release() bool { return s.Mode == config.ModeRelease }
+
+// Validate checks the mode and the proxies.
+func (s Server) Validate() error {
+	_, err := s.proxies()
+	return errors.Join(config.Server{Mode: s.Mode}.Validate(), err)
+}
+
+// proxies reads the networks; a plain address is a network of one.
+func (s Server) proxies() (nets []netip.Prefix, err error) {
+	var errs []error
+	for _, text := range s.TrustedProxies {
+		p, err := netip.ParsePrefix(text)
+		if a, e := netip.ParseAddr(text); e == nil {
+			p, err = netip.PrefixFrom(a, a.BitLen()), nil
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("trusted_proxies: %q is neither an address nor a network such as 10.0.0.0/8", text))
+			continue
+		}
+		nets = append(nets, p.Masked())
+	}
+	return nets, errors.Join(errs...)
+}
+
+// Names are what the api must know of the bus, which it doesn't speak to: rows carry their partition, and Redis keys the
+// prefix.
+type Names struct {
+	// Exchange names the installation up to its first dot, as in the other processes.
+	Exchange string `yaml:"exchange"`
+	// Partitions is the same in every process.
+	Partitions int `yaml:"partitions"`
+}
+
+// prefix returns what stands before the first dot.
+func (n Names) prefix() string { return config.RabbitMQ{Exchange: n.Exchange}.Prefix() }
+
+// Validate checks the range.
+func (n Names) Validate() error {
+	var errs []error
+	if n.prefix() == "" {
+		errs = append(errs, errors.New("exchange: must begin with the prefix of all names, such as chat"))
+	}
+	if n.Partitions < 1 || n.Partitions > 1024 {
+		errs = append(errs, fmt.Errorf("partitions: is %d: set 1 to 1024, the same in every process", n.Partitions))
+	}
+	return errors.Join(errs...)
+}
+
+// Auth is how passwords are kept and how long sessions last.
+type Auth struct {
+	Argon2 auth.HashOptions `yaml:"argon2"`
+	// IdleHours ends a session that was not refreshed for so long; jwt.refresh_hours ends any.
+	IdleHours float64 `yaml:"idle_hours"`
+	// RefreshGrace is how long a used refresh token still works, for answers that got lost.
+	RefreshGrace config.Duration `yaml:"refresh_grace"`
+}
+
+// Validate checks the ranges.
+func (a Auth) Validate() error {
+	var errs []error
+	if a.IdleHours <= 0 {
+		errs = append(errs, errors.New("idle_hours: set more than 0"))
+	}
+	if a.RefreshGrace < 0 || a.RefreshGrace > config.Duration(time.Minute) {
+		errs = append(errs, errors.New("refresh_grace: set 0s to 1m"))
+	}
+	return errors.Join(errs...)
+}
+
+// Limits are those that the api judges; 0 turns one off.
+type Limits struct {
+	MessageBytes      int             `yaml:"message_bytes"`
+	RoomMembers       int             `yaml:"room_members"`
+	MembersCall       int             `yaml:"members_call"`
+	LoginPerMinute    int             `yaml:"login_per_minute"`
+	RegisterPerMinute int             `yaml:"register_per_minute"`
+	RequestsPerSecond int             `yaml:"requests_per_second"`
+	RequestTime       config.Duration `yaml:"request_time"`
+}
+
+// Validate refuses negative limits.
+func (l Limits) Validate() error {
+	if min(l.MessageBytes, l.RoomMembers, l.MembersCall, l.LoginPerMinute, l.RegisterPerMinute, l.RequestsPerSecond, int(l.RequestTime)) < 0 {
+		return errors.New("limits: set 0 (off) or more")
+	}
+	return nil
+}
+
+// CORS says which pages of other origins may call the api.
+type CORS struct {
+	// Origins are scheme://host[:port], exact; "*" is any, and not in release mode.
+	Origins []string `yaml:"origins"`
+}
+
+// Validate checks the form of the origins.
+func (c CORS) Validate() error {
+	var errs []error
+	for _, o := range c.Origins {
+		u, err := url.Parse(o)
+		if o != "*" && (err != nil || u.Scheme == "" || u.Host == "" || u.Scheme+"://"+u.Host != o) {
+			errs = append(errs, fmt.Errorf("origins: %q is not scheme://host[:port]", o))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// ValidateRelease refuses "*".
+func (c CORS) ValidateRelease() error {
+	for _, o := range c.Origins {
+		if o == "*" {
+			return errors.New("origins: * lets every page call: name the origins in server.mode release")
+		}
+	}
+	return nil
+}
+
+func defaults() Config {
+	l, r := api.DefaultLimits(), config.DefaultRabbitMQ()
+	return Config{
+		Server:   Server{Host: "0.0.0.0", Port: 8081, Mode: config.ModeDebug, TrustedProxies: []string{"127.0.0.0/8", "::1"}, Site: true},
+		Database: config.DefaultDatabase(), Redis: config.DefaultRedis(), RabbitMQ: Names{r.Exchange, r.Partitions}, JWT: config.DefaultJWT(),
+		Auth: Auth{Argon2: auth.DefaultHashOptions(), IdleHours: 7 * 24, RefreshGrace: config.Duration(10 * time.Second)},
+		Limits: Limits{MessageBytes: l.MessageBytes, RoomMembers: l.RoomMembers, MembersCall: l.MembersCall, LoginPerMinute: l.LoginPerMinute,
+			RegisterPerMinute: l.RegisterPerMinute, RequestsPerSecond: l.RequestsPerSecond, RequestTime: config.Duration(l.RequestTime)},
+		CORS: CORS{Origins: []string{}}, Debug: config.DefaultDebug(9103), Log: config.DefaultLog(),
+	}
+}
+
+// load reads the file and the environment, which this process shares with the others.
+func (c *Config) load(path string) error {
+	return config.Load(path, c, config.Foreign("server.", "rabbitmq.", "limits."))
+}
+
+func (c *Config) print(w io.Writer) error { return config.Print(w, *c) }
+
+func (c *Config) limits() chat.Limits {
+	return chat.Limits{MessageBytes: c.Limits.MessageBytes, RoomMembers: c.Limits.RoomMembers, MembersCall: c.Limits.MembersCall}
+}
+
+func (c *Config) store(log *slog.Logger) (store.Options, error) {
+	d := c.Database
+	tls, err := config.TLSConfig(d.TLS, d.TLSCA)
+	return store.Options{TLS: tls, Host: d.Host, Port: int(d.Port), User: d.User, Password: d.Password.Reveal(), DBName: d.DBName,
+		Replicas: d.Replicas, MaxOpen: d.MaxOpen, MaxIdle: d.MaxIdle, ConnMaxLifetime: d.ConnMaxLifetime.D(),
+		ConnMaxIdleTime: d.ConnMaxIdleTime.D(), Timeout: d.DialTimeout.D(), ReadTimeout: d.ReadTimeout.D(),
+		WriteTimeout: d.WriteTimeout.D(), Partitions: c.RabbitMQ.Partitions, Limits: c.limits(), Logger: log}, err
+}
+
+func (c *Config) state() (state.Options, error) {
+	r := c.Redis
+	tls, err := config.TLSConfig(r.TLS, r.TLSCA)
+	return state.Options{TLS: tls, Addrs: r.Addresses(), Password: r.Password.Reveal(), DB: r.DB, Master: r.Master,
+		Prefix: c.RabbitMQ.prefix(), Partitions: c.RabbitMQ.Partitions}, err
+}
+
+func (c *Config) tokens() auth.TokenOptions {
+	keys := []auth.Key{{ID: c.JWT.KeyID, Secret: []byte(c.JWT.Secret.Reveal())}}
+	for _, k := range c.JWT.Keys {
+		keys = append(keys, auth.Key{ID: k.Name, Secret: []byte(k.Secret.Reveal())})
+	}
+	return auth.TokenOptions{Keys: keys, Issuer: c.JWT.Issuer, Audience: c.JWT.Audience, Lifetime: c.JWT.Expire(), Leeway: c.JWT.Leeway.D()}
+}
+
+// refreshKey derives the key by which a refresh token's successor follows from it.
+func (c *Config) refreshKey() []byte {
+	mac := hmac.New(sha256.New, []byte(c.JWT.Secret.Reveal()))
+	mac.Write([]byte("successor of a refresh token"))
+	return mac.Sum(nil)
+}
+
+func (c *Config) api(log *slog.Logger, reg prometheus.Registerer) (api.Options, error) {
+	proxies, err := c.Server.proxies()
+	idle := time.Duration(c.Auth.IdleHours * float64(time.Hour))
+	o := api.Options{
+		Addr: net.JoinHostPort(c.Server.Host, c.Server.Port.String()), Release: c.Server.Release(),
+		Limits: api.Limits{Limits: c.limits(), LoginPerMinute: c.Limits.LoginPerMinute, RegisterPerMinute: c.Limits.RegisterPerMinute,
+			RequestsPerSecond: c.Limits.RequestsPerSecond, RequestTime: c.Limits.RequestTime.D()},
+		Sessions: api.SessionTimes{Idle: min(idle, c.JWT.Refresh()), Absolute: c.JWT.Refresh(), Grace: c.Auth.RefreshGrace.D()},
+		Origins:  c.CORS.Origins, TrustedProxies: proxies, Log: log, Metrics: api.NewMetrics(reg),
+	}
+	if c.Server.Site {
+		o.Site = web.Files
+	}
+	return o, err
+}

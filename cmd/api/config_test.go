@@ -1,0 +1,86 @@
+package main
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+	"testing"
+
+	"chat-service/internal/auth"
+	"chat-service/internal/config"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const file = "../../configs/api.yaml"
+
+func TestConfigFileHoldsEveryKeyWithItsDefault(t *testing.T) {
+	got, want := Config{}, defaults()
+	if err := config.Load(file, &got, config.Environ(nil)); err != nil {
+		t.Fatal(err)
+	}
+	opts := cmp.Options{cmp.Comparer(func(a, b config.Secret) bool { return a.Equal(b) }),
+		cmp.Transformer("list", func(s []string) []string { return append([]string{}, s...) }),
+		cmp.Comparer(func(a, b []config.NamedSecret) bool { return len(a) == len(b) })}
+	if d := cmp.Diff(want, got, opts); d != "" {
+		t.Errorf("%s differs from the defaults:\n%s", file, d)
+	}
+	inFile, err := config.FileKeys(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range config.Keys(want) {
+		if !slices.Contains(inFile, k) {
+			t.Errorf("%s doesn't mention %s", file, k)
+		}
+	}
+}
+
+func TestConfigRefuses(t *testing.T) {
+	for name, tt := range map[string]struct{ variable, says string }{
+		"proxy":     {"CHAT_SERVER_TRUSTED_PROXIES=10.0.0.0/8,nonsense", "server.trusted_proxies"},
+		"mode":      {"CHAT_SERVER_MODE=prod", "server.mode"},
+		"origin":    {"CHAT_CORS_ORIGINS=https://a.example/path", "cors.origins"},
+		"negative":  {"CHAT_LIMITS_ROOM_MEMBERS=-1", "limits"},
+		"argon2":    {"CHAT_AUTH_ARGON2_TIME=0", "auth.argon2.time"},
+		"grace":     {"CHAT_AUTH_REFRESH_GRACE=1h", "auth.refresh_grace"},
+		"misspelt":  {"CHAT_AUTH_IDLE_HOUR=1", "CHAT_AUTH_IDLE_HOUR"},
+		"partition": {"CHAT_RABBITMQ_PARTITIONS=0", "rabbitmq.partitions"},
+		"any origin in release": {
+			"CHAT_CORS_ORIGINS=*\nCHAT_SERVER_MODE=release", "cors.origins"},
+		"cheap hashes in release": {"CHAT_AUTH_ARGON2_MEMORY_KIB=64\nCHAT_SERVER_MODE=release", "auth.argon2.memory_kib"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := defaults()
+			err := config.Load(file, &c, config.Environ(strings.Split(tt.variable, "\n")), config.Foreign("server.", "rabbitmq.", "limits."))
+			if err == nil || !strings.Contains(err.Error(), tt.says) {
+				t.Errorf("Load = %v, want something about %s", err, tt.says)
+			}
+		})
+	}
+}
+
+func TestFlags(t *testing.T) {
+	var out, errs bytes.Buffer
+	if code := run(t.Context(), []string{"-config", file, "-check"}, &out, &errs); code != 0 || !strings.Contains(out.String(), "valid") {
+		t.Errorf("-check = %d: %s%s", code, &out, &errs)
+	}
+	out.Reset()
+	if code := run(t.Context(), []string{"-print-defaults"}, &out, &errs); code != 0 || strings.Contains(out.String(), config.DevelopmentSecret) {
+		t.Errorf("-print-defaults = %d: %s", code, &out)
+	}
+}
+
+func TestRefreshTokensFollowFromEachOther(t *testing.T) {
+	c := defaults()
+	a, b := tokens{key: c.refreshKey()}, tokens{key: c.refreshKey()}
+	token, hash := a.NewRefresh()
+	h1, next1, n1 := a.NextRefresh(token)
+	h2, next2, n2 := b.NextRefresh(token)
+	if h1 != hash || h2 != hash || next1 != next2 || n1 != n2 || next1 == token || n1 != auth.HashRefresh(next1) {
+		t.Error("two processes don't agree on what follows a refresh token")
+	}
+	if _, other, _ := (tokens{key: []byte("another")}).NextRefresh(token); other == next1 {
+		t.Error("what follows a refresh token doesn't depend on the key")
+	}
+}

@@ -1,0 +1,111 @@
+// Command api serves REST: accounts, rooms, members, messages, presence. It keeps everything in MySQL and lives on when
+// Redis is away; any number of apis share the load.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"chat-service/internal/api"
+	"chat-service/internal/auth"
+	"chat-service/internal/chat"
+	"chat-service/internal/daemon"
+	"chat-service/internal/state"
+	"chat-service/internal/store"
+	"chat-service/internal/telemetry"
+)
+
+func main() { os.Exit(daemon.Main(run)) }
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	flags, code, ok := daemon.ParseFlags("api", args, stderr)
+	if !ok {
+		return code
+	}
+	cfg := defaults()
+	if code, ok := daemon.Preflight(flags, stdout, stderr, cfg.print, cfg.load); !ok {
+		return code
+	}
+	log, err := telemetry.NewLogger(stderr, telemetry.LogOptions{Process: "api", Level: cfg.Log.Level, Format: cfg.Log.Format})
+	if err == nil {
+		var parts []daemon.Part
+		if parts, err = wire(ctx, &cfg, log); err == nil {
+			err = (&daemon.Runner{Log: log}).Run(ctx, parts...)
+		}
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, "api:", err)
+		return daemon.ExitFailed
+	}
+	return daemon.ExitOK
+}
+
+// wire opens the adapters and hands them to the station; the order of the parts is the order of the start.
+func wire(ctx context.Context, cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
+	reg := telemetry.NewRegistry()
+	debug := telemetry.NewDebug(cfg.Debug.Addr(), reg, log)
+	so, serr := cfg.store(log)
+	ro, rerr := cfg.state()
+	o, oerr := cfg.api(log, reg)
+	issuer, terr := auth.NewTokens(cfg.tokens())
+	hasher, herr := auth.NewHasher(cfg.Auth.Argon2, auth.NewPolicy(cfg.Server.Release()))
+	if err := errors.Join(serr, rerr, oerr, terr, herr); err != nil {
+		return nil, err
+	}
+	sql, err := store.Open(ctx, so)
+	if err != nil {
+		return nil, err
+	}
+	cache := state.Open(ro, state.NewMetrics(reg))
+	d := db{sql}
+	server, err := api.New(o, api.Ports{Accounts: d, People: d, Sessions: d, Liveness: d, Rooms: d, Members: d, Lists: d, Log: d,
+		Passwords: hasher, Tokens: tokens{issuer, cfg.refreshKey()}, Recents: cache, Presences: cache, Throttle: cache})
+	if err != nil {
+		return nil, err
+	}
+	debug.Register("mysql", sql.Ping)
+	reg.MustRegister(telemetry.NewPoolCollector("mysql", sql.Stats))
+	return []daemon.Part{
+		{Name: "debug listener", Start: debug.Start, Stop: debug.Stop, Fatal: debug.Failed()},
+		{Name: "redis", Start: func(ctx context.Context) error { return checkRedis(ctx, cache, log) }, Stop: func(context.Context) error { return cache.Close() }},
+		{Name: "mysql", Start: func(ctx context.Context) error { return ready(ctx, sql, cfg.RabbitMQ.Partitions, log) }, Stop: func(context.Context) error { return sql.Close() }},
+		{Name: "api", Start: server.Start, Fatal: server.Fatal(), Weight: 3, Stop: func(ctx context.Context) error {
+			debug.Drain()
+			return server.Stop(ctx)
+		}},
+	}, nil
+}
+
+// ready waits for MySQL and its schema, and agrees with the installation on the number of partitions.
+func ready(ctx context.Context, d *store.DB, partitions int, log *slog.Logger) error {
+	for {
+		err := d.SchemaReady(ctx)
+		if err == nil {
+			return d.Partitions(ctx, partitions)
+		}
+		log.Warn("waiting for mysql", "err", err)
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// checkRedis refuses a Redis that would drop what it holds; one that is away comes later.
+func checkRedis(ctx context.Context, cache *state.State, log *slog.Logger) error {
+	warnings, err := cache.Check(ctx)
+	for _, w := range warnings {
+		log.Warn("redis", "warning", w)
+	}
+	if chat.KindOf(err) == chat.Unavailable {
+		log.Warn("redis is away; going on without", "err", err)
+		return nil
+	}
+	return err
+}
