@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/envelope"
 	"chat-service/internal/protocol"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -60,6 +61,9 @@ type Options struct {
 	BusPatience time.Duration
 }
 
+// MaxFrame bounds a frame where FrameBytes is 0: what the bus carries in one record, with room for its escapes and headers.
+const MaxFrame = envelope.MaxRecord - 64<<10
+
 func or[T comparable](v *T, def T) {
 	var zero T
 	if *v == zero {
@@ -73,6 +77,7 @@ func (o Options) ready() Options {
 		o.Metrics = NewMetrics(prometheus.NewRegistry())
 	}
 	or(&o.Frames, protocol.DefaultLimits())
+	or(&o.Frames.FrameBytes, MaxFrame)
 	or(&o.PingInterval, 25*time.Second)
 	or(&o.AuthTimeout, 5*time.Second)
 	or(&o.ConnectTimeout, 10*time.Second)

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"chat-service/internal/auth"
+	"chat-service/internal/broker"
+	"chat-service/internal/envelope"
+	"chat-service/internal/gateway"
+)
+
+// tokens shows the verifier as the gateway's port names it.
+type tokens struct{ v *auth.Verifier }
+
+// Verify judges an access token.
+func (t tokens) Verify(token string) (gateway.Claims, error) {
+	c, err := t.v.Verify(token)
+	return gateway.Claims{User: c.UserID, Session: c.SessionID, ExpiresAt: c.ExpiresAt}, err
+}
+
+// bus publishes commands: batched by partition, heartbeats alone.
+type bus struct {
+	pub *broker.Publisher
+	o   broker.Options
+	in  []*broker.Batcher
+}
+
+func newBus(pub *broker.Publisher, o broker.Options) *bus {
+	b := &bus{pub: pub, o: o}
+	for p := range o.Partitions {
+		b.in = append(b.in, broker.NewBatcher(pub, o.In(p), envelope.Frame, broker.BatchOptions{}))
+	}
+	return b
+}
+
+// Publish adds a record to its partition's batch.
+func (b *bus) Publish(partition int, record []byte, done func(error)) error {
+	if done == nil {
+		done = func(error) {}
+	}
+	return b.in[partition].Add(record, done)
+}
+
+// Beat sends a heartbeat.
+func (b *bus) Beat(record []byte) error {
+	return b.pub.Publish(b.o.Control(), envelope.Frame(nil, [][]byte{record}), func(error) {})
+}
+
+// Ready tells whether the publisher is connected.
+func (b *bus) Ready() error { return b.pub.Ready() }
+
+// ears hands deliveries to the gateway.
+type ears struct{ g *gateway.Gateway }
+
+// Up tells that deliveries flow.
+func (e ears) Up(bool) { e.g.BusUp() }
+
+// Down tells that they don't.
+func (e ears) Down(err error) { e.g.BusDown(err) }
+
+// Handle applies one batch. It is done with then: what it lost, the hub asks for again.
+func (e ears) Handle(d *broker.Delivery) {
+	e.g.Deliver(d.Body)
+	_ = d.Ack() // it reports nothing
+}

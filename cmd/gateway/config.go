@@ -1,0 +1,209 @@
+package main
+
+import (
+	"crypto/rand"
+	"crypto/tls"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"chat-service/internal/auth"
+	"chat-service/internal/broker"
+	"chat-service/internal/chat"
+	"chat-service/internal/config"
+	"chat-service/internal/gateway"
+	"chat-service/internal/protocol"
+)
+
+// Config is configs/gateway.yaml.
+type Config struct {
+	Server   config.Server   `yaml:"server"`
+	RabbitMQ config.RabbitMQ `yaml:"rabbitmq"`
+	JWT      config.JWT      `yaml:"jwt"`
+	Gateway  Gateway         `yaml:"gateway"`
+	Limits   Limits          `yaml:"limits"`
+	Debug    config.Debug    `yaml:"debug"`
+	Log      config.Log      `yaml:"log"`
+}
+
+// Gateway is how the station is tuned.
+type Gateway struct {
+	// ID names the gateway; empty takes the host's name. Two that run at the same time may share it.
+	ID string `yaml:"id"`
+	// Origins may open sockets from a browser besides the gateway's own host.
+	Origins []string `yaml:"origins"`
+	// MaxSockets bounds the open sockets; 0: off.
+	MaxSockets int `yaml:"max_sockets"`
+	// SocketsPerSecond paces new sockets; 0: off.
+	SocketsPerSecond int `yaml:"sockets_per_second"`
+	// PingInterval is the pause between pings.
+	PingInterval config.Duration `yaml:"ping_interval"`
+	// AuthTimeout bounds the wait for the first frame of a socket without a token.
+	AuthTimeout config.Duration `yaml:"auth_timeout"`
+	// ConnectTimeout bounds the wait for a worker's welcome.
+	ConnectTimeout config.Duration `yaml:"connect_timeout"`
+	// AnswerTimeout bounds the wait for a message's ack.
+	AnswerTimeout config.Duration `yaml:"answer_timeout"`
+	// QueueBytes bounds what waits to be written to one socket.
+	QueueBytes int `yaml:"queue_bytes"`
+	// SocketWindow bounds one socket's unanswered messages.
+	SocketWindow int `yaml:"socket_window"`
+	// WindowCommands and WindowBytes bound all commands on their way.
+	WindowCommands int `yaml:"window_commands"`
+	WindowBytes    int `yaml:"window_bytes"`
+	// HeldEntries and HeldBytes bound what a room holds behind a gap.
+	HeldEntries int `yaml:"held_entries"`
+	HeldBytes   int `yaml:"held_bytes"`
+	// Drain is the window over which stopping sends the sockets away.
+	Drain config.Duration `yaml:"drain"`
+	// BusPatience is how long RabbitMQ may be away before sockets are refused and sent away.
+	BusPatience config.Duration `yaml:"bus_patience"`
+}
+
+// Validate checks the ranges.
+func (g Gateway) Validate() error {
+	var errs []error
+	for key, n := range map[string]int{"max_sockets": g.MaxSockets, "sockets_per_second": g.SocketsPerSecond} {
+		if n < 0 {
+			errs = append(errs, fmt.Errorf("%s: is %d: set 0 (off) or more", key, n))
+		}
+	}
+	for key, n := range map[string]int{"socket_window": g.SocketWindow, "window_commands": g.WindowCommands, "held_entries": g.HeldEntries} {
+		if n < 1 {
+			errs = append(errs, fmt.Errorf("%s: is %d: set 1 or more", key, n))
+		}
+	}
+	for key, n := range map[string]int{"queue_bytes": g.QueueBytes, "window_bytes": g.WindowBytes, "held_bytes": g.HeldBytes} {
+		if n < 64<<10 || n > 1<<30 {
+			errs = append(errs, fmt.Errorf("%s: is %d: set 65536 to 1073741824", key, n))
+		}
+	}
+	for key, d := range map[string]config.Duration{"auth_timeout": g.AuthTimeout, "connect_timeout": g.ConnectTimeout,
+		"answer_timeout": g.AnswerTimeout, "bus_patience": g.BusPatience} {
+		if d.D() < 100*time.Millisecond || d.D() > 5*time.Minute {
+			errs = append(errs, fmt.Errorf("%s: is %v: set 100ms to 5m", key, d))
+		}
+	}
+	if g.PingInterval.D() < time.Second || g.PingInterval.D() > 10*time.Minute {
+		errs = append(errs, fmt.Errorf("ping_interval: is %v: set 1s to 10m", g.PingInterval))
+	}
+	if g.Drain.D() < 100*time.Millisecond || g.Drain.D() > 10*time.Minute {
+		errs = append(errs, fmt.Errorf("drain: is %v: set 100ms to 10m", g.Drain))
+	}
+	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	return errors.Join(errs...)
+}
+
+// ValidateRelease refuses sockets from everywhere.
+func (g Gateway) ValidateRelease() error {
+	if slices.Contains(g.Origins, "*") {
+		return errors.New("origins: has *: server.mode release needs the origins that may open sockets, as scheme://host")
+	}
+	return nil
+}
+
+// Limits are the sizes and rates that the gateway judges; 0 turns one off.
+type Limits struct {
+	MessageBytes int `yaml:"message_bytes"`
+	FrameBytes   int `yaml:"frame_bytes"`
+	SyncRooms    int `yaml:"sync_rooms"`
+	Watch        int `yaml:"watch"`
+	// MessagesPerSecond and MessageBurst bound the frames of one socket.
+	MessagesPerSecond float64 `yaml:"messages_per_second"`
+	MessageBurst      int     `yaml:"message_burst"`
+}
+
+// Validate checks the ranges.
+func (l Limits) Validate() error {
+	var errs []error
+	if l.MessageBytes < 0 || l.SyncRooms < 0 || l.Watch < 0 || l.MessageBurst < 0 || l.MessagesPerSecond < 0 {
+		errs = append(errs, errors.New("message_bytes, sync_rooms, watch, messages_per_second, message_burst: set 0 (off) or more"))
+	}
+	if l.FrameBytes < 0 || l.FrameBytes > gateway.MaxFrame {
+		errs = append(errs, fmt.Errorf("frame_bytes: is %d: set at most %d; 0 is that", l.FrameBytes, gateway.MaxFrame))
+	}
+	return errors.Join(errs...)
+}
+
+func defaults() Config {
+	p := protocol.DefaultLimits()
+	return Config{
+		Server: config.DefaultServer(8081), RabbitMQ: config.DefaultRabbitMQ(), JWT: config.DefaultJWT(),
+		Debug: config.DefaultDebug(9101), Log: config.DefaultLog(),
+		Gateway: Gateway{
+			SocketsPerSecond: 2000, PingInterval: config.Duration(25 * time.Second), AuthTimeout: config.Duration(5 * time.Second),
+			ConnectTimeout: config.Duration(10 * time.Second), AnswerTimeout: config.Duration(10 * time.Second),
+			QueueBytes: 256 << 10, SocketWindow: 256, WindowCommands: 16 << 10, WindowBytes: 64 << 20,
+			HeldEntries: 1024, HeldBytes: 1 << 20, Drain: config.Duration(10 * time.Second), BusPatience: config.Duration(20 * time.Second),
+		},
+		Limits: Limits{MessageBytes: p.MessageBytes, FrameBytes: p.FrameBytes, SyncRooms: p.SyncRooms, Watch: p.Watch,
+			MessagesPerSecond: 50, MessageBurst: 200},
+	}
+}
+
+// identity returns the gateway's name and a boot that no other process has had.
+func (c *Config) identity() (name, boot string, err error) {
+	name = c.Gateway.ID
+	if name == "" {
+		if name, err = os.Hostname(); err != nil {
+			return "", "", fmt.Errorf("gateway.id: is empty, and the host has no name: %w", err)
+		}
+	}
+	name = strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_' {
+			return r
+		}
+		return '-'
+	}, name)
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return name[:min(len(name), 48)], strconv.FormatUint(binary.BigEndian.Uint64(b[:])>>16, 36), nil
+}
+
+func (c *Config) tokens() auth.TokenOptions {
+	o := auth.TokenOptions{Issuer: c.JWT.Issuer, Audience: c.JWT.Audience, Lifetime: c.JWT.Expire(), Leeway: c.JWT.Leeway.D(),
+		Keys: []auth.Key{{ID: c.JWT.KeyID, Secret: []byte(c.JWT.Secret.Reveal())}}}
+	for _, k := range c.JWT.Keys {
+		o.Keys = append(o.Keys, auth.Key{ID: k.Name, Secret: []byte(k.Secret.Reveal())})
+	}
+	return o
+}
+
+func (c *Config) broker(t *tls.Config, name string, log *slog.Logger, m *broker.Metrics) broker.Options {
+	return broker.Options{TLS: t, URL: c.RabbitMQ.URL.Reveal(), Prefix: c.RabbitMQ.Prefix(), QueueType: c.RabbitMQ.QueueType,
+		Partitions: c.RabbitMQ.Partitions, Name: name, Logger: log, Metrics: m}
+}
+
+func (c *Config) gateway(name, boot string, m *gateway.Metrics, log *slog.Logger, b gateway.Bus, v gateway.Verifier) gateway.Options {
+	g, l := c.Gateway, c.Limits
+	o := gateway.Options{
+		ID: chat.GatewayID(name + "." + boot), Partitions: c.RabbitMQ.Partitions, Addr: c.Server.Addr(), Bus: b, Verifier: v,
+		Log: log, Metrics: m, Origins: g.Origins, MaxSockets: g.MaxSockets, SocketsPerSecond: g.SocketsPerSecond,
+		Frames:            protocol.Limits{MessageBytes: l.MessageBytes, FrameBytes: l.FrameBytes, SyncRooms: l.SyncRooms, Watch: l.Watch},
+		MessagesPerSecond: l.MessagesPerSecond, MessageBurst: l.MessageBurst, PingInterval: g.PingInterval.D(),
+		AuthTimeout: g.AuthTimeout.D(), ConnectTimeout: g.ConnectTimeout.D(), AnswerTimeout: g.AnswerTimeout.D(),
+		QueueBytes: g.QueueBytes, SocketWindow: g.SocketWindow, WindowCommands: g.WindowCommands, WindowBytes: g.WindowBytes,
+		HeldEntries: g.HeldEntries, HeldBytes: g.HeldBytes, Drain: g.Drain.D(), BusPatience: g.BusPatience.D(),
+	}
+	if !c.Server.Release() && len(o.Origins) == 0 {
+		o.Origins = []string{"*"}
+	}
+	return o
+}
+
+// stopTimeout leaves the drain its window, and the rest a while.
+func (c *Config) stopTimeout() time.Duration { return c.Gateway.Drain.D() + 20*time.Second }
+
+// load reads the file and the environment, which this process shares with the others.
+func (c *Config) load(path string) error {
+	return config.Load(path, c, config.Foreign("server.", "limits."))
+}
+
+func (c *Config) print(w io.Writer) error { return config.Print(w, *c) }

@@ -1,0 +1,92 @@
+// Command gateway holds the clients' sockets. It publishes what they ask for to RabbitMQ and brings back what the workers
+// say; any number of gateways stand behind a load balancer.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+
+	"chat-service/internal/auth"
+	"chat-service/internal/broker"
+	"chat-service/internal/config"
+	"chat-service/internal/daemon"
+	"chat-service/internal/gateway"
+	"chat-service/internal/telemetry"
+)
+
+func main() { os.Exit(daemon.Main(run)) }
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	flags, code, ok := daemon.ParseFlags("gateway", args, stderr)
+	if !ok {
+		return code
+	}
+	cfg := defaults()
+	if code, ok := daemon.Preflight(flags, stdout, stderr, cfg.print, cfg.load); !ok {
+		return code
+	}
+	log, err := telemetry.NewLogger(stderr, telemetry.LogOptions{Process: "gateway", Level: cfg.Log.Level, Format: cfg.Log.Format, Burst: 20})
+	if err == nil {
+		var parts []daemon.Part
+		if parts, err = wire(&cfg, log); err == nil {
+			err = (&daemon.Runner{Log: log, StopTimeout: cfg.stopTimeout()}).Run(ctx, parts...)
+		}
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, "gateway:", err)
+		return daemon.ExitFailed
+	}
+	return daemon.ExitOK
+}
+
+// wire opens the adapters and hands them to the station. The order of the parts is the order of the start: the sockets come
+// last and go first, while the bus still works.
+func wire(cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
+	name, boot, err := cfg.identity()
+	if err != nil {
+		return nil, err
+	}
+	log = log.With("gateway", name+"."+boot)
+	for _, w := range cfg.RabbitMQ.Warnings() {
+		log.Warn("rabbitmq." + w)
+	}
+	tls, err := config.TLSConfig(false, cfg.RabbitMQ.TLSCA)
+	if err != nil {
+		return nil, err
+	}
+	verify, err := auth.NewVerifier(cfg.tokens(), nil)
+	if err != nil {
+		return nil, err
+	}
+	reg := telemetry.NewRegistry()
+	debug := telemetry.NewDebug(cfg.Debug.Addr(), reg, log)
+	metrics := broker.NewMetrics(reg)
+	out := cfg.broker(tls, name+" out", log, metrics)
+	pub, err := broker.NewPublisher(out)
+	if err != nil {
+		return nil, err
+	}
+	g, err := gateway.New(cfg.gateway(name, boot, gateway.NewMetrics(reg), log, newBus(pub, out), tokens{verify}))
+	if err != nil {
+		return nil, errors.Join(err, pub.Close(context.Background()))
+	}
+	in, err := broker.NewGatewayConsumer(cfg.broker(tls, name+" in", log, metrics), name, boot, ears{g})
+	if err != nil {
+		return nil, errors.Join(err, pub.Close(context.Background()))
+	}
+	debug.Register("rabbitmq", func(context.Context) error { return errors.Join(pub.Ready(), in.Ready()) })
+	debug.Register("sockets", func(context.Context) error { return g.Ready() })
+	return []daemon.Part{
+		{Name: "debug listener", Start: debug.Start, Stop: debug.Stop, Fatal: debug.Failed()},
+		{Name: "publisher", Stop: pub.Close},
+		{Name: "deliveries", Stop: in.Close},
+		{Name: "sockets", Start: g.Start, Weight: 10, Stop: func(ctx context.Context) error {
+			debug.Drain()
+			return g.Stop(ctx)
+		}},
+	}, nil
+}
