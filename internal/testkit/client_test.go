@@ -1,0 +1,172 @@
+package testkit
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+)
+
+func chatters(t *testing.T, s *fakeServer, h *History) []*Chatter {
+	t.Helper()
+	var cs []*Chatter
+	for u := uint64(1); u <= 2; u++ {
+		cs = append(cs, StartChatter(t, ChatterOptions{Name: fmt.Sprint("c", u), User: u, URL: s.url, History: h, Seed: u, All: true,
+			Token: func() string { return strconv.FormatUint(u, 10) }, Resend: 40 * time.Millisecond, Backoff: 4 * time.Millisecond}))
+	}
+	return cs
+}
+
+func settle(t *testing.T, cs []*Chatter, s *fakeServer) {
+	t.Helper()
+	for _, c := range cs {
+		Eventually(t, 60*time.Second, func() (bool, string) {
+			if ok, why := c.AtRest(); !ok {
+				return false, why
+			}
+			n := uint64(len(s.dump().Messages))
+			return c.Have(fakeRoom) == n, fmt.Sprintf("has %d of %d", c.Have(fakeRoom), n)
+		})
+	}
+}
+
+func TestChatterCopesWithABadNetwork(t *testing.T) {
+	s := newFakeServer(t, faults{losePush: 3, loseAck: 4, hangUp: 9})
+	h := NewHistory()
+	cs := chatters(t, s, h)
+	for i := range 60 {
+		cs[i%2].Send(fakeRoom, fmt.Sprint("message ", i))
+	}
+	settle(t, cs, s)
+	for _, c := range cs {
+		c.Stop()
+	}
+	d := s.dump()
+	if len(d.Messages) != 60 {
+		t.Errorf("%d messages", len(d.Messages))
+	}
+	MustHold(t, h.Events(), d)
+	kinds := map[EventKind]int{}
+	for _, e := range h.Events() {
+		kinds[e.Kind]++
+	}
+	if kinds[Opened] < 3 || kinds[Shown] != 120 || kinds[Acked] < 50 {
+		t.Errorf("not much of a test: %v", kinds)
+	}
+}
+
+func TestChatterAndCheckerCatchABadServer(t *testing.T) {
+	for _, c := range []struct {
+		rule string
+		f    faults
+	}{
+		{"I1", faults{twice: true, loseAck: 3}},
+		{"I6", faults{skipSync: true, losePush: 2}},
+		{"I7", faults{foreign: true}},
+	} {
+		t.Run(c.rule, func(t *testing.T) {
+			s := newFakeServer(t, c.f)
+			h := NewHistory()
+			cs := chatters(t, s, h)
+			for i := range 30 {
+				cs[i%2].Send(fakeRoom, fmt.Sprint("message ", i))
+			}
+			Eventually(t, 60*time.Second, func() (bool, string) {
+				found := Check(h.Events(), s.dump())
+				return slices.ContainsFunc(found, func(v Violation) bool { return v.Rule == c.rule }), fmt.Sprint("found only ", found)
+			})
+		})
+	}
+}
+
+func TestChatterStopsAtAFinalClose(t *testing.T) {
+	s := newFakeServer(t, faults{})
+	h := NewHistory()
+	c := StartChatter(t, ChatterOptions{Name: "x", URL: s.url, Token: func() string { return "bad" }, History: h})
+	Eventually(t, 20*time.Second, func() (bool, string) { return c.Ended() != nil, "it goes on" })
+	if c.Ended().Code != 4500 {
+		t.Error(c.Ended())
+	}
+	MustHold(t, h.Events(), Dump{})
+}
+
+func TestSocket(t *testing.T) {
+	s := newFakeServer(t, faults{})
+	a, b := Dial(t, s.url(), "1"), Dial(t, s.url(), "2")
+	if w := a.Welcome(t); w.List("rooms")[0].Num("id") != fakeRoom {
+		t.Errorf("welcome %v", w)
+	}
+	b.Welcome(t)
+	a.Send(t, map[string]any{"type": "message", "room_id": fakeRoom, "content": "hello", "client_msg_id": "m1"})
+	if f := a.Expect(t, Is("ack", "client_msg_id", "m1", "seq", 1)); f.Bool("duplicate") || !f.Has("duplicate") {
+		t.Errorf("ack %v", f)
+	}
+	got := b.Expect(t, Any(Is("error"), Is("message", "seq", 1)))
+	if got.Str("content") != "hello" || got.Num("sender_id") != 1 {
+		t.Errorf("message %v", got)
+	}
+	b.ExpectNone(t, Is("message"))
+	b.SendText(t, `{"type":"ping"}`)
+	b.Expect(t, Is("pong"))
+	if n := len(b.Frames()); n != 5 { // welcome, message, head, two pongs
+		t.Errorf("%d frames: %v", n, b.Frames())
+	}
+	code, reason := Dial(t, s.url(), "0").Closed(t)
+	if code != 4500 || reason != `{"code":4500}` {
+		t.Errorf("closed %d %q", code, reason)
+	}
+	if _, err := TryDial(t, s.url(), "refused"); StatusOf(err) != 403 {
+		t.Errorf("refused with %v", err)
+	}
+	a.Drop()
+	if code, _ := a.Closed(t); code != 1006 {
+		t.Errorf("dropped: %d", code)
+	}
+}
+
+func TestIs(t *testing.T) {
+	f, err := parseFrame([]byte(`{"type":"ack","seq":9007199254740993,"duplicate":true,"ref":null}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, ms := range map[bool][]Match{
+		true:  {Is("ack"), Is("ack", "seq", uint64(9007199254740993)), Is("ack", "duplicate", true), Any(Is("x"), Is("ack"))},
+		false: {Is("error"), Is("ack", "seq", 9007199254740992), Is("ack", "room_id", 0), Any()},
+	} {
+		for i, m := range ms {
+			if m(f) != want {
+				t.Errorf("match %d: %v", i, !want)
+			}
+		}
+	}
+	if f.Num("seq") != 9007199254740993 {
+		t.Errorf("seq %d", f.Num("seq"))
+	}
+}
+
+func TestQueueRepeatsInOrder(t *testing.T) {
+	q := &queue{waiting: []*outgoing{{id: "1"}, {id: "2"}, {id: "3"}, {id: "4"}}}
+	now := time.Unix(100, 0)
+	ids := func(ms []*outgoing) (s string) {
+		for _, m := range ms {
+			s += m.id
+		}
+		return s
+	}
+	step := func(name string, at time.Time, want string) {
+		t.Helper()
+		if got := ids(q.due(at, 3, time.Second)); got != want {
+			t.Errorf("%s: sends %q, want %q", name, got, want)
+		}
+	}
+	step("at first", now, "123")
+	step("nothing new", now, "")
+	q.remove("1")
+	step("the window moves", now, "4")
+	q.find("3").sent = time.Time{}
+	step("one is refused for now", now, "34")
+	step("no answer", now.Add(2*time.Second), "234")
+	q.find("2").notBefore = now.Add(time.Hour)
+	step("the first must wait", now.Add(4*time.Second), "")
+}
