@@ -111,6 +111,9 @@ func (r *run) live(ctx context.Context, l net.Listener) error {
 	if r.env, err = r.productEnv(); err != nil {
 		return err
 	}
+	if err := r.dir.keepEnv(r.env); err != nil {
+		return err
+	}
 	if r.o.ServersOnly {
 		r.o.Out.Raw(serversText(r.env))
 		<-ctx.Done()

@@ -1,0 +1,89 @@
+package stack
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// envFile keeps the variables that lead to a run's servers. It holds the token secret: for the owner alone.
+const envFile = "env.json"
+
+// Found is what a run under way tells about itself.
+type Found struct {
+	// Env holds the CHAT_ variables that the run hands to its processes; servers given from outside are not mentioned.
+	Env map[string]string
+	// Ready names the product's processes with the URLs of their readiness.
+	Ready map[string]string
+	// Pids names every process with its id.
+	Pids map[string]int
+}
+
+// Find reads the run directory at path, without touching it. ok is false where nothing runs there.
+func Find(path string) (f Found, ok bool, err error) {
+	f = Found{Env: map[string]string{}, Ready: map[string]string{}, Pids: map[string]int{}}
+	files, err := filepath.Glob(filepath.Join(path, "pid", "*.json"))
+	if err != nil {
+		return Found{}, false, fmt.Errorf("find run: %w", err)
+	}
+	for _, file := range files {
+		var id ident
+		b, err := os.ReadFile(file)
+		if err == nil && json.Unmarshal(b, &id) == nil && id.Pid > 1 && id.alive() {
+			f.Pids[strings.TrimSuffix(filepath.Base(file), ".json")] = id.Pid
+		}
+	}
+	if len(f.Pids) == 0 {
+		return Found{}, false, nil
+	}
+	if err := readJSON(filepath.Join(path, envFile), &f.Env); err != nil {
+		return Found{}, false, err
+	}
+	ports := map[string]int{}
+	if err := readJSON(filepath.Join(path, "ports.json"), &ports); err != nil {
+		return Found{}, false, err
+	}
+	for _, name := range slices.Sorted(maps.Keys(f.Pids)) {
+		if port := ports[name+".debug"]; port != 0 {
+			f.Ready[name] = "http://" + net.JoinHostPort(loopback, strconv.Itoa(port)) + "/readyz"
+		}
+	}
+	return f, true, nil
+}
+
+// Environ lays the run's variables over base, as for the run's own processes.
+func (f Found) Environ(base []string) []string { return mergeEnv(base, f.Env) }
+
+// keepEnv writes what Find reads.
+func (d *Dir) keepEnv(env map[string]string) error {
+	b, err := json.MarshalIndent(env, "", "  ")
+	if err == nil {
+		err = writeFile(filepath.Join(d.path, envFile), append(b, '\n'), 0o600)
+	}
+	if err != nil {
+		return fmt.Errorf("keep the run's variables: %w", err)
+	}
+	return nil
+}
+
+// readJSON leaves into as it is where there is no file.
+func readJSON(path string, into any) error {
+	b, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		err = json.Unmarshal(b, into)
+	}
+	if err != nil {
+		return fmt.Errorf("find run: %s: %w", path, err)
+	}
+	return nil
+}
