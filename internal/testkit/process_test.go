@@ -8,7 +8,7 @@ import (
 )
 
 func TestProcess(t *testing.T) {
-	p := &process{name: "p", bin: "/bin/sh", args: []string{"-c", `echo "up $WHO"; trap 'echo down; exit 0' TERM; while :; do sleep 0.01; done`},
+	p := &process{name: "p", bin: "/bin/sh", args: []string{"-c", `trap 'echo down; exit 0' TERM; echo "up $WHO"; while :; do sleep 0.01; done`},
 		env: []string{"WHO=me", "PATH=/usr/bin:/bin"}, dir: t.TempDir(), log: filepath.Join(t.TempDir(), "log")}
 	logged := func(want string) {
 		t.Helper()

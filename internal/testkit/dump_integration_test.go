@@ -1,0 +1,48 @@
+//go:build integration
+
+package testkit
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestLoadDump reads the product's own tables, so that a changed migration can't leave the checker blind.
+func TestLoadDump(t *testing.T) {
+	db := FreshDatabase(t).DB
+	script, err := os.ReadFile(filepath.Join(Root(t), "internal", "store", "migrations", "00001_init.sql"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	up, _, _ := strings.Cut(string(script), "-- +goose Down")
+	statements := append(strings.Split(up, ";\n"),
+		`INSERT INTO rooms (id, type, visibility, last_seq, msg_count, epoch, active_at, created_at) VALUES (7, 'group', 'private', 2, 1, 3, NOW(), NOW())`,
+		`INSERT INTO messages (room_id, seq, ord, kind, sender_id, client_msg_id, body_hash, content, created_at) VALUES
+			(7, 1, 0, 'system', 0, NULL, '', '{}', NOW()), (7, 2, 1, 'text', 5, 'm1', '', 'grüße', NOW())`,
+		`INSERT INTO members (room_id, user_id, role, visible_from, left_seq, read_seq, read_count, joined_at) VALUES
+			(7, 5, 'owner', 1, 0, 2, 1, NOW()), (7, 6, 'member', 1, 1, 1, 0, NOW())`)
+	for _, s := range statements {
+		if strings.TrimSpace(s) == "" {
+			continue
+		}
+		if _, err := db.Exec(s); err != nil {
+			t.Fatalf("%v in %s", err, s)
+		}
+	}
+	want := Dump{
+		Rooms:    []DumpRoom{{7, 2, 1, 3}},
+		Messages: []DumpMessage{{7, 1, 0, "system", 0, "", "{}"}, {7, 2, 1, "text", 5, "m1", "grüße"}},
+		Members:  []DumpMember{{7, 5, 1, 0, 2, 1}, {7, 6, 1, 1, 1, 0}},
+	}
+	got := LoadDump(t, db)
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+	for _, v := range Check(nil, got) {
+		t.Error(v)
+	}
+}
