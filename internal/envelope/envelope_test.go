@@ -1,0 +1,150 @@
+package envelope_test
+
+import (
+	"bytes"
+	"errors"
+	"reflect"
+	"testing"
+
+	"chat-service/internal/envelope"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/encoding/protowire"
+	"pgregory.net/rapid"
+)
+
+// fill sets every field of a struct to a drawn value that isn't zero, so that a field forgotten in the codec shows.
+func fill(t *rapid.T, v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if f := v.Type().Field(i); f.Name != "Kind" {
+				fill(t, v.Field(i))
+			}
+		}
+	case reflect.Slice:
+		n := rapid.IntRange(1, 3).Draw(t, "len")
+		v.Set(reflect.MakeSlice(v.Type(), n, n))
+		for i := range n {
+			fill(t, v.Index(i))
+		}
+	case reflect.String:
+		v.SetString(rapid.StringN(1, 20, 40).Draw(t, "string"))
+	case reflect.Bool:
+		v.SetBool(true)
+	case reflect.Uint8:
+		v.SetUint(rapid.Uint64Range(1, 255).Draw(t, "byte"))
+	case reflect.Uint64, reflect.Uint:
+		v.SetUint(rapid.Uint64Range(1, 1<<63).Draw(t, "uint"))
+	case reflect.Int64, reflect.Int:
+		v.SetInt(rapid.Int64Range(1, 1<<62).Draw(t, "int"))
+	default:
+		t.Fatalf("no rule for %v", v.Type())
+	}
+}
+
+func TestCommandComesBackWhole(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		want := envelope.Command{Kind: envelope.CommandKind(rapid.IntRange(1, int(envelope.Beat)).Draw(t, "kind"))}
+		fill(t, reflect.ValueOf(&want).Elem())
+		got, err := envelope.DecodeCommand(want.Append(nil))
+		if d := cmp.Diff(want, got); err != nil || d != "" {
+			t.Fatalf("%v %s", err, d)
+		}
+	})
+}
+
+func TestDeliveryComesBackWhole(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		want := envelope.Delivery{Kind: envelope.DeliveryKind(rapid.IntRange(1, int(envelope.Reassert)).Draw(t, "kind"))}
+		fill(t, reflect.ValueOf(&want).Elem())
+		got, err := envelope.DecodeDelivery(want.Append(nil))
+		if d := cmp.Diff(want, got); err != nil || d != "" {
+			t.Fatalf("%v %s", err, d)
+		}
+	})
+}
+
+func TestBatchComesBackWhole(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		want := rapid.SliceOf(rapid.SliceOfN(rapid.Byte(), 0, 300)).Draw(t, "records")
+		got, err := envelope.Records(envelope.Frame([]byte{}, want))
+		if err != nil || len(got) != len(want) {
+			t.Fatalf("%d records came back as %d: %v", len(want), len(got), err)
+		}
+		for i := range want {
+			if !bytes.Equal(want[i], got[i]) {
+				t.Fatalf("record %d differs", i)
+			}
+		}
+	})
+}
+
+func TestUnknownFieldsAreSkipped(t *testing.T) {
+	c := envelope.Command{Kind: envelope.Send, Room: 7}
+	b := c.Append(nil)
+	b = protowire.AppendString(protowire.AppendTag(b, 900, protowire.BytesType), "from a later release")
+	b = protowire.AppendFixed64(protowire.AppendTag(b, 901, protowire.Fixed64Type), 1)
+	got, err := envelope.DecodeCommand(b)
+	if d := cmp.Diff(c, got); err != nil || d != "" {
+		t.Errorf("%v %s", err, d)
+	}
+}
+
+func TestMalformed(t *testing.T) {
+	good := (&envelope.Command{Kind: envelope.Send, Content: "x"}).Append(nil)
+	for name, err := range map[string]error{
+		"no batch":       second(envelope.Records(nil)),
+		"no magic":       second(envelope.Records([]byte("{}"))),
+		"later version":  second(envelope.Records([]byte{0xC5, envelope.Version + 1})),
+		"length too big": second(envelope.Records([]byte{0xC5, 1, 9, 1})),
+		"endless length": second(envelope.Records(append([]byte{0xC5, 1}, bytes.Repeat([]byte{0xff}, 11)...))),
+		"cut record":     second(envelope.DecodeCommand(good[:len(good)-1])),
+		"no kind":        second(envelope.DecodeCommand(nil)),
+		"later kind":     second(envelope.DecodeCommand([]byte{8, 200, 1})),
+		"delivery":       second(envelope.DecodeDelivery([]byte{0xff})),
+		"delivery kind":  second(envelope.DecodeDelivery([]byte{8, 200, 1})),
+	} {
+		if !errors.Is(err, envelope.ErrMalformed) {
+			t.Errorf("%s: got %v, want ErrMalformed", name, err)
+		}
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
+
+func FuzzRecords(f *testing.F) {
+	c := envelope.Command{Kind: envelope.Sync, Points: []envelope.Point{{Room: 1, Seq: 2, Epoch: 3}}}
+	d := envelope.Delivery{Kind: envelope.Attached, Entries: []envelope.Entry{{Seq: 1, Frame: []byte("f")}}, States: []envelope.Presence{{User: 1}}}
+	f.Add(envelope.Frame(nil, [][]byte{c.Append(nil), d.Append(nil)}))
+	f.Add([]byte{0xC5, 1, 2, 8, 1})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		rs, _ := envelope.Records(b)
+		for _, r := range rs {
+			if c, err := envelope.DecodeCommand(r); err == nil {
+				if again, err := envelope.DecodeCommand(c.Append(nil)); err != nil || !cmp.Equal(c, again) {
+					t.Fatalf("command %+v changed on the way: %+v, %v", c, again, err)
+				}
+			}
+			if d, err := envelope.DecodeDelivery(r); err == nil {
+				again, err := envelope.DecodeDelivery(d.Append(nil))
+				if err != nil || again.Kind != d.Kind || again.Seq != d.Seq || !bytes.Equal(again.Frame, d.Frame) {
+					t.Fatalf("delivery %+v changed on the way: %+v, %v", d, again, err)
+				}
+			}
+		}
+	})
+}
+
+func BenchmarkCommand(b *testing.B) {
+	c := envelope.Command{Kind: envelope.Send, Gateway: "gw1.abcdef", Socket: 12345, User: 99, Session: "01890a5d-ac96-774b-bcce-b302099a8057", Room: 77,
+		ClientMsgID: "00000000000000000000000000000042", Content: string(bytes.Repeat([]byte("x"), 128)), At: 1_700_000_000_000}
+	buf := make([]byte, 0, 512)
+	b.ReportAllocs()
+	for b.Loop() {
+		buf = c.Append(buf[:0])
+		if _, err := envelope.DecodeCommand(buf); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,159 @@
+package protocol_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"chat-service/internal/chat"
+	"chat-service/internal/protocol"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestDecode(t *testing.T) {
+	for in, want := range map[string]protocol.Frame{
+		`{"type":"message","room_id":1,"content":"Hello, World!"}`: {Type: "message", Room: 1, Content: "Hello, World!"},
+		` {"content":"h\u00e9","client_msg_id":"a-1","client_seq":7,"room_id":9007199254740991,"type":"message"} `: {
+			Type: "message", Room: chat.MaxID, Content: "hé", ClientMsgID: "a-1", ClientSeq: 7},
+		`{"type":"join_room","room_id":1}`:     {Type: "join_room", Room: 1},
+		`{"type":"leave_room","room_id":1}`:    {Type: "leave_room", Room: 1},
+		`{"type":"typing","room_id":2}`:        {Type: "typing", Room: 2},
+		`{"type":"read","room_id":2,"seq":0}`:  {Type: "read", Room: 2},
+		`{"type":"ping"}`:                      {Type: "ping"},
+		`{"type":"auth","token":"t"}`:          {Type: "auth", Token: "t"},
+		`{"type":"presence","user_ids":[]}`:    {Type: "presence", Users: []chat.UserID{}},
+		`{"type":"presence","user_ids":[3,4]}`: {Type: "presence", Users: []chat.UserID{3, 4}},
+		`{"type":"sync","rooms":{},"ref":"r"}`: {Type: "sync", Sync: []protocol.SyncPoint{}, Ref: "r"},
+		`{"type":"sync","rooms":{"5":2,"6":{"seq":3,"epoch":4}}}`: {Type: "sync",
+			Sync: []protocol.SyncPoint{{Room: 5, Seq: 2}, {Room: 6, Seq: 3, Epoch: 4}}},
+	} {
+		got, err := protocol.Decode([]byte(in), protocol.DefaultLimits())
+		if err != nil {
+			t.Errorf("%s: %v", in, err)
+		}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("%s: %s", in, d)
+		}
+	}
+}
+
+func TestDecodeRefuses(t *testing.T) {
+	for _, c := range []struct{ in, code, ref string }{
+		{``, "invalid", ""},
+		{`{`, "invalid", ""},
+		{`[]`, "invalid", ""},
+		{`null`, "invalid", ""},
+		{`"ping"`, "invalid", ""},
+		{`{"type":"ping",}`, "invalid", ""},
+		{`{"type":"ping"} {}`, "invalid", ""},
+		{`{"type":"ping"}x`, "invalid", ""},
+		{`{"type":"ping","type":"ping"}`, "invalid", ""},
+		{`{"type":"message","room_id":1,"room_id":2,"content":"x"}`, "invalid", ""},
+		{"{\"type\":\"message\",\"room_id\":1,\"content\":\"\xff\"}", "invalid", ""},
+		{`{"type":"message","room_id":1,"content":"\ud800"}`, "invalid", ""},
+		{`{}`, "invalid", ""},
+		{`{"type":5}`, "invalid", ""},
+		{`{"type":"shout"}`, "unknown_type", ""},
+		{`{"type":"PING"}`, "unknown_type", ""},
+		{`{"type":"ping","x":1}`, "unknown_field", ""},
+		{`{"type":"ping","room_id":1}`, "unknown_field", ""},
+		{`{"type":"message","room_id":1,"content":"x","sender_id":9}`, "unknown_field", ""},
+		{`{"Type":"ping"}`, "invalid", ""},
+		{`{"type":"sync","rooms":{"1":{"seq":1,"x":2}}}`, "unknown_field", ""},
+		{`{"type":"message","content":"x"}`, "invalid", "room_id"},
+		{`{"type":"message","room_id":1}`, "invalid", "content"},
+		{`{"type":"message","room_id":0,"content":"x"}`, "invalid", "room_id"},
+		{`{"type":"message","room_id":-1,"content":"x"}`, "invalid", "room_id"},
+		{`{"type":"message","room_id":1.5,"content":"x"}`, "invalid", "room_id"},
+		{`{"type":"message","room_id":1e3,"content":"x"}`, "invalid", "room_id"},
+		{`{"type":"message","room_id":9007199254740992,"content":"x"}`, "invalid", "room_id"},
+		{`{"type":"message","room_id":"1","content":"x"}`, "invalid", "room_id"},
+		{`{"type":"message","room_id":1,"content":""}`, "invalid", "content"},
+		{`{"type":"message","room_id":1,"content":"  "}`, "invalid", "content"},
+		{`{"type":"message","room_id":1,"content":"a\u0000b"}`, "invalid", "content"},
+		{`{"type":"message","room_id":1,"content":["x"]}`, "invalid", "content"},
+		{`{"type":"message","room_id":1,"content":"x","client_msg_id":"a b"}`, "invalid", "client_msg_id"},
+		{`{"type":"message","room_id":1,"content":"x","client_seq":0}`, "invalid", "client_seq"},
+		{`{"type":"message","room_id":1,"content":"` + strings.Repeat("x", 16<<10+1) + `"}`, "too_large", ""},
+		{`{"type":"presence","user_ids":{"1":1}}`, "invalid", "user_ids"},
+		{`{"type":"presence","user_ids":[1,"2"]}`, "invalid", "user_ids"},
+		{`{"type":"presence","user_ids":[` + strings.Repeat("1,", 200) + `1]}`, "invalid", "user_ids"},
+		{`{"type":"sync","rooms":[1]}`, "invalid", "rooms"},
+		{`{"type":"sync","rooms":{"x":1}}`, "invalid", "rooms"},
+		{`{"type":"sync","rooms":{"0":1}}`, "invalid", "rooms"},
+		{`{"type":"sync","rooms":{"1":-1}}`, "invalid", "rooms"},
+		{`{"type":"sync","rooms":{},"ref":"` + strings.Repeat("r", 65) + `"}`, "invalid", "ref"},
+		{strings.Repeat("[", 100_000), "invalid", ""},
+	} {
+		f, err := protocol.Decode([]byte(c.in), protocol.DefaultLimits())
+		name := c.in[:min(len(c.in), 70)]
+		if err == nil {
+			t.Errorf("%s: decoded as %+v, want %s", name, f, c.code)
+			continue
+		}
+		e := chat.As(err)
+		if e.Kind.String() != c.code {
+			t.Errorf("%s: got %v, want %s", name, err, c.code)
+		}
+		if c.ref != "" && (len(e.Fields) == 0 || e.Fields[0].Field != c.ref) {
+			t.Errorf("%s: names the fields %v, want %s", name, e.Fields, c.ref)
+		}
+	}
+}
+
+func TestRefusedFrameStillSaysWhatItWas(t *testing.T) {
+	f, err := protocol.Decode([]byte(`{"content":5,"client_msg_id":"a","client_seq":3,"type":"message","room_id":1}`), protocol.DefaultLimits())
+	if err == nil || f.Type != protocol.TMessage || f.ClientMsgID != "a" || f.ClientSeq != 3 {
+		t.Errorf("got %+v, %v; want the type, client_msg_id and client_seq beside the error", f, err)
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	for _, s := range []string{`{"type":"message","room_id":1,"content":"x","client_msg_id":"a","client_seq":1}`,
+		`{"type":"sync","rooms":{"1":{"seq":1,"epoch":2},"3":4},"ref":"r"}`, `{"type":"presence","user_ids":[1,2]}`,
+		`{"type":"auth","token":"t"}`, `{"type":"read","room_id":1,"seq":2}`, `{"type":"ping"}`, `[{`, "\xff", `{"type":"ping","type":1}`} {
+		f.Add([]byte(s))
+	}
+	lim := protocol.DefaultLimits()
+	f.Fuzz(func(t *testing.T, b []byte) {
+		fr, err := protocol.Decode(b, lim)
+		if err != nil {
+			return
+		}
+		// What is accepted is valid JSON, and says the same to the standard library.
+		var std struct {
+			Type    string `json:"type"`
+			Room    uint64 `json:"room_id"`
+			Content string `json:"content"`
+			Seq     uint64 `json:"seq"`
+		}
+		if err := json.Unmarshal(b, &std); err != nil {
+			t.Fatalf("accepted %q, which encoding/json refuses: %v", b, err)
+		}
+		if std.Type != string(fr.Type) || std.Room != uint64(fr.Room) || std.Content != fr.Content || std.Seq != uint64(fr.Seq) {
+			t.Fatalf("%q read as %+v, by encoding/json as %+v", b, fr, std)
+		}
+	})
+}
+
+func BenchmarkDecodeMessage(b *testing.B) {
+	in := []byte(`{"type":"message","room_id":12345,"client_msg_id":"00000000000000000000000000000042","content":"` + strings.Repeat("x", 128) + `"}`)
+	lim := protocol.DefaultLimits()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := protocol.Decode(in, lim); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkAppendMessage(b *testing.B) {
+	m := chat.Message{Room: 12345, Seq: 99, Kind: chat.Text, Sender: 7, ClientMsgID: "0042", Content: strings.Repeat("x", 128), CreatedAt: time.Now()}
+	buf := make([]byte, 0, 512)
+	b.ReportAllocs()
+	for b.Loop() {
+		buf = protocol.AppendMessage(buf[:0], m)
+	}
+}
