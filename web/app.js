@@ -135,7 +135,7 @@ function listen(c) {
   c.on('presence', mine((f) => { for (const u of f.users) model.presence.set(u.user_id, u); draw(); }));
   c.on('joined', mine((f) => { model.put(f.room); watch(); draw(); }));
   c.on('left', mine(onLeft));
-  c.on('room', mine((f) => { if (model.room(f.room.id)) { model.put(f.room); if (f.room.id === openId) loadMembers(); if (['role', 'owner'].includes(f.change)) refreshRoom(f.room.id); } draw(); }));
+  c.on('room', mine((f) => { if (model.room(f.room.id)) { model.put(f.room); if (f.room.id === openId && f.user_id !== model.me.id) loadMembers(); if (['role', 'owner'].includes(f.change)) refreshRoom(f.room.id); } draw(); }));
   c.on('resync', mine(onResync));
   c.on('error', mine((err) => toast(explain(err))));
 }
