@@ -3,7 +3,6 @@ package store
 import (
 	"crypto/sha256"
 	"database/sql"
-	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -20,20 +19,6 @@ func bodyHash(content string) (h [bodyHashLen]byte) {
 	sum := sha256.Sum256([]byte(content))
 	copy(h[:], sum[:])
 	return h
-}
-
-// each runs the statement and calls fn for every row. Rows are scanned by hand here: this is the hot path.
-func (s *statement) each(g *gorm.DB, fn func(*sql.Rows) error) error {
-	rows, err := g.Raw(s.text.String(), s.args...).Rows()
-	if err != nil {
-		return err
-	}
-	for rows.Next() {
-		if err := fn(rows); err != nil {
-			return errors.Join(err, rows.Close())
-		}
-	}
-	return errors.Join(rows.Err(), rows.Close())
 }
 
 // lockRooms takes the rooms' row locks in id order. The index is forced: on a small table a scan would be chosen,
@@ -63,30 +48,23 @@ func (a *appender) lockRooms(g *gorm.DB) error {
 	})
 }
 
-// findStored looks the batch's keys up among the messages that are there already.
+// findStored looks the batch's keys up among the messages that are there already. Left to choose, both servers scan the
+// rooms' whole logs instead (measured: 20 ms and growing, against 0.5 ms by the key).
 func (a *appender) findStored(g *gorm.DB) error {
-	ids := make(map[place][]string, len(a.batch))
+	var q statement
+	q.add("SELECT room_id, seq, ord, kind, sender_id, client_msg_id, body_hash, content, created_at FROM messages FORCE INDEX (messages_once)" +
+		" WHERE (room_id, sender_id, client_msg_id) IN (")
+	n := 0
 	for _, s := range a.batch {
 		if _, ok := a.rooms[s.Room]; ok {
-			at := place{s.Room, s.Sender}
-			ids[at] = append(ids[at], s.ClientMsgID)
+			q.add(comma(n)+"(?,?,?)", s.Room, s.Sender, []byte(s.ClientMsgID))
+			n++
 		}
 	}
-	if len(ids) == 0 {
+	if n == 0 {
 		return nil
 	}
-	var q statement
-	q.add("SELECT room_id, seq, ord, kind, sender_id, client_msg_id, body_hash, content, created_at FROM messages WHERE ")
-	for i, at := range sortedPlaces(slices.Collect(maps.Keys(ids))) {
-		if i > 0 {
-			q.add(" OR ")
-		}
-		q.add("(room_id = ? AND sender_id = ? AND client_msg_id IN (", at.room, at.user)
-		for j, id := range ids[at] {
-			q.add(comma(j)+"?", []byte(id))
-		}
-		q.add("))")
-	}
+	q.add(")")
 	return q.each(g, func(rows *sql.Rows) error {
 		var m chat.Message
 		var hash []byte
@@ -109,8 +87,8 @@ func (a *appender) findSenders(g *gorm.DB) error {
 		return nil
 	}
 	var q statement
-	q.add("SELECT room_id, user_id, muted_until FROM members WHERE left_seq = 0 AND ")
-	q.places("room_id", "user_id", sortedPlaces(at))
+	q.add("SELECT room_id, user_id, muted_until FROM members FORCE INDEX (PRIMARY) WHERE left_seq = 0 AND ")
+	q.places("room_id, user_id", sortedPlaces(at))
 	return q.each(g, func(rows *sql.Rows) error {
 		var p place
 		var muted sql.NullTime
@@ -124,22 +102,19 @@ func (a *appender) findSenders(g *gorm.DB) error {
 func (a *appender) findCursors(g *gorm.DB) error {
 	a.cursors = make(map[cursorKey]*cursorState)
 	var q statement
+	q.add("SELECT room_id, user_id, session_id, last_seq FROM sender_cursors WHERE (room_id, user_id, session_id) IN (")
 	for _, s := range a.batch {
 		key := cursorKey{place{s.Room, s.Sender}, s.Session}
 		if s.ClientSeq == 0 || !a.senders[key.place].in || a.cursors[key] != nil {
 			continue
 		}
-		if len(a.cursors) == 0 {
-			q.add("SELECT room_id, user_id, session_id, last_seq FROM sender_cursors WHERE ")
-		} else {
-			q.add(" OR ")
-		}
+		q.add(comma(len(a.cursors))+"(?,?,?)", s.Room, s.Sender, s.Session)
 		a.cursors[key] = &cursorState{}
-		q.add("(room_id = ? AND user_id = ? AND session_id = ?)", s.Room, s.Sender, s.Session)
 	}
 	if len(a.cursors) == 0 {
 		return nil
 	}
+	q.add(")")
 	return q.each(g, func(rows *sql.Rows) error {
 		var key cursorKey
 		c := cursorState{exists: true}
@@ -223,7 +198,7 @@ func (a *appender) updateSenders(g *gorm.DB) error {
 	q.add(", read_count = ")
 	q.caseByPlace(at, func(p place) uint64 { return a.read[p].Ord })
 	q.add(" WHERE ")
-	q.places("room_id", "user_id", at)
+	q.places("room_id, user_id", at)
 	_, err := q.exec(g)
 	return err
 }
@@ -242,10 +217,7 @@ func (a *appender) writeCursors(g *gorm.DB) error {
 			inserts++
 		default:
 			update.add(" WHEN room_id = ? AND user_id = ? AND session_id = ? THEN ?", key.room, key.user, key.session, c.last)
-			if updates > 0 {
-				where.add(" OR ")
-			}
-			where.add("(room_id = ? AND user_id = ? AND session_id = ?)", key.room, key.user, key.session)
+			where.add(comma(updates)+"(?,?,?)", key.room, key.user, key.session)
 			updates++
 		}
 	}
@@ -255,7 +227,7 @@ func (a *appender) writeCursors(g *gorm.DB) error {
 		}
 	}
 	if updates > 0 {
-		update.add(" END WHERE "+where.text.String(), where.args...)
+		update.add(" END WHERE (room_id, user_id, session_id) IN ("+where.text.String()+")", where.args...)
 		if _, err := update.exec(g); err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -32,32 +33,35 @@ func BenchmarkAppend(b *testing.B) {
 func benchAppend(b *testing.B, d *store.DB, writers, n int) {
 	ctx := context.Background()
 	users := makeUsers(b, d, 10)
+	body := strings.Repeat("x", 100)
+	var serial, left atomic.Int64
+	left.Store(int64(b.N))
+	var all sync.WaitGroup
 	rooms := make([]chat.RoomID, 8*writers)
 	for i := range rooms {
 		rooms[i] = makeRoom(b, d, users...).Room.ID
 	}
-	body := strings.Repeat("x", 100)
-	var serial atomic.Int64
-	b.SetParallelism((writers + 1) / 2) // times GOMAXPROCS
 	b.ResetTimer()
 	began := time.Now()
-	var writer atomic.Int64
-	b.RunParallel(func(pb *testing.PB) {
-		mine := rooms[8*(int(writer.Add(1)-1)%writers):][:8]
-		batch := make([]chat.Send, n)
-		for pb.Next() {
-			for i := range batch {
-				id := serial.Add(1)
-				batch[i] = chat.Send{
-					Room: mine[i%8], Sender: users[int(id)%10], Session: "s", ClientMsgID: fmt.Sprintf("m-%d", id), Content: body,
+	for w := range writers {
+		all.Go(func() {
+			mine := rooms[8*w:][:8]
+			batch := make([]chat.Send, n)
+			for left.Add(-1) >= 0 {
+				for i := range batch {
+					id := serial.Add(1)
+					batch[i] = chat.Send{
+						Room: mine[i%8], Sender: users[int(id)%10], Session: "s", ClientMsgID: fmt.Sprintf("m-%d", id), Content: body,
+					}
+				}
+				sent, _, err := d.Append(ctx, batch, time.Now())
+				if err != nil || sent[0].Err != nil {
+					b.Error(err, sent)
+					return
 				}
 			}
-			sent, _, err := d.Append(ctx, batch, time.Now())
-			if err != nil || sent[0].Err != nil {
-				b.Error(err, sent)
-				return
-			}
-		}
-	})
+		})
+	}
+	all.Wait()
 	b.ReportMetric(float64(b.N*n)/time.Since(began).Seconds(), "rows/s")
 }

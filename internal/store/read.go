@@ -92,7 +92,7 @@ func markRead(g *gorm.DB, marks []chat.ReadMark) ([]chat.ReadState, error) {
 func lockPointers(g *gorm.DB, at []place) (map[place]*pointer, error) {
 	var q statement
 	q.add("SELECT room_id, user_id, visible_from, read_seq, read_count FROM members FORCE INDEX (PRIMARY) WHERE left_seq = 0 AND ")
-	q.places("room_id", "user_id", at)
+	q.places("room_id, user_id", at)
 	q.add(" ORDER BY room_id, user_id FOR UPDATE")
 	var rows []pointer
 	if err := q.scan(g, &rows); err != nil {
@@ -168,7 +168,7 @@ func movePointers(g *gorm.DB, at []place, pointers map[place]*pointer, want map[
 	up.add(", read_count = ")
 	up.caseByPlace(moving, func(a place) uint64 { return pointers[a].ReadCount })
 	up.add(" WHERE ")
-	up.places("room_id", "user_id", moving)
+	up.places("room_id, user_id", moving)
 	_, err := up.exec(g)
 	return err
 }

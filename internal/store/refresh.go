@@ -94,5 +94,8 @@ func prolong(g *gorm.DB, s *sessionRow, r Rotation) error {
 }
 
 func addToken(g *gorm.DB, hash [32]byte, id chat.SessionID, now time.Time) error {
-	return g.Exec("INSERT INTO refresh_tokens (hash, session_id, created_at) VALUES (?, ?, ?)", hash[:], id, micros(now)).Error
+	var q statement
+	q.add("INSERT INTO refresh_tokens (hash, session_id, created_at) VALUES (?, ?, ?)", hash[:], id, micros(now))
+	_, err := q.exec(g)
+	return err
 }

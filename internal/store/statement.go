@@ -1,7 +1,9 @@
 package store
 
 import (
+	"database/sql"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -24,10 +26,28 @@ func (s *statement) add(text string, args ...any) {
 	s.args = append(s.args, args...)
 }
 
-// exec runs it and returns the number of rows it met.
+// exec runs it and returns the number of rows it met. Like each it goes past gorm's builder straight to gorm's
+// connection: the builder takes a []byte behind a parenthesis for a list of numbers, silently.
 func (s *statement) exec(g *gorm.DB) (int64, error) {
-	res := g.Exec(s.text.String(), s.args...)
-	return res.RowsAffected, res.Error
+	res, err := g.Statement.ConnPool.ExecContext(g.Statement.Context, s.text.String(), s.args...)
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
+}
+
+// each runs it and calls fn for every row, to be scanned by hand: this is the hot path.
+func (s *statement) each(g *gorm.DB, fn func(*sql.Rows) error) error {
+	rows, err := g.Statement.ConnPool.QueryContext(g.Statement.Context, s.text.String(), s.args...)
+	if err != nil {
+		return err
+	}
+	for rows.Next() {
+		if err := fn(rows); err != nil {
+			return errors.Join(err, rows.Close())
+		}
+	}
+	return errors.Join(rows.Err(), rows.Close())
 }
 
 // scan runs it and fills dest, a slice or a struct.
@@ -35,23 +55,12 @@ func (s *statement) scan(g *gorm.DB, dest any) error {
 	return g.Raw(s.text.String(), s.args...).Scan(dest).Error
 }
 
-// places appends "(room = ? AND user IN (…)) OR …", the form for which both servers use ranges of an index.
-func (s *statement) places(roomCol, userCol string, at []place) {
-	s.add("(")
-	for i := 0; i < len(at); {
-		j := i + 1
-		for j < len(at) && at[j].room == at[i].room {
-			j++
-		}
-		if i > 0 {
-			s.add(" OR ")
-		}
-		s.add("("+roomCol+" = ? AND "+userCol+" IN (", at[i].room)
-		for k := i; k < j; k++ {
-			s.add(comma(k-i)+"?", at[k].user)
-		}
-		s.add("))")
-		i = j
+// places appends "(room, user) IN ((?,?), …)". Both servers look such tuples up in an index, and plan them three
+// times faster than the same written with OR (measured with 80).
+func (s *statement) places(cols string, at []place) {
+	s.add("(" + cols + ") IN (")
+	for i, p := range at {
+		s.add(comma(i)+"(?,?)", p.room, p.user)
 	}
 	s.add(")")
 }
