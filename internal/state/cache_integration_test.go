@@ -8,11 +8,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"chat-service/internal/chat"
 	"chat-service/internal/state"
 	"chat-service/internal/testkit"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 func route(t *testing.T, s *state.State, room chat.RoomID) state.Routes {
@@ -95,12 +95,22 @@ func TestMissingRouteSettlesEmpty(t *testing.T) {
 
 func TestRouteForgetsDetachedGatewaysInTime(t *testing.T) {
 	t.Parallel()
-	s, ctx := open(t), t.Context()
+	var prefix string
+	s, ctx := open(t, func(o *state.Options) { prefix = o.Prefix }), t.Context()
 	must(t, s.Attach(ctx, 1, "stays", 1))
 	for i := range 200 {
-		must(t, s.Detach(ctx, 1, chat.GatewayID("gw"+chat.Seq(i).String()), 1))
+		must(t, s.Detach(ctx, 1, chat.GatewayID("gw"+chat.Seq(i).String()), 7))
+		must(t, s.Attach(ctx, 1, chat.GatewayID("gw"+chat.Seq(i).String()), 6)) // late: its own detach stands
 	}
 	settled(t, s, 1, map[chat.GatewayID]uint64{"stays": 1})
+	direct, err := testkit.DialRedis(testkit.RedisAddr(t), 0)
+	must(t, err)
+	defer direct.Close()
+	n, err := direct.Do("HLEN", prefix+":{r1}:route")
+	must(t, err)
+	if fields, ok := n.(int64); !ok || fields < 2 || fields > 66 {
+		t.Errorf("the route has %v fields", n)
+	}
 }
 
 func TestHeadsMergeByMaximumPerEpoch(t *testing.T) {
@@ -118,8 +128,10 @@ func TestHeadsMergeByMaximumPerEpoch(t *testing.T) {
 }
 
 func text(room chat.RoomID, seq chat.Seq) chat.Message {
-	return chat.Message{Room: room, Seq: seq, Ord: uint64(seq), Kind: chat.Text, Sender: 9, ClientMsgID: "c" + seq.String(),
-		Content: "grüße " + seq.String(), CreatedAt: at}
+	return chat.Message{
+		Room: room, Seq: seq, Ord: uint64(seq), Kind: chat.Text, Sender: 9, ClientMsgID: "c" + seq.String(),
+		Content: "grüße " + seq.String(), CreatedAt: at,
+	}
 }
 
 func TestRecentOnlyWhereWarm(t *testing.T) {

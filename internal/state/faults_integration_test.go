@@ -8,13 +8,13 @@ import (
 	"testing"
 	"time"
 
-	"chat-service/internal/chat"
-	"chat-service/internal/state"
-	"chat-service/internal/testkit"
-
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
+
+	"chat-service/internal/chat"
+	"chat-service/internal/state"
+	"chat-service/internal/testkit"
 )
 
 // value is what a counter or gauge stands at.

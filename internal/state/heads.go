@@ -2,12 +2,13 @@ package state
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"time"
 
-	"chat-service/internal/chat"
-
 	"github.com/redis/go-redis/v9"
+
+	"chat-service/internal/chat"
 )
 
 // A head's score is epoch·2^40 + seq, exact in Redis' doubles up to epoch 8,191 and seq 10^12, so that "the greater
@@ -107,7 +108,7 @@ func (s *State) Generation(ctx context.Context) (id string, err error) {
 	err = s.do(ctx, "generation", func(ctx context.Context) error {
 		fresh := strconv.FormatUint(random64(), 36)
 		id, err = s.rdb.SetArgs(ctx, s.generationKey(), fresh, redis.SetArgs{Mode: "NX", Get: true}).Result()
-		if err == redis.Nil {
+		if errors.Is(err, redis.Nil) {
 			id, err = fresh, nil
 		}
 		return err

@@ -6,9 +6,9 @@ import (
 	"slices"
 	"time"
 
-	"chat-service/internal/chat"
-
 	"github.com/redis/go-redis/v9"
+
+	"chat-service/internal/chat"
 )
 
 // buriedFor is how long a buried gateway is remembered, to notice that it was not dead.

@@ -20,12 +20,16 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "chat", Subsystem: "state", Name: name, Help: help}, []string{"verb"})
 	}
 	m := &Metrics{
-		Seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: "chat", Subsystem: "state", Name: "seconds",
-			Help: "Time of a verb on Redis.", Buckets: []float64{.0002, .0005, .001, .002, .005, .01, .02, .05, .1, .25}}, []string{"verb"}),
+		Seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Namespace: "chat", Subsystem: "state", Name: "seconds",
+			Help: "Time of a verb on Redis.", Buckets: []float64{.0002, .0005, .001, .002, .005, .01, .02, .05, .1, .25},
+		}, []string{"verb"}),
 		Errors:  vec("errors_total", "Verbs that failed."),
 		Refused: vec("refused_total", "Verbs answered by the circuit breaker."),
-		Open: prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "chat", Subsystem: "state", Name: "breaker_open",
-			Help: "Whether the circuit breaker refuses."}),
+		Open: prometheus.NewGauge(prometheus.GaugeOpts{
+			Namespace: "chat", Subsystem: "state", Name: "breaker_open",
+			Help: "Whether the circuit breaker refuses.",
+		}),
 	}
 	if reg != nil {
 		reg.MustRegister(m.Seconds, m.Errors, m.Refused, m.Open)

@@ -6,9 +6,9 @@ import (
 	"strconv"
 	"time"
 
-	"chat-service/internal/chat"
-
 	"github.com/redis/go-redis/v9"
+
+	"chat-service/internal/chat"
 )
 
 // Online answers for each user, in order: online if he has a socket entry whose gateway's lease lives. LastSeen is not

@@ -8,9 +8,9 @@ import (
 	"slices"
 	"time"
 
-	"chat-service/internal/chat"
-
 	"github.com/redis/go-redis/v9"
+
+	"chat-service/internal/chat"
 )
 
 const (

@@ -6,9 +6,9 @@ import (
 	"strings"
 	"time"
 
-	"chat-service/internal/chat"
-
 	"github.com/redis/go-redis/v9"
+
+	"chat-service/internal/chat"
 )
 
 const (

@@ -10,9 +10,9 @@ import (
 	"strings"
 	"time"
 
-	"chat-service/internal/chat"
-
 	"github.com/redis/go-redis/v9"
+
+	"chat-service/internal/chat"
 )
 
 // Socket is one live WebSocket: whose it is, where it is, and since when (At, to the millisecond).

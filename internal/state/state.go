@@ -9,11 +9,11 @@ import (
 	"strconv"
 	"time"
 
-	"chat-service/internal/chat"
-
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/logging"
 	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"chat-service/internal/chat"
 )
 
 // Options say where Redis is and how long it may take. Zero values take the defaults named here.

@@ -9,11 +9,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"chat-service/internal/chat"
 	"chat-service/internal/state"
 	"chat-service/internal/testkit"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 const partitions = 16

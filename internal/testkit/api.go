@@ -115,8 +115,10 @@ func (a API) Login(t testing.TB, username, password, device string) User {
 		body["device"] = device
 	}
 	f := a.Must(t, http.StatusOK, http.MethodPost, "/auth/login", "", body)
-	u := User{ID: f.Obj("user").Num("id"), Username: username, Password: password, Device: device,
-		Token: f.Str("access_token"), Refresh: f.Str("refresh_token")}
+	u := User{
+		ID: f.Obj("user").Num("id"), Username: username, Password: password, Device: device,
+		Token: f.Str("access_token"), Refresh: f.Str("refresh_token"),
+	}
 	if u.ID == 0 || u.Token == "" {
 		t.Fatalf("login of %s: no user or token in %v", username, f)
 	}

@@ -39,7 +39,7 @@ func Binaries(t testing.TB) string {
 	}
 	root := Root(t)
 	dir := filepath.Join(root, "bin")
-	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // programs are for everybody
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	lock, err := os.OpenFile(filepath.Join(dir, ".lock"), os.O_CREATE|os.O_RDWR, 0o600)

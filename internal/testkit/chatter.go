@@ -65,8 +65,10 @@ func StartChatter(t testing.TB, o ChatterOptions) *Chatter {
 		o.Backoff = 100 * time.Millisecond
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	c := &Chatter{o: o, rnd: rand.New(rand.NewPCG(o.Seed, 1)), wake: make(chan struct{}, 1), stop: cancel, //nolint:gosec // a test's dice
-		done: make(chan struct{}), rooms: map[uint64]*view{}, queues: map[uint64]*queue{}}
+	c := &Chatter{
+		o: o, rnd: rand.New(rand.NewPCG(o.Seed, 1)), wake: make(chan struct{}, 1), stop: cancel,
+		done: make(chan struct{}), rooms: map[uint64]*view{}, queues: map[uint64]*queue{},
+	}
 	go c.run(ctx)
 	t.Cleanup(c.Stop)
 	return c
@@ -183,7 +185,7 @@ func (c *Chatter) run(ctx context.Context) {
 func (c *Chatter) connection(ctx context.Context) (welcome bool, end *CloseError) {
 	w, err := dialWire(ctx, c.o.URL(), c.o.Token(), nil)
 	if err != nil {
-		return false, nil // refused or unreachable: try again later
+		return false, nil //nolint:nilerr // refused or unreachable: try again later
 	}
 	c.mu.Lock()
 	c.conn++

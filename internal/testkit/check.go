@@ -69,9 +69,11 @@ type checker struct {
 // Check judges what clients saw against what the database holds. The history must be at rest: every Chatter caught up
 // (AtRest) before it was stopped, or I6 reports what it lacks.
 func Check(events []Event, dump Dump) []Violation {
-	c := &checker{events: slices.Clone(events), dump: dump, users: map[uint64]bool{}, rows: map[key][]DumpMessage{},
+	c := &checker{
+		events: slices.Clone(events), dump: dump, users: map[uint64]bool{}, rows: map[key][]DumpMessage{},
 		log: map[place]DumpMessage{}, rooms: map[uint64]DumpRoom{}, member: map[roomUser][]DumpMember{},
-		sends: map[key][]Event{}, acks: map[key][]Event{}, counts: map[string]int{}}
+		sends: map[key][]Event{}, acks: map[key][]Event{}, counts: map[string]int{},
+	}
 	slices.SortStableFunc(c.events, func(a, b Event) int { return int(a.At - b.At) })
 	c.index()
 	c.durable()

@@ -207,6 +207,7 @@ func TestCheckCatchesPlantedViolations(t *testing.T) {
 	seen := map[string]bool{}
 	for _, p := range planted {
 		t.Run(p.rule+" "+p.what, func(t *testing.T) {
+			t.Parallel()
 			events, d := sane()
 			events = p.plant(events, &d)
 			found := Check(events, d)

@@ -12,8 +12,10 @@ func chatters(t *testing.T, s *fakeServer, h *History) []*Chatter {
 	t.Helper()
 	var cs []*Chatter
 	for u := uint64(1); u <= 2; u++ {
-		cs = append(cs, StartChatter(t, ChatterOptions{Name: fmt.Sprint("c", u), User: u, URL: s.url, History: h, Seed: u, All: true,
-			Token: func() string { return strconv.FormatUint(u, 10) }, Resend: 40 * time.Millisecond, Backoff: 4 * time.Millisecond}))
+		cs = append(cs, StartChatter(t, ChatterOptions{
+			Name: fmt.Sprint("c", u), User: u, URL: s.url, History: h, Seed: u, All: true,
+			Token: func() string { return strconv.FormatUint(u, 10) }, Resend: 40 * time.Millisecond, Backoff: 4 * time.Millisecond,
+		}))
 	}
 	return cs
 }

@@ -82,7 +82,7 @@ func (s *fakeServer) serve(w http.ResponseWriter, r *http.Request) {
 	s.mu.Unlock()
 	defer s.wg.Done()
 	for {
-		f, err := ws.ReadFrame(rw)
+		f, err := readFrame(rw)
 		if err != nil || f.Header.OpCode == ws.OpClose {
 			break
 		}
@@ -129,8 +129,10 @@ func messageFrame(m DumpMessage) map[string]any {
 }
 
 func (s *fakeServer) append(c *fakeConn, cmd Frame) {
-	m := DumpMessage{Room: fakeRoom, Seq: uint64(len(s.log)) + 1, Ord: uint64(len(s.log)) + 1, Kind: "text", Sender: c.user,
-		ClientMsgID: cmd.Str("client_msg_id"), Content: cmd.Str("content")}
+	m := DumpMessage{
+		Room: fakeRoom, Seq: uint64(len(s.log)) + 1, Ord: uint64(len(s.log)) + 1, Kind: "text", Sender: c.user,
+		ClientMsgID: cmd.Str("client_msg_id"), Content: cmd.Str("content"),
+	}
 	duplicate := false
 	for _, old := range s.log {
 		if !s.twice && old.Sender == m.Sender && old.ClientMsgID == m.ClientMsgID {
@@ -162,8 +164,10 @@ func (s *fakeServer) dump() Dump {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := uint64(len(s.log))
-	d := Dump{Rooms: []DumpRoom{{fakeRoom, n, n, 1}}, Messages: append([]DumpMessage(nil), s.log...),
-		Members: []DumpMember{{Room: fakeRoom, User: 1, VisibleFrom: 1}}}
+	d := Dump{
+		Rooms: []DumpRoom{{fakeRoom, n, n, 1}}, Messages: append([]DumpMessage(nil), s.log...),
+		Members: []DumpMember{{Room: fakeRoom, User: 1, VisibleFrom: 1}},
+	}
 	if !s.foreign {
 		d.Members = append(d.Members, DumpMember{Room: fakeRoom, User: 2, VisibleFrom: 1})
 	}

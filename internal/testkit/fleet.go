@@ -48,9 +48,11 @@ const readyPatience = 90 * time.Second
 // test ends they are stopped; if it failed, the ends of their logs are shown.
 func StartFleet(t testing.TB, o FleetOptions) *Fleet {
 	t.Helper()
-	f := &Fleet{DB: FreshDatabase(t), RedisAddr: RedisAddr(t), RedisDB: FreshRedisDB(t), Prefix: FreshPrefix(t),
+	f := &Fleet{
+		DB: FreshDatabase(t), RedisAddr: RedisAddr(t), RedisDB: FreshRedisDB(t), Prefix: FreshPrefix(t),
 		Secret: "test " + randomName() + randomName() + randomName(), bin: Binaries(t), root: Root(t),
-		processes: map[string]*process{}, public: map[string]string{}, debug: map[string]string{}}
+		processes: map[string]*process{}, public: map[string]string{}, debug: map[string]string{},
+	}
 	f.migrate(t, o)
 	logs := t.TempDir()
 	t.Cleanup(func() { f.end(t) })
@@ -115,7 +117,7 @@ func (f *Fleet) migrate(t testing.TB, o FleetOptions) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), readyPatience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, filepath.Join(f.bin, "chatctl"), "migrate") //nolint:gosec // the product's own program
+	cmd := exec.CommandContext(ctx, filepath.Join(f.bin, "chatctl"), "migrate")
 	cmd.Dir, cmd.Env = f.root, environ(f.environment(t, o, "chatctl", "chatctl"))
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("chatctl migrate: %v\n%s", err, out)
@@ -124,8 +126,10 @@ func (f *Fleet) migrate(t testing.TB, o FleetOptions) {
 
 func (f *Fleet) add(t testing.TB, kind, name, logs string, o FleetOptions) {
 	t.Helper()
-	p := &process{name: name, bin: filepath.Join(f.bin, kind), dir: f.root, env: environ(f.environment(t, o, kind, name)),
-		args: []string{"-config", filepath.Join("configs", kind+".yaml")}, log: filepath.Join(logs, name+".log")}
+	p := &process{
+		name: name, bin: filepath.Join(f.bin, kind), dir: f.root, env: environ(f.environment(t, o, kind, name)),
+		args: []string{"-config", filepath.Join("configs", kind+".yaml")}, log: filepath.Join(logs, name+".log"),
+	}
 	if err := p.start(); err != nil {
 		t.Fatalf("start %s: %v", name, err)
 	}

@@ -3,34 +3,12 @@
 package testkit
 
 import (
-	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
-
-func init() { stand = standIn }
-
-// standIn plays a program of the product, when the test binary was started under its name.
-func standIn() bool {
-	name := filepath.Base(os.Args[0])
-	switch name {
-	case "chatctl":
-		fmt.Println("migrated", os.Getenv("CHAT_DATABASE_DBNAME"))
-		return true
-	case "gateway", "worker", "api":
-		fmt.Println("args", os.Args[1:], "id", os.Getenv("CHAT_GATEWAY_ID"), "extra", os.Getenv("CHAT_EXTRA"), "own", os.Getenv("CHAT_OWN"), "tests", os.Getenv(RedisVar))
-		addr := net.JoinHostPort(os.Getenv("CHAT_DEBUG_HOST"), os.Getenv("CHAT_DEBUG_PORT"))
-		server := &http.Server{Addr: addr, ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})}
-		fmt.Println(server.ListenAndServe())
-		return true
-	}
-	return false
-}
 
 func TestFleet(t *testing.T) {
 	exe, err := os.Executable()
@@ -45,12 +23,14 @@ func TestFleet(t *testing.T) {
 	}
 	t.Setenv(BinVar, bin)
 	t.Cleanup(http.DefaultClient.CloseIdleConnections)
-	f := StartFleet(t, FleetOptions{Gateways: 2, Workers: 1, APIs: 1, Env: map[string]string{"CHAT_EXTRA": "x"},
+	f := StartFleet(t, FleetOptions{
+		Gateways: 2, Workers: 1, APIs: 1, Env: map[string]string{"CHAT_EXTRA": "x"},
 		EnvOf: func(name string, env map[string]string) {
 			if name == "gateway-2" {
 				env["CHAT_OWN"] = "y"
 			}
-		}})
+		},
+	})
 	if got := strings.Join(f.Names(), " "); got != "api-1 gateway-1 gateway-2 worker-1" {
 		t.Error(got)
 	}

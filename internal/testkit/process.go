@@ -33,7 +33,7 @@ func (p *process) start() error {
 		return err
 	}
 	defer out.Close()                     // the child has its own
-	cmd := exec.Command(p.bin, p.args...) //nolint:gosec,noctx // the product's own program; signals end it
+	cmd := exec.Command(p.bin, p.args...)
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = p.dir, p.env, out, out
 	cmd.SysProcAttr = childAttr()
 	if err := cmd.Start(); err != nil {

@@ -8,8 +8,10 @@ import (
 )
 
 func TestProcess(t *testing.T) {
-	p := &process{name: "p", bin: "/bin/sh", args: []string{"-c", `trap 'echo down; exit 0' TERM; echo "up $WHO"; while :; do sleep 0.01; done`},
-		env: []string{"WHO=me", "PATH=/usr/bin:/bin"}, dir: t.TempDir(), log: filepath.Join(t.TempDir(), "log")}
+	p := &process{
+		name: "p", bin: "/bin/sh", args: []string{"-c", `trap 'echo down; exit 0' TERM; echo "up $WHO"; while :; do sleep 0.01; done`},
+		env: []string{"WHO=me", "PATH=/usr/bin:/bin"}, dir: t.TempDir(), log: filepath.Join(t.TempDir(), "log"),
+	}
 	logged := func(want string) {
 		t.Helper()
 		Eventually(t, 20*time.Second, func() (bool, string) { return p.tail(10) == want, p.tail(10) })

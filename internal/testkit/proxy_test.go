@@ -12,11 +12,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// stand is set where the test binary can stand in for another program, and tells whether it did.
-var stand = func() bool { return false }
-
 func TestMain(m *testing.M) {
-	if stand() {
+	if standIn() {
 		return
 	}
 	goleak.VerifyTestMain(m)

@@ -152,7 +152,7 @@ func (w *wire) write(b []byte) error {
 func (w *wire) next() ([]byte, error) {
 	var message []byte
 	for {
-		f, err := ws.ReadFrame(w.r)
+		f, err := readFrame(w.r)
 		if err != nil {
 			_ = w.conn.Close()
 			return nil, &CloseError{Code: 1006, Reason: err.Error()}
@@ -174,6 +174,21 @@ func (w *wire) next() ([]byte, error) {
 			}
 		}
 	}
+}
+
+// frameMax is far above what the server may send; more is a mistake.
+const frameMax = 64 << 20
+
+func readFrame(r io.Reader) (f ws.Frame, err error) {
+	if f.Header, err = ws.ReadHeader(r); err != nil {
+		return f, err
+	}
+	if f.Header.Length > frameMax {
+		return f, fmt.Errorf("frame of %d bytes", f.Header.Length)
+	}
+	f.Payload = make([]byte, f.Header.Length)
+	_, err = io.ReadFull(r, f.Payload)
+	return f, err
 }
 
 // close ends the socket properly, without waiting for the server.
