@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 
-	"chat-service/internal/api"
 	"chat-service/internal/auth"
 	"chat-service/internal/chat"
 	"chat-service/internal/store"
@@ -16,44 +15,44 @@ import (
 type db struct{ *store.DB }
 
 // UpdateUser changes a profile.
-func (d db) UpdateUser(ctx context.Context, id chat.UserID, p api.UserPatch) (chat.User, error) {
+func (d db) UpdateUser(ctx context.Context, id chat.UserID, p chat.UserPatch) (chat.User, error) {
 	return d.DB.UpdateUser(ctx, id, store.UserPatch(p))
 }
 
 // OpenSession stores a login session.
-func (d db) OpenSession(ctx context.Context, n api.NewSession) error {
+func (d db) OpenSession(ctx context.Context, n chat.NewSession) error {
 	return d.DB.OpenSession(ctx, store.NewSession(n))
 }
 
 // RotateRefresh exchanges a refresh token.
-func (d db) RotateRefresh(ctx context.Context, r api.Rotation) (chat.Session, chat.User, error) {
+func (d db) RotateRefresh(ctx context.Context, r chat.Rotation) (chat.Session, chat.User, error) {
 	return d.DB.RotateRefresh(ctx, store.Rotation(r))
 }
 
 // CreateRoom makes a group.
-func (d db) CreateRoom(ctx context.Context, n api.NewRoom) (chat.Membership, error) {
+func (d db) CreateRoom(ctx context.Context, n chat.NewRoom) (chat.Membership, error) {
 	return d.DB.CreateRoom(ctx, store.NewRoom(n))
 }
 
 // UpdateRoom changes a group's settings.
-func (d db) UpdateRoom(ctx context.Context, room chat.RoomID, by chat.UserID, p api.RoomPatch) (chat.Membership, error) {
+func (d db) UpdateRoom(ctx context.Context, room chat.RoomID, by chat.UserID, p chat.RoomPatch) (chat.Membership, error) {
 	return d.DB.UpdateRoom(ctx, room, by, store.RoomPatch(p))
 }
 
 // Members lists members with their accounts.
-func (d db) Members(ctx context.Context, room chat.RoomID, viewer, after chat.UserID, limit int) ([]api.MemberUser, error) {
+func (d db) Members(ctx context.Context, room chat.RoomID, viewer, after chat.UserID, limit int) ([]chat.MemberUser, error) {
 	list, err := d.DB.Members(ctx, room, viewer, after, limit)
-	out := make([]api.MemberUser, len(list))
+	out := make([]chat.MemberUser, len(list))
 	for i, m := range list {
-		out[i] = api.MemberUser(m)
+		out[i] = chat.MemberUser(m)
 	}
 	return out, err
 }
 
 // History reads a stretch of a log.
-func (d db) History(ctx context.Context, q api.HistoryQuery) (api.HistoryPage, error) {
+func (d db) History(ctx context.Context, q chat.HistoryQuery) (chat.HistoryPage, error) {
 	p, err := d.DB.History(ctx, store.HistoryQuery(q))
-	return api.HistoryPage(p), err
+	return chat.HistoryPage(p), err
 }
 
 // tokens are auth's access tokens, and refresh tokens whose successors follow from them by a key that only the

@@ -35,12 +35,8 @@ func (s *Server) me(c *call) error {
 	return c.ok(ownView(u))
 }
 
-func (s *Server) updateMe(c *call) error {
-	var b MeBody
-	if err := decode(c.Ctx, &b); err != nil {
-		return err
-	}
-	p := UserPatch{Nickname: trimmed(b.Nickname), AvatarURL: trimmed(b.AvatarURL)}
+func (s *Server) updateMe(c *call, b MeBody) error {
+	p := chat.UserPatch{Nickname: trimmed(b.Nickname), AvatarURL: trimmed(b.AvatarURL)}
 	var k checks
 	if p.Nickname != nil {
 		k.add(chat.CheckLine("nickname", *p.Nickname, 1, maxNickname))
@@ -94,34 +90,18 @@ func (s *Server) users(c *call) error {
 		return err
 	}
 	list, next := cut(list, limit, func(u chat.User) chat.UserID { return u.ID })
-	r := UsersReply{Users: make([]protocol.User, 0, len(list)), NextCursor: next}
-	for _, u := range list {
-		r.Users = append(r.Users, protocol.UserView(u))
-	}
-	return c.ok(r)
+	return c.ok(UsersReply{views(list, protocol.UserView), next})
 }
 
 func (s *Server) oneUser(c *call) error {
-	id, err := s.somebody(c)
+	u, err := s.ports.Accounts.User(c.ctx, c.target)
 	if err != nil {
 		return err
 	}
-	u, err := s.ports.Accounts.User(c.ctx, id)
-	if err != nil {
-		return err
-	}
-	if id == c.user {
+	if c.target == c.user {
 		return c.ok(ownView(u))
 	}
 	return c.ok(protocol.UserView(u))
-}
-
-// somebody reads the user that the path names; "me" is the caller.
-func (s *Server) somebody(c *call) (chat.UserID, error) {
-	if c.Params("user_id") == "me" {
-		return c.user, nil
-	}
-	return userID(c.Ctx)
 }
 
 // idCursor reads the cursor of a list by id: 0 for the first page.

@@ -12,16 +12,42 @@ import (
 	"github.com/gofiber/fiber/v2"
 )
 
-// call is one request on its way through a handler. User and session are 0 and empty on open routes.
+// call is one request on its way through a handler. User and session are 0 and empty on open routes, room and target
+// where the path names none.
 type call struct {
 	*fiber.Ctx
 	ctx     context.Context
 	user    chat.UserID
 	session chat.SessionID
+	room    chat.RoomID
+	target  chat.UserID // the user that the path names; "me" is the caller
 }
 
 // handler answers a call, or returns why not.
 type handler func(s *Server, c *call) error
+
+// takes makes a handler of one that wants the request's JSON body.
+func takes[T any](h func(*Server, *call, T) error) handler {
+	return func(s *Server, c *call) error {
+		var body T
+		if err := decode(c.Ctx, &body); err != nil {
+			return err
+		}
+		return h(s, c, body)
+	}
+}
+
+// mayTake is takes for a body that may be left out.
+func mayTake[T any](h func(*Server, *call, T) error) handler {
+	with := takes(h)
+	return func(s *Server, c *call) error {
+		if len(c.Request().Body()) > 0 {
+			return with(s, c)
+		}
+		var none T
+		return h(s, c, none)
+	}
+}
 
 // open runs a handler that needs no login.
 func (s *Server) open(h handler) fiber.Handler {
@@ -39,15 +65,41 @@ func (s *Server) guarded(h handler) fiber.Handler {
 		if err != nil {
 			return err
 		}
-		ctx := c.UserContext()
-		if err := s.live.check(ctx, user, session); err != nil {
+		k := &call{Ctx: c, ctx: c.UserContext(), user: user, session: session}
+		if err := s.live.check(k.ctx, user, session); err != nil {
 			return err
 		}
-		if wait := s.rates.take(user); wait > 0 {
-			return s.guesses.refuse("requests", wait)
+		if err := s.guesses.pace(user, s.opts.Limits.RequestsPerSecond); err != nil {
+			return err
 		}
-		return h(s, &call{Ctx: c, ctx: ctx, user: user, session: session})
+		if err := k.names(); err != nil {
+			return err
+		}
+		return h(s, k)
 	}
+}
+
+// names reads whom and what the path names.
+func (c *call) names() error {
+	if text := c.Params("room_id"); text != "" {
+		n, err := pathID("room_id", text)
+		if err != nil {
+			return err
+		}
+		c.room = chat.RoomID(n)
+	}
+	switch text := c.Params("user_id"); text {
+	case "":
+	case "me":
+		c.target = c.user
+	default:
+		n, err := pathID("user_id", text)
+		if err != nil {
+			return err
+		}
+		c.target = chat.UserID(n)
+	}
+	return nil
 }
 
 func bearer(c *fiber.Ctx) (string, error) {
@@ -76,5 +128,27 @@ func (c *call) reply(status int, v any) error {
 // ok answers 200 with v.
 func (c *call) ok(v any) error { return c.reply(http.StatusOK, v) }
 
-// gone answers 204.
-func (c *call) gone() error { return c.SendStatus(http.StatusNoContent) }
+// done answers 200 and no more than that, or passes on why not.
+func (c *call) done(err error) error {
+	if err != nil {
+		return err
+	}
+	return c.ok(DoneReply{true})
+}
+
+// gone answers 204, or passes on why not.
+func (c *call) gone(err error) error {
+	if err != nil {
+		return err
+	}
+	return c.SendStatus(http.StatusNoContent)
+}
+
+// views shows each of a list; an empty list is [], never null.
+func views[T, V any](list []T, view func(T) V) []V {
+	out := make([]V, len(list))
+	for i, x := range list {
+		out[i] = view(x)
+	}
+	return out
+}

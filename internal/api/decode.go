@@ -33,14 +33,6 @@ func decode(c *fiber.Ctx, v any) error {
 	return explain(err)
 }
 
-// decodeOptional is decode for bodies that may be left out.
-func decodeOptional(c *fiber.Ctx, v any) error {
-	if len(c.Request().Body()) == 0 {
-		return nil
-	}
-	return decode(c, v)
-}
-
 func checkContentType(c *fiber.Ctx) error {
 	ct := c.Get(fiber.HeaderContentType)
 	if ct == "" {

@@ -1,6 +1,7 @@
 package api
 
 import (
+	_ "embed"
 	"io/fs"
 	"mime"
 	"net/http"
@@ -14,25 +15,11 @@ import (
 const docsCSP = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-const docsPage = `<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>chat-service API</title>
-<link rel="stylesheet" href="/docs/swagger-ui.css">
-<link rel="icon" type="image/png" href="/docs/favicon-32x32.png">
-</head>
-<body>
-<div id="page"><noscript>This page needs JavaScript; the document itself is <a href="/api/v1/openapi.json">/api/v1/openapi.json</a>.</noscript></div>
-<script src="/docs/swagger-ui-bundle.js"></script>
-<script src="/docs/page.js"></script>
-</body>
-</html>
-`
+//go:embed docs.html
+var docsPage []byte
 
-const docsScript = `window.ui = SwaggerUIBundle({url: "/api/v1/openapi.json", dom_id: "#page", deepLinking: true, validatorUrl: null});
-`
+//go:embed docs.js
+var docsScript []byte
 
 // mountDocs serves a page of the document at /docs, from the binary alone: it works offline.
 func (s *Server) mountDocs() {
@@ -45,8 +32,8 @@ func (s *Server) mountDocs() {
 			return c.Send(body)
 		})
 	}
-	serve("/docs", fiber.MIMETextHTMLCharsetUTF8, []byte(docsPage))
-	serve("/docs/page.js", "text/javascript; charset=utf-8", []byte(docsScript))
+	serve("/docs", fiber.MIMETextHTMLCharsetUTF8, docsPage)
+	serve("/docs/page.js", "text/javascript; charset=utf-8", docsScript)
 	for _, name := range []string{"swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png"} {
 		if body, err := fs.ReadFile(swagger.FS, name); err == nil {
 			serve("/docs/"+name, typeOf(name), body)

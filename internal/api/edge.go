@@ -27,7 +27,7 @@ func requestID(c *fiber.Ctx) string {
 	if id, ok := c.Locals(localRequestID).(string); ok {
 		return id
 	}
-	id := strings.Clone(c.Get(headerRequestID))
+	id := c.Get(headerRequestID)
 	if !saneID(id) {
 		var b [16]byte
 		_, _ = rand.Read(b[:]) // never fails
@@ -73,26 +73,19 @@ func (s *Server) edge(c *fiber.Ctx) error {
 	if !known {
 		route = "other"
 	}
-	s.opts.Metrics.answered(methodLabel(c.Method()), route, c.Response().StatusCode(), s.now().Sub(begin))
+	s.opts.Metrics.answered(c.Method(), route, c.Response().StatusCode(), s.now().Sub(begin))
 	return err
-}
-
-// methodLabel keeps made-up methods out of the metrics.
-func methodLabel(m string) string {
-	if slices.Contains(fiber.DefaultMethods, m) {
-		return strings.Clone(m)
-	}
-	return "other"
 }
 
 // problem answers with err, and logs what the operator must know of.
 func (s *Server) problem(c *fiber.Ctx, err error) error {
 	s.headers(c)
-	if status, e := judge(err); status >= http.StatusInternalServerError {
-		s.opts.Log.Error("request failed", "request_id", requestID(c), "method", strings.Clone(c.Method()),
-			"path", strings.Clone(c.Path()), "code", e.Kind.String(), "error", err)
+	status, e := judge(err)
+	if status >= http.StatusInternalServerError {
+		s.opts.Log.Error("request failed", "request_id", requestID(c), "method", c.Method(),
+			"path", c.Path(), "code", e.Kind.String(), "error", err)
 	}
-	if status, _ := judge(err); status == http.StatusMethodNotAllowed && c.Method() == fiber.MethodOptions {
+	if status == http.StatusMethodNotAllowed && c.Method() == fiber.MethodOptions {
 		return c.SendStatus(http.StatusNoContent) // the header Allow is there: that is the answer
 	}
 	return writeProblem(c, err)

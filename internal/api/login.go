@@ -54,11 +54,7 @@ type TokenReply struct {
 	User         protocol.User `json:"user"`
 }
 
-func (s *Server) register(c *call) error {
-	var b RegisterBody
-	if err := decode(c.Ctx, &b); err != nil {
-		return err
-	}
+func (s *Server) register(c *call, b RegisterBody) error {
 	u := chat.User{Username: normal(b.Username), Nickname: strings.TrimSpace(b.Nickname), Status: chat.Active, CreatedAt: s.now()}
 	if b.Email != nil {
 		u.Email = normal(*b.Email)
@@ -111,11 +107,7 @@ func ownView(u chat.User) protocol.User {
 	return v
 }
 
-func (s *Server) login(c *call) error {
-	var b LoginBody
-	if err := decode(c.Ctx, &b); err != nil {
-		return err
-	}
+func (s *Server) login(c *call, b LoginBody) error {
 	var k checks
 	k.bad(b.Username != "", "username", "is required")
 	k.bad(len(b.Username) <= maxLogin, "username", "is too long")
@@ -188,7 +180,7 @@ func (s *Server) openSession(c *call, u chat.User, device string) error {
 	now := s.now()
 	session := chat.Session{ID: newSessionID(), User: u.ID, Device: strings.TrimSpace(device),
 		CreatedAt: now, LastSeenAt: now, ExpiresAt: now.Add(s.opts.Sessions.Idle)}
-	err := s.ports.Sessions.OpenSession(c.ctx, NewSession{Session: session, RefreshHash: hash, Until: now.Add(s.opts.Sessions.Absolute)})
+	err := s.ports.Sessions.OpenSession(c.ctx, chat.NewSession{Session: session, RefreshHash: hash, Until: now.Add(s.opts.Sessions.Absolute)})
 	if err != nil {
 		return err
 	}
@@ -211,16 +203,12 @@ func (s *Server) tokens(c *call, u chat.User, session chat.SessionID, refresh st
 		RefreshToken: refresh, User: ownView(u)})
 }
 
-func (s *Server) refresh(c *call) error {
-	var b RefreshBody
-	if err := decode(c.Ctx, &b); err != nil {
-		return err
-	}
+func (s *Server) refresh(c *call, b RefreshBody) error {
 	if b.RefreshToken == "" || len(b.RefreshToken) > maxPassword {
 		return chat.BadField("refresh_token", "is required")
 	}
 	hash, next, nextHash := s.ports.Tokens.NextRefresh(b.RefreshToken)
-	session, u, err := s.ports.Sessions.RotateRefresh(c.ctx, Rotation{Old: hash, Next: nextHash, Now: s.now(),
+	session, u, err := s.ports.Sessions.RotateRefresh(c.ctx, chat.Rotation{Old: hash, Next: nextHash, Now: s.now(),
 		Grace: s.opts.Sessions.Grace, Idle: s.opts.Sessions.Idle})
 	if err != nil {
 		if chat.KindOf(err) == chat.NotFound {

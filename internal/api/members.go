@@ -42,7 +42,7 @@ type MemberPatchBody struct {
 // maxMute bounds a mute: longer is a kick.
 const maxMute = 10 * 365 * 24 * time.Hour
 
-func memberView(m MemberUser, now time.Time) MemberView {
+func memberView(m chat.MemberUser, now time.Time) MemberView {
 	v := MemberView{UserID: m.Member.User, User: protocol.UserView(m.User), Role: m.Member.Role, JoinedAt: protocol.Time(m.Member.JoinedAt)}
 	if m.Member.MutedUntil.After(now) {
 		v.MutedUntil = protocol.TimePtr(m.Member.MutedUntil)
@@ -51,10 +51,6 @@ func memberView(m MemberUser, now time.Time) MemberView {
 }
 
 func (s *Server) members(c *call) error {
-	id, err := roomID(c.Ctx)
-	if err != nil {
-		return err
-	}
 	q := query{c: c.Ctx}
 	cursor, limit := q.page()
 	after, err := idCursor(cursor)
@@ -62,87 +58,51 @@ func (s *Server) members(c *call) error {
 	if err := q.check.err(); err != nil {
 		return err
 	}
-	list, err := s.ports.Lists.Members(c.ctx, id, c.user, chat.UserID(after), limit+1)
+	list, err := s.ports.Lists.Members(c.ctx, c.room, c.user, chat.UserID(after), limit+1)
 	if err != nil {
 		return err
 	}
-	list, next := cut(list, limit, func(m MemberUser) chat.UserID { return m.Member.User })
-	r := MembersReply{Members: make([]MemberView, 0, len(list)), NextCursor: next}
-	for _, m := range list {
-		r.Members = append(r.Members, memberView(m, s.now()))
-	}
-	return c.ok(r)
+	list, next := cut(list, limit, func(m chat.MemberUser) chat.UserID { return m.Member.User })
+	now := s.now()
+	return c.ok(MembersReply{views(list, func(m chat.MemberUser) MemberView { return memberView(m, now) }), next})
 }
 
-func (s *Server) addMembers(c *call) error {
-	id, err := roomID(c.Ctx)
-	if err != nil {
-		return err
-	}
-	var b AddBody
-	if err := decode(c.Ctx, &b); err != nil {
-		return err
-	}
+func (s *Server) addMembers(c *call, b AddBody) error {
 	if err := checkIDs("member_ids", b.MemberIDs, 1, s.opts.Limits.MembersCall); err != nil {
 		return err
 	}
-	added, err := s.ports.Members.AddMembers(c.ctx, id, c.user, b.MemberIDs)
+	added, err := s.ports.Members.AddMembers(c.ctx, c.room, c.user, b.MemberIDs)
 	if err != nil {
 		return err
 	}
 	return c.ok(AddReply{append([]chat.UserID{}, added...)})
 }
 
-// place reads the room and the member that the path names.
-func (s *Server) place(c *call) (chat.RoomID, chat.UserID, error) {
-	room, err := roomID(c.Ctx)
-	if err != nil {
-		return 0, 0, err
-	}
-	user, err := s.somebody(c)
-	return room, user, err
-}
-
 func (s *Server) removeMember(c *call) error {
-	room, target, err := s.place(c)
-	if err != nil {
-		return err
-	}
-	if err := s.ports.Members.RemoveMember(c.ctx, room, c.user, target); err != nil {
-		return err
-	}
-	return c.gone()
+	return c.gone(s.ports.Members.RemoveMember(c.ctx, c.room, c.user, c.target))
 }
 
-func (s *Server) updateMember(c *call) error {
-	room, target, err := s.place(c)
-	if err != nil {
-		return err
-	}
-	var b MemberPatchBody
-	if err := decode(c.Ctx, &b); err != nil {
-		return err
-	}
+func (s *Server) updateMember(c *call, b MemberPatchBody) error {
 	until, mute, err := b.check(s.now())
 	if err != nil {
 		return err
 	}
 	var m chat.Member
 	if b.Role != nil {
-		if m, err = s.ports.Members.SetRole(c.ctx, room, c.user, target, *b.Role); err != nil {
+		if m, err = s.ports.Members.SetRole(c.ctx, c.room, c.user, c.target, *b.Role); err != nil {
 			return err
 		}
 	}
 	if mute {
-		if m, err = s.ports.Members.Mute(c.ctx, room, c.user, target, until); err != nil {
+		if m, err = s.ports.Members.Mute(c.ctx, c.room, c.user, c.target, until); err != nil {
 			return err
 		}
 	}
-	u, err := s.ports.Accounts.User(c.ctx, target)
+	u, err := s.ports.Accounts.User(c.ctx, c.target)
 	if err != nil {
 		return err
 	}
-	return c.ok(memberView(MemberUser{m, u}, s.now()))
+	return c.ok(memberView(chat.MemberUser{Member: m, User: u}, s.now()))
 }
 
 // check judges the body: one of role and mute, since each is a transaction of its own and half a change helps nobody.

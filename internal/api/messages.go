@@ -45,16 +45,8 @@ type UnreadReply struct {
 	Rooms map[chat.RoomID]uint64 `json:"rooms" doc:"by room id"`
 }
 
-func (s *Server) post(c *call) error {
-	room, err := roomID(c.Ctx)
-	if err != nil {
-		return err
-	}
-	var b MessageBody
-	if err := decode(c.Ctx, &b); err != nil {
-		return err
-	}
-	m := chat.Send{Room: room, Sender: c.user, Session: c.session, Content: b.Content}
+func (s *Server) post(c *call, b MessageBody) error {
+	m := chat.Send{Room: c.room, Sender: c.user, Session: c.session, Content: b.Content}
 	var k checks
 	k.add(chat.CheckContent(b.Content, s.opts.Limits.MessageBytes))
 	if b.ClientMsgID != nil {
@@ -87,11 +79,7 @@ func newMsgID() string {
 }
 
 func (s *Server) history(c *call) error {
-	room, err := roomID(c.Ctx)
-	if err != nil {
-		return err
-	}
-	q, err := historyQuery(c, room)
+	q, err := historyQuery(c)
 	if err != nil {
 		return err
 	}
@@ -106,18 +94,14 @@ func (s *Server) history(c *call) error {
 		}
 		page = &p
 	}
-	r := HistoryReply{Messages: make([]protocol.Message, 0, len(page.Messages)), LastSeq: page.LastSeq, Epoch: page.Epoch,
-		HasMore: page.HasMore, Page: q.Page, PageSize: q.PageSize}
-	for _, m := range page.Messages {
-		r.Messages = append(r.Messages, protocol.MessageView(m))
-	}
-	return c.ok(r)
+	return c.ok(HistoryReply{Messages: views(page.Messages, protocol.MessageView), LastSeq: page.LastSeq, Epoch: page.Epoch,
+		HasMore: page.HasMore, Page: q.Page, PageSize: q.PageSize})
 }
 
 // historyQuery reads the two ways to ask: by page, or by one seq and a limit. limit alone is the size of the newest page.
-func historyQuery(c *call, room chat.RoomID) (HistoryQuery, error) {
+func historyQuery(c *call) (chat.HistoryQuery, error) {
 	q := query{c: c.Ctx}
-	h := HistoryQuery{Room: room, User: c.user}
+	h := chat.HistoryQuery{Room: c.room, User: c.user}
 	seqs := 0
 	seq := func(name string) *chat.Seq {
 		if !q.has(name) {
@@ -146,7 +130,7 @@ func historyQuery(c *call, room chat.RoomID) (HistoryQuery, error) {
 
 // newest serves the newest page of a room from the cache. What the user may see, and how far the room has come, is the
 // store's word; the cache counts only where it holds exactly that stretch. nil: ask the store.
-func (s *Server) newest(ctx context.Context, q HistoryQuery) (*HistoryPage, error) {
+func (s *Server) newest(ctx context.Context, q chat.HistoryQuery) (*chat.HistoryPage, error) {
 	if s.ports.Recents == nil || q.Page != 1 {
 		return nil, nil
 	}
@@ -173,7 +157,7 @@ func (s *Server) newest(ctx context.Context, q HistoryQuery) (*HistoryPage, erro
 		return s.warm(ctx, q, m)
 	}
 	s.opts.Metrics.Recent.WithLabelValues("hit").Inc()
-	return &HistoryPage{Messages: ms, LastSeq: to, Epoch: m.Room.Epoch, HasMore: to-chat.Seq(n) >= from}, nil
+	return &chat.HistoryPage{Messages: ms, LastSeq: to, Epoch: m.Room.Epoch, HasMore: to-chat.Seq(n) >= from}, nil
 }
 
 // tail cuts the n messages up to the seq out of ascending ones; ok is false where one of them is not there.
@@ -187,7 +171,7 @@ func tail(ms []chat.Message, upTo chat.Seq, n int) (cut []chat.Message, ok bool)
 }
 
 // warm reads the page from the store and leaves it in the cache, where the user sees the room's very end.
-func (s *Server) warm(ctx context.Context, q HistoryQuery, m chat.Membership) (*HistoryPage, error) {
+func (s *Server) warm(ctx context.Context, q chat.HistoryQuery, m chat.Membership) (*chat.HistoryPage, error) {
 	p, err := s.ports.Log.History(ctx, q)
 	if err != nil {
 		return nil, err
@@ -200,19 +184,11 @@ func (s *Server) warm(ctx context.Context, q HistoryQuery, m chat.Membership) (*
 	return &p, nil
 }
 
-func (s *Server) read(c *call) error {
-	room, err := roomID(c.Ctx)
-	if err != nil {
-		return err
-	}
-	var b ReadBody
-	if err := decode(c.Ctx, &b); err != nil {
-		return err
-	}
+func (s *Server) read(c *call, b ReadBody) error {
 	if b.Seq == nil || *b.Seq > chat.MaxID {
 		return chat.BadField("seq", "must be a number from 0 to 2^53-1")
 	}
-	st, err := s.ports.Log.ReadAndTell(c.ctx, chat.ReadMark{Room: room, User: c.user, Seq: *b.Seq})
+	st, err := s.ports.Log.ReadAndTell(c.ctx, chat.ReadMark{Room: c.room, User: c.user, Seq: *b.Seq})
 	if err != nil {
 		return err
 	}

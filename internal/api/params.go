@@ -3,6 +3,7 @@ package api
 import (
 	"slices"
 	"strconv"
+	"strings"
 
 	"chat-service/internal/chat"
 
@@ -10,28 +11,15 @@ import (
 )
 
 // pathID reads an id from the path. What is no number can't be read (400); a number that no id can be names nothing (404).
-func pathID(c *fiber.Ctx, name string) (uint64, error) {
-	s := c.Params(name)
-	for i := range len(s) {
-		if s[i] < '0' || s[i] > '9' {
-			return 0, malformed(name, "must be a number")
-		}
+func pathID(name, text string) (uint64, error) {
+	if strings.Trim(text, "0123456789") != "" {
+		return 0, malformed(name, "must be a number")
 	}
-	n, err := strconv.ParseUint(s, 10, 64)
+	n, err := strconv.ParseUint(text, 10, 64)
 	if err != nil || n == 0 || n > chat.MaxID {
 		return 0, chat.E(chat.NotFound, "")
 	}
 	return n, nil
-}
-
-func roomID(c *fiber.Ctx) (chat.RoomID, error) {
-	n, err := pathID(c, "room_id")
-	return chat.RoomID(n), err
-}
-
-func userID(c *fiber.Ctx) (chat.UserID, error) {
-	n, err := pathID(c, "user_id")
-	return chat.UserID(n), err
 }
 
 // query reads query parameters strictly: unknown ones are let through (links get decorated on their way), a repeated

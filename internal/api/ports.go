@@ -33,7 +33,7 @@ type Accounts interface {
 	// UserByLogin finds a user by normalised username or email.
 	UserByLogin(ctx context.Context, login string) (chat.User, error)
 	User(ctx context.Context, id chat.UserID) (chat.User, error)
-	UpdateUser(ctx context.Context, id chat.UserID, p UserPatch) (chat.User, error)
+	UpdateUser(ctx context.Context, id chat.UserID, p chat.UserPatch) (chat.User, error)
 	// SetPassword stores a new hash and revokes all of the user's sessions but keep.
 	SetPassword(ctx context.Context, id chat.UserID, hash string, keep chat.SessionID) error
 }
@@ -42,8 +42,6 @@ type Accounts interface {
 type People interface {
 	// SearchUsers lists active users whose username begins with the normalised prefix, by id above after.
 	SearchUsers(ctx context.Context, prefix string, after chat.UserID, limit int) ([]chat.User, error)
-	// Users finds those of ids that exist, in any order.
-	Users(ctx context.Context, ids []chat.UserID) ([]chat.User, error)
 	// SharesRoom returns those of others who are in a room with the user.
 	SharesRoom(ctx context.Context, user chat.UserID, others []chat.UserID) ([]chat.UserID, error)
 	// LastSeen returns when users last had a live socket; who never had one is left out.
@@ -52,9 +50,9 @@ type People interface {
 
 // Sessions keeps login sessions.
 type Sessions interface {
-	OpenSession(ctx context.Context, n NewSession) error
+	OpenSession(ctx context.Context, n chat.NewSession) error
 	// RotateRefresh trades a refresh token for its successor. One used twice revokes its session: chat.Unauthenticated.
-	RotateRefresh(ctx context.Context, r Rotation) (chat.Session, chat.User, error)
+	RotateRefresh(ctx context.Context, r chat.Rotation) (chat.Session, chat.User, error)
 	// RevokeSession ends one session; chat.NotFound where the user has no such live session.
 	RevokeSession(ctx context.Context, user chat.UserID, id chat.SessionID) error
 	// RevokeSessions ends all of the user's sessions but except (empty: all).
@@ -71,10 +69,10 @@ type Liveness interface {
 
 // Rooms keeps rooms. What the caller may not see is chat.NotFound.
 type Rooms interface {
-	CreateRoom(ctx context.Context, n NewRoom) (chat.Membership, error)
+	CreateRoom(ctx context.Context, n chat.NewRoom) (chat.Membership, error)
 	// DirectRoom finds or makes the one direct room of two people.
 	DirectRoom(ctx context.Context, a, b chat.UserID) (m chat.Membership, created bool, err error)
-	UpdateRoom(ctx context.Context, room chat.RoomID, by chat.UserID, p RoomPatch) (chat.Membership, error)
+	UpdateRoom(ctx context.Context, room chat.RoomID, by chat.UserID, p chat.RoomPatch) (chat.Membership, error)
 	Dissolve(ctx context.Context, room chat.RoomID, by chat.UserID) error
 	// View returns a room that the viewer may see, with his place in it where he has one.
 	View(ctx context.Context, room chat.RoomID, viewer chat.UserID) (chat.Membership, error)
@@ -99,7 +97,7 @@ type Lists interface {
 	// PublicRooms lists rooms that anybody may join and that q finds.
 	PublicRooms(ctx context.Context, q, cursor string, limit int) (rs []chat.Room, next string, err error)
 	// Members lists the open memberships of a room that the viewer may see, by user id above after.
-	Members(ctx context.Context, room chat.RoomID, viewer, after chat.UserID, limit int) ([]MemberUser, error)
+	Members(ctx context.Context, room chat.RoomID, viewer, after chat.UserID, limit int) ([]chat.MemberUser, error)
 	// Unread counts unread messages, in total and per room.
 	Unread(ctx context.Context, user chat.UserID) (total uint64, per map[chat.RoomID]uint64, err error)
 }
@@ -113,7 +111,7 @@ type Log interface {
 	// Membership returns a room with the user's place in it, open or ended; chat.NotFound where he never had one.
 	Membership(ctx context.Context, room chat.RoomID, user chat.UserID) (chat.Membership, error)
 	// History reads a stretch of what the user may see; chat.NotFound where he may see nothing.
-	History(ctx context.Context, q HistoryQuery) (HistoryPage, error)
+	History(ctx context.Context, q chat.HistoryQuery) (chat.HistoryPage, error)
 }
 
 // Recents caches the newest messages of rooms. Its errors only cost speed.

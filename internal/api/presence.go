@@ -24,11 +24,7 @@ type OnePresenceReply struct {
 	Users []protocol.Presence `json:"users"`
 }
 
-func (s *Server) presence(c *call) error {
-	var b PresenceBody
-	if err := decode(c.Ctx, &b); err != nil {
-		return err
-	}
+func (s *Server) presence(c *call, b PresenceBody) error {
 	if err := checkIDs("user_ids", b.UserIDs, 1, maxPresence); err != nil {
 		return err
 	}
@@ -40,11 +36,7 @@ func (s *Server) presence(c *call) error {
 }
 
 func (s *Server) onePresence(c *call) error {
-	id, err := s.somebody(c)
-	if err != nil {
-		return err
-	}
-	users, err := s.presences(c, []chat.UserID{id})
+	users, err := s.presences(c, []chat.UserID{c.target})
 	if err != nil {
 		return err
 	}

@@ -65,11 +65,7 @@ func (s *Server) rooms(c *call) error {
 	if err != nil {
 		return err
 	}
-	r := RoomsReply{Rooms: make([]protocol.ListedRoom, 0, len(list)), NextCursor: orNull(next)}
-	for _, m := range list {
-		r.Rooms = append(r.Rooms, protocol.ListedRoomView(m))
-	}
-	return c.ok(r)
+	return c.ok(RoomsReply{views(list, protocol.ListedRoomView), orNull(next)})
 }
 
 func (s *Server) findRooms(c *call, name, cursor string, limit int) error {
@@ -77,18 +73,10 @@ func (s *Server) findRooms(c *call, name, cursor string, limit int) error {
 	if err != nil {
 		return err
 	}
-	r := publicRooms{Rooms: make([]protocol.Room, 0, len(list)), NextCursor: orNull(next)}
-	for _, m := range list {
-		r.Rooms = append(r.Rooms, protocol.RoomView(m))
-	}
-	return c.ok(r)
+	return c.ok(publicRooms{views(list, protocol.RoomView), orNull(next)})
 }
 
-func (s *Server) createRoom(c *call) error {
-	var b RoomBody
-	if err := decode(c.Ctx, &b); err != nil {
-		return err
-	}
+func (s *Server) createRoom(c *call, b RoomBody) error {
 	var k checks
 	k.bad(b.Type == "" || b.Type == chat.Group || b.Type == chat.Direct, "type", "must be group or direct")
 	k.bad(b.Visibility == "" || b.Visibility == chat.Private || b.Visibility == chat.Public, "visibility", "must be private or public")
@@ -99,7 +87,7 @@ func (s *Server) createRoom(c *call) error {
 		k.bad(b.Visibility != chat.Public, "visibility", "a direct room is private")
 		return s.direct(c, others, k.err())
 	}
-	n := NewRoom{Owner: c.user, Name: strings.TrimSpace(b.Name), Description: strings.TrimSpace(b.Description),
+	n := chat.NewRoom{Owner: c.user, Name: strings.TrimSpace(b.Name), Description: strings.TrimSpace(b.Description),
 		Visibility: b.Visibility, HistoryAll: b.HistoryAll, Members: others}
 	k.add(chat.CheckLine("name", n.Name, 1, maxRoomName))
 	k.add(checkText("description", n.Description, maxDescription))
@@ -141,11 +129,7 @@ func checkText(field, text string, most int) error {
 }
 
 func (s *Server) room(c *call) error {
-	id, err := roomID(c.Ctx)
-	if err != nil {
-		return err
-	}
-	m, err := s.ports.Rooms.View(c.ctx, id, c.user)
+	m, err := s.ports.Rooms.View(c.ctx, c.room, c.user)
 	if err != nil {
 		return err
 	}
@@ -155,16 +139,8 @@ func (s *Server) room(c *call) error {
 	return c.ok(protocol.ListedRoomView(m))
 }
 
-func (s *Server) updateRoom(c *call) error {
-	id, err := roomID(c.Ctx)
-	if err != nil {
-		return err
-	}
-	var b RoomPatchBody
-	if err := decode(c.Ctx, &b); err != nil {
-		return err
-	}
-	p := RoomPatch{Name: trimmed(b.Name), Description: trimmed(b.Description), Visibility: b.Visibility, HistoryAll: b.HistoryAll}
+func (s *Server) updateRoom(c *call, b RoomPatchBody) error {
+	p := chat.RoomPatch{Name: trimmed(b.Name), Description: trimmed(b.Description), Visibility: b.Visibility, HistoryAll: b.HistoryAll}
 	var k checks
 	if p.Name != nil {
 		k.add(chat.CheckLine("name", *p.Name, 1, maxRoomName))
@@ -178,7 +154,7 @@ func (s *Server) updateRoom(c *call) error {
 	if err := k.err(); err != nil {
 		return err
 	}
-	m, err := s.ports.Rooms.UpdateRoom(c.ctx, id, c.user, p)
+	m, err := s.ports.Rooms.UpdateRoom(c.ctx, c.room, c.user, p)
 	if err != nil {
 		return err
 	}
@@ -186,29 +162,14 @@ func (s *Server) updateRoom(c *call) error {
 }
 
 func (s *Server) dissolve(c *call) error {
-	id, err := roomID(c.Ctx)
-	if err != nil {
-		return err
-	}
-	if err := s.ports.Rooms.Dissolve(c.ctx, id, c.user); err != nil {
-		return err
-	}
-	return c.gone()
+	return c.gone(s.ports.Rooms.Dissolve(c.ctx, c.room, c.user))
 }
 
-func (s *Server) transfer(c *call) error {
-	id, err := roomID(c.Ctx)
-	if err != nil {
-		return err
-	}
-	var b OwnerBody
-	if err := decode(c.Ctx, &b); err != nil {
-		return err
-	}
+func (s *Server) transfer(c *call, b OwnerBody) error {
 	if b.UserID == 0 || b.UserID > chat.MaxID {
 		return chat.BadField("user_id", "must be an id from 1 to 2^53-1")
 	}
-	r, err := s.ports.Members.Transfer(c.ctx, id, c.user, b.UserID)
+	r, err := s.ports.Members.Transfer(c.ctx, c.room, c.user, b.UserID)
 	if err != nil {
 		return err
 	}

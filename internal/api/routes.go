@@ -58,19 +58,19 @@ func authRoutes() []route {
 	return []route{
 		{method: "POST", path: "/auth/register", id: "register", summary: "Make an account", tag: tag, open: true,
 			body: RegisterBody{}, reply: RegisterReply{}, status: created,
-			errors: []chat.Kind{chat.UsernameTaken, chat.EmailTaken, chat.RateLimited}, handle: (*Server).register},
+			errors: []chat.Kind{chat.UsernameTaken, chat.EmailTaken, chat.RateLimited}, handle: takes((*Server).register)},
 		{method: "POST", path: "/auth/login", id: "login", summary: "Open a session", tag: tag, open: true,
 			body: LoginBody{}, reply: TokenReply{}, status: ok,
-			errors: []chat.Kind{chat.Unauthenticated, chat.Blocked, chat.RateLimited}, handle: (*Server).login},
+			errors: []chat.Kind{chat.Unauthenticated, chat.Blocked, chat.RateLimited}, handle: takes((*Server).login)},
 		{method: "POST", path: "/auth/refresh", id: "refresh", summary: "Trade a refresh token for a new pair; a token used twice ends its session",
 			tag: tag, open: true, body: RefreshBody{}, reply: TokenReply{}, status: ok,
-			errors: []chat.Kind{chat.Unauthenticated}, handle: (*Server).refresh},
+			errors: []chat.Kind{chat.Unauthenticated}, handle: takes((*Server).refresh)},
 		{method: "POST", path: "/auth/logout", id: "logout", summary: "End this session and close its sockets", tag: tag,
-			body: LogoutBody{}, optional: true, reply: DoneReply{}, status: ok, handle: (*Server).logout},
+			body: LogoutBody{}, optional: true, reply: DoneReply{}, status: ok, handle: mayTake((*Server).logout)},
 		{method: "POST", path: "/auth/logout-all", id: "logoutAll", summary: "End all of the caller's sessions", tag: tag,
-			body: LogoutBody{}, optional: true, reply: DoneReply{}, status: ok, handle: (*Server).logoutAll},
+			body: LogoutBody{}, optional: true, reply: DoneReply{}, status: ok, handle: mayTake((*Server).logoutAll)},
 		{method: "POST", path: "/auth/password", id: "changePassword", summary: "Change the password and end the other sessions", tag: tag,
-			body: PasswordBody{}, reply: DoneReply{}, status: ok, errors: []chat.Kind{chat.Forbidden, chat.RateLimited}, handle: (*Server).changePassword},
+			body: PasswordBody{}, reply: DoneReply{}, status: ok, errors: []chat.Kind{chat.Forbidden, chat.RateLimited}, handle: takes((*Server).changePassword)},
 		{method: "GET", path: "/auth/sessions", id: "sessions", summary: "The caller's devices", tag: tag,
 			reply: SessionsReply{}, status: ok, handle: (*Server).sessions},
 		{method: "DELETE", path: "/auth/sessions/{session_id}", id: "endSession", summary: "End one of them", tag: tag,
@@ -84,7 +84,7 @@ func userRoutes() []route {
 	return []route{
 		{method: "GET", path: "/me", id: "me", summary: "The caller's account", tag: tag, reply: protocol.User{}, status: ok, handle: (*Server).me},
 		{method: "PATCH", path: "/me", id: "updateMe", summary: "Change nickname, email or picture", tag: tag,
-			body: MeBody{}, reply: protocol.User{}, status: ok, errors: []chat.Kind{chat.EmailTaken}, handle: (*Server).updateMe},
+			body: MeBody{}, reply: protocol.User{}, status: ok, errors: []chat.Kind{chat.EmailTaken}, handle: takes((*Server).updateMe)},
 		{method: "GET", path: "/users", id: "findUsers", summary: "Find users by the beginning of a name", tag: tag,
 			params: append([]param{{name: "q", doc: "required"}}, pageParams()...), reply: UsersReply{}, status: ok, handle: (*Server).users},
 		{method: "GET", path: "/users/{user_id}", id: "user", summary: "One user", tag: tag,
@@ -92,7 +92,7 @@ func userRoutes() []route {
 		{method: "GET", path: "/users/{user_id}/presence", id: "userPresence", summary: "Whether somebody who shares a room with the caller is online", tag: tag,
 			reply: OnePresenceReply{}, status: ok, errors: []chat.Kind{chat.NotFound}, handle: (*Server).onePresence},
 		{method: "POST", path: "/presence", id: "presence", summary: "The same of many; strangers are left out", tag: tag,
-			body: PresenceBody{}, reply: PresenceReply{}, status: ok, handle: (*Server).presence},
+			body: PresenceBody{}, reply: PresenceReply{}, status: ok, handle: takes((*Server).presence)},
 	}
 }
 
@@ -106,15 +106,15 @@ func roomRoutes() []route {
 			reply: RoomsReply{}, status: ok, handle: (*Server).rooms},
 		{method: "POST", path: "/rooms", id: "createRoom", summary: "Make a group, or find or make the direct room with somebody", tag: tag,
 			body: RoomBody{}, reply: protocol.ListedRoom{}, status: []int{http.StatusCreated, http.StatusOK},
-			errors: []chat.Kind{chat.NotFound, chat.Blocked, chat.RoomFull}, handle: (*Server).createRoom},
+			errors: []chat.Kind{chat.NotFound, chat.Blocked, chat.RoomFull}, handle: takes((*Server).createRoom)},
 		{method: "GET", path: "/rooms/{room_id}", id: "room", summary: "One room", tag: tag,
 			reply: protocol.ListedRoom{}, status: ok, errors: []chat.Kind{chat.NotFound}, handle: (*Server).room},
 		{method: "PATCH", path: "/rooms/{room_id}", id: "updateRoom", summary: "Rename, describe, open or close a group", tag: tag,
-			body: RoomPatchBody{}, reply: protocol.ListedRoom{}, status: ok, errors: []chat.Kind{chat.NotFound, chat.Forbidden}, handle: (*Server).updateRoom},
+			body: RoomPatchBody{}, reply: protocol.ListedRoom{}, status: ok, errors: []chat.Kind{chat.NotFound, chat.Forbidden}, handle: takes((*Server).updateRoom)},
 		{method: "DELETE", path: "/rooms/{room_id}", id: "dissolveRoom", summary: "Dissolve a group", tag: tag,
 			status: gone, errors: []chat.Kind{chat.NotFound, chat.Forbidden}, handle: (*Server).dissolve},
 		{method: "POST", path: "/rooms/{room_id}/owner", id: "transferRoom", summary: "Hand a group over to another member", tag: tag,
-			body: OwnerBody{}, reply: protocol.Room{}, status: ok, errors: []chat.Kind{chat.NotFound, chat.Forbidden}, handle: (*Server).transfer},
+			body: OwnerBody{}, reply: protocol.Room{}, status: ok, errors: []chat.Kind{chat.NotFound, chat.Forbidden}, handle: takes((*Server).transfer)},
 		{method: "GET", path: "/unread", id: "unread", summary: "Unread messages, in total and per room", tag: tag,
 			reply: UnreadReply{}, status: ok, handle: (*Server).unread},
 	}
@@ -128,11 +128,11 @@ func memberRoutes() []route {
 		{method: "GET", path: "/rooms/{room_id}/members", id: "members", summary: "Who is in a room", tag: tag,
 			params: pageParams(), reply: MembersReply{}, status: ok, errors: []chat.Kind{chat.NotFound}, handle: (*Server).members},
 		{method: "POST", path: "/rooms/{room_id}/members", id: "addMembers", summary: "Add people; with one's own id: join a public room", tag: tag,
-			body: AddBody{}, reply: AddReply{}, status: ok, errors: []chat.Kind{chat.NotFound, chat.Forbidden, chat.Blocked, chat.RoomFull}, handle: (*Server).addMembers},
+			body: AddBody{}, reply: AddReply{}, status: ok, errors: []chat.Kind{chat.NotFound, chat.Forbidden, chat.Blocked, chat.RoomFull}, handle: takes((*Server).addMembers)},
 		{method: "DELETE", path: "/rooms/{room_id}/members/{user_id}", id: "removeMember", summary: "Remove a member; with me: leave", tag: tag,
 			status: gone, errors: denied, handle: (*Server).removeMember},
 		{method: "PATCH", path: "/rooms/{room_id}/members/{user_id}", id: "updateMember", summary: "Change a member's role, or mute him", tag: tag,
-			body: MemberPatchBody{}, reply: MemberView{}, status: ok, errors: denied, handle: (*Server).updateMember},
+			body: MemberPatchBody{}, reply: MemberView{}, status: ok, errors: denied, handle: takes((*Server).updateMember)},
 	}
 }
 
@@ -154,9 +154,9 @@ func messageRoutes() []route {
 			reply: HistoryReply{}, status: ok, errors: []chat.Kind{chat.NotFound}, handle: (*Server).history},
 		{method: "POST", path: "/rooms/{room_id}/messages", id: "postMessage", summary: "Send a message; 200 where it was there already", tag: tag,
 			body: MessageBody{}, reply: protocol.Message{}, status: []int{http.StatusCreated, http.StatusOK},
-			errors: []chat.Kind{chat.NotFound, chat.Forbidden, chat.Muted, chat.Blocked, chat.IdempotencyConflict, chat.RateLimited}, handle: (*Server).post},
+			errors: []chat.Kind{chat.NotFound, chat.Forbidden, chat.Muted, chat.Blocked, chat.IdempotencyConflict, chat.RateLimited}, handle: takes((*Server).post)},
 		{method: "PUT", path: "/rooms/{room_id}/read", id: "read", summary: "Move the read pointer", tag: tag,
-			body: ReadBody{}, reply: ReadReply{}, status: ok, errors: []chat.Kind{chat.NotFound}, handle: (*Server).read},
+			body: ReadBody{}, reply: ReadReply{}, status: ok, errors: []chat.Kind{chat.NotFound}, handle: takes((*Server).read)},
 	}
 }
 

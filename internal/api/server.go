@@ -21,7 +21,6 @@ type Server struct {
 	templates map[string]string // fiber path → route template, for metrics
 	live      *liveCache
 	guesses   throttle
-	rates     *rates
 
 	base   context.Context // ends when draining has taken too long
 	cancel context.CancelFunc
@@ -37,7 +36,6 @@ func New(opts Options, ports Ports) (*Server, error) {
 	s.base, s.cancel = context.WithCancel(context.Background())
 	s.live = newLiveCache(ports.Liveness, liveFor, liveSessions, opts.Now)
 	s.guesses = throttle{shared: ports.Throttle, local: newLocalThrottle(opts.Now), metrics: opts.Metrics}
-	s.rates = newRates(opts.Limits.RequestsPerSecond, opts.Now)
 	s.app = fiber.New(fiber.Config{
 		AppName: "chat-service", DisableStartupMessage: true,
 		Immutable: true, CaseSensitive: true, UnescapePath: false,

@@ -1,8 +1,6 @@
 package api
 
 import (
-	"strings"
-
 	"chat-service/internal/chat"
 	"chat-service/internal/protocol"
 )
@@ -37,34 +35,21 @@ type DoneReply struct {
 	OK bool `json:"ok"`
 }
 
-func (s *Server) logout(c *call) error {
-	var b LogoutBody
-	if err := decodeOptional(c.Ctx, &b); err != nil {
-		return err
-	}
-	return s.endSession(c, c.session)
+func (s *Server) logout(c *call, _ LogoutBody) error {
+	return c.done(s.revoke(c, c.session))
 }
 
-func (s *Server) endSession(c *call, id chat.SessionID) error {
+// revoke ends one of the caller's sessions, here at once.
+func (s *Server) revoke(c *call, id chat.SessionID) error {
 	err := s.ports.Sessions.RevokeSession(c.ctx, c.user, id)
 	s.live.forget(id)
-	if err != nil {
-		return err
-	}
-	return c.ok(DoneReply{true})
+	return err
 }
 
-func (s *Server) logoutAll(c *call) error {
-	var b LogoutBody
-	if err := decodeOptional(c.Ctx, &b); err != nil {
-		return err
-	}
+func (s *Server) logoutAll(c *call, _ LogoutBody) error {
 	err := s.ports.Sessions.RevokeSessions(c.ctx, c.user, "")
 	s.live.forgetUser(c.user)
-	if err != nil {
-		return err
-	}
-	return c.ok(DoneReply{true})
+	return c.done(err)
 }
 
 func (s *Server) sessions(c *call) error {
@@ -72,32 +57,21 @@ func (s *Server) sessions(c *call) error {
 	if err != nil {
 		return err
 	}
-	r := SessionsReply{Sessions: make([]SessionView, 0, len(list))}
-	for _, x := range list {
-		r.Sessions = append(r.Sessions, SessionView{ID: x.ID, Device: x.Device, CreatedAt: protocol.Time(x.CreatedAt),
-			LastSeenAt: protocol.Time(x.LastSeenAt), Current: x.ID == c.session})
-	}
-	return c.ok(r)
+	return c.ok(SessionsReply{views(list, func(x chat.Session) SessionView {
+		return SessionView{ID: x.ID, Device: x.Device, CreatedAt: protocol.Time(x.CreatedAt),
+			LastSeenAt: protocol.Time(x.LastSeenAt), Current: x.ID == c.session}
+	})})
 }
 
 func (s *Server) endOther(c *call) error {
-	id := chat.SessionID(strings.Clone(c.Params("session_id")))
+	id := chat.SessionID(c.Params("session_id"))
 	if len(id) > 64 {
 		return chat.E(chat.NotFound, "")
 	}
-	err := s.ports.Sessions.RevokeSession(c.ctx, c.user, id)
-	s.live.forget(id)
-	if err != nil {
-		return err
-	}
-	return c.gone()
+	return c.gone(s.revoke(c, id))
 }
 
-func (s *Server) changePassword(c *call) error {
-	var b PasswordBody
-	if err := decode(c.Ctx, &b); err != nil {
-		return err
-	}
+func (s *Server) changePassword(c *call, b PasswordBody) error {
 	u, err := s.ports.Accounts.User(c.ctx, c.user)
 	if err != nil {
 		return err
@@ -121,8 +95,5 @@ func (s *Server) changePassword(c *call) error {
 	}
 	err = s.ports.Accounts.SetPassword(c.ctx, c.user, hash, c.session)
 	s.live.forgetUser(c.user)
-	if err != nil {
-		return err
-	}
-	return c.ok(DoneReply{true})
+	return c.done(err)
 }

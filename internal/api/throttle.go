@@ -44,6 +44,15 @@ func (t throttle) allow(ctx context.Context, what, who string, limit int) error 
 	return t.refuse(what, wait)
 }
 
+// pace bounds one user's requests to this process, after a burst of twice as many; 0 is no bound.
+func (t throttle) pace(user chat.UserID, perSecond int) error {
+	if perSecond <= 0 {
+		return nil
+	}
+	_, wait, _ := t.local.Allow(context.Background(), "requests:"+user.String(), perSecond, 2*perSecond, time.Second)
+	return t.refuse("requests", wait)
+}
+
 // due refuses while an account waits after failures.
 func (t throttle) due(ctx context.Context, account string) error {
 	wait := t.first(func(p Throttle) (time.Duration, error) { return p.Delay(ctx, account) })
@@ -154,34 +163,4 @@ func take(b *rate.Limiter, now time.Time) time.Duration {
 		r.CancelAt(now)
 	}
 	return wait
-}
-
-// rates bounds each user's requests to this process. It forgets everybody when it holds too many.
-type rates struct {
-	perSecond int
-	now       func() time.Time
-	mu        sync.Mutex
-	users     map[chat.UserID]*rate.Limiter
-}
-
-func newRates(perSecond int, now func() time.Time) *rates {
-	return &rates{perSecond: perSecond, now: now, users: map[chat.UserID]*rate.Limiter{}}
-}
-
-// take returns how long the user must wait: 0 where he may go on.
-func (r *rates) take(user chat.UserID) time.Duration {
-	if r.perSecond <= 0 {
-		return 0
-	}
-	r.mu.Lock()
-	b := r.users[user]
-	if b == nil {
-		if len(r.users) >= localKeys {
-			clear(r.users)
-		}
-		b = rate.NewLimiter(rate.Limit(r.perSecond), 2*r.perSecond)
-		r.users[user] = b
-	}
-	r.mu.Unlock()
-	return take(b, r.now())
 }

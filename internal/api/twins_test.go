@@ -107,7 +107,7 @@ func (w *world) User(_ context.Context, id chat.UserID) (chat.User, error) {
 	return u, err
 }
 
-func (w *world) UpdateUser(_ context.Context, id chat.UserID, p UserPatch) (chat.User, error) {
+func (w *world) UpdateUser(_ context.Context, id chat.UserID, p chat.UserPatch) (chat.User, error) {
 	unlock, err := w.lock()
 	defer unlock()
 	u := w.users[id]
@@ -135,18 +135,6 @@ func (w *world) SearchUsers(_ context.Context, prefix string, after chat.UserID,
 	var out []chat.User
 	for id := after + 1; int(id) <= len(w.users) && len(out) < limit; id++ {
 		if u := w.users[id]; strings.HasPrefix(u.Username, prefix) {
-			out = append(out, u)
-		}
-	}
-	return out, err
-}
-
-func (w *world) Users(_ context.Context, ids []chat.UserID) ([]chat.User, error) {
-	unlock, err := w.lock()
-	defer unlock()
-	var out []chat.User
-	for _, id := range ids {
-		if u, ok := w.users[id]; ok {
 			out = append(out, u)
 		}
 	}
@@ -184,7 +172,7 @@ func (w *world) Session(_ context.Context, id chat.SessionID, user chat.UserID) 
 
 type sessionTwin struct{ *world }
 
-func (w sessionTwin) OpenSession(_ context.Context, n NewSession) error {
+func (w sessionTwin) OpenSession(_ context.Context, n chat.NewSession) error {
 	unlock, err := w.lock()
 	defer unlock()
 	w.sessions[n.Session.ID] = n.Session
@@ -192,7 +180,7 @@ func (w sessionTwin) OpenSession(_ context.Context, n NewSession) error {
 	return err
 }
 
-func (w sessionTwin) RotateRefresh(_ context.Context, r Rotation) (chat.Session, chat.User, error) {
+func (w sessionTwin) RotateRefresh(_ context.Context, r chat.Rotation) (chat.Session, chat.User, error) {
 	unlock, err := w.lock()
 	defer unlock()
 	id, ok := w.refresh[r.Old]
@@ -261,7 +249,7 @@ func (w *world) enter(r *chat.Room, role chat.Role, user chat.UserID) {
 	r.MemberCount++
 }
 
-func (w *world) CreateRoom(_ context.Context, n NewRoom) (chat.Membership, error) {
+func (w *world) CreateRoom(_ context.Context, n chat.NewRoom) (chat.Membership, error) {
 	unlock, err := w.lock()
 	defer unlock()
 	r := &chat.Room{ID: chat.RoomID(len(w.rooms) + 1), Type: chat.Group, Name: n.Name, Description: n.Description,
@@ -294,7 +282,7 @@ func (w *world) DirectRoom(_ context.Context, a, b chat.UserID) (chat.Membership
 	return chat.Membership{Room: *r, Member: *w.members[r.ID][a]}, true, err
 }
 
-func (w *world) UpdateRoom(_ context.Context, room chat.RoomID, by chat.UserID, p RoomPatch) (chat.Membership, error) {
+func (w *world) UpdateRoom(_ context.Context, room chat.RoomID, by chat.UserID, p chat.RoomPatch) (chat.Membership, error) {
 	unlock, _ := w.lock()
 	defer unlock()
 	r, m, err := w.at(room, by, true)
@@ -460,16 +448,16 @@ func (w listTwin) PublicRooms(_ context.Context, q, _ string, _ int) ([]chat.Roo
 	return out, "", err
 }
 
-func (w listTwin) Members(_ context.Context, room chat.RoomID, viewer, after chat.UserID, limit int) ([]MemberUser, error) {
+func (w listTwin) Members(_ context.Context, room chat.RoomID, viewer, after chat.UserID, limit int) ([]chat.MemberUser, error) {
 	unlock, _ := w.lock()
 	defer unlock()
 	if _, _, err := w.at(room, viewer, true); err != nil {
 		return nil, err
 	}
-	var out []MemberUser
+	var out []chat.MemberUser
 	for id := after + 1; int(id) <= len(w.users) && len(out) < limit; id++ {
 		if m := w.members[room][id]; m != nil && m.In() {
-			out = append(out, MemberUser{*m, w.users[id]})
+			out = append(out, chat.MemberUser{Member: *m, User: w.users[id]})
 		}
 	}
 	return out, nil
@@ -539,17 +527,17 @@ func (w *world) Membership(_ context.Context, room chat.RoomID, user chat.UserID
 	return chat.Membership{Room: *r, Member: *m}, w.storeDown
 }
 
-func (w *world) History(_ context.Context, q HistoryQuery) (HistoryPage, error) {
+func (w *world) History(_ context.Context, q chat.HistoryQuery) (chat.HistoryPage, error) {
 	unlock, err := w.lock()
 	defer unlock()
 	w.histories++
 	r, m := w.rooms[q.Room], w.members[q.Room][q.User]
 	if r == nil || m == nil {
-		return HistoryPage{}, chat.E(chat.NotFound, "no such room")
+		return chat.HistoryPage{}, chat.E(chat.NotFound, "no such room")
 	}
 	_, to, _ := m.Window(r.LastSeq)
 	all := w.log[q.Room][:to]
-	p := HistoryPage{LastSeq: to, Epoch: r.Epoch}
+	p := chat.HistoryPage{LastSeq: to, Epoch: r.Epoch}
 	switch {
 	case q.After != nil:
 		all = all[min(int(*q.After), len(all)):]

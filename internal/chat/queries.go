@@ -1,10 +1,6 @@
-package api
+package chat
 
-import (
-	"time"
-
-	"chat-service/internal/chat"
-)
+import "time"
 
 // UserPatch changes what is not nil.
 type UserPatch struct {
@@ -15,9 +11,9 @@ type UserPatch struct {
 
 // NewSession is a login session to open, with the hash of its first refresh token.
 type NewSession struct {
-	Session     chat.Session // ExpiresAt is the end of the first idle span
-	RefreshHash [32]byte     // SHA-256 of the token
-	Until       time.Time    // absolute end, however busy
+	Session     Session   // ExpiresAt is the end of the first idle span
+	RefreshHash [32]byte  // SHA-256 of the token
+	Until       time.Time // absolute end, however busy
 }
 
 // Rotation exchanges a refresh token for its successor.
@@ -30,47 +26,47 @@ type Rotation struct {
 
 // NewRoom is a group room to create.
 type NewRoom struct {
-	Owner       chat.UserID
+	Owner       UserID
 	Name        string
 	Description string
-	Visibility  chat.Visibility // empty: private
-	HistoryAll  bool            // members who join later see from seq 1
-	Members     []chat.UserID   // without the owner
+	Visibility  Visibility // empty: private
+	HistoryAll  bool       // members who join later see from seq 1
+	Members     []UserID   // without the owner
 }
 
 // RoomPatch changes what is not nil.
 type RoomPatch struct {
 	Name        *string
 	Description *string
-	Visibility  *chat.Visibility
+	Visibility  *Visibility
 	HistoryAll  *bool
 }
 
 // MemberUser is a member together with his account.
 type MemberUser struct {
-	Member chat.Member
-	User   chat.User
+	Member Member
+	User   User
 }
 
 // HistoryQuery asks for a stretch of a room's log as one user may see it: Before, After or Around one seq, or a page
 // (1 is the newest) where none of them is set.
 type HistoryQuery struct {
-	Room     chat.RoomID
-	User     chat.UserID
+	Room     RoomID
+	User     UserID
 	Page     int
 	PageSize int
-	Before   *chat.Seq
-	After    *chat.Seq
-	Around   *chat.Seq
-	Limit    int      // for Before, After and Around
-	MinSeq   chat.Seq // what the caller has seen already: no older copy of the room may answer
+	Before   *Seq
+	After    *Seq
+	Around   *Seq
+	Limit    int // for Before, After and Around
+	MinSeq   Seq // what the caller has seen already: no older copy of the room may answer
 }
 
 // HistoryPage is the answer to a HistoryQuery, ascending by seq.
 type HistoryPage struct {
-	Messages []chat.Message
-	LastSeq  chat.Seq // the newest seq that the user may see
-	HasMore  bool     // older messages exist (newer ones where After was asked)
+	Messages []Message
+	LastSeq  Seq  // the newest seq that the user may see
+	HasMore  bool // older messages exist (newer ones where After was asked)
 	Epoch    uint64
 	Replica  bool // a replica answered
 }
