@@ -3,6 +3,7 @@
 package state_test
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"testing"
@@ -72,13 +73,11 @@ func TestBreakerClosesWhenRedisIsBack(t *testing.T) {
 	}
 }
 
-func TestEveryVerbFailsAsUnavailable(t *testing.T) {
-	t.Parallel()
-	host, port := testkit.FreeAddr(t)
-	s := state.Open(state.Options{Addrs: []string{host + ":" + port}, Failures: 1_000_000}, state.NewMetrics(nil))
-	t.Cleanup(func() { _ = s.Close() })
+// verbs calls each verb of s once.
+func verbs(t *testing.T, s *state.State) map[string]func() error {
+	t.Helper()
 	ctx, now := t.Context(), time.Now()
-	for verb, f := range map[string]func() error{
+	return map[string]func() error{
 		"ready":         func() error { return s.Ready(ctx) },
 		"check":         func() error { _, err := s.Check(ctx); return err },
 		"register":      func() error { _, _, err := s.Register(ctx, socket(1, "s", "a", 1)); return err },
@@ -106,10 +105,71 @@ func TestEveryVerbFailsAsUnavailable(t *testing.T) {
 		"fail":          func() error { _, err := s.Fail(ctx, "k"); return err },
 		"delay":         func() error { _, err := s.Delay(ctx, "k"); return err },
 		"clear":         func() error { return s.Clear(ctx, "k") },
-	} {
+	}
+}
+
+func TestEveryVerbFailsAsUnavailable(t *testing.T) {
+	t.Parallel()
+	host, port := testkit.FreeAddr(t)
+	s := state.Open(state.Options{Addrs: []string{host + ":" + port}, Failures: 1_000_000}, state.NewMetrics(nil))
+	t.Cleanup(func() { _ = s.Close() })
+	for verb, f := range verbs(t, s) {
 		if err := f(); err == nil || chat.KindOf(err) != chat.Unavailable {
 			t.Errorf("%s: %v", verb, err)
 		}
+	}
+}
+
+// TestEveryVerbOnACluster has all slots on one node: that is enough for Redis to refuse what spans several of them.
+func TestEveryVerbOnACluster(t *testing.T) {
+	t.Parallel()
+	addr, direct := private(t, "--cluster-enabled", "yes")
+	do(t, direct, "CLUSTER", "ADDSLOTSRANGE", "0", "16383")
+	s := open(t, func(o *state.Options) { o.Addrs = []string{addr, addr} })
+	testkit.Eventually(t, 20*time.Second, func() (bool, string) {
+		if err := s.Ready(t.Context()); err != nil {
+			return false, err.Error()
+		}
+		_, err := s.Generation(t.Context())
+		return err == nil, fmt.Sprint(err)
+	})
+	must(t, s.Beat(t.Context(), "dead", time.Millisecond))
+	for round := range 2 { // the second finds what the first left
+		for verb, f := range verbs(t, s) {
+			if err := f(); err != nil {
+				t.Errorf("round %d, %s: %v", round+1, verb, err)
+			}
+		}
+	}
+	// What spans many slots in one pipeline.
+	var users []chat.UserID
+	var rooms []chat.RoomID
+	var heads []chat.Head
+	for i := range 100 {
+		u, r := chat.UserID(i+10), chat.RoomID(i+10)
+		users, rooms, heads = append(users, u), append(rooms, r), append(heads, chat.Head{Room: r, Seq: 3, Epoch: 1})
+		_, _, err := s.Register(t.Context(), socket(u, "s", "dead", 1))
+		must(t, err)
+	}
+	must(t, s.Count(t.Context(), heads, nil))
+	got, err := s.HeadsOf(t.Context(), rooms)
+	must(t, err)
+	if len(got) != 100 {
+		t.Errorf("%d heads", len(got))
+	}
+	rs, err := s.Routes(t.Context(), rooms)
+	must(t, err)
+	if len(rs) != 100 {
+		t.Errorf("%d routes", len(rs))
+	}
+	testkit.Eventually(t, 20*time.Second, func() (bool, string) {
+		ps, err := s.Online(t.Context(), users)
+		must(t, err)
+		return len(ps) == 100 && !ps[99].Online, "the lease lives"
+	})
+	gone, done, err := s.Bury(t.Context(), "dead", 1000)
+	if err != nil || !done || len(gone) != 100 {
+		t.Errorf("buried %d users, done %v: %v", len(gone), done, err)
 	}
 }
 

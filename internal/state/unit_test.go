@@ -9,10 +9,13 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
 	"pgregory.net/rapid"
 
 	"chat-service/internal/chat"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestBreakerLetsOneProbeThroughPerPause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
