@@ -50,6 +50,21 @@ func TestStalledRedisIsAskedOncePerPause(t *testing.T) {
 	}
 }
 
+func TestAVerbDialsOnce(t *testing.T) {
+	t.Parallel()
+	proxy := testkit.NewProxy(t, testkit.RedisAddr(t))
+	proxy.Refuse(true)
+	s := open(t, func(o *state.Options) { o.Addrs, o.Failures = []string{proxy.Addr()}, 1_000_000 })
+	for i := range 5 {
+		if err := s.Ready(t.Context()); chat.KindOf(err) != chat.Unavailable {
+			t.Fatal(err)
+		}
+		if n := proxy.Accepted(); n != i+1 {
+			t.Fatalf("%d connections for %d verbs", n, i+1)
+		}
+	}
+}
+
 func TestBreakerClosesWhenRedisIsBack(t *testing.T) {
 	t.Parallel()
 	proxy := testkit.NewProxy(t, testkit.RedisAddr(t))
