@@ -12,8 +12,18 @@ import (
 
 // cli lists the subcommands; each has its own file and a Run method.
 type cli struct {
-	Up      upCmd      `cmd:"" help:"Bring up everything on this machine: servers, gateways, workers, api and a front door."`
-	Servers serversCmd `cmd:"" help:"Bring up private MySQL, Redis and RabbitMQ, run a command with their addresses, stop them."`
+	settings `embed:""`
+
+	Up         upCmd         `cmd:"" help:"Bring up everything on this machine: servers, gateways, workers, api and a front door."`
+	Servers    serversCmd    `cmd:"" help:"Bring up private MySQL, Redis and RabbitMQ, run a command with their addresses, stop them."`
+	Doctor     doctorCmd     `cmd:"" help:"Check configuration, servers and processes, and say what to do."`
+	Migrate    migrateCmd    `cmd:"" help:"Bring the database's schema up to date."`
+	Unread     unreadCmd     `cmd:"" help:"Verify or repair unread counts."`
+	User       userCmd       `cmd:"" help:"Look a user up."`
+	Room       roomCmd       `cmd:"" help:"Look a room up."`
+	Partitions partitionsCmd `cmd:"" help:"Show the live workers and who owns which partition."`
+	Epoch      epochCmd      `cmd:"" help:"Raise the rooms' epoch after a restore."`
+	Dead       deadCmd       `cmd:"" help:"List, show or drop commands that failed for good."`
 }
 
 // exitCode carries a wrapped command's exit code to main.
@@ -25,7 +35,7 @@ func main() {
 	var c cli
 	k := kong.Parse(&c, kong.Name("chatctl"), kong.UsageOnError(),
 		kong.Description("Runs, checks and repairs an installation of the chat service."),
-		kong.BindTo(context.Background(), (*context.Context)(nil)))
+		kong.BindTo(context.Background(), (*context.Context)(nil)), kong.Bind(&c.settings, &streams{os.Stdout, os.Stderr}))
 	err := k.Run()
 	var code exitCode
 	switch {

@@ -53,6 +53,7 @@ func (c *upCmd) Run(ctx context.Context) error {
 		Dir: c.Dir, PkgCache: c.PkgCache, Host: c.Host, Port: c.Port, Gateways: c.Gateways, Workers: c.Workers,
 		Bin: c.Bin, Configs: c.Configs, ServersOnly: c.ServersOnly, Out: stack.NewProgress(os.Stdout), Hard: hard,
 	}
+	o.Migrate = migrateRun(c.Configs, o.Out)
 	if c.Dev {
 		rebuilt := make(chan struct{})
 		o.Rebuilt = rebuilt

@@ -1,0 +1,282 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"chat-service/internal/broker"
+	"chat-service/internal/chat"
+	"chat-service/internal/config"
+	"chat-service/internal/stack"
+	"chat-service/internal/state"
+	"chat-service/internal/store"
+)
+
+// defaultRun and defaultConfig are used where they exist and nobody named others.
+const (
+	defaultRun    = ".run"
+	defaultConfig = "configs/worker.yaml"
+)
+
+// lookWithin bounds a look-up.
+const lookWithin = 30 * time.Second
+
+// settings say where the servers are: a file and the environment, as for the processes, or a run of `chatctl up`.
+type settings struct {
+	Config string `placeholder:"FILE" help:"YAML with the servers' addresses; CHAT_… variables override it (default: configs/worker.yaml where it exists)."`
+	Run    string `placeholder:"DIR" help:"Run directory of a running chatctl up, whose private servers are meant (default: .run where it runs and no address is given)."`
+}
+
+// streams are where a command writes: results to out, progress to err.
+type streams struct{ out, err io.Writer }
+
+// addresses is what operators' commands read of a configuration file.
+type addresses struct {
+	Server   serverMode      `yaml:"server"`
+	Database config.Database `yaml:"database"`
+	Redis    config.Redis    `yaml:"redis"`
+	RabbitMQ config.RabbitMQ `yaml:"rabbitmq"`
+}
+
+// serverMode is the part of the section server that all processes share.
+type serverMode struct {
+	Mode string `yaml:"mode"`
+}
+
+// Release tells whether weak secrets are refused.
+func (s serverMode) Release() bool { return s.Mode == config.ModeRelease }
+
+// Validate checks the mode.
+func (s serverMode) Validate() error { return config.Server{Mode: s.Mode}.Validate() }
+
+func defaultAddresses() addresses {
+	return addresses{Server: serverMode{Mode: config.ModeDebug}, Database: config.DefaultDatabase(), Redis: config.DefaultRedis(), RabbitMQ: config.DefaultRabbitMQ()}
+}
+
+// installation is what the settings lead to.
+type installation struct {
+	addresses
+	file    string      // "": none
+	run     string      // directory of the run that is meant; "": none
+	found   stack.Found // where run is set
+	environ []string
+}
+
+// find reads the settings. Mistakes in the file come back together with what could be read.
+func (s *settings) find(environ []string) (*installation, error) {
+	in := &installation{addresses: defaultAddresses(), file: s.Config, environ: environ}
+	if in.file == "" {
+		if _, err := os.Stat(defaultConfig); err == nil {
+			in.file = defaultConfig
+		}
+	}
+	dir := s.Run
+	if dir == "" && s.Config == "" && !addressGiven(environ) {
+		dir = defaultRun
+	}
+	if dir != "" {
+		f, ok, err := stack.Find(dir)
+		switch {
+		case err != nil:
+			return in, err
+		case ok:
+			in.run, in.found, in.environ = dir, f, f.Environ(environ)
+		case s.Run != "":
+			return in, fmt.Errorf("nothing runs in %s: start it with chatctl up --dir %s, or leave out --run and name the servers by --config or CHAT_… variables", dir, dir)
+		}
+	}
+	return in, load(in.file, &in.addresses, in.environ)
+}
+
+// addressGiven tells whether the environment names a server.
+func addressGiven(environ []string) bool {
+	return slices.ContainsFunc(environ, func(kv string) bool {
+		name, value, _ := strings.Cut(kv, "=")
+		return value != "" && slices.Contains([]string{"CHAT_DATABASE_HOST", "CHAT_DATABASE_PORT", "CHAT_REDIS_HOST", "CHAT_REDIS_PORT",
+			"CHAT_REDIS_ADDRS", "CHAT_RABBITMQ_URL", "CHAT_RABBITMQ_URL_FILE"}, name)
+	})
+}
+
+// unknownKey finds the key in the error about one that the struct doesn't have.
+var unknownKey = regexp.MustCompile(`^.+:\d+: (\S+): is unknown`) //nolint:gochecknoglobals // never changes
+
+// load fills into as the processes do, but lets pass what only a process knows: whole sections, and keys of the
+// section server. Whoever owns them judges them (-check).
+func load(path string, into any, environ []string) error {
+	err := config.Load(path, into, config.Environ(environ), config.Foreign("server.", "limits.", "database.", "redis.", "rabbitmq.", "jwt."))
+	var all interface{ Unwrap() []error }
+	if !errors.As(err, &all) {
+		return err
+	}
+	known := map[string]bool{}
+	for _, key := range config.Keys(into) {
+		section, _, _ := strings.Cut(key, ".")
+		known[section] = true
+	}
+	var errs []error
+	for _, e := range all.Unwrap() {
+		if m := unknownKey.FindStringSubmatch(e.Error()); m != nil {
+			section, _, nested := strings.Cut(m[1], ".")
+			if section == "server" || !nested && !known[section] {
+				continue
+			}
+		}
+		errs = append(errs, e)
+	}
+	return errors.Join(errs...)
+}
+
+// storeOptions leads to the primary.
+func (in *installation) storeOptions() (store.Options, error) {
+	d := in.Database
+	security, err := config.TLSConfig(d.TLS, d.TLSCA)
+	if err != nil {
+		return store.Options{}, fmt.Errorf("database.%w", err)
+	}
+	return store.Options{TLS: security, Host: d.Host, Port: int(d.Port), User: d.User, Password: d.Password.Reveal(), DBName: d.DBName, MaxOpen: 4,
+		Timeout: d.DialTimeout.D(), ReadTimeout: d.ReadTimeout.D(), WriteTimeout: d.WriteTimeout.D(), Partitions: in.RabbitMQ.Partitions}, nil
+}
+
+// openStore opens the database; it dials at the first verb.
+func (in *installation) openStore(ctx context.Context) (*store.DB, error) {
+	o, err := in.storeOptions()
+	if err != nil {
+		return nil, err
+	}
+	return store.Open(ctx, o)
+}
+
+// redisTLS is nil where Redis is spoken to in the clear.
+func (in *installation) redisTLS() (*tls.Config, error) {
+	security, err := config.TLSConfig(in.Redis.TLS, in.Redis.TLSCA)
+	if err != nil {
+		return nil, fmt.Errorf("redis.%w", err)
+	}
+	return security, nil
+}
+
+// openState opens Redis with more patience than a process has.
+func (in *installation) openState() (*state.State, error) {
+	security, err := in.redisTLS()
+	if err != nil {
+		return nil, err
+	}
+	return state.Open(state.Options{TLS: security, Addrs: in.Redis.Addresses(), Password: in.Redis.Password.Reveal(), DB: in.Redis.DB,
+		Master: in.Redis.Master, Prefix: in.RabbitMQ.Prefix(), Partitions: in.RabbitMQ.Partitions, Timeout: 2 * time.Second}, state.NewMetrics(nil)), nil
+}
+
+func (in *installation) brokerOptions() (broker.Options, error) {
+	security, err := config.TLSConfig(false, in.RabbitMQ.TLSCA)
+	if err != nil {
+		return broker.Options{}, fmt.Errorf("rabbitmq.%w", err)
+	}
+	return broker.Options{TLS: security, URL: in.RabbitMQ.URL.Reveal(), Prefix: in.RabbitMQ.Prefix(), QueueType: in.RabbitMQ.QueueType,
+		Partitions: in.RabbitMQ.Partitions, Name: "chatctl"}, nil
+}
+
+// source names where the addresses came from, for advice.
+func (in *installation) source() string {
+	switch {
+	case in.run != "":
+		return "the run in " + in.run
+	case in.file != "":
+		return in.file + " and the environment"
+	default:
+		return "defaults and the environment"
+	}
+}
+
+// withStore runs fn on the installation's database and explains what goes wrong.
+func (s *settings) withStore(ctx context.Context, fn func(ctx context.Context, in *installation, db *store.DB) error) error {
+	in, err := s.find(os.Environ())
+	if err != nil {
+		return err
+	}
+	db, err := in.openStore(ctx)
+	if err != nil {
+		return err
+	}
+	return in.explain(errors.Join(fn(ctx, in, db), db.Close()))
+}
+
+// explain adds to an error of the database what to do next. What the store says about the schema says it already.
+func (in *installation) explain(err error) error {
+	if chat.KindOf(err) != chat.Unavailable || strings.Contains(err.Error(), "chatctl migrate") {
+		return err
+	}
+	return fmt.Errorf("%w\n  MySQL at %s (from %s) can't be used: start it, or name another by --run, --config or CHAT_DATABASE_HOST; `chatctl doctor` looks closer",
+		err, in.Database.Addr(), in.source())
+}
+
+// printJSON writes v, indented.
+func (s *streams) printJSON(v any) error {
+	enc := json.NewEncoder(s.out)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+// printRows writes a table; the first row is its head.
+func (s *streams) printRows(rows [][]string) error {
+	w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+	for _, r := range rows {
+		if _, err := fmt.Fprintln(w, strings.TrimRight(strings.Join(r, "\t"), "\t")); err != nil {
+			return err
+		}
+	}
+	return w.Flush()
+}
+
+// say writes a line of progress or advice.
+func (s *streams) say(format string, args ...any) { _, _ = fmt.Fprintf(s.err, format+"\n", args...) }
+
+// whileTelling runs fn and says every few seconds, with tell, how it goes.
+func (s *streams) whileTelling(every time.Duration, tell func(elapsed time.Duration) string, fn func() error) error {
+	done := make(chan struct{})
+	told := make(chan struct{})
+	began := time.Now()
+	go func() {
+		defer close(told)
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-tick.C:
+				s.say("%s", tell(time.Since(began).Round(time.Second)))
+			}
+		}
+	}()
+	err := fn()
+	close(done)
+	<-told
+	return err
+}
+
+// timeText is a time for people; "" where there is none.
+func timeText(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format("2006-01-02 15:04:05Z")
+}
+
+// besideConfigs is the file of another process in the folder of this one's.
+func (in *installation) besideConfigs(name string) string {
+	dir := "configs"
+	if in.file != "" {
+		dir = filepath.Dir(in.file)
+	}
+	return filepath.Join(dir, name+".yaml")
+}

@@ -1,0 +1,187 @@
+package main
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"chat-service/internal/envelope"
+)
+
+// deadCmd is `chatctl dead`.
+type deadCmd struct {
+	List deadListCmd `cmd:"" help:"List commands that failed for good, newest first."`
+	Show deadShowCmd `cmd:"" help:"Show one with its content."`
+	Drop deadDropCmd `cmd:"" help:"Forget some, or all."`
+}
+
+// deadRow is one quarantined command.
+type deadRow struct {
+	ID        uint64    `json:"id"`
+	Partition int       `json:"partition"`
+	Kind      string    `json:"kind"`
+	User      uint64    `json:"user_id,omitempty"`
+	Room      uint64    `json:"room_id,omitempty"`
+	Reason    string    `json:"reason"`
+	CreatedAt time.Time `json:"created_at"`
+	Bytes     int       `json:"bytes"`
+	Command   any       `json:"command,omitempty"` // decoded, where it can be
+	Payload   string    `json:"payload,omitempty"` // else text or base64
+}
+
+// deadListCmd is `chatctl dead list`.
+type deadListCmd struct {
+	Limit int  `default:"50" help:"At most so many."`
+	JSON  bool `help:"Print JSON."`
+}
+
+// Help shows examples.
+func (deadListCmd) Help() string {
+	return `Commands that no worker could carry out are put aside, so that those behind them go on; their senders were told.
+
+  chatctl dead list
+  chatctl dead list --limit 500 --json`
+}
+
+// Run lists.
+func (c *deadListCmd) Run(ctx context.Context, s *settings, io *streams) error {
+	if c.Limit < 1 {
+		return errors.New("--limit: must be at least 1")
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookWithin)
+	defer cancel()
+	return s.withDead(ctx, func(ctx context.Context, d *database) error {
+		rows, total, err := d.dead(ctx, c.Limit)
+		if err != nil {
+			return err
+		}
+		if c.JSON {
+			return io.printJSON(map[string]any{"total": total, "dead_commands": rows})
+		}
+		if total == 0 {
+			_, err := fmt.Fprintln(io.out, "no dead commands")
+			return err
+		}
+		table := [][]string{{"ID", "WHEN", "KIND", "PARTITION", "USER", "ROOM", "BYTES", "REASON"}}
+		for _, r := range rows {
+			table = append(table, []string{strconv.FormatUint(r.ID, 10), timeText(r.CreatedAt), r.Kind, strconv.Itoa(r.Partition),
+				strconv.FormatUint(r.User, 10), strconv.FormatUint(r.Room, 10), strconv.Itoa(r.Bytes), oneLine(r.Reason, 100)})
+		}
+		if err := io.printRows(table); err != nil {
+			return err
+		}
+		if total > int64(len(rows)) {
+			io.say("%d of %d shown; --limit shows more", len(rows), total)
+		}
+		return nil
+	})
+}
+
+// oneLine cuts a text to n characters of one line.
+func oneLine(text string, n int) string {
+	text = strings.Join(strings.Fields(text), " ")
+	if utf8.RuneCountInString(text) > n {
+		text = string([]rune(text)[:n-1]) + "…"
+	}
+	return text
+}
+
+// deadShowCmd is `chatctl dead show`.
+type deadShowCmd struct {
+	ID uint64 `arg:"" help:"The command's id, from chatctl dead list."`
+}
+
+// Help shows examples.
+func (deadShowCmd) Help() string {
+	return `Prints one command as JSON, decoded where that is possible. It may hold what a user wrote.
+
+  chatctl dead show 3`
+}
+
+// Run shows one.
+func (c *deadShowCmd) Run(ctx context.Context, s *settings, io *streams) error {
+	ctx, cancel := context.WithTimeout(ctx, lookWithin)
+	defer cancel()
+	return s.withDead(ctx, func(ctx context.Context, d *database) error {
+		row, payload, err := d.deadOne(ctx, c.ID)
+		if err != nil {
+			return err
+		}
+		row.content(payload)
+		return io.printJSON(row)
+	})
+}
+
+// content decodes a payload: a command, a text, or bytes.
+func (r *deadRow) content(payload []byte) {
+	if c, err := envelope.DecodeCommand(payload); err == nil && r.Kind != "outbox" {
+		r.Command = c
+		return
+	}
+	if utf8.Valid(payload) {
+		r.Payload = string(payload)
+		return
+	}
+	r.Payload = base64.StdEncoding.EncodeToString(payload)
+}
+
+// deadDropCmd is `chatctl dead drop`.
+type deadDropCmd struct {
+	IDs []uint64 `arg:"" optional:"" name:"id" help:"Ids, from chatctl dead list."`
+	All bool     `help:"All that are there now; needs --yes."`
+	Yes bool     `help:"Really drop all."`
+}
+
+// Help shows examples.
+func (deadDropCmd) Help() string {
+	return `Forgets commands that have been looked at. They can't be brought back.
+
+  chatctl dead drop 3 4
+  chatctl dead drop --all --yes`
+}
+
+// Run drops.
+func (c *deadDropCmd) Run(ctx context.Context, s *settings, io *streams) error {
+	switch {
+	case c.All && len(c.IDs) > 0:
+		return errors.New("name ids or --all, not both")
+	case !c.All && len(c.IDs) == 0:
+		return errors.New("name the ids to drop (chatctl dead list shows them), or --all")
+	case c.All && !c.Yes:
+		return errors.New("this forgets all dead commands for good: add --yes to do it")
+	}
+	return s.withDead(ctx, func(ctx context.Context, d *database) error {
+		n, err := d.dropDead(ctx, c.IDs)
+		if err != nil {
+			return err
+		}
+		if !c.All && n < int64(len(c.IDs)) {
+			io.say("%d of the ids were not there", int64(len(c.IDs))-n)
+		}
+		_, err = fmt.Fprintf(io.out, "%d dropped\n", n)
+		return err
+	})
+}
+
+// withDead runs fn on the database and explains what goes wrong.
+func (s *settings) withDead(ctx context.Context, fn func(ctx context.Context, d *database) error) error {
+	in, err := s.find(os.Environ())
+	if err != nil {
+		return err
+	}
+	err = in.withDatabase(func(d *database) error { return fn(ctx, d) })
+	switch {
+	case refused(err, erNoSuchTable, erBadDB):
+		return fmt.Errorf("the schema of %s is missing: run chatctl migrate", in.Database.DBName)
+	case isDriver(err):
+		return in.unreached(err)
+	default:
+		return err
+	}
+}

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+)
+
+// doctorCmd is `chatctl doctor`.
+type doctorCmd struct {
+	GatewayConfig string   `placeholder:"FILE" help:"The gateways' YAML (default: gateway.yaml beside --config)."`
+	APIConfig     string   `name:"api-config" placeholder:"FILE" help:"The api's YAML (default: api.yaml beside --config)."`
+	Bin           string   `default:"bin" help:"Folder of the binaries, which judge their own files where they are there."`
+	Ready         []string `placeholder:"URL" help:"Readiness of a process, such as http://10.0.0.5:9102/readyz; may be repeated (default: those of the run, else those that the files name)."`
+	Declare       bool     `help:"Declare the queues even if no process has run yet, as the first process would."`
+	JSON          bool     `help:"Print JSON."`
+}
+
+// Help shows examples.
+func (doctorCmd) Help() string {
+	return `Checks the configuration files, MySQL, Redis, RabbitMQ and the processes, and says what to do. Exit code 1 where something FAILs. It changes no data; queues of an installation that has run are declared again, as every process does when it starts, which tells whether they fit the configuration.
+
+  chatctl doctor
+  chatctl doctor --config /etc/chat/worker.yaml --ready http://10.0.0.5:9102/readyz
+  chatctl doctor --run .run --json`
+}
+
+// level is how bad a finding is.
+type level string
+
+const (
+	levelOK   level = "ok"
+	levelWarn level = "warn"
+	levelFail level = "FAIL"
+)
+
+// finding is one line of the report; Do says what to do next.
+type finding struct {
+	Level level  `json:"level"`
+	Area  string `json:"area"`
+	Text  string `json:"text"`
+	Do    string `json:"do,omitempty"`
+}
+
+// report collects findings and tells each as it comes.
+type report struct {
+	all  []finding
+	area string
+	live io.Writer // nil: says nothing
+}
+
+func (r *report) add(l level, text, do string) {
+	f := finding{l, r.area, text, do}
+	r.all = append(r.all, f)
+	if r.live == nil {
+		return
+	}
+	_, _ = fmt.Fprintf(r.live, "%-5s %-9s %s\n", f.Level, f.Area, indented(f.Text))
+	if f.Do != "" {
+		_, _ = fmt.Fprintf(r.live, "%-15s → %s\n", "", indented(f.Do))
+	}
+}
+
+func indented(text string) string {
+	return strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n                ")
+}
+
+func (r *report) ok(format string, args ...any) { r.add(levelOK, fmt.Sprintf(format, args...), "") }
+func (r *report) warn(do, format string, args ...any) {
+	r.add(levelWarn, fmt.Sprintf(format, args...), do)
+}
+func (r *report) fail(do, format string, args ...any) {
+	r.add(levelFail, fmt.Sprintf(format, args...), do)
+}
+
+// count tells how many findings are so bad.
+func (r *report) count(l level) (n int) {
+	for _, f := range r.all {
+		if f.Level == l {
+			n++
+		}
+	}
+	return n
+}
+
+// checkWithin bounds the questions to one server.
+const checkWithin = 20 * time.Second
+
+// Run checks everything.
+func (c *doctorCmd) Run(ctx context.Context, s *settings, io *streams) error {
+	r := &report{live: io.out}
+	if c.JSON {
+		r.live = nil
+	}
+	c.examine(ctx, s, r)
+	if c.JSON {
+		if err := io.printJSON(map[string]any{"findings": r.all, "ok": r.count(levelFail) == 0}); err != nil {
+			return err
+		}
+	} else {
+		_, _ = fmt.Fprintf(io.out, "\n%d ok, %d warnings, %d failures\n", r.count(levelOK), r.count(levelWarn), r.count(levelFail))
+	}
+	if r.count(levelFail) > 0 {
+		return exitCode(1)
+	}
+	return nil
+}
+
+// examine looks at one thing after the other; each has its own time.
+func (c *doctorCmd) examine(ctx context.Context, s *settings, r *report) {
+	r.area = "config"
+	in, err := s.find(os.Environ())
+	x := &examination{installation: in, cmd: c, r: r}
+	x.files(ctx, err)
+	for _, step := range []struct {
+		area string
+		look func(ctx context.Context)
+	}{
+		{"mysql", x.mysql}, {"redis", x.redis}, {"rabbitmq", x.rabbitmq}, {"processes", x.processes}, {"machine", x.machine},
+	} {
+		r.area = step.area
+		look(ctx, step.look)
+	}
+}
+
+// look runs a step within its time.
+func look(ctx context.Context, step func(ctx context.Context)) {
+	ctx, cancel := context.WithTimeout(ctx, checkWithin)
+	defer cancel()
+	step(ctx)
+}
+
+// examination is a doctor at work; later steps use what earlier ones learnt.
+type examination struct {
+	*installation
+	cmd *doctorCmd
+	r   *report
+
+	pools    []pool // of the processes whose files could be read
+	recorded int    // the installation's partitions, 0: unknown or never run
+	workers  int    // live ones
+	debug    map[string]string
+}
+
+// pool is what a process may open to MySQL.
+type pool struct {
+	process string
+	open    int
+}

@@ -1,0 +1,287 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"strings"
+	"time"
+
+	"chat-service/internal/broker"
+	"chat-service/internal/chat"
+	"chat-service/internal/config"
+)
+
+// redis checks every server that the configuration names.
+func (x *examination) redis(ctx context.Context) {
+	st, err := x.openState()
+	if err != nil {
+		x.r.fail("correct it in "+x.source(), "%v", err)
+		return
+	}
+	defer st.Close() //nolint:errcheck // only asked questions
+	where := strings.Join(x.Redis.Addresses(), ", ")
+	warnings, err := st.Check(ctx)
+	switch {
+	case chat.KindOf(err) == chat.Invalid:
+		x.r.fail("redis-cli CONFIG SET maxmemory-policy noeviction, and the same in its configuration file", "%v", err)
+	case err != nil:
+		x.r.fail("start it, or correct redis.host, port and password; meanwhile messages flow, presence reads unknown", "%s (from %s): %v", where, x.source(), err)
+		return
+	default:
+		for _, w := range warnings {
+			x.r.warn("look with redis-cli CONFIG GET maxmemory-policy", "%s: %s", where, w)
+		}
+		if len(warnings) == 0 {
+			x.r.ok("%s: maxmemory-policy is noeviction", where)
+		}
+	}
+	x.redisVersion(ctx)
+	live, lapsed, err := st.Leases(ctx)
+	switch {
+	case err != nil:
+		x.r.fail("look into the server's log", "leases: %v", err)
+	case len(lapsed) > 0:
+		x.r.warn("workers bury them within seconds; if they stay, look at the workers", "%d gateways live, %d have gone without a word", len(live), len(lapsed))
+	default:
+		x.r.ok("%d gateways live", len(live))
+	}
+}
+
+// redisVersion asks a server for its version. Behind sentinels the master is not known here.
+func (x *examination) redisVersion(ctx context.Context) {
+	if x.Redis.Master != "" {
+		return
+	}
+	security, err := x.redisTLS()
+	if err != nil {
+		return // the state could not be opened either
+	}
+	addr := x.Redis.Addresses()[0]
+	v, err := askRedisVersion(ctx, addr, x.Redis.Password.Reveal(), security)
+	switch {
+	case err != nil:
+		x.r.warn("look with redis-cli INFO server", "%s: version unknown: %v", addr, err)
+	case !atLeast(v, 7, 0):
+		x.r.fail("upgrade to Redis 7 or newer, or Valkey", "%s: version %s", addr, v)
+	default:
+		x.r.ok("%s: version %s", addr, v)
+	}
+}
+
+// askRedisVersion speaks two commands of the protocol by itself.
+func askRedisVersion(ctx context.Context, addr, password string, security *tls.Config) (string, error) {
+	c, err := dialPlain(ctx, addr, security)
+	if err != nil {
+		return "", err
+	}
+	defer c.Close() //nolint:errcheck // only asked a question
+	in := bufio.NewReader(c)
+	if password != "" {
+		if _, err := fmt.Fprintf(c, "*2\r\n$4\r\nAUTH\r\n$%d\r\n%s\r\n", len(password), password); err != nil {
+			return "", err
+		}
+		if line, err := in.ReadString('\n'); err != nil || line[0] == '-' {
+			return "", errors.Join(err, errors.New("the password is refused"))
+		}
+	}
+	if _, err := io.WriteString(c, "*2\r\n$4\r\nINFO\r\n$6\r\nserver\r\n"); err != nil {
+		return "", err
+	}
+	for {
+		line, err := in.ReadString('\n')
+		if err != nil {
+			return "", err
+		}
+		if line[0] == '-' {
+			return "", errors.New(strings.TrimSpace(line[1:]))
+		}
+		if v, ok := strings.CutPrefix(line, "redis_version:"); ok {
+			return strings.TrimSpace(v), nil
+		}
+	}
+}
+
+// dialPlain connects within ctx, encrypted where security is given.
+func dialPlain(ctx context.Context, addr string, security *tls.Config) (net.Conn, error) {
+	d := net.Dialer{Timeout: 5 * time.Second}
+	c, err := d.DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	if security == nil {
+		return c, nil
+	}
+	security = security.Clone()
+	if security.ServerName == "" {
+		security.ServerName, _, _ = net.SplitHostPort(addr)
+	}
+	t := tls.Client(c, security)
+	if err := t.HandshakeContext(ctx); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return t, nil
+}
+
+// rabbitmq checks the broker: by its greeting, then as a publisher.
+func (x *examination) rabbitmq(ctx context.Context) {
+	u, err := url.Parse(x.RabbitMQ.URL.Reveal())
+	if err != nil || u.Hostname() == "" {
+		return // the file's check has told
+	}
+	addr, security, err := x.brokerAddr(u)
+	if err != nil {
+		x.r.fail("correct it in "+x.source(), "%v", err)
+		return
+	}
+	v, err := askBrokerVersion(ctx, addr, security)
+	switch {
+	case err != nil:
+		x.r.fail("start it, or correct rabbitmq.url", "%s (from %s): %v", addr, x.source(), err)
+		return
+	case !atLeast(v, 3, 10):
+		x.r.warn("upgrade to RabbitMQ 3.10 or newer: nothing older is tested", "%s: version %s", addr, v)
+	default:
+		x.r.ok("%s: version %s", addr, v)
+	}
+	switch {
+	case x.recorded != 0 && x.recorded != x.RabbitMQ.Partitions:
+		x.r.warn("correct the partitions first", "login and queues were not checked: the configuration has another number of partitions than the installation")
+	case x.recorded == 0 && !x.cmd.Declare:
+		x.r.warn("run doctor again once a process has run, or now with --declare", "login and queues were not checked: no process has run yet (or MySQL could not tell), and checking would make the queues")
+	default:
+		x.publishing(ctx, addr)
+	}
+}
+
+func (x *examination) brokerAddr(u *url.URL) (addr string, security *tls.Config, err error) {
+	port := or(u.Port(), map[string]string{"amqps": "5671"}[u.Scheme])
+	if u.Scheme == "amqps" {
+		if security, err = config.TLSConfig(true, x.RabbitMQ.TLSCA); err != nil {
+			return "", nil, fmt.Errorf("rabbitmq.%w", err)
+		}
+	}
+	return net.JoinHostPort(u.Hostname(), or(port, "5672")), security, nil
+}
+
+// askBrokerVersion reads the version from the broker's first frame, which comes before any login.
+func askBrokerVersion(ctx context.Context, addr string, security *tls.Config) (string, error) {
+	c, err := dialPlain(ctx, addr, security)
+	if err != nil {
+		return "", err
+	}
+	defer c.Close() //nolint:errcheck // only asked a question
+	if _, err := io.WriteString(c, "AMQP\x00\x00\x09\x01"); err != nil {
+		return "", err
+	}
+	head := make([]byte, 7) // type, channel, size
+	if _, err := io.ReadFull(c, head); err != nil {
+		return "", err
+	}
+	size := binary.BigEndian.Uint32(head[3:])
+	if head[0] != 1 || size > 64<<10 {
+		return "", errors.New("this is no AMQP 0-9-1 broker")
+	}
+	frame := make([]byte, size)
+	if _, err := io.ReadFull(c, frame); err != nil {
+		return "", err
+	}
+	return greetingVersion(frame)
+}
+
+// greetingVersion finds the server property "version", a long string.
+func greetingVersion(frame []byte) (string, error) {
+	_, rest, ok := bytes.Cut(frame, []byte("\x07versionS"))
+	if !ok || len(rest) < 4 {
+		return "", errors.New("the greeting names no version")
+	}
+	n := binary.BigEndian.Uint32(rest)
+	if uint64(n) > uint64(len(rest)-4) {
+		return "", errors.New("the greeting is damaged")
+	}
+	return string(rest[4 : 4+n]), nil
+}
+
+// publishing connects as a process does, which declares all exchanges and queues as configured, and publishes one message
+// that no queue takes: while a memory or disk alarm holds, that gets no answer.
+func (x *examination) publishing(ctx context.Context, addr string) {
+	o, err := x.brokerOptions()
+	if err != nil {
+		x.r.fail("correct it in "+x.source(), "%v", err)
+		return
+	}
+	p, err := broker.NewPublisher(o)
+	if err != nil {
+		x.r.fail("correct the section rabbitmq in "+x.source(), "%v", err)
+		return
+	}
+	defer func() {
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		_ = p.Close(end) // what is blocked stays unsent
+	}()
+	if err := awaitUp(ctx, p); err != nil {
+		x.judgeRefusal(addr, err)
+		return
+	}
+	x.r.ok("login works; %d queues are there as %s queues", o.Partitions, o.QueueType)
+	said := make(chan error, 1)
+	if err := p.Publish(broker.Target{Key: o.Prefix + ".doctor", Mandatory: true}, []byte("?"), func(err error) { said <- err }); err != nil {
+		said <- err
+	}
+	select {
+	case err = <-said:
+	case <-time.After(5 * time.Second):
+		err = errors.New("no confirm within 5s")
+	}
+	if err == nil || errors.Is(err, broker.ErrUnroutable) {
+		x.r.ok("it takes messages: no alarm holds")
+		return
+	}
+	x.r.fail("free memory or disk on its machine: `rabbitmq-diagnostics alarms` names the cause", "it takes no messages: %v; %v", err, p.Ready())
+}
+
+// awaitUp waits for the connection; what the broker itself refuses is final at once.
+func awaitUp(ctx context.Context, p *broker.Publisher) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := p.Ready()
+		if err == nil || strings.Contains(err.Error(), "Exception (") || p.Blocked() {
+			if p.Blocked() {
+				return nil
+			}
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-tick.C:
+		}
+	}
+}
+
+func (x *examination) judgeRefusal(addr string, err error) {
+	text := err.Error()
+	switch {
+	case strings.Contains(text, "PRECONDITION_FAILED"):
+		x.r.fail("set rabbitmq.queue_type to what the queues were made with, or drain and delete them (docs/operations.md, \"Queue type\")",
+			"%s: the queues differ from the configuration (queue_type %s): %v", addr, x.RabbitMQ.QueueType, err)
+	case strings.Contains(text, "(403)") || strings.Contains(text, "ACCESS_REFUSED"):
+		x.r.fail("correct user and password in rabbitmq.url, and give the user configure, write and read on the virtual host", "%s: %v", addr, err)
+	default:
+		x.r.fail("look into the broker's log; correct rabbitmq.url", "%s: %v", addr, err)
+	}
+}

@@ -1,0 +1,238 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"chat-service/internal/store"
+)
+
+// Bounds of the checks.
+const (
+	skewWarn    = time.Second
+	skewFail    = 10 * time.Second
+	backlogWarn = 10 * time.Second
+	packetLeast = 16 << 20
+	connReserve = 10 // for operators and replication
+)
+
+// mysql checks the primary.
+func (x *examination) mysql(ctx context.Context) {
+	o, err := x.storeOptions()
+	if err != nil {
+		x.r.fail("correct it in "+x.source(), "%v", err)
+		return
+	}
+	err = x.withDatabase(func(d *database) error { x.server(ctx, d, o); return nil })
+	if err != nil {
+		x.r.fail("correct the section database in "+x.source(), "%v", err)
+	}
+}
+
+// server looks at the server, then at the database.
+func (x *examination) server(ctx context.Context, d *database, o store.Options) {
+	version, err := d.version(ctx)
+	if err != nil {
+		x.r.fail("start it, or correct database.host, port, user and password; privately: chatctl up --servers-only", "%s (from %s): %v", x.Database.Addr(), x.source(), err)
+		return
+	}
+	x.judgeVersion(version)
+	x.serverSettings(ctx, d)
+	if skew, err := d.skew(ctx); err != nil {
+		x.r.fail("look into the server's log", "clock: %v", err)
+	} else {
+		x.judgeSkew(skew)
+	}
+	there, err := d.exists(ctx)
+	switch {
+	case err != nil:
+		x.r.fail("look into the server's log", "database %s: %v", o.DBName, err)
+	case !there:
+		x.r.fail("run chatctl migrate, which makes it", "database %s is missing", o.DBName)
+	default:
+		x.contents(ctx, d)
+	}
+}
+
+var versionNumber = regexp.MustCompile(`(\d+)\.(\d+)`) //nolint:gochecknoglobals // never changes
+
+// atLeast compares a version's first two numbers.
+func atLeast(version string, major, minor int) bool {
+	m := versionNumber.FindStringSubmatch(version)
+	if m == nil {
+		return false
+	}
+	a, _ := strconv.Atoi(m[1])
+	b, _ := strconv.Atoi(m[2])
+	return a > major || a == major && b >= minor
+}
+
+func (x *examination) judgeVersion(v string) {
+	maria := strings.Contains(strings.ToLower(v), "mariadb")
+	if maria && atLeast(v, 10, 11) || !maria && atLeast(v, 8, 4) {
+		x.r.ok("%s: %s", x.Database.Addr(), v)
+		return
+	}
+	x.r.warn("upgrade to MySQL 8.4 or 9, or to MariaDB 10.11 or newer: nothing older is tested", "%s: %s", x.Database.Addr(), v)
+}
+
+func (x *examination) judgeSkew(skew time.Duration) {
+	text := fmt.Sprintf("clock is %s from this machine's", skew.Round(time.Millisecond))
+	switch {
+	case skew.Abs() > skewFail:
+		x.r.fail("run a time service (chrony, systemd-timesyncd) on both machines", "%s", text)
+	case skew.Abs() > skewWarn:
+		x.r.warn("run a time service (chrony, systemd-timesyncd) on both machines", "%s", text)
+	default:
+		x.r.ok("%s", text)
+	}
+}
+
+// serverSettings checks the variables on which promises rest.
+func (x *examination) serverSettings(ctx context.Context, d *database) {
+	vars, err := d.variables(ctx, "innodb_flush_log_at_trx_commit", "sync_binlog", "log_bin", "binlog_format", "read_only", "max_connections", "max_allowed_packet")
+	if err != nil {
+		x.r.fail("look into the server's log", "settings: %v", err)
+		return
+	}
+	x.judgeSettings(vars)
+	x.judgePools(vars["max_connections"])
+	if err := d.readCommitted(ctx); err != nil {
+		x.r.fail("let the account set its isolation level", "READ COMMITTED: %v", err)
+	} else if vars["log_bin"] == "ON" && vars["binlog_format"] == "STATEMENT" {
+		x.r.fail("set binlog_format=ROW (or MIXED)", "READ COMMITTED can't write while binlog_format is STATEMENT")
+	} else {
+		x.r.ok("READ COMMITTED is possible")
+	}
+}
+
+func (x *examination) judgeSettings(vars map[string]string) {
+	if v := vars["innodb_flush_log_at_trx_commit"]; v != "1" {
+		x.r.fail("SET GLOBAL innodb_flush_log_at_trx_commit=1, and the same in its configuration file", "innodb_flush_log_at_trx_commit is %s: acknowledged messages can be lost when the machine fails", v)
+	} else {
+		x.r.ok("innodb_flush_log_at_trx_commit is 1")
+	}
+	if v := vars["sync_binlog"]; vars["log_bin"] == "ON" && v != "1" {
+		x.r.warn("set sync_binlog=1", "sync_binlog is %s: after a failure of the machine, replicas may lack acknowledged messages", v)
+	}
+	if strings.EqualFold(vars["read_only"], "ON") {
+		x.r.fail("name the primary in database.host", "read_only is ON: this is a replica")
+	}
+	if n, err := strconv.ParseInt(vars["max_allowed_packet"], 10, 64); err == nil && n < packetLeast {
+		x.r.warn("set max_allowed_packet=16M or more", "max_allowed_packet is %d: a batch of long messages may not fit", n)
+	}
+}
+
+// judgePools compares the server's connections with what one process of each kind may open.
+func (x *examination) judgePools(text string) {
+	limit, err := strconv.Atoi(text)
+	if err != nil {
+		return
+	}
+	sum, parts := 0, []string{}
+	for _, p := range x.pools {
+		if p.open == 0 {
+			x.r.warn("set database.max_open", "the %s's pool has no bound", p.process)
+		}
+		n := x.instances(p.process)
+		sum += n * p.open
+		parts = append(parts, fmt.Sprintf("%d %s × %d", n, p.process, p.open))
+	}
+	switch all := strings.Join(parts, " + "); {
+	case len(parts) == 0:
+	case sum > limit-connReserve:
+		x.r.fail(fmt.Sprintf("raise max_connections to %d or more, or lower database.max_open", sum+connReserve), "max_connections is %d, the pools may open %d (%s)", limit, sum, all)
+	default:
+		x.r.ok("max_connections is %d, the pools may open %d (%s)", limit, sum, all)
+	}
+}
+
+// instances counts a process in the run; one where nothing is known.
+func (x *examination) instances(process string) (n int) {
+	for name := range x.found.Ready {
+		if strings.TrimRight(name, "0123456789") == process {
+			n++
+		}
+	}
+	return max(n, 1)
+}
+
+// contents checks schema, collations and what waits.
+func (x *examination) contents(ctx context.Context, d *database) {
+	db, err := x.openStore(ctx)
+	if err != nil {
+		x.r.fail("correct the section database in "+x.source(), "%v", err)
+		return
+	}
+	defer db.Close() //nolint:errcheck // only asked questions
+	if err := db.SchemaReady(ctx); err != nil {
+		x.r.fail("run chatctl migrate", "schema: %v", err)
+		return
+	}
+	ms, err := d.migrations(ctx)
+	if err != nil || len(ms) == 0 {
+		x.r.fail("run chatctl migrate", "schema: %v", err)
+		return
+	}
+	x.r.ok("schema of %s is at version %d", d.name, ms[len(ms)-1].Version)
+	if n, example, err := d.strangeColumns(ctx); err != nil {
+		x.r.fail("look into the server's log", "collations: %v", err)
+	} else if n > 0 {
+		x.r.fail("restore the tables with the collations that the migrations name (utf8mb4_bin, ascii_bin)", "%d columns have another collation, such as %s: names would compare differently", n, example)
+	} else {
+		x.r.ok("collations are those of the migrations")
+	}
+	x.judgePartitions(ctx, d)
+	x.judgeBacklog(ctx, d, db)
+}
+
+func (x *examination) judgePartitions(ctx context.Context, d *database) {
+	var err error
+	x.recorded, err = d.partitions(ctx)
+	switch want := x.RabbitMQ.Partitions; {
+	case err != nil:
+		x.r.fail("run chatctl migrate", "partitions: %v", err)
+	case x.recorded == 0:
+		x.r.ok("no process has run yet: the first one fixes %d partitions", want)
+	case x.recorded != want:
+		x.r.fail(fmt.Sprintf("set rabbitmq.partitions to %d; docs/operations.md tells how to change an installation's", x.recorded),
+			"the installation has %d partitions, the configuration says %d: no process starts with it", x.recorded, want)
+	default:
+		x.r.ok("the installation has %d partitions, as configured", want)
+	}
+}
+
+func (x *examination) judgeBacklog(ctx context.Context, d *database, db *store.DB) {
+	boots, err := db.Workers(ctx, deadAfter)
+	if err != nil {
+		x.r.fail("look into the server's log", "workers: %v", err)
+		return
+	}
+	if x.workers = len(boots); x.workers == 0 {
+		x.r.warn("start one; nothing is processed until then", "no worker lives")
+	} else {
+		x.r.ok("%d workers live", x.workers)
+	}
+	n, age, err := d.backlog(ctx)
+	switch {
+	case err != nil:
+		x.r.fail("look into the server's log", "outbox: %v", err)
+	case n > 0 && age > backlogWarn:
+		x.r.warn("look at the workers: do they live (chatctl partitions), can they reach RabbitMQ?", "outbox: %d announcements wait, the oldest for %s", n, age.Round(time.Second))
+	default:
+		x.r.ok("outbox: %d announcements wait", n)
+	}
+	_, dead, err := d.dead(ctx, 1)
+	switch {
+	case err != nil:
+		x.r.fail("look into the server's log", "dead commands: %v", err)
+	case dead > 0:
+		x.r.warn("read them (chatctl dead list), then drop them", "%d dead commands", dead)
+	default:
+		x.r.ok("no dead commands")
+	}
+}

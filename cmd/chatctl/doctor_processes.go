@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"chat-service/internal/telemetry"
+)
+
+// filesLeast is the number of open files below which 10,000 sockets don't fit, with what else a gateway opens.
+const (
+	filesLeast = 12_000
+	filesGood  = 65_536
+)
+
+// processes asks those whose readiness is known.
+func (x *examination) processes(ctx context.Context) {
+	urls, sure := x.readiness()
+	for _, name := range slices.Sorted(maps.Keys(urls)) {
+		rep, err := askReadiness(ctx, urls[name])
+		switch {
+		case err != nil && !sure:
+			x.r.warn("start it, or name where it runs with --ready", "%s is not running here (%s)", name, urls[name])
+		case err != nil:
+			x.r.fail("look into its log; start it again", "%s: %s: %v", name, urls[name], err)
+		case rep.Status == "ready":
+			x.r.ok("%s is ready", name)
+		default:
+			x.r.fail("what it names is away; when that is back, it becomes ready by itself", "%s is %s: %s", name, rep.Status, failing(rep))
+		}
+	}
+}
+
+// readiness lists the URLs to ask: those named, else the run's, else what the files say; sure tells that they must answer.
+func (x *examination) readiness() (urls map[string]string, sure bool) {
+	urls = map[string]string{}
+	for _, u := range x.cmd.Ready {
+		urls[u] = u
+	}
+	if len(urls) > 0 {
+		return urls, true
+	}
+	if x.run != "" {
+		return x.found.Ready, true
+	}
+	for name, addr := range x.debug {
+		host, port, err := net.SplitHostPort(addr)
+		if err != nil || port == "0" {
+			continue
+		}
+		if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+			host = "127.0.0.1"
+		}
+		urls[name] = "http://" + net.JoinHostPort(host, port) + "/readyz"
+	}
+	return urls, false
+}
+
+func askReadiness(ctx context.Context, url string) (rep telemetry.Report, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return rep, err
+	}
+	req.Close = true
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return rep, err
+	}
+	defer resp.Body.Close() //nolint:errcheck // read only
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
+	if err != nil {
+		return rep, err
+	}
+	if json.Unmarshal(body, &rep) != nil || rep.Status == "" {
+		return rep, fmt.Errorf("%s is no readiness report", resp.Status)
+	}
+	return rep, nil
+}
+
+// failing lists the checks that don't hold.
+func failing(rep telemetry.Report) string {
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(rep.Checks)) {
+		if rep.Checks[name] != "ok" {
+			out = append(out, name+": "+rep.Checks[name])
+		}
+	}
+	if len(out) == 0 {
+		return "no check fails"
+	}
+	return strings.Join(out, "; ")
+}
+
+// machine checks what processes started from here may use.
+func (x *examination) machine(context.Context) {
+	var l syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l); err != nil {
+		x.r.warn("look with ulimit -Hn", "open files: %v", err)
+		return
+	}
+	// A Go process raises its soft limit to the hard one by itself.
+	switch {
+	case l.Max < filesLeast:
+		x.r.warn("raise it for the gateways: LimitNOFILE=65536 in systemd, ulimits in compose, ulimit -n in a shell", "open files: at most %d here, too few for 10,000 sockets", l.Max)
+	case l.Max < filesGood:
+		x.r.ok("open files: at most %d here; 65536 leave room to grow", l.Max)
+	default:
+		x.r.ok("open files: at most %d here", l.Max)
+	}
+}

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"chat-service/internal/chat"
+	"chat-service/internal/store"
+)
+
+// epochCmd is `chatctl epoch`.
+type epochCmd struct {
+	Bump epochBumpCmd `cmd:"" help:"Raise the epoch of all rooms, or of one: for use after a restore."`
+}
+
+// epochBumpCmd is `chatctl epoch bump`.
+type epochBumpCmd struct {
+	Room uint64 `placeholder:"ID" help:"Only this room."`
+	Yes  bool   `help:"Really do it."`
+}
+
+// Help shows examples.
+func (epochBumpCmd) Help() string {
+	return `After MySQL was restored from an older backup, clients remember seqs that are not there any more. A raised epoch tells them to load their rooms anew. Do it while gateways, workers and api are stopped (docs/operations.md, "Backup and restore").
+
+  chatctl epoch bump --yes
+  chatctl epoch bump --room 42 --yes`
+}
+
+// Run raises the epoch.
+func (c *epochBumpCmd) Run(ctx context.Context, s *settings, io *streams) error {
+	what := "all rooms"
+	if c.Room != 0 {
+		what = fmt.Sprintf("room %d", c.Room)
+	}
+	if !c.Yes {
+		return errors.New("every client will load " + what + " anew: add --yes to do it")
+	}
+	return s.withStore(ctx, func(ctx context.Context, _ *installation, db *store.DB) error {
+		boots, err := db.Workers(ctx, deadAfter)
+		if err != nil {
+			return err
+		}
+		if err := db.BumpEpoch(ctx, chat.RoomID(c.Room)); err != nil {
+			return noRoom(err, c.Room)
+		}
+		if len(boots) > 0 {
+			io.say("warning: %d workers are running: restart gateways and workers, so that nobody goes on with the old epoch", len(boots))
+		}
+		if c.Room == 0 {
+			_, err = fmt.Fprintln(io.out, "the epoch of all rooms is one higher")
+			return err
+		}
+		info, err := db.RoomInfo(ctx, chat.RoomID(c.Room))
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(io.out, "the epoch of room %d is %d now\n", c.Room, info.Room.Epoch)
+		return err
+	})
+}

@@ -1,0 +1,204 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/text/unicode/norm"
+
+	"chat-service/internal/chat"
+	"chat-service/internal/store"
+)
+
+// userCmd is `chatctl user`.
+type userCmd struct {
+	Who  string `arg:"" name:"id|name" help:"The user's id, username or email address."`
+	JSON bool   `help:"Print JSON."`
+}
+
+// Help shows examples.
+func (userCmd) Help() string {
+	return `Shows an account; never its password.
+
+  chatctl user 42
+  chatctl user alice --json`
+}
+
+// userView is what an operator sees of a user. The password hash is not part of it.
+type userView struct {
+	ID        chat.UserID     `json:"id"`
+	Username  string          `json:"username"`
+	Nickname  string          `json:"nickname"`
+	Email     string          `json:"email,omitempty"`
+	Status    chat.UserStatus `json:"status"`
+	Online    *bool           `json:"online"` // nil: can't be known
+	LastSeen  *time.Time      `json:"last_seen"`
+	CreatedAt time.Time       `json:"created_at"`
+	Sessions  int             `json:"sessions"`
+	Rooms     int             `json:"rooms"`
+	Partition int             `json:"partition"`
+}
+
+// Run looks the user up.
+func (c *userCmd) Run(ctx context.Context, s *settings, io *streams) error {
+	ctx, cancel := context.WithTimeout(ctx, lookWithin)
+	defer cancel()
+	return s.withStore(ctx, func(ctx context.Context, in *installation, db *store.DB) error {
+		info, err := findUser(ctx, db, c.Who)
+		if chat.KindOf(err) == chat.NotFound {
+			return fmt.Errorf("no user has the id, username or email %q", c.Who)
+		}
+		if err != nil {
+			return err
+		}
+		u := info.User
+		v := userView{ID: u.ID, Username: u.Username, Nickname: u.Nickname, Email: u.Email, Status: u.Status, Online: in.online(ctx, u.ID),
+			CreatedAt: u.CreatedAt, Sessions: info.Sessions, Rooms: info.Rooms, Partition: info.Partition}
+		if !u.LastSeen.IsZero() {
+			v.LastSeen = &u.LastSeen
+		}
+		if c.JSON {
+			return io.printJSON(v)
+		}
+		return io.printRows(v.rows())
+	})
+}
+
+// findUser takes an id first, then a login name: a name may consist of digits.
+func findUser(ctx context.Context, db *store.DB, who string) (store.UserInfo, error) {
+	if id, err := strconv.ParseUint(who, 10, 64); err == nil {
+		info, err := db.UserInfo(ctx, chat.UserID(id))
+		if chat.KindOf(err) != chat.NotFound || err == nil {
+			return info, err
+		}
+	}
+	u, err := db.UserByLogin(ctx, strings.ToLower(strings.TrimSpace(norm.NFKC.String(who))))
+	if err != nil {
+		return store.UserInfo{}, err
+	}
+	return db.UserInfo(ctx, u.ID)
+}
+
+// online asks Redis; nil where it can't tell.
+func (in *installation) online(ctx context.Context, u chat.UserID) *bool {
+	st, err := in.openState()
+	if err != nil {
+		return nil
+	}
+	defer st.Close() //nolint:errcheck // only asked a question
+	ps, err := st.Online(ctx, []chat.UserID{u})
+	if err != nil || len(ps) != 1 || !ps[0].Known {
+		return nil
+	}
+	return &ps[0].Online
+}
+
+func (v userView) rows() [][]string {
+	online := "unknown"
+	if v.Online != nil {
+		online = strconv.FormatBool(*v.Online)
+	}
+	seen := "never"
+	if v.LastSeen != nil {
+		seen = timeText(*v.LastSeen)
+	}
+	return [][]string{
+		{"id", v.ID.String()}, {"username", v.Username}, {"nickname", v.Nickname}, {"email", v.Email}, {"status", string(v.Status)},
+		{"online", online}, {"last seen", seen}, {"created", timeText(v.CreatedAt)}, {"live sessions", strconv.Itoa(v.Sessions)},
+		{"rooms", strconv.Itoa(v.Rooms)}, {"partition", strconv.Itoa(v.Partition)},
+	}
+}
+
+// roomCmd is `chatctl room`.
+type roomCmd struct {
+	ID   uint64 `arg:"" help:"The room's id."`
+	JSON bool   `help:"Print JSON."`
+}
+
+// Help shows examples.
+func (roomCmd) Help() string {
+	return `Shows a room: how far it has come, what waits, and which worker owns it.
+
+  chatctl room 7
+  chatctl room 7 --json`
+}
+
+// roomView is what an operator sees of a room.
+type roomView struct {
+	ID          chat.RoomID     `json:"id"`
+	Type        chat.RoomType   `json:"type"`
+	Name        string          `json:"name"`
+	Visibility  chat.Visibility `json:"visibility"`
+	Owner       chat.UserID     `json:"owner_id,omitempty"`
+	Members     int             `json:"member_count"`
+	Ended       int             `json:"ended_memberships"`
+	LastSeq     chat.Seq        `json:"last_seq"`
+	TopSeq      uint64          `json:"top_seq"`
+	Messages    uint64          `json:"messages"`
+	Epoch       uint64          `json:"epoch"`
+	Outbox      int             `json:"outbox"`
+	Partition   int             `json:"partition"`
+	WorkerOwner string          `json:"worker,omitempty"`
+	CreatedAt   time.Time       `json:"created_at"`
+	DissolvedAt *time.Time      `json:"dissolved_at,omitempty"`
+}
+
+// Run looks the room up.
+func (c *roomCmd) Run(ctx context.Context, s *settings, io *streams) error {
+	ctx, cancel := context.WithTimeout(ctx, lookWithin)
+	defer cancel()
+	return s.withStore(ctx, func(ctx context.Context, in *installation, db *store.DB) error {
+		info, err := db.RoomInfo(ctx, chat.RoomID(c.ID))
+		if err != nil {
+			return noRoom(err, c.ID)
+		}
+		sp, err := spreadOf(ctx, db, in.RabbitMQ.Partitions)
+		if err != nil {
+			return err
+		}
+		r := info.Room
+		v := roomView{ID: r.ID, Type: r.Type, Name: r.Name, Visibility: r.Visibility, Owner: r.Owner, Members: r.MemberCount, Ended: info.Ended,
+			LastSeq: r.LastSeq, TopSeq: info.TopSeq, Messages: r.MsgCount, Epoch: r.Epoch, Outbox: info.Outbox, Partition: info.Partition,
+			WorkerOwner: sp.Partitions[info.Partition].Owner, CreatedAt: r.CreatedAt}
+		if !r.DissolvedAt.IsZero() {
+			v.DissolvedAt = &r.DissolvedAt
+		}
+		if v.TopSeq != uint64(v.LastSeq) {
+			io.say("warning: last_seq is %d, but the highest message has seq %d: the database was damaged or restored in part", v.LastSeq, v.TopSeq)
+		}
+		if c.JSON {
+			return io.printJSON(v)
+		}
+		return io.printRows(v.rows())
+	})
+}
+
+func (v roomView) rows() [][]string {
+	owner := v.WorkerOwner
+	if owner == "" {
+		owner = "no live worker"
+	}
+	rows := [][]string{
+		{"id", v.ID.String()}, {"type", string(v.Type)}, {"name", v.Name}, {"visibility", string(v.Visibility)}, {"owner", v.Owner.String()},
+		{"members", fmt.Sprintf("%d (%d have left)", v.Members, v.Ended)}, {"last seq", v.LastSeq.String()},
+		{"messages", strconv.FormatUint(v.Messages, 10)}, {"epoch", strconv.FormatUint(v.Epoch, 10)},
+		{"outbox", fmt.Sprintf("%d waiting", v.Outbox)}, {"partition", fmt.Sprintf("%d (worker %s)", v.Partition, owner)},
+		{"created", timeText(v.CreatedAt)},
+	}
+	if v.DissolvedAt != nil {
+		rows = append(rows, []string{"dissolved", timeText(*v.DissolvedAt)})
+	}
+	return rows
+}
+
+// noRoom names the room that isn't there.
+func noRoom(err error, id uint64) error {
+	if chat.KindOf(err) == chat.NotFound {
+		return errors.New("there is no room " + strconv.FormatUint(id, 10) + ": rooms are named by their number (room_id in the protocol)")
+	}
+	return err
+}

@@ -1,0 +1,205 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"chat-service/internal/stack"
+)
+
+// migrateCmd is `chatctl migrate`.
+type migrateCmd struct {
+	Status bool `help:"Only tell what is applied and whether this program needs more; exit code 1 if it does."`
+	JSON   bool `help:"Print JSON."`
+}
+
+// Help shows examples.
+func (migrateCmd) Help() string {
+	return `Makes the database where it is missing and brings its schema up to date. Running processes may go on meanwhile; several calls at once wait for each other.
+
+  chatctl migrate --config configs/worker.yaml
+  CHAT_DATABASE_HOST=db1 CHAT_DATABASE_PASSWORD_FILE=/run/secrets/db chatctl migrate
+  chatctl migrate --status`
+}
+
+// migrated is the result in JSON.
+type migrated struct {
+	Database string      `json:"database"`
+	Before   int64       `json:"before"`
+	Version  int64       `json:"version"`
+	UpToDate bool        `json:"up_to_date"`
+	Applied  []migration `json:"applied"`
+	Pending  string      `json:"pending,omitempty"`
+}
+
+// Run migrates, or tells the state.
+func (c *migrateCmd) Run(ctx context.Context, s *settings, io *streams) error {
+	in, err := s.find(os.Environ())
+	if err != nil {
+		return err
+	}
+	var m migrated
+	if c.Status {
+		m, err = in.schema(ctx)
+	} else {
+		m, err = in.migrate(ctx, io)
+	}
+	if err != nil {
+		return in.explain(err)
+	}
+	if err := c.print(io, m); err != nil {
+		return err
+	}
+	if !m.UpToDate {
+		return exitCode(1)
+	}
+	return nil
+}
+
+func (c *migrateCmd) print(io *streams, m migrated) error {
+	if c.JSON {
+		return io.printJSON(m)
+	}
+	rows := [][]string{{"VERSION", "APPLIED"}}
+	for _, a := range m.Applied {
+		rows = append(rows, []string{strconv.FormatInt(a.Version, 10), timeText(a.Applied)})
+	}
+	if c.Status && len(m.Applied) > 0 {
+		if err := io.printRows(rows); err != nil {
+			return err
+		}
+	}
+	text := fmt.Sprintf("schema of %s is up to date at version %d", m.Database, m.Version)
+	switch {
+	case !m.UpToDate:
+		text = m.Pending
+	case m.Before != m.Version:
+		text = fmt.Sprintf("schema of %s brought from version %d to %d", m.Database, m.Before, m.Version)
+	}
+	_, err := fmt.Fprintln(io.out, text)
+	return err
+}
+
+// schema looks at the schema and changes nothing.
+func (in *installation) schema(ctx context.Context) (m migrated, err error) {
+	o, err := in.storeOptions()
+	if err != nil {
+		return m, err
+	}
+	d, err := openDatabase(o)
+	if err != nil {
+		return m, err
+	}
+	defer func() { err = errors.Join(err, d.close()) }()
+	m.Database = in.Database.DBName
+	there, err := d.exists(ctx)
+	if err != nil {
+		return m, in.unreached(err)
+	}
+	if !there {
+		m.Pending = fmt.Sprintf("database %s is missing: run chatctl migrate, which makes it", in.Database.DBName)
+		return m, nil
+	}
+	if m.Applied, err = d.migrations(ctx); err != nil {
+		return m, in.unreached(err)
+	}
+	for _, a := range m.Applied {
+		m.Version = max(m.Version, a.Version)
+	}
+	m.Before = m.Version
+	db, err := in.openStore(ctx)
+	if err != nil {
+		return m, err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	if ready := db.SchemaReady(ctx); ready != nil {
+		m.Pending = ready.Error()
+		return m, nil
+	}
+	m.UpToDate = true
+	return m, nil
+}
+
+// migrate makes the database and brings the schema up to date.
+func (in *installation) migrate(ctx context.Context, io *streams) (m migrated, err error) {
+	before, err := in.schema(ctx)
+	if err != nil {
+		return before, err
+	}
+	if err := in.createDatabase(ctx, io); err != nil {
+		return before, err
+	}
+	db, err := in.openStore(ctx)
+	if err != nil {
+		return before, err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	if !before.UpToDate {
+		io.say("migrating %s on %s from version %d", in.Database.DBName, in.Database.Addr(), before.Version)
+	}
+	err = io.whileTelling(2*time.Second, func(d time.Duration) string {
+		return fmt.Sprintf("still migrating after %s; large tables take a while, another migration is waited for", d)
+	}, func() error { return db.Migrate(ctx) })
+	if err != nil {
+		return before, err
+	}
+	m, err = in.schema(ctx)
+	m.Before = before.Version
+	return m, err
+}
+
+func (in *installation) createDatabase(ctx context.Context, io *streams) (err error) {
+	o, err := in.storeOptions()
+	if err != nil {
+		return err
+	}
+	d, err := openDatabase(o)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.close()) }()
+	there, err := d.exists(ctx)
+	if err != nil || there {
+		return err
+	}
+	io.say("making database %s", in.Database.DBName)
+	if err := d.create(ctx); err != nil {
+		return fmt.Errorf("make database %s: %w: have it made by who may (CREATE DATABASE %s CHARACTER SET utf8mb4 COLLATE utf8mb4_bin), or name a user with that right in CHAT_DATABASE_USER",
+			in.Database.DBName, err, quoted(in.Database.DBName))
+	}
+	return nil
+}
+
+// unreached explains why the server gives no answer.
+func (in *installation) unreached(err error) error {
+	return fmt.Errorf("MySQL at %s (from %s) does not answer: %w\n  start it, or name another by --run, --config or CHAT_DATABASE_HOST; `chatctl doctor` looks closer",
+		in.Database.Addr(), in.source(), err)
+}
+
+// migrateRun is the hook of `chatctl up`: env leads to the run's servers.
+func migrateRun(configs string, out *stack.Progress) func(ctx context.Context, env map[string]string) error {
+	return func(ctx context.Context, env map[string]string) error {
+		in := &installation{addresses: defaultAddresses(), file: filepath.Join(configs, "worker.yaml"), environ: stack.Found{Env: env}.Environ(os.Environ())}
+		if err := load(in.file, &in.addresses, in.environ); err != nil {
+			return err
+		}
+		m, err := in.migrate(ctx, &streams{err: progressLines{out}})
+		if err == nil {
+			out.Say("migrate", "schema is at version %d", m.Version)
+		}
+		return err
+	}
+}
+
+// progressLines writes lines as those of a run.
+type progressLines struct{ out *stack.Progress }
+
+func (p progressLines) Write(b []byte) (int, error) {
+	p.out.Say("migrate", "%s", string(b[:max(len(b)-1, 0)]))
+	return len(b), nil
+}

@@ -1,0 +1,155 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"chat-service/internal/chat"
+	"chat-service/internal/store"
+	"chat-service/internal/worker"
+)
+
+// deadAfter is when workers count each other as dead.
+const deadAfter = 3 * time.Second
+
+// partitionsCmd is `chatctl partitions`.
+type partitionsCmd struct {
+	JSON bool `help:"Print JSON."`
+}
+
+// Help shows examples.
+func (partitionsCmd) Help() string {
+	return `Shows which worker owns which partition and which one stands by, computed from the live workers as they do it themselves.
+
+  chatctl partitions
+  chatctl partitions --json`
+}
+
+// spread is who works on what.
+type spread struct {
+	Workers    []workerShare    `json:"workers"`
+	Partitions []partitionShare `json:"partitions"`
+}
+
+type workerShare struct {
+	Boot    string `json:"boot"`
+	Owns    int    `json:"owns"`
+	Standby int    `json:"standby"`
+}
+
+type partitionShare struct {
+	Partition int    `json:"partition"`
+	Owner     string `json:"owner,omitempty"`
+	Standby   string `json:"standby,omitempty"`
+	Outbox    bool   `json:"outbox_waiting"`
+}
+
+// Run shows the spread.
+func (c *partitionsCmd) Run(ctx context.Context, s *settings, io *streams) error {
+	ctx, cancel := context.WithTimeout(ctx, lookWithin)
+	defer cancel()
+	return s.withStore(ctx, func(ctx context.Context, in *installation, db *store.DB) error {
+		have, err := in.recordedPartitions(ctx)
+		if err != nil {
+			return err
+		}
+		if have != 0 && have != in.RabbitMQ.Partitions {
+			io.say("warning: the installation has %d partitions, %s says %d: set rabbitmq.partitions to %d", have, in.source(), in.RabbitMQ.Partitions, have)
+		}
+		if have == 0 {
+			have = in.RabbitMQ.Partitions
+		}
+		sp, err := spreadOf(ctx, db, have)
+		if err != nil {
+			return err
+		}
+		if len(sp.Workers) == 0 {
+			io.say("warning: no worker has given a sign of life for %s: nothing is being processed; start one (chatctl up, or the worker binary)", deadAfter)
+		}
+		if c.JSON {
+			return io.printJSON(sp)
+		}
+		if err := io.printRows(sp.workerRows()); err != nil {
+			return err
+		}
+		_, _ = fmt.Fprintln(io.out)
+		return io.printRows(sp.partitionRows())
+	})
+}
+
+// spreadOf computes what the workers compute.
+func spreadOf(ctx context.Context, db *store.DB, partitions int) (spread, error) {
+	boots, err := db.Workers(ctx, deadAfter)
+	if err != nil {
+		return spread{}, err
+	}
+	all := make([]int, partitions)
+	for i := range all {
+		all[i] = i
+	}
+	waiting, err := db.OutboxWaiting(ctx, all)
+	if err != nil {
+		return spread{}, err
+	}
+	return newSpread(boots, waiting, partitions), nil
+}
+
+func newSpread(boots []string, waiting []int, partitions int) spread {
+	sp := spread{Workers: make([]workerShare, len(boots)), Partitions: make([]partitionShare, partitions)}
+	at := map[string]int{}
+	for i, b := range boots {
+		sp.Workers[i].Boot, at[b] = b, i
+	}
+	for p, a := range worker.Assign(boots, partitions) {
+		sp.Partitions[p] = partitionShare{Partition: p, Owner: a.Owner, Standby: a.Standby, Outbox: slices.Contains(waiting, p)}
+		if a.Owner != "" {
+			sp.Workers[at[a.Owner]].Owns++
+		}
+		if a.Standby != "" {
+			sp.Workers[at[a.Standby]].Standby++
+		}
+	}
+	return sp
+}
+
+func (sp spread) workerRows() [][]string {
+	rows := [][]string{{"WORKER", "OWNS", "STANDBY"}}
+	for _, w := range sp.Workers {
+		rows = append(rows, []string{w.Boot, strconv.Itoa(w.Owns), strconv.Itoa(w.Standby)})
+	}
+	return rows
+}
+
+func (sp spread) partitionRows() [][]string {
+	rows := [][]string{{"PARTITION", "OWNER", "STANDBY", "OUTBOX"}}
+	dash := func(s string) string {
+		if s == "" {
+			return "-"
+		}
+		return s
+	}
+	for _, p := range sp.Partitions {
+		outbox := "empty"
+		if p.Outbox {
+			outbox = "waiting"
+		}
+		rows = append(rows, []string{strconv.Itoa(p.Partition), dash(p.Owner), dash(p.Standby), outbox})
+	}
+	return rows
+}
+
+// recordedPartitions is the number that the installation was made with, 0 where no process has run yet. Unlike
+// store.Partitions it records nothing.
+func (in *installation) recordedPartitions(ctx context.Context) (n int, err error) {
+	err = in.withDatabase(func(d *database) error {
+		n, err = d.partitions(ctx)
+		return err
+	})
+	if err != nil {
+		return 0, chat.Wrap(chat.Unavailable, err, "read the number of partitions")
+	}
+	return n, nil
+}
