@@ -12,6 +12,8 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"chat-service/internal/api"
 	"chat-service/internal/auth"
 	"chat-service/internal/chat"
@@ -19,8 +21,6 @@ import (
 	"chat-service/internal/state"
 	"chat-service/internal/store"
 	"chat-service/web"
-
-	"github.com/prometheus/client_golang/prometheus"
 )
 
 // Config is configs/api.yaml.
@@ -175,8 +175,10 @@ func defaults() Config {
 		Server:   Server{Host: "0.0.0.0", Port: 8081, Mode: config.ModeDebug, TrustedProxies: []string{"127.0.0.0/8", "::1"}, Site: true},
 		Database: config.DefaultDatabase(), Redis: config.DefaultRedis(), RabbitMQ: Names{r.Exchange, r.Partitions}, JWT: config.DefaultJWT(),
 		Auth: Auth{Argon2: auth.DefaultHashOptions(), IdleHours: 7 * 24, RefreshGrace: config.Duration(10 * time.Second)},
-		Limits: Limits{MessageBytes: l.MessageBytes, RoomMembers: l.RoomMembers, MembersCall: l.MembersCall, LoginPerMinute: l.LoginPerMinute,
-			RegisterPerMinute: l.RegisterPerMinute, RequestsPerSecond: l.RequestsPerSecond, RequestTime: config.Duration(l.RequestTime)},
+		Limits: Limits{
+			MessageBytes: l.MessageBytes, RoomMembers: l.RoomMembers, MembersCall: l.MembersCall, LoginPerMinute: l.LoginPerMinute,
+			RegisterPerMinute: l.RegisterPerMinute, RequestsPerSecond: l.RequestsPerSecond, RequestTime: config.Duration(l.RequestTime),
+		},
 		CORS: CORS{Origins: []string{}}, Debug: config.DefaultDebug(9103), Log: config.DefaultLog(),
 	}
 }
@@ -195,17 +197,21 @@ func (c *Config) limits() chat.Limits {
 func (c *Config) store(log *slog.Logger) (store.Options, error) {
 	d := c.Database
 	tls, err := config.TLSConfig(d.TLS, d.TLSCA)
-	return store.Options{TLS: tls, Host: d.Host, Port: int(d.Port), User: d.User, Password: d.Password.Reveal(), DBName: d.DBName,
+	return store.Options{
+		TLS: tls, Host: d.Host, Port: int(d.Port), User: d.User, Password: d.Password.Reveal(), DBName: d.DBName,
 		Replicas: d.Replicas, MaxOpen: d.MaxOpen, MaxIdle: d.MaxIdle, ConnMaxLifetime: d.ConnMaxLifetime.D(),
 		ConnMaxIdleTime: d.ConnMaxIdleTime.D(), Timeout: d.DialTimeout.D(), ReadTimeout: d.ReadTimeout.D(),
-		WriteTimeout: d.WriteTimeout.D(), Partitions: c.RabbitMQ.Partitions, Limits: c.limits(), Logger: log}, err
+		WriteTimeout: d.WriteTimeout.D(), Partitions: c.RabbitMQ.Partitions, Limits: c.limits(), Logger: log,
+	}, err
 }
 
 func (c *Config) state() (state.Options, error) {
 	r := c.Redis
 	tls, err := config.TLSConfig(r.TLS, r.TLSCA)
-	return state.Options{TLS: tls, Addrs: r.Addresses(), Password: r.Password.Reveal(), DB: r.DB, Master: r.Master,
-		Prefix: c.RabbitMQ.prefix(), Partitions: c.RabbitMQ.Partitions}, err
+	return state.Options{
+		TLS: tls, Addrs: r.Addresses(), Password: r.Password.Reveal(), DB: r.DB, Master: r.Master,
+		Prefix: c.RabbitMQ.prefix(), Partitions: c.RabbitMQ.Partitions,
+	}, err
 }
 
 func (c *Config) tokens() auth.TokenOptions {
@@ -228,8 +234,10 @@ func (c *Config) api(log *slog.Logger, reg prometheus.Registerer) (api.Options, 
 	idle := time.Duration(c.Auth.IdleHours * float64(time.Hour))
 	o := api.Options{
 		Addr: net.JoinHostPort(c.Server.Host, c.Server.Port.String()), Release: c.Server.Release(),
-		Limits: api.Limits{Limits: c.limits(), LoginPerMinute: c.Limits.LoginPerMinute, RegisterPerMinute: c.Limits.RegisterPerMinute,
-			RequestsPerSecond: c.Limits.RequestsPerSecond, RequestTime: c.Limits.RequestTime.D()},
+		Limits: api.Limits{
+			Limits: c.limits(), LoginPerMinute: c.Limits.LoginPerMinute, RegisterPerMinute: c.Limits.RegisterPerMinute,
+			RequestsPerSecond: c.Limits.RequestsPerSecond, RequestTime: c.Limits.RequestTime.D(),
+		},
 		Sessions: api.SessionTimes{Idle: min(idle, c.JWT.Refresh()), Absolute: c.JWT.Refresh(), Grace: c.Auth.RefreshGrace.D()},
 		Origins:  c.CORS.Origins, TrustedProxies: proxies, Log: log, Metrics: api.NewMetrics(reg),
 	}

@@ -6,10 +6,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"chat-service/internal/auth"
 	"chat-service/internal/config"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 const file = "../../configs/api.yaml"
@@ -19,9 +19,11 @@ func TestConfigFileHoldsEveryKeyWithItsDefault(t *testing.T) {
 	if err := config.Load(file, &got, config.Environ(nil)); err != nil {
 		t.Fatal(err)
 	}
-	opts := cmp.Options{cmp.Comparer(func(a, b config.Secret) bool { return a.Equal(b) }),
+	opts := cmp.Options{
+		cmp.Comparer(func(a, b config.Secret) bool { return a.Equal(b) }),
 		cmp.Transformer("list", func(s []string) []string { return append([]string{}, s...) }),
-		cmp.Comparer(func(a, b []config.NamedSecret) bool { return len(a) == len(b) })}
+		cmp.Comparer(func(a, b []config.NamedSecret) bool { return len(a) == len(b) }),
+	}
 	if d := cmp.Diff(want, got, opts); d != "" {
 		t.Errorf("%s differs from the defaults:\n%s", file, d)
 	}
@@ -47,7 +49,8 @@ func TestConfigRefuses(t *testing.T) {
 		"misspelt":  {"CHAT_AUTH_IDLE_HOUR=1", "CHAT_AUTH_IDLE_HOUR"},
 		"partition": {"CHAT_RABBITMQ_PARTITIONS=0", "rabbitmq.partitions"},
 		"any origin in release": {
-			"CHAT_CORS_ORIGINS=*\nCHAT_SERVER_MODE=release", "cors.origins"},
+			"CHAT_CORS_ORIGINS=*\nCHAT_SERVER_MODE=release", "cors.origins",
+		},
 		"cheap hashes in release": {"CHAT_AUTH_ARGON2_MEMORY_KIB=64\nCHAT_SERVER_MODE=release", "auth.argon2.memory_kib"},
 	} {
 		t.Run(name, func(t *testing.T) {

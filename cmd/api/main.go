@@ -63,8 +63,10 @@ func wire(ctx context.Context, cfg *Config, log *slog.Logger) ([]daemon.Part, er
 	}
 	cache := state.Open(ro, state.NewMetrics(reg))
 	d := db{sql}
-	server, err := api.New(o, api.Ports{Accounts: d, People: d, Sessions: d, Liveness: d, Rooms: d, Members: d, Lists: d, Log: d,
-		Passwords: hasher, Tokens: tokens{issuer, cfg.refreshKey()}, Recents: cache, Presences: cache, Throttle: cache})
+	server, err := api.New(o, api.Ports{
+		Accounts: d, People: d, Sessions: d, Liveness: d, Rooms: d, Members: d, Lists: d, Log: d,
+		Passwords: hasher, Tokens: tokens{issuer, cfg.refreshKey()}, Recents: cache, Presences: cache, Throttle: cache,
+	})
 	if err != nil {
 		return nil, err
 	}

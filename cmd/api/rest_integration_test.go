@@ -15,13 +15,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"chat-service/internal/chat"
 	"chat-service/internal/config"
 	"chat-service/internal/daemon"
 	"chat-service/internal/store"
 	"chat-service/internal/testkit"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 // start runs the process on a database and a prefix of its own.
@@ -209,9 +209,18 @@ func TestRooms(t *testing.T) {
 	}
 	a.Must(t, 422, "POST", "/rooms", ann.Token, `{"name":"x","member_ids":[999999]}`)
 	for _, call := range []struct{ method, path, body string }{
-		{"GET", "", ""}, {"PATCH", "", `{"name":"x"}`}, {"DELETE", "", ""}, {"GET", "/members", ""}, {"POST", "/members", path(`{"member_ids":[%d]}`, eve.ID)},
-		{"DELETE", "/members/me", ""}, {"DELETE", path("/members/%d", bob.ID), ""}, {"PATCH", path("/members/%d", bob.ID), `{"role":"admin"}`},
-		{"POST", "/owner", path(`{"user_id":%d}`, eve.ID)}, {"GET", "/messages", ""}, {"POST", "/messages", `{"content":"x"}`}, {"PUT", "/read", `{"seq":1}`},
+		{"GET", "", ""},
+		{"PATCH", "", `{"name":"x"}`},
+		{"DELETE", "", ""},
+		{"GET", "/members", ""},
+		{"POST", "/members", path(`{"member_ids":[%d]}`, eve.ID)},
+		{"DELETE", "/members/me", ""},
+		{"DELETE", path("/members/%d", bob.ID), ""},
+		{"PATCH", path("/members/%d", bob.ID), `{"role":"admin"}`},
+		{"POST", "/owner", path(`{"user_id":%d}`, eve.ID)},
+		{"GET", "/messages", ""},
+		{"POST", "/messages", `{"content":"x"}`},
+		{"PUT", "/read", `{"seq":1}`},
 	} {
 		var body any
 		if call.body != "" {

@@ -7,9 +7,9 @@ import (
 	"net/http"
 	"strings"
 
-	"chat-service/internal/chat"
-
 	"github.com/gofiber/fiber/v2"
+
+	"chat-service/internal/chat"
 )
 
 // call is one request on its way through a handler. User and session are 0 and empty on open routes, room and target
@@ -26,27 +26,33 @@ type call struct {
 // handler answers a call, or returns why not.
 type handler func(s *Server, c *call) error
 
-// takes makes a handler of one that wants the request's JSON body.
-func takes[T any](h func(*Server, *call, T) error) handler {
-	return func(s *Server, c *call) error {
+// plain is an action that takes no body.
+func plain(h handler) action { return action{handler: h} }
+
+// takes is an action that wants a JSON body.
+func takes[T any](h func(*Server, *call, T) error) action {
+	var zero T
+	return action{body: zero, handler: func(s *Server, c *call) error {
 		var body T
 		if err := decode(c.Ctx, &body); err != nil {
 			return err
 		}
 		return h(s, c, body)
-	}
+	}}
 }
 
 // mayTake is takes for a body that may be left out.
-func mayTake[T any](h func(*Server, *call, T) error) handler {
-	with := takes(h)
-	return func(s *Server, c *call) error {
+func mayTake[T any](h func(*Server, *call, T) error) action {
+	a := takes(h)
+	with := a.handler
+	a.optional, a.handler = true, func(s *Server, c *call) error {
 		if len(c.Request().Body()) > 0 {
 			return with(s, c)
 		}
 		var none T
 		return h(s, c, none)
 	}
+	return a
 }
 
 // open runs a handler that needs no login.

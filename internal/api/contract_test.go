@@ -8,9 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"chat-service/internal/chat"
-
 	"github.com/google/go-cmp/cmp"
+
+	"chat-service/internal/chat"
 )
 
 // TestBadBodies: what can't be read is 400, a bad value is 422 and names its field, and nothing is done.
@@ -155,8 +155,10 @@ func TestContentTypes(t *testing.T) {
 	b := newBench(t)
 	body := `{"username":"ann","password":"123456"}`
 	b.do(201, "POST", "auth/register", "", body)
-	for ct, code := range map[string]string{"": "username_taken", "application/json; charset=UTF-8": "username_taken", "text/plain": "invalid",
-		"application/x-www-form-urlencoded": "invalid", "application/json; charset=latin1": "invalid", ";": "invalid"} {
+	for ct, code := range map[string]string{
+		"": "username_taken", "application/json; charset=UTF-8": "username_taken", "text/plain": "invalid",
+		"application/x-www-form-urlencoded": "invalid", "application/json; charset=latin1": "invalid", ";": "invalid",
+	} {
 		status := http.StatusUnsupportedMediaType
 		if code == "username_taken" {
 			status = http.StatusConflict
@@ -417,8 +419,10 @@ func TestRooms(t *testing.T) {
 	ann, bob := b.join("ann"), b.join("bob")
 	b.join("eve")
 	a := b.do(201, "POST", "rooms", ann, `{"name":"群聊名称","description":"群聊\n描述","type":"group","member_ids":[1,2]}`)
-	want := map[string]any{"id": 1.0, "type": "group", "name": "群聊名称", "description": "群聊\n描述", "visibility": "private", "owner_id": 1.0,
-		"member_count": 2.0, "last_seq": 0.0, "epoch": 1.0, "created_at": "2026-03-01T12:00:00.000Z", "role": "owner", "unread": 0.0, "read_seq": 0.0}
+	want := map[string]any{
+		"id": 1.0, "type": "group", "name": "群聊名称", "description": "群聊\n描述", "visibility": "private", "owner_id": 1.0,
+		"member_count": 2.0, "last_seq": 0.0, "epoch": 1.0, "created_at": "2026-03-01T12:00:00.000Z", "role": "owner", "unread": 0.0, "read_seq": 0.0,
+	}
 	if d := cmp.Diff(want, a.body); d != "" || a.head.Get("Location") != "/api/v1/rooms/1" {
 		t.Errorf("room at %q:\n%s", a.head.Get("Location"), d)
 	}
@@ -473,13 +477,17 @@ func TestMembers(t *testing.T) {
 	if d := cmp.Diff([]any{1.0, 2.0, 3.0}, append(a.list("members", "user_id"), rest.list("members", "user_id")...)); d != "" {
 		t.Errorf("members:\n%s", d)
 	}
-	want := map[string]any{"user_id": 2.0, "role": "admin", "joined_at": "2026-03-01T12:00:00.000Z",
-		"user": map[string]any{"id": 2.0, "username": "bob", "nickname": "bob", "created_at": "2026-03-01T12:00:00.000Z"}}
+	want := map[string]any{
+		"user_id": 2.0, "role": "admin", "joined_at": "2026-03-01T12:00:00.000Z",
+		"user": map[string]any{"id": 2.0, "username": "bob", "nickname": "bob", "created_at": "2026-03-01T12:00:00.000Z"},
+	}
 	if d := cmp.Diff(want, b.do(200, "PATCH", "rooms/1/members/2", ann, `{"role":"admin"}`).body); d != "" {
 		t.Errorf("member:\n%s", d)
 	}
-	for body, until := range map[string]any{`{"mute_seconds":60}`: "2026-03-01T12:01:00.000Z", `{"mute_seconds":0}`: nil,
-		`{"muted_until":"2026-03-02T12:00:00+02:00"}`: "2026-03-02T10:00:00.000Z", `{"muted_until":null}`: nil} {
+	for body, until := range map[string]any{
+		`{"mute_seconds":60}`: "2026-03-01T12:01:00.000Z", `{"mute_seconds":0}`: nil,
+		`{"muted_until":"2026-03-02T12:00:00+02:00"}`: "2026-03-02T10:00:00.000Z", `{"muted_until":null}`: nil,
+	} {
 		if a := b.do(200, "PATCH", "rooms/1/members/3", bob, body); a.body["muted_until"] != until {
 			t.Errorf("%s gives %s", body, a.raw)
 		}
@@ -497,8 +505,10 @@ func TestMessages(t *testing.T) {
 	b.do(201, "POST", "rooms", ann, `{"name":"one","member_ids":[2]}`)
 	body := `{"content":"<b>你好</b> & 👋","client_msg_id":"c-1"}`
 	a := b.do(201, "POST", "rooms/1/messages", ann, body)
-	want := map[string]any{"room_id": 1.0, "seq": 1.0, "id": "1:1", "kind": "text", "sender_id": 1.0, "client_msg_id": "c-1",
-		"content": "<b>你好</b> & 👋", "created_at": "2026-03-01T12:00:00.000Z"}
+	want := map[string]any{
+		"room_id": 1.0, "seq": 1.0, "id": "1:1", "kind": "text", "sender_id": 1.0, "client_msg_id": "c-1",
+		"content": "<b>你好</b> & 👋", "created_at": "2026-03-01T12:00:00.000Z",
+	}
 	if d := cmp.Diff(want, a.body); d != "" {
 		t.Errorf("message:\n%s", d)
 	}
@@ -546,10 +556,20 @@ func TestHistory(t *testing.T) {
 		first, last float64
 		more        bool
 	}{
-		{"", 26, 45, true}, {"?page=1&page_size=20", 26, 45, true}, {"?page=3", 1, 5, false}, {"?page=4", 0, 0, false},
-		{"?page=9007199254740991&page_size=100", 0, 0, false}, {"?limit=3", 43, 45, true}, {"?page_size=100", 1, 45, false},
-		{"?before_seq=4", 1, 3, false}, {"?before_seq=4&limit=2", 2, 3, true}, {"?before_seq=0", 0, 0, false},
-		{"?after_seq=0&limit=2", 1, 2, true}, {"?after_seq=44", 45, 45, false}, {"?after_seq=45", 0, 0, false}, {"?min_seq=45", 26, 45, true},
+		{"", 26, 45, true},
+		{"?page=1&page_size=20", 26, 45, true},
+		{"?page=3", 1, 5, false},
+		{"?page=4", 0, 0, false},
+		{"?page=9007199254740991&page_size=100", 0, 0, false},
+		{"?limit=3", 43, 45, true},
+		{"?page_size=100", 1, 45, false},
+		{"?before_seq=4", 1, 3, false},
+		{"?before_seq=4&limit=2", 2, 3, true},
+		{"?before_seq=0", 0, 0, false},
+		{"?after_seq=0&limit=2", 1, 2, true},
+		{"?after_seq=44", 45, 45, false},
+		{"?after_seq=45", 0, 0, false},
+		{"?min_seq=45", 26, 45, true},
 	} {
 		a := b.do(200, "GET", "rooms/1/messages"+tt.query, ann, "")
 		seqs := a.list("messages", "seq")
@@ -624,8 +644,13 @@ func TestTail(t *testing.T) {
 		n    int
 		ok   bool
 	}{
-		{ms(1, 2, 3), 3, 3, true}, {ms(1, 2, 3, 4), 3, 2, true}, {ms(1, 2, 3), 4, 2, false}, {ms(1, 3, 4), 4, 3, false},
-		{ms(3, 4), 4, 3, false}, {nil, 1, 1, false}, {ms(1, 2, 4, 5), 5, 2, true},
+		{ms(1, 2, 3), 3, 3, true},
+		{ms(1, 2, 3, 4), 3, 2, true},
+		{ms(1, 2, 3), 4, 2, false},
+		{ms(1, 3, 4), 4, 3, false},
+		{ms(3, 4), 4, 3, false},
+		{nil, 1, 1, false},
+		{ms(1, 2, 4, 5), 5, 2, true},
 	} {
 		cut, ok := tail(tt.have, tt.upTo, tt.n)
 		if ok != tt.ok || ok && (len(cut) != tt.n || cut[len(cut)-1].Seq != tt.upTo) {

@@ -6,11 +6,11 @@ import (
 	"net/http"
 	"strings"
 
-	"chat-service/internal/chat"
-
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/gofiber/fiber/v2"
+
+	"chat-service/internal/chat"
 )
 
 // decode reads the JSON body into v, a pointer to a struct: unknown fields, repeated keys, invalid UTF-8, values of the
@@ -64,8 +64,10 @@ func explain(err error) error {
 	if errors.As(err, &sem) {
 		field := fieldName(sem.JSONPointer)
 		if errors.Is(sem.Err, json.ErrUnknownName) {
-			return &chat.Error{Kind: chat.UnknownField, Msg: "unknown field " + field,
-				Fields: []chat.FieldError{{Field: field, Message: "is not a field of this request"}}}
+			return &chat.Error{
+				Kind: chat.UnknownField, Msg: "unknown field " + field,
+				Fields: []chat.FieldError{{Field: field, Message: "is not a field of this request"}},
+			}
 		}
 		if sem.JSONPointer == "" {
 			return malformed("body", "must be a JSON object")

@@ -11,9 +11,9 @@ import (
 	"slices"
 	"strings"
 
-	"chat-service/internal/chat"
-
 	"github.com/gofiber/fiber/v2"
+
+	"chat-service/internal/chat"
 )
 
 const (

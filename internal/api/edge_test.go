@@ -13,11 +13,11 @@ import (
 	"testing"
 	"testing/fstest"
 
-	"chat-service/internal/chat"
-
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
+
+	"chat-service/internal/chat"
 )
 
 func TestMain(m *testing.M) {
@@ -56,7 +56,10 @@ func TestGuard(t *testing.T) {
 	for _, r := range routes() {
 		t.Run(r.id, func(t *testing.T) {
 			for _, tt := range []struct{ token, code string }{
-				{"", "unauthenticated"}, {"nonsense", "unauthenticated"}, {"old|1|x", "token_expired"}, {revoked, "unauthenticated"},
+				{"", "unauthenticated"},
+				{"nonsense", "unauthenticated"},
+				{"old|1|x", "token_expired"},
+				{revoked, "unauthenticated"},
 				{"good|1|never-opened", "unauthenticated"},
 			} {
 				a := b.raw(r.method, fill(r.path), tt.token, "application/json", "{}")
@@ -94,8 +97,10 @@ func TestHidden(t *testing.T) {
 	b := newBench(t)
 	owner, stranger := b.join("owner"), b.join("stranger")
 	b.do(201, "POST", "rooms", owner, `{"name":"secret"}`)
-	bodies := map[string]string{"updateRoom": `{"name":"x"}`, "transferRoom": `{"user_id":2}`, "addMembers": `{"member_ids":[2]}`,
-		"updateMember": `{"role":"admin"}`, "postMessage": `{"content":"x"}`, "read": `{"seq":1}`}
+	bodies := map[string]string{
+		"updateRoom": `{"name":"x"}`, "transferRoom": `{"user_id":2}`, "addMembers": `{"member_ids":[2]}`,
+		"updateMember": `{"role":"admin"}`, "postMessage": `{"content":"x"}`, "read": `{"seq":1}`,
+	}
 	for _, r := range routes() {
 		if !strings.Contains(r.path, "{room_id}") {
 			continue
@@ -231,8 +236,10 @@ func TestHeaders(t *testing.T) {
 	b := newBench(t)
 	for _, path := range []string{"me", "/nowhere", "auth/login"} {
 		a := b.raw("GET", path, "", "", "")
-		for name, want := range map[string]string{"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
-			"Cache-Control": "no-store", "Content-Security-Policy": apiCSP, "Server": "", "Strict-Transport-Security": ""} {
+		for name, want := range map[string]string{
+			"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
+			"Cache-Control": "no-store", "Content-Security-Policy": apiCSP, "Server": "", "Strict-Transport-Security": "",
+		} {
 			if got := a.head.Get(name); got != want {
 				t.Errorf("%s: %s is %q, want %q", path, name, got, want)
 			}
@@ -256,8 +263,11 @@ func TestCORS(t *testing.T) {
 		origin string
 		allow  string
 	}{
-		{"https://app.example.com", "https://app.example.com"}, {"https://evil.example", ""}, {"null", ""},
-		{"https://app.example.com.evil.tld", ""}, {"http://app.example.com", ""},
+		{"https://app.example.com", "https://app.example.com"},
+		{"https://evil.example", ""},
+		{"null", ""},
+		{"https://app.example.com.evil.tld", ""},
+		{"http://app.example.com", ""},
 	} {
 		a := b.raw("OPTIONS", "rooms", "", "", "", "Origin", tt.origin, "Access-Control-Request-Method", "POST")
 		if a.status != 204 || a.head.Get("Access-Control-Allow-Origin") != tt.allow || a.head.Get("Access-Control-Allow-Credentials") != "" {

@@ -27,8 +27,10 @@ type bench struct {
 func newBench(t *testing.T, change ...func(*Options, *Ports)) *bench {
 	t.Helper()
 	w := newWorld()
-	o := Options{Addr: "127.0.0.1:0", Limits: DefaultLimits(), Now: w.clock, Origins: []string{"https://app.example.com"},
-		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}
+	o := Options{
+		Addr: "127.0.0.1:0", Limits: DefaultLimits(), Now: w.clock, Origins: []string{"https://app.example.com"},
+		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
+	}
 	o.Limits.RequestsPerSecond = 0
 	p := w.ports()
 	for _, c := range change {

@@ -37,10 +37,11 @@ func newLiveCache(port Liveness, ttl time.Duration, size int, now func() time.Ti
 
 // check returns nil where the session may act. Failures to find out are not remembered.
 func (l *liveCache) check(ctx context.Context, user chat.UserID, id chat.SessionID) error {
-	verdict, ok, gen := l.look(user, id)
-	if ok {
-		return verdict
+	known, gen := l.look(user, id)
+	if known != nil {
+		return known.verdict
 	}
+	var verdict error
 	session, account, err := l.port.Session(ctx, id, user)
 	switch chat.KindOf(err) {
 	case chat.NotFound, chat.Unauthenticated, chat.Forbidden, chat.Blocked, chat.TokenExpired:
@@ -61,19 +62,20 @@ func (l *liveCache) check(ctx context.Context, user chat.UserID, id chat.Session
 // ended is the verdict on a session that may not act any more.
 var ended error = chat.E(chat.Unauthenticated, "this session has ended: log in again")
 
-func (l *liveCache) look(user chat.UserID, id chat.SessionID) (verdict error, ok bool, gen uint64) {
+// look returns what is remembered, nil where nothing fresh is.
+func (l *liveCache) look(user chat.UserID, id chat.SessionID) (e *liveEntry, gen uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	el := l.byID[id]
 	if el == nil {
-		return nil, false, l.gen
+		return nil, l.gen
 	}
-	e := el.Value.(*liveEntry)
+	e = el.Value.(*liveEntry)
 	if e.user != user || !l.now().Before(e.until) {
-		return nil, false, l.gen
+		return nil, l.gen
 	}
 	l.order.MoveToFront(el)
-	return e.verdict, true, l.gen
+	return e, l.gen
 }
 
 func (l *liveCache) keep(e *liveEntry, gen uint64) {

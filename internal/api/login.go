@@ -178,8 +178,10 @@ func (s *Server) renew(ctx context.Context, id chat.UserID, password string) {
 func (s *Server) openSession(c *call, u chat.User, device string) error {
 	refresh, hash := s.ports.Tokens.NewRefresh()
 	now := s.now()
-	session := chat.Session{ID: newSessionID(), User: u.ID, Device: strings.TrimSpace(device),
-		CreatedAt: now, LastSeenAt: now, ExpiresAt: now.Add(s.opts.Sessions.Idle)}
+	session := chat.Session{
+		ID: newSessionID(), User: u.ID, Device: strings.TrimSpace(device),
+		CreatedAt: now, LastSeenAt: now, ExpiresAt: now.Add(s.opts.Sessions.Idle),
+	}
 	err := s.ports.Sessions.OpenSession(c.ctx, chat.NewSession{Session: session, RefreshHash: hash, Until: now.Add(s.opts.Sessions.Absolute)})
 	if err != nil {
 		return err
@@ -199,8 +201,10 @@ func (s *Server) tokens(c *call, u chat.User, session chat.SessionID, refresh st
 	if err != nil {
 		return err
 	}
-	return c.ok(TokenReply{AccessToken: access, TokenType: "Bearer", ExpiresIn: int(lifetime.Seconds()),
-		RefreshToken: refresh, User: ownView(u)})
+	return c.ok(TokenReply{
+		AccessToken: access, TokenType: "Bearer", ExpiresIn: int(lifetime.Seconds()),
+		RefreshToken: refresh, User: ownView(u),
+	})
 }
 
 func (s *Server) refresh(c *call, b RefreshBody) error {
@@ -208,8 +212,10 @@ func (s *Server) refresh(c *call, b RefreshBody) error {
 		return chat.BadField("refresh_token", "is required")
 	}
 	hash, next, nextHash := s.ports.Tokens.NextRefresh(b.RefreshToken)
-	session, u, err := s.ports.Sessions.RotateRefresh(c.ctx, chat.Rotation{Old: hash, Next: nextHash, Now: s.now(),
-		Grace: s.opts.Sessions.Grace, Idle: s.opts.Sessions.Idle})
+	session, u, err := s.ports.Sessions.RotateRefresh(c.ctx, chat.Rotation{
+		Old: hash, Next: nextHash, Now: s.now(),
+		Grace: s.opts.Sessions.Grace, Idle: s.opts.Sessions.Idle,
+	})
 	if err != nil {
 		if chat.KindOf(err) == chat.NotFound {
 			return ended

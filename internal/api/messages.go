@@ -83,19 +83,14 @@ func (s *Server) history(c *call) error {
 	if err != nil {
 		return err
 	}
-	page, err := s.newest(c.ctx, q)
+	p, err := s.stretch(c.ctx, q)
 	if err != nil {
 		return err
 	}
-	if page == nil {
-		p, err := s.ports.Log.History(c.ctx, q)
-		if err != nil {
-			return err
-		}
-		page = &p
-	}
-	return c.ok(HistoryReply{Messages: views(page.Messages, protocol.MessageView), LastSeq: page.LastSeq, Epoch: page.Epoch,
-		HasMore: page.HasMore, Page: q.Page, PageSize: q.PageSize})
+	return c.ok(HistoryReply{
+		Messages: views(p.Messages, protocol.MessageView), LastSeq: p.LastSeq, Epoch: p.Epoch, HasMore: p.HasMore,
+		Page: q.Page, PageSize: q.PageSize,
+	})
 }
 
 // historyQuery reads the two ways to ask: by page, or by one seq and a limit. limit alone is the size of the newest page.
@@ -128,36 +123,35 @@ func historyQuery(c *call) (chat.HistoryQuery, error) {
 	return h, q.check.err()
 }
 
-// newest serves the newest page of a room from the cache. What the user may see, and how far the room has come, is the
-// store's word; the cache counts only where it holds exactly that stretch. nil: ask the store.
-func (s *Server) newest(ctx context.Context, q chat.HistoryQuery) (*chat.HistoryPage, error) {
+// stretch reads from the store, or, where the newest page is asked for, from the cache. What the user may see, and how far
+// the room has come, is the store's word; the cache counts only where it holds exactly that page.
+func (s *Server) stretch(ctx context.Context, q chat.HistoryQuery) (chat.HistoryPage, error) {
 	if s.ports.Recents == nil || q.Page != 1 {
-		return nil, nil
+		return s.ports.Log.History(ctx, q)
 	}
 	m, err := s.ports.Log.Membership(ctx, q.Room, q.User)
-	if chat.KindOf(err) == chat.NotFound && err != nil {
-		return nil, nil // a public room, perhaps: the store decides
-	}
 	if err != nil {
-		return nil, err
+		return chat.HistoryPage{}, err
 	}
 	from, to, ok := m.Member.Window(m.Room.LastSeq)
-	if !ok || from > to || !m.Room.DissolvedAt.IsZero() || to < q.MinSeq {
-		return nil, nil
+	if !ok || from > to || to < q.MinSeq {
+		return s.ports.Log.History(ctx, q)
 	}
 	n := min(q.PageSize, int(to-from+1))
-	ms, err := s.ports.Recents.Recent(ctx, q.Room)
-	if err != nil {
+	ms, away := s.ports.Recents.Recent(ctx, q.Room)
+	if ms, ok = tail(ms, to, n); ok && away == nil {
+		s.opts.Metrics.Recent.WithLabelValues("hit").Inc()
+		return chat.HistoryPage{Messages: ms, LastSeq: to, Epoch: m.Room.Epoch, HasMore: to-chat.Seq(n) >= from}, nil
+	}
+	p, err := s.ports.Log.History(ctx, q)
+	if err == nil && away == nil && m.Member.In() && len(p.Messages) > 0 {
+		away = s.ports.Recents.Warm(ctx, q.Room, p.Epoch, p.Messages)
+	}
+	if away != nil {
 		s.opts.Metrics.Degraded.WithLabelValues("recents").Inc()
-		return nil, nil
 	}
-	ms, ok = tail(ms, to, n)
-	if !ok {
-		s.opts.Metrics.Recent.WithLabelValues("miss").Inc()
-		return s.warm(ctx, q, m)
-	}
-	s.opts.Metrics.Recent.WithLabelValues("hit").Inc()
-	return &chat.HistoryPage{Messages: ms, LastSeq: to, Epoch: m.Room.Epoch, HasMore: to-chat.Seq(n) >= from}, nil
+	s.opts.Metrics.Recent.WithLabelValues("miss").Inc()
+	return p, err
 }
 
 // tail cuts the n messages up to the seq out of ascending ones; ok is false where one of them is not there.
@@ -168,20 +162,6 @@ func tail(ms []chat.Message, upTo chat.Seq, n int) (cut []chat.Message, ok bool)
 	}
 	cut = ms[end+1-n : end+1]
 	return cut, cut[0].Seq+chat.Seq(n-1) == upTo // each seq is there once, so no hole fits in between
-}
-
-// warm reads the page from the store and leaves it in the cache, where the user sees the room's very end.
-func (s *Server) warm(ctx context.Context, q chat.HistoryQuery, m chat.Membership) (*chat.HistoryPage, error) {
-	p, err := s.ports.Log.History(ctx, q)
-	if err != nil {
-		return nil, err
-	}
-	if m.Member.In() && len(p.Messages) > 0 {
-		if err := s.ports.Recents.Warm(ctx, q.Room, p.Epoch, p.Messages); err != nil {
-			s.opts.Metrics.Degraded.WithLabelValues("recents").Inc()
-		}
-	}
-	return &p, nil
 }
 
 func (s *Server) read(c *call, b ReadBody) error {

@@ -30,10 +30,14 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	}
 	m := &Metrics{
 		Requests: vec("requests_total", "Answers given.", "method", "route", "status"),
-		Seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: "chat", Subsystem: "api", Name: "request_seconds",
-			Help: "Time to an answer.", Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10}}, []string{"method", "route"}),
-		InFlight: prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "chat", Subsystem: "api", Name: "in_flight",
-			Help: "Requests being worked on."}),
+		Seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Namespace: "chat", Subsystem: "api", Name: "request_seconds",
+			Help: "Time to an answer.", Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10},
+		}, []string{"method", "route"}),
+		InFlight: prometheus.NewGauge(prometheus.GaugeOpts{
+			Namespace: "chat", Subsystem: "api", Name: "in_flight",
+			Help: "Requests being worked on.",
+		}),
 		Throttled: vec("throttled_total", "Tries refused by a rate limit.", "what"),
 		Degraded:  vec("degraded_total", "Calls that went on without the state.", "port"),
 		Recent:    vec("recent_total", "Newest pages asked of the cache.", "outcome"),

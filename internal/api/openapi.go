@@ -1,15 +1,16 @@
 package api
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"reflect"
 	"strconv"
 	"strings"
 
-	"chat-service/internal/chat"
-
 	"github.com/danielgtaylor/huma/v2"
+
+	"chat-service/internal/chat"
 )
 
 // document describes the routes as OpenAPI 3.1; schemas come from the types that the handlers read and write.
@@ -17,13 +18,16 @@ func document(all []route) ([]byte, error) {
 	reg := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
 	d := &huma.OpenAPI{
 		OpenAPI: "3.1.0",
-		Info: &huma.Info{Title: "chat-service", Version: "1",
+		Info: &huma.Info{
+			Title: "chat-service", Version: "1",
 			Description: "Rooms, messages and presence over REST. Live messages come over the WebSocket at GET " + base + "/ws.\n\n" +
 				"Errors are RFC 9457 problems with a stable code: " + strings.Join(codes(), ", ") + ". " +
-				"429 and 503 carry Retry-After in whole seconds. A room that the caller may not see is 404, as one that is not there."},
+				"429 and 503 carry Retry-After in whole seconds. A room that the caller may not see is 404, as one that is not there.",
+		},
 		Servers: []*huma.Server{{URL: base}},
 		Components: &huma.Components{Schemas: reg, SecuritySchemes: map[string]*huma.SecurityScheme{
-			"bearer": {Type: "http", Scheme: "bearer", BearerFormat: "JWT"}}},
+			"bearer": {Type: "http", Scheme: "bearer", BearerFormat: "JWT"},
+		}},
 		Tags: []*huma.Tag{{Name: "auth"}, {Name: "users"}, {Name: "rooms"}, {Name: "members"}, {Name: "messages"}},
 	}
 	for _, r := range all {
@@ -42,18 +46,22 @@ func codes() []string {
 }
 
 func operation(r route, reg huma.Registry) *huma.Operation {
-	op := &huma.Operation{Method: r.method, Path: r.path, OperationID: r.id, Summary: r.summary, Tags: []string{r.tag},
-		Parameters: parameters(r), Responses: map[string]*huma.Response{}}
+	op := &huma.Operation{
+		Method: r.method, Path: r.path, OperationID: r.id, Summary: r.summary, Tags: []string{r.tag},
+		Parameters: parameters(r), Responses: map[string]*huma.Response{},
+	}
 	if r.open {
 		op.Security = []map[string][]string{{}}
 	} else {
 		op.Security = []map[string][]string{{"bearer": {}}}
 	}
-	if r.body != nil {
-		op.RequestBody = &huma.RequestBody{Required: !r.optional,
-			Content: map[string]*huma.MediaType{"application/json": {Schema: reg.Schema(reflect.TypeOf(r.body), true, "")}}}
+	if r.do.body != nil {
+		op.RequestBody = &huma.RequestBody{
+			Required: !r.do.optional,
+			Content:  map[string]*huma.MediaType{"application/json": {Schema: reg.Schema(reflect.TypeOf(r.do.body), true, "")}},
+		}
 	}
-	for _, status := range r.status {
+	for _, status := range []int{r.status, cmp.Or(r.again, r.status)} {
 		res := &huma.Response{Description: http.StatusText(status)}
 		if r.reply != nil {
 			res.Content = map[string]*huma.MediaType{"application/json": {Schema: reg.Schema(reflect.TypeOf(r.reply), true, "")}}
@@ -70,7 +78,7 @@ func problems(r route, op *huma.Operation, reg huma.Registry) {
 	if !r.open {
 		kinds = append([]chat.Kind{chat.Unauthenticated, chat.TokenExpired, chat.RateLimited}, kinds...)
 	}
-	if r.body != nil {
+	if r.do.body != nil {
 		kinds = append([]chat.Kind{chat.UnknownField, chat.Invalid, chat.TooLarge}, kinds...)
 	} else if len(r.params) > 0 {
 		kinds = append([]chat.Kind{chat.Invalid}, kinds...)
@@ -108,7 +116,7 @@ func parameters(r route) []*huma.Param {
 		for _, v := range p.enum {
 			s.Enum = append(s.Enum, v)
 		}
-		out = append(out, &huma.Param{Name: p.name, In: "query", Description: p.doc, Required: p.doc == "required", Schema: s})
+		out = append(out, &huma.Param{Name: p.name, In: "query", Description: p.doc, Required: p.required, Schema: s})
 	}
 	return out
 }

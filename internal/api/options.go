@@ -42,8 +42,10 @@ type Limits struct {
 
 // DefaultLimits are what configs/api.yaml starts from.
 func DefaultLimits() Limits {
-	return Limits{Limits: chat.DefaultLimits(), LoginPerMinute: 300, RegisterPerMinute: 300, RequestsPerSecond: 200,
-		RequestTime: 10 * time.Second}
+	return Limits{
+		Limits: chat.DefaultLimits(), LoginPerMinute: 300, RegisterPerMinute: 300, RequestsPerSecond: 200,
+		RequestTime: 10 * time.Second,
+	}
 }
 
 // SessionTimes bound a login session.

@@ -5,9 +5,9 @@ import (
 	"strconv"
 	"strings"
 
-	"chat-service/internal/chat"
-
 	"github.com/gofiber/fiber/v2"
+
+	"chat-service/internal/chat"
 )
 
 // pathID reads an id from the path. What is no number can't be read (400); a number that no id can be names nothing (404).

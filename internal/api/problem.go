@@ -8,10 +8,10 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/gofiber/fiber/v2"
+
 	"chat-service/internal/chat"
 	"chat-service/internal/protocol"
-
-	"github.com/gofiber/fiber/v2"
 )
 
 // Problem is the body of every error (RFC 9457). Code is stable; Detail is for people and may change.
@@ -100,8 +100,6 @@ func judgeFiber(f *fiber.Error) (int, *chat.Error) {
 		return f.Code, chat.E(chat.TooLarge, "the headers are larger than %d bytes", headerLimit)
 	case http.StatusRequestTimeout:
 		return f.Code, chat.E(chat.Invalid, "the request took too long to arrive")
-	case http.StatusTooManyRequests:
-		return f.Code, chat.E(chat.RateLimited, "too many connections")
 	}
 	if f.Code >= 400 && f.Code < 500 {
 		return http.StatusBadRequest, chat.E(chat.Invalid, "the request can't be read")
@@ -127,8 +125,10 @@ func publicText(e *chat.Error) string {
 // writeProblem answers with err.
 func writeProblem(c *fiber.Ctx, err error) error {
 	status, e := judge(err)
-	p := Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: publicText(e),
-		Code: e.Kind.String(), RequestID: requestID(c), Errors: e.Fields, Expected: e.Expected}
+	p := Problem{
+		Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: publicText(e),
+		Code: e.Kind.String(), RequestID: requestID(c), Errors: e.Fields, Expected: e.Expected,
+	}
 	body, err := json.Marshal(p)
 	if err != nil {
 		return err

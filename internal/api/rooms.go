@@ -43,12 +43,6 @@ type RoomsReply struct {
 	NextCursor *string               `json:"next_cursor" doc:"null on the last page"`
 }
 
-// publicRooms is a page of public rooms.
-type publicRooms struct {
-	Rooms      []protocol.Room `json:"rooms"`
-	NextCursor *string         `json:"next_cursor"`
-}
-
 func (s *Server) rooms(c *call) error {
 	q := query{c: c.Ctx}
 	visibility := q.oneOf("visibility", string(chat.Public))
@@ -73,7 +67,7 @@ func (s *Server) findRooms(c *call, name, cursor string, limit int) error {
 	if err != nil {
 		return err
 	}
-	return c.ok(publicRooms{views(list, protocol.RoomView), orNull(next)})
+	return c.ok(map[string]any{"rooms": views(list, protocol.RoomView), "next_cursor": orNull(next)})
 }
 
 func (s *Server) createRoom(c *call, b RoomBody) error {
@@ -87,8 +81,10 @@ func (s *Server) createRoom(c *call, b RoomBody) error {
 		k.bad(b.Visibility != chat.Public, "visibility", "a direct room is private")
 		return s.direct(c, others, k.err())
 	}
-	n := chat.NewRoom{Owner: c.user, Name: strings.TrimSpace(b.Name), Description: strings.TrimSpace(b.Description),
-		Visibility: b.Visibility, HistoryAll: b.HistoryAll, Members: others}
+	n := chat.NewRoom{
+		Owner: c.user, Name: strings.TrimSpace(b.Name), Description: strings.TrimSpace(b.Description),
+		Visibility: b.Visibility, HistoryAll: b.HistoryAll, Members: others,
+	}
 	k.add(chat.CheckLine("name", n.Name, 1, maxRoomName))
 	k.add(checkText("description", n.Description, maxDescription))
 	if err := k.err(); err != nil {

@@ -1,14 +1,15 @@
 package api
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"strings"
 
+	"github.com/gofiber/fiber/v2"
+
 	"chat-service/internal/chat"
 	"chat-service/internal/protocol"
-
-	"github.com/gofiber/fiber/v2"
 )
 
 // base is where the API lives.
@@ -19,14 +20,21 @@ const base = "/api/v1"
 type route struct {
 	method, path string // path is below base, parameters as {name}
 	id, summary  string // operation id, and what it does
-	tag          string
-	open         bool    // no access token is needed
-	params       []param // of the query
-	body, reply  any     // zero values of the JSON types; nil: none
-	optional     bool    // the body may be left out
-	status       []int   // of success
+	tag          string // its group's
+	open         bool   // no access token is needed
+	params       []param
+	reply        any // zero value of the JSON type; nil: none
+	status       int // of success; 0: 204 for DELETE, else 200
+	again        int // of success where it was done before; 0: the same
 	errors       []chat.Kind
-	handle       handler
+	do           action
+}
+
+// action is what answers a route, with the zero value of the body that it takes.
+type action struct {
+	handler
+	body     any // nil: none
+	optional bool
 }
 
 // param is one query parameter.
@@ -34,6 +42,139 @@ type param struct {
 	name, doc   string
 	least, most uint64   // of a number; most 0: it is text
 	enum        []string // of a text
+	required    bool
+}
+
+// routes lists everything there is below base.
+func routes() []route {
+	var all []route
+	for _, group := range []struct {
+		tag  string
+		rows []route
+	}{{"auth", authRoutes()}, {"users", userRoutes()}, {"rooms", roomRoutes()}, {"members", memberRoutes()}, {"messages", messageRoutes()}} {
+		for _, r := range group.rows {
+			r.tag = group.tag
+			if r.status == 0 && r.method == http.MethodDelete {
+				r.status = http.StatusNoContent
+			}
+			r.status = cmp.Or(r.status, http.StatusOK)
+			all = append(all, r)
+		}
+	}
+	return all
+}
+
+func kinds(ks ...chat.Kind) []chat.Kind { return ks }
+
+func authRoutes() []route {
+	return []route{
+		{
+			method: "POST", path: "/auth/register", id: "register", summary: "Make an account", open: true, reply: RegisterReply{}, status: http.StatusCreated,
+			errors: kinds(chat.UsernameTaken, chat.EmailTaken, chat.RateLimited), do: takes((*Server).register),
+		},
+		{
+			method: "POST", path: "/auth/login", id: "login", summary: "Open a session", open: true, reply: TokenReply{},
+			errors: kinds(chat.Unauthenticated, chat.Blocked, chat.RateLimited), do: takes((*Server).login),
+		},
+		{
+			method: "POST", path: "/auth/refresh", id: "refresh", summary: "Trade a refresh token for a new pair; a token used twice ends its session", open: true,
+			reply: TokenReply{}, errors: kinds(chat.Unauthenticated, chat.Forbidden), do: takes((*Server).refresh),
+		},
+		{method: "POST", path: "/auth/logout", id: "logout", summary: "End this session and close its sockets", reply: DoneReply{}, do: mayTake((*Server).logout)},
+		{method: "POST", path: "/auth/logout-all", id: "logoutAll", summary: "End all of the caller's sessions", reply: DoneReply{}, do: mayTake((*Server).logoutAll)},
+		{
+			method: "POST", path: "/auth/password", id: "changePassword", summary: "Change the password and end the other sessions", reply: DoneReply{},
+			errors: kinds(chat.Forbidden, chat.RateLimited), do: takes((*Server).changePassword),
+		},
+		{method: "GET", path: "/auth/sessions", id: "sessions", summary: "The caller's devices", reply: SessionsReply{}, do: plain((*Server).sessions)},
+		{method: "DELETE", path: "/auth/sessions/{session_id}", id: "endSession", summary: "End one of them", errors: kinds(chat.NotFound), do: plain((*Server).endOther)},
+	}
+}
+
+func userRoutes() []route {
+	find := append([]param{{name: "q", doc: "the beginning of a username or nickname", required: true}}, pageParams()...)
+	return []route{
+		{method: "GET", path: "/me", id: "me", summary: "The caller's account", reply: protocol.User{}, do: plain((*Server).me)},
+		{
+			method: "PATCH", path: "/me", id: "updateMe", summary: "Change nickname, email or picture", reply: protocol.User{},
+			errors: kinds(chat.EmailTaken), do: takes((*Server).updateMe),
+		},
+		{method: "GET", path: "/users", id: "findUsers", summary: "Find users", params: find, reply: UsersReply{}, do: plain((*Server).users)},
+		{method: "GET", path: "/users/{user_id}", id: "user", summary: "One user", reply: protocol.User{}, errors: kinds(chat.NotFound), do: plain((*Server).oneUser)},
+		{
+			method: "GET", path: "/users/{user_id}/presence", id: "userPresence", summary: "Whether somebody who shares a room with the caller is online",
+			reply: OnePresenceReply{}, errors: kinds(chat.NotFound), do: plain((*Server).onePresence),
+		},
+		{method: "POST", path: "/presence", id: "presence", summary: "The same of many; strangers are left out", reply: PresenceReply{}, do: takes((*Server).presence)},
+	}
+}
+
+func roomRoutes() []route {
+	list := append([]param{
+		{name: "visibility", doc: "public: find rooms to join", enum: []string{"public"}}, {name: "q", doc: "with visibility=public: part of a name"},
+	}, pageParams()...)
+	denied := kinds(chat.NotFound, chat.Forbidden)
+	return []route{
+		{
+			method: "GET", path: "/rooms", id: "rooms", summary: "The caller's rooms, newest activity first; or public rooms by name", params: list,
+			reply: RoomsReply{}, do: plain((*Server).rooms),
+		},
+		{
+			method: "POST", path: "/rooms", id: "createRoom", summary: "Make a group, or find or make the direct room with somebody",
+			reply: protocol.ListedRoom{}, status: http.StatusCreated, again: http.StatusOK, errors: kinds(chat.RoomFull), do: takes((*Server).createRoom),
+		},
+		{method: "GET", path: "/rooms/{room_id}", id: "room", summary: "One room", reply: protocol.ListedRoom{}, errors: kinds(chat.NotFound), do: plain((*Server).room)},
+		{
+			method: "PATCH", path: "/rooms/{room_id}", id: "updateRoom", summary: "Rename, describe, open or close a group",
+			reply: protocol.ListedRoom{}, errors: denied, do: takes((*Server).updateRoom),
+		},
+		{method: "DELETE", path: "/rooms/{room_id}", id: "dissolveRoom", summary: "Dissolve a group", errors: denied, do: plain((*Server).dissolve)},
+		{
+			method: "POST", path: "/rooms/{room_id}/owner", id: "transferRoom", summary: "Hand a group over to another member",
+			reply: protocol.Room{}, errors: denied, do: takes((*Server).transfer),
+		},
+		{method: "GET", path: "/unread", id: "unread", summary: "Unread messages, in total and per room", reply: UnreadReply{}, do: plain((*Server).unread)},
+	}
+}
+
+func memberRoutes() []route {
+	denied := kinds(chat.NotFound, chat.Forbidden, chat.Conflict)
+	return []route{
+		{
+			method: "GET", path: "/rooms/{room_id}/members", id: "members", summary: "Who is in a room", params: pageParams(),
+			reply: MembersReply{}, errors: kinds(chat.NotFound, chat.Forbidden), do: plain((*Server).members),
+		},
+		{
+			method: "POST", path: "/rooms/{room_id}/members", id: "addMembers", summary: "Add people; with one's own id: join a public room",
+			reply: AddReply{}, errors: kinds(chat.NotFound, chat.Forbidden, chat.RoomFull), do: takes((*Server).addMembers),
+		},
+		{
+			method: "DELETE", path: "/rooms/{room_id}/members/{user_id}", id: "removeMember", summary: "Remove a member; with me: leave",
+			errors: denied, do: plain((*Server).removeMember),
+		},
+		{
+			method: "PATCH", path: "/rooms/{room_id}/members/{user_id}", id: "updateMember", summary: "Change a member's role, or mute him",
+			reply: MemberView{}, errors: denied, do: takes((*Server).updateMember),
+		},
+	}
+}
+
+func messageRoutes() []route {
+	return []route{
+		{
+			method: "GET", path: "/rooms/{room_id}/messages", id: "history", params: historyParams(), reply: HistoryReply{}, errors: kinds(chat.NotFound),
+			summary: "History: by page, newest first, or around a seq; without parameters page 1 of 20", do: plain((*Server).history),
+		},
+		{
+			method: "POST", path: "/rooms/{room_id}/messages", id: "postMessage", summary: "Send a message; 200 where it was there already",
+			reply: protocol.Message{}, status: http.StatusCreated, again: http.StatusOK,
+			errors: kinds(chat.NotFound, chat.Forbidden, chat.Muted, chat.Blocked, chat.IdempotencyConflict), do: takes((*Server).post),
+		},
+		{
+			method: "PUT", path: "/rooms/{room_id}/read", id: "read", summary: "Move the read pointer",
+			reply: ReadReply{}, errors: kinds(chat.NotFound), do: takes((*Server).read),
+		},
+	}
 }
 
 func pageParams() []param {
@@ -43,120 +184,15 @@ func pageParams() []param {
 	}
 }
 
-// routes lists everything there is below base.
-func routes() []route {
-	var all []route
-	for _, group := range [][]route{authRoutes(), userRoutes(), roomRoutes(), memberRoutes(), messageRoutes()} {
-		all = append(all, group...)
-	}
-	return all
-}
-
-func authRoutes() []route {
-	const tag = "auth"
-	ok, created := []int{http.StatusOK}, []int{http.StatusCreated}
-	return []route{
-		{method: "POST", path: "/auth/register", id: "register", summary: "Make an account", tag: tag, open: true,
-			body: RegisterBody{}, reply: RegisterReply{}, status: created,
-			errors: []chat.Kind{chat.UsernameTaken, chat.EmailTaken, chat.RateLimited}, handle: takes((*Server).register)},
-		{method: "POST", path: "/auth/login", id: "login", summary: "Open a session", tag: tag, open: true,
-			body: LoginBody{}, reply: TokenReply{}, status: ok,
-			errors: []chat.Kind{chat.Unauthenticated, chat.Blocked, chat.RateLimited}, handle: takes((*Server).login)},
-		{method: "POST", path: "/auth/refresh", id: "refresh", summary: "Trade a refresh token for a new pair; a token used twice ends its session",
-			tag: tag, open: true, body: RefreshBody{}, reply: TokenReply{}, status: ok,
-			errors: []chat.Kind{chat.Unauthenticated}, handle: takes((*Server).refresh)},
-		{method: "POST", path: "/auth/logout", id: "logout", summary: "End this session and close its sockets", tag: tag,
-			body: LogoutBody{}, optional: true, reply: DoneReply{}, status: ok, handle: mayTake((*Server).logout)},
-		{method: "POST", path: "/auth/logout-all", id: "logoutAll", summary: "End all of the caller's sessions", tag: tag,
-			body: LogoutBody{}, optional: true, reply: DoneReply{}, status: ok, handle: mayTake((*Server).logoutAll)},
-		{method: "POST", path: "/auth/password", id: "changePassword", summary: "Change the password and end the other sessions", tag: tag,
-			body: PasswordBody{}, reply: DoneReply{}, status: ok, errors: []chat.Kind{chat.Forbidden, chat.RateLimited}, handle: takes((*Server).changePassword)},
-		{method: "GET", path: "/auth/sessions", id: "sessions", summary: "The caller's devices", tag: tag,
-			reply: SessionsReply{}, status: ok, handle: (*Server).sessions},
-		{method: "DELETE", path: "/auth/sessions/{session_id}", id: "endSession", summary: "End one of them", tag: tag,
-			status: []int{http.StatusNoContent}, errors: []chat.Kind{chat.NotFound}, handle: (*Server).endOther},
-	}
-}
-
-func userRoutes() []route {
-	const tag = "users"
-	ok := []int{http.StatusOK}
-	return []route{
-		{method: "GET", path: "/me", id: "me", summary: "The caller's account", tag: tag, reply: protocol.User{}, status: ok, handle: (*Server).me},
-		{method: "PATCH", path: "/me", id: "updateMe", summary: "Change nickname, email or picture", tag: tag,
-			body: MeBody{}, reply: protocol.User{}, status: ok, errors: []chat.Kind{chat.EmailTaken}, handle: takes((*Server).updateMe)},
-		{method: "GET", path: "/users", id: "findUsers", summary: "Find users by the beginning of a name", tag: tag,
-			params: append([]param{{name: "q", doc: "required"}}, pageParams()...), reply: UsersReply{}, status: ok, handle: (*Server).users},
-		{method: "GET", path: "/users/{user_id}", id: "user", summary: "One user", tag: tag,
-			reply: protocol.User{}, status: ok, errors: []chat.Kind{chat.NotFound}, handle: (*Server).oneUser},
-		{method: "GET", path: "/users/{user_id}/presence", id: "userPresence", summary: "Whether somebody who shares a room with the caller is online", tag: tag,
-			reply: OnePresenceReply{}, status: ok, errors: []chat.Kind{chat.NotFound}, handle: (*Server).onePresence},
-		{method: "POST", path: "/presence", id: "presence", summary: "The same of many; strangers are left out", tag: tag,
-			body: PresenceBody{}, reply: PresenceReply{}, status: ok, handle: takes((*Server).presence)},
-	}
-}
-
-func roomRoutes() []route {
-	const tag = "rooms"
-	ok, gone := []int{http.StatusOK}, []int{http.StatusNoContent}
-	return []route{
-		{method: "GET", path: "/rooms", id: "rooms", summary: "The caller's rooms, newest activity first; or public rooms by name", tag: tag,
-			params: append([]param{{name: "visibility", doc: "public: find rooms to join", enum: []string{"public"}},
-				{name: "q", doc: "with visibility=public: what to look for"}}, pageParams()...),
-			reply: RoomsReply{}, status: ok, handle: (*Server).rooms},
-		{method: "POST", path: "/rooms", id: "createRoom", summary: "Make a group, or find or make the direct room with somebody", tag: tag,
-			body: RoomBody{}, reply: protocol.ListedRoom{}, status: []int{http.StatusCreated, http.StatusOK},
-			errors: []chat.Kind{chat.NotFound, chat.Blocked, chat.RoomFull}, handle: takes((*Server).createRoom)},
-		{method: "GET", path: "/rooms/{room_id}", id: "room", summary: "One room", tag: tag,
-			reply: protocol.ListedRoom{}, status: ok, errors: []chat.Kind{chat.NotFound}, handle: (*Server).room},
-		{method: "PATCH", path: "/rooms/{room_id}", id: "updateRoom", summary: "Rename, describe, open or close a group", tag: tag,
-			body: RoomPatchBody{}, reply: protocol.ListedRoom{}, status: ok, errors: []chat.Kind{chat.NotFound, chat.Forbidden}, handle: takes((*Server).updateRoom)},
-		{method: "DELETE", path: "/rooms/{room_id}", id: "dissolveRoom", summary: "Dissolve a group", tag: tag,
-			status: gone, errors: []chat.Kind{chat.NotFound, chat.Forbidden}, handle: (*Server).dissolve},
-		{method: "POST", path: "/rooms/{room_id}/owner", id: "transferRoom", summary: "Hand a group over to another member", tag: tag,
-			body: OwnerBody{}, reply: protocol.Room{}, status: ok, errors: []chat.Kind{chat.NotFound, chat.Forbidden}, handle: takes((*Server).transfer)},
-		{method: "GET", path: "/unread", id: "unread", summary: "Unread messages, in total and per room", tag: tag,
-			reply: UnreadReply{}, status: ok, handle: (*Server).unread},
-	}
-}
-
-func memberRoutes() []route {
-	const tag = "members"
-	ok, gone := []int{http.StatusOK}, []int{http.StatusNoContent}
-	denied := []chat.Kind{chat.NotFound, chat.Forbidden, chat.Conflict}
-	return []route{
-		{method: "GET", path: "/rooms/{room_id}/members", id: "members", summary: "Who is in a room", tag: tag,
-			params: pageParams(), reply: MembersReply{}, status: ok, errors: []chat.Kind{chat.NotFound}, handle: (*Server).members},
-		{method: "POST", path: "/rooms/{room_id}/members", id: "addMembers", summary: "Add people; with one's own id: join a public room", tag: tag,
-			body: AddBody{}, reply: AddReply{}, status: ok, errors: []chat.Kind{chat.NotFound, chat.Forbidden, chat.Blocked, chat.RoomFull}, handle: takes((*Server).addMembers)},
-		{method: "DELETE", path: "/rooms/{room_id}/members/{user_id}", id: "removeMember", summary: "Remove a member; with me: leave", tag: tag,
-			status: gone, errors: denied, handle: (*Server).removeMember},
-		{method: "PATCH", path: "/rooms/{room_id}/members/{user_id}", id: "updateMember", summary: "Change a member's role, or mute him", tag: tag,
-			body: MemberPatchBody{}, reply: MemberView{}, status: ok, errors: denied, handle: takes((*Server).updateMember)},
-	}
-}
-
-func messageRoutes() []route {
-	const tag = "messages"
-	ok := []int{http.StatusOK}
-	seq := func(name, doc string) param { return param{name: name, doc: doc, most: chat.MaxID} }
-	return []route{
-		{method: "GET", path: "/rooms/{room_id}/messages", id: "history", tag: tag,
-			summary: "History: by page, newest first, or around a seq; without parameters page 1 of 20",
-			params: []param{
-				{name: "page", doc: "1 is the newest", least: 1, most: chat.MaxID},
-				{name: "page_size", doc: "20 where left out", least: 1, most: maxPageSize},
-				seq("before_seq", "the newest messages below it"), seq("after_seq", "the oldest messages above it"),
-				seq("around_seq", "messages on both sides of it"),
-				{name: "limit", doc: "with the seqs: how many, 20 where left out", least: 1, most: maxPageSize},
-				seq("min_seq", "the caller has seen this seq already: no older copy may answer"),
-			},
-			reply: HistoryReply{}, status: ok, errors: []chat.Kind{chat.NotFound}, handle: (*Server).history},
-		{method: "POST", path: "/rooms/{room_id}/messages", id: "postMessage", summary: "Send a message; 200 where it was there already", tag: tag,
-			body: MessageBody{}, reply: protocol.Message{}, status: []int{http.StatusCreated, http.StatusOK},
-			errors: []chat.Kind{chat.NotFound, chat.Forbidden, chat.Muted, chat.Blocked, chat.IdempotencyConflict, chat.RateLimited}, handle: takes((*Server).post)},
-		{method: "PUT", path: "/rooms/{room_id}/read", id: "read", summary: "Move the read pointer", tag: tag,
-			body: ReadBody{}, reply: ReadReply{}, status: ok, errors: []chat.Kind{chat.NotFound}, handle: takes((*Server).read)},
+func historyParams() []param {
+	return []param{
+		{name: "page", doc: "1 is the newest", least: 1, most: chat.MaxID},
+		{name: "page_size", doc: "20 where left out", least: 1, most: maxPageSize},
+		{name: "before_seq", doc: "the newest messages below it", most: chat.MaxID},
+		{name: "after_seq", doc: "the oldest messages above it", most: chat.MaxID},
+		{name: "around_seq", doc: "messages on both sides of it", most: chat.MaxID},
+		{name: "limit", doc: "with the seqs: how many, 20 where left out", least: 1, most: maxPageSize},
+		{name: "min_seq", doc: "the caller has seen this seq already: no older copy may answer", most: chat.MaxID},
 	}
 }
 
@@ -171,17 +207,19 @@ func (s *Server) mount() error {
 	for _, r := range all {
 		path := fiberPath(r.path)
 		s.templates[path] = base + r.path
-		h := s.guarded(r.handle)
+		h := s.guarded(r.do.handler)
 		if r.open {
-			h = s.open(r.handle)
+			h = s.open(r.do.handler)
 		}
-		s.add(r.method, path, h)
+		if s.app.Add(r.method, path, h); r.method == fiber.MethodGet {
+			s.app.Head(path, h)
+		}
 	}
 	spec, err := document(all)
 	if err != nil {
 		return fmt.Errorf("make the OpenAPI document: %w", err)
 	}
-	s.add("GET", base+"/openapi.json", func(c *fiber.Ctx) error {
+	s.app.Get(base+"/openapi.json", func(c *fiber.Ctx) error {
 		c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
 		c.Set(fiber.HeaderCacheControl, "no-cache")
 		return c.Send(spec)
@@ -190,13 +228,4 @@ func (s *Server) mount() error {
 	s.mountDocs()
 	s.mountSite()
 	return nil
-}
-
-// add registers a handler, for HEAD too where the method is GET.
-func (s *Server) add(method, path string, h fiber.Handler) {
-	if method == fiber.MethodGet {
-		s.app.Get(path, h)
-		return
-	}
-	s.app.Add(method, path, h)
 }

@@ -58,8 +58,10 @@ func (s *Server) sessions(c *call) error {
 		return err
 	}
 	return c.ok(SessionsReply{views(list, func(x chat.Session) SessionView {
-		return SessionView{ID: x.ID, Device: x.Device, CreatedAt: protocol.Time(x.CreatedAt),
-			LastSeenAt: protocol.Time(x.LastSeenAt), Current: x.ID == c.session}
+		return SessionView{
+			ID: x.ID, Device: x.Device, CreatedAt: protocol.Time(x.CreatedAt),
+			LastSeenAt: protocol.Time(x.LastSeenAt), Current: x.ID == c.session,
+		}
 	})})
 }
 

@@ -5,9 +5,9 @@ import (
 	"sync"
 	"time"
 
-	"chat-service/internal/chat"
-
 	"golang.org/x/time/rate"
+
+	"chat-service/internal/chat"
 )
 
 // throttle asks the shared throttle, and the process's own one where that is away: guessing stays slow without Redis.

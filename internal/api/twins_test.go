@@ -35,19 +35,23 @@ type world struct {
 }
 
 func newWorld() *world {
-	return &world{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), users: map[chat.UserID]chat.User{},
+	return &world{
+		now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), users: map[chat.UserID]chat.User{},
 		sessions: map[chat.SessionID]chat.Session{}, refresh: map[[32]byte]chat.SessionID{},
 		rooms: map[chat.RoomID]*chat.Room{}, members: map[chat.RoomID]map[chat.UserID]*chat.Member{},
-		log: map[chat.RoomID][]chat.Message{}, cached: map[chat.RoomID][]chat.Message{}, fails: map[string]int{}}
+		log: map[chat.RoomID][]chat.Message{}, cached: map[chat.RoomID][]chat.Message{}, fails: map[string]int{},
+	}
 }
 
 func (w *world) ports() Ports {
-	return Ports{Accounts: w, People: w, Sessions: sessionTwin{w}, Liveness: w, Rooms: w, Members: w, Lists: listTwin{w}, Log: w,
+	return Ports{
+		Accounts: w, People: w, Sessions: sessionTwin{w}, Liveness: w, Rooms: w, Members: w, Lists: listTwin{w}, Log: w,
 		Passwords: w, Tokens: tokenTwin{w}, Recents: w, Presences: w, Throttle: throttleTwin{w},
 		Rehash: func(_ context.Context, _ chat.UserID, hash string) error {
 			w.rehashed = append(w.rehashed, hash)
 			return nil
-		}}
+		},
+	}
 }
 
 func (w *world) clock() time.Time {
@@ -252,8 +256,10 @@ func (w *world) enter(r *chat.Room, role chat.Role, user chat.UserID) {
 func (w *world) CreateRoom(_ context.Context, n chat.NewRoom) (chat.Membership, error) {
 	unlock, err := w.lock()
 	defer unlock()
-	r := &chat.Room{ID: chat.RoomID(len(w.rooms) + 1), Type: chat.Group, Name: n.Name, Description: n.Description,
-		Visibility: n.Visibility, Owner: n.Owner, Epoch: 1, CreatedAt: w.now}
+	r := &chat.Room{
+		ID: chat.RoomID(len(w.rooms) + 1), Type: chat.Group, Name: n.Name, Description: n.Description,
+		Visibility: n.Visibility, Owner: n.Owner, Epoch: 1, CreatedAt: w.now,
+	}
 	for _, id := range n.Members {
 		if _, ok := w.users[id]; !ok {
 			return chat.Membership{}, chat.BadField("member_ids", "there is no user %d", id)
@@ -498,8 +504,10 @@ func (w *world) Post(_ context.Context, s chat.Send, now time.Time) (chat.Sent, 
 	}
 	r.LastSeq++
 	r.MsgCount++
-	msg := chat.Message{Room: r.ID, Seq: r.LastSeq, Ord: r.MsgCount, Kind: chat.Text, Sender: s.Sender,
-		ClientMsgID: s.ClientMsgID, Content: s.Content, CreatedAt: now}
+	msg := chat.Message{
+		Room: r.ID, Seq: r.LastSeq, Ord: r.MsgCount, Kind: chat.Text, Sender: s.Sender,
+		ClientMsgID: s.ClientMsgID, Content: s.Content, CreatedAt: now,
+	}
 	w.log[r.ID] = append(w.log[r.ID], msg)
 	m.ReadSeq, m.ReadCount = msg.Seq, msg.Ord
 	return chat.Sent{Message: msg}, nil
