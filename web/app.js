@@ -114,8 +114,7 @@ function planRenewal() {
   const wait = Math.min(Math.max(1000, (s.expires_at - Date.now()) * (0.7 + 0.2 * Math.random())), 2 ** 31 - 1);
   renewal = setTimeout(async () => {
     try {
-      const now = api.session;
-      chat?.renew(now && now.expires_at - Date.now() > 2 * 60_000 && now.access_token !== s.access_token ? now.access_token : await api.token(s.access_token));
+      chat?.renew(await api.token(s.access_token));
     } catch (err) {
       if (!err.retry) return leave(t('sessionEnded'));
     }
@@ -369,7 +368,10 @@ function wire() {
     const s = api.session;
     if (!s) leave(t('sessionEnded'));
     else if (!model.me || s.user.id !== model.me.id) { leave(); enter(); }
-    else planRenewal();
+    else {
+      chat?.renew(s.access_token);
+      planRenewal();
+    }
   });
   wireDialog({ api, open, people, put: (r) => { model.put(r); watch(); }, get model() { return model; } });
 }
