@@ -76,7 +76,7 @@ func wire(ctx context.Context, cfg *Config, log *slog.Logger) ([]daemon.Part, er
 		return nil, err
 	}
 	in.set(w)
-	debug.Register("mysql", db.Ping)
+	debug.Register("mysql", db.SchemaReady)
 	debug.Register("rabbitmq", func(context.Context) error { return errors.Join(pub.Ready(), consumers.Ready()) })
 	reg.MustRegister(telemetry.NewPoolCollector("mysql", db.Stats))
 	return []daemon.Part{

@@ -219,7 +219,7 @@ func TestConfirmReturnDeliver(t *testing.T) {
 		p, k := publisher(t, o), &taker{}
 		eventually(t, "ready", func() bool { return p.Ready() == nil && p.State() == Up })
 		c := consumers(t, o, 10, k)
-		c.Set([]int{0, 7, -1})
+		c.Set([]int{0, 7, -1}, nil)
 		if err := send(t, p, o.In(0), "hello"); err != nil {
 			t.Errorf("to a partition: %v", err)
 		}
@@ -257,7 +257,7 @@ func TestPublishingSurvivesCuts(t *testing.T) {
 	eachType(t, func(t *testing.T, o Options) {
 		const n = 5000
 		k := &taker{}
-		consumers(t, o, 50, k).Set([]int{1})
+		consumers(t, o, 50, k).Set([]int{1}, nil)
 		proxied, px := through(t, o, false)
 		proxied.Patience, proxied.Unconfirmed = patience, 16
 		p := publisher(t, proxied)
@@ -316,13 +316,13 @@ func TestHandoverReturnsTheWindowInOrder(t *testing.T) {
 		p := publisher(t, o)
 		first, second := &taker{hold: true}, &taker{}
 		a, b := consumers(t, o, 8, first), consumers(t, o, 8, second)
-		a.Set([]int{0})
+		a.Set([]int{0}, nil)
 		eventually(t, "owner", func() bool { return first.opened() == 1 })
 		if err := send(t, p, o.In(0), "0"); err != nil {
 			t.Fatal(err)
 		}
 		eventually(t, "activity", func() bool { return a.Active(0) })
-		b.Set([]int{0})
+		b.Set([]int{0}, nil)
 		eventually(t, "standby", func() bool { return second.opened() == 1 })
 		var want []string
 		for i := 1; i < 30; i++ {
@@ -340,7 +340,7 @@ func TestHandoverReturnsTheWindowInOrder(t *testing.T) {
 		if !last.Live() || b.Active(0) {
 			t.Error("standby is served while the owner lives")
 		}
-		a.Set(nil)
+		a.Set(nil, nil)
 		if last.Live() {
 			t.Error("delivery lives on a closed channel")
 		}
@@ -356,7 +356,7 @@ func TestHandoverReturnsTheWindowInOrder(t *testing.T) {
 			defer first.mu.Unlock()
 			return len(first.closed) == 1 && first.closed[0] == first.gens[0]
 		})
-		a.Set([]int{0, 1})
+		a.Set([]int{0, 1}, nil)
 		eventually(t, "again", func() bool { return first.opened() == 3 })
 	})
 }
@@ -366,12 +366,12 @@ func TestSetDoesNotWaitForABlockedHandler(t *testing.T) {
 	p := publisher(t, o)
 	h := &blocker{entered: make(chan struct{}), leave: make(chan struct{})}
 	c := consumers(t, o, 4, h)
-	c.Set([]int{0})
+	c.Set([]int{0}, nil)
 	if err := send(t, p, o.In(0), "x"); err != nil {
 		t.Fatal(err)
 	}
 	<-h.entered
-	c.Set(nil)
+	c.Set(nil, nil)
 	eventually(t, "message back in the queue", func() bool { return waiting(t, o, o.inQueue(0)) == 1 })
 	select {
 	case <-h.closed():
@@ -403,7 +403,7 @@ func TestConsumersComeBack(t *testing.T) {
 	eachType(t, func(t *testing.T, o Options) {
 		p, k := publisher(t, o), &taker{}
 		proxied, px := through(t, o, false)
-		consumers(t, proxied, 10, k).Set([]int{0, 1})
+		consumers(t, proxied, 10, k).Set([]int{0, 1}, nil)
 		eventually(t, "opened", func() bool { return k.opened() == 2 })
 		if err := send(t, p, o.In(0), "a"); err != nil {
 			t.Fatal(err)
@@ -432,7 +432,7 @@ func TestConsumersComeBack(t *testing.T) {
 func TestPanickingHandlerGetsTheDeliveryAgain(t *testing.T) {
 	eachType(t, func(t *testing.T, o Options) {
 		p, k := publisher(t, o), &taker{panics: 2}
-		consumers(t, o, 10, k).Set([]int{0})
+		consumers(t, o, 10, k).Set([]int{0}, nil)
 		for i := range 5 {
 			if err := send(t, p, o.In(0), strconv.Itoa(i)); err != nil {
 				t.Fatal(err)

@@ -57,6 +57,9 @@ type Options struct {
 	// BackoffMin and BackoffMax bound the jittered pause before the next dial; default 50 ms and 2 s.
 	BackoffMin, BackoffMax time.Duration
 
+	// StandbyDelay is how long a consumer that stands by leaves the owner's the start; default 700 ms.
+	StandbyDelay time.Duration
+
 	// Logger takes connection events; default: discard.
 	Logger *slog.Logger
 	// Metrics takes the counts; default: a set that nobody reads.
@@ -89,6 +92,7 @@ func (o Options) WithDefaults() Options {
 	o.WriteTimeout = or(o.WriteTimeout, 5*time.Second)
 	o.BackoffMin = or(o.BackoffMin, 50*time.Millisecond)
 	o.BackoffMax = or(o.BackoffMax, max(2*time.Second, o.BackoffMin))
+	o.StandbyDelay = or(o.StandbyDelay, 700*time.Millisecond)
 	o.Logger = or(o.Logger, slog.New(slog.DiscardHandler))
 	if o.Metrics == nil {
 		o.Metrics = NewMetrics(nil)

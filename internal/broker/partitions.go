@@ -96,33 +96,70 @@ func (c *Consumers) borrow(ctx context.Context) (*amqp.Connection, error) {
 	}
 }
 
-// Set makes exactly these partitions consumed. It returns once the channels of the released ones are
-// closed, so that another process receives their unacknowledged deliveries in order; their Closed
-// follows as soon as a Handle in progress returns. Numbers outside 0 … Partitions−1 are ignored.
-func (c *Consumers) Set(partitions []int) {
+// Set makes exactly these partitions consumed: owned ones at once, and those stood by for after StandbyDelay, each time
+// that a channel is opened, so that the owner's consumer is there first and becomes the active one. It returns once the
+// channels of the released ones are closed, so that another process receives their unacknowledged deliveries in order;
+// their Closed follows as soon as a Handle in progress returns. A partition that was owned and is only stood by for from
+// now on is released first. Numbers outside 0 … Partitions−1 are ignored.
+func (c *Consumers) Set(owned, standby []int) {
 	c.set.Lock()
 	defer c.set.Unlock()
 	c.mu.Lock()
 	var leaving []*partition
 	for i, p := range c.parts {
-		if !p.stopped() && (c.gone || !slices.Contains(partitions, i)) {
+		if p.stopped() {
+			continue
+		}
+		stays := slices.Contains(owned, i) || slices.Contains(standby, i) && p.standby.Load()
+		if c.gone || !stays {
 			leaving = append(leaving, p)
 		}
 	}
-	for _, i := range partitions {
-		if i < 0 || i >= c.o.Partitions || c.gone {
-			continue
-		}
-		if old := c.parts[i]; old == nil || old.stopped() {
-			c.parts[i] = c.startPartition(i, old)
+	var wg sync.WaitGroup
+	for _, p := range leaving {
+		p.cancel()
+		wg.Go(p.release)
+	}
+	for _, i := range owned {
+		c.take(i, false)
+	}
+	for _, i := range standby {
+		if !slices.Contains(owned, i) {
+			c.take(i, true)
 		}
 	}
 	c.mu.Unlock()
-	var wg sync.WaitGroup
-	for _, p := range leaving {
-		wg.Go(p.release)
-	}
 	wg.Wait()
+}
+
+// take begins to consume a partition, unless it is consumed already. The caller holds mu.
+func (c *Consumers) take(i int, standby bool) {
+	if i < 0 || i >= c.o.Partitions || c.gone {
+		return
+	}
+	old := c.parts[i]
+	if old == nil || old.stopped() {
+		c.parts[i] = c.startPartition(i, old, standby)
+		return
+	}
+	old.standby.Store(standby)
+}
+
+// Yield gives a partition that is stood by for, and has become the active one here, back to its owner: its channel is
+// closed and opened again after StandbyDelay.
+func (c *Consumers) Yield(p int) {
+	c.set.Lock()
+	defer c.set.Unlock()
+	c.mu.Lock()
+	old := c.parts[p]
+	if old == nil || old.stopped() || !old.standby.Load() {
+		c.mu.Unlock()
+		return
+	}
+	old.cancel()
+	c.parts[p] = c.startPartition(p, old, true)
+	c.mu.Unlock()
+	old.release()
 }
 
 // Active tells whether the partition has received a delivery on its present channel, which proves
@@ -145,7 +182,7 @@ func (c *Consumers) Close(ctx context.Context) error {
 	c.mu.Lock()
 	c.gone = true
 	c.mu.Unlock()
-	c.Set(nil)
+	c.Set(nil, nil)
 	err := c.link.close(ctx)
 	c.mu.Lock()
 	parts := maps.Clone(c.parts)
@@ -162,21 +199,23 @@ func (c *Consumers) Close(ctx context.Context) error {
 
 // partition is one consumed partition; it outlives connections and ends by release.
 type partition struct {
-	c      *Consumers
-	i      int
-	ctx    context.Context
-	cancel context.CancelFunc
-	done   chan struct{}
-	active atomic.Bool
+	c       *Consumers
+	i       int
+	ctx     context.Context
+	cancel  context.CancelFunc
+	done    chan struct{}
+	standby atomic.Bool
+	active  atomic.Bool
 
 	mu sync.Mutex // held while opening, so that release finds either a channel or none ever
 	in *intake
 }
 
 // startPartition begins consuming once the predecessor, if any, has ended.
-func (c *Consumers) startPartition(i int, old *partition) *partition {
+func (c *Consumers) startPartition(i int, old *partition, standby bool) *partition {
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &partition{c: c, i: i, ctx: ctx, cancel: cancel, done: make(chan struct{})}
+	p.standby.Store(standby)
 	go func() {
 		defer close(p.done)
 		if old != nil {
@@ -212,6 +251,11 @@ func (p *partition) run() {
 		conn, err := p.c.borrow(p.ctx)
 		if err != nil {
 			return
+		}
+		if p.standby.Load() {
+			if sleep(p.ctx, p.c.o.StandbyDelay); p.stopped() {
+				return
+			}
 		}
 		began := time.Now()
 		err = p.incarnation(conn)

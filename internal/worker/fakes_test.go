@@ -391,7 +391,9 @@ func (w *world) ToGateway(g chat.GatewayID, b []byte, done func(error)) error {
 	return w.take(g, b, done)
 }
 func (w *world) ToAll(b []byte, done func(error)) error { return w.take("", b, done) }
-func (w *world) Set([]int)                              {}
+func (w *world) Set(_, _ []int)                         {}
+func (w *world) Active(int) bool                        { return false }
+func (w *world) Yield(int)                              {}
 func (w *world) Up() time.Time {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 )
@@ -10,9 +11,8 @@ import (
 // not a fence: MySQL's row locks and unique keys are.
 type fleet struct {
 	w       *Worker
-	owned   []int
-	standby []int
 	live    []string
+	standby map[int]int // partitions stood by for → beats for which they have been active here
 }
 
 // run beats until ctx ends. While MySQL is away nothing changes.
@@ -46,41 +46,47 @@ func (f *fleet) beat(ctx context.Context) {
 		return // our own beat is too old already: the next one tells
 	}
 	f.w.leader.Store(live[0] == o.Boot)
-	if slices.Equal(live, f.live) {
-		return
+	if !slices.Equal(live, f.live) {
+		f.live = live
+		f.take(ctx, Assign(live, o.Partitions))
 	}
-	f.live = live
-	f.take(ctx, Assign(live, o.Partitions))
+	f.giveBack(ctx)
 }
 
-// take consumes what a changed fleet leaves to this worker. A partition that was owned and is only stood by from now on
-// is let go first, for long enough that its new owner becomes the active consumer.
+// take consumes what a changed fleet leaves to this worker.
 func (f *fleet) take(ctx context.Context, as []Assignment) {
-	var owned, standby, stay []int
+	var owned []int
+	f.standby = map[int]int{}
 	for p, a := range as {
 		switch f.w.o.Boot {
 		case a.Owner:
 			owned = append(owned, p)
 		case a.Standby:
-			standby = append(standby, p)
-			if !slices.Contains(f.owned, p) {
-				stay = append(stay, p)
-			}
+			f.standby[p] = 0
 		}
 	}
+	standby := slices.Sorted(maps.Keys(f.standby))
 	f.w.o.Logger.InfoContext(ctx, "partitions", "workers", len(f.live), "owned", owned, "standby", standby)
 	f.w.o.Metrics.Owned.Set(float64(len(owned)))
 	f.w.setOwned(owned)
-	f.w.o.Consume.Set(slices.Concat(owned, stay))
-	if len(stay) < len(standby) {
-		select {
-		case <-ctx.Done():
-		case <-time.After(handover):
-		}
-		f.w.o.Consume.Set(slices.Concat(owned, standby))
-	}
-	f.owned, f.standby = owned, standby
+	f.w.o.Consume.Set(owned, standby)
 }
 
-// handover is how long a released partition is left alone before its old owner stands by for it.
-const handover = 500 * time.Millisecond
+// giveBack returns partitions that came to this worker as their standby, once their owner has lived on for long enough:
+// it was cut off from the broker only for a moment.
+func (f *fleet) giveBack(ctx context.Context) {
+	for p := range f.standby {
+		if !f.w.o.Consume.Active(p) {
+			f.standby[p] = 0
+			continue
+		}
+		if f.standby[p]++; f.standby[p] >= yieldBeats {
+			f.w.o.Logger.InfoContext(ctx, "giving a partition back to its owner", "partition", p)
+			f.w.o.Consume.Yield(p)
+			f.standby[p] = 0
+		}
+	}
+}
+
+// yieldBeats is for how many beats a standby keeps a partition whose owner lives.
+const yieldBeats = 8

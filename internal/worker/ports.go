@@ -115,9 +115,14 @@ type Bus interface {
 	ToAll(batch []byte, done func(error)) error
 }
 
-// Partitions makes exactly the given partitions consumed; released ones are closed when it returns.
+// Partitions makes exactly the given partitions consumed, those stood by for a moment later than the owned ones; released
+// ones are closed when Set returns.
 type Partitions interface {
-	Set(partitions []int)
+	Set(owned, standby []int)
+	// Active tells whether deliveries of a partition come to this process.
+	Active(partition int) bool
+	// Yield gives a partition that is stood by for back to its owner.
+	Yield(partition int)
 	// Up tells since when the process has been able to hear the broker; zero while it can't.
 	Up() time.Time
 }

@@ -77,7 +77,7 @@ func (w *Worker) Stop(ctx context.Context) (err error) {
 			w.loops()
 			w.looped.Wait()
 		}
-		w.o.Consume.Set(nil)
+		w.o.Consume.Set(nil, nil)
 		if e := w.o.Fleet.Retire(ctx, w.o.Boot); e != nil {
 			err = fmt.Errorf("retire: %w", e)
 		}
