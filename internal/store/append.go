@@ -88,6 +88,7 @@ type appender struct {
 	cursors map[cursorKey]*cursorState
 	fresh   []freshMessage
 	read    map[place]chat.Message // each sender's newest message
+	ours    map[messageKey]int     // what earlier runs wrote, by index: should it be there, it is no duplicate
 }
 
 type roomState struct {
@@ -123,7 +124,8 @@ type cursorState struct {
 
 type freshMessage struct {
 	chat.Message
-	hash [bodyHashLen]byte
+	hash  [bodyHashLen]byte
+	index int // in the batch
 }
 
 func newAppender(batch []chat.Send, now time.Time) *appender {
@@ -155,7 +157,16 @@ func (a *appender) run(g *gorm.DB) error {
 	for i := range a.batch {
 		a.sent[i] = a.judge(i)
 	}
-	return a.write(g)
+	if err := a.write(g); err != nil {
+		return err
+	}
+	if a.ours == nil {
+		a.ours = make(map[messageKey]int, len(a.fresh))
+	}
+	for _, m := range a.fresh {
+		a.ours[messageKey{place{m.Room, m.Sender}, m.ClientMsgID}] = m.index
+	}
+	return nil
 }
 
 // judge decides one send on the rows at hand. A duplicate is answered before any other rule.
@@ -166,7 +177,11 @@ func (a *appender) judge(i int) chat.Sent {
 	room, known := a.rooms[s.Room]
 	if st, ok := a.stored[key]; ok {
 		if st.hash == a.hashes[i] {
-			return chat.Sent{Message: st.msg, Duplicate: true}
+			first, ours := a.ours[key]
+			if ours = ours && first == i; ours && known {
+				room.Before = min(room.Before, st.msg.Seq-1)
+			}
+			return chat.Sent{Message: st.msg, Duplicate: !ours}
 		}
 		a.spend(s)
 		return chat.Sent{Err: chat.E(chat.IdempotencyConflict, "client_msg_id was used for another message")}
@@ -199,7 +214,7 @@ func (a *appender) accept(room *roomState, key messageKey, i int) chat.Message {
 		Room: s.Room, Seq: room.Seq, Ord: room.MsgCount, Kind: chat.Text, Sender: s.Sender, ClientMsgID: s.ClientMsgID,
 		Content: s.Content, CreatedAt: a.now,
 	}
-	a.fresh = append(a.fresh, freshMessage{m, a.hashes[i]})
+	a.fresh = append(a.fresh, freshMessage{m, a.hashes[i], i})
 	a.stored[key] = storedMessage{m, a.hashes[i]}
 	a.read[key.place] = m
 	return m

@@ -21,6 +21,7 @@ type tokenRow struct {
 // Next from the old token and all of them end up with one. Used again after the grace it is a stolen copy: the
 // session is revoked, its sockets are told, and the answer is Unauthenticated.
 func (d *DB) RotateRefresh(ctx context.Context, r Rotation) (chat.Session, chat.User, error) {
+	r.Now = micros(r.Now)
 	var acc accountRow
 	var verdict error
 	err := d.tx(ctx, "rotate refresh token", repeatable, func(g *gorm.DB) (err error) {
@@ -68,7 +69,7 @@ func (d *DB) rotate(g *gorm.DB, r Rotation) (acc accountRow, verdict, err error)
 		d.o.Logger.WarnContext(g.Statement.Context, "refresh token used again, session revoked", "user", acc.User.ID, "session", id)
 		return acc, noSession(), d.revokeOne(g, acc.User.ID, id)
 	case used == nil:
-		if err := g.Exec("UPDATE refresh_tokens SET used_at = ? WHERE hash = ?", micros(r.Now), r.Old[:]).Error; err != nil {
+		if err := g.Exec("UPDATE refresh_tokens SET used_at = ? WHERE hash = ?", r.Now, r.Old[:]).Error; err != nil {
 			return acc, nil, err
 		}
 	}
@@ -86,7 +87,7 @@ func prolong(g *gorm.DB, s *sessionRow, r Rotation) error {
 			return err
 		}
 	}
-	s.LastSeenAt, s.ExpiresAt = micros(r.Now), micros(r.Now.Add(r.Idle))
+	s.LastSeenAt, s.ExpiresAt = r.Now, micros(r.Now.Add(r.Idle))
 	if s.ExpiresAt.After(s.AbsoluteAt) {
 		s.ExpiresAt = s.AbsoluteAt
 	}

@@ -237,7 +237,11 @@ func (d *DB) SawUsers(ctx context.Context, at map[chat.UserID]time.Time) error {
 	for _, id := range ids {
 		q.add(" WHEN ? THEN ?", id, micros(at[id]))
 	}
-	q.add(" END) WHERE id IN ?", ids)
+	q.add(" END) WHERE id IN (")
+	for i, id := range ids {
+		q.add(comma(i)+"?", id)
+	}
+	q.add(")")
 	return d.retry(ctx, "record last seen", func(g *gorm.DB) error {
 		_, err := q.exec(g)
 		return err

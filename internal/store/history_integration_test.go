@@ -1,0 +1,279 @@
+//go:build integration
+
+package store_test
+
+import (
+	"database/sql"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"chat-service/internal/chat"
+	"chat-service/internal/store"
+	"chat-service/internal/store/storetest"
+)
+
+func TestHistoryStretches(t *testing.T) {
+	onBoth(t, nil, func(t *testing.T, d *store.DB) {
+		u := makeUsers(t, d, 2)
+		room := makeRoom(t, d, u[0]).Room.ID
+		for i := range 4 {
+			appendOne(t, d, send(room, u[0], fmt.Sprint(i), "x")) // 2 … 5
+		}
+		_, err := d.AddMembers(ctx, room, u[0], u[1:]) // 6
+		ok(t, err)
+		for i := range 5 {
+			appendOne(t, d, send(room, u[0], fmt.Sprint("b", i), "x")) // 7 … 11
+		}
+		seq := func(s chat.Seq) *chat.Seq { return &s }
+		none := []chat.Seq{}
+		cases := []struct {
+			name string
+			q    store.HistoryQuery
+			want []chat.Seq
+			more bool
+		}{
+			{"all", store.HistoryQuery{}, []chat.Seq{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}, false},
+			{"page 1", store.HistoryQuery{Page: 1, PageSize: 4}, []chat.Seq{8, 9, 10, 11}, true},
+			{"page 3", store.HistoryQuery{Page: 3, PageSize: 4}, []chat.Seq{1, 2, 3}, false},
+			{"page 4", store.HistoryQuery{Page: 4, PageSize: 4}, none, false},
+			{"page far", store.HistoryQuery{Page: 1 << 62, PageSize: 1 << 62}, none, false},
+			{"before", store.HistoryQuery{Before: seq(4), Limit: 2}, []chat.Seq{2, 3}, true},
+			{"before the first", store.HistoryQuery{Before: seq(1)}, none, false},
+			{"before 0", store.HistoryQuery{Before: seq(0)}, none, false},
+			{"before the future", store.HistoryQuery{Before: seq(99), Limit: 1}, []chat.Seq{11}, true},
+			{"after", store.HistoryQuery{After: seq(9), Limit: 1}, []chat.Seq{10}, true},
+			{"after 0", store.HistoryQuery{After: seq(0), Limit: 2}, []chat.Seq{1, 2}, true},
+			{"after to the end", store.HistoryQuery{After: seq(9), Limit: 2}, []chat.Seq{10, 11}, false},
+			{"after the end", store.HistoryQuery{After: seq(1 << 63)}, none, false},
+			{"around", store.HistoryQuery{Around: seq(5), Limit: 3}, []chat.Seq{4, 5, 6}, true},
+			{"around even", store.HistoryQuery{Around: seq(5), Limit: 2}, []chat.Seq{5, 6}, true},
+			{"around the first", store.HistoryQuery{Around: seq(1), Limit: 3}, []chat.Seq{1, 2, 3}, false},
+			{"around the end", store.HistoryQuery{Around: seq(99), Limit: 2}, []chat.Seq{10, 11}, true},
+			{"late: all", store.HistoryQuery{User: u[1]}, []chat.Seq{6, 7, 8, 9, 10, 11}, false},
+			{"late: page 2", store.HistoryQuery{User: u[1], Page: 2, PageSize: 4}, []chat.Seq{6, 7}, false},
+			{"late: before", store.HistoryQuery{User: u[1], Before: seq(6)}, none, false},
+			{"late: after", store.HistoryQuery{User: u[1], After: seq(0), Limit: 1}, []chat.Seq{6}, true},
+			{"late: around", store.HistoryQuery{User: u[1], Around: seq(2), Limit: 2}, []chat.Seq{6, 7}, false},
+		}
+		for _, c := range cases {
+			c.q.Room = room
+			if c.q.User == 0 {
+				c.q.User = u[0]
+			}
+			page, err := d.History(ctx, c.q)
+			if err != nil {
+				t.Errorf("%s: %v", c.name, err)
+				continue
+			}
+			if got := seqsOf(page.Messages); !slices.Equal(got, c.want) || page.HasMore != c.more || page.LastSeq != 11 || page.Epoch != 1 {
+				t.Errorf("%s: got %v more=%v last=%d, want %v more=%v", c.name, got, page.HasMore, page.LastSeq, c.want, c.more)
+			}
+		}
+		_, err = d.History(ctx, store.HistoryQuery{Room: room, User: makeUser(t, d)})
+		wantKind(t, err, chat.NotFound)
+		_, err = d.History(ctx, store.HistoryQuery{Room: room, User: u[0], Page: -1})
+		wantKind(t, err, chat.Invalid)
+	})
+}
+
+// TestReplicaFence lets a database on the other server play a replica that lags: it is copied by hand.
+func TestReplicaFence(t *testing.T) {
+	var reads []bool
+	o := storetest.Fresh(t, storetest.MariaDB)
+	copyOf := storetest.Admin(t, storetest.MySQL)
+	admin, err := sql.Open("mysql", copyOf.FormatDSN())
+	ok(t, err)
+	defer admin.Close()
+	exec := func(q string, args ...any) {
+		t.Helper()
+		_, err := admin.ExecContext(ctx, q, args...)
+		ok(t, err)
+	}
+	exec("CREATE DATABASE " + o.DBName)
+	defer exec("DROP DATABASE " + o.DBName)
+	r := o
+	host, port, err := net.SplitHostPort(copyOf.Addr)
+	ok(t, err)
+	r.Host, r.User, r.Password = host, copyOf.User, copyOf.Passwd
+	r.Port, err = strconv.Atoi(port)
+	ok(t, err)
+	lagging, err := store.Open(ctx, r)
+	ok(t, err)
+	defer lagging.Close()
+	ok(t, lagging.Migrate(ctx))
+
+	now := time.Now()
+	o.Replicas = []string{copyOf.Addr}
+	o.Now = func() time.Time { return now }
+	o.Hooks.HistoryRead = func(replica bool) { reads = append(reads, replica) }
+	d, err := store.Open(ctx, o)
+	ok(t, err)
+	defer d.Close()
+	ok(t, d.Migrate(ctx))
+	u := makeUsers(t, d, 1)
+	room := makeRoom(t, d, u...).Room.ID
+	for i := range 5 {
+		appendOne(t, d, send(room, u[0], fmt.Sprint(i), fmt.Sprint("text ", i))) // 2 … 6
+	}
+	// The copy has come to seq 4; its text tells which of them answered.
+	exec("INSERT INTO "+o.DBName+".rooms (id, type, visibility, epoch, last_seq, active_at, created_at) VALUES (?, 'group', 'private', 1, 4, NOW(6), NOW(6))", room)
+	for s := 1; s <= 4; s++ {
+		exec("INSERT INTO "+o.DBName+".messages (room_id, seq, ord, kind, sender_id, body_hash, content, created_at) VALUES (?,?,?,'text',1,'','from the copy',NOW(6))", room, s, s)
+	}
+	check := func(name string, q store.HistoryQuery, want bool) {
+		t.Helper()
+		q.Room, q.User = room, u[0]
+		page, err := d.History(ctx, q)
+		ok(t, err)
+		if page.Replica != want || reads[len(reads)-1] != want || (page.Messages[0].Content == "from the copy") != want {
+			t.Errorf("%s: replica answered = %v, want %v (%+v)", name, page.Replica, want, page.Messages)
+		}
+	}
+	seq := func(s chat.Seq) *chat.Seq { return &s }
+	check("far enough", store.HistoryQuery{Before: seq(5), Limit: 3}, true)
+	check("behind the page", store.HistoryQuery{}, false)
+	check("behind by one", store.HistoryQuery{Before: seq(6), Limit: 1}, false)
+	check("reached min_seq", store.HistoryQuery{Before: seq(3), Limit: 1, MinSeq: 4}, true)
+	check("behind min_seq", store.HistoryQuery{Before: seq(3), Limit: 1, MinSeq: 5}, false)
+	ok(t, d.BumpEpoch(ctx, room))
+	check("another epoch", store.HistoryQuery{Before: seq(3), Limit: 1}, false)
+	exec("UPDATE " + o.DBName + ".rooms SET epoch = 2")
+	check("the same epoch", store.HistoryQuery{Before: seq(3), Limit: 1}, true)
+	exec("RENAME TABLE " + o.DBName + ".messages TO " + o.DBName + ".away")
+	check("broken", store.HistoryQuery{Before: seq(3), Limit: 1}, false)
+	exec("RENAME TABLE " + o.DBName + ".away TO " + o.DBName + ".messages")
+	check("left alone", store.HistoryQuery{Before: seq(3), Limit: 1}, false)
+	now = now.Add(time.Second)
+	check("asked again", store.HistoryQuery{Before: seq(3), Limit: 1}, true)
+}
+
+func TestDeadReplica(t *testing.T) {
+	d := storetest.OpenOn(t, storetest.MariaDB, func(o *store.Options) { o.Replicas = []string{"127.0.0.1:1"} })
+	u := makeUsers(t, d, 1)
+	room := makeRoom(t, d, u...).Room.ID
+	for range 3 {
+		page, err := d.History(ctx, store.HistoryQuery{Room: room, User: u[0]})
+		if err != nil || page.Replica || len(page.Messages) != 1 {
+			t.Fatal(page, err)
+		}
+	}
+}
+
+// TestUnreadModel compares the store with a model that counts by hand.
+func TestUnreadModel(t *testing.T) {
+	onBoth(t, nil, func(t *testing.T, d *store.DB) {
+		users := makeUsers(t, d, 3)
+		rapid.Check(t, func(rt *rapid.T) {
+			room := makeRoom(t, d, users...).Room.ID
+			log := []chat.UserID{0} // sender by seq-1; 0: a system message
+			read := map[chat.UserID]int{users[0]: 1, users[1]: 1, users[2]: 1}
+			unread := func(u chat.UserID) (n uint64) {
+				for _, s := range log[read[u]:] {
+					if s != 0 {
+						n++
+					}
+				}
+				return n
+			}
+			for step := range rapid.IntRange(1, 25).Draw(rt, "steps") {
+				u := rapid.SampledFrom(users).Draw(rt, "user")
+				switch rapid.SampledFrom([]string{"send", "send", "read", "rename", "return"}).Draw(rt, "what") {
+				case "send":
+					n := rapid.IntRange(1, 3).Draw(rt, "n")
+					batch := make([]chat.Send, n)
+					for i := range batch {
+						batch[i] = send(room, u, fmt.Sprint(step, "-", i), "x")
+						log = append(log, u)
+					}
+					if sent, _, err := d.Append(ctx, batch, time.Now()); err != nil || int(sent[n-1].Message.Seq) != len(log) {
+						rt.Fatal(sent, err)
+					}
+					read[u] = len(log)
+				case "read":
+					seq := rapid.IntRange(0, len(log)+3).Draw(rt, "seq")
+					read[u] = max(read[u], min(seq, len(log)))
+					s, err := d.MarkRead(ctx, []chat.ReadMark{{Room: room, User: u, Seq: chat.Seq(seq)}})
+					if err != nil || int(s[0].ReadSeq) != read[u] || s[0].Unread != unread(u) {
+						rt.Fatalf("%+v %v, want %d unread %d", s, err, read[u], unread(u))
+					}
+				case "rename":
+					name := fmt.Sprint("room ", step)
+					if _, err := d.UpdateRoom(ctx, room, users[0], store.RoomPatch{Name: &name}); err != nil {
+						rt.Fatal(err)
+					}
+					log = append(log, 0)
+				case "return":
+					if u == users[0] {
+						continue
+					}
+					if err := d.RemoveMember(ctx, room, u, u); err != nil {
+						rt.Fatal(err)
+					}
+					if _, err := d.AddMembers(ctx, room, users[0], []chat.UserID{u}); err != nil {
+						rt.Fatal(err)
+					}
+					log = append(log, 0, 0)
+					read[u] = len(log)
+				}
+			}
+			for _, u := range users {
+				m, err := d.Membership(ctx, room, u)
+				if err != nil || m.Unread() != unread(u) || int(m.Room.LastSeq) != len(log) {
+					rt.Fatalf("user %d: unread %d, want %d; room at %d, want %d; %v", u, m.Unread(), unread(u), m.Room.LastSeq, len(log), err)
+				}
+			}
+		})
+		ok(t, d.VerifyUnread(ctx, false, func(room chat.RoomID, user chat.UserID, have, want uint64) {
+			t.Errorf("room %d user %d: %d, recounted %d", room, user, have, want)
+		}))
+	})
+}
+
+func TestVerifyUnreadRepairs(t *testing.T) {
+	for _, env := range servers {
+		t.Run(label(env), func(t *testing.T) {
+			var o store.Options
+			d := storetest.OpenOn(t, env, func(p *store.Options) { o = *p })
+			u := makeUsers(t, d, 2)
+			room := makeRoom(t, d, u...).Room.ID
+			for i := range 5 {
+				appendOne(t, d, send(room, u[0], fmt.Sprint(i), "x"))
+			}
+			c := storetest.Admin(t, env)
+			c.DBName = o.DBName
+			raw, err := sql.Open("mysql", c.FormatDSN())
+			ok(t, err)
+			defer raw.Close()
+			for _, q := range []string{
+				"UPDATE rooms SET msg_count = 50", "UPDATE members SET read_count = 3 WHERE user_id = " + u[1].String(), "UPDATE messages SET ord = 9 WHERE seq = 6",
+			} {
+				_, err := raw.ExecContext(ctx, q)
+				ok(t, err)
+			}
+			type found struct {
+				User       chat.UserID
+				Have, Want uint64
+			}
+			verify := func(repair bool) (fs []found) {
+				ok(t, d.VerifyUnread(ctx, repair, func(_ chat.RoomID, user chat.UserID, have, want uint64) { fs = append(fs, found{user, have, want}) }))
+				return fs
+			}
+			if diff := cmp.Diff([]found{{0, 50, 5}, {u[1], 3, 0}}, verify(true)); diff != "" {
+				t.Fatal(diff)
+			}
+			if fs := verify(false); fs != nil {
+				t.Fatalf("not repaired: %+v", fs)
+			}
+			if m := appendOne(t, d, send(room, u[0], "next", "x")); m.Ord != 6 {
+				t.Fatalf("ord %d", m.Ord)
+			}
+		})
+	}
+}

@@ -1,0 +1,164 @@
+//go:build integration
+
+package store_test
+
+import (
+	"database/sql"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"chat-service/internal/chat"
+	"chat-service/internal/store"
+	"chat-service/internal/store/storetest"
+)
+
+func TestMigrateAtOnce(t *testing.T) {
+	for _, env := range servers {
+		t.Run(label(env), func(t *testing.T) {
+			o := storetest.Fresh(t, env)
+			d, err := store.Open(ctx, o)
+			ok(t, err)
+			defer d.Close()
+			err = d.SchemaReady(ctx)
+			if err == nil || !strings.Contains(err.Error(), "chatctl migrate") {
+				t.Fatalf("empty database: %v", err)
+			}
+			if _, err := d.User(ctx, 1); err == nil || !strings.Contains(err.Error(), "chatctl migrate") {
+				t.Fatalf("empty database: %v", err)
+			}
+			var all sync.WaitGroup
+			for range 4 {
+				all.Go(func() {
+					if err := d.Migrate(ctx); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			all.Wait()
+			ok(t, d.SchemaReady(ctx))
+		})
+	}
+}
+
+func TestMeta(t *testing.T) {
+	onBoth(t, nil, func(t *testing.T, d *store.DB) {
+		var all sync.WaitGroup
+		ids := make([]string, 8)
+		for i := range ids {
+			all.Go(func() {
+				var err error
+				if ids[i], err = d.InstallationID(ctx); err != nil {
+					t.Error(err)
+				}
+				if err := d.Partitions(ctx, 16); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		if len(slices.Compact(ids)) != 1 || ids[0] == "" {
+			t.Fatal(ids)
+		}
+		err := d.Partitions(ctx, 8)
+		wantKind(t, err, chat.Conflict)
+		if !strings.Contains(err.Error(), "16") {
+			t.Fatal(err)
+		}
+	})
+}
+
+func TestWorkers(t *testing.T) {
+	for _, env := range servers {
+		t.Run(label(env), func(t *testing.T) {
+			var o store.Options
+			d := storetest.OpenOn(t, env, func(p *store.Options) { o = *p })
+			for _, b := range []string{"w2", "w1", "old", "w2"} {
+				ok(t, d.Beat(ctx, b))
+			}
+			c := storetest.Admin(t, env)
+			c.DBName = o.DBName
+			raw, err := sql.Open("mysql", c.FormatDSN())
+			ok(t, err)
+			defer raw.Close()
+			live := func(want ...string) {
+				t.Helper()
+				boots, err := d.Workers(ctx, time.Minute)
+				ok(t, err)
+				if !slices.Equal(boots, want) {
+					t.Fatalf("live: %v, want %v", boots, want)
+				}
+			}
+			live("old", "w1", "w2")
+			_, err = raw.ExecContext(ctx, "UPDATE workers SET beat_at = UTC_TIMESTAMP(6) - INTERVAL 2 HOUR WHERE boot = 'old'")
+			ok(t, err)
+			live("w1", "w2")
+			ok(t, d.Retire(ctx, "w1"))
+			live("w2")
+			ok(t, d.Beat(ctx, "w3"))
+			var n int
+			ok(t, raw.QueryRowContext(ctx, "SELECT COUNT(*) FROM workers").Scan(&n))
+			if n != 2 {
+				t.Fatalf("%d rows: the dead were not cleared away", n)
+			}
+		})
+	}
+}
+
+func TestOutboxByPartition(t *testing.T) {
+	onBoth(t, nil, func(t *testing.T, d *store.DB) {
+		u := makeUsers(t, d, 1)
+		parts := map[int]int{}
+		for range 12 {
+			parts[makeRoom(t, d, u...).Room.ID.Partition(16)]++
+		}
+		for p := range 16 {
+			ans, err := d.Outbox(ctx, []int{p}, 100)
+			ok(t, err)
+			waiting, err := d.OutboxWaiting(ctx, []int{p})
+			ok(t, err)
+			if len(ans) != parts[p] || (len(waiting) == 1) != (parts[p] > 0) {
+				t.Errorf("partition %d: %d rows, waiting %v, want %d", p, len(ans), waiting, parts[p])
+			}
+		}
+		if ans, err := d.Outbox(ctx, []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}, 5); err != nil || len(ans) != 5 || ans[0].Message.Room != 1 {
+			t.Fatal(ans, err)
+		}
+		if ans, err := d.Outbox(ctx, nil, 5); err != nil || len(ans) != 0 {
+			t.Fatal(ans, err)
+		}
+		ok(t, d.Quarantine(ctx, store.DeadCommand{Partition: 3, Kind: "send", User: 1, Room: 2, Reason: "poison"}))
+		ok(t, d.Quarantine(ctx, store.DeadCommand{Kind: "send", Payload: []byte{0, 255, '\''}, Reason: "poison"}))
+		tot, err := d.Totals(ctx)
+		ok(t, err)
+		if tot.DeadCommands != 2 || tot.Outbox != 12 {
+			t.Fatalf("%+v", tot)
+		}
+	})
+}
+
+func TestUnreadableOutboxRowIsSetAside(t *testing.T) {
+	for _, env := range servers {
+		t.Run(label(env), func(t *testing.T) {
+			var o store.Options
+			d := storetest.OpenOn(t, env, func(p *store.Options) { o = *p })
+			c := storetest.Admin(t, env)
+			c.DBName = o.DBName
+			raw, err := sql.Open("mysql", c.FormatDSN())
+			ok(t, err)
+			defer raw.Close()
+			_, err = raw.ExecContext(ctx, "INSERT INTO outbox (partition_no, kind, payload, created_at) VALUES (0, 'message', 'no JSON', NOW(6))")
+			ok(t, err)
+			if ans, err := d.Outbox(ctx, []int{0}, 10); err != nil || len(ans) != 0 {
+				t.Fatal(ans, err)
+			}
+			tot, err := d.Totals(ctx)
+			ok(t, err)
+			if tot.DeadCommands != 1 || tot.Outbox != 0 {
+				t.Fatalf("%+v", tot)
+			}
+		})
+	}
+}
