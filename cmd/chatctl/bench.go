@@ -1,0 +1,166 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"syscall"
+	"time"
+
+	"chat-service/internal/bench"
+	"chat-service/internal/stack"
+)
+
+// benchCmd is `chatctl bench`.
+type benchCmd struct {
+	Scenario string        `default:"S1,S2,S3,S4" help:"Scenarios S1 to S9, separated by commas, or all."`
+	Runs     int           `default:"5" help:"Runs of each scenario, interleaved; the table shows medians."`
+	Duration time.Duration `default:"10s" help:"Measured time of a run."`
+	Warmup   time.Duration `default:"2s" help:"Time before it."`
+	Payload  int           `default:"128" help:"Bytes of text per message."`
+	Even     bool          `help:"S3: spread the rooms' messages in time; else all rooms send at once, ten times a second."`
+	Conns    int           `default:"10000" help:"S5, S6: connections."`
+	Settle   time.Duration `default:"60s" help:"S5: from the last connection to the look at the memory."`
+	IdleCPU  time.Duration `name:"idle-cpu" default:"60s" help:"S5: time over which the CPU of stillness is measured."`
+	History  int           `default:"5000000" help:"S7: messages in all rooms; a fifth of them is in the room that is read."`
+	Points   []int         `default:"10,100,1000,10000" help:"S8: numbers of rooms, then of members."`
+	Quick    bool          `help:"Everything small: one run, short, for a first look."`
+	Limits   bool          `help:"Measure first what RabbitMQ and MySQL can do alone; with --scenario none that alone."`
+	Queue    string        `enum:"quorum,classic" default:"quorum" help:"Type of the inbound queues for --limits."`
+
+	Out      string `help:"Folder for rows.jsonl, table.md and plot.svg (default: results in --dir)."`
+	Dir      string `default:".run/bench" help:"Run directory of the private servers; accounts are kept there, too."`
+	Fresh    bool   `help:"Forget the data of earlier runs."`
+	PkgCache string `env:"CHAT_PKG_CACHE" help:"Folder for downloaded packages."`
+	Bin      string `default:"bin" help:"Folder of the binaries gateway, worker and api."`
+	Configs  string `default:"configs" help:"Folder of gateway.yaml, worker.yaml and api.yaml."`
+	Gateways int    `default:"2" help:"Number of private gateways."`
+	Workers  int    `default:"2" help:"Number of private workers."`
+
+	API   string   `help:"REST base of a running system, http://host:port/api/v1; nothing private is started then."`
+	URL   []string `help:"WebSocket URLs of a running system's gateways."`
+	Procs string   `help:"A running system's processes: name=pid,…; gateways' names begin with gw."`
+	Pids  string   `help:"The same as a file: pids.json of chatctl up."`
+	MySQL string   `name:"mysql" help:"DSN of a running system's database, user:password@tcp(host:port)/name, for S7 and --limits."`
+	AMQP  string   `name:"amqp" help:"URL of a running system's broker, for --limits."`
+}
+
+// Run measures and writes the results. A broken promise is an error: figures of a system that loses messages are void.
+func (c *benchCmd) Run(ctx context.Context) error {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	plan, err := c.plan()
+	if err != nil {
+		return err
+	}
+	progress := stack.NewProgress(os.Stderr)
+	say := func(format string, args ...any) { progress.Say("bench", format, args...) }
+	debug.SetGCPercent(400) // the tool's collections must not stand in the system's way
+	sys, down, err := c.system(ctx, progress)
+	if err != nil {
+		return err
+	}
+	err = c.measure(ctx, sys, plan, say)
+	stop()
+	return errors.Join(err, down())
+}
+
+func (c *benchCmd) plan() (bench.Plan, error) {
+	p := bench.DefaultPlan()
+	p.Runs, p.Duration, p.Warmup, p.Payload, p.Even = c.Runs, c.Duration, c.Warmup, c.Payload, c.Even
+	p.Conns, p.Settle, p.IdleCPU = c.Conns, c.Settle, c.IdleCPU
+	p.Messages, p.BigRoom, p.Points = c.History, c.History/5, c.Points
+	if c.Quick {
+		p = p.Quick()
+	}
+	if c.Limits && strings.EqualFold(c.Scenario, "none") {
+		p.Scenarios = nil
+		return p, nil
+	}
+	var err error
+	if p.Scenarios, err = bench.Choose(c.Scenario); err != nil {
+		return p, err
+	}
+	return p, p.Validate()
+}
+
+// system is a running one where its address is given, else a private one.
+func (c *benchCmd) system(ctx context.Context, out *stack.Progress) (bench.System, func() error, error) {
+	if c.API == "" && len(c.URL) == 0 && (!c.Limits || c.MySQL == "" && c.AMQP == "") {
+		b := &backstage{c: c, out: out}
+		sys, err := b.open(ctx)
+		return sys, b.close, err
+	}
+	sys := bench.System{API: strings.TrimSuffix(c.API, "/"), Gateways: c.URL, MySQL: c.MySQL, AMQP: c.AMQP}
+	if c.Pids != "" {
+		sys.Pids = func() (map[string]int, error) { return bench.ReadPids(c.Pids) }
+	} else {
+		procs, err := bench.ParseProcs(c.Procs)
+		if err != nil {
+			return sys, nil, err
+		}
+		sys.Pids = func() (map[string]int, error) { return procs, nil }
+	}
+	if !strings.EqualFold(c.Scenario, "none") && (sys.API == "" || len(sys.Gateways) == 0) {
+		return sys, nil, errors.New("a running system needs --api and --url")
+	}
+	return sys, func() error { return nil }, nil
+}
+
+// measure runs the plan and keeps rows, table and plot, of an aborted run, too.
+func (c *benchCmd) measure(ctx context.Context, sys bench.System, plan bench.Plan, say bench.Progress) error {
+	dir := c.Out
+	if dir == "" {
+		dir = filepath.Join(c.Dir, "results")
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("keep results: %w", err)
+	}
+	var limits []bench.Limit
+	if c.Limits {
+		var err error
+		if limits, err = bench.Limits(ctx, sys, c.Queue, min(plan.Duration, 5*time.Second), say); err != nil {
+			return fmt.Errorf("limits: %w", err)
+		}
+	}
+	f, err := os.Create(filepath.Join(dir, "rows.jsonl"))
+	if err != nil {
+		return fmt.Errorf("keep results: %w", err)
+	}
+	defer f.Close() //nolint:errcheck // every row was written as it came
+	var rows []bench.Row
+	if len(plan.Scenarios) > 0 {
+		rows, err = bench.Run(ctx, sys, plan, bench.Output{Say: say, Rows: f, Dir: c.Dir})
+	}
+	return errors.Join(err, keepResults(dir, rows, limits))
+}
+
+func keepResults(dir string, rows []bench.Row, limits []bench.Limit) error {
+	var text strings.Builder
+	if len(limits) > 0 {
+		text.WriteString("\n" + bench.LimitTable(limits))
+	}
+	if len(rows) > 0 {
+		text.WriteString("\n" + bench.Table(bench.Summarize(rows)) + "\n" + bench.Processes(rows) + "\n" + bench.Audit(rows))
+	}
+	if _, err := os.Stdout.WriteString(text.String()); err != nil {
+		return err
+	}
+	asJSON, err := json.MarshalIndent(limits, "", "  ")
+	errs := []error{
+		err,
+		os.WriteFile(filepath.Join(dir, "limits.json"), append(asJSON, '\n'), 0o644),
+		os.WriteFile(filepath.Join(dir, "table.md"), []byte(text.String()), 0o644),
+		os.WriteFile(filepath.Join(dir, "plot.svg"), []byte(bench.Plot(rows, "chatctl bench: medians, lines are the range of the runs")), 0o644),
+	}
+	if bad := bench.Violations(rows); bad != "" {
+		errs = append(errs, fmt.Errorf("broken promises: %s", bad))
+	}
+	return errors.Join(errs...)
+}

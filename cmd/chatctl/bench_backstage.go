@@ -1,0 +1,237 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"chat-service/internal/bench"
+	"chat-service/internal/stack"
+)
+
+const (
+	upWithin   = 5 * time.Minute // a first run downloads packages
+	downWithin = 2 * time.Minute
+	readyWord  = "everything is ready" // what `chatctl up` says then
+)
+
+// offForBench are the variables that take the product's brakes off: limits, and the cost of password hashes, of which ten
+// thousand accounts need as many.
+var offForBench = []string{
+	"CHAT_LIMITS_MESSAGES_PER_SECOND=0", "CHAT_LIMITS_MESSAGE_BURST=0", "CHAT_LIMITS_LOGIN_PER_MINUTE=0",
+	"CHAT_LIMITS_REGISTER_PER_MINUTE=0", "CHAT_LIMITS_REQUESTS_PER_SECOND=0", "CHAT_GATEWAY_SOCKETS_PER_SECOND=0",
+	"CHAT_AUTH_ARGON2_MEMORY_KIB=64", "CHAT_AUTH_ARGON2_TIME=1",
+}
+
+// backstage is a private system: `chatctl up` in a process of its own, so that neither its front door nor its supervision
+// counts as the tool's work.
+type backstage struct {
+	c    *benchCmd
+	out  *stack.Progress
+	cmd  *exec.Cmd
+	done chan error // one value: how it ended
+}
+
+// open brings the system up and answers its addresses.
+func (b *backstage) open(ctx context.Context) (bench.System, error) {
+	if b.c.Fresh {
+		if err := b.forget(); err != nil {
+			return bench.System{}, err
+		}
+	}
+	if err := b.up(ctx); err != nil {
+		return bench.System{}, err
+	}
+	sys, err := b.addresses()
+	if err != nil {
+		return sys, errors.Join(err, b.close())
+	}
+	sys.Restart = func(ctx context.Context) error {
+		if err := b.close(); err != nil {
+			return err
+		}
+		return b.up(ctx)
+	}
+	return sys, nil
+}
+
+func (b *backstage) forget() error {
+	d, err := stack.OpenDir(b.c.Dir, b.out)
+	if err != nil {
+		return err
+	}
+	err = os.Remove(filepath.Join(b.c.Dir, "accounts.json"))
+	if errors.Is(err, os.ErrNotExist) {
+		err = nil
+	}
+	return errors.Join(err, d.ClearData(), d.Close())
+}
+
+// up starts the processes and waits until they are ready.
+func (b *backstage) up(ctx context.Context) error {
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this program: %w", err)
+	}
+	port, err := freePort(ctx)
+	if err != nil {
+		return err
+	}
+	args := []string{
+		"up", "--dir", b.c.Dir, "--port", strconv.Itoa(port), "--bin", b.c.Bin, "--configs", b.c.Configs,
+		"--gateways", strconv.Itoa(b.c.Gateways), "--workers", strconv.Itoa(b.c.Workers),
+	}
+	if b.c.PkgCache != "" {
+		args = append(args, "--pkg-cache", b.c.PkgCache)
+	}
+	// The system outlives ctx: it is stopped in order, by close.
+	b.cmd = exec.CommandContext(context.WithoutCancel(ctx), self, args...)
+	b.cmd.Env = append(os.Environ(), offForBench...)
+	// A group of its own: Ctrl-C is for this process, which then stops the system once.
+	b.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+	text, w := io.Pipe()
+	b.cmd.Stdout, b.cmd.Stderr = w, w
+	started := make(chan error, 1)
+	b.done = make(chan error, 1)
+	done := b.done
+	go func() {
+		// Pdeathsig follows the thread that starts the child: it stays for the child's life.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := b.cmd.Start()
+		started <- err
+		if err == nil {
+			err = b.cmd.Wait()
+		}
+		_ = w.Close()
+		done <- err
+	}()
+	if err := <-started; err != nil {
+		return fmt.Errorf("start the private system: %w", err)
+	}
+	return b.awaitReady(ctx, text)
+}
+
+// awaitReady follows what the system says, until it is ready; what it says later goes to its log alone.
+func (b *backstage) awaitReady(ctx context.Context, text io.Reader) error {
+	if err := os.MkdirAll(b.c.Dir, 0o755); err != nil {
+		return errors.Join(err, b.close())
+	}
+	log, err := os.Create(filepath.Join(b.c.Dir, "up.log"))
+	if err != nil {
+		return errors.Join(fmt.Errorf("keep the log: %w", err), b.close())
+	}
+	ready := make(chan struct{})
+	go func() {
+		defer log.Close() //nolint:errcheck // a log
+		told := false
+		for lines := bufio.NewScanner(text); lines.Scan(); {
+			_, _ = fmt.Fprintln(log, lines.Text())
+			if !told && strings.Contains(lines.Text(), readyWord) {
+				told = true
+				close(ready)
+			}
+		}
+		_, _ = io.Copy(log, text)
+	}()
+	b.out.Say("bench", "bringing up a private system in %s", b.c.Dir)
+	select {
+	case <-ready:
+		return nil
+	case err := <-b.done:
+		b.cmd = nil
+		return fmt.Errorf("the private system did not come up (%w); see %s", err, log.Name())
+	case <-ctx.Done():
+		return errors.Join(ctx.Err(), b.close())
+	case <-time.After(upWithin):
+		return errors.Join(fmt.Errorf("the private system was not ready within %s; see %s", upWithin, log.Name()), b.close())
+	}
+}
+
+// close stops the system in order and waits for its end.
+func (b *backstage) close() error {
+	if b.cmd == nil {
+		return nil
+	}
+	cmd := b.cmd
+	b.cmd = nil
+	b.out.Say("bench", "stopping the private system")
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("stop the private system: %w", err)
+	}
+	select {
+	case <-b.done:
+		return nil
+	case <-time.After(downWithin):
+		_ = cmd.Process.Signal(syscall.SIGTERM) // the second one kills
+		<-b.done
+		return fmt.Errorf("the private system did not stop within %s and was killed", downWithin)
+	}
+}
+
+// addresses reads where everything is; gateways and api are reached without the front door.
+func (b *backstage) addresses() (bench.System, error) {
+	text, err := os.ReadFile(filepath.Join(b.c.Dir, "ports.json"))
+	if err != nil {
+		return bench.System{}, fmt.Errorf("read the private system's ports: %w", err)
+	}
+	ports := map[string]int{}
+	if err := json.Unmarshal(text, &ports); err != nil {
+		return bench.System{}, fmt.Errorf("read the private system's ports: %w", err)
+	}
+	sys := bench.System{
+		API:  fmt.Sprintf("http://127.0.0.1:%d/api/v1", ports["api"]),
+		Pids: func() (map[string]int, error) { return bench.ReadPids(filepath.Join(b.c.Dir, "pids.json")) },
+	}
+	for i := range b.c.Gateways {
+		sys.Gateways = append(sys.Gateways, fmt.Sprintf("ws://127.0.0.1:%d/api/v1/ws", ports[fmt.Sprintf("gw%d", i+1)]))
+	}
+	missing := slices.Sorted(maps.Keys(ports))
+	if ports["api"] == 0 || ports["gw1"] == 0 {
+		return sys, fmt.Errorf("the private system's ports lack api or gateways: %v", missing)
+	}
+	db, given, err := stack.GivenInEnv(stack.MySQL)
+	if err != nil {
+		return sys, err
+	}
+	if !given {
+		db = stack.Server{Host: "127.0.0.1", Port: ports["mysql"], User: "root", Database: "chat_service"}
+	}
+	sys.MySQL = db.DSN() + db.Database
+	broker, given, err := stack.GivenInEnv(stack.RabbitMQ)
+	if err != nil {
+		return sys, err
+	}
+	if !given {
+		broker = stack.Server{Host: "127.0.0.1", Port: ports["rabbitmq"], User: "guest", Password: "guest"}
+	}
+	sys.AMQP = broker.AMQPURL()
+	return sys, nil
+}
+
+func freePort(ctx context.Context) (int, error) {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, fmt.Errorf("find a free port: %w", err)
+	}
+	addr, ok := l.Addr().(*net.TCPAddr)
+	if !ok {
+		return 0, errors.Join(errors.New("find a free port: no TCP address"), l.Close())
+	}
+	return addr.Port, l.Close()
+}
