@@ -135,13 +135,24 @@ func pathSchema(name string) *huma.Schema {
 	}
 }
 
-// loosen lets answers hold more than the document says, since later versions add fields; requests stay strict.
+// loosen says what Go's types don't: lists are never null, times are times, and answers may hold more than the document
+// says, since later versions add fields; requests stay strict. Who isn't in a public room sees no more than a Room of it.
 func loosen(reg huma.Registry) {
-	for name, s := range reg.Map() {
+	all := reg.Map()
+	for name, s := range all {
 		if !strings.HasSuffix(name, "Body") && s.AdditionalProperties == false {
 			s.AdditionalProperties = nil
 		}
+		for field, p := range s.Properties {
+			if p.Type == huma.TypeArray {
+				p.Nullable = false
+			}
+			if p.Type == huma.TypeString && strings.HasSuffix(field, "_at") {
+				p.Format = "date-time"
+			}
+		}
 	}
+	all["ListedRoom"].Required = all["Room"].Required
 }
 
 // Schema tells the document what the field may be.

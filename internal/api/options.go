@@ -43,7 +43,7 @@ type Limits struct {
 // DefaultLimits are what configs/api.yaml starts from.
 func DefaultLimits() Limits {
 	return Limits{
-		Limits: chat.DefaultLimits(), LoginPerMinute: 300, RegisterPerMinute: 300, RequestsPerSecond: 200,
+		Limits: chat.DefaultLimits(), LoginPerMinute: 600, RegisterPerMinute: 600, RequestsPerSecond: 1000,
 		RequestTime: 10 * time.Second,
 	}
 }
