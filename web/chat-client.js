@@ -1,5 +1,5 @@
 /**
- * Client for the chat service: one small module, no dependency, for browsers and Node.
+ * Client for the chat service: small, no dependency, for browsers and Node (there hand in a WebSocket class where none is built in).
  *
  *   import { ChatApi, ChatClient } from './chat-client.js';
  *   const api = new ChatApi({ base: 'https://chat.example/api/v1' });
