@@ -32,7 +32,7 @@ func (p *process) start() error {
 	if err != nil {
 		return err
 	}
-	defer out.Close()                     // the child has its own
+	defer out.Close() // the child has its own
 	cmd := exec.Command(p.bin, p.args...)
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = p.dir, p.env, out, out
 	cmd.SysProcAttr = childAttr()
