@@ -1,0 +1,160 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"chat-service/internal/stack"
+
+	"github.com/alecthomas/kong"
+)
+
+// chatctl runs a command line as main does.
+func chatctl(t *testing.T, args ...string) (stdout, stderr string, err error) {
+	t.Helper()
+	var c cli
+	var out, errs bytes.Buffer
+	k, err := kong.New(&c, kong.Name("chatctl"), kong.Writers(&out, &errs), kong.Exit(func(int) {}),
+		kong.BindTo(t.Context(), (*context.Context)(nil)), kong.Bind(&c.settings, &streams{&out, &errs}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := k.Parse(args)
+	if err == nil {
+		err = p.Run()
+	}
+	return out.String(), errs.String(), err
+}
+
+// clean takes away what the machine's environment says about servers, and goes to an empty folder.
+func clean(t *testing.T) {
+	t.Helper()
+	t.Chdir(t.TempDir())
+	for _, kv := range os.Environ() {
+		if name, _, _ := strings.Cut(kv, "="); strings.HasPrefix(name, "CHAT_") && !strings.HasPrefix(name, "CHAT_TEST_") && name != "CHAT_PKG_CACHE" {
+			t.Setenv(name, "") // so that it comes back
+			if err := os.Unsetenv(name); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// runDir is a run directory with one live process and the variables of its servers.
+func runDir(t *testing.T, path string) {
+	t.Helper()
+	d, err := stack.OpenDir(path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	if _, err := d.Start(stack.Spec{Name: "worker1", Path: "/bin/sleep", Args: []string{"60"}}); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(path, "env.json"), `{"CHAT_DATABASE_HOST":"127.0.0.9","CHAT_DATABASE_PORT":"2345"}`)
+}
+
+func TestSettingsChooseTheServers(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		running bool
+		file    bool // configs/worker.yaml is there
+		given   settings
+		env     []string
+		want    string
+		wantErr string
+	}{
+		{name: "nothing", want: "localhost:3306"},
+		{name: "file by default", file: true, want: "filehost:3306"},
+		{name: "environment over file", file: true, env: []string{"CHAT_DATABASE_HOST=envhost"}, want: "envhost:3306"},
+		{name: "run by default", running: true, file: true, want: "127.0.0.9:2345"},
+		{name: "a given address is meant", running: true, env: []string{"CHAT_DATABASE_HOST=envhost"}, want: "envhost:3306"},
+		{name: "another server's address, too", running: true, file: true, env: []string{"CHAT_REDIS_HOST=r"}, want: "filehost:3306"},
+		{name: "a given file is meant", running: true, file: true, given: settings{Config: "configs/worker.yaml"}, want: "filehost:3306"},
+		{name: "a given run is meant", running: true, given: settings{Run: ".run"}, env: []string{"CHAT_DATABASE_HOST=envhost"}, want: "127.0.0.9:2345"},
+		{name: "no such run", given: settings{Run: "elsewhere"}, want: "localhost:3306", wantErr: "nothing runs in elsewhere"},
+		{name: "no such file", given: settings{Config: "none.yaml"}, want: "localhost:3306", wantErr: "none.yaml"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			clean(t)
+			if tt.running {
+				runDir(t, ".run")
+			}
+			if tt.file {
+				write(t, "configs/worker.yaml", "database:\n  host: filehost\n")
+			}
+			in, err := tt.given.find(tt.env)
+			if tt.wantErr == "" && err != nil || tt.wantErr != "" && (err == nil || !strings.Contains(err.Error(), tt.wantErr)) {
+				t.Fatalf("error %v, want %q", err, tt.wantErr)
+			}
+			if got := in.Database.Addr(); got != tt.want {
+				t.Errorf("database at %s, want %s", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestLoadJudgesOnlySharedSections(t *testing.T) {
+	for _, tt := range []struct{ name, text, wantErr string }{
+		{"sections of a process", "worker:\n  lanes: 3\ncors: [a]\nauth:\n  argon2:\n    time: 1\n", ""},
+		{"keys of a process in server", "server:\n  site: true\n", ""},
+		{"typo in a shared section", "database:\n  hots: a\n", "database.hots"},
+		{"bad value", "rabbitmq:\n  partitions: none\n", "rabbitmq.partitions"},
+		{"release", "server:\n  mode: release\ndatabase:\n  password: root\n", "database.password"},
+		{"broken", "database: [\n", "yaml"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "x.yaml")
+			write(t, path, tt.text)
+			a := defaultAddresses()
+			err := load(path, &a, []string{"CHAT_LIMITS_WATCH=1", "CHAT_DATABASE_NOBODY=1"})
+			if tt.wantErr == "" && err != nil || tt.wantErr != "" && (err == nil || !strings.Contains(err.Error(), tt.wantErr)) {
+				t.Errorf("error %v, want %q", err, tt.wantErr)
+			}
+		})
+	}
+}
+
+func TestProductFilesCanBeRead(t *testing.T) {
+	files, err := filepath.Glob("../../configs/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no configuration files", err)
+	}
+	for _, f := range files {
+		a := defaultAddresses()
+		if err := load(f, &a, nil); err != nil {
+			t.Errorf("%s: %v", f, err)
+		}
+	}
+}
+
+func TestEveryOperatorsCommandShowsAnExample(t *testing.T) {
+	var c cli
+	k, err := kong.New(&c, kong.Name("chatctl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, leaf := range k.Model.Leaves(true) {
+		path := strings.TrimSpace(strings.TrimPrefix(leaf.FullPath(), "chatctl"))
+		if slices.Contains([]string{"up", "servers"}, path) {
+			continue
+		}
+		n++
+		if !strings.Contains(leaf.Detail, "\n  chatctl "+path) {
+			t.Errorf("chatctl %s --help shows no example of it:\n%s", path, leaf.Detail)
+		}
+	}
+	if n < 11 {
+		t.Errorf("%d commands", n)
+	}
+}

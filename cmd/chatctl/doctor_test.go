@@ -1,0 +1,307 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"chat-service/internal/envelope"
+	"chat-service/internal/telemetry"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// patient is an examination that keeps its findings.
+func patient() *examination {
+	return &examination{installation: &installation{addresses: defaultAddresses()}, cmd: &doctorCmd{}, r: &report{area: "x"}}
+}
+
+// worst is the most severe level found, and all texts.
+func worst(r *report) (level, string) {
+	l, texts := levelOK, []string{}
+	for _, f := range r.all {
+		if f.Level == levelFail || f.Level == levelWarn && l == levelOK {
+			l = f.Level
+		}
+		texts = append(texts, f.Text+" → "+f.Do)
+	}
+	return l, strings.Join(texts, "\n")
+}
+
+func TestDoctorJudges(t *testing.T) {
+	good := func() map[string]string {
+		return map[string]string{"innodb_flush_log_at_trx_commit": "1", "log_bin": "OFF", "read_only": "OFF", "max_allowed_packet": "67108864"}
+	}
+	with := func(name, value string) func(*examination) {
+		return func(x *examination) {
+			vars := good()
+			vars[name] = value
+			x.judgeSettings(vars)
+		}
+	}
+	pools := func(limit string, open ...int) func(*examination) {
+		return func(x *examination) {
+			for _, n := range open {
+				x.pools = append(x.pools, pool{"worker", n})
+			}
+			x.judgePools(limit)
+		}
+	}
+	for _, tt := range []struct {
+		name string
+		look func(*examination)
+		want level
+		says string
+	}{
+		{"MariaDB 10.11", func(x *examination) { x.judgeVersion("10.11.6-MariaDB-0+deb12u1") }, levelOK, "10.11.6"},
+		{"MariaDB 10.5", func(x *examination) { x.judgeVersion("10.5.1-MariaDB") }, levelWarn, "upgrade"},
+		{"MySQL 9", func(x *examination) { x.judgeVersion("9.7.0") }, levelOK, "9.7.0"},
+		{"MySQL 8.0", func(x *examination) { x.judgeVersion("8.0.36") }, levelWarn, "upgrade"},
+		{"no version", func(x *examination) { x.judgeVersion("x") }, levelWarn, "upgrade"},
+		{"settings", func(x *examination) { x.judgeSettings(good()) }, levelOK, "is 1"},
+		{"lax flush", with("innodb_flush_log_at_trx_commit", "2"), levelFail, "SET GLOBAL innodb_flush_log_at_trx_commit=1"},
+		{"replica", with("read_only", "ON"), levelFail, "primary"},
+		{"small packets", with("max_allowed_packet", "1048576"), levelWarn, "16M"},
+		{"clock", func(x *examination) { x.judgeSkew(-time.Millisecond) }, levelOK, "clock"},
+		{"clock ahead", func(x *examination) { x.judgeSkew(2 * time.Second) }, levelWarn, "chrony"},
+		{"clock far behind", func(x *examination) { x.judgeSkew(-time.Minute) }, levelFail, "chrony"},
+		{"pools fit", pools("100", 32, 32), levelOK, "64"},
+		{"pools don't fit", pools("70", 32, 32), levelFail, "raise max_connections to 74"},
+		{"a pool without bound", pools("100", 0), levelWarn, "max_open"},
+		{"another queue type", func(x *examination) { x.judgeRefusal("b:1", errText("PRECONDITION_FAILED - x-queue-type")) }, levelFail, "queue_type"},
+		{"wrong password", func(x *examination) { x.judgeRefusal("b:1", errText("Exception (403) Reason: ACCESS_REFUSED")) }, levelFail, "password"},
+		{"odd refusal", func(x *examination) { x.judgeRefusal("b:1", errText("?")) }, levelFail, "log"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			x := patient()
+			tt.look(x)
+			if got, text := worst(x.r); got != tt.want || !strings.Contains(text, tt.says) {
+				t.Errorf("%s: %s\nwant %s and %q", got, text, tt.want, tt.says)
+			}
+		})
+	}
+}
+
+type errText string
+
+func (e errText) Error() string { return string(e) }
+
+func TestDoctorCountsTheRunsProcesses(t *testing.T) {
+	x := patient()
+	x.found.Ready = map[string]string{"worker1": "", "worker2": "", "gw1": "", "api": ""}
+	if w, a := x.instances("worker"), x.instances("api"); w != 2 || a != 1 {
+		t.Errorf("%d workers, %d apis", w, a)
+	}
+}
+
+func TestDoctorComparesTheFiles(t *testing.T) {
+	const secret = "jwt:\n  secret: 0123456789abcdefghijklmnopqrstuvwxyz\n"
+	for _, tt := range []struct {
+		name                 string
+		worker, gateway, api string
+		want                 level
+		says                 string
+	}{
+		{"agree", "", secret, secret, levelOK, "agree"},
+		{"partitions of a gateway", "", "rabbitmq:\n  partitions: 8\n", "", levelFail, "rabbitmq.partitions"},
+		{"partitions of the api", "", "", "rabbitmq:\n  partitions: 8\n", levelFail, "rabbitmq.partitions"},
+		{"prefix", "rabbitmq:\n  exchange: other.exchange\n", "", "", levelFail, "rabbitmq.exchange"},
+		{"secrets", "", secret, "", levelFail, "jwt.secret"},
+		{"issuer", "", "jwt:\n  issuer: me\n", "", levelFail, "jwt.issuer"},
+		{"bad value", "", "", "rabbitmq:\n  partitions: none\n", levelFail, "rabbitmq.partitions"},
+		{"rotation",
+			"", "jwt:\n  secret: new-new-new\n  key_id: b\n  keys: [a=old-old-old]\n", "jwt:\n  secret: old-old-old\n  key_id: a\n  keys: [b=new-new-new]\n", levelOK, "agree"},
+		{"half a rotation",
+			"", "jwt:\n  secret: new-new-new\n  key_id: b\n  keys: [a=old-old-old]\n", "jwt:\n  secret: old-old-old\n  key_id: a\n", levelFail, "jwt.keys"},
+		{"weak secret in release", "", "server:\n  mode: release\n" + "rabbitmq:\n  url: amqp://u:long-and-odd-7@h/\n", "", levelFail, "jwt.secret"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := t.TempDir()
+			for name, text := range map[string]string{"worker": tt.worker, "gateway": tt.gateway, "api": tt.api} {
+				write(t, filepath.Join(dir, name+".yaml"), text)
+			}
+			x := patient()
+			x.file, x.cmd.Bin = filepath.Join(dir, "worker.yaml"), dir
+			x.files(t.Context(), nil)
+			got, text := worst(x.r)
+			if got != tt.want || !strings.Contains(text, tt.says) {
+				t.Errorf("%s:\n%s\nwant %s and %q", got, text, tt.want, tt.says)
+			}
+			for _, s := range []string{"new-new", "old-old", "0123456789abc", "long-and-odd"} {
+				if strings.Contains(text, s) {
+					t.Errorf("a secret shows:\n%s", text)
+				}
+			}
+		})
+	}
+}
+
+func TestDoctorLetsBinariesJudgeTheirFiles(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"worker", "gateway", "api"} {
+		write(t, filepath.Join(dir, name+".yaml"), "")
+	}
+	program(t, filepath.Join(dir, "worker"), `test "$*" = "-config `+dir+`/worker.yaml -check"`)
+	program(t, filepath.Join(dir, "gateway"), "echo gateway.drain: is odd >&2; exit 2")
+	x := patient()
+	x.file, x.cmd.Bin = filepath.Join(dir, "worker.yaml"), dir
+	x.files(t.Context(), nil)
+	_, text := worst(x.r)
+	for _, want := range []string{"worker.yaml is valid →", "gateway.drain: is odd", "api.yaml is valid in its shared sections"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+	if n := x.r.count(levelFail); n != 1 {
+		t.Errorf("%d failures:\n%s", n, text)
+	}
+}
+
+// program is a shell script in place of a binary.
+func program(t *testing.T, path, body string) {
+	t.Helper()
+	write(t, path, "#!/bin/sh\n"+body+"\n")
+	if err := os.Chmod(path, 0o755); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestDoctorReadsReadiness(t *testing.T) {
+	var ready telemetry.Readiness
+	sick := errText("no answer")
+	ready.Register("mysql", func(context.Context) error { return nil })
+	ready.Register("rabbitmq", func(context.Context) error { return sick })
+	srv := httptest.NewServer(&ready)
+	defer srv.Close()
+	odd := httptest.NewServer(http.NotFoundHandler())
+	defer odd.Close()
+	x := patient()
+	x.cmd.Ready = []string{srv.URL, odd.URL}
+	x.processes(t.Context())
+	got, text := worst(x.r)
+	if got != levelFail || !strings.Contains(text, "not ready: rabbitmq: no answer") || !strings.Contains(text, "404") || strings.Contains(text, "mysql") {
+		t.Errorf("%s:\n%s", got, text)
+	}
+	x = patient()
+	x.debug = map[string]string{"worker": "127.0.0.1:1", "api": "0.0.0.0:0"}
+	x.processes(t.Context())
+	if got, text := worst(x.r); got != levelWarn || len(x.r.all) != 1 {
+		t.Errorf("a process that may run elsewhere: %s:\n%s", got, text)
+	}
+}
+
+func TestReportIsForPeople(t *testing.T) {
+	var b bytes.Buffer
+	r := &report{area: "mysql", live: &b}
+	r.ok("up")
+	r.warn("do this", "so so")
+	r.area = "redis"
+	r.fail("do that", "two\nlines")
+	want := "ok    mysql     up\n" +
+		"warn  mysql     so so\n                → do this\n" +
+		"FAIL  redis     two\n                lines\n                → do that\n"
+	if d := cmp.Diff(want, b.String()); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestGreetingVersion(t *testing.T) {
+	frame := func(n uint32, text string) []byte {
+		b := append([]byte("\x00\x0a\x00\x0a\x00\x09....\x07productS\x00\x00\x00\x01x"), "\x07versionS"...)
+		return append(binary.BigEndian.AppendUint32(b, n), text...)
+	}
+	if v, err := greetingVersion(frame(6, "3.10.8\x08platform")); err != nil || v != "3.10.8" {
+		t.Errorf("version %q, %v", v, err)
+	}
+	for _, bad := range [][]byte{nil, frame(1<<31, "3"), frame(2, "3"), []byte("\x07versionS\x00")} {
+		if v, err := greetingVersion(bad); err == nil {
+			t.Errorf("version %q of a damaged greeting %q", v, bad)
+		}
+	}
+}
+
+func TestSpread(t *testing.T) {
+	sp := newSpread([]string{"a", "b", "c"}, []int{3}, 16)
+	owns, stands := 0, 0
+	for _, w := range sp.Workers {
+		if w.Owns < 4 || w.Owns > 6 {
+			t.Errorf("%s owns %d", w.Boot, w.Owns)
+		}
+		owns, stands = owns+w.Owns, stands+w.Standby
+	}
+	if owns != 16 || stands != 16 {
+		t.Errorf("%d owned, %d stood by", owns, stands)
+	}
+	for _, p := range sp.Partitions {
+		if p.Owner == "" || p.Owner == p.Standby || p.Outbox != (p.Partition == 3) {
+			t.Errorf("%+v", p)
+		}
+	}
+	if got := newSpread(nil, nil, 2).partitionRows()[1]; !cmp.Equal(got, []string{"0", "-", "-", "empty"}) {
+		t.Errorf("without workers: %v", got)
+	}
+}
+
+func TestDeadContent(t *testing.T) {
+	c := envelope.Command{Kind: envelope.Send, Room: 7, User: 1, Gateway: "g.1", Content: "hi"}
+	for _, tt := range []struct {
+		name, kind string
+		payload    []byte
+		command    bool
+		text       string
+	}{
+		{"command", "send", c.Append(nil), true, ""},
+		{"outbox row", "outbox", []byte(`{"x":1}`), false, `{"x":1}`},
+		{"bytes", "batch", []byte{0xff, 0xfe}, false, "//4="},
+	} {
+		r := deadRow{Kind: tt.kind}
+		r.content(tt.payload)
+		if (r.Command != nil) != tt.command || r.Payload != tt.text {
+			t.Errorf("%s: %+v", tt.name, r)
+		}
+	}
+	if got := oneLine("a\n  b "+strings.Repeat("é", 10), 6); got != "a b é…" {
+		t.Errorf("cut to %q", got)
+	}
+}
+
+func TestCommandsRefuseWhatIsHalfSaid(t *testing.T) {
+	clean(t)
+	for _, tt := range []struct{ line, says string }{
+		{"epoch bump", "--yes"},
+		{"epoch bump --room 4", "room 4"},
+		{"dead drop", "chatctl dead list"},
+		{"dead drop --all", "--yes"},
+		{"dead drop 1 --all --yes", "not both"},
+		{"dead list --limit 0", "--limit"},
+		{"room x", "x"},
+		{"user", "id|name"},
+		{"unread repair --room 3", "--room"},
+		{"partitions --run nowhere", "chatctl up --dir nowhere"},
+		{"migrate --config nowhere.yaml", "nowhere.yaml"},
+	} {
+		_, _, err := chatctl(t, strings.Fields(tt.line)...)
+		if err == nil || !strings.Contains(err.Error(), tt.says) {
+			t.Errorf("chatctl %s: %v, want %q", tt.line, err, tt.says)
+		}
+	}
+}
+
+func TestUnreachableServersAreExplained(t *testing.T) {
+	clean(t)
+	t.Setenv("CHAT_DATABASE_HOST", "127.0.0.1")
+	t.Setenv("CHAT_DATABASE_PORT", "1")
+	for _, line := range []string{"migrate", "migrate --status", "user 1", "room 1", "partitions", "unread verify", "epoch bump --yes", "dead list", "dead show 1", "dead drop 1"} {
+		_, _, err := chatctl(t, strings.Fields(line)...)
+		if err == nil || !strings.Contains(err.Error(), "127.0.0.1:1 (from") || !strings.Contains(err.Error(), "start it") {
+			t.Errorf("chatctl %s: %v", line, err)
+		}
+	}
+}
