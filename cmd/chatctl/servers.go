@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -53,6 +54,10 @@ func (c *serversCmd) Run(ctx context.Context) error {
 	for _, k := range kinds {
 		env = append(env, testVars[k]+"="+testAddr(s, k))
 	}
+	env, err = c.redisProgram(s, env)
+	if err != nil {
+		return errors.Join(err, d.Close())
+	}
 	slices.Sort(env)
 	runErr := c.run(ctx, env, out)
 	// Once stopping, a second Ctrl-C kills this process; the next run then ends the rest.
@@ -80,6 +85,29 @@ func (c *serversCmd) plan() (env []string, kinds []stack.Kind) {
 		kinds = append(kinds, k)
 	}
 	return env, kinds
+}
+
+// redisProgram names a program that starts another Redis like the one that is up: tests of faults stop and flush one of
+// their own. An unpacked package needs its libraries' place, hence the script.
+func (c *serversCmd) redisProgram(s *stack.Stack, env []string) ([]string, error) {
+	srv, ok := s.Server(stack.Redis)
+	if !ok || srv.Program == "" || os.Getenv("CHAT_TEST_REDIS_BIN") != "" {
+		return env, nil
+	}
+	path, err := filepath.Abs(filepath.Join(c.Dir, "redis-server"))
+	if err != nil {
+		return nil, fmt.Errorf("name the redis program: %w", err)
+	}
+	var b strings.Builder
+	b.WriteString("#!/bin/sh\nexec env")
+	for _, kv := range srv.Environ {
+		b.WriteString(" '" + kv + "'")
+	}
+	b.WriteString(" '" + srv.Program + "' \"$@\"\n")
+	if err := os.WriteFile(path, []byte(b.String()), 0o755); err != nil { //nolint:gosec // a program
+		return nil, fmt.Errorf("write the redis program: %w", err)
+	}
+	return append(env, "CHAT_TEST_REDIS_BIN="+path), nil
 }
 
 func testAddr(s *stack.Stack, k stack.Kind) string {
