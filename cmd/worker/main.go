@@ -69,7 +69,7 @@ func wire(ctx context.Context, cfg *Config, log *slog.Logger) ([]daemon.Part, er
 	}
 	o := cfg.worker(uuid.NewString(), log, reg)
 	o.Log, o.Outbox, o.Members, o.Accounts, o.Fleet = db, db, db, db, fleet{db}
-	o.Sockets, o.Leases, o.Routes = sockets{cache, cfg.RabbitMQ.Partitions}, leases{cache}, routes{cache}
+	o.Sockets, o.Leases, o.Losses, o.Routes = sockets{cache, cfg.RabbitMQ.Partitions}, leases{cache}, cache, routes{cache}
 	o.Bus, o.Consume = bus{pub, cfg.broker(sec, "", nil, nil).WithDefaults()}, &ears{Consumers: consumers, control: control}
 	w, err := worker.New(o)
 	if err != nil {

@@ -29,6 +29,6 @@ func (s *Stack) startRedis(ctx context.Context, in install) (Server, error) {
 	if err != nil {
 		return Server{}, err
 	}
-	srv := Server{Kind: Redis, Host: loopback, Port: port, Origin: in.from, main: main}
+	srv := Server{Kind: Redis, Host: loopback, Port: port, Origin: in.from, Program: in.server, Environ: in.environ(), main: main}
 	return srv, s.await(ctx, srv, 30*time.Second)
 }

@@ -21,8 +21,10 @@ type Server struct {
 	User     string
 	Password string
 	Database string
-	URL      string // RabbitMQ given as a URL
-	Origin   string // where it came from, for people
+	URL      string   // RabbitMQ given as a URL
+	Origin   string   // where it came from, for people
+	Program  string   // the server's executable, where it runs from one
+	Environ  []string // which the executable needs
 
 	main      *keeper // nil when it runs in a container or was given
 	helper    *keeper

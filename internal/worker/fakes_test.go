@@ -29,6 +29,7 @@ type world struct {
 	poison   string
 	up       time.Time
 	lapsed   []chat.GatewayID
+	revived  []chat.GatewayID
 	buried   map[chat.GatewayID][]chat.UserID
 	gen      string
 	sawUsers map[chat.UserID]time.Time
@@ -334,6 +335,13 @@ func (w *world) Bury(_ context.Context, g chat.GatewayID, _ int) ([]chat.UserID,
 	w.lapsed = slices.DeleteFunc(w.lapsed, func(x chat.GatewayID) bool { return x == g })
 	return us, true, nil
 }
+func (w *world) Revived(context.Context, int) ([]chat.GatewayID, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	gs := w.revived
+	w.revived = nil
+	return gs, nil
+}
 func (w *world) Blind(context.Context, time.Duration) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -404,7 +412,7 @@ func (w *world) Up() time.Time {
 func (w *world) start(t *testing.T, tune ...func(*Options)) *Worker {
 	t.Helper()
 	o := Options{Boot: "me", Partitions: 4, Metrics: NewMetrics(prometheus.NewRegistry()), Log: w, Outbox: w, Members: w, Accounts: w,
-		Fleet: w, Sockets: w, Leases: w, Routes: w, Bus: w, Consume: w, OutboxPoll: time.Millisecond, Beat: 5 * time.Millisecond,
+		Fleet: w, Sockets: w, Leases: w, Losses: w, Routes: w, Bus: w, Consume: w, OutboxPoll: time.Millisecond, Beat: 5 * time.Millisecond,
 		DeadAfter: time.Second, GiveUp: 30 * time.Millisecond}
 	for _, f := range tune {
 		f(&o)

@@ -23,6 +23,7 @@ type Options struct {
 	Fleet    Fleet
 	Sockets  Sockets
 	Leases   Leases
+	Losses   Losses
 	Routes   Routes
 	Bus      Bus
 	Consume  Partitions
@@ -98,7 +99,7 @@ func (o *Options) Validate() error {
 	need(o.Committers > 0 && o.Lanes > 0 && o.BatchRecords > 0, "Committers, Lanes and BatchRecords must be at least 1")
 	need(o.DeadAfter > o.Beat, "DeadAfter must exceed Beat")
 	need(o.Log != nil && o.Outbox != nil && o.Members != nil && o.Accounts != nil && o.Fleet != nil, "a store port is missing")
-	need(o.Sockets != nil && o.Leases != nil && o.Routes != nil, "a state port is missing")
+	need(o.Sockets != nil && o.Leases != nil && o.Losses != nil && o.Routes != nil, "a state port is missing")
 	need(o.Bus != nil && o.Consume != nil, "a broker port is missing")
 	need(o.Metrics != nil, "Metrics is missing")
 	return errors.Join(errs...)

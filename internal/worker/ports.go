@@ -85,8 +85,14 @@ type Leases interface {
 	Bury(ctx context.Context, gateway chat.GatewayID, limit int) (gone []chat.UserID, done bool, err error)
 	// Blind says for ttl that heartbeats can't arrive: presence of whom no lease vouches for is unknown, not offline.
 	Blind(ctx context.Context, ttl time.Duration) error
-	// Generation is an id that changes when everything rebuildable was lost.
+}
+
+// Losses tells what the registry forgot and the gateways must tell again.
+type Losses interface {
+	// Generation is an id that changes when everything was lost.
 	Generation(ctx context.Context) (string, error)
+	// Revived takes the gateways that beat again after Bury. Each is handed out once.
+	Revived(ctx context.Context, limit int) ([]chat.GatewayID, error)
 }
 
 // Routes says which gateways hold a room.

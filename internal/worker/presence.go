@@ -74,6 +74,7 @@ func (w *Worker) sweepLeases(ctx context.Context) {
 			}
 		}
 		generation = w.lost(ctx, generation)
+		w.revive(ctx)
 		_, lapsed, err := w.o.Leases.Leases(ctx)
 		if err != nil {
 			w.o.Metrics.StateErrors.Inc()
@@ -102,6 +103,21 @@ func (w *Worker) sweepLeases(ctx context.Context) {
 	})
 }
 
+// revive asks gateways that were taken for dead, and live, for their sockets and rooms.
+func (w *Worker) revive(ctx context.Context) {
+	back, err := w.o.Losses.Revived(ctx, 100)
+	if err != nil {
+		w.o.Metrics.StateErrors.Inc()
+		return
+	}
+	out := newParcels()
+	for _, g := range back {
+		w.o.Logger.InfoContext(ctx, "a gateway is back", "gateway", g)
+		out.gateway(g, &envelope.Delivery{Kind: envelope.Reassert})
+	}
+	w.publish(w.ctx, out, func() {})
+}
+
 // blind tells that heartbeats can't be heard, or couldn't until less than a lease ago: then it is the broker that is
 // away, not everybody, and no gateway is judged.
 func (w *Worker) blind() bool {
@@ -112,7 +128,7 @@ func (w *Worker) blind() bool {
 // lost asks the gateways to tell their sockets and rooms again when Redis starts over, or was away while sockets came or
 // went.
 func (w *Worker) lost(ctx context.Context, last string) string {
-	now, err := w.o.Leases.Generation(ctx)
+	now, err := w.o.Losses.Generation(ctx)
 	if err != nil {
 		w.o.Metrics.StateErrors.Inc()
 		return last

@@ -436,6 +436,20 @@ func TestLapsedGatewayGoesOfflineUnlessTheBrokerWasAway(t *testing.T) {
 	}
 }
 
+func TestRevivedGatewayIsAskedForEverything(t *testing.T) {
+	w := newWorld()
+	w.revived = []chat.GatewayID{"g9.z"}
+	w.start(t)
+	if d := w.next(t, envelope.Reassert); d.Room != 0 {
+		t.Errorf("asked for room %d, want everything", d.Room)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.to[len(w.to)-1] != "g9.z" {
+		t.Errorf("asked %q, want the gateway that is back", w.to[len(w.to)-1])
+	}
+}
+
 func TestFlushedRedisAsksGatewaysAgain(t *testing.T) {
 	w := newWorld()
 	k := w.start(t)
