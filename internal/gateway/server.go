@@ -73,7 +73,7 @@ func New(o Options) (*Gateway, error) {
 	g.wheel = newWheel(g.now())
 	g.writers = newWriters(g.m)
 	g.hub = hub.New(hub.Options{
-		ID: o.ID, Now: g.now, Metrics: o.Metrics.Hub, HeldEntries: o.HeldEntries, HeldBytes: o.HeldBytes,
+		ID: o.ID, Now: g.now, Jitter: jitterMS, Metrics: o.Metrics.Hub, HeldEntries: o.HeldEntries, HeldBytes: o.HeldBytes,
 		Find: func(id chat.SocketID) hub.Session {
 			if s := g.sockets.find(id); s != nil {
 				return s
@@ -155,6 +155,7 @@ func (g *Gateway) tick() {
 	defer close(g.done)
 	t := time.NewTicker(tickPause)
 	defer t.Stop()
+	var sw hub.Sweep
 	for n := int64(0); ; n++ {
 		select {
 		case <-g.stop:
@@ -163,7 +164,8 @@ func (g *Gateway) tick() {
 		}
 		now := g.now()
 		g.wheel.turn(now, (*session).look)
-		g.hub.Turn(now)
+		g.hub.Turn(&sw, now)
+		g.writers.flush(&sw)
 		g.disconnects.flush()
 		g.rounds.turn(g, n)
 		g.watchBus(now)

@@ -76,6 +76,16 @@ func (fs *facts) age(now int64) {
 	}
 }
 
+// in returns the seq at which the user is known to have entered, 0 where the newest fact is another.
+func (fs *facts) in(room chat.RoomID, user chat.UserID, epoch uint64) chat.Seq {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	if f, ok := fs.find(factKey{room, user}); ok && f.in && f.epoch == epoch {
+		return f.seq
+	}
+	return 0
+}
+
 // out tells whether the user is known to have left at asOf or after it.
 func (fs *facts) out(room chat.RoomID, user chat.UserID, asOf fact) bool {
 	fs.mu.Lock()

@@ -19,6 +19,8 @@ type Options struct {
 	ID chat.GatewayID
 	// Now returns Unix milliseconds.
 	Now func() int64
+	// Jitter returns a random number from 0 to below n, which is above 0.
+	Jitter func(n int64) int64
 	// Find returns the local session of a socket, nil where there is none.
 	Find func(chat.SocketID) Session
 	// Publish sends a command to a room's partition without blocking; an error means that it wasn't sent.
@@ -152,7 +154,7 @@ func without(l []Session, s Session) []Session {
 }
 
 // Attach puts a session into a room whose membership was read at p. It returns the seq that the room has delivered where that
-// is above p: the session then lacks what lies between. Nothing happens where the user is known to have left since, or
+// is above p: the session then lacks what lies between (where its membership is in doubt, it is told later). Nothing happens where the user is known to have left since, or
 // where the session is there already.
 func (h *Hub) Attach(sw *Sweep, s Session, p envelope.Point) (head chat.Seq) {
 	sh := h.roomShard(p.Room)
@@ -186,7 +188,7 @@ func (h *Hub) attachLocked(sw *Sweep, sh *roomShard, s Session, p envelope.Point
 	if p.Epoch > rm.epoch && rm.epoch != 0 {
 		h.newEpoch(sw, sh, rm, p.Epoch)
 	}
-	rm.members = append(rm.members, member{s, p.Seq})
+	rm.members = append(rm.members, member{s: s, asOf: p.Seq})
 	rm.dropAt = 0
 	switch {
 	case p.Epoch < rm.epoch && p.Epoch != 0:
@@ -195,7 +197,10 @@ func (h *Hub) attachLocked(sw *Sweep, sh *roomShard, s Session, p envelope.Point
 	case rm.cold():
 		rm.epoch = max(rm.epoch, p.Epoch)
 		_ = h.ask(sh, rm, false) // sent again when due
-	case rm.phase != attaching && rm.delivered > p.Seq:
+	case rm.phase != attaching && p.Seq < rm.blind:
+		rm.doubt, rm.members[len(rm.members)-1].doubt = true, true
+		h.lookSoon(sh, rm)
+	case rm.phase != attaching && p.Seq < rm.delivered:
 		return rm.delivered, true
 	}
 	return 0, true
@@ -238,18 +243,18 @@ func (h *Hub) drop(sh *roomShard, rm *room, i int) {
 	}
 	seat.mu.Unlock()
 	if last == 0 {
-		rm.dropAt = h.o.Now() + lingerMS + jitterMS(lingerMS/5)
+		rm.dropAt = h.o.Now() + lingerMS + h.o.Jitter(lingerMS/5)
 		h.time(sh, rm)
 	}
 }
 
 // Turn does what is due in the rooms; somebody must call it a few times per second.
-func (h *Hub) Turn(now int64) {
+func (h *Hub) Turn(sw *Sweep, now int64) {
 	for i := range h.rooms {
 		sh := &h.rooms[i]
 		sh.mu.Lock()
 		for rm := range sh.timed {
-			h.due(sh, rm, now)
+			h.due(sw, sh, rm, now)
 		}
 		sh.mu.Unlock()
 	}

@@ -3,7 +3,6 @@ package hub
 import (
 	"bytes"
 	"maps"
-	"math/rand/v2"
 	"slices"
 
 	"chat-service/internal/chat"
@@ -50,12 +49,21 @@ func (h *Hub) unholdAll(rm *room) {
 	rm.held, rm.heldBytes = nil, 0
 }
 
-// overflow drops what is held. Users whom it adds are attached now, because no repair tells of them; pending leaves stay.
+// overflow drops what is held, except, as far as they fit by themselves, entries that add users: no repair tells of those.
+// Where they don't fit the users are attached at once. Pending leaves stay.
 func (h *Hub) overflow(sw *Sweep, sh *roomShard, rm *room) {
 	h.o.Metrics.Overflows.Inc()
+	rm.overflows = min(rm.overflows+1, overflowMax+1)
+	for seq, d := range rm.held {
+		if len(d.Added) == 0 {
+			h.unhold(rm, seq)
+		}
+	}
+	if len(rm.held) <= h.o.HeldEntries/2 && rm.heldBytes <= h.o.HeldBytes/2 {
+		return
+	}
 	held := rm.held
 	h.unholdAll(rm)
-	rm.overflows = min(rm.overflows+1, overflowMax+1)
 	for _, seq := range slices.Sorted(maps.Keys(held)) {
 		h.added(sw, sh, held[seq])
 	}
@@ -97,6 +105,10 @@ func (h *Hub) Attached(sw *Sweep, d *envelope.Delivery) {
 		rm.epoch = d.Epoch
 	}
 	rm.waiting = false
+	if d.Repair {
+		h.review(sw, sh, rm, d)
+	}
+	rm.asked = nil
 	switch rm.phase {
 	case attaching:
 		h.begin(sw, sh, rm, d.Seq)
@@ -107,31 +119,28 @@ func (h *Hub) Attached(sw *Sweep, d *envelope.Delivery) {
 	}
 }
 
-// begin starts delivering behind the announced head, or earlier as far as what is held reaches back without a gap.
+// begin starts delivering behind the announced head, or earlier as far as what is held reaches back without a gap. Members
+// who were told of less are in doubt, and a repair at once is to tell.
 func (h *Hub) begin(sw *Sweep, sh *roomShard, rm *room, head chat.Seq) {
 	for rm.held[head] != nil {
 		head--
 	}
-	rm.delivered, rm.phase = head, running
-	var f Frame
-	for _, m := range rm.members {
-		if m.asOf < head {
-			if f == nil {
-				f = headFrame(rm.id, head)
-			}
-			sw.Put(m.s, f)
+	rm.delivered, rm.blind, rm.phase = head, head, running
+	for i := range rm.members {
+		if m := &rm.members[i]; m.asOf < head {
+			rm.doubt, m.doubt = true, true
 		}
 	}
 	h.purge(sw, sh, rm)
 	h.settle(sw, sh, rm)
 	h.closeGap(sw, sh, rm)
+	if rm.doubt {
+		h.lookBehind(sh, rm)
+	}
 }
 
-// repaired ends the access of those who are members no more, then delivers what was missing.
+// repaired delivers what was missing.
 func (h *Hub) repaired(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
-	if d.Repair {
-		h.review(sw, sh, rm, d)
-	}
 	before, whole := rm.delivered, rm.overflows <= overflowMax
 	for i := range d.Entries {
 		e := &d.Entries[i]
@@ -141,48 +150,90 @@ func (h *Hub) repaired(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery)
 		x := h.unhold(rm, e.Seq) // it knows more than the entry: acks, additions
 		if x == nil {
 			x = &envelope.Delivery{Room: rm.id, Epoch: rm.epoch, Seq: e.Seq, Frame: e.Frame}
+			rm.blind = e.Seq
 		}
 		h.step(sw, sh, rm, x)
 	}
 	if whole {
 		h.drain(sw, sh, rm)
 	}
+	behind := rm.delivered < d.Seq
 	switch {
-	case rm.delivered >= d.Seq:
-	case whole && rm.delivered > before && len(rm.members) > 0:
-		_ = h.ask(sh, rm, true) // the answer was cut: from here again
+	case whole && rm.delivered > before && len(rm.members) > 0 && (behind || len(rm.held) > 0):
+		_ = h.ask(sh, rm, true) // the answer was cut, or there is another gap: from here again
 		return
-	default:
-		h.jump(sw, sh, rm, d.Seq)
+	case behind:
+		h.jump(sw, sh, rm, d.Seq, false)
 	}
 	h.closeGap(sw, sh, rm)
 }
 
-// review detaches the users whom a repair asked about and who aren't members, except where it is known at which seq they
-// leave: that is waited for.
+// review applies what a repair tells of the users it asked about: who is no member is detached, except where it is known at
+// which seq he leaves, which is waited for; who is one, and was in doubt, gets what comes from here on, and the head.
 func (h *Hub) review(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
+	in := make(map[chat.UserID]bool, len(d.Users))
+	for _, u := range d.Users {
+		in[u] = true
+	}
 	for _, u := range rm.asked {
-		if slices.Contains(d.Users, u) ||
-			slices.ContainsFunc(rm.leaves, func(l leaving) bool { return l.user == u || l.user == 0 }) {
+		if in[u] {
 			continue
 		}
 		h.facts.note(rm.id, u, fact{rm.epoch, d.Seq, false})
+		if slices.ContainsFunc(rm.leaves, func(l leaving) bool { return l.user == u || l.user == 0 }) {
+			continue
+		}
 		h.expel(sw, sh, rm, leaving{u, d.Seq + 1, chat.LeftSelf}, rm.delivered)
 	}
-	rm.asked = nil
-}
-
-// jump goes on behind seq without what lies before it, and tells the sessions to load it.
-func (h *Hub) jump(sw *Sweep, sh *roomShard, rm *room, seq chat.Seq) {
-	rm.delivered = seq
+	h.doubtOthers(rm, d)
+	rm.doubt = false
+	head := max(rm.delivered, d.Seq)
 	var f Frame
-	for _, m := range rm.members {
-		if m.asOf < seq {
+	for i := range rm.members {
+		m := &rm.members[i]
+		switch {
+		case !m.doubt:
+		case !in[m.s.User()]: // attached since, or about to leave
+			rm.doubt = true
+		default:
 			if f == nil {
-				f = h.resyncFrame(rm)
+				f = headFrame(rm.id, head)
 			}
 			sw.Put(m.s, f)
+			m.doubt, m.asOf = false, head
 		}
+	}
+}
+
+// doubtOthers puts those in doubt who were attached after the repair was asked for, where it passes entries blindly.
+func (h *Hub) doubtOthers(rm *room, d *envelope.Delivery) {
+	if rm.phase != repairing {
+		return
+	}
+	for i := range rm.members {
+		m := &rm.members[i]
+		if _, asked := slices.BinarySearch(rm.asked, m.s.User()); !asked && m.asOf < d.Seq {
+			m.doubt = true
+		}
+	}
+}
+
+// jump goes on behind seq without what lies before it, and tells the sessions to load it. Where it jumps blindly, another
+// repair tells who of them may go on.
+func (h *Hub) jump(sw *Sweep, sh *roomShard, rm *room, seq chat.Seq, blindly bool) {
+	rm.delivered, rm.blind = seq, seq
+	var f Frame
+	for i := range rm.members {
+		m := &rm.members[i]
+		if m.asOf >= seq {
+			continue
+		}
+		if f == nil {
+			f = h.resyncFrame(rm)
+		}
+		sw.Put(m.s, f)
+		m.doubt = m.doubt || blindly
+		rm.doubt = rm.doubt || blindly
 	}
 	h.purge(sw, sh, rm)
 	h.settle(sw, sh, rm)
@@ -193,25 +244,22 @@ func (h *Hub) closeGap(sw *Sweep, sh *roomShard, rm *room) {
 	h.drain(sw, sh, rm)
 	switch {
 	case len(rm.held) == 0:
-		if rm.phase == repairing {
+		if rm.phase == repairing && !rm.doubt {
 			rm.waiting = false
 		}
 		rm.phase, rm.tries, rm.overflows = running, 0, 0
-		h.heard(sh, rm, rm.want)
+		h.lookSoon(sh, rm)
 	case len(rm.members) == 0:
-		for _, seq := range slices.Sorted(maps.Keys(rm.held)) {
-			h.aside(sw, sh, h.unhold(rm, seq))
-		}
-		h.cool(rm)
+		h.cool(sw, sh, rm)
 	case rm.phase == running:
 		_ = h.ask(sh, rm, true) // sent again when due
 	case !rm.waiting && rm.tries >= repairTries:
 		rm.tries = 0
-		h.jump(sw, sh, rm, slices.Min(slices.Collect(maps.Keys(rm.held)))-1)
+		h.jump(sw, sh, rm, slices.Min(slices.Collect(maps.Keys(rm.held)))-1, true)
 		h.closeGap(sw, sh, rm)
 	case !rm.waiting:
 		rm.tries++
-		rm.lookAt = h.o.Now() + retryMS + jitterMS(retryMS)
+		rm.lookAt = h.o.Now() + retryMS + h.o.Jitter(retryMS)
 		h.time(sh, rm)
 	}
 }
@@ -219,7 +267,12 @@ func (h *Hub) closeGap(sw *Sweep, sh *roomShard, rm *room) {
 // heard notes an announced head: if it hasn't come after a moment, it is fetched.
 func (h *Hub) heard(sh *roomShard, rm *room, head chat.Seq) {
 	rm.want = max(rm.want, head)
-	if rm.phase == running && rm.want > rm.delivered && rm.lookAt == 0 {
+	h.lookSoon(sh, rm)
+}
+
+// lookSoon makes lookBehind due where there is a reason.
+func (h *Hub) lookSoon(sh *roomShard, rm *room) {
+	if rm.phase == running && rm.lookAt == 0 && (rm.doubt || rm.want > rm.delivered) {
 		rm.lookAt = h.o.Now() + headWaitMS
 		h.time(sh, rm)
 	}
@@ -259,7 +312,7 @@ func (h *Hub) leaveEpoch(sw *Sweep, sh *roomShard, rm *room, epoch uint64) {
 	h.unholdAll(rm)
 	h.settleAll(sw, sh, rm)
 	rm.epoch, rm.delivered, rm.want, rm.phase = epoch, 0, 0, attaching
-	rm.lookAt, rm.tries, rm.overflows, rm.asked = 0, 0, 0, nil
+	rm.lookAt, rm.tries, rm.overflows, rm.asked, rm.blind = 0, 0, 0, nil, 0
 	if len(rm.members) == 0 {
 		return
 	}
@@ -268,11 +321,4 @@ func (h *Hub) leaveEpoch(sw *Sweep, sh *roomShard, rm *room, epoch uint64) {
 		rm.members[i].asOf = 0
 		sw.Put(rm.members[i].s, f)
 	}
-}
-
-func jitterMS(n int64) int64 {
-	if n <= 0 {
-		return 0
-	}
-	return rand.Int64N(n)
 }

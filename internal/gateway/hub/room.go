@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"maps"
 	"slices"
 
 	"chat-service/internal/chat"
@@ -34,6 +35,7 @@ type room struct {
 	epoch     uint64
 	delivered chat.Seq
 	want      chat.Seq // the highest seq known to be announced
+	blind     chat.Seq // the highest seq passed without its own delivery: who left there isn't known
 	number    uint64   // of the last Attach; 0: none yet
 	members   []member
 	held      map[chat.Seq]*envelope.Delivery // nil mostly
@@ -47,16 +49,21 @@ type room struct {
 
 	phase     roomPhase
 	waiting   bool // an Attach is unanswered
+	doubt     bool // there is a member in doubt
 	tries     uint8
 	resends   uint8
 	overflows uint8
 }
 
-// member is a session in a room. It gets entries above asOf: what is below, welcome or joined told it of.
+// member is a session in a room. It gets entries above asOf: what is below, welcome or joined told it of. In doubt it gets
+// none: its user may have left above asOf, at a seq that was passed blindly, and a repair is to tell.
 type member struct {
-	s    Session
-	asOf chat.Seq
+	s     Session
+	asOf  chat.Seq
+	doubt bool
 }
+
+func (m *member) gets(seq chat.Seq) bool { return m.asOf < seq && !m.doubt }
 
 // leaving is a user who may see entries up to seq; user 0 is everybody.
 type leaving struct {
@@ -91,24 +98,26 @@ func (h *Hub) ask(sh *roomShard, rm *room, repair bool) error {
 func (h *Hub) sendAttach(sh *roomShard, rm *room) error {
 	pause := min(int64(resendMS)<<rm.resends, resendMax)
 	rm.resends = min(rm.resends+1, 8)
-	rm.resendAt = h.o.Now() + pause + jitterMS(pause/2)
+	rm.resendAt = h.o.Now() + pause + h.o.Jitter(pause/2)
 	h.time(sh, rm)
 	c := envelope.Command{Kind: envelope.Attach, Room: rm.id, Number: rm.number}
-	if rm.phase == repairing {
+	if rm.asked != nil {
 		c.Repair, c.Seq, c.Users = true, rm.delivered, rm.asked
 	}
 	return h.o.Publish(rm.id, &c)
 }
 
 // due does what is due in a room and forgets its times where nothing is left.
-func (h *Hub) due(sh *roomShard, rm *room, now int64) {
+func (h *Hub) due(sw *Sweep, sh *roomShard, rm *room, now int64) {
 	if rm.dropAt != 0 && now >= rm.dropAt && len(rm.members) == 0 {
+		if h.cool(sw, sh, rm); len(rm.members) > 0 {
+			return
+		}
 		c := envelope.Command{Kind: envelope.Detach, Room: rm.id, Number: h.numbers.Add(1)}
 		if h.o.Publish(rm.id, &c) != nil {
 			rm.dropAt = now + resendMS
 			return
 		}
-		h.unholdAll(rm)
 		delete(sh.rooms, rm.id)
 		delete(sh.timed, rm)
 		h.o.Metrics.Rooms.Dec()
@@ -126,9 +135,10 @@ func (h *Hub) due(sh *roomShard, rm *room, now int64) {
 	}
 }
 
-// lookBehind repairs where the room is still behind what is known to be announced.
+// lookBehind repairs where the room is still behind what is known to be announced, or unsure of its members.
 func (h *Hub) lookBehind(sh *roomShard, rm *room) {
-	if rm.waiting || rm.phase == attaching || len(rm.members) == 0 || len(rm.held) == 0 && rm.want <= rm.delivered {
+	if rm.waiting || rm.phase == attaching || len(rm.members) == 0 ||
+		len(rm.held) == 0 && rm.want <= rm.delivered && !rm.doubt {
 		return
 	}
 	_ = h.ask(sh, rm, true) // sent again when due
@@ -172,6 +182,9 @@ func (h *Hub) arrive(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
 	case d.Seq <= rm.delivered:
 		h.o.Metrics.Repeats.Inc()
 		h.ack(sw, d)
+		if d.Seq <= rm.blind {
+			h.added(sw, sh, d)
+		}
 		h.settle(sw, sh, rm)
 	case d.Seq == rm.delivered+1:
 		h.step(sw, sh, rm, d)
@@ -179,8 +192,8 @@ func (h *Hub) arrive(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
 			h.closeGap(sw, sh, rm)
 		}
 	case len(rm.members) == 0:
+		h.cool(sw, sh, rm)
 		h.aside(sw, sh, d)
-		h.cool(rm)
 	default:
 		h.hold(sw, sh, rm, d)
 		if rm.phase == running {
@@ -195,10 +208,14 @@ func (h *Hub) aside(sw *Sweep, sh *roomShard, d *envelope.Delivery) {
 	h.added(sw, sh, d)
 }
 
-// cool lets a room without sessions forget where it stands.
-func (h *Hub) cool(rm *room) {
+// cool lets a room without sessions forget where it stands. Users whom a held entry adds are attached then, and find it cold.
+func (h *Hub) cool(sw *Sweep, sh *roomShard, rm *room) {
+	held := rm.held
 	h.unholdAll(rm)
-	rm.phase, rm.waiting, rm.lookAt = attaching, false, 0
+	rm.phase, rm.waiting, rm.doubt, rm.lookAt = attaching, false, false, 0
+	for _, seq := range slices.Sorted(maps.Keys(held)) {
+		h.aside(sw, sh, held[seq])
+	}
 }
 
 // step delivers the entry that comes next.
@@ -207,8 +224,8 @@ func (h *Hub) step(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
 	origin := h.origin(d)
 	if len(d.Frame) > 0 && len(rm.members) > 0 {
 		f := Text(d.Frame)
-		for _, m := range rm.members {
-			if m.s != origin && m.asOf < d.Seq {
+		for i := range rm.members {
+			if m := &rm.members[i]; m.s != origin && m.gets(d.Seq) {
 				sw.Put(m.s, f)
 			}
 		}
@@ -216,8 +233,8 @@ func (h *Hub) step(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
 	h.ack(sw, d)
 	if len(d.Event) > 0 && len(rm.members) > 0 {
 		f := Text(d.Event)
-		for _, m := range rm.members {
-			if m.asOf < d.Seq {
+		for i := range rm.members {
+			if m := &rm.members[i]; m.gets(d.Seq) {
 				sw.Put(m.s, f)
 			}
 		}
@@ -248,7 +265,11 @@ func (h *Hub) added(sw *Sweep, sh *roomShard, d *envelope.Delivery) {
 	for _, u := range d.Added {
 		for _, s := range h.Of(u) {
 			head, fresh := h.attachLocked(sw, sh, s, envelope.Point{Room: d.Room, Seq: d.Seq, Epoch: d.Epoch})
-			if !fresh || len(d.JoinedTo) == 0 {
+			if !fresh {
+				h.confirm(sw, sh.rooms[d.Room], s, d.Seq)
+				continue
+			}
+			if len(d.JoinedTo) == 0 {
 				continue
 			}
 			if f == nil {
@@ -259,6 +280,26 @@ func (h *Hub) added(sw *Sweep, sh *roomShard, d *envelope.Delivery) {
 				sw.Put(s, headFrame(d.Room, head))
 			}
 		}
+	}
+}
+
+// confirm notes that a session which is in the room was added at seq: a leave before it is over, and so is a doubt, unless
+// more was passed blindly since.
+func (h *Hub) confirm(sw *Sweep, rm *room, s Session, seq chat.Seq) {
+	if rm == nil || seq > rm.delivered || rm.phase == attaching {
+		return
+	}
+	for i := range rm.members {
+		m := &rm.members[i]
+		if m.s != s {
+			continue
+		}
+		m.asOf = max(m.asOf, seq)
+		if m.doubt && seq >= rm.blind {
+			m.doubt = false
+			sw.Put(s, headFrame(rm.id, rm.delivered))
+		}
+		return
 	}
 }
 
@@ -312,10 +353,26 @@ func (h *Hub) settleAll(sw *Sweep, sh *roomShard, rm *room) {
 
 // expel detaches a user's sessions that were attached before his leave, showing them seq as the place of it.
 func (h *Hub) expel(sw *Sweep, sh *roomShard, rm *room, l leaving, seq chat.Seq) {
+	back := chat.Seq(0)
+	if l.user != 0 {
+		// He is back already, and the entry that says so was passed or dropped: he stays, from there on.
+		if back = h.facts.in(rm.id, l.user, rm.epoch); rm.held[back] != nil {
+			back = 0
+		}
+	}
 	var f Frame
 	for i := len(rm.members) - 1; i >= 0; i-- {
-		m := rm.members[i]
+		m := &rm.members[i]
 		if l.user != 0 && m.s.User() != l.user || m.asOf >= l.seq {
+			continue
+		}
+		if back > l.seq {
+			m.asOf = back
+			if back < rm.blind {
+				rm.doubt, m.doubt = true, true
+			} else {
+				sw.Put(m.s, headFrame(rm.id, back))
+			}
 			continue
 		}
 		if f == nil {
@@ -338,7 +395,7 @@ func (h *Hub) Aside(sw *Sweep, d *envelope.Delivery) {
 	f := Text(d.Frame)
 	for _, m := range rm.members {
 		switch {
-		case d.User != 0 && m.s.User() == d.User:
+		case d.User != 0 && m.s.User() == d.User || m.doubt:
 		case m.s.Lags():
 			h.o.Metrics.Dropped.Inc()
 		default:

@@ -1,0 +1,211 @@
+package hub
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"testing"
+
+	"chat-service/internal/chat"
+	"chat-service/internal/envelope"
+
+	"pgregory.net/rapid"
+)
+
+// world is a room's owner and an unreliable line to one hub: deliveries get lost, come twice and out of order.
+type world struct {
+	*bench
+	rt      *rapid.T
+	log     []*envelope.Delivery // log[i] is seq i+1
+	members map[chat.UserID]bool
+	left    map[chat.UserID]chat.Seq // last leave
+	line    []parcel                 // on the way
+	lossy   bool                     // deliveries get lost; else welcomes may be old
+	subs    []*fake
+	lastID  chat.SocketID
+}
+
+// parcel is a delivery on the line.
+type parcel struct {
+	name string
+	open func()
+}
+
+const users = 4
+
+func (w *world) head() chat.Seq { return chat.Seq(len(w.log)) }
+
+// post sends something over the line.
+func (w *world) post(name string, f func()) {
+	if w.lossy && rapid.IntRange(0, 3).Draw(w.rt, "lose") == 0 {
+		return
+	}
+	w.line = append(w.line, parcel{name, f})
+	if rapid.IntRange(0, 5).Draw(w.rt, "twice") == 0 {
+		w.line = append(w.line, parcel{name, f})
+	}
+}
+
+// receive lets one of the next things on the line arrive, not always the first.
+func (w *world) receive() {
+	if len(w.line) == 0 {
+		return
+	}
+	i := rapid.IntRange(0, min(len(w.line)-1, 5)).Draw(w.rt, "next")
+	p := w.line[i]
+	w.line = slices.Delete(w.line, i, i+1)
+	w.rt.Logf("%s arrives", p.name)
+	p.open()
+}
+
+func (w *world) append(change func(*envelope.Delivery)) {
+	d := entry(w.head() + 1)
+	change(d)
+	w.log = append(w.log, d)
+	w.post(fmt.Sprintf("entry %d, added %v, removed %v,", d.Seq, d.Added, d.Removed), func() { w.InRoom(&w.sw, d) })
+}
+
+func (w *world) toggle(u chat.UserID) {
+	if w.members[u] {
+		delete(w.members, u)
+		w.left[u] = w.head() + 1
+		w.append(func(d *envelope.Delivery) { d.Removed, d.Reason = []chat.UserID{u}, chat.LeftSelf })
+		return
+	}
+	w.members[u] = true
+	w.append(func(d *envelope.Delivery) { d.Added, d.JoinedTo = []chat.UserID{u}, []byte(`{"type":"joined"}`) })
+}
+
+// connect opens a socket; its welcome is read now and may arrive later.
+func (w *world) connect(u chat.UserID) {
+	w.lastID++
+	f := w.session(w.lastID, u)
+	w.subs = append(w.subs, f)
+	if !w.members[u] {
+		return
+	}
+	p := envelope.Point{Room: room1, Seq: w.head(), Epoch: 1}
+	arrive := func() {
+		if head := w.Attach(&w.sw, f, p); head != 0 {
+			f.Push(headFrame(room1, head))
+		}
+	}
+	if w.lossy {
+		arrive()
+	} else {
+		w.line = append(w.line, parcel{fmt.Sprintf("welcome of %d at %d", f.id, p.Seq), arrive})
+	}
+}
+
+// serve answers what the hub has asked.
+func (w *world) serve() {
+	for _, c := range w.sent {
+		if c.Kind != envelope.Attach {
+			continue
+		}
+		d := &envelope.Delivery{Kind: envelope.Attached, Room: room1, Epoch: 1, Number: c.Number, Seq: w.head(), Repair: c.Repair}
+		if c.Repair {
+			for _, u := range c.Users {
+				if w.members[u] {
+					d.Users = append(d.Users, u)
+				}
+			}
+			for seq := c.Seq + 1; seq <= w.head() && len(d.Entries) < 5; seq++ {
+				d.Entries = append(d.Entries, envelope.Entry{Seq: seq, Frame: message(seq)})
+			}
+		}
+		w.post(fmt.Sprintf("answer %d: head %d, repair %v from %d, users %v of %v,", d.Number, d.Seq, d.Repair, c.Seq, d.Users, c.Users),
+			func() { w.Attached(&w.sw, d) })
+	}
+	w.sent = nil
+}
+
+// check judges what a session has seen: message seqs without holes or repeats, except where a frame says so, and none above
+// the entry at which its user left. It returns the last one and whether it was told that more is there.
+func (w *world) check(f *fake) (last uint64, told bool) {
+	free := true // the next seq may be anything above the last
+	for _, x := range f.got {
+		seq, err := strconv.ParseUint(x[1:], 10, 64)
+		if x[0] != 'm' || err != nil {
+			free, told = true, true // head, resync, joined, left
+			continue
+		}
+		if seq <= last || !free && seq != last+1 {
+			w.rt.Fatalf("socket %d of user %d: %v", f.id, f.user, f.got)
+		}
+		if !w.members[f.user] && seq > uint64(w.left[f.user]) {
+			w.rt.Fatalf("socket %d of user %d left at %d and got %v", f.id, f.user, w.left[f.user], f.got)
+		}
+		last, free, told = seq, false, false
+	}
+	return last, told
+}
+
+func TestContinuity(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		w := &world{bench: newBench(t), rt: rt, members: map[chat.UserID]bool{}, left: map[chat.UserID]chat.Seq{},
+			lossy: rapid.Bool().Draw(rt, "lossy")}
+		for u := range chat.UserID(users) {
+			w.members[u+1] = u%2 == 0
+		}
+		someone := func() chat.UserID { return chat.UserID(rapid.IntRange(1, users).Draw(rt, "user")) }
+		rt.Repeat(map[string]func(*rapid.T){
+			"send":    func(*rapid.T) { w.append(func(*envelope.Delivery) {}) },
+			"toggle":  func(*rapid.T) { w.toggle(someone()) },
+			"connect": func(*rapid.T) { w.connect(someone()) },
+			"receive": func(*rapid.T) { w.receive() },
+			"arrive":  func(*rapid.T) { w.receive(); w.receive(); w.receive() },
+			"serve":   func(*rapid.T) { w.serve() },
+			"digest": func(*rapid.T) {
+				p := []envelope.Point{{Room: room1, Seq: w.head(), Epoch: 1}}
+				w.post(fmt.Sprintf("digest %d", w.head()), func() { w.Heads(&w.sw, p) })
+			},
+			"close": func(*rapid.T) {
+				if len(w.subs) > 0 {
+					i := rapid.IntRange(0, len(w.subs)-1).Draw(rt, "socket")
+					w.Forget(w.subs[i])
+					delete(w.socks, w.subs[i].id)
+					w.check(w.subs[i])
+					w.subs = slices.Delete(w.subs, i, i+1)
+				}
+			},
+			"wait": func(*rapid.T) { w.pass(int64(rapid.IntRange(100, 3_000).Draw(rt, "ms"))) },
+			"": func(*rapid.T) {
+				for _, f := range w.subs {
+					w.check(f)
+				}
+			},
+		})
+		w.settle()
+	})
+}
+
+// settle lets the line work for a while, and then everybody must have everything that he may have.
+func (w *world) settle() {
+	lossy := w.lossy
+	w.lossy = false
+	for range 40 {
+		w.Heads(&w.sw, []envelope.Point{{Room: room1, Seq: w.head(), Epoch: 1}})
+		w.pass(1_000)
+		w.serve()
+		for len(w.line) > 0 {
+			w.receive()
+		}
+	}
+	for _, f := range w.subs {
+		last, told := w.check(f)
+		f.seat.mu.Lock()
+		in := len(f.seat.rooms) > 0
+		f.seat.mu.Unlock()
+		// An addition that got lost is made good by the next welcome only.
+		if in && !w.members[f.user] || !in && w.members[f.user] && !lossy {
+			w.rt.Fatalf("socket %d of user %d: attached %v, member %v: %v", f.id, f.user, in, w.members[f.user], f.got)
+		}
+		if in && !told && last != 0 && last != uint64(w.head()) {
+			w.rt.Fatalf("socket %d of user %d stays at %d of %d: %v", f.id, f.user, last, w.head(), f.got)
+		}
+	}
+	if w.heldBytes.Load() != 0 {
+		w.rt.Fatalf("%d bytes are still held", w.heldBytes.Load())
+	}
+}
