@@ -8,11 +8,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	gormmysql "gorm.io/driver/mysql"
-	"gorm.io/gorm"
-	"gorm.io/gorm/logger"
-
 	"chat-service/internal/chat"
+	"chat-service/internal/store/pool"
+	"chat-service/internal/store/schema"
 )
 
 // DB is the primary's pool, and one pool for each replica. Safe for use by many goroutines.
@@ -20,7 +18,7 @@ import (
 // Each pool holds at most MaxOpen connections; a verb that finds none free waits for one until its ctx ends. A
 // verb uses one connection at a time, so a process needs about as many as it has verbs running at once.
 type DB struct {
-	g        *gorm.DB
+	p        *pool.Pool
 	o        Options
 	replicas []*replica
 	turn     atomic.Uint32 // replicas take turns
@@ -32,84 +30,55 @@ func Open(_ context.Context, o Options) (*DB, error) {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	d := &DB{o: o.withDefaults()}
-	g, err := openPool(d.o, d.o.primary())
+	p, err := d.o.open(d.o.primary())
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	d.g = g
+	d.p = p
 	for _, addr := range d.o.Replicas {
-		g, err := openPool(d.o, addr)
+		p, err := d.o.open(addr)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("open replica %s: %w", addr, err), d.Close())
 		}
-		d.replicas = append(d.replicas, &replica{addr: addr, g: g})
+		d.replicas = append(d.replicas, &replica{addr: addr, p: p})
 	}
 	return d, nil
 }
 
-func openPool(o Options, addr string) (*gorm.DB, error) {
-	c, err := newConnector(o.driverConfig(addr))
-	if err != nil {
-		return nil, err
-	}
-	pool := sql.OpenDB(c)
-	pool.SetMaxOpenConns(max(o.MaxOpen, 0))
-	pool.SetMaxIdleConns(o.MaxIdle)
-	pool.SetConnMaxLifetime(o.ConnMaxLifetime)
-	pool.SetConnMaxIdleTime(o.ConnMaxIdleTime)
-	g, err := gorm.Open(gormmysql.New(gormmysql.Config{
-		Conn: pool,
-		// The version is not asked for, and RETURNING never used: the same SQL must run on MariaDB and MySQL.
-		SkipInitializeWithVersion: true,
-		DisableWithReturning:      true,
-	}), &gorm.Config{
-		Logger:                 logger.Discard,
-		SkipDefaultTransaction: true,
-		DisableAutomaticPing:   true,
-		NowFunc:                func() time.Time { return micros(o.Now()) },
-	})
-	if err != nil {
-		return nil, errors.Join(err, pool.Close())
-	}
-	return g, nil
+func (o Options) open(addr string) (*pool.Pool, error) {
+	size := pool.Size{MaxOpen: o.MaxOpen, MaxIdle: o.MaxIdle, Lifetime: o.ConnMaxLifetime, IdleExpiry: o.ConnMaxIdleTime}
+	return pool.Open(o.driverConfig(addr), size, func() time.Time { return micros(o.Now()) }, pool.Hooks{Tx: o.Hooks.Tx, Retry: o.Hooks.Retry})
 }
 
 // Close closes all pools, after the verbs in flight.
 func (d *DB) Close() error {
-	errs := []error{closePool(d.g)}
+	errs := []error{d.p.Close()}
 	for _, r := range d.replicas {
-		errs = append(errs, closePool(r.g))
+		errs = append(errs, r.p.Close())
 	}
 	return errors.Join(errs...)
 }
 
-func closePool(g *gorm.DB) error {
-	pool, err := g.DB()
-	if err != nil {
-		return err
-	}
-	return pool.Close()
-}
-
 // Ping asks the primary for a sign of life; replicas are not needed to work.
-func (d *DB) Ping(ctx context.Context) error {
-	pool, err := d.pool()
-	if err != nil {
-		return err
-	}
-	return failed("ping", pool.PingContext(ctx))
-}
+func (d *DB) Ping(ctx context.Context) error { return pool.Failed("ping", d.p.DB().PingContext(ctx)) }
 
 // Stats describes the primary's pool, for metrics.
-func (d *DB) Stats() sql.DBStats {
-	pool, err := d.pool()
+func (d *DB) Stats() sql.DBStats { return d.p.DB().Stats() }
+
+// Migrate brings the schema up to this program's version; several processes may do so at once. It has a pool of its
+// own, because a migration may take longer than any other statement is given.
+func (d *DB) Migrate(ctx context.Context) error {
+	o := d.o
+	o.ReadTimeout = 0
+	db, err := pool.Dialer(o.driverConfig(o.primary()))
 	if err != nil {
-		return sql.DBStats{}
+		return fmt.Errorf("migrate: %w", err)
 	}
-	return pool.Stats()
+	return errors.Join(schema.Up(ctx, db), db.Close())
 }
 
-func (d *DB) pool() (*sql.DB, error) { return d.g.DB() }
+// SchemaReady tells whether the schema is at least as new as this program: the error says what to run.
+func (d *DB) SchemaReady(ctx context.Context) error { return schema.Ready(ctx, d.p.DB()) }
 
 // now is the application's clock as the database keeps it.
 func (d *DB) now() time.Time { return micros(d.o.Now()) }

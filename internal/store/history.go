@@ -18,7 +18,7 @@ func (d *DB) Messages(ctx context.Context, room chat.RoomID, from, to chat.Seq, 
 		return nil, nil
 	}
 	var rows []messageRow
-	err := d.retry(ctx, "read messages", func(g *gorm.DB) error {
+	err := d.p.Retry(ctx, "read messages", func(g *gorm.DB) error {
 		return g.Raw("SELECT "+messageCols+" FROM messages x WHERE x.room_id = ? AND x.seq BETWEEN ? AND ? ORDER BY x.seq LIMIT ?",
 			room, from, to, limit).Scan(&rows).Error
 	})

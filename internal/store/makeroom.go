@@ -8,6 +8,8 @@ import (
 	"gorm.io/gorm"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/store/batch"
+	"chat-service/internal/store/pool"
 )
 
 // CreateRoom makes a group room with its first members, all of whom see it from seq 1. Ids named twice and the
@@ -17,7 +19,7 @@ func (d *DB) CreateRoom(ctx context.Context, n NewRoom) (chat.Membership, error)
 	if err := d.checkCall(n.Members); err != nil {
 		return chat.Membership{}, err
 	}
-	all := sortedIDs(append([]chat.UserID{n.Owner}, n.Members...))
+	all := pool.SortedIDs(append([]chat.UserID{n.Owner}, n.Members...))
 	if limit := d.o.Limits.RoomMembers; limit > 0 && len(all) > limit {
 		return chat.Membership{}, roomFull(limit)
 	}
@@ -29,7 +31,7 @@ func (d *DB) CreateRoom(ctx context.Context, n NewRoom) (chat.Membership, error)
 		HistoryAll: n.HistoryAll,
 	}
 	var m chat.Membership
-	err := d.tx(ctx, "create room", once, func(g *gorm.DB) (err error) {
+	err := d.p.Tx(ctx, "create room", pool.Once, func(g *gorm.DB) (err error) {
 		m, err = d.makeRoom(g, room, nil, n.Owner, all)
 		return err
 	})
@@ -60,7 +62,7 @@ func (d *DB) makeRoom(g *gorm.DB, room chat.Room, pair *string, by chat.UserID, 
 	row := roomRow{
 		Type: room.Type, Name: room.Name, NameKey: searchKey(room.Name), Description: room.Description, Visibility: room.Visibility,
 		OwnerID: room.Owner, DirectKey: pair, MemberCount: len(all), Epoch: 1, HistoryAll: room.HistoryAll,
-		ActiveMin: unixMinute(now), ActiveAt: now, CreatedAt: now,
+		ActiveMin: batch.UnixMinute(now), ActiveAt: now, CreatedAt: now,
 	}
 	if err := g.Create(&row).Error; err != nil {
 		return chat.Membership{}, err
@@ -105,7 +107,7 @@ func (d *DB) DirectRoom(ctx context.Context, a, b chat.UserID) (m chat.Membershi
 	}
 	pair := fmt.Sprintf("%d:%d", min(a, b), max(a, b))
 	room := chat.Room{Type: chat.Direct, Visibility: chat.Private}
-	err = d.tx(ctx, "open direct room", repeatable, func(g *gorm.DB) (err error) {
+	err = d.p.Tx(ctx, "open direct room", pool.Repeatable, func(g *gorm.DB) (err error) {
 		created = false
 		m, err = directRoom(g, pair, a)
 		if err != nil || m.Room.ID != 0 {
@@ -115,9 +117,9 @@ func (d *DB) DirectRoom(ctx context.Context, a, b chat.UserID) (m chat.Membershi
 		m, err = d.makeRoom(g, room, &pair, a, []chat.UserID{min(a, b), max(a, b)})
 		return err
 	})
-	if err != nil && duplicate(err, "rooms_direct") { // the other one was quicker
+	if err != nil && pool.Duplicate(err, "rooms_direct") { // the other one was quicker
 		created = false
-		err = d.tx(ctx, "open direct room", repeatable, func(g *gorm.DB) (err error) {
+		err = d.p.Tx(ctx, "open direct room", pool.Repeatable, func(g *gorm.DB) (err error) {
 			m, err = directRoom(g, pair, a)
 			return err
 		})

@@ -7,6 +7,7 @@ import (
 	"gorm.io/gorm"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/store/pool"
 )
 
 // AddMembers makes the users members: added are those who weren't, ascending. Naming only oneself joins a public room. Invalid
@@ -16,8 +17,8 @@ func (d *DB) AddMembers(ctx context.Context, room chat.RoomID, by chat.UserID, i
 	if err := d.checkCall(ids); err != nil {
 		return nil, err
 	}
-	ids = sortedIDs(ids)
-	err = d.inRoom(ctx, "add members", repeatable, room, by, func(w *roomWrite) error {
+	ids = pool.SortedIDs(ids)
+	err = d.inRoom(ctx, "add members", pool.Repeatable, room, by, func(w *roomWrite) error {
 		joins := slices.Equal(ids, []chat.UserID{by})
 		if !joins || w.room.Visibility != chat.Public {
 			if err := chat.MayInvite(w.room, w.by); err != nil {
@@ -53,7 +54,7 @@ func (w *roomWrite) add(by chat.UserID, ids []chat.UserID, joins bool, added *[]
 			back = append(back, id)
 		}
 	}
-	all := sortedIDs(append(slices.Clone(fresh), back...))
+	all := pool.SortedIDs(append(slices.Clone(fresh), back...))
 	if len(all) == 0 {
 		return nil
 	}
@@ -109,7 +110,7 @@ func (w *roomWrite) place(join chat.Seq, fresh, back []chat.UserID) error {
 // RemoveMember ends a membership: the target's own wish where by is the target, else a kick. He sees up to the system
 // message of it and nothing after.
 func (d *DB) RemoveMember(ctx context.Context, room chat.RoomID, by, target chat.UserID) error {
-	return d.inRoom(ctx, "remove member", once, room, by, func(w *roomWrite) error {
+	return d.inRoom(ctx, "remove member", pool.Once, room, by, func(w *roomWrite) error {
 		m, err := w.target(target)
 		if err != nil {
 			return err
@@ -152,7 +153,7 @@ func (d *DB) Members(ctx context.Context, room chat.RoomID, viewer, after chat.U
 		Member memberRow `gorm:"embedded;embeddedPrefix:m_"`
 		User   userRow   `gorm:"embedded;embeddedPrefix:u_"`
 	}
-	err = d.retry(ctx, "read members", func(g *gorm.DB) error {
+	err = d.p.Retry(ctx, "read members", func(g *gorm.DB) error {
 		return g.Raw("SELECT "+memberCols+", "+userCols+" FROM members m JOIN users u ON u.id = m.user_id"+
 			" WHERE m.room_id = ? AND m.left_seq = 0 AND m.user_id > ? ORDER BY m.user_id LIMIT ?", room, after, limit).Scan(&rows).Error
 	})

@@ -8,6 +8,7 @@ import (
 	"gorm.io/gorm"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/store/pool"
 )
 
 // announce leaves an outbox row, inside the transaction of the write it tells of. The room's row lock must be held
@@ -44,21 +45,21 @@ func (d *DB) Outbox(ctx context.Context, partitions []int, limit int) ([]chat.An
 	if len(partitions) == 0 || limit <= 0 {
 		return nil, nil
 	}
-	var q statement
+	var q pool.Statement
 	for i, p := range partitions {
 		if i > 0 {
-			q.add(" UNION ALL ")
+			q.Add(" UNION ALL ")
 		}
 		// One limited stretch of the index for each partition: a backlog is never read whole.
-		q.add("(SELECT id, partition_no, payload FROM outbox WHERE partition_no = ? ORDER BY id LIMIT ?)", p, limit)
+		q.Add("(SELECT id, partition_no, payload FROM outbox WHERE partition_no = ? ORDER BY id LIMIT ?)", p, limit)
 	}
-	q.add(" ORDER BY id LIMIT ?", limit)
+	q.Add(" ORDER BY id LIMIT ?", limit)
 	var rows []struct {
 		ID          uint64
 		PartitionNo int
 		Payload     []byte
 	}
-	if err := d.retry(ctx, "read outbox", func(g *gorm.DB) error { return q.scan(g, &rows) }); err != nil {
+	if err := d.p.Retry(ctx, "read outbox", func(g *gorm.DB) error { return q.Scan(g, &rows) }); err != nil {
 		return nil, err
 	}
 	ans := make([]chat.Announcement, 0, len(rows))
@@ -78,7 +79,7 @@ func (d *DB) Outbox(ctx context.Context, partitions []int, limit int) ([]chat.An
 // setAside moves an announcement that can't be read out of the way of those behind it.
 func (d *DB) setAside(ctx context.Context, id uint64, c DeadCommand) error {
 	d.o.Logger.ErrorContext(ctx, "outbox row can't be read, moved to dead_commands", "id", id, "reason", c.Reason)
-	return d.tx(ctx, "set outbox row aside", once, func(g *gorm.DB) error {
+	return d.p.Tx(ctx, "set outbox row aside", pool.Once, func(g *gorm.DB) error {
 		if err := quarantine(g, c, d.now()); err != nil {
 			return err
 		}
@@ -91,16 +92,16 @@ func (d *DB) OutboxWaiting(ctx context.Context, partitions []int) ([]int, error)
 	if len(partitions) == 0 {
 		return nil, nil
 	}
-	var q statement
+	var q pool.Statement
 	for i, p := range partitions {
 		if i > 0 {
-			q.add(" UNION ALL ")
+			q.Add(" UNION ALL ")
 		}
-		q.add("(SELECT partition_no FROM outbox WHERE partition_no = ? LIMIT 1)", p)
+		q.Add("(SELECT partition_no FROM outbox WHERE partition_no = ? LIMIT 1)", p)
 	}
-	q.add(" ORDER BY partition_no")
+	q.Add(" ORDER BY partition_no")
 	var waiting []int
-	err := d.retry(ctx, "poll outbox", func(g *gorm.DB) error { return q.scan(g, &waiting) })
+	err := d.p.Retry(ctx, "poll outbox", func(g *gorm.DB) error { return q.Scan(g, &waiting) })
 	return waiting, err
 }
 
@@ -109,7 +110,7 @@ func (d *DB) Announced(ctx context.Context, ids []uint64) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	return d.retry(ctx, "clear outbox", func(g *gorm.DB) error {
+	return d.p.Retry(ctx, "clear outbox", func(g *gorm.DB) error {
 		return g.Exec("DELETE FROM outbox WHERE id IN ?", ids).Error
 	})
 }

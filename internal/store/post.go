@@ -7,31 +7,33 @@ import (
 	"gorm.io/gorm"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/store/batch"
+	"chat-service/internal/store/pool"
 )
 
 // Post appends one message that came by REST, by the rules of Append, and leaves its announcement in the outbox
 // within the same transaction, unless it was a duplicate.
 func (d *DB) Post(ctx context.Context, s chat.Send, now time.Time) (chat.Sent, error) {
-	a := newAppender([]chat.Send{s}, now)
+	a := batch.New([]chat.Send{s}, now)
 	run := func(g *gorm.DB) error {
-		if err := a.run(g); err != nil || len(a.fresh) == 0 {
+		if err := a.Run(g); err != nil || !a.Wrote() {
 			return err
 		}
 		room, err := roomByID(g, s.Room)
 		if err != nil {
 			return err
 		}
-		return d.announce(g, chat.Announcement{Message: &a.sent[0].Message, Room: &room})
+		return d.announce(g, chat.Announcement{Message: &a.Sent[0].Message, Room: &room})
 	}
-	err := d.tx(ctx, "post", repeatable, run)
-	if err != nil && rowAtFault(err) {
-		a.refusal = chat.Wrap(chat.Invalid, err, "the message can't be stored")
-		if err = d.tx(ctx, "post", repeatable, run); err != nil && rowAtFault(err) {
-			return chat.Sent{Err: a.refusal}, nil
+	err := d.p.Tx(ctx, "post", pool.Repeatable, run)
+	if err != nil && pool.RowAtFault(err) {
+		a.Refusal = chat.Wrap(chat.Invalid, err, "the message can't be stored")
+		if err = d.p.Tx(ctx, "post", pool.Repeatable, run); err != nil && pool.RowAtFault(err) {
+			return chat.Sent{Err: a.Refusal}, nil
 		}
 	}
 	if err != nil {
 		return chat.Sent{}, err
 	}
-	return a.sent[0], nil
+	return a.Sent[0], nil
 }

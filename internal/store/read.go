@@ -6,6 +6,7 @@ import (
 	"gorm.io/gorm"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/store/pool"
 )
 
 // MarkRead moves read pointers; states[i] answers marks[i] (Err: NotFound where he is no member). A mark is clamped
@@ -15,7 +16,7 @@ func (d *DB) MarkRead(ctx context.Context, marks []chat.ReadMark) ([]chat.ReadSt
 		return nil, nil
 	}
 	var states []chat.ReadState
-	err := d.tx(ctx, "mark read", repeatable, func(g *gorm.DB) (err error) {
+	err := d.p.Tx(ctx, "mark read", pool.Repeatable, func(g *gorm.DB) (err error) {
 		states, err = markRead(g, marks)
 		return err
 	})
@@ -28,7 +29,7 @@ func (d *DB) MarkRead(ctx context.Context, marks []chat.ReadMark) ([]chat.ReadSt
 // ReadAndTell is MarkRead of one mark, with an announcement where the pointer moved. No member: NotFound.
 func (d *DB) ReadAndTell(ctx context.Context, m chat.ReadMark) (chat.ReadState, error) {
 	var state chat.ReadState
-	err := d.tx(ctx, "mark read", repeatable, func(g *gorm.DB) error {
+	err := d.p.Tx(ctx, "mark read", pool.Repeatable, func(g *gorm.DB) error {
 		states, err := markRead(g, []chat.ReadMark{m})
 		if err != nil {
 			return err
@@ -58,14 +59,14 @@ type pointer struct {
 }
 
 func markRead(g *gorm.DB, marks []chat.ReadMark) ([]chat.ReadState, error) {
-	want := make(map[place]chat.Seq, len(marks))
-	var at []place
+	want := make(map[pool.Place]chat.Seq, len(marks))
+	var at []pool.Place
 	for _, m := range marks {
-		p := place{m.Room, m.User}
+		p := pool.Place{Room: m.Room, User: m.User}
 		want[p] = max(want[p], m.Seq)
 		at = append(at, p)
 	}
-	at = sortedPlaces(at)
+	at = pool.SortedPlaces(at)
 	pointers, err := lockPointers(g, at)
 	if err != nil {
 		return nil, err
@@ -76,7 +77,7 @@ func markRead(g *gorm.DB, marks []chat.ReadMark) ([]chat.ReadState, error) {
 	states := make([]chat.ReadState, len(marks))
 	for i, m := range marks {
 		states[i] = chat.ReadState{Room: m.Room, User: m.User}
-		p, ok := pointers[place{m.Room, m.User}]
+		p, ok := pointers[pool.Place{Room: m.Room, User: m.User}]
 		if !ok {
 			states[i].Err = chat.E(chat.NotFound, "no such room")
 			continue
@@ -89,26 +90,26 @@ func markRead(g *gorm.DB, marks []chat.ReadMark) ([]chat.ReadState, error) {
 
 // lockPointers holds the members' rows, in the order in which every transaction takes them, then reads where their
 // rooms stand: without their locks, so that reading never waits for writing.
-func lockPointers(g *gorm.DB, at []place) (map[place]*pointer, error) {
-	var q statement
-	q.add("SELECT room_id, user_id, visible_from, read_seq, read_count FROM members FORCE INDEX (PRIMARY) WHERE left_seq = 0 AND ")
-	q.places("room_id, user_id", at)
-	q.add(" ORDER BY room_id, user_id FOR UPDATE")
+func lockPointers(g *gorm.DB, at []pool.Place) (map[pool.Place]*pointer, error) {
+	var q pool.Statement
+	q.Add("SELECT room_id, user_id, visible_from, read_seq, read_count FROM members FORCE INDEX (PRIMARY) WHERE left_seq = 0 AND ")
+	q.Places("room_id, user_id", at)
+	q.Add(" ORDER BY room_id, user_id FOR UPDATE")
 	var rows []pointer
-	if err := q.scan(g, &rows); err != nil {
+	if err := q.Scan(g, &rows); err != nil {
 		return nil, err
 	}
-	pointers := make(map[place]*pointer, len(rows))
+	pointers := make(map[pool.Place]*pointer, len(rows))
 	var ids []chat.RoomID
 	for i := range rows {
-		pointers[place{rows[i].RoomID, rows[i].UserID}] = &rows[i]
+		pointers[pool.Place{Room: rows[i].RoomID, User: rows[i].UserID}] = &rows[i]
 		ids = append(ids, rows[i].RoomID)
 	}
 	if len(ids) == 0 {
 		return pointers, nil
 	}
 	var heads []roomRow
-	if err := g.Select("id, last_seq, msg_count").Where("id IN ?", sortedIDs(ids)).Find(&heads).Error; err != nil {
+	if err := g.Select("id, last_seq, msg_count").Where("id IN ?", pool.SortedIDs(ids)).Find(&heads).Error; err != nil {
 		return nil, err
 	}
 	byID := make(map[chat.RoomID]roomRow, len(heads))
@@ -122,11 +123,11 @@ func lockPointers(g *gorm.DB, at []place) (map[place]*pointer, error) {
 }
 
 // movePointers moves those that go forward, in one statement. Only a mark below the head needs a look at its message.
-func movePointers(g *gorm.DB, at []place, pointers map[place]*pointer, want map[place]chat.Seq) error {
-	var moving []place
-	var q statement
+func movePointers(g *gorm.DB, at []pool.Place, pointers map[pool.Place]*pointer, want map[pool.Place]chat.Seq) error {
+	var moving []pool.Place
+	var q pool.Statement
 	looks := 0
-	q.add("SELECT room_id, seq, ord FROM messages WHERE ")
+	q.Add("SELECT room_id, seq, ord FROM messages WHERE ")
 	for _, a := range at {
 		p := pointers[a]
 		if p == nil {
@@ -140,9 +141,9 @@ func movePointers(g *gorm.DB, at []place, pointers map[place]*pointer, want map[
 		moving = append(moving, a)
 		if seq < p.LastSeq {
 			if looks > 0 {
-				q.add(" OR ")
+				q.Add(" OR ")
 			}
-			q.add("(room_id = ? AND seq = ?)", a.room, seq)
+			q.Add("(room_id = ? AND seq = ?)", a.Room, seq)
 			looks++
 		}
 	}
@@ -151,24 +152,24 @@ func movePointers(g *gorm.DB, at []place, pointers map[place]*pointer, want map[
 	}
 	if looks > 0 {
 		var rows []messageRow
-		if err := q.scan(g, &rows); err != nil {
+		if err := q.Scan(g, &rows); err != nil {
 			return err
 		}
 		for _, r := range rows {
 			for _, a := range moving {
-				if p := pointers[a]; a.room == r.RoomID && p.ReadSeq == r.Seq {
+				if p := pointers[a]; a.Room == r.RoomID && p.ReadSeq == r.Seq {
 					p.ReadCount = r.Ord
 				}
 			}
 		}
 	}
-	var up statement
-	up.add("UPDATE members SET read_seq = ")
-	up.caseByPlace(moving, func(a place) uint64 { return uint64(pointers[a].ReadSeq) })
-	up.add(", read_count = ")
-	up.caseByPlace(moving, func(a place) uint64 { return pointers[a].ReadCount })
-	up.add(" WHERE ")
-	up.places("room_id, user_id", moving)
-	_, err := up.exec(g)
+	var up pool.Statement
+	up.Add("UPDATE members SET read_seq = ")
+	up.CaseByPlace(moving, func(a pool.Place) uint64 { return uint64(pointers[a].ReadSeq) })
+	up.Add(", read_count = ")
+	up.CaseByPlace(moving, func(a pool.Place) uint64 { return pointers[a].ReadCount })
+	up.Add(" WHERE ")
+	up.Places("room_id, user_id", moving)
+	_, err := up.Exec(g)
 	return err
 }

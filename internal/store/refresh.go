@@ -7,6 +7,7 @@ import (
 	"gorm.io/gorm"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/store/pool"
 )
 
 type tokenRow struct {
@@ -24,7 +25,7 @@ func (d *DB) RotateRefresh(ctx context.Context, r Rotation) (chat.Session, chat.
 	r.Now = micros(r.Now)
 	var acc accountRow
 	var verdict error
-	err := d.tx(ctx, "rotate refresh token", repeatable, func(g *gorm.DB) (err error) {
+	err := d.p.Tx(ctx, "rotate refresh token", pool.Repeatable, func(g *gorm.DB) (err error) {
 		acc, verdict, err = d.rotate(g, r)
 		return err
 	})
@@ -95,8 +96,8 @@ func prolong(g *gorm.DB, s *sessionRow, r Rotation) error {
 }
 
 func addToken(g *gorm.DB, hash [32]byte, id chat.SessionID, now time.Time) error {
-	var q statement
-	q.add("INSERT INTO refresh_tokens (hash, session_id, created_at) VALUES (?, ?, ?)", hash[:], id, micros(now))
-	_, err := q.exec(g)
+	var q pool.Statement
+	q.Add("INSERT INTO refresh_tokens (hash, session_id, created_at) VALUES (?, ?, ?)", hash[:], id, micros(now))
+	_, err := q.Exec(g)
 	return err
 }

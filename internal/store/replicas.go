@@ -5,9 +5,8 @@ import (
 	"sync"
 	"time"
 
-	"gorm.io/gorm"
-
 	"chat-service/internal/chat"
+	"chat-service/internal/store/pool"
 )
 
 // How long a replica that failed is left alone: doubling up to the maximum.
@@ -20,7 +19,7 @@ const (
 // replica is a read-only copy of the primary, some way behind it.
 type replica struct {
 	addr string
-	g    *gorm.DB
+	p    *pool.Pool
 
 	mu    sync.Mutex
 	wait  time.Duration
@@ -59,7 +58,7 @@ func (d *DB) fromReplica(ctx context.Context, room chat.Room, from, to, minSeq c
 	rctx, cancel := context.WithTimeout(ctx, replicaTimeout)
 	defer cancel()
 	var rows []messageRow
-	err := r.g.WithContext(rctx).Raw("SELECT "+messageCols+" FROM rooms r JOIN messages x ON x.room_id = r.id AND x.seq BETWEEN ? AND ?"+
+	err := r.p.Gorm().WithContext(rctx).Raw("SELECT "+messageCols+" FROM rooms r JOIN messages x ON x.room_id = r.id AND x.seq BETWEEN ? AND ?"+
 		" WHERE r.id = ? AND r.epoch = ? AND r.last_seq >= ? ORDER BY x.seq", from, to, room.ID, room.Epoch, max(to, minSeq)).Scan(&rows).Error
 	if err != nil && ctx.Err() != nil {
 		return nil, false // the caller gave up: that says nothing about the replica

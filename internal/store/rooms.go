@@ -8,6 +8,8 @@ import (
 	"gorm.io/gorm"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/store/batch"
+	"chat-service/internal/store/pool"
 )
 
 // roomByID reads a room's row; NotFound where there is none.
@@ -26,12 +28,12 @@ func noRoom() error { return chat.E(chat.NotFound, "no such room") }
 
 // Rooms returns those of the rooms that exist, dissolved ones included, by ascending id.
 func (d *DB) Rooms(ctx context.Context, ids []chat.RoomID) ([]chat.Room, error) {
-	ids = sortedIDs(ids)
+	ids = pool.SortedIDs(ids)
 	if len(ids) == 0 {
 		return nil, nil
 	}
 	var rows []roomRow
-	err := d.retry(ctx, "read rooms", func(g *gorm.DB) error {
+	err := d.p.Retry(ctx, "read rooms", func(g *gorm.DB) error {
 		return g.Where("id IN ?", ids).Order("id").Find(&rows).Error
 	})
 	return roomsOf(rows), err
@@ -49,8 +51,8 @@ func roomsOf(rows []roomRow) []chat.Room {
 // recent first, at most limit.
 func (d *DB) ActiveRooms(ctx context.Context, partition int, since time.Time, limit int) ([]chat.Head, error) {
 	var rows []roomRow
-	err := d.retry(ctx, "read active rooms", func(g *gorm.DB) error {
-		return g.Select("id, last_seq, epoch, msg_count").Where("partition_no = ? AND active_min >= ?", partition, unixMinute(since)).
+	err := d.p.Retry(ctx, "read active rooms", func(g *gorm.DB) error {
+		return g.Select("id, last_seq, epoch, msg_count").Where("partition_no = ? AND active_min >= ?", partition, batch.UnixMinute(since)).
 			Order("active_min DESC").Limit(limit).Find(&rows).Error
 	})
 	hs := make([]chat.Head, len(rows))
@@ -64,7 +66,7 @@ func (d *DB) ActiveRooms(ctx context.Context, partition int, since time.Time, li
 // where there never was one.
 func (d *DB) Membership(ctx context.Context, room chat.RoomID, user chat.UserID) (chat.Membership, error) {
 	var rows []placeRow
-	err := d.retry(ctx, "read membership", func(g *gorm.DB) error {
+	err := d.p.Retry(ctx, "read membership", func(g *gorm.DB) error {
 		return g.Raw("SELECT "+roomCols+", "+memberCols+" FROM members m JOIN rooms r ON r.id = m.room_id"+
 			" WHERE m.room_id = ? AND m.user_id = ?", room, user).Scan(&rows).Error
 	})
@@ -114,14 +116,14 @@ func (d *DB) places(ctx context.Context, user chat.UserID, cursor string, limit 
 	if err != nil {
 		return nil, err
 	}
-	var q statement
-	q.add("SELECT "+roomCols+", "+memberCols+" FROM members m JOIN rooms r ON r.id = m.room_id WHERE m.user_id = ? AND m.left_seq = 0", user)
+	var q pool.Statement
+	q.Add("SELECT "+roomCols+", "+memberCols+" FROM members m JOIN rooms r ON r.id = m.room_id WHERE m.user_id = ? AND m.left_seq = 0", user)
 	if paged {
-		q.add(" AND (r.active_at < ? OR r.active_at = ? AND r.id < ?)", since, since, id)
+		q.Add(" AND (r.active_at < ? OR r.active_at = ? AND r.id < ?)", since, since, id)
 	}
-	q.add(" ORDER BY r.active_at DESC, r.id DESC LIMIT ?", limit+1)
+	q.Add(" ORDER BY r.active_at DESC, r.id DESC LIMIT ?", limit+1)
 	var rows []placeRow
-	err = d.retry(ctx, "read memberships", func(g *gorm.DB) error { return q.scan(g, &rows) })
+	err = d.p.Retry(ctx, "read memberships", func(g *gorm.DB) error { return q.Scan(g, &rows) })
 	return rows, err
 }
 
@@ -156,22 +158,22 @@ func (d *DB) complete(ctx context.Context, user chat.UserID, ms []chat.Membershi
 	if len(ms) == 0 {
 		return nil
 	}
-	var q statement
+	var q pool.Statement
 	index := make(map[chat.RoomID]int, len(ms))
 	var direct []chat.RoomID
-	q.add("SELECT " + messageCols + " FROM messages x WHERE ")
+	q.Add("SELECT " + messageCols + " FROM messages x WHERE ")
 	for i, m := range ms {
 		index[m.Room.ID] = i
 		if i > 0 {
-			q.add(" OR ")
+			q.Add(" OR ")
 		}
-		q.add("(x.room_id = ? AND x.seq = ?)", m.Room.ID, m.Room.LastSeq)
+		q.Add("(x.room_id = ? AND x.seq = ?)", m.Room.ID, m.Room.LastSeq)
 		if m.Room.Type == chat.Direct {
 			direct = append(direct, m.Room.ID)
 		}
 	}
 	var lasts []messageRow
-	if err := d.retry(ctx, "read last messages", func(g *gorm.DB) error { return q.scan(g, &lasts) }); err != nil {
+	if err := d.p.Retry(ctx, "read last messages", func(g *gorm.DB) error { return q.Scan(g, &lasts) }); err != nil {
 		return err
 	}
 	for _, r := range lasts {
@@ -185,7 +187,7 @@ func (d *DB) complete(ctx context.Context, user chat.UserID, ms []chat.Membershi
 		RoomID chat.RoomID
 		User   userRow `gorm:"embedded;embeddedPrefix:u_"`
 	}
-	err := d.retry(ctx, "read peers", func(g *gorm.DB) error {
+	err := d.p.Retry(ctx, "read peers", func(g *gorm.DB) error {
 		return g.Raw("SELECT m.room_id, "+userCols+" FROM members m JOIN users u ON u.id = m.user_id WHERE m.room_id IN ? AND m.user_id <> ?",
 			direct, user).Scan(&peers).Error
 	})
@@ -203,7 +205,7 @@ func (d *DB) PublicRooms(ctx context.Context, q, cursor string, limit int) (rs [
 		return nil, "", err
 	}
 	var rows []roomRow
-	err = d.retry(ctx, "find rooms", func(g *gorm.DB) error {
+	err = d.p.Retry(ctx, "find rooms", func(g *gorm.DB) error {
 		g = g.Where("visibility = ? AND dissolved_at IS NULL", chat.Public)
 		if q != "" {
 			g = g.Where("name_key LIKE ?", likeAny(searchKey(q)))
@@ -227,12 +229,12 @@ func (d *DB) PublicRooms(ctx context.Context, q, cursor string, limit int) (rs [
 
 // MembersAmong returns which of the users are in the room, ascending, and the room itself: one statement, so both are of one moment.
 func (d *DB) MembersAmong(ctx context.Context, room chat.RoomID, users []chat.UserID) (in []chat.UserID, r chat.Room, err error) {
-	users = sortedIDs(users)
+	users = pool.SortedIDs(users)
 	var rows []struct {
 		Room   roomRow `gorm:"embedded;embeddedPrefix:r_"`
 		UserID *chat.UserID
 	}
-	err = d.retry(ctx, "read members among", func(g *gorm.DB) error {
+	err = d.p.Retry(ctx, "read members among", func(g *gorm.DB) error {
 		return g.Raw("SELECT "+roomCols+", m.user_id FROM rooms r"+
 			" LEFT JOIN members m ON m.room_id = r.id AND m.left_seq = 0 AND m.user_id IN ? WHERE r.id = ?", users, room).Scan(&rows).Error
 	})
@@ -257,7 +259,7 @@ func (d *DB) Unread(ctx context.Context, user chat.UserID) (total uint64, per ma
 		RoomID              chat.RoomID
 		MsgCount, ReadCount uint64
 	}
-	err = d.retry(ctx, "count unread", func(g *gorm.DB) error {
+	err = d.p.Retry(ctx, "count unread", func(g *gorm.DB) error {
 		return g.Raw("SELECT m.room_id, r.msg_count, m.read_count FROM members m JOIN rooms r ON r.id = m.room_id"+
 			" WHERE m.user_id = ? AND m.left_seq = 0 AND r.msg_count > m.read_count", user).Scan(&rows).Error
 	})
@@ -272,13 +274,13 @@ func (d *DB) Unread(ctx context.Context, user chat.UserID) (total uint64, per ma
 // BumpEpoch raises the epoch of a room, or of all where room is 0: seqs seen before count for nothing then. For
 // use after a restore.
 func (d *DB) BumpEpoch(ctx context.Context, room chat.RoomID) error {
-	q := statement{}
-	q.add("UPDATE rooms SET epoch = epoch + 1")
+	var q pool.Statement
+	q.Add("UPDATE rooms SET epoch = epoch + 1")
 	if room != 0 {
-		q.add(" WHERE id = ?", room)
+		q.Add(" WHERE id = ?", room)
 	}
-	return d.tx(ctx, "bump epoch", repeatable, func(g *gorm.DB) error {
-		n, err := q.exec(g)
+	return d.p.Tx(ctx, "bump epoch", pool.Repeatable, func(g *gorm.DB) error {
+		n, err := q.Exec(g)
 		if err == nil && n == 0 && room != 0 {
 			return noRoom()
 		}

@@ -9,6 +9,8 @@ import (
 	"gorm.io/gorm"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/store/batch"
+	"chat-service/internal/store/pool"
 )
 
 // Events name what a system message tells: the "event" of its content.
@@ -49,8 +51,8 @@ type roomWrite struct {
 
 // inRoom runs fn under the lock of a living room. Who may not see the room hears NotFound. A write whose second run would
 // refuse what the first one did (who has left can't leave) is no repeatable one.
-func (d *DB) inRoom(ctx context.Context, verb string, rerun again, room chat.RoomID, by chat.UserID, fn func(w *roomWrite) error) error {
-	return d.tx(ctx, verb, rerun, func(g *gorm.DB) error {
+func (d *DB) inRoom(ctx context.Context, verb string, rerun pool.Again, room chat.RoomID, by chat.UserID, fn func(w *roomWrite) error) error {
+	return d.p.Tx(ctx, verb, rerun, func(g *gorm.DB) error {
 		var rows []roomRow
 		if err := g.Raw("SELECT * FROM rooms FORCE INDEX (PRIMARY) WHERE id = ? FOR UPDATE", room).Scan(&rows).Error; err != nil {
 			return err
@@ -112,7 +114,7 @@ func (w *roomWrite) say(ev event) (*chat.Message, error) {
 		Room: w.room.ID, Seq: w.room.LastSeq, Ord: w.room.MsgCount, Kind: chat.System, Content: string(content),
 		CreatedAt: w.now.Truncate(time.Millisecond),
 	}
-	hash := bodyHash(m.Content)
+	hash := batch.BodyHash(m.Content)
 	err = w.g.Exec("INSERT INTO messages (room_id, seq, ord, kind, sender_id, body_hash, content, created_at) VALUES (?,?,?,?,0,?,?,?)",
 		m.Room, m.Seq, m.Ord, m.Kind, hash[:], m.Content, m.CreatedAt).Error
 	return m, err
@@ -124,7 +126,7 @@ func (w *roomWrite) finish(m *chat.Message, an chat.Announcement) error {
 	err := w.g.Model(&roomRow{}).Where("id = ?", r.ID).Updates(map[string]any{
 		"name": r.Name, "name_key": searchKey(r.Name), "description": r.Description, "visibility": r.Visibility, "owner_id": r.Owner,
 		"member_count": r.MemberCount, "last_seq": r.LastSeq, "history_all": r.HistoryAll, "dissolved_at": orNull(r.DissolvedAt),
-		"active_min": unixMinute(w.now), "active_at": w.now,
+		"active_min": batch.UnixMinute(w.now), "active_at": w.now,
 	}).Error
 	if err != nil {
 		return err

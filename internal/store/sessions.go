@@ -6,6 +6,7 @@ import (
 	"gorm.io/gorm"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/store/pool"
 )
 
 func noSession() error {
@@ -28,7 +29,7 @@ func (d *DB) OpenSession(ctx context.Context, n NewSession) error {
 	if row.ExpiresAt.After(row.AbsoluteAt) {
 		row.ExpiresAt = row.AbsoluteAt
 	}
-	return d.tx(ctx, "open session", once, func(g *gorm.DB) error {
+	return d.p.Tx(ctx, "open session", pool.Once, func(g *gorm.DB) error {
 		if err := g.Create(&row).Error; err != nil {
 			return err
 		}
@@ -40,7 +41,7 @@ func (d *DB) OpenSession(ctx context.Context, n NewSession) error {
 // user's, Forbidden where the account is disabled.
 func (d *DB) Session(ctx context.Context, id chat.SessionID, user chat.UserID) (chat.Session, chat.User, error) {
 	var rows []accountRow
-	err := d.retry(ctx, "read session", func(g *gorm.DB) error {
+	err := d.p.Retry(ctx, "read session", func(g *gorm.DB) error {
 		return g.Raw("SELECT "+sessionCols+", "+userCols+" FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = ? AND s.user_id = ?",
 			id, user).Scan(&rows).Error
 	})
@@ -62,7 +63,7 @@ func (d *DB) RevokedAmong(ctx context.Context, ids []chat.SessionID) ([]chat.Ses
 		return nil, nil
 	}
 	var live []chat.SessionID
-	err := d.retry(ctx, "check sessions", func(g *gorm.DB) error {
+	err := d.p.Retry(ctx, "check sessions", func(g *gorm.DB) error {
 		return g.Raw("SELECT s.id FROM sessions s JOIN users u ON u.id = s.user_id"+
 			" WHERE s.id IN ? AND s.revoked_at IS NULL AND s.expires_at > ? AND u.status = ?", ids, d.now(), chat.Active).Scan(&live).Error
 	})
@@ -85,7 +86,7 @@ func (d *DB) RevokedAmong(ctx context.Context, ids []chat.SessionID) ([]chat.Ses
 // Sessions returns the user's live sessions, the most recently used first.
 func (d *DB) Sessions(ctx context.Context, user chat.UserID) ([]chat.Session, error) {
 	var rows []sessionRow
-	err := d.retry(ctx, "read sessions", func(g *gorm.DB) error {
+	err := d.p.Retry(ctx, "read sessions", func(g *gorm.DB) error {
 		return g.Where("user_id = ? AND revoked_at IS NULL AND expires_at > ?", user, d.now()).
 			Order("last_seen_at DESC, id").Find(&rows).Error
 	})
@@ -99,7 +100,7 @@ func (d *DB) Sessions(ctx context.Context, user chat.UserID) ([]chat.Session, er
 // RevokeSession ends one of the user's sessions and tells its sockets; ending it twice is once. NotFound where it
 // isn't his.
 func (d *DB) RevokeSession(ctx context.Context, user chat.UserID, id chat.SessionID) error {
-	return d.tx(ctx, "revoke session", repeatable, func(g *gorm.DB) error {
+	return d.p.Tx(ctx, "revoke session", pool.Repeatable, func(g *gorm.DB) error {
 		var rows []sessionRow
 		if err := g.Raw("SELECT * FROM sessions WHERE id = ? AND user_id = ? FOR UPDATE", id, user).Scan(&rows).Error; err != nil {
 			return err
@@ -123,7 +124,7 @@ func (d *DB) revokeOne(g *gorm.DB, user chat.UserID, id chat.SessionID) error {
 
 // RevokeSessions ends all of the user's sessions but one ("": all) and tells their sockets.
 func (d *DB) RevokeSessions(ctx context.Context, user chat.UserID, except chat.SessionID) error {
-	return d.tx(ctx, "revoke sessions", repeatable, func(g *gorm.DB) error { return d.revokeAll(g, user, except, false) })
+	return d.p.Tx(ctx, "revoke sessions", pool.Repeatable, func(g *gorm.DB) error { return d.revokeAll(g, user, except, false) })
 }
 
 func (d *DB) revokeAll(g *gorm.DB, user chat.UserID, except chat.SessionID, disabled bool) error {

@@ -11,7 +11,7 @@ import (
 // RoomInfo describes a room to an operator. NotFound.
 func (d *DB) RoomInfo(ctx context.Context, id chat.RoomID) (RoomInfo, error) {
 	var info RoomInfo
-	err := d.retry(ctx, "read room", func(g *gorm.DB) (err error) {
+	err := d.p.Retry(ctx, "read room", func(g *gorm.DB) (err error) {
 		if info.Room, err = roomByID(g, id); err != nil {
 			return err
 		}
@@ -30,7 +30,7 @@ func (d *DB) UserInfo(ctx context.Context, id chat.UserID) (UserInfo, error) {
 		return UserInfo{}, err
 	}
 	info := UserInfo{User: u, Partition: id.Partition(d.o.Partitions)}
-	err = d.retry(ctx, "read user", func(g *gorm.DB) error {
+	err = d.p.Retry(ctx, "read user", func(g *gorm.DB) error {
 		return g.Raw("SELECT (SELECT COUNT(*) FROM sessions WHERE user_id = ? AND revoked_at IS NULL AND expires_at > ?),"+
 			" (SELECT COUNT(*) FROM members WHERE user_id = ? AND left_seq = 0)", id, d.now(), id).Row().Scan(&info.Sessions, &info.Rooms)
 	})
@@ -40,7 +40,7 @@ func (d *DB) UserInfo(ctx context.Context, id chat.UserID) (UserInfo, error) {
 // Totals counts the installation's rows. It reads whole indexes: for operators, not for metrics.
 func (d *DB) Totals(ctx context.Context) (Totals, error) {
 	var t Totals
-	err := d.retry(ctx, "count rows", func(g *gorm.DB) error {
+	err := d.p.Retry(ctx, "count rows", func(g *gorm.DB) error {
 		return g.Raw("SELECT (SELECT COUNT(*) FROM users), (SELECT COUNT(*) FROM rooms WHERE dissolved_at IS NULL),"+
 			" (SELECT COUNT(*) FROM members WHERE left_seq = 0), (SELECT COALESCE(SUM(msg_count), 0) FROM rooms),"+
 			" (SELECT COUNT(*) FROM sessions WHERE revoked_at IS NULL AND expires_at > ?), (SELECT COUNT(*) FROM outbox),"+

@@ -9,6 +9,7 @@ import (
 	"gorm.io/gorm"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/store/pool"
 )
 
 // searchKey is the form in which names are compared: NFKC, lower case, trimmed.
@@ -32,9 +33,9 @@ func noUser() error { return chat.E(chat.NotFound, "no such user") }
 // taken turns a violated unique key into the kind that names it.
 func taken(err error) error {
 	switch {
-	case duplicate(err, "users_username"):
+	case pool.Duplicate(err, "users_username"):
 		return chat.Wrap(chat.UsernameTaken, err, "the username is taken")
-	case duplicate(err, "users_email"):
+	case pool.Duplicate(err, "users_email"):
 		return chat.Wrap(chat.EmailTaken, err, "the email address is in use")
 	}
 	return err
@@ -54,7 +55,7 @@ func (d *DB) CreateUser(ctx context.Context, u chat.User) (chat.User, error) {
 	if u.CreatedAt.IsZero() {
 		row.CreatedAt = d.now()
 	}
-	err := d.tx(ctx, "create user", repeatable, func(g *gorm.DB) error {
+	err := d.p.Tx(ctx, "create user", pool.Repeatable, func(g *gorm.DB) error {
 		row.ID = 0
 		return taken(g.Create(&row).Error)
 	})
@@ -85,7 +86,7 @@ func (d *DB) User(ctx context.Context, id chat.UserID) (chat.User, error) {
 
 func (d *DB) oneUser(ctx context.Context, where string, arg any) (chat.User, error) {
 	var rows []userRow
-	err := d.retry(ctx, "read user", func(g *gorm.DB) error { return g.Where(where, arg).Limit(1).Find(&rows).Error })
+	err := d.p.Retry(ctx, "read user", func(g *gorm.DB) error { return g.Where(where, arg).Limit(1).Find(&rows).Error })
 	if err == nil && len(rows) == 0 {
 		err = noUser()
 	}
@@ -97,12 +98,12 @@ func (d *DB) oneUser(ctx context.Context, where string, arg any) (chat.User, err
 
 // Users returns those of the accounts that exist, by ascending id.
 func (d *DB) Users(ctx context.Context, ids []chat.UserID) ([]chat.User, error) {
-	ids = sortedIDs(ids)
+	ids = pool.SortedIDs(ids)
 	if len(ids) == 0 {
 		return nil, nil
 	}
 	var rows []userRow
-	err := d.retry(ctx, "read users", func(g *gorm.DB) error { return g.Where("id IN ?", ids).Order("id").Find(&rows).Error })
+	err := d.p.Retry(ctx, "read users", func(g *gorm.DB) error { return g.Where("id IN ?", ids).Order("id").Find(&rows).Error })
 	return usersOf(rows), err
 }
 
@@ -119,7 +120,7 @@ func usersOf(rows []userRow) []chat.User {
 func (d *DB) SearchUsers(ctx context.Context, prefix string, after chat.UserID, limit int) ([]chat.User, error) {
 	like := likePrefix(searchKey(prefix))
 	var rows []userRow
-	err := d.retry(ctx, "find users", func(g *gorm.DB) error {
+	err := d.p.Retry(ctx, "find users", func(g *gorm.DB) error {
 		return g.Where("id > ? AND status = ? AND (username LIKE ? OR nickname_key LIKE ?)", after, chat.Active, like, like).
 			Order("id").Limit(limit).Find(&rows).Error
 	})
@@ -142,7 +143,7 @@ func (d *DB) UpdateUser(ctx context.Context, id chat.UserID, p UserPatch) (chat.
 		}
 	}
 	if len(cols) > 0 {
-		err := d.tx(ctx, "update user", repeatable, func(g *gorm.DB) error {
+		err := d.p.Tx(ctx, "update user", pool.Repeatable, func(g *gorm.DB) error {
 			return taken(g.Model(&userRow{}).Where("id = ?", id).Updates(cols).Error)
 		})
 		if err != nil {
@@ -154,7 +155,7 @@ func (d *DB) UpdateUser(ctx context.Context, id chat.UserID, p UserPatch) (chat.
 
 // SetPassword stores a new password hash and revokes the user's sessions except keep ("": all). NotFound.
 func (d *DB) SetPassword(ctx context.Context, id chat.UserID, hash string, keep chat.SessionID) error {
-	return d.tx(ctx, "set password", repeatable, func(g *gorm.DB) error {
+	return d.p.Tx(ctx, "set password", pool.Repeatable, func(g *gorm.DB) error {
 		if err := setUser(g, id, "password_hash", hash); err != nil {
 			return err
 		}
@@ -164,7 +165,7 @@ func (d *DB) SetPassword(ctx context.Context, id chat.UserID, hash string, keep 
 
 // DisableUser shuts an account: its sessions end, its sockets close. NotFound.
 func (d *DB) DisableUser(ctx context.Context, id chat.UserID) error {
-	return d.tx(ctx, "disable user", repeatable, func(g *gorm.DB) error {
+	return d.p.Tx(ctx, "disable user", pool.Repeatable, func(g *gorm.DB) error {
 		if err := setUser(g, id, "status", chat.Disabled); err != nil {
 			return err
 		}
@@ -174,7 +175,7 @@ func (d *DB) DisableUser(ctx context.Context, id chat.UserID) error {
 
 // EnableUser opens a disabled account again; its old sessions stay ended. NotFound.
 func (d *DB) EnableUser(ctx context.Context, id chat.UserID) error {
-	return d.tx(ctx, "enable user", repeatable, func(g *gorm.DB) error { return setUser(g, id, "status", chat.Active) })
+	return d.p.Tx(ctx, "enable user", pool.Repeatable, func(g *gorm.DB) error { return setUser(g, id, "status", chat.Active) })
 }
 
 // setUser stores one column; rows that match count even where nothing changes.
@@ -188,12 +189,12 @@ func setUser(g *gorm.DB, id chat.UserID, col string, v any) error {
 
 // SharesRoom returns which of others are in a room with the user, ascending; he himself always is.
 func (d *DB) SharesRoom(ctx context.Context, user chat.UserID, others []chat.UserID) ([]chat.UserID, error) {
-	others = sortedIDs(others)
+	others = pool.SortedIDs(others)
 	if len(others) == 0 {
 		return nil, nil
 	}
 	var ids []chat.UserID
-	err := d.retry(ctx, "read shared rooms", func(g *gorm.DB) error {
+	err := d.p.Retry(ctx, "read shared rooms", func(g *gorm.DB) error {
 		return g.Raw("SELECT DISTINCT b.user_id FROM members a JOIN members b ON b.room_id = a.room_id AND b.left_seq = 0"+
 			" WHERE a.user_id = ? AND a.left_seq = 0 AND b.user_id IN ?", user, others).Scan(&ids).Error
 	})
@@ -205,14 +206,14 @@ func (d *DB) SharesRoom(ctx context.Context, user chat.UserID, others []chat.Use
 			ids = append(ids, user)
 		}
 	}
-	return sortedIDs(ids), nil
+	return pool.SortedIDs(ids), nil
 }
 
 // LastSeen returns when each of the users was last online, without those who never were.
 func (d *DB) LastSeen(ctx context.Context, users []chat.UserID) (map[chat.UserID]time.Time, error) {
-	users = sortedIDs(users)
+	users = pool.SortedIDs(users)
 	var rows []userRow
-	err := d.retry(ctx, "read last seen", func(g *gorm.DB) error {
+	err := d.p.Retry(ctx, "read last seen", func(g *gorm.DB) error {
 		return g.Select("id, last_seen").Where("id IN ? AND last_seen IS NOT NULL", users).Find(&rows).Error
 	})
 	seen := make(map[chat.UserID]time.Time, len(rows))
@@ -231,19 +232,19 @@ func (d *DB) SawUsers(ctx context.Context, at map[chat.UserID]time.Time) error {
 	for id := range at {
 		ids = append(ids, id)
 	}
-	ids = sortedIDs(ids)
-	var q statement
-	q.add("UPDATE users SET last_seen = GREATEST(COALESCE(last_seen, '1970-01-01'), CASE id")
+	ids = pool.SortedIDs(ids)
+	var q pool.Statement
+	q.Add("UPDATE users SET last_seen = GREATEST(COALESCE(last_seen, '1970-01-01'), CASE id")
 	for _, id := range ids {
-		q.add(" WHEN ? THEN ?", id, micros(at[id]))
+		q.Add(" WHEN ? THEN ?", id, micros(at[id]))
 	}
-	q.add(" END) WHERE id IN (")
+	q.Add(" END) WHERE id IN (")
 	for i, id := range ids {
-		q.add(comma(i)+"?", id)
+		q.Add(pool.Comma(i)+"?", id)
 	}
-	q.add(")")
-	return d.retry(ctx, "record last seen", func(g *gorm.DB) error {
-		_, err := q.exec(g)
+	q.Add(")")
+	return d.p.Retry(ctx, "record last seen", func(g *gorm.DB) error {
+		_, err := q.Exec(g)
 		return err
 	})
 }

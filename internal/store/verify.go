@@ -6,6 +6,7 @@ import (
 	"gorm.io/gorm"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/store/pool"
 )
 
 // verifyChunk rows are looked at in one query.
@@ -18,7 +19,7 @@ const verifyChunk = 2000
 func (d *DB) VerifyUnread(ctx context.Context, repair bool, report func(room chat.RoomID, user chat.UserID, have, want uint64)) error {
 	for after := chat.RoomID(0); ; {
 		var ids []chat.RoomID
-		err := d.retry(ctx, "verify unread", func(g *gorm.DB) error {
+		err := d.p.Retry(ctx, "verify unread", func(g *gorm.DB) error {
 			return g.Model(&roomRow{}).Where("id > ?", after).Order("id").Limit(verifyChunk).Pluck("id", &ids).Error
 		})
 		if err != nil || len(ids) == 0 {
@@ -53,7 +54,7 @@ func (d *DB) verifyRoom(ctx context.Context, id chat.RoomID, repair bool, report
 		done = next
 	}
 	var drifts []drift
-	err := d.tx(ctx, "verify unread", repeatable, func(g *gorm.DB) error {
+	err := d.p.Tx(ctx, "verify unread", pool.Repeatable, func(g *gorm.DB) error {
 		var rooms []roomRow
 		if err := g.Raw("SELECT * FROM rooms FORCE INDEX (PRIMARY) WHERE id = ? FOR UPDATE", id).Scan(&rooms).Error; err != nil || len(rooms) == 0 {
 			return err
@@ -99,7 +100,7 @@ type tally struct {
 }
 
 func (d *DB) countChunk(ctx context.Context, id chat.RoomID, from tally, repair bool) (to tally, err error) {
-	err = d.tx(ctx, "verify unread", repeatable, func(g *gorm.DB) (err error) {
+	err = d.p.Tx(ctx, "verify unread", pool.Repeatable, func(g *gorm.DB) (err error) {
 		to, err = countChunk(g, id, from, repair)
 		return err
 	})

@@ -5,12 +5,14 @@ import (
 	"time"
 
 	"gorm.io/gorm"
+
+	"chat-service/internal/store/pool"
 )
 
 // Beat says that the worker boot lives, by the database's clock. A worker's first beat clears away workers that
 // have been dead for an hour.
 func (d *DB) Beat(ctx context.Context, boot string) error {
-	return d.tx(ctx, "beat", repeatable, func(g *gorm.DB) error {
+	return d.p.Tx(ctx, "beat", pool.Repeatable, func(g *gorm.DB) error {
 		res := g.Exec("UPDATE workers SET beat_at = UTC_TIMESTAMP(6) WHERE boot = ?", boot)
 		if res.Error != nil || res.RowsAffected > 0 {
 			return res.Error
@@ -19,7 +21,7 @@ func (d *DB) Beat(ctx context.Context, boot string) error {
 			return err
 		}
 		err := g.Exec("INSERT INTO workers (boot, started_at, beat_at) VALUES (?, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6))", boot).Error
-		if duplicate(err, "") { // two beats of one boot at once
+		if pool.Duplicate(err, "") { // two beats of one boot at once
 			return nil
 		}
 		return err
@@ -29,16 +31,16 @@ func (d *DB) Beat(ctx context.Context, boot string) error {
 // Workers returns the boots that beat within deadAfter by the database's clock, ascending.
 func (d *DB) Workers(ctx context.Context, deadAfter time.Duration) ([]string, error) {
 	var boots []string
-	err := d.retry(ctx, "read workers", func(g *gorm.DB) error {
+	err := d.p.Retry(ctx, "read workers", func(g *gorm.DB) error {
 		return g.Raw("SELECT boot FROM workers WHERE beat_at > UTC_TIMESTAMP(6) - INTERVAL ? MICROSECOND ORDER BY boot",
 			deadAfter.Microseconds()).Scan(&boots).Error
 	})
 	return boots, err
 }
 
-// Retire takes the worker boot off the list at once, for a clean stop.
+// Retire takes the worker boot off the list at pool.Once, for a clean stop.
 func (d *DB) Retire(ctx context.Context, boot string) error {
-	return d.retry(ctx, "retire", func(g *gorm.DB) error {
+	return d.p.Retry(ctx, "retire", func(g *gorm.DB) error {
 		return g.Exec("DELETE FROM workers WHERE boot = ?", boot).Error
 	})
 }

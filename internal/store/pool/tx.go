@@ -1,4 +1,4 @@
-package store
+package pool
 
 import (
 	"context"
@@ -15,43 +15,43 @@ const (
 	txWaitMax = 50 * time.Millisecond
 )
 
-// again says what a lost COMMIT means to a transaction.
-type again bool
+// Again says what a lost COMMIT means to a transaction.
+type Again bool
 
 const (
-	// repeatable transactions find their first run by a unique key or have no effect twice: they run again.
-	repeatable again = true
-	// once transactions would do it twice: the caller hears Unavailable and looks.
-	once again = false
+	// Repeatable transactions find their first run by a unique key or have no effect twice: they run again.
+	Repeatable Again = true
+	// Once transactions would do it twice: the caller hears Unavailable and looks.
+	Once Again = false
 )
 
-// tx runs fn in a transaction, as often as it takes. fn must set its results afresh in each run, and must not
+// Tx runs fn in a transaction, as often as it takes. fn must set its results afresh in each run, and must not
 // swallow an error of the database. fn's own verdicts (*chat.Error) roll back and come back as they are.
-func (d *DB) tx(ctx context.Context, verb string, rerun again, fn func(g *gorm.DB) error) error {
+func (p *Pool) Tx(ctx context.Context, verb string, rerun Again, fn func(g *gorm.DB) error) error {
 	began := time.Now()
-	err := d.tryTx(ctx, verb, rerun, fn)
-	if d.o.Hooks.Tx != nil {
-		d.o.Hooks.Tx(verb, time.Since(began), err)
+	err := p.tryTx(ctx, verb, rerun, fn)
+	if p.hooks.Tx != nil {
+		p.hooks.Tx(verb, time.Since(began), err)
 	}
-	return failed(verb, err)
+	return Failed(verb, err)
 }
 
-func (d *DB) tryTx(ctx context.Context, verb string, rerun again, fn func(g *gorm.DB) error) error {
+func (p *Pool) tryTx(ctx context.Context, verb string, rerun Again, fn func(g *gorm.DB) error) error {
 	for try := 1; ; try++ {
-		committing, err := d.runTx(ctx, fn)
+		committing, err := p.runTx(ctx, fn)
 		switch {
 		case err == nil:
 			return nil
 		case conflicted(err):
-		case lost(err) && (!committing || rerun == repeatable):
+		case lost(err) && (!committing || rerun == Repeatable):
 		default:
 			return err
 		}
 		if try == txTries || ctx.Err() != nil {
 			return err
 		}
-		if d.o.Hooks.Retry != nil {
-			d.o.Hooks.Retry(verb, reason(err))
+		if p.hooks.Retry != nil {
+			p.hooks.Retry(verb, reason(err))
 		}
 		if !pause(ctx, txWaitMin+rand.N(txWaitMax-txWaitMin)) {
 			return err
@@ -60,8 +60,8 @@ func (d *DB) tryTx(ctx context.Context, verb string, rerun again, fn func(g *gor
 }
 
 // runTx runs fn once; committing tells that an error came from the COMMIT, whose outcome is then unknown.
-func (d *DB) runTx(ctx context.Context, fn func(g *gorm.DB) error) (committing bool, err error) {
-	g := d.g.WithContext(ctx).Begin()
+func (p *Pool) runTx(ctx context.Context, fn func(g *gorm.DB) error) (committing bool, err error) {
+	g := p.g.WithContext(ctx).Begin()
 	if g.Error != nil {
 		return false, g.Error
 	}
@@ -78,22 +78,22 @@ func (d *DB) runTx(ctx context.Context, fn func(g *gorm.DB) error) (committing b
 	return true, g.Commit().Error
 }
 
-// retry runs a single statement (its own transaction) under the same policy.
-func (d *DB) retry(ctx context.Context, verb string, fn func(g *gorm.DB) error) error {
+// Retry runs a single statement (its own transaction) under the same policy.
+func (p *Pool) Retry(ctx context.Context, verb string, fn func(g *gorm.DB) error) error {
 	var err error
 	for try := 1; try <= txTries; try++ {
-		err = fn(d.g.WithContext(ctx))
+		err = fn(p.g.WithContext(ctx))
 		if err == nil || !conflicted(err) && !lost(err) || ctx.Err() != nil {
 			break
 		}
-		if d.o.Hooks.Retry != nil {
-			d.o.Hooks.Retry(verb, reason(err))
+		if p.hooks.Retry != nil {
+			p.hooks.Retry(verb, reason(err))
 		}
 		if !pause(ctx, txWaitMin+rand.N(txWaitMax-txWaitMin)) {
 			break
 		}
 	}
-	return failed(verb, err)
+	return Failed(verb, err)
 }
 
 func reason(err error) string {

@@ -1,4 +1,4 @@
-package store
+package pool
 
 import (
 	"context"
@@ -15,13 +15,15 @@ import (
 	"chat-service/internal/chat"
 )
 
+// NoSuchTable is the number of the error that an empty database answers with.
+const NoSuchTable = 1146
+
 // Server error numbers, the same on MariaDB and MySQL.
 const (
 	erDupEntry        = 1062
 	erLockWait        = 1205
 	erDeadlock        = 1213
 	erRecordChanged   = 1020
-	erNoSuchTable     = 1146
 	erTooManyConns    = 1040
 	erShutdown        = 1053
 	erPacketTooLarge  = 1153
@@ -39,8 +41,8 @@ const (
 	erIncorrectString = 1267
 )
 
-// number returns the server's error number, or 0 where err didn't come from the server.
-func number(err error) uint16 {
+// Number returns the server's error number, or 0 where err didn't come from the server.
+func Number(err error) uint16 {
 	var e *mysql.MySQLError
 	if errors.As(err, &e) {
 		return e.Number
@@ -48,23 +50,23 @@ func number(err error) uint16 {
 	return 0
 }
 
-// duplicate tells whether err says that the named unique key holds the value already.
-func duplicate(err error, key string) bool {
-	return number(err) == erDupEntry && strings.Contains(err.Error(), key)
+// Duplicate tells whether err says that the named unique key holds the value already.
+func Duplicate(err error, key string) bool {
+	return Number(err) == erDupEntry && strings.Contains(err.Error(), key)
 }
 
 // conflicted tells whether the server rolled the transaction back for others' sake: running it again may work.
 func conflicted(err error) bool {
-	switch number(err) {
+	switch Number(err) {
 	case erDeadlock, erLockWait, erRecordChanged:
 		return true
 	}
 	return false
 }
 
-// rowAtFault tells whether the server refused a value rather than the statement.
-func rowAtFault(err error) bool {
-	switch number(err) {
+// RowAtFault tells whether the server refused a value rather than the statement.
+func RowAtFault(err error) bool {
+	switch Number(err) {
 	case erBadNull, erOutOfRange, erTruncated, erWrongValue, erDataTooLong, erBadCharset,
 		erIncorrectString, erPacketTooLarge:
 		return true
@@ -74,7 +76,7 @@ func rowAtFault(err error) bool {
 
 // lost tells whether the connection went away, or the server refuses to work just now.
 func lost(err error) bool {
-	switch number(err) {
+	switch Number(err) {
 	case erTooManyConns, erShutdown, erNewAbort, erQueryKilled, erMaxUserConns, erConnKilled, erClientTimeout:
 		return true
 	}
@@ -85,8 +87,8 @@ func lost(err error) bool {
 		errors.As(err, &ne)
 }
 
-// failed translates what a driver said into the words of package chat and names the verb. Nil stays nil.
-func failed(verb string, err error) error {
+// Failed translates what a driver said into the words of package chat and names the verb. Nil stays nil.
+func Failed(verb string, err error) error {
 	var known *chat.Error
 	switch {
 	case err == nil:
@@ -96,7 +98,7 @@ func failed(verb string, err error) error {
 	case lost(err), conflicted(err), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled),
 		errors.Is(err, sql.ErrTxDone):
 		return chat.Wrap(chat.Unavailable, fmt.Errorf("%s: %w", verb, err), "the database can't answer now")
-	case number(err) == erNoSuchTable:
+	case Number(err) == NoSuchTable:
 		return chat.Wrap(chat.Unavailable, fmt.Errorf("%s: %w (run chatctl migrate)", verb, err), "the database isn't ready")
 	default:
 		return chat.Wrap(chat.Internal, fmt.Errorf("%s: %w", verb, err), "")

@@ -1,0 +1,240 @@
+package batch
+
+import (
+	"crypto/sha256"
+	"database/sql"
+	"maps"
+	"slices"
+	"time"
+
+	"gorm.io/gorm"
+
+	"chat-service/internal/chat"
+	"chat-service/internal/store/pool"
+)
+
+// HashLen bytes of SHA-256 tell two bodies apart under one client_msg_id.
+const HashLen = 16
+
+// BodyHash tells bodies apart.
+func BodyHash(content string) (h [HashLen]byte) {
+	sum := sha256.Sum256([]byte(content))
+	copy(h[:], sum[:])
+	return h
+}
+
+// lockRooms takes the rooms' row locks in id order. The index is forced: on a small table a scan would be chosen,
+// and it would wait for rooms that the batch doesn't touch.
+func (b *Batch) lockRooms(g *gorm.DB) error {
+	ids := make([]chat.RoomID, len(b.sends))
+	for i, s := range b.sends {
+		ids[i] = s.Room
+	}
+	b.rooms = make(map[chat.RoomID]*roomState, 4)
+	ids = pool.SortedIDs(ids)
+	if len(ids) == 0 {
+		return nil
+	}
+	var q pool.Statement
+	q.Add("SELECT id, last_seq, msg_count, epoch, dissolved_at IS NOT NULL FROM rooms FORCE INDEX (PRIMARY) WHERE id IN (")
+	for i, id := range ids {
+		q.Add(pool.Comma(i)+"?", id)
+	}
+	q.Add(") ORDER BY id FOR UPDATE")
+	return q.Each(g, func(rows *sql.Rows) error {
+		var r roomState
+		err := rows.Scan(&r.Room, &r.Seq, &r.MsgCount, &r.Epoch, &r.dissolved)
+		r.Before = r.Seq
+		b.rooms[r.Room] = &r
+		return err
+	})
+}
+
+// findStored looks the batch's keys up among the messages that are there already. Left to choose, both servers scan the
+// rooms' whole logs instead (measured: 20 ms and growing, against 0.5 ms by the key).
+func (b *Batch) findStored(g *gorm.DB) error {
+	var q pool.Statement
+	q.Add("SELECT room_id, seq, ord, kind, sender_id, client_msg_id, body_hash, content, created_at FROM messages FORCE INDEX (messages_once)" +
+		" WHERE (room_id, sender_id, client_msg_id) IN (")
+	n := 0
+	for _, s := range b.sends {
+		if _, ok := b.rooms[s.Room]; ok {
+			q.Add(pool.Comma(n)+"(?,?,?)", s.Room, s.Sender, []byte(s.ClientMsgID))
+			n++
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	q.Add(")")
+	return q.Each(g, func(rows *sql.Rows) error {
+		var m chat.Message
+		var hash []byte
+		err := rows.Scan(&m.Room, &m.Seq, &m.Ord, &m.Kind, &m.Sender, &m.ClientMsgID, &hash, &m.Content, &m.CreatedAt)
+		b.stored[messageKey{pool.Place{Room: m.Room, User: m.Sender}, m.ClientMsgID}] = storedMessage{m, [HashLen]byte(hash)}
+		return err
+	})
+}
+
+// findSenders reads the senders' memberships, as they stand under the rooms' locks.
+func (b *Batch) findSenders(g *gorm.DB) error {
+	var at []pool.Place
+	for _, s := range b.sends {
+		if r, ok := b.rooms[s.Room]; ok && !r.dissolved {
+			at = append(at, pool.Place{Room: s.Room, User: s.Sender})
+		}
+	}
+	b.senders = make(map[pool.Place]senderState, len(at))
+	if len(at) == 0 {
+		return nil
+	}
+	var q pool.Statement
+	q.Add("SELECT room_id, user_id, muted_until FROM members FORCE INDEX (PRIMARY) WHERE left_seq = 0 AND ")
+	q.Places("room_id, user_id", pool.SortedPlaces(at))
+	return q.Each(g, func(rows *sql.Rows) error {
+		var p pool.Place
+		var muted sql.NullTime
+		err := rows.Scan(&p.Room, &p.User, &muted)
+		b.senders[p] = senderState{in: true, muted: muted.Time}
+		return err
+	})
+}
+
+// findCursors reads the last client_seq of those who number their messages.
+func (b *Batch) findCursors(g *gorm.DB) error {
+	b.cursors = make(map[cursorKey]*cursorState)
+	var q pool.Statement
+	q.Add("SELECT room_id, user_id, session_id, last_seq FROM sender_cursors WHERE (room_id, user_id, session_id) IN (")
+	for _, s := range b.sends {
+		key := cursorKey{pool.Place{Room: s.Room, User: s.Sender}, s.Session}
+		if s.ClientSeq == 0 || !b.senders[key.Place].in || b.cursors[key] != nil {
+			continue
+		}
+		q.Add(pool.Comma(len(b.cursors))+"(?,?,?)", s.Room, s.Sender, s.Session)
+		b.cursors[key] = &cursorState{}
+	}
+	if len(b.cursors) == 0 {
+		return nil
+	}
+	q.Add(")")
+	return q.Each(g, func(rows *sql.Rows) error {
+		var key cursorKey
+		c := cursorState{exists: true}
+		err := rows.Scan(&key.Room, &key.User, &key.session, &c.last)
+		b.cursors[key] = &c
+		return err
+	})
+}
+
+// write stores what was decided.
+func (b *Batch) write(g *gorm.DB) error {
+	if len(b.fresh) > 0 {
+		if err := b.insertMessages(g); err != nil {
+			return err
+		}
+		if err := b.updateRooms(g); err != nil {
+			return err
+		}
+		if err := b.updateSenders(g); err != nil {
+			return err
+		}
+	}
+	return b.writeCursors(g)
+}
+
+// insertBytes bounds one INSERT well below max_allowed_packet (16 MiB on MariaDB), even if every byte is escaped.
+const insertBytes = 4 << 20
+
+func (b *Batch) insertMessages(g *gorm.DB) error {
+	for i := 0; i < len(b.fresh); {
+		var q pool.Statement
+		q.Add("INSERT INTO messages (room_id, seq, ord, kind, sender_id, client_msg_id, body_hash, content, created_at) VALUES ")
+		for size, first := 0, i; i < len(b.fresh) && (i == first || size+len(b.fresh[i].Content) <= insertBytes); i++ {
+			m := &b.fresh[i]
+			size += len(m.Content)
+			q.Add(pool.Comma(i-first)+"(?,?,?,?,?,?,?,?,?)", uint64(m.Room), uint64(m.Seq), m.Ord, string(m.Kind), uint64(m.Sender),
+				[]byte(m.ClientMsgID), m.hash[:], m.Content, m.CreatedAt)
+		}
+		if _, err := q.Exec(g); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// updateRooms moves all heads in one statement.
+func (b *Batch) updateRooms(g *gorm.DB) error {
+	var moved []chat.Head
+	for _, h := range b.Heads() {
+		if h.Seq != h.Before {
+			moved = append(moved, h)
+		}
+	}
+	var q pool.Statement
+	q.Add("UPDATE rooms SET active_min = ?, active_at = ?, last_seq = CASE id", UnixMinute(b.now), b.now)
+	for _, h := range moved {
+		q.Add(" WHEN ? THEN ?", h.Room, h.Seq)
+	}
+	q.Add(" END, msg_count = CASE id")
+	for _, h := range moved {
+		q.Add(" WHEN ? THEN ?", h.Room, h.MsgCount)
+	}
+	q.Add(" END WHERE id IN (")
+	for i, h := range moved {
+		q.Add(pool.Comma(i)+"?", h.Room)
+	}
+	q.Add(")")
+	_, err := q.Exec(g)
+	return err
+}
+
+// UnixMinute is the coarse time by which active rooms are found.
+func UnixMinute(t time.Time) int64 { return t.Unix() / 60 }
+
+// updateSenders moves each sender's read pointer to his newest message, so that own messages are never unread.
+func (b *Batch) updateSenders(g *gorm.DB) error {
+	at := pool.SortedPlaces(slices.Collect(maps.Keys(b.read)))
+	var q pool.Statement
+	q.Add("UPDATE members SET read_seq = ")
+	q.CaseByPlace(at, func(p pool.Place) uint64 { return uint64(b.read[p].Seq) })
+	q.Add(", read_count = ")
+	q.CaseByPlace(at, func(p pool.Place) uint64 { return b.read[p].Ord })
+	q.Add(" WHERE ")
+	q.Places("room_id, user_id", at)
+	_, err := q.Exec(g)
+	return err
+}
+
+// writeCursors stores the last client_seq of those that moved.
+func (b *Batch) writeCursors(g *gorm.DB) error {
+	var insert, update, where pool.Statement
+	insert.Add("INSERT INTO sender_cursors (room_id, user_id, session_id, last_seq, updated_at) VALUES ")
+	update.Add("UPDATE sender_cursors SET updated_at = ?, last_seq = CASE", b.now)
+	inserts, updates := 0, 0
+	for key, c := range b.cursors {
+		switch {
+		case !c.moved:
+		case !c.exists:
+			insert.Add(pool.Comma(inserts)+"(?,?,?,?,?)", key.Room, key.User, key.session, c.last, b.now)
+			inserts++
+		default:
+			update.Add(" WHEN room_id = ? AND user_id = ? AND session_id = ? THEN ?", key.Room, key.User, key.session, c.last)
+			where.Add(pool.Comma(updates)+"(?,?,?)", key.Room, key.User, key.session)
+			updates++
+		}
+	}
+	if inserts > 0 {
+		if _, err := insert.Exec(g); err != nil {
+			return err
+		}
+	}
+	if updates > 0 {
+		update.Add(" END WHERE (room_id, user_id, session_id) IN (")
+		update.Join(&where)
+		update.Add(")")
+		if _, err := update.Exec(g); err != nil {
+			return err
+		}
+	}
+	return nil
+}

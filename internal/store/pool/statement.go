@@ -1,0 +1,120 @@
+package pool
+
+import (
+	"database/sql"
+	"errors"
+	"slices"
+	"strings"
+
+	"gorm.io/gorm"
+
+	"chat-service/internal/chat"
+)
+
+// Statement is SQL under construction with its arguments.
+type Statement struct {
+	text strings.Builder
+	args []any
+}
+
+// Add appends text and the arguments of its question marks.
+func (s *Statement) Add(text string, args ...any) {
+	s.text.WriteString(text)
+	s.args = append(s.args, args...)
+}
+
+// Join appends another statement.
+func (s *Statement) Join(t *Statement) { s.Add(t.text.String(), t.args...) }
+
+// Exec runs it and returns the number of rows it met. Like Each it goes past gorm's builder straight to gorm's
+// connection: the builder takes a []byte behind a parenthesis for a list of numbers, silently.
+func (s *Statement) Exec(g *gorm.DB) (int64, error) {
+	res, err := g.Statement.ConnPool.ExecContext(g.Statement.Context, s.text.String(), s.args...)
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
+}
+
+// Each runs it and calls fn for every row, to be scanned by hand: this is the hot path.
+func (s *Statement) Each(g *gorm.DB, fn func(*sql.Rows) error) error {
+	rows, err := g.Statement.ConnPool.QueryContext(g.Statement.Context, s.text.String(), s.args...)
+	if err != nil {
+		return err
+	}
+	for rows.Next() {
+		if err := fn(rows); err != nil {
+			return errors.Join(err, rows.Close())
+		}
+	}
+	return errors.Join(rows.Err(), rows.Close())
+}
+
+// Scan runs it and fills dest, a slice or a struct.
+func (s *Statement) Scan(g *gorm.DB, dest any) error {
+	return g.Raw(s.text.String(), s.args...).Scan(dest).Error
+}
+
+// Places appends "(room, user) IN ((?,?), …)". Both servers look such tuples up in an index, and plan them three
+// times faster than the same written with OR (measured with 80).
+func (s *Statement) Places(cols string, at []Place) {
+	s.Add("(" + cols + ") IN (")
+	for i, p := range at {
+		s.Add(Comma(i)+"(?,?)", p.Room, p.User)
+	}
+	s.Add(")")
+}
+
+// CaseByPlace appends a CASE over (room_id, user_id) with the values that pick gives.
+func (s *Statement) CaseByPlace(at []Place, pick func(Place) uint64) {
+	s.Add("CASE room_id")
+	for i, p := range at {
+		if i == 0 || at[i-1].Room != p.Room {
+			s.Add(" WHEN ? THEN CASE user_id", p.Room)
+		}
+		s.Add(" WHEN ? THEN ?", p.User, pick(p))
+		if i+1 == len(at) || at[i+1].Room != p.Room {
+			s.Add(" END")
+		}
+	}
+	s.Add(" END")
+}
+
+// Comma separates the elements of a list: nothing before element 0.
+func Comma(i int) string {
+	if i == 0 {
+		return ""
+	}
+	return ","
+}
+
+// Place is a user in a room.
+type Place struct {
+	Room chat.RoomID
+	User chat.UserID
+}
+
+// SortedPlaces returns them by room, then user, each once: the order in which rows are locked.
+func SortedPlaces(ps []Place) []Place {
+	slices.SortFunc(ps, func(a, b Place) int {
+		switch {
+		case a.Room < b.Room || a.Room == b.Room && a.User < b.User:
+			return -1
+		case a == b:
+			return 0
+		}
+		return 1
+	})
+	return slices.Compact(ps)
+}
+
+// SortedIDs returns ids ascending, each once, without zero.
+func SortedIDs[T ~uint64](ids []T) []T {
+	out := slices.Clone(ids)
+	slices.Sort(out)
+	out = slices.Compact(out)
+	if len(out) > 0 && out[0] == 0 {
+		out = out[1:]
+	}
+	return out
+}

@@ -1,0 +1,74 @@
+// Package schema keeps the tables' definitions, as goose migrations in the binary, and brings a database up to them.
+package schema
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+
+	"chat-service/internal/chat"
+	"chat-service/internal/store/pool"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// The lock is asked for every half second, for five minutes: a migration of a large table takes a while.
+const (
+	lockEvery  = 500 * time.Millisecond
+	lockProbes = 600
+)
+
+// Up brings the schema up to this program's version. Several processes may call it at once: a lock row lets one of
+// them work while the others wait for it. Statements may take as long as ctx and db's timeouts let them.
+func Up(ctx context.Context, db *sql.DB) error {
+	locker, err := lock.NewMySQLTableLocker(lock.WithTableLockTimeout(lockEvery, lockProbes))
+	if err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	p, err := provider(db, goose.WithLocker(locker))
+	if err == nil {
+		_, err = p.Up(ctx)
+	}
+	return pool.Failed("migrate", err)
+}
+
+// Ready tells whether the schema is at least as new as this program: the error says what to run.
+func Ready(ctx context.Context, db *sql.DB) error {
+	p, err := provider(db)
+	if err != nil {
+		return err
+	}
+	var want int64
+	for _, s := range p.ListSources() {
+		want = max(want, s.Version)
+	}
+	var have sql.NullInt64
+	err = db.QueryRowContext(ctx, "SELECT MAX(version_id) FROM goose_db_version WHERE is_applied").Scan(&have)
+	if err != nil && pool.Number(err) != pool.NoSuchTable {
+		return pool.Failed("check the schema", err)
+	}
+	if have.Int64 < want {
+		return chat.Wrap(chat.Unavailable, fmt.Errorf("schema is at version %d, this program needs %d: run chatctl migrate", have.Int64, want),
+			"the database isn't ready")
+	}
+	return nil
+}
+
+func provider(db *sql.DB, opts ...goose.ProviderOption) (*goose.Provider, error) {
+	dir, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, fmt.Errorf("find migrations: %w", err)
+	}
+	p, err := goose.NewProvider(goose.DialectMySQL, db, dir, opts...)
+	if err != nil {
+		return nil, fmt.Errorf("read migrations: %w", err)
+	}
+	return p, nil
+}
