@@ -14,6 +14,7 @@ type Summary struct {
 	Median, Min, Max float64
 	Runs             int
 	Saturated        bool // at least one run was bounded by the tool
+	Disturbed        bool // during at least one run other programs took a good part of the machine
 }
 
 // Summarize answers the figures of the scenarios that ran, in the table's order.
@@ -26,6 +27,7 @@ func Summarize(rows []Row) []Summary {
 			if v, ok := r.Values[bar.Value]; ok && r.Scenario == bar.Scenario {
 				vs = append(vs, v)
 				s.Saturated = s.Saturated || len(r.Saturated) > 0
+				s.Disturbed = s.Disturbed || r.Disturbed
 			}
 		}
 		if len(vs) == 0 {
@@ -56,6 +58,8 @@ func (s Summary) verdict() string {
 		return ""
 	case s.Met(s.Median):
 		return "met"
+	case s.Disturbed:
+		return "missed (machine disturbed)"
 	case s.Saturated:
 		return "missed (harness saturated)"
 	default:

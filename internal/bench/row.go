@@ -19,6 +19,8 @@ type Row struct {
 	Audit    *Tally             `json:"audit,omitempty"`
 	// Saturated says why the tool rather than the system was the bottleneck; empty where it was not.
 	Saturated []string `json:"saturated,omitempty"`
+	// Disturbed tells that programs which are neither system nor tool took so much that rates and latencies are theirs, too.
+	Disturbed bool     `json:"disturbed,omitempty"`
 	Notes     []string `json:"notes,omitempty"`
 }
 
@@ -33,6 +35,7 @@ func newRow(sp Span, end Snapshot) Row {
 	r.Values["other_cpu_percent"] = percent(sp.Other, sp.Took)
 	r.Values["machine_busy_percent"] = sp.Full * 100
 	if sp.Other > sp.Took/5 {
+		r.Disturbed = true
 		r.Notes = append(r.Notes, fmt.Sprintf("other programs of this machine used %.0f %% of a CPU", percent(sp.Other, sp.Took)))
 	}
 	return r
@@ -88,7 +91,7 @@ func saturation(sp Span, late time.Duration, sent, asked float64) (why []string)
 			percent(sp.Self, sp.Took), percent(sp.Total(), sp.Took)))
 	}
 	if late > tooLate {
-		why = append(why, fmt.Sprintf("the tool's own timers were %.0f ms late (p99)", ms(late)))
+		why = append(why, fmt.Sprintf("the tool itself woke %.0f ms late (p99): latencies tell of the machine, too", ms(late)))
 	}
 	if asked > 0 && sent < asked*inTime {
 		why = append(why, fmt.Sprintf("only %.0f of %.0f messages left in time", sent, asked))

@@ -77,6 +77,7 @@ type bench struct {
 	api      *rest
 	accounts *accounts
 	say      Progress
+	patience time.Duration // how long an answer may take
 }
 
 // Run runs the plan and answers its rows. A scenario that fails ends the run; the rows before it are answered, too. Broken
@@ -91,7 +92,7 @@ func Run(ctx context.Context, sys System, plan Plan, out Output) ([]Row, error) 
 	if err != nil {
 		return nil, err
 	}
-	b := &bench{sys: sys, plan: plan, api: api, accounts: a, say: out.Say}
+	b := &bench{sys: sys, plan: plan, api: api, accounts: a, say: out.Say, patience: answerWithin}
 	enc := json.NewEncoder(out.Rows)
 	var rows []Row
 	for run := range plan.Runs {

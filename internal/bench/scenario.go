@@ -31,6 +31,7 @@ func Bars() []Bar {
 		{"S1", "acked_per_s", "acked", "/s", true, 10_000},
 		{"S1", "delivered_per_s", "deliveries", "/s", true, 90_000},
 		{"S1", "cpu_us_per_message", "CPU per message, all processes", "µs", false, 140},
+		{"S1", "ack_p50_ms", "send → ack p50", "ms", false, 0},
 		{"S1", "ack_p99_ms", "send → ack p99", "ms", false, 0},
 		{"S2", "acked_per_s", "acked", "/s", true, 6_000},
 		{"S2", "ack_p50_ms", "send → ack p50", "ms", false, 16},
@@ -42,6 +43,7 @@ func Bars() []Bar {
 		{"S3", "deliver_p99_ms", "send → deliver p99", "ms", false, 30},
 		{"S4", "delivered_per_s", "deliveries", "/s", true, 290_000},
 		{"S4", "gateway_us_per_delivery", "gateway CPU per delivery", "µs", false, 2.6},
+		{"S4", "deliver_p50_ms", "send → deliver p50", "ms", false, 0},
 		{"S4", "deliver_p99_ms", "send → deliver p99", "ms", false, 0},
 		{"S5", "gateway_kib_per_connection", "gateway memory per connection", "KiB", false, 8},
 		{"S5", "idle_us_per_connection_s", "CPU per connection and second, all processes", "µs", false, 5},
@@ -146,13 +148,15 @@ func (r *Row) absorb(point Row, prefix string) {
 		r.Values[prefix+name] = v
 	}
 	r.CPU, r.RSS = point.CPU, point.RSS
+	r.Values["harness_cpu_percent"] = point.Values["harness_cpu_percent"]
+	r.Disturbed = r.Disturbed || point.Disturbed
 	if point.Audit != nil {
 		r.Audit.Add(*point.Audit)
 	}
 	for _, s := range point.Saturated {
-		r.Saturated = append(r.Saturated, prefix+": "+s)
+		r.Saturated = append(r.Saturated, strings.ReplaceAll(prefix, "_", " ")+s)
 	}
 	for _, s := range point.Notes {
-		r.Notes = append(r.Notes, prefix+": "+s)
+		r.Notes = append(r.Notes, strings.ReplaceAll(prefix, "_", " ")+s)
 	}
 }
