@@ -103,13 +103,15 @@ func (s *settings) find(environ []string) (*installation, error) {
 func addressGiven(environ []string) bool {
 	return slices.ContainsFunc(environ, func(kv string) bool {
 		name, value, _ := strings.Cut(kv, "=")
-		return value != "" && slices.Contains([]string{"CHAT_DATABASE_HOST", "CHAT_DATABASE_PORT", "CHAT_REDIS_HOST", "CHAT_REDIS_PORT",
-			"CHAT_REDIS_ADDRS", "CHAT_RABBITMQ_URL", "CHAT_RABBITMQ_URL_FILE"}, name)
+		return value != "" && slices.Contains([]string{
+			"CHAT_DATABASE_HOST", "CHAT_DATABASE_PORT", "CHAT_REDIS_HOST", "CHAT_REDIS_PORT",
+			"CHAT_REDIS_ADDRS", "CHAT_RABBITMQ_URL", "CHAT_RABBITMQ_URL_FILE",
+		}, name)
 	})
 }
 
 // unknownKey finds the key in the error about one that the struct doesn't have.
-var unknownKey = regexp.MustCompile(`^.+:\d+: (\S+): is unknown`) //nolint:gochecknoglobals // never changes
+var unknownKey = regexp.MustCompile(`^.+:\d+: (\S+): is unknown`)
 
 // load fills into as the processes do, but lets pass what only a process knows: whole sections, and keys of the
 // section server. Whoever owns them judges them (-check).
@@ -144,8 +146,10 @@ func (in *installation) storeOptions() (store.Options, error) {
 	if err != nil {
 		return store.Options{}, fmt.Errorf("database.%w", err)
 	}
-	return store.Options{TLS: security, Host: d.Host, Port: int(d.Port), User: d.User, Password: d.Password.Reveal(), DBName: d.DBName, MaxOpen: 4,
-		Timeout: d.DialTimeout.D(), ReadTimeout: d.ReadTimeout.D(), WriteTimeout: d.WriteTimeout.D(), Partitions: in.RabbitMQ.Partitions}, nil
+	return store.Options{
+		TLS: security, Host: d.Host, Port: int(d.Port), User: d.User, Password: d.Password.Reveal(), DBName: d.DBName, MaxOpen: 4,
+		Timeout: d.DialTimeout.D(), ReadTimeout: d.ReadTimeout.D(), WriteTimeout: d.WriteTimeout.D(), Partitions: in.RabbitMQ.Partitions,
+	}, nil
 }
 
 // openStore opens the database; it dials at the first verb.
@@ -172,8 +176,10 @@ func (in *installation) openState() (*state.State, error) {
 	if err != nil {
 		return nil, err
 	}
-	return state.Open(state.Options{TLS: security, Addrs: in.Redis.Addresses(), Password: in.Redis.Password.Reveal(), DB: in.Redis.DB,
-		Master: in.Redis.Master, Prefix: in.RabbitMQ.Prefix(), Partitions: in.RabbitMQ.Partitions, Timeout: 2 * time.Second}, state.NewMetrics(nil)), nil
+	return state.Open(state.Options{
+		TLS: security, Addrs: in.Redis.Addresses(), Password: in.Redis.Password.Reveal(), DB: in.Redis.DB,
+		Master: in.Redis.Master, Prefix: in.RabbitMQ.Prefix(), Partitions: in.RabbitMQ.Partitions, Timeout: 2 * time.Second,
+	}, state.NewMetrics(nil)), nil
 }
 
 func (in *installation) brokerOptions() (broker.Options, error) {
@@ -181,8 +187,10 @@ func (in *installation) brokerOptions() (broker.Options, error) {
 	if err != nil {
 		return broker.Options{}, fmt.Errorf("rabbitmq.%w", err)
 	}
-	return broker.Options{TLS: security, URL: in.RabbitMQ.URL.Reveal(), Prefix: in.RabbitMQ.Prefix(), QueueType: in.RabbitMQ.QueueType,
-		Partitions: in.RabbitMQ.Partitions, Name: "chatctl"}, nil
+	return broker.Options{
+		TLS: security, URL: in.RabbitMQ.URL.Reveal(), Prefix: in.RabbitMQ.Prefix(), QueueType: in.RabbitMQ.QueueType,
+		Partitions: in.RabbitMQ.Partitions, Name: "chatctl",
+	}, nil
 }
 
 // source names where the addresses came from, for advice.

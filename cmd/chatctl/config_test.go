@@ -9,9 +9,9 @@ import (
 	"strings"
 	"testing"
 
-	"chat-service/internal/stack"
-
 	"github.com/alecthomas/kong"
+
+	"chat-service/internal/stack"
 )
 
 // chatctl runs a command line as main does.

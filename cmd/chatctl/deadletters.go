@@ -42,7 +42,7 @@ type deadListCmd struct {
 }
 
 // Help shows examples.
-func (deadListCmd) Help() string {
+func (*deadListCmd) Help() string {
 	return `Commands that no worker could carry out are put aside, so that those behind them go on; their senders were told.
 
   chatctl dead list
@@ -70,8 +70,10 @@ func (c *deadListCmd) Run(ctx context.Context, s *settings, io *streams) error {
 		}
 		table := [][]string{{"ID", "WHEN", "KIND", "PARTITION", "USER", "ROOM", "BYTES", "REASON"}}
 		for _, r := range rows {
-			table = append(table, []string{strconv.FormatUint(r.ID, 10), timeText(r.CreatedAt), r.Kind, strconv.Itoa(r.Partition),
-				strconv.FormatUint(r.User, 10), strconv.FormatUint(r.Room, 10), strconv.Itoa(r.Bytes), oneLine(r.Reason, 100)})
+			table = append(table, []string{
+				strconv.FormatUint(r.ID, 10), timeText(r.CreatedAt), r.Kind, strconv.Itoa(r.Partition),
+				strconv.FormatUint(r.User, 10), strconv.FormatUint(r.Room, 10), strconv.Itoa(r.Bytes), oneLine(r.Reason, 100),
+			})
 		}
 		if err := io.printRows(table); err != nil {
 			return err
@@ -98,7 +100,7 @@ type deadShowCmd struct {
 }
 
 // Help shows examples.
-func (deadShowCmd) Help() string {
+func (*deadShowCmd) Help() string {
 	return `Prints one command as JSON, decoded where that is possible. It may hold what a user wrote.
 
   chatctl dead show 3`
@@ -139,7 +141,7 @@ type deadDropCmd struct {
 }
 
 // Help shows examples.
-func (deadDropCmd) Help() string {
+func (*deadDropCmd) Help() string {
 	return `Forgets commands that have been looked at. They can't be brought back.
 
   chatctl dead drop 3 4

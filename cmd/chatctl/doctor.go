@@ -20,7 +20,7 @@ type doctorCmd struct {
 }
 
 // Help shows examples.
-func (doctorCmd) Help() string {
+func (*doctorCmd) Help() string {
 	return `Checks the configuration files, MySQL, Redis, RabbitMQ and the processes, and says what to do. Exit code 1 where something FAILs. It changes no data; queues of an installation that has run are declared again, as every process does when it starts, which tells whether they fit the configuration.
 
   chatctl doctor
@@ -72,6 +72,7 @@ func (r *report) ok(format string, args ...any) { r.add(levelOK, fmt.Sprintf(for
 func (r *report) warn(do, format string, args ...any) {
 	r.add(levelWarn, fmt.Sprintf(format, args...), do)
 }
+
 func (r *report) fail(do, format string, args ...any) {
 	r.add(levelFail, fmt.Sprintf(format, args...), do)
 }

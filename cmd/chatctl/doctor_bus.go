@@ -26,7 +26,7 @@ func (x *examination) redis(ctx context.Context) {
 		x.r.fail("correct it in "+x.source(), "%v", err)
 		return
 	}
-	defer st.Close() //nolint:errcheck // only asked questions
+	defer st.Close()
 	where := strings.Join(x.Redis.Addresses(), ", ")
 	warnings, err := st.Check(ctx)
 	switch {
@@ -82,7 +82,7 @@ func askRedisVersion(ctx context.Context, addr, password string, security *tls.C
 	if err != nil {
 		return "", err
 	}
-	defer c.Close() //nolint:errcheck // only asked a question
+	defer c.Close()
 	in := bufio.NewReader(c)
 	if password != "" {
 		if _, err := fmt.Fprintf(c, "*2\r\n$4\r\nAUTH\r\n$%d\r\n%s\r\n", len(password), password); err != nil {
@@ -180,7 +180,7 @@ func askBrokerVersion(ctx context.Context, addr string, security *tls.Config) (s
 	if err != nil {
 		return "", err
 	}
-	defer c.Close() //nolint:errcheck // only asked a question
+	defer c.Close()
 	if _, err := io.WriteString(c, "AMQP\x00\x00\x09\x01"); err != nil {
 		return "", err
 	}

@@ -58,7 +58,7 @@ func (x *examination) server(ctx context.Context, d *database, o store.Options) 
 	}
 }
 
-var versionNumber = regexp.MustCompile(`(\d+)\.(\d+)`) //nolint:gochecknoglobals // never changes
+var versionNumber = regexp.MustCompile(`(\d+)\.(\d+)`)
 
 // atLeast compares a version's first two numbers.
 func atLeast(version string, major, minor int) bool {
@@ -168,7 +168,7 @@ func (x *examination) contents(ctx context.Context, d *database) {
 		x.r.fail("correct the section database in "+x.source(), "%v", err)
 		return
 	}
-	defer db.Close() //nolint:errcheck // only asked questions
+	defer db.Close()
 	if err := db.SchemaReady(ctx); err != nil {
 		x.r.fail("run chatctl migrate", "schema: %v", err)
 		return

@@ -77,7 +77,7 @@ func askReadiness(ctx context.Context, url string) (rep telemetry.Report, err er
 	if err != nil {
 		return rep, err
 	}
-	defer resp.Body.Close() //nolint:errcheck // read only
+	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
 	if err != nil {
 		return rep, err

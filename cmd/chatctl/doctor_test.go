@@ -12,10 +12,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"chat-service/internal/envelope"
 	"chat-service/internal/telemetry"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 // patient is an examination that keeps its findings.
@@ -75,9 +75,9 @@ func TestDoctorJudges(t *testing.T) {
 		{"pools fit", pools("100", 32, 32), levelOK, "64"},
 		{"pools don't fit", pools("70", 32, 32), levelFail, "raise max_connections to 74"},
 		{"a pool without bound", pools("100", 0), levelWarn, "max_open"},
-		{"another queue type", func(x *examination) { x.judgeRefusal("b:1", errText("PRECONDITION_FAILED - x-queue-type")) }, levelFail, "queue_type"},
-		{"wrong password", func(x *examination) { x.judgeRefusal("b:1", errText("Exception (403) Reason: ACCESS_REFUSED")) }, levelFail, "password"},
-		{"odd refusal", func(x *examination) { x.judgeRefusal("b:1", errText("?")) }, levelFail, "log"},
+		{"another queue type", func(x *examination) { x.judgeRefusal("b:1", textError("PRECONDITION_FAILED - x-queue-type")) }, levelFail, "queue_type"},
+		{"wrong password", func(x *examination) { x.judgeRefusal("b:1", textError("Exception (403) Reason: ACCESS_REFUSED")) }, levelFail, "password"},
+		{"odd refusal", func(x *examination) { x.judgeRefusal("b:1", textError("?")) }, levelFail, "log"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			x := patient()
@@ -89,9 +89,9 @@ func TestDoctorJudges(t *testing.T) {
 	}
 }
 
-type errText string
+type textError string
 
-func (e errText) Error() string { return string(e) }
+func (e textError) Error() string { return string(e) }
 
 func TestDoctorCountsTheRunsProcesses(t *testing.T) {
 	x := patient()
@@ -116,10 +116,14 @@ func TestDoctorComparesTheFiles(t *testing.T) {
 		{"secrets", "", secret, "", levelFail, "jwt.secret"},
 		{"issuer", "", "jwt:\n  issuer: me\n", "", levelFail, "jwt.issuer"},
 		{"bad value", "", "", "rabbitmq:\n  partitions: none\n", levelFail, "rabbitmq.partitions"},
-		{"rotation",
-			"", "jwt:\n  secret: new-new-new\n  key_id: b\n  keys: [a=old-old-old]\n", "jwt:\n  secret: old-old-old\n  key_id: a\n  keys: [b=new-new-new]\n", levelOK, "agree"},
-		{"half a rotation",
-			"", "jwt:\n  secret: new-new-new\n  key_id: b\n  keys: [a=old-old-old]\n", "jwt:\n  secret: old-old-old\n  key_id: a\n", levelFail, "jwt.keys"},
+		{
+			"rotation",
+			"", "jwt:\n  secret: new-new-new\n  key_id: b\n  keys: [a=old-old-old]\n", "jwt:\n  secret: old-old-old\n  key_id: a\n  keys: [b=new-new-new]\n", levelOK, "agree",
+		},
+		{
+			"half a rotation",
+			"", "jwt:\n  secret: new-new-new\n  key_id: b\n  keys: [a=old-old-old]\n", "jwt:\n  secret: old-old-old\n  key_id: a\n", levelFail, "jwt.keys",
+		},
 		{"weak secret in release", "", "server:\n  mode: release\n" + "rabbitmq:\n  url: amqp://u:long-and-odd-7@h/\n", "", levelFail, "jwt.secret"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -175,7 +179,7 @@ func program(t *testing.T, path, body string) {
 
 func TestDoctorReadsReadiness(t *testing.T) {
 	var ready telemetry.Readiness
-	sick := errText("no answer")
+	sick := textError("no answer")
 	ready.Register("mysql", func(context.Context) error { return nil })
 	ready.Register("rabbitmq", func(context.Context) error { return sick })
 	srv := httptest.NewServer(&ready)

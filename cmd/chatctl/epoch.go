@@ -21,7 +21,7 @@ type epochBumpCmd struct {
 }
 
 // Help shows examples.
-func (epochBumpCmd) Help() string {
+func (*epochBumpCmd) Help() string {
 	return `After MySQL was restored from an older backup, clients remember seqs that are not there any more. A raised epoch tells them to load their rooms anew. Do it while gateways, workers and api are stopped (docs/operations.md, "Backup and restore").
 
   chatctl epoch bump --yes

@@ -21,7 +21,7 @@ type userCmd struct {
 }
 
 // Help shows examples.
-func (userCmd) Help() string {
+func (*userCmd) Help() string {
 	return `Shows an account; never its password.
 
   chatctl user 42
@@ -56,8 +56,10 @@ func (c *userCmd) Run(ctx context.Context, s *settings, io *streams) error {
 			return err
 		}
 		u := info.User
-		v := userView{ID: u.ID, Username: u.Username, Nickname: u.Nickname, Email: u.Email, Status: u.Status, Online: in.online(ctx, u.ID),
-			CreatedAt: u.CreatedAt, Sessions: info.Sessions, Rooms: info.Rooms, Partition: info.Partition}
+		v := userView{
+			ID: u.ID, Username: u.Username, Nickname: u.Nickname, Email: u.Email, Status: u.Status, Online: in.online(ctx, u.ID),
+			CreatedAt: u.CreatedAt, Sessions: info.Sessions, Rooms: info.Rooms, Partition: info.Partition,
+		}
 		if !u.LastSeen.IsZero() {
 			v.LastSeen = &u.LastSeen
 		}
@@ -89,7 +91,7 @@ func (in *installation) online(ctx context.Context, u chat.UserID) *bool {
 	if err != nil {
 		return nil
 	}
-	defer st.Close() //nolint:errcheck // only asked a question
+	defer st.Close()
 	ps, err := st.Online(ctx, []chat.UserID{u})
 	if err != nil || len(ps) != 1 || !ps[0].Known {
 		return nil
@@ -107,9 +109,17 @@ func (v userView) rows() [][]string {
 		seen = timeText(*v.LastSeen)
 	}
 	return [][]string{
-		{"id", v.ID.String()}, {"username", v.Username}, {"nickname", v.Nickname}, {"email", v.Email}, {"status", string(v.Status)},
-		{"online", online}, {"last seen", seen}, {"created", timeText(v.CreatedAt)}, {"live sessions", strconv.Itoa(v.Sessions)},
-		{"rooms", strconv.Itoa(v.Rooms)}, {"partition", strconv.Itoa(v.Partition)},
+		{"id", v.ID.String()},
+		{"username", v.Username},
+		{"nickname", v.Nickname},
+		{"email", v.Email},
+		{"status", string(v.Status)},
+		{"online", online},
+		{"last seen", seen},
+		{"created", timeText(v.CreatedAt)},
+		{"live sessions", strconv.Itoa(v.Sessions)},
+		{"rooms", strconv.Itoa(v.Rooms)},
+		{"partition", strconv.Itoa(v.Partition)},
 	}
 }
 
@@ -120,7 +130,7 @@ type roomCmd struct {
 }
 
 // Help shows examples.
-func (roomCmd) Help() string {
+func (*roomCmd) Help() string {
 	return `Shows a room: how far it has come, what waits, and which worker owns it.
 
   chatctl room 7
@@ -161,9 +171,11 @@ func (c *roomCmd) Run(ctx context.Context, s *settings, io *streams) error {
 			return err
 		}
 		r := info.Room
-		v := roomView{ID: r.ID, Type: r.Type, Name: r.Name, Visibility: r.Visibility, Owner: r.Owner, Members: r.MemberCount, Ended: info.Ended,
+		v := roomView{
+			ID: r.ID, Type: r.Type, Name: r.Name, Visibility: r.Visibility, Owner: r.Owner, Members: r.MemberCount, Ended: info.Ended,
 			LastSeq: r.LastSeq, TopSeq: info.TopSeq, Messages: r.MsgCount, Epoch: r.Epoch, Outbox: info.Outbox, Partition: info.Partition,
-			WorkerOwner: sp.Partitions[info.Partition].Owner, CreatedAt: r.CreatedAt}
+			WorkerOwner: sp.Partitions[info.Partition].Owner, CreatedAt: r.CreatedAt,
+		}
 		if !r.DissolvedAt.IsZero() {
 			v.DissolvedAt = &r.DissolvedAt
 		}
@@ -183,10 +195,17 @@ func (v roomView) rows() [][]string {
 		owner = "no live worker"
 	}
 	rows := [][]string{
-		{"id", v.ID.String()}, {"type", string(v.Type)}, {"name", v.Name}, {"visibility", string(v.Visibility)}, {"owner", v.Owner.String()},
-		{"members", fmt.Sprintf("%d (%d have left)", v.Members, v.Ended)}, {"last seq", v.LastSeq.String()},
-		{"messages", strconv.FormatUint(v.Messages, 10)}, {"epoch", strconv.FormatUint(v.Epoch, 10)},
-		{"outbox", fmt.Sprintf("%d waiting", v.Outbox)}, {"partition", fmt.Sprintf("%d (worker %s)", v.Partition, owner)},
+		{"id", v.ID.String()},
+		{"type", string(v.Type)},
+		{"name", v.Name},
+		{"visibility", string(v.Visibility)},
+		{"owner", v.Owner.String()},
+		{"members", fmt.Sprintf("%d (%d have left)", v.Members, v.Ended)},
+		{"last seq", v.LastSeq.String()},
+		{"messages", strconv.FormatUint(v.Messages, 10)},
+		{"epoch", strconv.FormatUint(v.Epoch, 10)},
+		{"outbox", fmt.Sprintf("%d waiting", v.Outbox)},
+		{"partition", fmt.Sprintf("%d (worker %s)", v.Partition, owner)},
 		{"created", timeText(v.CreatedAt)},
 	}
 	if v.DissolvedAt != nil {

@@ -19,7 +19,7 @@ type migrateCmd struct {
 }
 
 // Help shows examples.
-func (migrateCmd) Help() string {
+func (*migrateCmd) Help() string {
 	return `Makes the database where it is missing and brings its schema up to date. Running processes may go on meanwhile; several calls at once wait for each other.
 
   chatctl migrate --config configs/worker.yaml

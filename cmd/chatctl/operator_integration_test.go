@@ -61,8 +61,10 @@ func (p *place) populate(t *testing.T) *store.DB {
 	if err != nil {
 		t.Fatal(err)
 	}
-	db, err := store.Open(t.Context(), store.Options{Host: p.db.Host, Port: port, User: p.db.User, Password: p.db.Password, DBName: p.db.Name,
-		Partitions: 4, Limits: chat.DefaultLimits()})
+	db, err := store.Open(t.Context(), store.Options{
+		Host: p.db.Host, Port: port, User: p.db.User, Password: p.db.Password, DBName: p.db.Name,
+		Partitions: 4, Limits: chat.DefaultLimits(),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -414,30 +416,29 @@ func TestDoctorChangesNothingBeforeTheFirstProcess(t *testing.T) {
 func TestDoctorFindsFaults(t *testing.T) {
 	for _, tt := range []struct {
 		name, fail string
-		harm       func(t *testing.T, p *place)
+		env        map[string]string // worker's settings that are wrong
+		sql        string            // what happened to the database
 	}{
-		{"partitions", "set rabbitmq.partitions to 4", func(t *testing.T, _ *place) { t.Setenv("CHAT_RABBITMQ_PARTITIONS", "8") }},
-		{"database is away", "database.host", func(t *testing.T, _ *place) { t.Setenv("CHAT_DATABASE_PORT", "1") }},
-		{"database is missing", "chatctl migrate", func(t *testing.T, _ *place) { t.Setenv("CHAT_DATABASE_DBNAME", "not_there") }},
-		{"schema is missing", "chatctl migrate", func(t *testing.T, p *place) { p.exec(t, "DELETE FROM goose_db_version") }},
-		{"collation", "messages.content", func(t *testing.T, p *place) {
-			p.exec(t, "ALTER TABLE messages MODIFY content MEDIUMTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci NOT NULL")
-		}},
-		{"redis is away", "redis.host", func(t *testing.T, _ *place) { t.Setenv("CHAT_REDIS_PORT", "1") }},
-		{"rabbitmq is away", "rabbitmq.url", func(t *testing.T, _ *place) { t.Setenv("CHAT_RABBITMQ_URL", "amqp://guest:guest@127.0.0.1:1/") }},
-		{"rabbitmq's password", "rabbitmq.url", func(t *testing.T, _ *place) {
-			t.Setenv("CHAT_RABBITMQ_URL", strings.Replace(testkit.AMQPURL(t), "guest:guest@", "guest:wrong@", 1))
-		}},
-		{"a bad setting", "rabbitmq.queue_type", func(t *testing.T, _ *place) {
-			t.Setenv("CHAT_DATABASE_MAX_IDLE", "4")
-			t.Setenv("CHAT_RABBITMQ_QUEUE_TYPE", "quorum")
-		}},
+		{name: "partitions", fail: "set rabbitmq.partitions to 4", env: map[string]string{"RABBITMQ_PARTITIONS": "8"}},
+		{name: "database is away", fail: "database.host", env: map[string]string{"DATABASE_PORT": "1"}},
+		{name: "database is missing", fail: "chatctl migrate", env: map[string]string{"DATABASE_DBNAME": "not_there"}},
+		{name: "schema is missing", fail: "chatctl migrate", sql: "DELETE FROM goose_db_version"},
+		{name: "collation", fail: "messages.content", sql: "ALTER TABLE messages MODIFY content MEDIUMTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci NOT NULL"},
+		{name: "redis is away", fail: "redis.host", env: map[string]string{"REDIS_PORT": "1"}},
+		{name: "rabbitmq is away", fail: "rabbitmq.url", env: map[string]string{"RABBITMQ_URL": "amqp://guest:guest@127.0.0.1:1/"}},
+		{name: "rabbitmq's password", fail: "rabbitmq.url", env: map[string]string{"RABBITMQ_URL": strings.Replace(testkit.AMQPURL(t), "guest:guest@", "guest:wrong@", 1)}},
+		{name: "queue type", fail: "rabbitmq.queue_type", env: map[string]string{"RABBITMQ_QUEUE_TYPE": "quorum"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := settle(t)
 			p.populate(t)
 			p.examine(t, "") // declares the queues, too
-			tt.harm(t, p)
+			for name, value := range tt.env {
+				t.Setenv("CHAT_"+name, value)
+			}
+			if tt.sql != "" {
+				p.exec(t, tt.sql)
+			}
 			d := p.examine(t, tt.fail)
 			for _, f := range d.Findings {
 				if strings.Contains(f.Text+f.Do, "wrong@") {

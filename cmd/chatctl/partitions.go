@@ -21,7 +21,7 @@ type partitionsCmd struct {
 }
 
 // Help shows examples.
-func (partitionsCmd) Help() string {
+func (*partitionsCmd) Help() string {
 	return `Shows which worker owns which partition and which one stands by, computed from the live workers as they do it themselves.
 
   chatctl partitions

@@ -10,9 +10,9 @@ import (
 	"strings"
 	"time"
 
-	"chat-service/internal/store"
-
 	"github.com/go-sql-driver/mysql"
+
+	"chat-service/internal/store"
 )
 
 // database asks what no verb of the store answers: about the server itself, and for a database that is not there yet.
@@ -66,7 +66,7 @@ type migration struct {
 
 // migrations lists the applied steps, none where there is no schema yet.
 func (d *database) migrations(ctx context.Context) (ms []migration, err error) {
-	rows, err := d.pool.QueryContext(ctx, "SELECT version_id, tstamp FROM "+d.table("goose_db_version")+" WHERE is_applied AND version_id > 0 ORDER BY id")
+	rows, err := d.pool.QueryContext(ctx, "SELECT version_id, tstamp FROM "+d.table("goose_db_version")+" WHERE is_applied AND version_id > 0 ORDER BY id") //nolint:gosec // quoted by table
 	if refused(err, erNoSuchTable) {
 		return nil, nil
 	}
@@ -103,7 +103,7 @@ func (d *database) variables(ctx context.Context, names ...string) (vars map[str
 	for i, n := range names {
 		args[i] = n
 	}
-	rows, err := d.pool.QueryContext(ctx, "SHOW GLOBAL VARIABLES WHERE variable_name IN (?"+strings.Repeat(",?", len(names)-1)+")", args...)
+	rows, err := d.pool.QueryContext(ctx, "SHOW GLOBAL VARIABLES WHERE variable_name IN (?"+strings.Repeat(",?", len(names)-1)+")", args...) //nolint:gosec // question marks
 	if err != nil {
 		return nil, err
 	}
@@ -210,7 +210,7 @@ func (d *database) dead(ctx context.Context, limit int) (list []deadRow, total i
 	if err := d.pool.QueryRowContext(ctx, "SELECT COUNT(*) FROM "+d.table("dead_commands")).Scan(&total); err != nil {
 		return nil, 0, err
 	}
-	rows, err := d.pool.QueryContext(ctx, "SELECT "+deadColumns+" FROM "+d.table("dead_commands")+" ORDER BY id DESC LIMIT ?", limit)
+	rows, err := d.pool.QueryContext(ctx, "SELECT "+deadColumns+" FROM "+d.table("dead_commands")+" ORDER BY id DESC LIMIT ?", limit) //nolint:gosec // quoted by table
 	if err != nil {
 		return nil, 0, err
 	}
@@ -238,7 +238,7 @@ func (d *database) deadOne(ctx context.Context, id uint64) (r deadRow, payload [
 
 // dropDead deletes those of the ids, or all where none is named, and counts them.
 func (d *database) dropDead(ctx context.Context, ids []uint64) (int64, error) {
-	q, args := "DELETE FROM "+d.table("dead_commands"), make([]any, len(ids))
+	q, args := "DELETE FROM "+d.table("dead_commands"), make([]any, len(ids)) //nolint:gosec // question marks
 	if len(ids) > 0 {
 		q += " WHERE id IN (?" + strings.Repeat(",?", len(ids)-1) + ")"
 	}

@@ -24,7 +24,7 @@ type unreadVerifyCmd struct {
 }
 
 // Help shows examples.
-func (unreadVerifyCmd) Help() string {
+func (*unreadVerifyCmd) Help() string {
 	return `Recounts every room's messages and every member's read count. It works beside the running service and changes nothing.
 
   chatctl unread verify
@@ -59,7 +59,7 @@ type unreadRepairCmd struct {
 }
 
 // Help shows examples.
-func (unreadRepairCmd) Help() string {
+func (*unreadRepairCmd) Help() string {
 	return `Writes the right counts into all rooms that verify would tell of. A room is locked for moments only; the service may run. Clients see the new counts at their next welcome or list of rooms.
 
   chatctl unread repair`
