@@ -164,7 +164,7 @@ func movePointers(g *gorm.DB, at []pool.Place, pointers map[pool.Place]*pointer,
 		}
 	}
 	var up pool.Statement
-	up.Add("UPDATE members SET read_seq = ")
+	up.Add("UPDATE members FORCE INDEX (PRIMARY) SET read_seq = ")
 	up.CaseByPlace(moving, func(a pool.Place) uint64 { return uint64(pointers[a].ReadSeq) })
 	up.Add(", read_count = ")
 	up.CaseByPlace(moving, func(a pool.Place) uint64 { return pointers[a].ReadCount })

@@ -227,3 +227,28 @@ func TestRefresh(t *testing.T) {
 		wantKind(t, err, chat.Forbidden)
 	})
 }
+
+func TestSweep(t *testing.T) {
+	onBoth(t, nil, func(t *testing.T, d *store.DB) {
+		u := makeUser(t, d)
+		room := makeRoom(t, d, u).Room.ID
+		openSession(t, d, u, "s1", "a")
+		openSession(t, d, u, "s2", "b")
+		s := send(room, u, "1", "x")
+		s.ClientSeq = 1
+		appendOne(t, d, s)
+		if n, err := d.Sweep(ctx, time.Now().Add(-time.Hour), 10); err != nil || n != 0 {
+			t.Fatal(n, err)
+		}
+		if n, err := d.Sweep(ctx, time.Now().Add(2*time.Hour), 1); err != nil || n != 3 { // session, token, cursor
+			t.Fatal(n, err)
+		}
+		if n, err := d.Sweep(ctx, time.Now().Add(2*time.Hour), 1); err != nil || n != 2 {
+			t.Fatal(n, err)
+		}
+		gone, err := d.RevokedAmong(ctx, []chat.SessionID{"s1", "s2"})
+		if err != nil || len(gone) != 2 {
+			t.Fatal(gone, err)
+		}
+	})
+}

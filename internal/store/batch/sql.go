@@ -171,7 +171,7 @@ func (b *Batch) updateRooms(g *gorm.DB) error {
 		}
 	}
 	var q pool.Statement
-	q.Add("UPDATE rooms SET active_min = ?, active_at = ?, last_seq = CASE id", UnixMinute(b.now), b.now)
+	q.Add("UPDATE rooms FORCE INDEX (PRIMARY) SET active_min = ?, active_at = ?, last_seq = CASE id", UnixMinute(b.now), b.now)
 	for _, h := range moved {
 		q.Add(" WHEN ? THEN ?", h.Room, h.Seq)
 	}
@@ -195,7 +195,7 @@ func UnixMinute(t time.Time) int64 { return t.Unix() / 60 }
 func (b *Batch) updateSenders(g *gorm.DB) error {
 	at := pool.SortedPlaces(slices.Collect(maps.Keys(b.read)))
 	var q pool.Statement
-	q.Add("UPDATE members SET read_seq = ")
+	q.Add("UPDATE members FORCE INDEX (PRIMARY) SET read_seq = ")
 	q.CaseByPlace(at, func(p pool.Place) uint64 { return uint64(b.read[p].Seq) })
 	q.Add(", read_count = ")
 	q.CaseByPlace(at, func(p pool.Place) uint64 { return b.read[p].Ord })
