@@ -332,7 +332,7 @@ func TestDissolve(t *testing.T) {
 			t.Errorf("the log tells %s", e)
 		}
 		s.Expect(t, is("left", "room_id", room, "seq", 2, "reason", "dissolved"))
-		refusal(t, s, "not_found", "message", obj{"type": "message", "room_id": room, "content": "anybody?"})
+		refusal(t, s, "not_found", "any", obj{"type": "message", "room_id": room, "content": "anybody?", "client_msg_id": "any"})
 	}
 	for _, u := range us {
 		refused(t, w.api, want{404, "not_found", ""}, "GET", roomPath(room, ""), u.Token, nil)
