@@ -150,7 +150,6 @@ func (h *Hub) repaired(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery)
 		x := h.unhold(rm, e.Seq) // it knows more than the entry: acks, additions
 		if x == nil {
 			x = &envelope.Delivery{Room: rm.id, Epoch: rm.epoch, Seq: e.Seq, Frame: e.Frame}
-			rm.blind = e.Seq
 		}
 		h.step(sw, sh, rm, x)
 	}
@@ -210,6 +209,7 @@ func (h *Hub) doubtOthers(rm *room, d *envelope.Delivery) {
 	if rm.phase != repairing {
 		return
 	}
+	rm.blind = max(rm.blind, d.Seq)
 	for i := range rm.members {
 		m := &rm.members[i]
 		if _, asked := slices.BinarySearch(rm.asked, m.s.User()); !asked && m.asOf < d.Seq {
