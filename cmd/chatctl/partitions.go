@@ -9,7 +9,6 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/store"
-	"chat-service/internal/worker"
 )
 
 // deadAfter is when workers count each other as dead.
@@ -103,7 +102,7 @@ func newSpread(boots []string, waiting []int, partitions int) spread {
 	for i, b := range boots {
 		sp.Workers[i].Boot, at[b] = b, i
 	}
-	for p, a := range worker.Assign(boots, partitions) {
+	for p, a := range chat.Assign(boots, partitions) {
 		sp.Partitions[p] = partitionShare{Partition: p, Owner: a.Owner, Standby: a.Standby, Outbox: slices.Contains(waiting, p)}
 		if a.Owner != "" {
 			sp.Workers[at[a.Owner]].Owns++

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"chat-service/internal/chat"
 )
 
 // fleet keeps this worker listed, watches the others and consumes what falls to it. Ownership keeps order cheap, it is
@@ -48,13 +50,13 @@ func (f *fleet) beat(ctx context.Context) {
 	f.w.leader.Store(live[0] == o.Boot)
 	if !slices.Equal(live, f.live) {
 		f.live = live
-		f.take(ctx, Assign(live, o.Partitions))
+		f.take(ctx, chat.Assign(live, o.Partitions))
 	}
 	f.giveBack(ctx)
 }
 
 // take consumes what a changed fleet leaves to this worker.
-func (f *fleet) take(ctx context.Context, as []Assignment) {
+func (f *fleet) take(ctx context.Context, as []chat.Assignment) {
 	var owned []int
 	f.standby = map[int]int{}
 	for p, a := range as {

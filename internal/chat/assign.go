@@ -1,10 +1,8 @@
-package worker
+package chat
 
 import (
 	"hash/fnv"
 	"slices"
-
-	"chat-service/internal/chat"
 )
 
 // Assignment says who consumes a partition: the owner, and the standby that takes over when the owner's channel closes
@@ -53,5 +51,5 @@ func Assign(workers []string, p int) []Assignment {
 func score(worker string, partition int) int {
 	h := fnv.New64a()
 	h.Write([]byte(worker))
-	return chat.PartitionOf(h.Sum64()^uint64(partition)<<32, 1<<62)
+	return PartitionOf(h.Sum64()^uint64(partition)<<32, 1<<62)
 }
