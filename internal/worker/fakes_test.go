@@ -275,7 +275,8 @@ func (w *world) Beat(context.Context, string) error { return nil }
 func (w *world) Workers(context.Context, time.Duration) ([]string, error) {
 	return []string{"me"}, nil
 }
-func (w *world) Retire(context.Context, string) error { return nil }
+func (w *world) Sweep(context.Context, time.Time, int) (int64, error) { return 0, nil }
+func (w *world) Retire(context.Context, string) error                 { return nil }
 func (w *world) Quarantine(_ context.Context, d Dead) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -47,6 +47,8 @@ type Fleet interface {
 	Workers(ctx context.Context, deadAfter time.Duration) ([]string, error)
 	Retire(ctx context.Context, boot string) error
 	Quarantine(ctx context.Context, d Dead) error
+	// Sweep deletes up to limit rows of sessions that ended before a time, and returns how many.
+	Sweep(ctx context.Context, before time.Time, limit int) (int64, error)
 }
 
 // Dead is a command that failed for good, with its reason.

@@ -164,6 +164,26 @@ func (w *Worker) wentOffline(ctx context.Context, users []chat.UserID) {
 	w.publish(w.ctx, out, func() {})
 }
 
+const (
+	keepEnded = 90 * 24 * time.Hour // longer than any session lives
+	sweepRows = 1000
+)
+
+// sweepEnded deletes, at the first among the workers, what sessions left behind that ended long ago.
+func (w *Worker) sweepEnded(ctx context.Context) {
+	w.every(ctx, time.Minute, func(ctx context.Context) {
+		if !w.leader.Load() {
+			return
+		}
+		n, err := w.o.Fleet.Sweep(ctx, time.Now().Add(-keepEnded), sweepRows)
+		if err != nil {
+			w.o.Logger.WarnContext(ctx, "sweep ended sessions", "err", err)
+		} else if n > 0 {
+			w.o.Logger.InfoContext(ctx, "swept ended sessions", "rows", n)
+		}
+	})
+}
+
 // every calls f with a deadline at each tick until ctx ends.
 func (w *Worker) every(ctx context.Context, d time.Duration, f func(context.Context)) {
 	tick := time.NewTicker(d)

@@ -62,7 +62,7 @@ func (w *Worker) Start(context.Context) error {
 		w.worked.Go(func() { w.keep.run(w.ctx) })
 		var ctx context.Context
 		ctx, w.loops = context.WithCancel(w.ctx)
-		for _, loop := range []func(context.Context){(&fleet{w: w}).run, w.pollOutbox, w.digests, w.sweepLeases, w.sweepOffline} {
+		for _, loop := range []func(context.Context){(&fleet{w: w}).run, w.pollOutbox, w.digests, w.sweepLeases, w.sweepOffline, w.sweepEnded} {
 			w.looped.Go(func() { loop(ctx) })
 		}
 	})
