@@ -295,13 +295,13 @@ func (g *Gateway) opened(s *session, claims Claims, code protocol.CloseCode) {
 }
 
 // identify binds a session to its user and asks the workers for its welcome. Its reader, where there is one, must stop: what
-// comes next starts another.
-func (s *session) identify(c Claims) {
+// comes next starts another. False means that the session closes already.
+func (s *session) identify(c Claims) bool {
 	g := s.g
 	s.mu.Lock()
 	if s.phase == closing {
 		s.mu.Unlock()
-		return
+		return false
 	}
 	s.user, s.login = c.User, c.Session
 	s.expiry.Store(c.ExpiresAt.UnixMilli())
@@ -318,4 +318,5 @@ func (s *session) identify(c Claims) {
 		}
 	}
 	refused(g.publish(s.user.Partition(g.o.Partitions), &cmd, refused))
+	return true
 }

@@ -22,6 +22,8 @@ import (
 	"chat-service/internal/protocol"
 	"chat-service/internal/testkit"
 
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 	"go.uber.org/goleak"
 )
 
@@ -409,4 +411,11 @@ func (gt *gate) gone() {
 		n := len(gt.sockets.all())
 		return n == 0, fmt.Sprintf("%d sockets are left", n)
 	})
+}
+
+// value reads a counter.
+func value(c prometheus.Metric) float64 {
+	var m dto.Metric
+	_ = c.Write(&m)
+	return m.GetCounter().GetValue()
 }

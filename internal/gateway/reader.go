@@ -61,24 +61,24 @@ func (s *session) run() {
 	s.finish()
 }
 
-// read takes frame after frame; true means that the session waits for its welcome and is not this goroutine's any more.
+// read takes frame after frame until reading fails; those that come while the session closes are dropped, up to the peer's
+// close frame. True means that the session waits for its welcome and is not this goroutine's any more.
 func (s *session) read() (paused bool) {
 	for {
-		if s.ending() {
-			return false
-		}
 		op, r, err := s.ws.NextReader()
 		if err != nil {
 			s.failed(err)
 			return false
 		}
 		s.seen.Store(s.g.now())
-		if op != websocket.TextMessage {
+		switch {
+		case s.ending():
+		case op != websocket.TextMessage:
 			s.close(protocol.CloseBinary, 0)
-			return false
-		}
-		if paused, ok := s.one(r); paused || !ok {
-			return paused
+		default:
+			if paused, ok := s.one(r); paused || !ok {
+				return paused
+			}
 		}
 	}
 }
@@ -89,7 +89,7 @@ func (s *session) ending() bool {
 	return s.phase == closing
 }
 
-// one reads and handles one data frame.
+// one reads and handles one data frame; ok is false where reading failed.
 func (s *session) one(r io.Reader) (paused, ok bool) {
 	p := readBuffers.Get().(*[]byte)
 	b, err := readAll(r, (*p)[:0])
@@ -105,12 +105,12 @@ func (s *session) one(r io.Reader) (paused, ok bool) {
 		return false, false
 	case !utf8.Valid(b):
 		s.close(protocol.CloseUTF8, 0)
-		return false, false
+		return false, true
 	}
 	s.g.m.FramesIn.Inc()
 	s.g.m.BytesIn.Add(float64(len(b)))
 	if s.user == 0 {
-		return s.authenticate(b)
+		return s.authenticate(b), true
 	}
 	s.handle(b)
 	return false, true
@@ -185,21 +185,20 @@ func (s *session) onPong(string) error {
 
 func ignoreClose(int, string) error { return nil }
 
-// authenticate takes the first frame of a socket without a token. ok false: the socket is closing.
-func (s *session) authenticate(b []byte) (paused, ok bool) {
+// authenticate takes the first frame of a socket without a token; false means that the socket closes.
+func (s *session) authenticate(b []byte) bool {
 	f, err := protocol.Decode(b, s.g.o.Frames)
 	if err != nil || f.Type != protocol.TAuth {
 		s.close(protocol.CloseProtocol, 0)
-		return false, false
+		return false
 	}
 	c, err := s.g.o.Verifier.Verify(f.Token)
 	if err != nil {
 		s.close(tokenCode(err), 0)
-		return false, false
+		return false
 	}
 	s.ws.SetReadLimit(int64(s.g.o.Frames.FrameBytes))
-	s.identify(c)
-	return true, true
+	return s.identify(c)
 }
 
 // tokenCode is the close code for a refused token.

@@ -179,10 +179,13 @@ func (h *Hub) review(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
 			continue
 		}
 		h.facts.note(rm.id, u, fact{rm.epoch, d.Seq, false})
-		if slices.ContainsFunc(rm.leaves, func(l leaving) bool { return l.user == u || l.user == 0 }) {
-			continue
+		known := chat.Seq(0) // those who were attached before it are to go there
+		for _, l := range rm.leaves {
+			if l.user == u || l.user == 0 {
+				known = max(known, l.seq)
+			}
 		}
-		h.expel(sw, sh, rm, leaving{u, d.Seq + 1, chat.LeftSelf}, rm.delivered)
+		h.expel(sw, sh, rm, leaving{u, known, d.Seq + 1, chat.LeftSelf}, rm.delivered)
 	}
 	h.doubtOthers(rm, d)
 	rm.doubt = false

@@ -65,9 +65,11 @@ type member struct {
 
 func (m *member) gets(seq chat.Seq) bool { return m.asOf < seq && !m.doubt }
 
-// leaving is a user who may see entries up to seq; user 0 is everybody.
+// leaving is a user who may see entries up to seq; user 0 is everybody. It concerns his sessions that were attached as of a
+// seq below that, and not below since.
 type leaving struct {
 	user   chat.UserID
+	since  chat.Seq
 	seq    chat.Seq
 	reason chat.LeaveReason
 }
@@ -314,7 +316,7 @@ func (h *Hub) resyncFrame(rm *room) Frame {
 
 func (h *Hub) addLeaves(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
 	add := func(u chat.UserID) {
-		l := leaving{u, d.Seq, d.Reason}
+		l := leaving{u, 0, d.Seq, d.Reason}
 		if !slices.Contains(rm.leaves, l) {
 			rm.leaves = append(rm.leaves, l)
 		}
@@ -363,7 +365,7 @@ func (h *Hub) expel(sw *Sweep, sh *roomShard, rm *room, l leaving, seq chat.Seq)
 	var f Frame
 	for i := len(rm.members) - 1; i >= 0; i-- {
 		m := &rm.members[i]
-		if l.user != 0 && m.s.User() != l.user || m.asOf >= l.seq {
+		if l.user != 0 && m.s.User() != l.user || m.asOf < l.since || m.asOf >= l.seq {
 			continue
 		}
 		if back > l.seq {
