@@ -119,7 +119,7 @@ func strictRequests(t testing.TB, env map[string]string) {
 	env["CHAT_DATABASE_USER"], env["CHAT_DATABASE_PASSWORD_FILE"] = user, secret
 	delete(env, "CHAT_DATABASE_PASSWORD")
 	env["CHAT_SERVER_MODE"] = "release"
-	env["CHAT_LIMITS_REQUESTS_PER_SECOND"] = "15"
+	env["CHAT_LIMITS_REQUESTS_PER_SECOND"] = "5"
 	env["CHAT_LIMITS_LOGIN_PER_MINUTE"], env["CHAT_LIMITS_REGISTER_PER_MINUTE"] = "6", "6"
 	env["CHAT_LIMITS_ROOM_MEMBERS"], env["CHAT_LIMITS_MESSAGE_BYTES"] = "3", "100"
 	env["CHAT_AUTH_REFRESH_GRACE"] = "0s"

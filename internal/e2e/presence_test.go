@@ -19,6 +19,7 @@ func TestPresence(t *testing.T) {
 	watcher, friend, quiet, stranger := us[0], us[1], us[2], us[3]
 	w.api.CreateRoom(t, watcher, friend, quiet)
 	w.dial(t, 2, stranger)
+	w.knows(t, watcher)
 	s := w.dial(t, 1, watcher)
 	s.Send(t, obj{"type": "presence", "user_ids": testkit.IDs(friend, quiet, stranger)})
 	snap := s.Expect(t, is("presence"))
@@ -65,6 +66,15 @@ func TestPresence(t *testing.T) {
 	if f := s.Expect(t, is("presence")); len(f.List("users")) != 0 {
 		t.Errorf("an empty list shows %s", f)
 	}
+}
+
+// knows waits until presence can be told: gateways that have just been started prove for a lease that they live.
+func (w *world) knows(t *testing.T, u user) {
+	t.Helper()
+	testkit.Eventually(t, 30*time.Second, func() (bool, string) {
+		f := w.api.Must(t, 200, "GET", fmt.Sprintf("/users/%d/presence", u.ID), u.Token, nil)
+		return f["online"] != nil, "presence is not known yet"
+	})
 }
 
 func TestPresenceRefuses(t *testing.T) {

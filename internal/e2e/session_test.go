@@ -144,9 +144,13 @@ func TestSocketsOfASession(t *testing.T) {
 	w := shared(t)
 	good(t, "close 4503", "close 4505")
 	u := w.api.User(t)
+	before := w.counts(t).workers("chat_worker_state_errors_total")
 	socks := make([]*sock, 10)
 	for i := range socks {
 		socks[i] = w.dial(t, 1+i%2, u)
+	}
+	if w.counts(t).workers("chat_worker_state_errors_total") != before {
+		t.Fatal("Redis was too slow for this test: sockets that it does not know of do not count")
 	}
 	closed(t, testkit.Dial(t, w.WS(1), u.Token), 4505)
 	closed(t, testkit.Dial(t, w.WS(2), u.Token), 4505)
