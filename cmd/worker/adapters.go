@@ -113,8 +113,10 @@ func (i *intake) beats(d *broker.Delivery) {
 func (i *intake) Opened(int, uint64) {}
 
 func (i *intake) Handle(p int, gen uint64, d *broker.Delivery) {
-	i.w.Take(worker.Batch{Partition: p, Gen: gen, Body: d.Body, Redelivered: d.Redelivered,
-		Ack: func() { _ = d.Ack() }, Live: d.Live})
+	i.w.Take(worker.Batch{
+		Partition: p, Gen: gen, Body: d.Body, Redelivered: d.Redelivered,
+		Ack: func() { _ = d.Ack() }, Live: d.Live,
+	})
 }
 
 func (i *intake) Closed(p int, gen uint64) { i.w.Closed(p, gen) }

@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"chat-service/internal/broker"
 	"chat-service/internal/chat"
 	"chat-service/internal/config"
@@ -15,8 +17,6 @@ import (
 	"chat-service/internal/state"
 	"chat-service/internal/store"
 	"chat-service/internal/worker"
-
-	"github.com/prometheus/client_golang/prometheus"
 )
 
 // Config is configs/worker.yaml.
@@ -105,11 +105,15 @@ func defaults() Config {
 	return Config{
 		Server: Server{Mode: config.ModeDebug}, Database: config.DefaultDatabase(), Redis: config.DefaultRedis(),
 		RabbitMQ: config.DefaultRabbitMQ(), Debug: config.DefaultDebug(9102), Log: config.DefaultLog(),
-		Worker: Worker{Committers: 4, Lanes: 16, BatchRecords: 256, Prefetch: 64, OutboxPoll: config.Duration(40 * time.Millisecond),
+		Worker: Worker{
+			Committers: 4, Lanes: 16, BatchRecords: 256, Prefetch: 64, OutboxPoll: config.Duration(40 * time.Millisecond),
 			DigestEvery: config.Duration(10 * time.Second), OfflineGrace: config.Duration(8 * time.Second),
-			PingInterval: config.Duration(25 * time.Second)},
-		Limits: Limits{MessageBytes: l.MessageBytes, FrameBytes: p.FrameBytes, RoomMembers: l.RoomMembers, MembersCall: l.MembersCall,
-			SyncRooms: p.SyncRooms, Watch: p.Watch, SocketsPerSession: 10, PeerReads: 50},
+			PingInterval: config.Duration(25 * time.Second),
+		},
+		Limits: Limits{
+			MessageBytes: l.MessageBytes, FrameBytes: p.FrameBytes, RoomMembers: l.RoomMembers, MembersCall: l.MembersCall,
+			SyncRooms: p.SyncRooms, Watch: p.Watch, SocketsPerSession: 10, PeerReads: 50,
+		},
 	}
 }
 
@@ -130,31 +134,41 @@ func (c *Config) security() (s security, err error) {
 
 func (c *Config) store(s security, log *slog.Logger) store.Options {
 	d := c.Database
-	return store.Options{TLS: s.mysql, Host: d.Host, Port: int(d.Port), User: d.User, Password: d.Password.Reveal(), DBName: d.DBName,
+	return store.Options{
+		TLS: s.mysql, Host: d.Host, Port: int(d.Port), User: d.User, Password: d.Password.Reveal(), DBName: d.DBName,
 		MaxOpen: d.MaxOpen, MaxIdle: d.MaxIdle, ConnMaxLifetime: time.Duration(d.ConnMaxLifetime),
 		ConnMaxIdleTime: time.Duration(d.ConnMaxIdleTime), Timeout: time.Duration(d.DialTimeout),
 		ReadTimeout: time.Duration(d.ReadTimeout), WriteTimeout: time.Duration(d.WriteTimeout),
-		Partitions: c.RabbitMQ.Partitions, Limits: c.limits(), Logger: log}
+		Partitions: c.RabbitMQ.Partitions, Limits: c.limits(), Logger: log,
+	}
 }
 
 func (c *Config) state(s security) state.Options {
-	return state.Options{TLS: s.redis, Addrs: c.Redis.Addresses(), Password: c.Redis.Password.Reveal(), DB: c.Redis.DB, Master: c.Redis.Master,
-		Prefix: c.RabbitMQ.Prefix(), Partitions: c.RabbitMQ.Partitions}
+	return state.Options{
+		TLS: s.redis, Addrs: c.Redis.Addresses(), Password: c.Redis.Password.Reveal(), DB: c.Redis.DB, Master: c.Redis.Master,
+		Prefix: c.RabbitMQ.Prefix(), Partitions: c.RabbitMQ.Partitions,
+	}
 }
 
 func (c *Config) broker(s security, name string, log *slog.Logger, m *broker.Metrics) broker.Options {
-	return broker.Options{TLS: s.rabbit, URL: c.RabbitMQ.URL.Reveal(), Prefix: c.RabbitMQ.Prefix(), QueueType: c.RabbitMQ.QueueType,
-		Partitions: c.RabbitMQ.Partitions, Name: name, Logger: log, Metrics: m}
+	return broker.Options{
+		TLS: s.rabbit, URL: c.RabbitMQ.URL.Reveal(), Prefix: c.RabbitMQ.Prefix(), QueueType: c.RabbitMQ.QueueType,
+		Partitions: c.RabbitMQ.Partitions, Name: name, Logger: log, Metrics: m,
+	}
 }
 
 func (c *Config) worker(boot string, log *slog.Logger, reg prometheus.Registerer) worker.Options {
 	w := c.Worker
-	return worker.Options{Boot: boot, Partitions: c.RabbitMQ.Partitions, Logger: log, Metrics: worker.NewMetrics(reg),
+	return worker.Options{
+		Boot: boot, Partitions: c.RabbitMQ.Partitions, Logger: log, Metrics: worker.NewMetrics(reg),
 		Committers: w.Committers, Lanes: w.Lanes, BatchRecords: w.BatchRecords, OutboxPoll: time.Duration(w.OutboxPoll),
 		DigestEvery: time.Duration(w.DigestEvery), OfflineGrace: time.Duration(w.OfflineGrace), PingInterval: time.Duration(w.PingInterval),
 		MaxSockets: c.Limits.SocketsPerSession, MaxSyncRooms: c.Limits.SyncRooms, Limits: c.limits(), PeerReads: c.Limits.PeerReads,
-		ProtocolLimit: protocol.Limits{MessageBytes: c.Limits.MessageBytes, FrameBytes: c.Limits.FrameBytes,
-			SyncRooms: c.Limits.SyncRooms, Watch: c.Limits.Watch}}
+		ProtocolLimit: protocol.Limits{
+			MessageBytes: c.Limits.MessageBytes, FrameBytes: c.Limits.FrameBytes,
+			SyncRooms: c.Limits.SyncRooms, Watch: c.Limits.Watch,
+		},
+	}
 }
 
 // load reads the file and the environment, which this process shares with the others.

@@ -4,9 +4,9 @@ import (
 	"slices"
 	"testing"
 
-	"chat-service/internal/config"
-
 	"github.com/google/go-cmp/cmp"
+
+	"chat-service/internal/config"
 )
 
 func TestConfigFileHoldsEveryKeyWithItsDefault(t *testing.T) {

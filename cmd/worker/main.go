@@ -11,6 +11,8 @@ import (
 	"os"
 	"time"
 
+	"github.com/google/uuid"
+
 	"chat-service/internal/broker"
 	"chat-service/internal/chat"
 	"chat-service/internal/daemon"
@@ -18,8 +20,6 @@ import (
 	"chat-service/internal/store"
 	"chat-service/internal/telemetry"
 	"chat-service/internal/worker"
-
-	"github.com/google/uuid"
 )
 
 func main() { os.Exit(daemon.Main(run)) }

@@ -98,11 +98,11 @@ func through(t *testing.T, o Options, refuse bool) (Options, *proxy) {
 	return o, p
 }
 
-func shut(t testing.TB, close func(context.Context) error) {
+func shut(t testing.TB, end func(context.Context) error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	if err := close(ctx); err != nil {
+	if err := end(ctx); err != nil {
 		t.Errorf("close: %v", err)
 	}
 }
@@ -457,6 +457,7 @@ func (s *station) Up(first bool) {
 	defer s.mu.Unlock()
 	s.ups = append(s.ups, first)
 }
+
 func (s *station) Down(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

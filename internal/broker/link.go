@@ -173,7 +173,7 @@ func (l *link) set(s State, err error) {
 	if s == Up {
 		up = 1
 	} else if err != nil {
-		l.err = fmt.Errorf("%w: %v", ErrUnavailable, err)
+		l.err = fmt.Errorf("%w: %w", ErrUnavailable, err)
 	} else {
 		l.err = ErrUnavailable
 	}

@@ -45,12 +45,18 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		Republished: counter("republished_total", "AMQP messages sent again after a lost connection or a refusal."),
 		Refused:     vec("refused_total", "Publish attempts refused at once.", "reason"),
 		Reconnects:  vec("reconnects_total", "Lost connections.", "purpose"),
-		Up: prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "chat", Subsystem: "broker", Name: "up",
-			Help: "Whether the connection is usable."}, []string{"purpose"}),
-		InFlightBytes: prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "chat", Subsystem: "broker", Name: "in_flight_bytes",
-			Help: "Bytes sealed for publishing and not yet confirmed."}),
-		BatchRecords: prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: "chat", Subsystem: "broker", Name: "batch_records",
-			Help: "Records per AMQP message.", Buckets: []float64{1, 2, 4, 8, 16, 32, 64}}),
+		Up: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Namespace: "chat", Subsystem: "broker", Name: "up",
+			Help: "Whether the connection is usable.",
+		}, []string{"purpose"}),
+		InFlightBytes: prometheus.NewGauge(prometheus.GaugeOpts{
+			Namespace: "chat", Subsystem: "broker", Name: "in_flight_bytes",
+			Help: "Bytes sealed for publishing and not yet confirmed.",
+		}),
+		BatchRecords: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Namespace: "chat", Subsystem: "broker", Name: "batch_records",
+			Help: "Records per AMQP message.", Buckets: []float64{1, 2, 4, 8, 16, 32, 64},
+		}),
 		Delivered:   counter("delivered_total", "AMQP messages handed to consumers."),
 		Redelivered: counter("redelivered_total", "AMQP messages handed to consumers that had been delivered before."),
 	}

@@ -56,8 +56,8 @@ func TestTargets(t *testing.T) {
 func TestBackoff(t *testing.T) {
 	b := backoff{min: 50 * time.Millisecond, max: 2 * time.Second}
 	for round := range 2 {
-		for i, top := range []time.Duration{50, 100, 200, 400, 800, 1600, 2000, 2000} {
-			top *= time.Millisecond
+		for i, ms := range []int{50, 100, 200, 400, 800, 1600, 2000, 2000} {
+			top := time.Duration(ms) * time.Millisecond
 			if d := b.pause(); d < top/2 || d > top {
 				t.Errorf("round %d, pause %d: %v is not within %v and %v", round, i, d, top/2, top)
 			}

@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"testing"
 
-	"chat-service/internal/chat"
-
 	"pgregory.net/rapid"
+
+	"chat-service/internal/chat"
 )
 
 func TestAssignSpreadsWithinOne(t *testing.T) {

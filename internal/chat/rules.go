@@ -130,7 +130,7 @@ func (r Role) rank() int {
 // Outranks tells whether r stands strictly above s.
 func (r Role) Outranks(s Role) bool { return r.rank() > s.rank() }
 
-// MayInvite: in a group, any member of a public room, owner and admins of a private one.
+// MayInvite judges an invitation: in a group, any member of a public room, owner and admins of a private one.
 func MayInvite(room Room, by Member) error {
 	if room.Type == Direct {
 		return E(Forbidden, "a direct room has exactly two members")
@@ -141,7 +141,7 @@ func MayInvite(room Room, by Member) error {
 	return E(Forbidden, "only owner and admins may add members to a private room")
 }
 
-// MayEdit: owner and admins change name, description and settings of a group.
+// MayEdit judges a change of name, description or settings: owner and admins change name, description and settings of a group.
 func MayEdit(room Room, by Member) error {
 	if room.Type == Direct {
 		return E(Forbidden, "a direct room has no settings of its own")
@@ -152,7 +152,7 @@ func MayEdit(room Room, by Member) error {
 	return nil
 }
 
-// MayRemove: one may kick whom one outranks.
+// MayRemove judges a kick: one may kick whom one outranks.
 func MayRemove(room Room, by, target Member) error {
 	if room.Type == Direct {
 		return E(Forbidden, "a direct room can't be left")
@@ -163,7 +163,7 @@ func MayRemove(room Room, by, target Member) error {
 	return nil
 }
 
-// MayLeave: anybody may leave a group, except its owner, who transfers or dissolves it first.
+// MayLeave judges a leave: anybody may leave a group, except its owner, who transfers or dissolves it first.
 func MayLeave(room Room, by Member) error {
 	if room.Type == Direct {
 		return E(Forbidden, "a direct room can't be left")
@@ -174,7 +174,7 @@ func MayLeave(room Room, by Member) error {
 	return nil
 }
 
-// MayOwn: transfer and dissolution are the owner's, in groups only.
+// MayOwn judges transfer and dissolution: transfer and dissolution are the owner's, in groups only.
 func MayOwn(room Room, by Member) error {
 	if room.Type == Direct || by.Role != Owner {
 		return E(Forbidden, "only the owner of a group may do this")
@@ -182,7 +182,7 @@ func MayOwn(room Room, by Member) error {
 	return nil
 }
 
-// MayRank: the owner makes and unmakes admins.
+// MayRank judges a change of role: the owner makes and unmakes admins.
 func MayRank(room Room, by, target Member, to Role) error {
 	if err := MayOwn(room, by); err != nil {
 		return err
@@ -196,7 +196,7 @@ func MayRank(room Room, by, target Member, to Role) error {
 	return nil
 }
 
-// MayMute: one may mute whom one outranks, as owner or admin of a group.
+// MayMute judges a mute: one may mute whom one outranks, as owner or admin of a group.
 func MayMute(room Room, by, target Member) error {
 	if room.Type == Direct || by.Role.rank() < Admin.rank() || !by.Role.Outranks(target.Role) {
 		return E(Forbidden, "only owner and admins may mute members, and only those below them")

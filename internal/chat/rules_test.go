@@ -7,9 +7,9 @@ import (
 	"strings"
 	"testing"
 
-	"chat-service/internal/chat"
-
 	"pgregory.net/rapid"
+
+	"chat-service/internal/chat"
 )
 
 func TestCheckContent(t *testing.T) {

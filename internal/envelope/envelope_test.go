@@ -6,11 +6,11 @@ import (
 	"reflect"
 	"testing"
 
-	"chat-service/internal/envelope"
-
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/encoding/protowire"
 	"pgregory.net/rapid"
+
+	"chat-service/internal/envelope"
 )
 
 // fill sets every field of a struct to a drawn value that isn't zero, so that a field forgotten in the codec shows.
@@ -137,8 +137,10 @@ func FuzzRecords(f *testing.F) {
 }
 
 func BenchmarkCommand(b *testing.B) {
-	c := envelope.Command{Kind: envelope.Send, Gateway: "gw1.abcdef", Socket: 12345, User: 99, Session: "01890a5d-ac96-774b-bcce-b302099a8057", Room: 77,
-		ClientMsgID: "00000000000000000000000000000042", Content: string(bytes.Repeat([]byte("x"), 128)), At: 1_700_000_000_000}
+	c := envelope.Command{
+		Kind: envelope.Send, Gateway: "gw1.abcdef", Socket: 12345, User: 99, Session: "01890a5d-ac96-774b-bcce-b302099a8057", Room: 77,
+		ClientMsgID: "00000000000000000000000000000042", Content: string(bytes.Repeat([]byte("x"), 128)), At: 1_700_000_000_000,
+	}
 	buf := make([]byte, 0, 512)
 	b.ReportAllocs()
 	for b.Loop() {

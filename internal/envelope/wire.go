@@ -3,9 +3,9 @@ package envelope
 import (
 	"fmt"
 
-	"chat-service/internal/chat"
-
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"chat-service/internal/chat"
 )
 
 func malformed(what string) error { return fmt.Errorf("%w: %s", ErrMalformed, what) }

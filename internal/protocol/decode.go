@@ -6,9 +6,9 @@ import (
 	"io"
 	"strconv"
 
-	"chat-service/internal/chat"
-
 	"github.com/go-json-experiment/json/jsontext"
+
+	"chat-service/internal/chat"
 )
 
 // fields a frame may carry, as bits, so that one pass can decode before the type is known.
@@ -82,8 +82,10 @@ func check(f Frame, seen uint16, unknown string, lim Limits) error {
 		unknown = lowest(seen &^ sh.allowed)
 	}
 	if unknown != "" {
-		return &chat.Error{Kind: chat.UnknownField, Msg: "unknown field " + strconv.Quote(clip(unknown)) + " in " + string(f.Type),
-			Fields: []chat.FieldError{{Field: clip(unknown), Message: "is not a field of " + string(f.Type)}}}
+		return &chat.Error{
+			Kind: chat.UnknownField, Msg: "unknown field " + strconv.Quote(clip(unknown)) + " in " + string(f.Type),
+			Fields: []chat.FieldError{{Field: clip(unknown), Message: "is not a field of " + string(f.Type)}},
+		}
 	}
 	if miss := sh.required &^ seen; miss != 0 {
 		return chat.BadField(lowest(miss), "is required")

@@ -6,17 +6,18 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"chat-service/internal/chat"
 	"chat-service/internal/protocol"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 func TestDecode(t *testing.T) {
 	for in, want := range map[string]protocol.Frame{
 		`{"type":"message","room_id":1,"content":"Hello, World!"}`: {Type: "message", Room: 1, Content: "Hello, World!"},
 		` {"content":"h\u00e9","client_msg_id":"a-1","client_seq":7,"room_id":9007199254740991,"type":"message"} `: {
-			Type: "message", Room: chat.MaxID, Content: "hé", ClientMsgID: "a-1", ClientSeq: 7},
+			Type: "message", Room: chat.MaxID, Content: "hé", ClientMsgID: "a-1", ClientSeq: 7,
+		},
 		`{"type":"join_room","room_id":1}`:     {Type: "join_room", Room: 1},
 		`{"type":"leave_room","room_id":1}`:    {Type: "leave_room", Room: 1},
 		`{"type":"typing","room_id":2}`:        {Type: "typing", Room: 2},
@@ -26,8 +27,10 @@ func TestDecode(t *testing.T) {
 		`{"type":"presence","user_ids":[]}`:    {Type: "presence", Users: []chat.UserID{}},
 		`{"type":"presence","user_ids":[3,4]}`: {Type: "presence", Users: []chat.UserID{3, 4}},
 		`{"type":"sync","rooms":{},"ref":"r"}`: {Type: "sync", Sync: []protocol.SyncPoint{}, Ref: "r"},
-		`{"type":"sync","rooms":{"5":2,"6":{"seq":3,"epoch":4}}}`: {Type: "sync",
-			Sync: []protocol.SyncPoint{{Room: 5, Seq: 2}, {Room: 6, Seq: 3, Epoch: 4}}},
+		`{"type":"sync","rooms":{"5":2,"6":{"seq":3,"epoch":4}}}`: {
+			Type: "sync",
+			Sync: []protocol.SyncPoint{{Room: 5, Seq: 2}, {Room: 6, Seq: 3, Epoch: 4}},
+		},
 	} {
 		got, err := protocol.Decode([]byte(in), protocol.DefaultLimits())
 		if err != nil {
@@ -111,9 +114,11 @@ func TestRefusedFrameStillSaysWhatItWas(t *testing.T) {
 }
 
 func FuzzDecode(f *testing.F) {
-	for _, s := range []string{`{"type":"message","room_id":1,"content":"x","client_msg_id":"a","client_seq":1}`,
+	for _, s := range []string{
+		`{"type":"message","room_id":1,"content":"x","client_msg_id":"a","client_seq":1}`,
 		`{"type":"sync","rooms":{"1":{"seq":1,"epoch":2},"3":4},"ref":"r"}`, `{"type":"presence","user_ids":[1,2]}`,
-		`{"type":"auth","token":"t"}`, `{"type":"read","room_id":1,"seq":2}`, `{"type":"ping"}`, `[{`, "\xff", `{"type":"ping","type":1}`} {
+		`{"type":"auth","token":"t"}`, `{"type":"read","room_id":1,"seq":2}`, `{"type":"ping"}`, `[{`, "\xff", `{"type":"ping","type":1}`,
+	} {
 		f.Add([]byte(s))
 	}
 	lim := protocol.DefaultLimits()

@@ -5,9 +5,9 @@ import (
 	"strconv"
 	"time"
 
-	"chat-service/internal/chat"
-
 	"github.com/go-json-experiment/json/jsontext"
+
+	"chat-service/internal/chat"
 )
 
 // AppendMessage appends a `message` frame.

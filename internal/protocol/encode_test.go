@@ -30,26 +30,36 @@ func TestFrames(t *testing.T) {
 	}{
 		"message": {protocol.AppendMessage(nil, m), `{"type":"message","room_id":3,"seq":4,"id":"3:4","kind":"text","sender_id":5,"client_msg_id":"c","content":"a\"<` + "\u2028" + `","created_at":"2026-01-02T02:04:05.678Z"}`},
 		"ack":     {protocol.AppendAck(nil, m, 2, true), `{"type":"ack","client_msg_id":"c","room_id":3,"seq":4,"id":"3:4","client_seq":2,"created_at":"2026-01-02T02:04:05.678Z","duplicate":true}`},
-		"error": {protocol.AppendError(nil, &chat.Error{Kind: chat.OutOfOrder, Msg: "m", Expected: 3}, protocol.ErrorRef{Ref: "c", Room: 3, ClientSeq: 9}),
-			`{"type":"error","code":"out_of_order","message":"m","ref":"c","retry":true,"room_id":3,"client_seq":9,"expected":3}`},
+		"error": {
+			protocol.AppendError(nil, &chat.Error{Kind: chat.OutOfOrder, Msg: "m", Expected: 3}, protocol.ErrorRef{Ref: "c", Room: 3, ClientSeq: 9}),
+			`{"type":"error","code":"out_of_order","message":"m","ref":"c","retry":true,"room_id":3,"client_seq":9,"expected":3}`,
+		},
 		"error, retry": {protocol.AppendError(nil, chat.E(chat.Unavailable, "m"), protocol.ErrorRef{}), `{"type":"error","code":"unavailable","message":"m","ref":"","retry":true,"retry_after_ms":500}`},
 		"head":         {protocol.AppendHead(nil, map[chat.RoomID]chat.Seq{3: 4}), `{"type":"head","rooms":{"3":4}}`},
 		"left":         {protocol.AppendLeft(nil, 3, 4, chat.LeftKicked), `{"type":"left","room_id":3,"seq":4,"reason":"kicked"}`},
 		"read":         {protocol.AppendRead(nil, 3, 5, 4, &unread), `{"type":"read","room_id":3,"user_id":5,"seq":4,"unread":0}`},
 		"read of peer": {protocol.AppendRead(nil, 3, 5, 4, nil), `{"type":"read","room_id":3,"user_id":5,"seq":4}`},
 		"typing":       {protocol.AppendTyping(nil, 3, 5), `{"type":"typing","room_id":3,"user_id":5}`},
-		"presence": {protocol.AppendPresence(nil, []chat.Presence{{User: 5, Known: true, Online: true}, {User: 6}}),
-			`{"type":"presence","users":[{"user_id":5,"online":true,"last_seen":null},{"user_id":6,"online":null,"last_seen":null}]}`},
+		"presence": {
+			protocol.AppendPresence(nil, []chat.Presence{{User: 5, Known: true, Online: true}, {User: 6}}),
+			`{"type":"presence","users":[{"user_id":5,"online":true,"last_seen":null},{"user_id":6,"online":null,"last_seen":null}]}`,
+		},
 		"resync": {protocol.AppendResync(nil, 3, 2, "r"), `{"type":"resync","room_id":3,"epoch":2,"ref":"r"}`},
 		"synced": {protocol.AppendSynced(nil, protocol.Synced{Room: 3, Epoch: 1, From: 2, To: 4, LastSeq: 4}), `{"type":"synced","room_id":3,"epoch":1,"from_seq":2,"to_seq":4,"last_seq":4,"more":false}`},
 		"goaway": {protocol.AppendGoaway(nil, 1500*time.Millisecond, "drain"), `{"type":"goaway","after_ms":1500,"reason":"drain"}`},
 		"pong":   {protocol.AppendPong(nil), `{"type":"pong"}`},
-		"room": {protocol.AppendRoom(nil, room, chat.RoomUpdated, 0),
-			`{"type":"room","room":{"id":3,"type":"group","name":"n","description":"","visibility":"private","owner_id":5,"member_count":2,"last_seq":4,"epoch":1,"created_at":"t"},"change":"updated"}`},
-		"joined": {protocol.AppendJoined(nil, protocol.ListedRoom{Room: room, Role: chat.Plain}),
-			`{"type":"joined","room":{"id":3,"type":"group","name":"n","description":"","visibility":"private","owner_id":5,"member_count":2,"last_seq":4,"epoch":1,"created_at":"t","role":"member","unread":0,"read_seq":0}}`},
-		"welcome": {protocol.AppendWelcome(nil, protocol.Welcome{SessionID: "s", User: protocol.User{ID: 5}, PingIntervalMS: 25000, Limits: protocol.DefaultLimits()}),
-			`{"type":"welcome","session_id":"s","user":{"id":5,"username":"","nickname":"","created_at":""},"server_time":"","ping_interval_ms":25000,"limits":{"message_bytes":16384,"frame_bytes":65536,"sync_rooms":100,"watch":200},"rooms":[]}`},
+		"room": {
+			protocol.AppendRoom(nil, room, chat.RoomUpdated, 0),
+			`{"type":"room","room":{"id":3,"type":"group","name":"n","description":"","visibility":"private","owner_id":5,"member_count":2,"last_seq":4,"epoch":1,"created_at":"t"},"change":"updated"}`,
+		},
+		"joined": {
+			protocol.AppendJoined(nil, protocol.ListedRoom{Room: room, Role: chat.Plain}),
+			`{"type":"joined","room":{"id":3,"type":"group","name":"n","description":"","visibility":"private","owner_id":5,"member_count":2,"last_seq":4,"epoch":1,"created_at":"t","role":"member","unread":0,"read_seq":0}}`,
+		},
+		"welcome": {
+			protocol.AppendWelcome(nil, protocol.Welcome{SessionID: "s", User: protocol.User{ID: 5}, PingIntervalMS: 25000, Limits: protocol.DefaultLimits()}),
+			`{"type":"welcome","session_id":"s","user":{"id":5,"username":"","nickname":"","created_at":""},"server_time":"","ping_interval_ms":25000,"limits":{"message_bytes":16384,"frame_bytes":65536,"sync_rooms":100,"watch":200},"rooms":[]}`,
+		},
 	} {
 		if string(c.got) != c.want {
 			t.Errorf("%s:\n got %s\nwant %s", name, c.got, c.want)

@@ -56,8 +56,10 @@ func MessageID(room chat.RoomID, seq chat.Seq) string {
 
 // MessageView shows m.
 func MessageView(m chat.Message) Message {
-	return Message{Room: m.Room, Seq: m.Seq, ID: MessageID(m.Room, m.Seq), Kind: m.Kind, Sender: m.Sender,
-		ClientMsgID: m.ClientMsgID, Content: m.Content, CreatedAt: Time(m.CreatedAt)}
+	return Message{
+		Room: m.Room, Seq: m.Seq, ID: MessageID(m.Room, m.Seq), Kind: m.Kind, Sender: m.Sender,
+		ClientMsgID: m.ClientMsgID, Content: m.Content, CreatedAt: Time(m.CreatedAt),
+	}
 }
 
 // Room is how a room is shown.
@@ -76,8 +78,10 @@ type Room struct {
 
 // RoomView shows r.
 func RoomView(r chat.Room) Room {
-	return Room{ID: r.ID, Type: r.Type, Name: r.Name, Description: r.Description, Visibility: r.Visibility, Owner: r.Owner,
-		MemberCount: r.MemberCount, LastSeq: r.LastSeq, Epoch: r.Epoch, CreatedAt: Time(r.CreatedAt)}
+	return Room{
+		ID: r.ID, Type: r.Type, Name: r.Name, Description: r.Description, Visibility: r.Visibility, Owner: r.Owner,
+		MemberCount: r.MemberCount, LastSeq: r.LastSeq, Epoch: r.Epoch, CreatedAt: Time(r.CreatedAt),
+	}
 }
 
 // ListedRoom is a room in its member's list.

@@ -11,9 +11,9 @@ import (
 
 // How long a replica that failed is left alone: doubling up to the maximum.
 const (
-	replicaWaitMin = 500 * time.Millisecond
-	replicaWaitMax = 30 * time.Second
-	replicaTimeout = 2 * time.Second // one read; the primary is asked after it
+	replicaWaitLeast = 500 * time.Millisecond
+	replicaWaitMost  = 30 * time.Second
+	replicaTimeout   = 2 * time.Second // one read; the primary is asked after it
 )
 
 // replica is a read-only copy of the primary, some way behind it.
@@ -40,7 +40,7 @@ func (r *replica) told(err error, now time.Time) {
 		r.wait = 0
 		return
 	}
-	r.wait = min(max(r.wait*2, replicaWaitMin), replicaWaitMax)
+	r.wait = min(max(r.wait*2, replicaWaitLeast), replicaWaitMost)
 	r.until = now.Add(r.wait)
 }
 

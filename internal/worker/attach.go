@@ -56,8 +56,10 @@ func (c *committer) answer(cmd *envelope.Command, r *roomState, err error, out *
 		}
 		return
 	}
-	out.gateway(cmd.Gateway, &envelope.Delivery{Kind: envelope.Attached, Room: cmd.Room, Seq: r.announced, Epoch: r.epoch,
-		Number: cmd.Number, Gateway: cmd.Gateway, At: time.Now().UnixMilli()})
+	out.gateway(cmd.Gateway, &envelope.Delivery{
+		Kind: envelope.Attached, Room: cmd.Room, Seq: r.announced, Epoch: r.epoch,
+		Number: cmd.Number, Gateway: cmd.Gateway, At: time.Now().UnixMilli(),
+	})
 }
 
 // repair hands the missing entries to a lane: reading them must not hold up the commits.
@@ -85,8 +87,10 @@ func (l *lane) mend(ctx context.Context, j *job, out *parcels) {
 		l.w.o.Logger.WarnContext(ctx, "repair", "room", cmd.Room, "err", err)
 		return
 	}
-	d := envelope.Delivery{Kind: envelope.Attached, Gateway: cmd.Gateway, Room: cmd.Room, Number: cmd.Number, Epoch: j.epoch,
-		Repair: true, Seq: j.head, Users: in, At: time.Now().UnixMilli()}
+	d := envelope.Delivery{
+		Kind: envelope.Attached, Gateway: cmd.Gateway, Room: cmd.Room, Number: cmd.Number, Epoch: j.epoch,
+		Repair: true, Seq: j.head, Users: in, At: time.Now().UnixMilli(),
+	}
 	if gap := int64(j.head) - int64(cmd.Seq); gap > 0 && gap <= maxRepair {
 		ms, err := l.w.o.Log.Messages(ctx, cmd.Room, cmd.Seq+1, j.head, repairEntries)
 		if err != nil {

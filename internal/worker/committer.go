@@ -154,16 +154,7 @@ func (c *committer) step(ctx context.Context, works []work) {
 		if x.relay || len(x.jobs) > 0 {
 			relayed = append(relayed, c.activate(ctx, *x, out)...)
 		}
-		for _, j := range x.jobs {
-			switch j.cmd.Kind {
-			case envelope.Send:
-				sends = append(sends, j)
-			case envelope.Read:
-				marks = append(marks, j)
-			default:
-				attaches = append(attaches, j)
-			}
-		}
+		sends, marks, attaches = sorted(x.jobs, sends, marks, attaches)
 	}
 	relayed = append(relayed, c.send(ctx, sends, out)...)
 	c.read(ctx, marks, out)
@@ -172,19 +163,39 @@ func (c *committer) step(ctx context.Context, works []work) {
 		if len(sends) > 0 {
 			faults.Point("before_ack")
 		}
-		for _, x := range works {
-			for _, j := range x.jobs {
-				if !j.cmd.Repair {
-					j.ticket.settle()
-				}
-			}
-		}
+		settle(works)
 		if len(relayed) > 0 {
 			c.w.keep.announced(&c.flying, relayed)
 		}
 	})
 	if len(sends) > 0 {
 		faults.Point("after_publish")
+	}
+}
+
+// sorted deals jobs out by what they need.
+func sorted(jobs, sends, marks, attaches []job) (_, _, _ []job) {
+	for _, j := range jobs {
+		switch j.cmd.Kind {
+		case envelope.Send:
+			sends = append(sends, j)
+		case envelope.Read:
+			marks = append(marks, j)
+		default:
+			attaches = append(attaches, j)
+		}
+	}
+	return sends, marks, attaches
+}
+
+// settle lets go of the inbound batches, except for repairs: a lane answers those.
+func settle(works []work) {
+	for _, x := range works {
+		for _, j := range x.jobs {
+			if !j.cmd.Repair {
+				j.ticket.settle()
+			}
+		}
 	}
 }
 

@@ -31,19 +31,25 @@ func (l *lane) connect(ctx context.Context, cmd *envelope.Command, out *parcels)
 	ms, more, err := l.w.o.Members.Memberships(ctx, cmd.User, maxWelcome)
 	if err != nil {
 		l.refuse(cmd, protocol.CloseServerError, out)
-		return nil
+		return err
 	}
 	now := time.Now()
-	w := protocol.Welcome{SessionID: cmd.Session, User: protocol.UserView(user), ServerTime: protocol.Time(now),
+	w := protocol.Welcome{
+		SessionID: cmd.Session, User: protocol.UserView(user), ServerTime: protocol.Time(now),
 		PingIntervalMS: l.w.o.PingInterval.Milliseconds(), Limits: l.w.o.ProtocolLimit, More: more,
-		Rooms: make([]protocol.WelcomeRoom, 0, len(ms))}
+		Rooms: make([]protocol.WelcomeRoom, 0, len(ms)),
+	}
 	w.User.Email = user.Email
-	d := envelope.Delivery{Kind: envelope.Welcome, Gateway: cmd.Gateway, Socket: cmd.Socket, User: cmd.User,
-		Session: cmd.Session, At: cmd.At, Points: make([]envelope.Point, 0, len(ms))}
+	d := envelope.Delivery{
+		Kind: envelope.Welcome, Gateway: cmd.Gateway, Socket: cmd.Socket, User: cmd.User,
+		Session: cmd.Session, At: cmd.At, Points: make([]envelope.Point, 0, len(ms)),
+	}
 	for _, m := range ms {
 		r := &m.Room
-		w.Rooms = append(w.Rooms, protocol.WelcomeRoom{ID: r.ID, Type: r.Type, LastSeq: r.LastSeq, Epoch: r.Epoch,
-			ReadSeq: m.Member.ReadSeq, Unread: m.Unread()})
+		w.Rooms = append(w.Rooms, protocol.WelcomeRoom{
+			ID: r.ID, Type: r.Type, LastSeq: r.LastSeq, Epoch: r.Epoch,
+			ReadSeq: m.Member.ReadSeq, Unread: m.Unread(),
+		})
 		d.Points = append(d.Points, envelope.Point{Room: r.ID, Seq: r.LastSeq, Epoch: r.Epoch})
 	}
 	d.Frame = protocol.AppendWelcome(nil, w)
@@ -70,8 +76,10 @@ func (l *lane) register(ctx context.Context, cmd *envelope.Command, out *parcels
 	switch {
 	case cmd.Replace:
 		for _, s := range others {
-			out.gateway(s.Gateway, &envelope.Delivery{Kind: envelope.Close, Gateway: s.Gateway, Socket: s.Socket,
-				User: cmd.User, Code: int(protocol.CloseReplaced)})
+			out.gateway(s.Gateway, &envelope.Delivery{
+				Kind: envelope.Close, Gateway: s.Gateway, Socket: s.Socket,
+				User: cmd.User, Code: int(protocol.CloseReplaced),
+			})
 		}
 	case l.w.o.MaxSockets > 0 && len(others) >= l.w.o.MaxSockets:
 		if _, err := l.w.o.Sockets.Unregister(ctx, cmd.User, cmd.Gateway, cmd.Socket); err != nil {
@@ -87,8 +95,10 @@ func (l *lane) register(ctx context.Context, cmd *envelope.Command, out *parcels
 }
 
 func socketOf(cmd *envelope.Command) Socket {
-	return Socket{User: cmd.User, Session: cmd.Session, Gateway: cmd.Gateway, Socket: cmd.Socket, Device: cmd.Device,
-		At: time.UnixMilli(cmd.At)}
+	return Socket{
+		User: cmd.User, Session: cmd.Session, Gateway: cmd.Gateway, Socket: cmd.Socket, Device: cmd.Device,
+		At: time.UnixMilli(cmd.At),
+	}
 }
 
 func (l *lane) refuse(cmd *envelope.Command, code protocol.CloseCode, out *parcels) {

@@ -8,10 +8,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
-
-	"github.com/prometheus/client_golang/prometheus"
 )
 
 // world plays MySQL, Redis and the broker in memory, with switches for their failures.
@@ -50,9 +50,11 @@ type fakeRoom struct {
 }
 
 func newWorld() *world {
-	return &world{rooms: map[chat.RoomID]*fakeRoom{}, routes: map[chat.RoomID]Route{}, users: map[chat.UserID]chat.User{},
+	return &world{
+		rooms: map[chat.RoomID]*fakeRoom{}, routes: map[chat.RoomID]Route{}, users: map[chat.UserID]chat.User{},
 		revoked: map[chat.SessionID]bool{}, up: time.Now().Add(-time.Hour), gen: "g1", buried: map[chat.GatewayID][]chat.UserID{},
-		sawUsers: map[chat.UserID]time.Time{}, sent: make(chan envelope.Delivery, 10_000), lost: map[chat.GatewayID]bool{}}
+		sawUsers: map[chat.UserID]time.Time{}, sent: make(chan envelope.Delivery, 10_000), lost: map[chat.GatewayID]bool{},
+	}
 }
 
 func (w *world) room(id chat.RoomID, members ...chat.UserID) *fakeRoom {
@@ -90,8 +92,10 @@ func (w *world) Append(_ context.Context, batch []chat.Send, now time.Time) ([]c
 		if _, ok := before[s.Room]; !ok {
 			before[s.Room] = chat.Seq(len(r.log))
 		}
-		m := chat.Message{Room: s.Room, Seq: chat.Seq(len(r.log) + 1), Ord: uint64(len(r.log) + 1), Kind: chat.Text, Sender: s.Sender,
-			ClientMsgID: s.ClientMsgID, Content: s.Content, CreatedAt: now}
+		m := chat.Message{
+			Room: s.Room, Seq: chat.Seq(len(r.log) + 1), Ord: uint64(len(r.log) + 1), Kind: chat.Text, Sender: s.Sender,
+			ClientMsgID: s.ClientMsgID, Content: s.Content, CreatedAt: now,
+		}
 		r.log = append(r.log, m)
 		out[i].Message = m
 	}
@@ -189,8 +193,10 @@ func (w *world) Membership(_ context.Context, room chat.RoomID, user chat.UserID
 	if r == nil || !r.members[user] {
 		return chat.Membership{}, chat.E(chat.NotFound, "room")
 	}
-	return chat.Membership{Room: chat.Room{ID: room, Type: chat.Group, LastSeq: chat.Seq(len(r.log)), Epoch: 1, MsgCount: uint64(len(r.log))},
-		Member: chat.Member{Room: room, User: user, Role: chat.Plain, VisibleFrom: 1, ReadSeq: r.reads[user], ReadCount: uint64(r.reads[user])}}, nil
+	return chat.Membership{
+		Room:   chat.Room{ID: room, Type: chat.Group, LastSeq: chat.Seq(len(r.log)), Epoch: 1, MsgCount: uint64(len(r.log))},
+		Member: chat.Member{Room: room, User: user, Role: chat.Plain, VisibleFrom: 1, ReadSeq: r.reads[user], ReadCount: uint64(r.reads[user])},
+	}, nil
 }
 
 func (w *world) Memberships(ctx context.Context, user chat.UserID, _ int) (ms []chat.Membership, more bool, err error) {
@@ -328,6 +334,7 @@ func (w *world) Leases(context.Context) (live, lapsed []chat.GatewayID, err erro
 	defer w.mu.Unlock()
 	return nil, slices.Clone(w.lapsed), nil
 }
+
 func (w *world) Bury(_ context.Context, g chat.GatewayID, _ int) ([]chat.UserID, bool, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -336,6 +343,7 @@ func (w *world) Bury(_ context.Context, g chat.GatewayID, _ int) ([]chat.UserID,
 	w.lapsed = slices.DeleteFunc(w.lapsed, func(x chat.GatewayID) bool { return x == g })
 	return us, true, nil
 }
+
 func (w *world) Revived(context.Context, int) ([]chat.GatewayID, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -343,12 +351,14 @@ func (w *world) Revived(context.Context, int) ([]chat.GatewayID, error) {
 	w.revived = nil
 	return gs, nil
 }
+
 func (w *world) Blind(context.Context, time.Duration) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.blind++
 	return nil
 }
+
 func (w *world) Generation(context.Context) (string, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -412,9 +422,11 @@ func (w *world) Up() time.Time {
 // start runs a worker over the world, with quick timings and four partitions.
 func (w *world) start(t *testing.T, tune ...func(*Options)) *Worker {
 	t.Helper()
-	o := Options{Boot: "me", Partitions: 4, Metrics: NewMetrics(prometheus.NewRegistry()), Log: w, Outbox: w, Members: w, Accounts: w,
+	o := Options{
+		Boot: "me", Partitions: 4, Metrics: NewMetrics(prometheus.NewRegistry()), Log: w, Outbox: w, Members: w, Accounts: w,
 		Fleet: w, Sockets: w, Leases: w, Losses: w, Routes: w, Bus: w, Consume: w, OutboxPoll: time.Millisecond, Beat: 5 * time.Millisecond,
-		DeadAfter: time.Second, GiveUp: 30 * time.Millisecond}
+		DeadAfter: time.Second, GiveUp: 30 * time.Millisecond,
+	}
 	for _, f := range tune {
 		f(&o)
 	}

@@ -26,8 +26,10 @@ func (l *lane) join(ctx context.Context, cmd *envelope.Command, out *parcels) er
 			return err
 		}
 	}
-	out.gateway(cmd.Gateway, &envelope.Delivery{Kind: envelope.Joined, Gateway: cmd.Gateway, Socket: cmd.Socket,
+	out.gateway(cmd.Gateway, &envelope.Delivery{
+		Kind: envelope.Joined, Gateway: cmd.Gateway, Socket: cmd.Socket,
 		User: cmd.User, Room: cmd.Room, Seq: m.Room.LastSeq, Epoch: m.Room.Epoch,
-		Frame: protocol.AppendJoined(nil, protocol.ListedRoomView(m))})
+		Frame: protocol.AppendJoined(nil, protocol.ListedRoomView(m)),
+	})
 	return nil
 }

@@ -51,8 +51,10 @@ const (
 )
 
 func newKeeper(o *Options) *keeper {
-	return &keeper{routes: o.Routes, outbox: o.Outbox, metrics: o.Metrics, heads: map[chat.RoomID]chat.Head{},
-		wake: make(chan struct{}, 1)}
+	return &keeper{
+		routes: o.Routes, outbox: o.Outbox, metrics: o.Metrics, heads: map[chat.RoomID]chat.Head{},
+		wake: make(chan struct{}, 1),
+	}
 }
 
 func (k *keeper) poke() {

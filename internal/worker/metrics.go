@@ -34,12 +34,18 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		Dispatched: c("commands_total", "Commands taken from the inbound queues."),
 		Committed:  c("messages_committed_total", "Messages appended and committed."),
 		Duplicates: c("duplicates_total", "Sends whose message stood already."),
-		Refused: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "chat_worker_refused_total",
-			Help: "Commands answered with an error, by code."}, []string{"code"}),
-		Commit: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "chat_worker_commit_seconds",
-			Help: "Duration of one append transaction.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14)}),
-		CommitRows: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "chat_worker_commit_rows",
-			Help: "Sends in one append transaction.", Buckets: prometheus.ExponentialBuckets(1, 2, 10)}),
+		Refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "chat_worker_refused_total",
+			Help: "Commands answered with an error, by code.",
+		}, []string{"code"}),
+		Commit: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "chat_worker_commit_seconds",
+			Help: "Duration of one append transaction.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14),
+		}),
+		CommitRows: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "chat_worker_commit_rows",
+			Help: "Sends in one append transaction.", Buckets: prometheus.ExponentialBuckets(1, 2, 10),
+		}),
 		Announced:   c("announced_total", "Log entries announced to gateways."),
 		Fanned:      c("fanned_out_total", "Log entries sent to every gateway for want of a route."),
 		Relayed:     c("outbox_relayed_total", "Outbox rows announced."),
@@ -49,8 +55,10 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		Connects:    c("connects_total", "Sockets welcomed."),
 		Quarantined: c("quarantined_total", "Commands put into dead_commands."),
 		StateErrors: c("state_errors_total", "Redis calls that failed or were left out."),
-		Owned: prometheus.NewGauge(prometheus.GaugeOpts{Name: "chat_worker_partitions_owned",
-			Help: "Partitions assigned to this worker."}),
+		Owned: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "chat_worker_partitions_owned",
+			Help: "Partitions assigned to this worker.",
+		}),
 		Panics: c("panics_total", "Handlers that panicked and were recovered."),
 	}
 	reg.MustRegister(m.Refused, m.Commit, m.CommitRows, m.Owned)

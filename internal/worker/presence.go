@@ -22,8 +22,10 @@ func (l *lane) watch(ctx context.Context, cmd *envelope.Command, out *parcels) e
 			return err
 		}
 	}
-	out.gateway(cmd.Gateway, &envelope.Delivery{Kind: envelope.Watched, Gateway: cmd.Gateway, Socket: cmd.Socket,
-		User: cmd.User, Users: seen, Frame: protocol.AppendPresence(nil, ps)})
+	out.gateway(cmd.Gateway, &envelope.Delivery{
+		Kind: envelope.Watched, Gateway: cmd.Gateway, Socket: cmd.Socket,
+		User: cmd.User, Users: seen, Frame: protocol.AppendPresence(nil, ps),
+	})
 	return nil
 }
 

@@ -58,8 +58,10 @@ func (c *committer) read(ctx context.Context, jobs []job, out *parcels) {
 func (c *committer) tellRead(ctx context.Context, s chat.ReadState, g chat.GatewayID, socket chat.SocketID, out *parcels) {
 	r := c.room(s.Room)
 	c.ask(c.locate(ctx, []*roomState{r}), out)
-	c.toRoom(&envelope.Delivery{Kind: envelope.ToUser, Room: s.Room, User: s.User, Gateway: g, Socket: socket,
-		Frame: protocol.AppendRead(nil, s.Room, s.User, s.ReadSeq, &s.Unread)}, out)
+	c.toRoom(&envelope.Delivery{
+		Kind: envelope.ToUser, Room: s.Room, User: s.User, Gateway: g, Socket: socket,
+		Frame: protocol.AppendRead(nil, s.Room, s.User, s.ReadSeq, &s.Unread),
+	}, out)
 	if time.Since(r.peersAt) > peersFor {
 		qctx, cancel := context.WithTimeout(ctx, c.w.o.Patience)
 		defer cancel()
@@ -70,8 +72,10 @@ func (c *committer) tellRead(ctx context.Context, s chat.ReadState, g chat.Gatew
 	if r.peers == 0 || r.peers > c.w.o.PeerReads {
 		return
 	}
-	c.toRoom(&envelope.Delivery{Kind: envelope.Aside, Room: s.Room, User: s.User,
-		Frame: protocol.AppendRead(nil, s.Room, s.User, s.ReadSeq, nil)}, out)
+	c.toRoom(&envelope.Delivery{
+		Kind: envelope.Aside, Room: s.Room, User: s.User,
+		Frame: protocol.AppendRead(nil, s.Room, s.User, s.ReadSeq, nil),
+	}, out)
 }
 
 // peersFor is how long a room's size is believed.

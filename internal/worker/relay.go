@@ -127,16 +127,20 @@ func (c *committer) tell(ctx context.Context, a *chat.Announcement, out *parcels
 		if a.Revoked.Disabled {
 			code = protocol.CloseDisabled
 		}
-		out.all(&envelope.Delivery{Kind: envelope.Close, User: a.Revoked.User, Sessions: a.Revoked.Sessions,
-			Session: a.Revoked.Except, Code: int(code)})
+		out.all(&envelope.Delivery{
+			Kind: envelope.Close, User: a.Revoked.User, Sessions: a.Revoked.Sessions,
+			Session: a.Revoked.Except, Code: int(code),
+		})
 	}
 }
 
 // tellEntry announces a log entry that REST wrote, and what changed with it.
 func (c *committer) tellEntry(ctx context.Context, a *chat.Announcement, out *parcels) {
 	m := *a.Message
-	d := envelope.Delivery{Kind: envelope.InRoom, Room: m.Room, Seq: m.Seq, Frame: protocol.AppendMessage(nil, m),
-		Added: a.Added, Removed: a.Removed, All: a.All, Reason: a.Reason}
+	d := envelope.Delivery{
+		Kind: envelope.InRoom, Room: m.Room, Seq: m.Seq, Frame: protocol.AppendMessage(nil, m),
+		Added: a.Added, Removed: a.Removed, All: a.All, Reason: a.Reason,
+	}
 	r := c.room(m.Room)
 	if a.Room != nil {
 		d.Epoch = a.Room.Epoch
@@ -170,8 +174,10 @@ func (c *committer) tellAdded(ctx context.Context, a *chat.Announcement, d envel
 		}
 	}
 	view := func(u chat.UserID, role chat.Role, peer *chat.User) []byte {
-		return protocol.AppendJoined(nil, protocol.ListedRoomView(chat.Membership{Room: *a.Room, Peer: peer, Last: a.Message,
-			Member: chat.Member{Room: a.Room.ID, User: u, Role: role, ReadSeq: a.Message.Seq, ReadCount: a.Room.MsgCount}}))
+		return protocol.AppendJoined(nil, protocol.ListedRoomView(chat.Membership{
+			Room: *a.Room, Peer: peer, Last: a.Message,
+			Member: chat.Member{Room: a.Room.ID, User: u, Role: role, ReadSeq: a.Message.Seq, ReadCount: a.Room.MsgCount},
+		}))
 	}
 	var people map[chat.UserID]*chat.User
 	if a.Room.Type == chat.Direct {

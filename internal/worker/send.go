@@ -23,8 +23,10 @@ func (c *committer) send(ctx context.Context, jobs []job, out *parcels) []chat.A
 			continue
 		}
 		good = append(good, j)
-		batch = append(batch, chat.Send{Room: j.cmd.Room, Sender: j.cmd.User, Session: j.cmd.Session,
-			ClientMsgID: j.cmd.ClientMsgID, ClientSeq: j.cmd.ClientSeq, Content: j.cmd.Content})
+		batch = append(batch, chat.Send{
+			Room: j.cmd.Room, Sender: j.cmd.User, Session: j.cmd.Session,
+			ClientMsgID: j.cmd.ClientMsgID, ClientSeq: j.cmd.ClientSeq, Content: j.cmd.Content,
+		})
 	}
 	if len(good) == 0 {
 		return nil
@@ -90,8 +92,10 @@ func (c *committer) announce(ctx context.Context, jobs []job, sent []chat.Sent, 
 			c.refuse(cmd, s.Err, out)
 		case s.Duplicate && !jobs[i].again:
 			c.w.o.Metrics.Duplicates.Inc()
-			out.gateway(cmd.Gateway, &envelope.Delivery{Kind: envelope.ToSocket, Gateway: cmd.Gateway, Socket: cmd.Socket,
-				Frame: protocol.AppendAck(nil, s.Message, cmd.ClientSeq, true)})
+			out.gateway(cmd.Gateway, &envelope.Delivery{
+				Kind: envelope.ToSocket, Gateway: cmd.Gateway, Socket: cmd.Socket,
+				Frame: protocol.AppendAck(nil, s.Message, cmd.ClientSeq, true),
+			})
 		default:
 			c.entry(cmd, &s.Message, out)
 			recent = append(recent, s.Message)
@@ -138,9 +142,11 @@ func (c *committer) catchUp(ctx context.Context, jobs []job, sent []chat.Sent, h
 
 // entry routes one committed message: the same client bytes for everybody, and the ack in its place for the sender.
 func (c *committer) entry(cmd *envelope.Command, m *chat.Message, out *parcels) {
-	d := envelope.Delivery{Kind: envelope.InRoom, Room: m.Room, Seq: m.Seq, Epoch: c.room(m.Room).epoch,
+	d := envelope.Delivery{
+		Kind: envelope.InRoom, Room: m.Room, Seq: m.Seq, Epoch: c.room(m.Room).epoch,
 		Gateway: cmd.Gateway, Socket: cmd.Socket, Frame: protocol.AppendMessage(nil, *m),
-		Ack: protocol.AppendAck(nil, *m, cmd.ClientSeq, false)}
+		Ack: protocol.AppendAck(nil, *m, cmd.ClientSeq, false),
+	}
 	c.toRoom(&d, out)
 }
 
@@ -158,6 +164,8 @@ func errorTo(cmd *envelope.Command, e *chat.Error) (*envelope.Delivery, bool) {
 	if ref == "" || cmd.Socket == 0 {
 		return nil, false
 	}
-	return &envelope.Delivery{Kind: envelope.ToSocket, Gateway: cmd.Gateway, Socket: cmd.Socket,
-		Frame: protocol.AppendError(nil, e, protocol.ErrorRef{Ref: ref, Room: cmd.Room, ClientSeq: cmd.ClientSeq})}, true
+	return &envelope.Delivery{
+		Kind: envelope.ToSocket, Gateway: cmd.Gateway, Socket: cmd.Socket,
+		Frame: protocol.AppendError(nil, e, protocol.ErrorRef{Ref: ref, Room: cmd.Room, ClientSeq: cmd.ClientSeq}),
+	}, true
 }

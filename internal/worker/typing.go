@@ -19,8 +19,10 @@ func (l *lane) typing(ctx context.Context, cmd *envelope.Command) error {
 	if !in {
 		return chat.E(chat.NotFound, "room %d isn't there", cmd.Room)
 	}
-	l.w.committer(cmd.Room.Partition(l.w.o.Partitions)).nudge(work{aside: &envelope.Delivery{Kind: envelope.Aside,
-		Room: cmd.Room, User: cmd.User, Frame: protocol.AppendTyping(nil, cmd.Room, cmd.User)}})
+	l.w.committer(cmd.Room.Partition(l.w.o.Partitions)).nudge(work{aside: &envelope.Delivery{
+		Kind: envelope.Aside,
+		Room: cmd.Room, User: cmd.User, Frame: protocol.AppendTyping(nil, cmd.Room, cmd.User),
+	}})
 	return nil
 }
 

@@ -222,8 +222,10 @@ func TestClosedPartitionCommitsNothingMore(t *testing.T) {
 	k := w.start(t)
 	wait(t, give(k, false, sendCmd(1, 5, "a", "one")), "first")
 	two := sendCmd(1, 5, "b", "two")
-	k.Take(Batch{Partition: chat.RoomID(1).Partition(4), Gen: 1, Body: envelope.Frame(nil, [][]byte{two.Append(nil)}),
-		Ack: func() { t.Error("acknowledged on a channel that is gone") }, Live: func() bool { return false }})
+	k.Take(Batch{
+		Partition: chat.RoomID(1).Partition(4), Gen: 1, Body: envelope.Frame(nil, [][]byte{two.Append(nil)}),
+		Ack: func() { t.Error("acknowledged on a channel that is gone") }, Live: func() bool { return false },
+	})
 	k.Closed(chat.RoomID(1).Partition(4), 1)
 	eventually(t, "committer idle", func() bool { return k.committer(chat.RoomID(1).Partition(4)).inHand.Load() == 0 })
 	if n := len(w.rooms[1].log); n != 1 {
@@ -265,8 +267,10 @@ func TestRepairBringsWhatIsMissingAndWhoIsIn(t *testing.T) {
 	w.routes[1] = Route{Known: true}
 	k := w.start(t)
 	wait(t, give(k, false, sendCmd(1, 5, "a", "1"), sendCmd(1, 5, "b", "2"), sendCmd(1, 5, "c", "3")), "sends")
-	wait(t, give(k, false, envelope.Command{Kind: envelope.Attach, Gateway: "g2.b", Room: 1, Number: 1, Repair: true, Seq: 1,
-		Users: []chat.UserID{5, 6, 8}}), "repair")
+	wait(t, give(k, false, envelope.Command{
+		Kind: envelope.Attach, Gateway: "g2.b", Room: 1, Number: 1, Repair: true, Seq: 1,
+		Users: []chat.UserID{5, 6, 8},
+	}), "repair")
 	d := w.next(t, envelope.Attached)
 	if len(d.Entries) != 2 || d.Entries[0].Seq != 2 || d.Seq != 3 || !d.Repair || fmt.Sprint(d.Users) != "[5 6]" {
 		t.Errorf("repair %+v, want entries 2 and 3, head 3, users 5 and 6", d)

@@ -37,17 +37,18 @@ func (s *Statement) Exec(g *gorm.DB) (int64, error) {
 }
 
 // Each runs it and calls fn for every row, to be scanned by hand: this is the hot path.
-func (s *Statement) Each(g *gorm.DB, fn func(*sql.Rows) error) error {
+func (s *Statement) Each(g *gorm.DB, fn func(*sql.Rows) error) (err error) {
 	rows, err := g.Statement.ConnPool.QueryContext(g.Statement.Context, s.text.String(), s.args...)
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
 	for rows.Next() {
 		if err := fn(rows); err != nil {
-			return errors.Join(err, rows.Close())
+			return err
 		}
 	}
-	return errors.Join(rows.Err(), rows.Close())
+	return rows.Err()
 }
 
 // Scan runs it and fills dest, a slice or a struct.

@@ -10,9 +10,9 @@ import (
 
 // How often a transaction runs before it gives up, and how long it waits in between.
 const (
-	txTries   = 5
-	txWaitMin = 5 * time.Millisecond
-	txWaitMax = 50 * time.Millisecond
+	txTries     = 5
+	txWaitLeast = 5 * time.Millisecond
+	txWaitMost  = 50 * time.Millisecond
 )
 
 // Again says what a lost COMMIT means to a transaction.
@@ -53,7 +53,7 @@ func (p *Pool) tryTx(ctx context.Context, verb string, rerun Again, fn func(g *g
 		if p.hooks.Retry != nil {
 			p.hooks.Retry(verb, reason(err))
 		}
-		if !pause(ctx, txWaitMin+rand.N(txWaitMax-txWaitMin)) {
+		if !pause(ctx, txWaitLeast+rand.N(txWaitMost-txWaitLeast)) {
 			return err
 		}
 	}
@@ -89,7 +89,7 @@ func (p *Pool) Retry(ctx context.Context, verb string, fn func(g *gorm.DB) error
 		if p.hooks.Retry != nil {
 			p.hooks.Retry(verb, reason(err))
 		}
-		if !pause(ctx, txWaitMin+rand.N(txWaitMax-txWaitMin)) {
+		if !pause(ctx, txWaitLeast+rand.N(txWaitMost-txWaitLeast)) {
 			break
 		}
 	}
