@@ -36,7 +36,7 @@ func deck(r *rand.Rand) (cards []fault) {
 		}
 	}
 	others = append(others, pauseWorker, pauseGateway, pauseServer(stack.MySQL, 4), pauseServer(stack.Redis, 6), pauseServer(stack.RabbitMQ, 5),
-		flushRedis, purgeGateway, deleteGateway, deletePartition, workerComes, workerGoes, drainGateway, stopWorker, readOnly)
+		flushRedis, purgeGateway, stealDeliveries, stealDeliveries, deleteGateway, deletePartition, workerComes, workerGoes, drainGateway, stopWorker, readOnly)
 	for _, f := range linkFaults() {
 		others = append(others, f)
 	}
@@ -167,7 +167,7 @@ func (w *world) gatewayQueue(gateway string) (string, error) {
 		return "", err
 	}
 	defer c.Close()
-	keys, err := c.Keys("*lease*")
+	keys, err := c.Keys("*:until")
 	if err != nil {
 		return "", err
 	}
@@ -206,6 +206,33 @@ func (w *world) lose(ctx context.Context, gateway string, d time.Duration) error
 	return w.broker(func(ch *amqp.Channel) error {
 		_, err := ch.QueuePurge(queue, false)
 		return err
+	})
+}
+
+// stealDeliveries takes deliveries from a gateway's queue under its nose: it hears of no loss.
+var stealDeliveries = fault{"deliveries stolen", "", func(ctx context.Context, w *world, r *rand.Rand) (time.Time, string, error) {
+	name := one(r, "gateway", 2)
+	err := w.steal(ctx, name, func() { pause(ctx, between(r, 300*time.Millisecond, 2*time.Second)) })
+	return time.Now(), name, err
+}}
+
+// steal consumes a gateway's queue before the gateway does, while during lasts.
+func (w *world) steal(_ context.Context, gateway string, during func()) error {
+	queue, err := w.gatewayQueue(gateway)
+	if err != nil {
+		return err
+	}
+	return w.broker(func(ch *amqp.Channel) error {
+		loot, err := ch.Consume(queue, "thief", true, false, false, false, amqp.Table{"x-priority": int32(10)})
+		if err != nil {
+			return err
+		}
+		go func() {
+			for range loot { // ends with the channel
+			}
+		}()
+		during()
+		return ch.Cancel("thief", false)
 	})
 }
 

@@ -4,6 +4,7 @@ package chaos
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -181,4 +182,23 @@ func (s *servers) greets(k stack.Kind) error {
 	}
 	_, err = c.Read(make([]byte, 1))
 	return err
+}
+
+// databaseUser makes the account that the product uses, once: unlike the administrator it obeys read_only.
+func (w *world) databaseUser(t testing.TB) (name, password string) {
+	t.Helper()
+	db, err := sql.Open("mysql", testkit.MySQLDSN(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	name, password = "chaos", "chaos"
+	for _, q := range []string{
+		"CREATE USER IF NOT EXISTS 'chaos'@'%' IDENTIFIED BY 'chaos'", "GRANT ALL ON `t\\_%`.* TO 'chaos'@'%'",
+	} {
+		if _, err := db.ExecContext(t.Context(), q); err != nil {
+			t.Fatalf("%s: %v", q, err)
+		}
+	}
+	return name, password
 }
