@@ -21,6 +21,7 @@ import (
 	"chat-service/internal/stack"
 	"chat-service/internal/state"
 	"chat-service/internal/store"
+	"chat-service/internal/store/console"
 )
 
 // defaultRun and defaultConfig are used where they exist and nobody named others.
@@ -216,6 +217,19 @@ func (s *settings) withStore(ctx context.Context, fn func(ctx context.Context, i
 		return err
 	}
 	return in.explain(errors.Join(fn(ctx, in, db), db.Close()))
+}
+
+// withConsole runs fn on the installation's server, where the database may not be there yet.
+func (in *installation) withConsole(fn func(c *console.Server) error) error {
+	o, err := in.storeOptions()
+	if err != nil {
+		return err
+	}
+	c, err := console.Open(o)
+	if err != nil {
+		return err
+	}
+	return errors.Join(fn(c), c.Close())
 }
 
 // explain adds to an error of the database what to do next. What the store says about the schema says it already.

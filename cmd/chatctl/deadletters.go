@@ -8,10 +8,11 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"time"
 	"unicode/utf8"
 
+	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
+	"chat-service/internal/store/console"
 )
 
 // deadCmd is `chatctl dead`.
@@ -21,18 +22,11 @@ type deadCmd struct {
 	Drop deadDropCmd `cmd:"" help:"Forget some, or all."`
 }
 
-// deadRow is one quarantined command.
+// deadRow is one quarantined command, with its content where it is asked for.
 type deadRow struct {
-	ID        uint64    `json:"id"`
-	Partition int       `json:"partition"`
-	Kind      string    `json:"kind"`
-	User      uint64    `json:"user_id,omitempty"`
-	Room      uint64    `json:"room_id,omitempty"`
-	Reason    string    `json:"reason"`
-	CreatedAt time.Time `json:"created_at"`
-	Bytes     int       `json:"bytes"`
-	Command   any       `json:"command,omitempty"` // decoded, where it can be
-	Payload   string    `json:"payload,omitempty"` // else text or base64
+	console.Dead
+	Command any    `json:"command,omitempty"` // decoded, where it can be
+	Payload string `json:"payload,omitempty"` // else text or base64
 }
 
 // deadListCmd is `chatctl dead list`.
@@ -56,8 +50,8 @@ func (c *deadListCmd) Run(ctx context.Context, s *settings, io *streams) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookWithin)
 	defer cancel()
-	return s.withDead(ctx, func(ctx context.Context, d *database) error {
-		rows, total, err := d.dead(ctx, c.Limit)
+	return s.withDead(func(db *console.Server) error {
+		rows, total, err := db.Dead(ctx, c.Limit)
 		if err != nil {
 			return err
 		}
@@ -72,7 +66,7 @@ func (c *deadListCmd) Run(ctx context.Context, s *settings, io *streams) error {
 		for _, r := range rows {
 			table = append(table, []string{
 				strconv.FormatUint(r.ID, 10), timeText(r.CreatedAt), r.Kind, strconv.Itoa(r.Partition),
-				strconv.FormatUint(r.User, 10), strconv.FormatUint(r.Room, 10), strconv.Itoa(r.Bytes), oneLine(r.Reason, 100),
+				r.User.String(), r.Room.String(), strconv.Itoa(r.Bytes), oneLine(r.Reason, 100),
 			})
 		}
 		if err := io.printRows(table); err != nil {
@@ -110,11 +104,15 @@ func (*deadShowCmd) Help() string {
 func (c *deadShowCmd) Run(ctx context.Context, s *settings, io *streams) error {
 	ctx, cancel := context.WithTimeout(ctx, lookWithin)
 	defer cancel()
-	return s.withDead(ctx, func(ctx context.Context, d *database) error {
-		row, payload, err := d.deadOne(ctx, c.ID)
+	return s.withDead(func(db *console.Server) error {
+		dead, payload, err := db.DeadCommand(ctx, c.ID)
+		if chat.KindOf(err) == chat.NotFound {
+			return fmt.Errorf("there is no dead command %d: chatctl dead list shows what there is", c.ID)
+		}
 		if err != nil {
 			return err
 		}
+		row := deadRow{Dead: dead}
 		row.content(payload)
 		return io.printJSON(row)
 	})
@@ -158,8 +156,8 @@ func (c *deadDropCmd) Run(ctx context.Context, s *settings, io *streams) error {
 	case c.All && !c.Yes:
 		return errors.New("this forgets all dead commands for good: add --yes to do it")
 	}
-	return s.withDead(ctx, func(ctx context.Context, d *database) error {
-		n, err := d.dropDead(ctx, c.IDs)
+	return s.withDead(func(db *console.Server) error {
+		n, err := db.DropDead(ctx, c.IDs)
 		if err != nil {
 			return err
 		}
@@ -172,18 +170,10 @@ func (c *deadDropCmd) Run(ctx context.Context, s *settings, io *streams) error {
 }
 
 // withDead runs fn on the database and explains what goes wrong.
-func (s *settings) withDead(ctx context.Context, fn func(ctx context.Context, d *database) error) error {
+func (s *settings) withDead(fn func(c *console.Server) error) error {
 	in, err := s.find(os.Environ())
 	if err != nil {
 		return err
 	}
-	err = in.withDatabase(func(d *database) error { return fn(ctx, d) })
-	switch {
-	case refused(err, erNoSuchTable, erBadDB):
-		return fmt.Errorf("the schema of %s is missing: run chatctl migrate", in.Database.DBName)
-	case isDriver(err):
-		return in.unreached(err)
-	default:
-		return err
-	}
+	return in.explain(in.withConsole(fn))
 }

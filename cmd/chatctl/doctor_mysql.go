@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"chat-service/internal/store"
+	"chat-service/internal/store/console"
 )
 
 // Bounds of the checks.
@@ -27,34 +28,34 @@ func (x *examination) mysql(ctx context.Context) {
 		x.r.fail("correct it in "+x.source(), "%v", err)
 		return
 	}
-	err = x.withDatabase(func(d *database) error { x.server(ctx, d, o); return nil })
+	err = x.withConsole(func(c *console.Server) error { x.server(ctx, c, o); return nil })
 	if err != nil {
 		x.r.fail("correct the section database in "+x.source(), "%v", err)
 	}
 }
 
 // server looks at the server, then at the database.
-func (x *examination) server(ctx context.Context, d *database, o store.Options) {
-	version, err := d.version(ctx)
+func (x *examination) server(ctx context.Context, c *console.Server, o store.Options) {
+	version, err := c.Version(ctx)
 	if err != nil {
 		x.r.fail("start it, or correct database.host, port, user and password; privately: chatctl up --servers-only", "%s (from %s): %v", x.Database.Addr(), x.source(), err)
 		return
 	}
 	x.judgeVersion(version)
-	x.serverSettings(ctx, d)
-	if skew, err := d.skew(ctx); err != nil {
+	x.serverSettings(ctx, c)
+	if skew, err := c.Skew(ctx); err != nil {
 		x.r.fail("look into the server's log", "clock: %v", err)
 	} else {
 		x.judgeSkew(skew)
 	}
-	there, err := d.exists(ctx)
+	there, err := c.Exists(ctx)
 	switch {
 	case err != nil:
 		x.r.fail("look into the server's log", "database %s: %v", o.DBName, err)
 	case !there:
 		x.r.fail("run chatctl migrate, which makes it", "database %s is missing", o.DBName)
 	default:
-		x.contents(ctx, d)
+		x.contents(ctx, c)
 	}
 }
 
@@ -93,15 +94,15 @@ func (x *examination) judgeSkew(skew time.Duration) {
 }
 
 // serverSettings checks the variables on which promises rest.
-func (x *examination) serverSettings(ctx context.Context, d *database) {
-	vars, err := d.variables(ctx, "innodb_flush_log_at_trx_commit", "sync_binlog", "log_bin", "binlog_format", "read_only", "max_connections", "max_allowed_packet")
+func (x *examination) serverSettings(ctx context.Context, c *console.Server) {
+	vars, err := c.Variables(ctx, "innodb_flush_log_at_trx_commit", "sync_binlog", "log_bin", "binlog_format", "read_only", "max_connections", "max_allowed_packet")
 	if err != nil {
 		x.r.fail("look into the server's log", "settings: %v", err)
 		return
 	}
 	x.judgeSettings(vars)
 	x.judgePools(vars["max_connections"])
-	if err := d.readCommitted(ctx); err != nil {
+	if err := c.ReadCommitted(ctx); err != nil {
 		x.r.fail("let the account set its isolation level", "READ COMMITTED: %v", err)
 	} else if vars["log_bin"] == "ON" && vars["binlog_format"] == "STATEMENT" {
 		x.r.fail("set binlog_format=ROW (or MIXED)", "READ COMMITTED can't write while binlog_format is STATEMENT")
@@ -162,7 +163,7 @@ func (x *examination) instances(process string) (n int) {
 }
 
 // contents checks schema, collations and what waits.
-func (x *examination) contents(ctx context.Context, d *database) {
+func (x *examination) contents(ctx context.Context, c *console.Server) {
 	db, err := x.openStore(ctx)
 	if err != nil {
 		x.r.fail("correct the section database in "+x.source(), "%v", err)
@@ -173,26 +174,26 @@ func (x *examination) contents(ctx context.Context, d *database) {
 		x.r.fail("run chatctl migrate", "schema: %v", err)
 		return
 	}
-	ms, err := d.migrations(ctx)
+	ms, err := c.Migrations(ctx)
 	if err != nil || len(ms) == 0 {
 		x.r.fail("run chatctl migrate", "schema: %v", err)
 		return
 	}
-	x.r.ok("schema of %s is at version %d", d.name, ms[len(ms)-1].Version)
-	if n, example, err := d.strangeColumns(ctx); err != nil {
+	x.r.ok("schema of %s is at version %d", x.Database.DBName, ms[len(ms)-1].Version)
+	if n, example, err := c.StrangeColumns(ctx); err != nil {
 		x.r.fail("look into the server's log", "collations: %v", err)
 	} else if n > 0 {
 		x.r.fail("restore the tables with the collations that the migrations name (utf8mb4_bin, ascii_bin)", "%d columns have another collation, such as %s: names would compare differently", n, example)
 	} else {
 		x.r.ok("collations are those of the migrations")
 	}
-	x.judgePartitions(ctx, d)
-	x.judgeBacklog(ctx, d, db)
+	x.judgePartitions(ctx, c)
+	x.judgeBacklog(ctx, c, db)
 }
 
-func (x *examination) judgePartitions(ctx context.Context, d *database) {
+func (x *examination) judgePartitions(ctx context.Context, c *console.Server) {
 	var err error
-	x.recorded, err = d.partitions(ctx)
+	x.recorded, err = c.Partitions(ctx)
 	switch want := x.RabbitMQ.Partitions; {
 	case err != nil:
 		x.r.fail("run chatctl migrate", "partitions: %v", err)
@@ -206,7 +207,7 @@ func (x *examination) judgePartitions(ctx context.Context, d *database) {
 	}
 }
 
-func (x *examination) judgeBacklog(ctx context.Context, d *database, db *store.DB) {
+func (x *examination) judgeBacklog(ctx context.Context, c *console.Server, db *store.DB) {
 	boots, err := db.Workers(ctx, deadAfter)
 	if err != nil {
 		x.r.fail("look into the server's log", "workers: %v", err)
@@ -217,7 +218,7 @@ func (x *examination) judgeBacklog(ctx context.Context, d *database, db *store.D
 	} else {
 		x.r.ok("%d workers live", x.workers)
 	}
-	n, age, err := d.backlog(ctx)
+	n, age, err := c.Backlog(ctx)
 	switch {
 	case err != nil:
 		x.r.fail("look into the server's log", "outbox: %v", err)
@@ -226,7 +227,7 @@ func (x *examination) judgeBacklog(ctx context.Context, d *database, db *store.D
 	default:
 		x.r.ok("outbox: %d announcements wait", n)
 	}
-	_, dead, err := d.dead(ctx, 1)
+	_, dead, err := c.Dead(ctx, 1)
 	switch {
 	case err != nil:
 		x.r.fail("look into the server's log", "dead commands: %v", err)

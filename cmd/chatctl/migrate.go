@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"chat-service/internal/stack"
+	"chat-service/internal/store/console"
 )
 
 // migrateCmd is `chatctl migrate`.
@@ -29,12 +30,12 @@ func (*migrateCmd) Help() string {
 
 // migrated is the result in JSON.
 type migrated struct {
-	Database string      `json:"database"`
-	Before   int64       `json:"before"`
-	Version  int64       `json:"version"`
-	UpToDate bool        `json:"up_to_date"`
-	Applied  []migration `json:"applied"`
-	Pending  string      `json:"pending,omitempty"`
+	Database string              `json:"database"`
+	Before   int64               `json:"before"`
+	Version  int64               `json:"version"`
+	UpToDate bool                `json:"up_to_date"`
+	Applied  []console.Migration `json:"applied"`
+	Pending  string              `json:"pending,omitempty"`
 }
 
 // Run migrates, or tells the state.
@@ -87,26 +88,20 @@ func (c *migrateCmd) print(io *streams, m migrated) error {
 
 // schema looks at the schema and changes nothing.
 func (in *installation) schema(ctx context.Context) (m migrated, err error) {
-	o, err := in.storeOptions()
-	if err != nil {
-		return m, err
-	}
-	d, err := openDatabase(o)
-	if err != nil {
-		return m, err
-	}
-	defer func() { err = errors.Join(err, d.close()) }()
 	m.Database = in.Database.DBName
-	there, err := d.exists(ctx)
+	var there bool
+	err = in.withConsole(func(c *console.Server) (err error) {
+		if there, err = c.Exists(ctx); err == nil && there {
+			m.Applied, err = c.Migrations(ctx)
+		}
+		return err
+	})
 	if err != nil {
-		return m, in.unreached(err)
+		return m, err
 	}
 	if !there {
 		m.Pending = fmt.Sprintf("database %s is missing: run chatctl migrate, which makes it", in.Database.DBName)
 		return m, nil
-	}
-	if m.Applied, err = d.migrations(ctx); err != nil {
-		return m, in.unreached(err)
 	}
 	for _, a := range m.Applied {
 		m.Version = max(m.Version, a.Version)
@@ -153,32 +148,15 @@ func (in *installation) migrate(ctx context.Context, io *streams) (m migrated, e
 	return m, err
 }
 
-func (in *installation) createDatabase(ctx context.Context, io *streams) (err error) {
-	o, err := in.storeOptions()
-	if err != nil {
-		return err
-	}
-	d, err := openDatabase(o)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, d.close()) }()
-	there, err := d.exists(ctx)
-	if err != nil || there {
-		return err
-	}
-	io.say("making database %s", in.Database.DBName)
-	if err := d.create(ctx); err != nil {
-		return fmt.Errorf("make database %s: %w: have it made by who may (CREATE DATABASE %s CHARACTER SET utf8mb4 COLLATE utf8mb4_bin), or name a user with that right in CHAT_DATABASE_USER",
-			in.Database.DBName, err, quoted(in.Database.DBName))
-	}
-	return nil
-}
-
-// unreached explains why the server gives no answer.
-func (in *installation) unreached(err error) error {
-	return fmt.Errorf("MySQL at %s (from %s) does not answer: %w\n  start it, or name another by --run, --config or CHAT_DATABASE_HOST; `chatctl doctor` looks closer",
-		in.Database.Addr(), in.source(), err)
+func (in *installation) createDatabase(ctx context.Context, io *streams) error {
+	return in.withConsole(func(c *console.Server) error {
+		there, err := c.Exists(ctx)
+		if err != nil || there {
+			return err
+		}
+		io.say("making database %s", in.Database.DBName)
+		return c.Create(ctx)
+	})
 }
 
 // migrateRun is the hook of `chatctl up`: env leads to the run's servers.
@@ -192,7 +170,7 @@ func migrateRun(configs string, out *stack.Progress) func(ctx context.Context, e
 		if err == nil {
 			out.Say("migrate", "schema is at version %d", m.Version)
 		}
-		return err
+		return in.explain(err)
 	}
 }
 

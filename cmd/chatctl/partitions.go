@@ -9,6 +9,7 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/store"
+	"chat-service/internal/store/console"
 )
 
 // deadAfter is when workers count each other as dead.
@@ -140,15 +141,11 @@ func (sp spread) partitionRows() [][]string {
 	return rows
 }
 
-// recordedPartitions is the number that the installation was made with, 0 where no process has run yet. Unlike
-// store.Partitions it records nothing.
+// recordedPartitions is the number that the installation was made with, 0 where no process has run yet.
 func (in *installation) recordedPartitions(ctx context.Context) (n int, err error) {
-	err = in.withDatabase(func(d *database) error {
-		n, err = d.partitions(ctx)
+	err = in.withConsole(func(c *console.Server) error {
+		n, err = c.Partitions(ctx)
 		return err
 	})
-	if err != nil {
-		return 0, chat.Wrap(chat.Unavailable, err, "read the number of partitions")
-	}
-	return n, nil
+	return n, err
 }

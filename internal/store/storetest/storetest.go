@@ -59,8 +59,8 @@ func Fresh(t testing.TB, env string) store.Options {
 	t.Helper()
 	c := Admin(t, env)
 	name := "t_" + strings.ToLower(rand.Text()[:12])
-	run(t, c, "CREATE DATABASE "+name+" CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
-	t.Cleanup(func() { run(t, c, "DROP DATABASE "+name) })
+	Exec(t, env, "CREATE DATABASE "+name+" CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
+	t.Cleanup(func() { Exec(t, env, "DROP DATABASE "+name) })
 	host, port, err := net.SplitHostPort(c.Addr)
 	if err != nil {
 		t.Fatalf("%s: %v", env, err)
@@ -88,14 +88,17 @@ func Admin(t testing.TB, env string) *mysql.Config {
 	return c
 }
 
-func run(t testing.TB, c *mysql.Config, stmt string) {
+// Exec runs statements as the admin of the server that env names, one after the other; the test goes on where one fails.
+func Exec(t testing.TB, env string, stmts ...string) {
 	t.Helper()
-	pool, err := sql.Open("mysql", c.FormatDSN())
+	pool, err := sql.Open("mysql", Admin(t, env).FormatDSN())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := pool.ExecContext(context.Background(), stmt); err != nil {
-		t.Errorf("%s: %v", stmt, err)
+	for _, stmt := range stmts {
+		if _, err := pool.ExecContext(context.Background(), stmt); err != nil {
+			t.Errorf("%s: %v", stmt, err)
+		}
 	}
 	if err := pool.Close(); err != nil {
 		t.Error(err)
