@@ -11,6 +11,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -29,6 +30,10 @@ import (
 
 // TestMain looks for goroutines that outlive their gateway; two of fasthttp's end by themselves, later.
 func TestMain(m *testing.M) {
+	if os.Getenv(idleServer) != "" {
+		serveIdle()
+		return
+	}
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"))
 }
@@ -131,7 +136,9 @@ type gate struct {
 	mute   map[envelope.CommandKind]bool
 	seq    chat.Seq // of room 7
 	seen   int
+	rooms  int // further rooms of every user
 	quit   chan struct{}
+	addr   string // where another process's gateway listens
 	ended  sync.WaitGroup
 }
 
@@ -204,6 +211,9 @@ func (gt *gate) answer(c *envelope.Command) {
 		d.Kind, d.At = envelope.Welcome, c.At
 		d.Frame = protocol.AppendWelcome(nil, protocol.Welcome{SessionID: c.Session})
 		d.Points = []envelope.Point{{Room: testRoom, Seq: gt.seq, Epoch: 1}}
+		for i := range gt.rooms {
+			d.Points = append(d.Points, envelope.Point{Room: chat.RoomID(100 + i + int(c.User)%1000*8), Seq: gt.seq, Epoch: 1})
+		}
 	case envelope.Attach:
 		d.Kind, d.Number, d.Seq, d.Repair, d.Users = envelope.Attached, c.Number, gt.seq, c.Repair, c.Users
 	case envelope.Send:
@@ -245,7 +255,11 @@ type client struct {
 // dial shakes hands; header lines end in \r\n.
 func (gt *gate) dial(query, headers string) *client {
 	gt.t.Helper()
-	conn, err := net.Dial("tcp", gt.Addr())
+	addr := gt.addr
+	if addr == "" {
+		addr = gt.Addr()
+	}
+	conn, err := net.Dial("tcp", addr)
 	if err != nil {
 		gt.t.Fatal(err)
 	}

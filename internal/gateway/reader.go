@@ -52,35 +52,38 @@ func (c readConn) SetDeadline(t time.Time) error {
 
 var readBuffers = sync.Pool{New: func() any { b := make([]byte, 0, 1024); return &b }}
 
-// run reads until the session ends, or pauses until welcome (which starts it again).
+// run reads frame after frame until reading fails, or pauses until welcome (which starts it again). Frames that come while the
+// session closes are dropped, up to the peer's close frame.
 func (s *session) run() {
-	if s.read() {
-		return
-	}
-	s.discard()
-	s.finish()
-}
-
-// read takes frame after frame until reading fails; those that come while the session closes are dropped, up to the peer's
-// close frame. True means that the session waits for its welcome and is not this goroutine's any more.
-func (s *session) read() (paused bool) {
 	for {
 		op, r, err := s.ws.NextReader()
 		if err != nil {
-			s.failed(err)
-			return false
+			s.end(err)
+			return
 		}
 		s.seen.Store(s.g.now())
-		switch {
-		case s.ending():
-		case op != websocket.TextMessage:
+		if s.ending() {
+			continue
+		}
+		if op != websocket.TextMessage {
 			s.close(protocol.CloseBinary, 0)
-		default:
-			if paused, ok := s.one(r); paused || !ok {
-				return paused
-			}
+			continue
+		}
+		switch paused, err := s.one(r); {
+		case paused:
+			return // the session is not this goroutine's any more
+		case err != nil:
+			s.end(err)
+			return
 		}
 	}
+}
+
+// end is the reader's last act.
+func (s *session) end(err error) {
+	s.failed(err)
+	s.discard()
+	s.finish()
 }
 
 func (s *session) ending() bool {
@@ -89,8 +92,8 @@ func (s *session) ending() bool {
 	return s.phase == closing
 }
 
-// one reads and handles one data frame; ok is false where reading failed.
-func (s *session) one(r io.Reader) (paused, ok bool) {
+// one reads and handles one data frame.
+func (s *session) one(r io.Reader) (paused bool, err error) {
 	p := readBuffers.Get().(*[]byte)
 	b, err := readAll(r, (*p)[:0])
 	defer func() {
@@ -101,19 +104,18 @@ func (s *session) one(r io.Reader) (paused, ok bool) {
 	}()
 	switch {
 	case err != nil:
-		s.failed(err)
-		return false, false
+		return false, err
 	case !utf8.Valid(b):
 		s.close(protocol.CloseUTF8, 0)
-		return false, true
+		return false, nil
 	}
 	s.g.m.FramesIn.Inc()
 	s.g.m.BytesIn.Add(float64(len(b)))
 	if s.user == 0 {
-		return s.authenticate(b), true
+		return s.authenticate(b), nil
 	}
 	s.handle(b)
-	return false, true
+	return false, nil
 }
 
 // readAll appends r to b; the library's read limit bounds it.

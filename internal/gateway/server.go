@@ -62,7 +62,7 @@ func New(o Options) (*Gateway, error) {
 	g := &Gateway{
 		o: o, m: o.Metrics, frames: newFrames(), sockets: newRegistry(), served: make(chan error, 1),
 		stop: make(chan struct{}), done: make(chan struct{}),
-		up: websocket.Upgrader{ReadBufferSize: 256, WriteBufferSize: 256, WriteBufferPool: &sync.Pool{}, HandshakeTimeout: 5 * time.Second},
+		up: websocket.Upgrader{WriteBufferSize: 256, WriteBufferPool: &sync.Pool{}, HandshakeTimeout: 5 * time.Second},
 		window: window{maxN: int64(o.WindowCommands), maxBytes: int64(o.WindowBytes),
 			gn: o.Metrics.Window, gbytes: o.Metrics.WindowBytes},
 	}
