@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"time"
+
+	"chat-service/internal/bench/usage"
 )
 
 // The gentle pace at which S5's connections send their one message each.
@@ -86,7 +88,7 @@ func (b *bench) idle(ctx context.Context) (Row, error) {
 }
 
 // stillness measures memory against before, then CPU while nobody sends.
-func (b *bench) stillness(ctx context.Context, before Snapshot, n int) (Row, error) {
+func (b *bench) stillness(ctx context.Context, before usage.Snapshot, n int) (Row, error) {
 	settled, err := b.sys.take()
 	if err != nil {
 		return Row{}, err
@@ -97,7 +99,7 @@ func (b *bench) stillness(ctx context.Context, before Snapshot, n int) (Row, err
 	}
 	row := newRow(sp, settled)
 	kib := func(prefix string) float64 {
-		return float64(settled.rssOf(prefix)-before.rssOf(prefix)) / 1024 / float64(n)
+		return float64(settled.RSS(prefix)-before.RSS(prefix)) / 1024 / float64(n)
 	}
 	row.Values["gateway_kib_per_connection"] = kib("gw")
 	row.Values["system_kib_per_connection"] = kib("")
@@ -107,17 +109,17 @@ func (b *bench) stillness(ctx context.Context, before Snapshot, n int) (Row, err
 }
 
 // over measures what is used while the tool does nothing.
-func (b *bench) over(ctx context.Context, d time.Duration) (Span, error) {
+func (b *bench) over(ctx context.Context, d time.Duration) (usage.Span, error) {
 	before, err := b.sys.take()
 	if err != nil {
-		return Span{}, err
+		return usage.Span{}, err
 	}
 	if !sleep(ctx, d) {
-		return Span{}, ctx.Err()
+		return usage.Span{}, ctx.Err()
 	}
 	after, err := b.sys.take()
 	if err != nil {
-		return Span{}, err
+		return usage.Span{}, err
 	}
 	return after.Since(before)
 }

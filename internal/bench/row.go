@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"chat-service/internal/bench/usage"
 )
 
 // Row is the result of one run of one scenario.
@@ -24,7 +26,7 @@ type Row struct {
 	Notes     []string `json:"notes,omitempty"`
 }
 
-func newRow(sp Span, end Snapshot) Row {
+func newRow(sp usage.Span, end usage.Snapshot) Row {
 	r := Row{Values: map[string]float64{}, CPU: map[string]float64{}, RSS: map[string]float64{}}
 	for name, d := range sp.CPU {
 		r.CPU[name] = percent(d, sp.Took)
@@ -79,13 +81,13 @@ const (
 )
 
 // judge tells whether the tool was the bottleneck. asked is the number of messages that an open loop was to send; 0 = closed loop.
-func (r *Row) judge(sp Span, p *pacemaker, c *crowd, asked float64) {
+func (r *Row) judge(sp usage.Span, p *pacemaker, c *crowd, asked float64) {
 	late := p.late.Quantile(.99)
 	r.Values["harness_late_p99_ms"] = ms(late)
 	r.Saturated = saturation(sp, late, float64(c.sentIn.Load()), asked)
 }
 
-func saturation(sp Span, late time.Duration, sent, asked float64) (why []string) {
+func saturation(sp usage.Span, late time.Duration, sent, asked float64) (why []string) {
 	if sp.Full >= fullMachine && sp.Self > sp.Total() {
 		why = append(why, fmt.Sprintf("the machine is full and the tool used more of it (%.0f %%) than the system (%.0f %%)",
 			percent(sp.Self, sp.Took), percent(sp.Total(), sp.Took)))

@@ -7,6 +7,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"chat-service/internal/bench/usage"
 )
 
 // Progress says one line of what happens.
@@ -59,10 +61,10 @@ func ReadPids(path string) (map[string]int, error) {
 }
 
 // take looks at all processes of the system.
-func (s System) take() (Snapshot, error) {
+func (s System) take() (usage.Snapshot, error) {
 	pids, err := s.Pids()
 	if err != nil {
-		return Snapshot{}, err
+		return usage.Snapshot{}, err
 	}
-	return Take(pids)
+	return usage.Take(pids)
 }

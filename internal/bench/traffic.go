@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"chat-service/internal/bench/usage"
 )
 
 const (
@@ -163,7 +165,7 @@ func (c *crowd) pace(ctx context.Context, g *sync.WaitGroup, l load) {
 }
 
 // measure fills in what the crowd counted over took.
-func (c *crowd) measure(row *Row, sp Span, took time.Duration) {
+func (c *crowd) measure(row *Row, sp usage.Span, took time.Duration) {
 	s := took.Seconds()
 	acked, delivered := float64(c.ackedIn.Load()), float64(c.deliveredIn.Load())
 	row.Values["offered_per_s"] = float64(c.sentIn.Load()) / s

@@ -1,4 +1,4 @@
-package bench
+package usage
 
 import (
 	"errors"
@@ -184,8 +184,8 @@ func (sp Span) Named(prefix string) (sum time.Duration) {
 	return sum
 }
 
-// rssOf is the memory of the processes whose name begins with prefix, in bytes.
-func (s Snapshot) rssOf(prefix string) (sum int64) {
+// RSS is the memory of the processes whose name begins with prefix, in bytes.
+func (s Snapshot) RSS(prefix string) (sum int64) {
 	for name, u := range s.Procs {
 		if strings.HasPrefix(name, prefix) {
 			sum += u.RSS
