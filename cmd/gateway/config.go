@@ -85,8 +85,10 @@ func (g Gateway) Validate() error {
 			errs = append(errs, fmt.Errorf("%s: is %d: set 65536 to 1073741824", key, n))
 		}
 	}
-	for key, d := range map[string]config.Duration{"auth_timeout": g.AuthTimeout, "connect_timeout": g.ConnectTimeout,
-		"answer_timeout": g.AnswerTimeout, "bus_patience": g.BusPatience} {
+	for key, d := range map[string]config.Duration{
+		"auth_timeout": g.AuthTimeout, "connect_timeout": g.ConnectTimeout,
+		"answer_timeout": g.AnswerTimeout, "bus_patience": g.BusPatience,
+	} {
 		if d.D() < 100*time.Millisecond || d.D() > 5*time.Minute {
 			errs = append(errs, fmt.Errorf("%s: is %v: set 100ms to 5m", key, d))
 		}
@@ -143,8 +145,10 @@ func defaults() Config {
 			QueueBytes: 256 << 10, SocketWindow: 256, WindowCommands: 16 << 10, WindowBytes: 64 << 20,
 			HeldEntries: 1024, HeldBytes: 1 << 20, Drain: config.Duration(10 * time.Second), BusPatience: config.Duration(20 * time.Second),
 		},
-		Limits: Limits{MessageBytes: p.MessageBytes, FrameBytes: p.FrameBytes, SyncRooms: p.SyncRooms, Watch: p.Watch,
-			MessagesPerSecond: 50, MessageBurst: 200},
+		Limits: Limits{
+			MessageBytes: p.MessageBytes, FrameBytes: p.FrameBytes, SyncRooms: p.SyncRooms, Watch: p.Watch,
+			MessagesPerSecond: 50, MessageBurst: 200,
+		},
 	}
 }
 
@@ -168,8 +172,10 @@ func (c *Config) identity() (name, boot string, err error) {
 }
 
 func (c *Config) tokens() auth.TokenOptions {
-	o := auth.TokenOptions{Issuer: c.JWT.Issuer, Audience: c.JWT.Audience, Lifetime: c.JWT.Expire(), Leeway: c.JWT.Leeway.D(),
-		Keys: []auth.Key{{ID: c.JWT.KeyID, Secret: []byte(c.JWT.Secret.Reveal())}}}
+	o := auth.TokenOptions{
+		Issuer: c.JWT.Issuer, Audience: c.JWT.Audience, Lifetime: c.JWT.Expire(), Leeway: c.JWT.Leeway.D(),
+		Keys: []auth.Key{{ID: c.JWT.KeyID, Secret: []byte(c.JWT.Secret.Reveal())}},
+	}
 	for _, k := range c.JWT.Keys {
 		o.Keys = append(o.Keys, auth.Key{ID: k.Name, Secret: []byte(k.Secret.Reveal())})
 	}
@@ -177,15 +183,17 @@ func (c *Config) tokens() auth.TokenOptions {
 }
 
 func (c *Config) broker(t *tls.Config, name string, log *slog.Logger, m *broker.Metrics) broker.Options {
-	return broker.Options{TLS: t, URL: c.RabbitMQ.URL.Reveal(), Prefix: c.RabbitMQ.Prefix(), QueueType: c.RabbitMQ.QueueType,
-		Partitions: c.RabbitMQ.Partitions, Name: name, Logger: log, Metrics: m}
+	return broker.Options{
+		TLS: t, URL: c.RabbitMQ.URL.Reveal(), Prefix: c.RabbitMQ.Prefix(), QueueType: c.RabbitMQ.QueueType,
+		Partitions: c.RabbitMQ.Partitions, Name: name, Logger: log, Metrics: m,
+	}
 }
 
-func (c *Config) gateway(name, boot string, m *gateway.Metrics, log *slog.Logger, b gateway.Bus, v gateway.Verifier) gateway.Options {
+func (c *Config) gateway(name, boot string) gateway.Options {
 	g, l := c.Gateway, c.Limits
 	o := gateway.Options{
-		ID: chat.GatewayID(name + "." + boot), Partitions: c.RabbitMQ.Partitions, Addr: c.Server.Addr(), Bus: b, Verifier: v,
-		Log: log, Metrics: m, Origins: g.Origins, MaxSockets: g.MaxSockets, SocketsPerSecond: g.SocketsPerSecond,
+		ID: chat.GatewayID(name + "." + boot), Partitions: c.RabbitMQ.Partitions, Addr: c.Server.Addr(), Origins: g.Origins,
+		MaxSockets: g.MaxSockets, SocketsPerSecond: g.SocketsPerSecond,
 		Frames:            protocol.Limits{MessageBytes: l.MessageBytes, FrameBytes: l.FrameBytes, SyncRooms: l.SyncRooms, Watch: l.Watch},
 		MessagesPerSecond: l.MessagesPerSecond, MessageBurst: l.MessageBurst, PingInterval: g.PingInterval.D(),
 		AuthTimeout: g.AuthTimeout.D(), ConnectTimeout: g.ConnectTimeout.D(), AnswerTimeout: g.AnswerTimeout.D(),

@@ -5,10 +5,10 @@ import (
 	"strings"
 	"testing"
 
-	"chat-service/internal/config"
-
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"chat-service/internal/config"
 )
 
 func TestConfigFileHoldsEveryKeyWithItsDefault(t *testing.T) {
@@ -38,8 +38,10 @@ func TestConfigFileHoldsEveryKeyWithItsDefault(t *testing.T) {
 
 func TestReleaseRefusesSocketsFromEverywhere(t *testing.T) {
 	cfg := defaults()
-	env := []string{"CHAT_SERVER_MODE=release", "CHAT_GATEWAY_ORIGINS=*", "CHAT_JWT_SECRET=Zk3vQ9xT1mB7rY5wL8nC2dF6gH4jK0pS",
-		"CHAT_RABBITMQ_URL=amqp://chat:Zk3vQ9xT1mB7@localhost/"}
+	env := []string{
+		"CHAT_SERVER_MODE=release", "CHAT_GATEWAY_ORIGINS=*", "CHAT_JWT_SECRET=Zk3vQ9xT1mB7rY5wL8nC2dF6gH4jK0pS",
+		"CHAT_RABBITMQ_URL=amqp://chat:Zk3vQ9xT1mB7@localhost/",
+	}
 	err := config.Load("", &cfg, config.Environ(env))
 	if err == nil || !strings.Contains(err.Error(), "gateway.origins") {
 		t.Errorf("origins * in release: got %v", err)

@@ -52,7 +52,7 @@ func wire(cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
 	}
 	log = log.With("gateway", name+"."+boot)
 	for _, w := range cfg.RabbitMQ.Warnings() {
-		log.Warn("rabbitmq." + w)
+		log.Warn("configuration", "rabbitmq", w)
 	}
 	tls, err := config.TLSConfig(false, cfg.RabbitMQ.TLSCA)
 	if err != nil {
@@ -70,7 +70,9 @@ func wire(cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
 	if err != nil {
 		return nil, err
 	}
-	g, err := gateway.New(cfg.gateway(name, boot, gateway.NewMetrics(reg), log, newBus(pub, out), tokens{verify}))
+	o := cfg.gateway(name, boot)
+	o.Bus, o.Verifier, o.Log, o.Metrics = newBus(pub, out), tokens{verify}, log, gateway.NewMetrics(reg)
+	g, err := gateway.New(o)
 	if err != nil {
 		return nil, errors.Join(err, pub.Close(context.Background()))
 	}

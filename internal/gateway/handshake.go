@@ -14,11 +14,11 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/valyala/fasthttp"
+
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
 	"chat-service/internal/protocol"
-
-	"github.com/valyala/fasthttp"
 )
 
 const (
@@ -251,7 +251,8 @@ func (g *Gateway) take(c net.Conn, h hello, claims Claims, code protocol.CloseCo
 	w := handshakeBuffers.Get().(*bufio.Writer)
 	rw := bufio.NewReadWriter(bufio.NewReaderSize(c, readBuffer), w)
 	req := &http.Request{Method: http.MethodGet, Header: http.Header{
-		"Connection": {"upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {h.key}}}
+		"Connection": {"upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {h.key},
+	}}
 	var res http.Header
 	if h.sub != "" {
 		res = http.Header{"Sec-Websocket-Protocol": {h.sub}}
@@ -313,8 +314,10 @@ func (s *session) identify(c Claims) bool {
 	g.wheel.move(s, s.deadline)
 	s.mu.Unlock()
 	g.hub.Add(s) // before the workers hear of it: what they say from then on must find it
-	cmd := envelope.Command{Kind: envelope.Connect, Socket: s.id, User: s.user, Session: s.login,
-		Device: s.device, Replace: s.replace, Partitions: g.o.Partitions}
+	cmd := envelope.Command{
+		Kind: envelope.Connect, Socket: s.id, User: s.user, Session: s.login,
+		Device: s.device, Replace: s.replace, Partitions: g.o.Partitions,
+	}
 	refused := func(err error) {
 		if err != nil {
 			s.closeConnecting(protocol.CloseServerError, time.Second+jitter(4*time.Second))

@@ -21,8 +21,10 @@ func TestTokensComeInFourWays(t *testing.T) {
 		"subprotocol":         {headers: "Sec-WebSocket-Protocol: chat.v1, bearer.1:s1\r\n", sub: "chat.v1"},
 		"subprotocol, 2 rows": {headers: "Sec-WebSocket-Protocol: chat.v1\r\nSec-WebSocket-Protocol: bearer.1:s1\r\n", sub: "chat.v1"},
 		"first frame":         {first: `{"type":"auth","token":"1:s1"}`},
-		"first frame, chat.v1": {headers: "Sec-WebSocket-Protocol: chat.v1\r\n", first: `{"type":"auth","token":"1:s1"}`,
-			sub: "chat.v1"},
+		"first frame, chat.v1": {
+			headers: "Sec-WebSocket-Protocol: chat.v1\r\n", first: `{"type":"auth","token":"1:s1"}`,
+			sub: "chat.v1",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := gt.dial(c.query, c.headers)
@@ -140,7 +142,7 @@ func TestRefusedBeforeTheUpgrade(t *testing.T) {
 func unavailable(t *testing.T, gt *gate, why string) {
 	t.Helper()
 	s := gt.dial("?token=1:s1", "")
-	if s.res.StatusCode != 503 || s.res.Header.Get("Retry-After") == "" || s.res.Header.Get("Content-Type") != "application/problem+json" {
+	if s.res.StatusCode != http.StatusServiceUnavailable || s.res.Header.Get("Retry-After") == "" || s.res.Header.Get("Content-Type") != "application/problem+json" {
 		t.Errorf("%s: %v", why, s.res)
 	}
 }
@@ -178,7 +180,7 @@ func TestPlainRequests(t *testing.T) {
 		}
 	}
 	gt.BusDown(errors.New("cut"))
-	if res := get("/readyz"); res.StatusCode != 503 {
+	if res := get("/readyz"); res.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("/readyz without the bus: %d", res.StatusCode)
 	}
 	http.DefaultClient.CloseIdleConnections()

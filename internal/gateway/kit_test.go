@@ -18,14 +18,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+	"go.uber.org/goleak"
+
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
 	"chat-service/internal/protocol"
 	"chat-service/internal/testkit"
-
-	"github.com/prometheus/client_golang/prometheus"
-	dto "github.com/prometheus/client_model/go"
-	"go.uber.org/goleak"
 )
 
 // TestMain looks for goroutines that outlive their gateway; two of fasthttp's end by themselves, later.

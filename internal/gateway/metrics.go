@@ -3,11 +3,11 @@ package gateway
 import (
 	"strconv"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"chat-service/internal/envelope"
 	"chat-service/internal/gateway/hub"
 	"chat-service/internal/protocol"
-
-	"github.com/prometheus/client_golang/prometheus"
 )
 
 // Metrics are the gateway's counts, by name chat_gateway_….

@@ -4,11 +4,11 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
 	"chat-service/internal/protocol"
-
-	"github.com/prometheus/client_golang/prometheus"
 )
 
 // Options configure a Gateway. ID, Partitions, Bus and Verifier must be set; else a zero value means the default that the

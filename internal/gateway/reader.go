@@ -8,11 +8,11 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/fasthttp/websocket"
+
 	"chat-service/internal/chat"
 	"chat-service/internal/gateway/hub"
 	"chat-service/internal/protocol"
-
-	"github.com/fasthttp/websocket"
 )
 
 // preAuthLimit bounds the first frame of a socket that has shown no token.

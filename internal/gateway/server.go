@@ -9,13 +9,13 @@ import (
 	"sync/atomic"
 	"time"
 
-	"chat-service/internal/chat"
-	"chat-service/internal/envelope"
-	"chat-service/internal/gateway/hub"
-
 	"github.com/fasthttp/websocket"
 	"github.com/valyala/fasthttp"
 	"golang.org/x/time/rate"
+
+	"chat-service/internal/chat"
+	"chat-service/internal/envelope"
+	"chat-service/internal/gateway/hub"
 )
 
 // Gateway is one boot of the station.
@@ -63,8 +63,10 @@ func New(o Options) (*Gateway, error) {
 		o: o, m: o.Metrics, frames: newFrames(), sockets: newRegistry(), served: make(chan error, 1),
 		stop: make(chan struct{}), done: make(chan struct{}),
 		up: websocket.Upgrader{WriteBufferSize: 256, WriteBufferPool: &sync.Pool{}, HandshakeTimeout: 5 * time.Second},
-		window: window{maxN: int64(o.WindowCommands), maxBytes: int64(o.WindowBytes),
-			gn: o.Metrics.Window, gbytes: o.Metrics.WindowBytes},
+		window: window{
+			maxN: int64(o.WindowCommands), maxBytes: int64(o.WindowBytes),
+			gn: o.Metrics.Window, gbytes: o.Metrics.WindowBytes,
+		},
 	}
 	g.origins = allowedOrigins(o.Origins)
 	if o.SocketsPerSecond > 0 {

@@ -8,12 +8,12 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/fasthttp/websocket"
+
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
 	"chat-service/internal/gateway/hub"
 	"chat-service/internal/protocol"
-
-	"github.com/fasthttp/websocket"
 )
 
 // phase is how far a session has come.

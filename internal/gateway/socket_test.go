@@ -10,11 +10,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
 	"chat-service/internal/testkit"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 func TestConversation(t *testing.T) {
@@ -164,8 +164,10 @@ func TestSocketWindowBounds(t *testing.T) {
 			t.Errorf("got %+v", f)
 		}
 	}
-	gt.deliver(envelope.Delivery{Kind: envelope.ToSocket, Gateway: "g1.boot", Socket: gt.sockets.all()[0].id,
-		Frame: []byte(`{"type":"error","code":"muted","message":"says \"ref\":\"m2\"","ref":"m1","retry":false}`)})
+	gt.deliver(envelope.Delivery{
+		Kind: envelope.ToSocket, Gateway: "g1.boot", Socket: gt.sockets.all()[0].id,
+		Frame: []byte(`{"type":"error","code":"muted","message":"says \"ref\":\"m2\"","ref":"m1","retry":false}`),
+	})
 	s.want("error")
 	x := gt.sockets.all()[0]
 	x.mu.Lock()
@@ -339,12 +341,16 @@ func TestDeliveriesBeforeWelcomeWaitForIt(t *testing.T) {
 	testkit.Eventually(t, patience, func() (bool, string) { return len(gt.bus.commands(envelope.Connect)) == 1, "no connect" })
 	c := gt.bus.commands(envelope.Connect)[0]
 	gt.deliver(
-		envelope.Delivery{Kind: envelope.InRoom, Room: testRoom, Epoch: 1, Seq: 5, Frame: []byte(`{"type":"message","seq":5}`),
-			Added: []chat.UserID{1}, JoinedTo: []byte(`{"type":"joined"}`)},
+		envelope.Delivery{
+			Kind: envelope.InRoom, Room: testRoom, Epoch: 1, Seq: 5, Frame: []byte(`{"type":"message","seq":5}`),
+			Added: []chat.UserID{1}, JoinedTo: []byte(`{"type":"joined"}`),
+		},
 		envelope.Delivery{Kind: envelope.ToUser, User: 1, Frame: []byte(`{"type":"read"}`)},
 		envelope.Delivery{Kind: envelope.ToUser, User: 1, Gateway: "g1.boot", Socket: c.Socket, Frame: []byte(`{"type":"read"}`)},
-		envelope.Delivery{Kind: envelope.Welcome, Gateway: c.Gateway, Socket: c.Socket, At: c.At, Frame: []byte(`{"type":"welcome"}`),
-			Points: []envelope.Point{{Room: testRoom, Seq: 5, Epoch: 1}}},
+		envelope.Delivery{
+			Kind: envelope.Welcome, Gateway: c.Gateway, Socket: c.Socket, At: c.At, Frame: []byte(`{"type":"welcome"}`),
+			Points: []envelope.Point{{Room: testRoom, Seq: 5, Epoch: 1}},
+		},
 		envelope.Delivery{Kind: envelope.InRoom, Room: testRoom, Epoch: 1, Seq: 6, Frame: []byte(`{"type":"message","seq":6}`)},
 	)
 	for _, typ := range []string{"welcome", "joined", "read", "message"} {

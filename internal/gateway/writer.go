@@ -17,7 +17,6 @@ const (
 // queue is what waits to be written to one session. It comes from a pool with the first frame and goes back with the last.
 type queue struct {
 	frames []hub.Frame
-	head   int
 }
 
 var queues = sync.Pool{New: func() any { return &queue{frames: make([]hub.Frame, 0, 8)} }}

@@ -6,10 +6,10 @@ import (
 	"strconv"
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
-
-	"pgregory.net/rapid"
 )
 
 // world is a room's owner and an unreliable line to one hub: deliveries get lost, come twice and out of order.
@@ -143,8 +143,10 @@ func (w *world) check(f *fake) (last uint64, told bool) {
 
 func TestContinuity(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		w := &world{bench: newBench(t), rt: rt, members: map[chat.UserID]bool{}, left: map[chat.UserID]chat.Seq{},
-			lossy: rapid.Bool().Draw(rt, "lossy")}
+		w := &world{
+			bench: newBench(t), rt: rt, members: map[chat.UserID]bool{}, left: map[chat.UserID]chat.Seq{},
+			lossy: rapid.Bool().Draw(rt, "lossy"),
+		}
 		for u := range chat.UserID(users) {
 			w.members[u+1] = u%2 == 0
 		}

@@ -80,6 +80,7 @@ func New(o Options) *Hub {
 func (h *Hub) roomShard(id chat.RoomID) *roomShard {
 	return &h.rooms[chat.PartitionOf(uint64(id), Shards)]
 }
+
 func (h *Hub) userShard(id chat.UserID) *userShard {
 	return &h.users[chat.PartitionOf(uint64(id), Shards)]
 }

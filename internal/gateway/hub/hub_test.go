@@ -8,12 +8,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
 	"chat-service/internal/protocol"
-
-	"github.com/google/go-cmp/cmp"
-	"github.com/prometheus/client_golang/prometheus"
 )
 
 const me = chat.GatewayID("g1.boot")
@@ -335,8 +335,10 @@ func TestCutRepairGoesOn(t *testing.T) {
 	f := b.attached(1, 1, 5)
 	b.in(entry(10))
 	c := b.last(envelope.Attach)
-	b.Attached(&b.sw, &envelope.Delivery{Room: room1, Epoch: 1, Number: c.Number, Seq: 10, Repair: true, Users: []chat.UserID{1},
-		Entries: []envelope.Entry{{Seq: 6, Frame: message(6)}, {Seq: 7, Frame: message(7)}}})
+	b.Attached(&b.sw, &envelope.Delivery{
+		Room: room1, Epoch: 1, Number: c.Number, Seq: 10, Repair: true, Users: []chat.UserID{1},
+		Entries: []envelope.Entry{{Seq: 6, Frame: message(6)}, {Seq: 7, Frame: message(7)}},
+	})
 	b.want(f, "m6", "m7")
 	next := b.last(envelope.Attach)
 	if !next.Repair || next.Seq != 7 || next.Number == c.Number {
