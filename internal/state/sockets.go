@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/faults"
 )
 
 // Socket is one live WebSocket: whose it is, where it is, and since when (At, to the millisecond).
@@ -114,6 +115,9 @@ func (s *State) Unregister(ctx context.Context, u chat.UserID, g chat.GatewayID,
 	err = s.do(ctx, "unregister", func(ctx context.Context) error {
 		var rest *redis.StringSliceCmd
 		if _, err := s.rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
+			if faults.Planted("unregister_no_cas") {
+				p.Del(ctx, s.socketsKey(u))
+			}
 			p.HDel(ctx, s.socketsKey(u), entryField(g, id))
 			rest = p.HKeys(ctx, s.socketsKey(u))
 			return nil

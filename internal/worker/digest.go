@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"chat-service/internal/envelope"
+	"chat-service/internal/faults"
 )
 
 const (
@@ -15,6 +16,9 @@ const (
 // digests has the committers tell every gateway, at each interval, how far the recently active rooms were announced: a
 // lost tail, a lost route and a dropped queue are noticed by it.
 func (w *Worker) digests(ctx context.Context) {
+	if faults.Planted("lose_return") {
+		return
+	}
 	w.every(ctx, w.o.DigestEvery, func(context.Context) {
 		for _, c := range w.committers {
 			c.nudge(work{digest: true})

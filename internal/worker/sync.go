@@ -5,6 +5,7 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
+	"chat-service/internal/faults"
 	"chat-service/internal/protocol"
 )
 
@@ -58,12 +59,18 @@ func (l *lane) syncRoom(ctx context.Context, cmd *envelope.Command, p envelope.P
 		if err != nil {
 			return err
 		}
+		if faults.Planted("partial_recovery") && len(ms) > 3 {
+			ms = ms[:len(ms)/2]
+		}
 		for _, x := range ms {
 			d := l.to(cmd, protocol.AppendMessage(nil, x))
 			out.gateway(cmd.Gateway, &d)
 		}
 		if len(ms) > 0 {
 			s.To = ms[len(ms)-1].Seq
+		}
+		if faults.Planted("partial_recovery") {
+			s.To = to
 		}
 		s.More = s.To < to
 	}

@@ -2,11 +2,13 @@ package batch
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"gorm.io/gorm"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/faults"
 	"chat-service/internal/store/pool"
 )
 
@@ -37,6 +39,14 @@ type roomState struct {
 type messageKey struct {
 	pool.Place
 	id string
+}
+
+// folded is the key itself: case matters. A test build may plant that it doesn't.
+func (k messageKey) folded() messageKey {
+	if faults.Planted("ci_key") {
+		k.id = strings.ToLower(k.id)
+	}
+	return k
 }
 
 type storedMessage struct {
@@ -112,13 +122,16 @@ func (b *Batch) Run(g *gorm.DB) error {
 func (b *Batch) judge(i int) chat.Sent {
 	s := b.sends[i]
 	at := pool.Place{Room: s.Room, User: s.Sender}
-	key := messageKey{at, s.ClientMsgID}
+	key := messageKey{at, s.ClientMsgID}.folded()
 	room, known := b.rooms[s.Room]
 	if st, ok := b.stored[key]; ok {
 		if st.hash == b.hashes[i] {
 			first, ours := b.ours[key]
 			if ours = ours && first == i; ours && known {
 				room.Before = min(room.Before, st.msg.Seq-1)
+			}
+			if faults.Planted("unread_incr") && known {
+				room.MsgCount++
 			}
 			return chat.Sent{Message: st.msg, Duplicate: !ours}
 		}

@@ -5,11 +5,13 @@ import (
 	"database/sql"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"gorm.io/gorm"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/faults"
 	"chat-service/internal/store/pool"
 )
 
@@ -40,7 +42,9 @@ func (b *Batch) lockRooms(g *gorm.DB) error {
 	for i, id := range ids {
 		q.Add(pool.Comma(i)+"?", id)
 	}
-	q.Add(") ORDER BY id FOR UPDATE")
+	if q.Add(") ORDER BY id"); !faults.Planted("seq_select") {
+		q.Add(" FOR UPDATE")
+	}
 	return q.Each(g, func(rows *sql.Rows) error {
 		var r roomState
 		err := rows.Scan(&r.Room, &r.Seq, &r.MsgCount, &r.Epoch, &r.dissolved)
@@ -53,6 +57,9 @@ func (b *Batch) lockRooms(g *gorm.DB) error {
 // findStored looks the batch's keys up among the messages that are there already. Left to choose, both servers scan the
 // rooms' whole logs instead (measured: 20 ms and growing, against 0.5 ms by the key).
 func (b *Batch) findStored(g *gorm.DB) error {
+	if faults.Planted("no_dedup") {
+		return nil
+	}
 	var q pool.Statement
 	q.Add("SELECT room_id, seq, ord, kind, sender_id, client_msg_id, body_hash, content, created_at FROM messages FORCE INDEX (messages_once)" +
 		" WHERE (room_id, sender_id, client_msg_id) IN (")
@@ -61,6 +68,9 @@ func (b *Batch) findStored(g *gorm.DB) error {
 		if _, ok := b.rooms[s.Room]; ok {
 			q.Add(pool.Comma(n)+"(?,?,?)", s.Room, s.Sender, []byte(s.ClientMsgID))
 			n++
+			if faults.Planted("ci_key") {
+				q.Add(",(?,?,?),(?,?,?)", s.Room, s.Sender, []byte(strings.ToLower(s.ClientMsgID)), s.Room, s.Sender, []byte(strings.ToUpper(s.ClientMsgID)))
+			}
 		}
 	}
 	if n == 0 {
@@ -71,7 +81,7 @@ func (b *Batch) findStored(g *gorm.DB) error {
 		var m chat.Message
 		var hash []byte
 		err := rows.Scan(&m.Room, &m.Seq, &m.Ord, &m.Kind, &m.Sender, &m.ClientMsgID, &hash, &m.Content, &m.CreatedAt)
-		b.stored[messageKey{pool.Place{Room: m.Room, User: m.Sender}, m.ClientMsgID}] = storedMessage{m, [HashLen]byte(hash)}
+		b.stored[messageKey{pool.Place{Room: m.Room, User: m.Sender}, m.ClientMsgID}.folded()] = storedMessage{m, [HashLen]byte(hash)}
 		return err
 	})
 }
@@ -89,7 +99,10 @@ func (b *Batch) findSenders(g *gorm.DB) error {
 		return nil
 	}
 	var q pool.Statement
-	q.Add("SELECT room_id, user_id, muted_until FROM members FORCE INDEX (PRIMARY) WHERE left_seq = 0 AND ")
+	q.Add("SELECT room_id, user_id, muted_until FROM members FORCE INDEX (PRIMARY) WHERE ")
+	if !faults.Planted("skip_membership") {
+		q.Add("left_seq = 0 AND ")
+	}
 	q.Places("room_id, user_id", pool.SortedPlaces(at))
 	return q.Each(g, func(rows *sql.Rows) error {
 		var p pool.Place

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"gorm.io/gorm"
+
+	"chat-service/internal/faults"
 )
 
 // How often a transaction runs before it gives up, and how long it waits in between.
@@ -29,6 +31,9 @@ const (
 // swallow an error of the database. fn's own verdicts (*chat.Error) roll back and come back as they are.
 func (p *Pool) Tx(ctx context.Context, verb string, rerun Again, fn func(g *gorm.DB) error) error {
 	began := time.Now()
+	if verb == "append" && faults.Planted("ack_before_commit") {
+		return p.hasty(ctx, fn)
+	}
 	err := p.tryTx(ctx, verb, rerun, fn)
 	if p.hooks.Tx != nil {
 		p.hooks.Tx(verb, time.Since(began), err)
@@ -76,6 +81,20 @@ func (p *Pool) runTx(ctx context.Context, fn func(g *gorm.DB) error) (committing
 	}
 	open = false
 	return true, g.Commit().Error
+}
+
+// hasty is a planted bug: it says "done" before the COMMIT.
+func (p *Pool) hasty(ctx context.Context, fn func(g *gorm.DB) error) error {
+	g := p.g.WithContext(context.WithoutCancel(ctx)).Begin()
+	if g.Error != nil {
+		return Failed("append", g.Error)
+	}
+	if err := fn(g); err != nil {
+		g.Rollback()
+		return Failed("append", err)
+	}
+	time.AfterFunc(30*time.Millisecond, func() { g.Commit() })
+	return nil
 }
 
 // Retry runs a single statement (its own transaction) under the same policy.
