@@ -73,7 +73,7 @@ func (a *accounts) save() error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(a.path), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(a.path), 0o750); err != nil {
 		return fmt.Errorf("keep accounts: %w", err)
 	}
 	if err := os.WriteFile(a.path, b, 0o600); err != nil {

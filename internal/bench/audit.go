@@ -105,15 +105,20 @@ func (t *Tally) Add(o Tally) {
 }
 
 // Violations lists the broken promises; "" when all were kept.
-func (t Tally) Violations() string {
+func (t *Tally) Violations() string {
 	var bad []string
 	for _, v := range []struct {
 		n    int64
 		what string
 	}{
-		{t.Lost, "not delivered"}, {t.Repeated, "delivered twice"}, {t.Disordered, "out of order"},
-		{t.Unstored, "acked but not stored"}, {t.StoredMore, "stored twice"}, {t.Holes, "seqs missing in the history"},
-		{t.Unanswered, "never answered"}, {t.Closed, "connections closed by the server"},
+		{t.Lost, "not delivered"},
+		{t.Repeated, "delivered twice"},
+		{t.Disordered, "out of order"},
+		{t.Unstored, "acked but not stored"},
+		{t.StoredMore, "stored twice"},
+		{t.Holes, "seqs missing in the history"},
+		{t.Unanswered, "never answered"},
+		{t.Closed, "connections closed by the server"},
 	} {
 		if v.n != 0 {
 			bad = append(bad, fmt.Sprintf("%d %s", v.n, v.what))

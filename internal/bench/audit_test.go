@@ -124,9 +124,14 @@ func TestViolations(t *testing.T) {
 		t    Tally
 		want string
 	}{
-		{Tally{Lost: 3}, "3 not delivered"}, {Tally{Repeated: 1}, "1 delivered twice"}, {Tally{Disordered: 1}, "1 out of order"},
-		{Tally{Unstored: 2}, "2 acked but not stored"}, {Tally{StoredMore: 1}, "1 stored twice"}, {Tally{Holes: 1}, "1 seqs missing"},
-		{Tally{Unanswered: 1}, "1 never answered"}, {Tally{Closed: 1}, "1 connections closed"},
+		{Tally{Lost: 3}, "3 not delivered"},
+		{Tally{Repeated: 1}, "1 delivered twice"},
+		{Tally{Disordered: 1}, "1 out of order"},
+		{Tally{Unstored: 2}, "2 acked but not stored"},
+		{Tally{StoredMore: 1}, "1 stored twice"},
+		{Tally{Holes: 1}, "1 seqs missing"},
+		{Tally{Unanswered: 1}, "1 never answered"},
+		{Tally{Closed: 1}, "1 connections closed"},
 	} {
 		both := Violations([]Row{{Audit: &fine}, {}, {Audit: &tt.t}})
 		if !strings.HasPrefix(both, tt.want) || strings.Contains(both, ",") {

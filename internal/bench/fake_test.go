@@ -13,11 +13,11 @@ import (
 	"testing"
 	"time"
 
-	"chat-service/internal/chat"
-	"chat-service/internal/protocol"
-
 	"github.com/gobwas/ws"
 	"github.com/gobwas/ws/wsutil"
+
+	"chat-service/internal/chat"
+	"chat-service/internal/protocol"
 )
 
 // fakeChat is a chat system in memory, as far as the tool needs one, with faults on demand.

@@ -38,7 +38,7 @@ func Limits(ctx context.Context, sys System, queueType string, d time.Duration, 
 		if err != nil {
 			return out, err
 		}
-		defer db.Close() //nolint:errcheck // nothing is pending
+		defer db.Close()
 		for _, rows := range []int{1, 64} {
 			for _, writers := range []int{1, 4} {
 				rate, err := limits.Inserts(ctx, db, rows, writers, d)

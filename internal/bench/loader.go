@@ -12,10 +12,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"chat-service/internal/chat"
-
 	"github.com/go-sql-driver/mysql"
 	"golang.org/x/sync/errgroup"
+
+	"chat-service/internal/chat"
 )
 
 const (
@@ -64,7 +64,7 @@ func (b *bench) loadHistory(ctx context.Context) (loaded, error) {
 	if err != nil {
 		return want, err
 	}
-	defer db.Close() //nolint:errcheck // nothing is pending
+	defer db.Close()
 	ld := loader{db: db, users: users, text: text(b.plan.Payload), say: b.say, total: want.Messages, begin: time.Now()}
 	if err := ld.partitions(ctx); err != nil {
 		return want, err

@@ -97,7 +97,7 @@ func fetch(ctx context.Context, r *rest, path, token string) error {
 	if err != nil {
 		return err
 	}
-	defer res.Body.Close() //nolint:errcheck // read to its end
+	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
 		answer, _ := io.ReadAll(io.LimitReader(res.Body, 500))
 		return fmt.Errorf("GET %s: %s %s", path, res.Status, answer)

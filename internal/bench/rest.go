@@ -76,7 +76,7 @@ func (r *rest) once(ctx context.Context, method, path, token string, body []byte
 	if err != nil {
 		return 0, 0, nil, err
 	}
-	defer res.Body.Close() //nolint:errcheck // read to its end
+	defer res.Body.Close()
 	answer, err = io.ReadAll(res.Body)
 	secs, _ := strconv.Atoi(res.Header.Get("Retry-After"))
 	return res.StatusCode, time.Duration(max(secs, 1)) * time.Second, answer, err

@@ -134,7 +134,7 @@ func (b *bench) tell(row Row) {
 	}
 }
 
-func (r Row) violations() string {
+func (r *Row) violations() string {
 	if r.Audit == nil {
 		return ""
 	}
