@@ -145,6 +145,9 @@ func (c *committer) step(ctx context.Context, works []work) {
 	out := newParcels()
 	var sends, marks, attaches []job
 	var relayed []chat.Announcement
+	if faults.Planted("unordered_retry") {
+		works = c.shuffled(ctx, works)
+	}
 	for i := range works {
 		x := &works[i]
 		if x.live != nil && !x.live() {
@@ -159,6 +162,12 @@ func (c *committer) step(ctx context.Context, works []work) {
 	relayed = append(relayed, c.send(ctx, sends, out)...)
 	c.read(ctx, marks, out)
 	relayed = append(relayed, c.attach(ctx, attaches, out)...)
+	if faults.Planted("ack_inbound_before_publish") && len(sends) > 0 {
+		settle(works)
+		works = nil
+		time.Sleep(20 * time.Millisecond)
+		faults.Point("early_ack")
+	}
 	c.w.publish(ctx, out, func() {
 		if len(sends) > 0 {
 			faults.Point("before_ack")
@@ -186,6 +195,15 @@ func sorted(jobs, sends, marks, attaches []job) (_, _, _ []job) {
 		}
 	}
 	return sends, marks, attaches
+}
+
+// shuffled is a planted bug: now and then the first batch of a step comes after the later ones.
+func (c *committer) shuffled(ctx context.Context, works []work) []work {
+	if first := works[0]; len(first.jobs) > 0 && time.Now().UnixNano()%20 == 0 {
+		time.AfterFunc(50*time.Millisecond, func() { c.add(ctx, first) })
+		return works[1:]
+	}
+	return works
 }
 
 // settle lets go of the inbound batches, except for repairs: a lane answers those.

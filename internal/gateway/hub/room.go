@@ -6,6 +6,7 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
+	"chat-service/internal/faults"
 	"chat-service/internal/protocol"
 )
 
@@ -171,7 +172,9 @@ func (h *Hub) InRoom(sw *Sweep, d *envelope.Delivery) {
 		h.ack(sw, d)
 		return
 	}
-	h.addLeaves(sw, sh, rm, d)
+	if !faults.Planted("skip_membership") {
+		h.addLeaves(sw, sh, rm, d)
+	}
 	h.arrive(sw, sh, rm, d)
 }
 
@@ -196,6 +199,8 @@ func (h *Hub) arrive(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
 	case len(rm.members) == 0:
 		h.cool(sw, sh, rm)
 		h.aside(sw, sh, d)
+	case faults.Planted("hub_no_gap") && rm.phase == running:
+		h.step(sw, sh, rm, d)
 	default:
 		h.hold(sw, sh, rm, d)
 		if rm.phase == running {
