@@ -109,19 +109,6 @@ func (l *lane) refuse(cmd *envelope.Command, code protocol.CloseCode, out *parce
 	out.gateway(cmd.Gateway, &d)
 }
 
-// disconnect takes the socket out of the registry; the user goes offline after a grace, if no other device lives by then.
-func (l *lane) disconnect(ctx context.Context, cmd *envelope.Command) error {
-	left, err := l.w.o.Sockets.Unregister(ctx, cmd.User, cmd.Gateway, cmd.Socket)
-	if err == nil && left == 0 {
-		err = l.w.o.Sockets.OfflineLater(ctx, cmd.User, time.Now().Add(l.w.o.OfflineGrace))
-	}
-	if err != nil { // the gateway's lease bounds how long the entry can mislead
-		l.w.o.Metrics.StateErrors.Inc()
-		l.w.reassert.Store(true)
-	}
-	return nil
-}
-
 // assert enters a socket again that Redis lost.
 func (l *lane) assert(ctx context.Context, cmd *envelope.Command) error {
 	if _, _, err := l.w.o.Sockets.Register(ctx, socketOf(cmd)); err != nil {

@@ -16,24 +16,25 @@ import (
 
 // world plays MySQL, Redis and the broker in memory, with switches for their failures.
 type world struct {
-	mu       sync.Mutex
-	rooms    map[chat.RoomID]*fakeRoom
-	outbox   []chat.Announcement
-	nextRow  uint64
-	dead     []Dead
-	routes   map[chat.RoomID]Route
-	sockets  []Socket
-	users    map[chat.UserID]chat.User
-	revoked  map[chat.SessionID]bool
-	down     bool // MySQL
-	poison   string
-	up       time.Time
-	lapsed   []chat.GatewayID
-	revived  []chat.GatewayID
-	buried   map[chat.GatewayID][]chat.UserID
-	gen      string
-	sawUsers map[chat.UserID]time.Time
-	blind    int
+	mu        sync.Mutex
+	rooms     map[chat.RoomID]*fakeRoom
+	outbox    []chat.Announcement
+	nextRow   uint64
+	dead      []Dead
+	routes    map[chat.RoomID]Route
+	sockets   []Socket
+	redisAway bool // Unregister fails
+	users     map[chat.UserID]chat.User
+	revoked   map[chat.SessionID]bool
+	down      bool // MySQL
+	poison    string
+	up        time.Time
+	lapsed    []chat.GatewayID
+	revived   []chat.GatewayID
+	buried    map[chat.GatewayID][]chat.UserID
+	gen       string
+	sawUsers  map[chat.UserID]time.Time
+	blind     int
 
 	sent   chan envelope.Delivery // everything that reached the bus, in order
 	to     []chat.GatewayID       // beside sent: "" for all
@@ -306,6 +307,9 @@ func (w *world) Register(_ context.Context, s Socket) (first bool, mine []Socket
 func (w *world) Unregister(_ context.Context, u chat.UserID, g chat.GatewayID, id chat.SocketID) (left int, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.redisAway {
+		return 0, chat.E(chat.Unavailable, "redis is away")
+	}
 	w.sockets = slices.DeleteFunc(w.sockets, func(s Socket) bool { return s.User == u && s.Gateway == g && s.Socket == id })
 	for _, s := range w.sockets {
 		if s.User == u {

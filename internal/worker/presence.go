@@ -54,6 +54,7 @@ const sweepUsers = 500 // users handled in one step of a sweep
 // sweepOffline publishes, for the partitions of this worker, who is offline after his grace.
 func (w *Worker) sweepOffline(ctx context.Context) {
 	w.every(ctx, time.Second, func(ctx context.Context) {
+		w.farewellsOwed(ctx)
 		for _, p := range *w.owned.Load() {
 			due, err := w.o.Sockets.OfflineDue(ctx, p, time.Now(), sweepUsers)
 			if err != nil {

@@ -16,6 +16,7 @@ type Worker struct {
 	lanes      []*lane
 	keep       *keeper
 	facts      *memberCache
+	farewells  farewells
 
 	leader   atomic.Bool           // first among the live workers: does what one must do
 	owned    atomic.Pointer[[]int] // partitions assigned to this worker

@@ -1,0 +1,40 @@
+package worker
+
+import (
+	"testing"
+
+	"chat-service/internal/chat"
+	"chat-service/internal/envelope"
+)
+
+// TestSocketThatEndsWithoutRedisIsForgottenLater: its entry would show the user online as long as the gateway lives.
+func TestSocketThatEndsWithoutRedisIsForgottenLater(t *testing.T) {
+	w := newWorld()
+	w.sockets = []Socket{{User: 5, Session: "s", Gateway: "g1.a", Socket: 1}, {User: 5, Session: "s", Gateway: "g1.a", Socket: 2}}
+	w.redisAway = true
+	k := w.start(t)
+	<-give(k, false, envelope.Command{Kind: envelope.Disconnect, Gateway: "g1.a", Socket: 1, User: 5, Session: "s"})
+	left := func() int {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return len(w.sockets)
+	}
+	if left() != 2 || len(k.farewells.some(10)) != 1 {
+		t.Fatalf("%d sockets, %d owed; want 2 and 1", left(), len(k.farewells.some(10)))
+	}
+	w.mu.Lock()
+	w.redisAway = false
+	w.mu.Unlock()
+	eventually(t, "the ended socket is forgotten", func() bool { return left() == 1 && len(k.farewells.some(10)) == 0 })
+}
+
+func TestFarewellsAreBounded(t *testing.T) {
+	var fs farewells
+	for i := range farewellBound + 10 {
+		fs.add(farewell{user: 1, gateway: "g", socket: 1 << 40})
+		fs.add(farewell{user: 1, gateway: "g", socket: chat.SocketID(i)})
+	}
+	if n := len(fs.some(2 * farewellBound)); n != farewellBound {
+		t.Errorf("%d are kept, the bound is %d", n, farewellBound)
+	}
+}
