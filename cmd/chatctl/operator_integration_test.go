@@ -258,15 +258,20 @@ func TestUnreadIsVerifiedAndRepaired(t *testing.T) {
 	if one := fromJSON[result](t, fails(t, "unread", "verify", "--json", "--room", second.Room.ID.String())); len(one.Differences) != 1 {
 		t.Errorf("the second room: %+v", one)
 	}
-	if out := must(t, "unread", "repair"); !strings.Contains(out, "3 counts repaired") {
+	if out := must(t, "unread", "repair", "--room", second.Room.ID.String()); !strings.Contains(out, "1 counts repaired") {
+		t.Errorf("repair of one room: %s", out)
+	}
+	if out := must(t, "unread", "repair"); !strings.Contains(out, "2 counts repaired") {
 		t.Errorf("repair: %s", out)
 	}
 	must(t, "unread", "verify")
 	if m, err := db.Membership(t.Context(), room, bob.ID); err != nil || m.Unread() != 3 {
 		t.Errorf("bob has %d unread, %v", m.Unread(), err)
 	}
-	if _, _, err := chatctl(t, "unread", "verify", "--room", "999"); err == nil || !strings.Contains(err.Error(), "no room 999") {
-		t.Errorf("a room that isn't there: %v", err)
+	for _, verb := range []string{"verify", "repair"} {
+		if _, _, err := chatctl(t, "unread", verb, "--room", "999"); err == nil || !strings.Contains(err.Error(), "no room 999") {
+			t.Errorf("%s of a room that isn't there: %v", verb, err)
+		}
 	}
 }
 

@@ -2,9 +2,9 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"chat-service/internal/chat"
@@ -19,7 +19,12 @@ type unreadCmd struct {
 
 // unreadVerifyCmd is `chatctl unread verify`.
 type unreadVerifyCmd struct {
-	Room uint64 `placeholder:"ID" help:"Tell of this room alone; the others are looked at, too, until it has been."`
+	recountFlags `embed:""`
+}
+
+// recountFlags are those of both verbs.
+type recountFlags struct {
+	Room uint64 `placeholder:"ID" help:"Only this room."`
 	JSON bool   `help:"Print JSON."`
 }
 
@@ -34,12 +39,7 @@ func (*unreadVerifyCmd) Help() string {
 // Run compares.
 func (c *unreadVerifyCmd) Run(ctx context.Context, s *settings, io *streams) error {
 	return s.withStore(ctx, func(ctx context.Context, _ *installation, db *store.DB) error {
-		if c.Room != 0 {
-			if _, err := db.RoomInfo(ctx, chat.RoomID(c.Room)); err != nil {
-				return noRoom(err, c.Room)
-			}
-		}
-		found, err := recount(ctx, io, db, chat.RoomID(c.Room), false)
+		found, err := c.recount(ctx, io, db, false)
 		if err != nil {
 			return err
 		}
@@ -55,20 +55,21 @@ func (c *unreadVerifyCmd) Run(ctx context.Context, s *settings, io *streams) err
 
 // unreadRepairCmd is `chatctl unread repair`.
 type unreadRepairCmd struct {
-	JSON bool `help:"Print JSON."`
+	recountFlags `embed:""`
 }
 
 // Help shows examples.
 func (*unreadRepairCmd) Help() string {
 	return `Writes the right counts into all rooms that verify would tell of. A room is locked for moments only; the service may run. Clients see the new counts at their next welcome or list of rooms.
 
-  chatctl unread repair`
+  chatctl unread repair
+  chatctl unread repair --room 42`
 }
 
 // Run repairs.
 func (c *unreadRepairCmd) Run(ctx context.Context, s *settings, io *streams) error {
 	return s.withStore(ctx, func(ctx context.Context, _ *installation, db *store.DB) error {
-		found, err := recount(ctx, io, db, 0, true)
+		found, err := c.recount(ctx, io, db, true)
 		if err != nil {
 			return err
 		}
@@ -84,49 +85,29 @@ type difference struct {
 	Want uint64      `json:"want"`
 }
 
-// recount looks at all rooms in ascending order; with only set it keeps that room's differences and stops behind it.
-func recount(ctx context.Context, io *streams, db *store.DB, only chat.RoomID, repair bool) (found []difference, err error) {
+// recount looks at one room or at all, in ascending order.
+func (f recountFlags) recount(ctx context.Context, io *streams, db *store.DB, repair bool) (found []difference, err error) {
+	if f.Room != 0 {
+		drifts, err := db.VerifyRoom(ctx, chat.RoomID(f.Room), repair)
+		for _, w := range drifts {
+			found = append(found, difference(w))
+		}
+		return found, noRoom(err, f.Room)
+	}
 	rooms, err := db.Totals(ctx)
 	if err != nil {
 		return nil, err
 	}
 	io.say("looking at %d rooms and %d messages", rooms.Rooms, rooms.Messages)
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	seen := make(chan difference, 64) // VerifyUnread waits when the collector is behind
-	var all []difference
-	behind := false
-	collected := make(chan struct{})
-	tick := time.NewTicker(2 * time.Second)
-	defer tick.Stop()
-	go func() {
-		defer close(collected)
-		for {
-			select {
-			case <-tick.C:
-				io.say("still counting; %d differences so far", len(all))
-			case d, ok := <-seen:
-				switch {
-				case !ok:
-					return
-				case only == 0 || d.Room == only:
-					all = append(all, d)
-				case d.Room > only:
-					behind = true
-					stop()
-				}
-			}
-		}
-	}()
-	err = db.VerifyUnread(ctx, repair, func(room chat.RoomID, user chat.UserID, have, want uint64) {
-		seen <- difference{room, user, have, want}
+	var n atomic.Int64 // of those found, for who tells
+	tell := func(time.Duration) string { return fmt.Sprintf("still counting; %d differences so far", n.Load()) }
+	err = io.whileTelling(2*time.Second, tell, func() error {
+		return db.VerifyUnread(ctx, repair, func(w store.Drift) {
+			found = append(found, difference(w))
+			n.Add(1)
+		})
 	})
-	close(seen)
-	<-collected
-	if behind && errors.Is(err, context.Canceled) {
-		err = nil
-	}
-	return all, err
+	return found, err
 }
 
 func printDrifts(io *streams, found []difference, asJSON, repaired bool) error {

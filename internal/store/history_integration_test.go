@@ -230,8 +230,8 @@ func TestUnreadModel(t *testing.T) {
 				}
 			}
 		})
-		ok(t, d.VerifyUnread(ctx, false, func(room chat.RoomID, user chat.UserID, have, want uint64) {
-			t.Errorf("room %d user %d: %d, recounted %d", room, user, have, want)
+		ok(t, d.VerifyUnread(ctx, false, func(w store.Drift) {
+			t.Errorf("drift %+v", w)
 		}))
 	})
 }
@@ -243,9 +243,12 @@ func TestVerifyUnreadRepairs(t *testing.T) {
 			d := storetest.OpenOn(t, env, func(p *store.Options) { o = *p })
 			u := makeUsers(t, d, 2)
 			room := makeRoom(t, d, u...).Room.ID
+			other := makeRoom(t, d, u[0]).Room.ID
 			for i := range 5 {
 				appendOne(t, d, send(room, u[0], fmt.Sprint(i), "x"))
 			}
+			_, err := d.VerifyRoom(ctx, 999, true)
+			wantKind(t, err, chat.NotFound)
 			c := storetest.Admin(t, env)
 			c.DBName = o.DBName
 			raw, err := sql.Open("mysql", c.FormatDSN())
@@ -257,17 +260,18 @@ func TestVerifyUnreadRepairs(t *testing.T) {
 				_, err := raw.ExecContext(ctx, q)
 				ok(t, err)
 			}
-			type found struct {
-				User       chat.UserID
-				Have, Want uint64
+			verify := func(repair bool) (found []store.Drift) {
+				ok(t, d.VerifyUnread(ctx, repair, func(w store.Drift) { found = append(found, w) }))
+				return found
 			}
-			verify := func(repair bool) (fs []found) {
-				ok(t, d.VerifyUnread(ctx, repair, func(_ chat.RoomID, user chat.UserID, have, want uint64) { fs = append(fs, found{user, have, want}) }))
-				return fs
+			want := []store.Drift{{Room: room, Have: 50, Want: 5}, {Room: room, User: u[1], Have: 3, Want: 0}}
+			one, err := d.VerifyRoom(ctx, room, true)
+			ok(t, err)
+			all := verify(false)
+			if diff := cmp.Diff([][]store.Drift{want, {{Room: other, Have: 50, Want: 0}}}, [][]store.Drift{one, all}); diff != "" {
+				t.Fatalf("one room, then all after its repair:\n%s", diff)
 			}
-			if diff := cmp.Diff([]found{{0, 50, 5}, {u[1], 3, 0}}, verify(true)); diff != "" {
-				t.Fatal(diff)
-			}
+			verify(true)
 			if fs := verify(false); fs != nil {
 				t.Fatalf("not repaired: %+v", fs)
 			}

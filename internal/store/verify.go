@@ -12,11 +12,17 @@ import (
 // verifyChunk rows are looked at in one query.
 const verifyChunk = 2000
 
-// VerifyUnread recounts every room's real messages and every member's read count, and reports what differs: user 0
-// is the room's own count. With repair it also stores what it found, and sets every message's ord; without, members
-// are compared with the ords as they are. It works in chunks without locks, and holds a
-// room's lock only for what was added meanwhile and for its members. A room is one transaction at most.
-func (d *DB) VerifyUnread(ctx context.Context, repair bool, report func(room chat.RoomID, user chat.UserID, have, want uint64)) error {
+// Drift is a count that was wrong.
+type Drift struct {
+	Room chat.RoomID
+	User chat.UserID // 0: the room's own count of real messages; else the member's count of read ones
+	Have uint64
+	Want uint64
+}
+
+// VerifyUnread is VerifyRoom for all rooms, by ascending id; report hears of each wrong count. A room is one transaction
+// at most.
+func (d *DB) VerifyUnread(ctx context.Context, repair bool, report func(Drift)) error {
 	for after := chat.RoomID(0); ; {
 		var ids []chat.RoomID
 		err := d.p.Retry(ctx, "verify unread", func(g *gorm.DB) error {
@@ -26,38 +32,42 @@ func (d *DB) VerifyUnread(ctx context.Context, repair bool, report func(room cha
 			return err
 		}
 		for _, id := range ids {
-			if err := d.verifyRoom(ctx, id, repair, report); err != nil {
+			found, err := d.VerifyRoom(ctx, id, repair)
+			if err != nil && chat.KindOf(err) != chat.NotFound {
 				return err
+			}
+			for _, w := range found {
+				report(w)
 			}
 			after = id
 		}
 	}
 }
 
-// drift is one number that was wrong.
-type drift struct {
-	user       chat.UserID
-	have, want uint64
-}
-
-func (d *DB) verifyRoom(ctx context.Context, id chat.RoomID, repair bool, report func(chat.RoomID, chat.UserID, uint64, uint64)) error {
+// VerifyRoom recounts a room's real messages and every member's read count, and returns what differs: the room's own
+// count first, then members by ascending id. With repair it also stores what it found, and sets every message's ord;
+// without, members are compared with the ords as they are. It works in chunks without locks, and holds the
+// room's lock only for what was added meanwhile and for its members. NotFound.
+func (d *DB) VerifyRoom(ctx context.Context, id chat.RoomID, repair bool) (drifts []Drift, err error) {
 	// The log is append-only, so all but its newest stretch can be counted while the room lives on.
 	var done tally
 	for {
 		next, err := d.countChunk(ctx, id, done, repair)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if next.rows == done.rows || next.rows-done.rows < verifyChunk {
 			break
 		}
 		done = next
 	}
-	var drifts []drift
-	err := d.p.Tx(ctx, "verify unread", pool.Repeatable, func(g *gorm.DB) error {
+	err = d.p.Tx(ctx, "verify unread", pool.Repeatable, func(g *gorm.DB) error {
 		var rooms []roomRow
-		if err := g.Raw("SELECT * FROM rooms FORCE INDEX (PRIMARY) WHERE id = ? FOR UPDATE", id).Scan(&rooms).Error; err != nil || len(rooms) == 0 {
+		if err := g.Raw("SELECT * FROM rooms FORCE INDEX (PRIMARY) WHERE id = ? FOR UPDATE", id).Scan(&rooms).Error; err != nil {
 			return err
+		}
+		if len(rooms) == 0 {
+			return noRoom()
 		}
 		count := done
 		for {
@@ -72,7 +82,7 @@ func (d *DB) verifyRoom(ctx context.Context, id chat.RoomID, repair bool, report
 		}
 		drifts = nil
 		if have := rooms[0].MsgCount; have != count.ord {
-			drifts = append(drifts, drift{0, have, count.ord})
+			drifts = append(drifts, Drift{id, 0, have, count.ord})
 			if repair {
 				if err := g.Exec("UPDATE rooms SET msg_count = ? WHERE id = ?", count.ord, id).Error; err != nil {
 					return err
@@ -84,12 +94,9 @@ func (d *DB) verifyRoom(ctx context.Context, id chat.RoomID, repair bool, report
 		return err
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	for _, w := range drifts {
-		report(id, w.user, w.have, w.want)
-	}
-	return nil
+	return drifts, nil
 }
 
 // tally is how far a count has come: the last seq looked at, its ord, and the rows seen.
@@ -129,7 +136,7 @@ func countChunk(g *gorm.DB, id chat.RoomID, from tally, repair bool) (tally, err
 }
 
 // verifyMembers compares each open member's read count with the real messages up to his pointer.
-func verifyMembers(g *gorm.DB, id chat.RoomID, repair bool) (drifts []drift, err error) {
+func verifyMembers(g *gorm.DB, id chat.RoomID, repair bool) (drifts []Drift, err error) {
 	for after := chat.UserID(0); ; {
 		var rows []struct {
 			UserID    chat.UserID
@@ -146,7 +153,7 @@ func verifyMembers(g *gorm.DB, id chat.RoomID, repair bool) (drifts []drift, err
 			if r.ReadCount == r.Want {
 				continue
 			}
-			drifts = append(drifts, drift{r.UserID, r.ReadCount, r.Want})
+			drifts = append(drifts, Drift{id, r.UserID, r.ReadCount, r.Want})
 			if !repair {
 				continue
 			}
