@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"chat-service/internal/stack"
+	"chat-service/internal/testkit"
 )
 
 func write(t *testing.T, path, text string) {
@@ -56,12 +57,9 @@ func TestWatchSources(t *testing.T) {
 		t.Error(err)
 	}
 	touch("cmd/api/main.go", "package main\n\nfunc main() { broken }\n", 2*time.Minute)
-	for end := time.Now().Add(30 * time.Second); !strings.Contains(out.String(), "build failed"); {
-		if time.Now().After(end) {
-			t.Fatalf("the failed build was not told:\n%s", out.String())
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
+	testkit.Eventually(t, 30*time.Second, func() (bool, string) {
+		return strings.Contains(out.String(), "build failed"), "the failed build was not told:\n" + out.String()
+	})
 	touch("cmd/api/main.go", "package main\n\nfunc main() {}\n", 3*time.Minute)
 	await(t, rebuilt)
 }
