@@ -146,7 +146,9 @@ func (f *Fleet) end(t testing.TB) {
 	}
 	for _, name := range f.Names() {
 		p := f.processes[name]
-		p.end(t, 5*time.Second)
+		if !p.ended(10 * time.Second) { // a second signal is taken as haste
+			p.end(t, 5*time.Second)
+		}
 		if t.Failed() {
 			t.Logf("the end of %s's log:\n%s", name, p.tail(60))
 		}
