@@ -22,8 +22,26 @@ func TestMain(m *testing.M) {
 		_ = flag.Set("test.parallel", "10") // they wait more than they work
 	}
 	code := m.Run()
+	if code == 0 && whole.world != nil && !whole.world.sound() {
+		code = 1
+	}
 	whole.tb.end(code != 0)
 	os.Exit(code)
+}
+
+// sound tells whether all that the tests did has left no sign of a fault in the processes.
+func (w *world) sound() bool {
+	ok := true
+	for _, process := range w.Names() {
+		m := w.metrics(&whole.tb, process)
+		for _, name := range []string{"chat_worker_panics_total", "chat_worker_quarantined_total", "chat_gateway_bad_deliveries_total", "chat_gateway_lost_disconnects_total"} {
+			if n := m.sum(name); n != 0 {
+				fmt.Printf("%s of %s is %v after the tests, want 0\n", name, process, n)
+				ok = false
+			}
+		}
+	}
+	return ok
 }
 
 func given(name string) (yes bool) {
