@@ -133,7 +133,7 @@ func (c *benchCmd) measure(ctx context.Context, sys bench.System, plan bench.Pla
 	if err != nil {
 		return fmt.Errorf("keep results: %w", err)
 	}
-	defer f.Close() //nolint:errcheck // every row was written as it came
+	defer f.Close()
 	var rows []bench.Row
 	if len(plan.Scenarios) > 0 {
 		rows, err = bench.Run(ctx, sys, plan, bench.Output{Say: say, Rows: f, Dir: c.Dir})

@@ -137,7 +137,7 @@ func (b *backstage) awaitReady(ctx context.Context, text io.Reader) error {
 	}
 	ready := make(chan struct{})
 	go func() {
-		defer log.Close() //nolint:errcheck // a log
+		defer log.Close()
 		told := false
 		for lines := bufio.NewScanner(text); lines.Scan(); {
 			_, _ = fmt.Fprintln(log, lines.Text())
@@ -174,12 +174,14 @@ func (b *backstage) close() error {
 		return fmt.Errorf("stop the private system: %w", err)
 	}
 	select {
-	case <-b.done:
+	case err := <-b.done:
+		if err != nil {
+			return fmt.Errorf("the private system ended badly: %w; see %s", err, filepath.Join(b.c.Dir, "up.log"))
+		}
 		return nil
 	case <-time.After(downWithin):
 		_ = cmd.Process.Signal(syscall.SIGTERM) // the second one kills
-		<-b.done
-		return fmt.Errorf("the private system did not stop within %s and was killed", downWithin)
+		return fmt.Errorf("the private system did not stop within %s and was killed: %w", downWithin, <-b.done)
 	}
 }
 
