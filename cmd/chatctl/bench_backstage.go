@@ -181,7 +181,7 @@ func (b *backstage) close() error {
 		return nil
 	case <-time.After(downWithin):
 		_ = cmd.Process.Signal(syscall.SIGTERM) // the second one kills
-		return fmt.Errorf("the private system did not stop within %s and was killed: %w", downWithin, <-b.done)
+		return errors.Join(fmt.Errorf("the private system did not stop within %s and was killed", downWithin), <-b.done)
 	}
 }
 
