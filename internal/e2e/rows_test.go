@@ -53,7 +53,7 @@ var rows = []struct {
 		"typing is relayed, never stored", "joined when someone adds you", "left reasons", "room changes", "error ref is the type",
 		"sync ≤ 100 rooms", "sync ≤ 1,000 messages", "sync > 5,000 is a resync", "sync seq above last_seq", "sync other epoch", "sync includes own messages",
 		"visible from joining", "visible from 1 when named at creation", "visible from 1 in public rooms", "visible to the leaving", "visible with history_all",
-		"client_seq in order", "client_seq refused uses up its number", "seqs are dense, in one order", "head tells of what is missing",
+		"welcome lists ≤ 1,000 rooms", "client_seq in order", "client_seq refused uses up its number", "seqs are dense, in one order", "head tells of what is missing",
 	}},
 	{"what keeps and what closes a socket", false, []string{
 		"keeps: malformed JSON", "keeps: unknown type or field", "keeps: bad values", "keeps: not a member", "keeps: over message_bytes",
@@ -142,6 +142,10 @@ func readMarks(t *testing.T) map[string][]mark {
 			if !ok || fn.Body == nil {
 				continue
 			}
+			test := fn.Name.Name
+			if fn.Recv != nil {
+				test = "TestFaults/" + test
+			}
 			ast.Inspect(fn.Body, func(n ast.Node) bool {
 				call, ok := n.(*ast.CallExpr)
 				if !ok {
@@ -158,7 +162,7 @@ func readMarks(t *testing.T) map[string][]mark {
 						continue
 					}
 					row, _ := strconv.Unquote(lit.Value)
-					marks[row] = append(marks[row], mark{fn.Name.Name, id.Name == "good"})
+					marks[row] = append(marks[row], mark{test, id.Name == "good"})
 				}
 				return true
 			})

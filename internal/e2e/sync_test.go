@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"chat-service/internal/chat"
 	"chat-service/internal/testkit"
 )
 
@@ -258,4 +259,54 @@ func TestClientSeqRefused(t *testing.T) {
 			t.Errorf("a blank and a large message did not use up their numbers: %s", f)
 		}
 	}
+}
+
+// TestManyRooms: welcome lists the first 1,000 rooms by latest activity; the list has them all.
+func TestManyRooms(t *testing.T) {
+	t.Parallel()
+	w := shared(t)
+	good(t, "welcome lists ≤ 1,000 rooms", "< welcome", "lists are paged by cursor")
+	u := w.api.User(t)
+	oldest := w.api.CreateRoom(t, u)
+	w.exec(t, "UPDATE rooms SET active_at = '2020-01-01' WHERE id = ?", oldest)
+	for range 2 {
+		var rooms, members strings.Builder
+		for i := range 500 {
+			if i > 0 {
+				rooms.WriteByte(',')
+				members.WriteByte(',')
+			}
+			id := 1<<40 + numbers.Add(1)
+			fmt.Fprintf(&rooms, "(%d,'group','many','private',%d,1,%d,UTC_TIMESTAMP(6),UTC_TIMESTAMP(6))", id, u.ID, chat.RoomID(id).Partition(partitions))
+			fmt.Fprintf(&members, "(%d,%d,'owner',1,0,0,UTC_TIMESTAMP(6))", id, u.ID)
+		}
+		w.exec(t, "INSERT INTO rooms (id, type, name, visibility, owner_id, member_count, partition_no, active_at, created_at) VALUES "+rooms.String())
+		w.exec(t, "INSERT INTO members (room_id, user_id, role, visible_from, read_seq, read_count, joined_at) VALUES "+members.String())
+	}
+	s := testkit.Dial(t, w.WS(1), u.Token)
+	hello := s.Welcome(t)
+	listed := map[uint64]bool{}
+	for _, r := range hello.List("rooms") {
+		listed[r.Num("id")] = true
+	}
+	if len(listed) != 1000 || hello["more"] != true || listed[oldest] {
+		t.Errorf("welcome lists %d rooms, more: %v, the one without activity among them: %v", len(listed), hello["more"], listed[oldest])
+	}
+	n, last := 0, uint64(0)
+	for cursor := ""; ; {
+		f := w.api.Must(t, 200, "GET", "/rooms?limit=200"+cursor, u.Token, nil)
+		for _, r := range f.List("rooms") {
+			n, last = n+1, r.Num("id")
+		}
+		if f["next_cursor"] == nil {
+			break
+		}
+		cursor = "&cursor=" + f.Str("next_cursor")
+	}
+	if n != 1001 || last != oldest {
+		t.Errorf("the list has %d rooms, the last is %d; want 1,001 and %d", n, last, oldest)
+	}
+	s.Send(t, obj{"type": "join_room", "room_id": oldest})
+	s.Expect(t, is("joined"))
+	w.chat(t, s, oldest, "here too")
 }
