@@ -65,7 +65,7 @@ func wire(ctx context.Context, cfg *Config, log *slog.Logger) ([]daemon.Part, er
 	d := db{sql}
 	server, err := api.New(o, api.Ports{
 		Accounts: d, People: d, Sessions: d, Liveness: d, Rooms: d, Members: d, Lists: d, Log: d,
-		Passwords: hasher, Tokens: tokens{issuer, cfg.refreshKey()}, Recents: cache, Presences: cache, Throttle: cache,
+		Passwords: hasher, Hashes: d, Tokens: tokens{issuer, cfg.refreshKey()}, Recents: cache, Presences: cache, Throttle: cache,
 	})
 	if err != nil {
 		return nil, err

@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"chat-service/internal/auth"
 	"chat-service/internal/chat"
 	"chat-service/internal/config"
 	"chat-service/internal/daemon"
@@ -113,6 +114,63 @@ func TestAccounts(t *testing.T) {
 	a.Must(t, 404, "GET", "/users/999999", u.Token, nil)
 	if f = a.Must(t, 401, "POST", "/auth/login", "", `{"username":"testuser","password":"wrong!"}`); f.Str("code") != "unauthenticated" {
 		t.Errorf("wrong password: %v", f)
+	}
+}
+
+// TestHashIsRenewed: a hash made with weaker parameters is replaced at the next login, and nobody is logged out by it.
+func TestHashIsRenewed(t *testing.T) {
+	a, d := start(t, func(c *Config) { c.Auth.Argon2.Time = 2 })
+	u := a.User(t)
+	weak := auth.DefaultHashOptions()
+	weak.MemoryKiB, weak.Time = 64, 1
+	h, err := auth.NewHasher(weak, auth.NewPolicy(false))
+	if err != nil {
+		t.Fatal(err)
+	}
+	old, err := h.Hash(t.Context(), u.Password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.SetPassword(t.Context(), chat.UserID(u.ID), old, ""); err != nil {
+		t.Fatal(err)
+	}
+	hash := func() string {
+		t.Helper()
+		have, err := d.User(t.Context(), chat.UserID(u.ID))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return have.PasswordHash
+	}
+	first := a.Login(t, u.Username, u.Password, "")
+	renewed := hash()
+	if renewed == old {
+		t.Fatal("the hash was not renewed")
+	}
+	a.Login(t, u.Username, u.Password, "")
+	if hash() != renewed {
+		t.Error("a hash of today's parameters was renewed")
+	}
+	a.Must(t, 200, "GET", "/me", first.Token, nil)
+}
+
+// TestBumpedEpochHidesCachedPages: after a restore, the same seqs name other messages.
+func TestBumpedEpochHidesCachedPages(t *testing.T) {
+	a, d := start(t)
+	u := a.User(t)
+	room := a.CreateRoom(t, u)
+	page := func() testkit.Frame {
+		t.Helper()
+		return a.Must(t, 200, "GET", path("/rooms/%d/messages", room), u.Token, nil)
+	}
+	page() // now it is cached
+	if err := d.BumpEpoch(t.Context(), chat.RoomID(room)); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if f := page(); f.Num("epoch") != 2 || len(f.List("messages")) != 1 {
+			t.Errorf("page %v", f)
+		}
 	}
 }
 

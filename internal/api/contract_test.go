@@ -402,7 +402,7 @@ func TestLoginAnswers(t *testing.T) {
 	}
 	b.do(201, "POST", "auth/register", "", `{"username":"old","password":"stale-1"}`)
 	b.do(200, "POST", "auth/login", "", `{"username":"old","password":"stale-1"}`)
-	if !slices.Equal(b.rehashed, []string{"hash:stale-1"}) {
+	if !slices.Equal(b.rehashed, []string{"hash:stale-1 → hash:stale-1"}) {
 		t.Errorf("rehashed %v", b.rehashed)
 	}
 	b.hashing = chat.E(chat.Unavailable, "too many logins")
@@ -618,6 +618,11 @@ func TestRecent(t *testing.T) {
 	if d := cmp.Diff([]any{5.0, 6.0, 7.0, 8.0, 9.0}, a.list("messages", "seq")); d != "" || a.body["has_more"] != true {
 		t.Errorf("page:\n%s", d)
 	}
+	b.rooms[1].Epoch++ // chatctl epoch bump
+	if a = newest(ann, true); a.body["epoch"] != float64(b.rooms[1].Epoch) {
+		t.Errorf("epoch %v", a.body["epoch"])
+	}
+	b.cached[1] = slices.Clone(b.log[1])
 	b.members[1][2].LeftSeq = 7
 	a = newest(bob, false)
 	if d := cmp.Diff([]any{3.0, 4.0, 5.0, 6.0, 7.0}, a.list("messages", "seq")); d != "" || a.body["last_seq"] != 7.0 {
@@ -688,7 +693,7 @@ func TestPresence(t *testing.T) {
 
 // TestWithoutState: nil ports of the state are the same as one that is away.
 func TestWithoutState(t *testing.T) {
-	b := newBench(t, func(_ *Options, p *Ports) { p.Recents, p.Presences, p.Throttle, p.Rehash = nil, nil, nil, nil })
+	b := newBench(t, func(_ *Options, p *Ports) { p.Recents, p.Presences, p.Throttle = nil, nil, nil })
 	ann := b.join("ann")
 	b.do(201, "POST", "rooms", ann, `{"name":"one"}`)
 	b.do(201, "POST", "rooms/1/messages", ann, `{"content":"x"}`)

@@ -158,20 +158,20 @@ func (s *Server) prove(ctx context.Context, login, password string) (chat.User, 
 	if slow {
 		s.guesses.cleared(ctx, login)
 	}
-	if stale && s.ports.Rehash != nil {
-		s.renew(ctx, u.ID, password)
+	if stale {
+		s.renew(ctx, u, password)
 	}
 	return u, nil
 }
 
 // renew replaces a hash made with weaker parameters. The login succeeds without it: the next one tries again.
-func (s *Server) renew(ctx context.Context, id chat.UserID, password string) {
+func (s *Server) renew(ctx context.Context, u chat.User, password string) {
 	hash, err := s.ports.Passwords.Hash(ctx, password)
 	if err == nil {
-		err = s.ports.Rehash(ctx, id, hash)
+		err = s.ports.Hashes.Rehash(ctx, u.ID, u.PasswordHash, hash)
 	}
 	if err != nil {
-		s.opts.Log.Warn("password hash not renewed", "user_id", id, "error", err)
+		s.opts.Log.Warn("password hash not renewed", "user_id", u.ID, "error", err)
 	}
 }
 

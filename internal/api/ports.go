@@ -11,6 +11,7 @@ import (
 // a nil one of these three is an adapter that is always away.
 type Ports struct {
 	Accounts  Accounts
+	Hashes    Hashes
 	People    People
 	Sessions  Sessions
 	Liveness  Liveness
@@ -23,8 +24,6 @@ type Ports struct {
 	Recents   Recents
 	Presences Presences
 	Throttle  Throttle
-	// Rehash stores a new hash of the same password, where the store can: sessions stay.
-	Rehash func(ctx context.Context, id chat.UserID, hash string) error
 }
 
 // Accounts keeps users. Unknown ones are chat.NotFound; taken names are chat.UsernameTaken and chat.EmailTaken.
@@ -36,6 +35,13 @@ type Accounts interface {
 	UpdateUser(ctx context.Context, id chat.UserID, p chat.UserPatch) (chat.User, error)
 	// SetPassword stores a new hash and revokes all of the user's sessions but keep.
 	SetPassword(ctx context.Context, id chat.UserID, hash string, keep chat.SessionID) error
+}
+
+// Hashes renews password hashes.
+type Hashes interface {
+	// Rehash replaces the hash was by another one of the same password: sessions stay. It does nothing where the user has
+	// another hash by now.
+	Rehash(ctx context.Context, id chat.UserID, was, hash string) error
 }
 
 // People finds other users.
@@ -116,8 +122,8 @@ type Log interface {
 
 // Recents caches the newest messages of rooms. Its errors only cost speed.
 type Recents interface {
-	// Recent returns a room's newest messages as far as they are known, ascending, each once, perhaps with holes.
-	Recent(ctx context.Context, room chat.RoomID) ([]chat.Message, error)
+	// Recent returns a room's newest messages of the epoch as far as they are known, ascending, each once, perhaps with holes.
+	Recent(ctx context.Context, room chat.RoomID, epoch uint64) ([]chat.Message, error)
 	// Warm puts in a room's newest messages, ascending and without holes.
 	Warm(ctx context.Context, room chat.RoomID, epoch uint64, ms []chat.Message) error
 }

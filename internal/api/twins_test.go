@@ -24,6 +24,7 @@ type world struct {
 	members  map[chat.RoomID]map[chat.UserID]*chat.Member
 	log      map[chat.RoomID][]chat.Message
 	cached   map[chat.RoomID][]chat.Message
+	epochs   map[chat.RoomID]uint64 // of cached
 	fails    map[string]int
 
 	storeDown, stateDown error
@@ -39,19 +40,20 @@ func newWorld() *world {
 		now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), users: map[chat.UserID]chat.User{},
 		sessions: map[chat.SessionID]chat.Session{}, refresh: map[[32]byte]chat.SessionID{},
 		rooms: map[chat.RoomID]*chat.Room{}, members: map[chat.RoomID]map[chat.UserID]*chat.Member{},
-		log: map[chat.RoomID][]chat.Message{}, cached: map[chat.RoomID][]chat.Message{}, fails: map[string]int{},
+		log: map[chat.RoomID][]chat.Message{}, cached: map[chat.RoomID][]chat.Message{}, epochs: map[chat.RoomID]uint64{}, fails: map[string]int{},
 	}
 }
 
 func (w *world) ports() Ports {
 	return Ports{
 		Accounts: w, People: w, Sessions: sessionTwin{w}, Liveness: w, Rooms: w, Members: w, Lists: listTwin{w}, Log: w,
-		Passwords: w, Tokens: tokenTwin{w}, Recents: w, Presences: w, Throttle: throttleTwin{w},
-		Rehash: func(_ context.Context, _ chat.UserID, hash string) error {
-			w.rehashed = append(w.rehashed, hash)
-			return nil
-		},
+		Passwords: w, Tokens: tokenTwin{w}, Recents: w, Presences: w, Throttle: throttleTwin{w}, Hashes: w,
 	}
+}
+
+func (w *world) Rehash(_ context.Context, _ chat.UserID, was, hash string) error {
+	w.rehashed = append(w.rehashed, was+" → "+hash)
+	return nil
 }
 
 func (w *world) clock() time.Time {
@@ -562,16 +564,19 @@ func (w *world) History(_ context.Context, q chat.HistoryQuery) (chat.HistoryPag
 	return p, err
 }
 
-func (w *world) Recent(_ context.Context, room chat.RoomID) ([]chat.Message, error) {
+func (w *world) Recent(_ context.Context, room chat.RoomID, epoch uint64) ([]chat.Message, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.epochs[room] != epoch {
+		return nil, w.stateDown
+	}
 	return slices.Clone(w.cached[room]), w.stateDown
 }
 
-func (w *world) Warm(_ context.Context, room chat.RoomID, _ uint64, ms []chat.Message) error {
+func (w *world) Warm(_ context.Context, room chat.RoomID, epoch uint64, ms []chat.Message) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.cached[room] = slices.Clone(ms)
+	w.cached[room], w.epochs[room] = slices.Clone(ms), epoch
 	return w.stateDown
 }
 

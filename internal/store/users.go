@@ -163,6 +163,14 @@ func (d *DB) SetPassword(ctx context.Context, id chat.UserID, hash string, keep 
 	})
 }
 
+// Rehash replaces the hash was by another one of the same password; sessions stay. It does nothing where the user has
+// another hash by now: a password that was set meanwhile stands.
+func (d *DB) Rehash(ctx context.Context, id chat.UserID, was, hash string) error {
+	return d.p.Retry(ctx, "rehash", func(g *gorm.DB) error {
+		return g.Exec("UPDATE users SET password_hash = ? WHERE id = ? AND password_hash = ?", hash, id, was).Error
+	})
+}
+
 // DisableUser shuts an account: its sessions end, its sockets close. NotFound.
 func (d *DB) DisableUser(ctx context.Context, id chat.UserID) error {
 	return d.p.Tx(ctx, "disable user", pool.Repeatable, func(g *gorm.DB) error {

@@ -132,6 +132,15 @@ func TestSessions(t *testing.T) {
 			t.Fatal(ss)
 		}
 		ok(t, d.SetPassword(ctx, u[0], "new", "b"))
+		for _, was := range []string{"older", "new"} { // the first one lost to SetPassword
+			ok(t, d.Rehash(ctx, u[0], was, "rehashed "+was))
+		}
+		if user, err := d.User(ctx, u[0]); err != nil || user.PasswordHash != "rehashed new" {
+			t.Errorf("hash %q, %v", user.PasswordHash, err)
+		}
+		if _, _, err := d.Session(ctx, "b", u[0]); err != nil {
+			t.Errorf("a session after its user's hash was renewed: %v", err)
+		}
 		gone, err := d.RevokedAmong(ctx, []chat.SessionID{"a", "b", "c", "zzz"})
 		ok(t, err)
 		if !slices.Equal(gone, []chat.SessionID{"a", "c", "zzz"}) {
