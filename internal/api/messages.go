@@ -138,7 +138,7 @@ func (s *Server) stretch(ctx context.Context, q chat.HistoryQuery) (chat.History
 		return s.ports.Log.History(ctx, q)
 	}
 	n := min(q.PageSize, int(to-from+1))
-	ms, away := s.ports.Recents.Recent(ctx, q.Room)
+	ms, away := s.ports.Recents.Recent(ctx, q.Room, m.Room.Epoch)
 	if ms, ok = tail(ms, to, n); ok && away == nil {
 		s.opts.Metrics.Recent.WithLabelValues("hit").Inc()
 		return chat.HistoryPage{Messages: ms, LastSeq: to, Epoch: m.Room.Epoch, HasMore: to-chat.Seq(n) >= from}, nil

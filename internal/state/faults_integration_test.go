@@ -114,7 +114,7 @@ func verbs(t *testing.T, s *state.State) map[string]func() error {
 		"count":         func() error { return s.Count(ctx, []chat.Head{{Room: 1, Seq: 1}}, nil) },
 		"heads of":      func() error { _, err := s.HeadsOf(ctx, []chat.RoomID{1}); return err },
 		"generation":    func() error { _, err := s.Generation(ctx); return err },
-		"recent":        func() error { _, err := s.Recent(ctx, 1); return err },
+		"recent":        func() error { _, err := s.Recent(ctx, 1, 1); return err },
 		"warm":          func() error { return s.Warm(ctx, 1, 1, []chat.Message{text(1, 1)}) },
 		"allow":         func() error { _, _, err := s.Allow(ctx, "k", 1, 1, time.Second); return err },
 		"fail":          func() error { _, err := s.Fail(ctx, "k"); return err },

@@ -21,24 +21,18 @@ const (
 
 func random64() uint64 { return rand.Uint64() }
 
-// Recent returns a hot room's newest messages, at most 100, ascending, each once, of the room's newest epoch there. nil
-// where the room is cold. There may be holes: use Tail.
-func (s *State) Recent(ctx context.Context, room chat.RoomID) (msgs []chat.Message, err error) {
+// Recent returns a hot room's newest messages, at most 100, ascending, each once, perhaps with holes. Those of another epoch
+// are left out: after a restore the same seqs name other messages. nil where the room is cold.
+func (s *State) Recent(ctx context.Context, room chat.RoomID, epoch uint64) (msgs []chat.Message, err error) {
 	var values []string
 	err = s.do(ctx, "recent", func(ctx context.Context) error {
 		values, err = s.rdb.LRange(ctx, s.recentKey(room), -recentLength, -1).Result()
 		return err
 	})
-	var newest uint64
 	for _, v := range values {
-		epoch, m, ok := decodeRecent(room, v)
-		if !ok || epoch < newest {
-			continue
+		if of, m, ok := decodeRecent(room, v); ok && of == epoch {
+			msgs = append(msgs, m)
 		}
-		if epoch > newest {
-			newest, msgs = epoch, nil
-		}
-		msgs = append(msgs, m)
 	}
 	slices.SortFunc(msgs, func(a, b chat.Message) int { return cmp.Compare(a.Seq, b.Seq) })
 	return slices.CompactFunc(msgs, func(a, b chat.Message) bool { return a.Seq == b.Seq }), err
@@ -65,24 +59,6 @@ func (s *State) Warm(ctx context.Context, room chat.RoomID, epoch uint64, msgs [
 		})
 		return err
 	})
-}
-
-// Tail cuts the seqs from … to, both included, out of ascending messages; ok is false where one of them is not there.
-func Tail(msgs []chat.Message, from, to chat.Seq) (tail []chat.Message, ok bool) {
-	if from > to {
-		return nil, true
-	}
-	i, found := slices.BinarySearchFunc(msgs, from, func(m chat.Message, s chat.Seq) int { return cmp.Compare(m.Seq, s) })
-	if !found || uint64(len(msgs)-i) < uint64(to-from)+1 {
-		return nil, false
-	}
-	tail = msgs[i : i+int(to-from)+1]
-	for k, m := range tail {
-		if m.Seq != from+chat.Seq(k) {
-			return nil, false
-		}
-	}
-	return tail, true
 }
 
 func encodeRecent(epoch uint64, m *chat.Message) []byte {

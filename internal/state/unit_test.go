@@ -129,38 +129,6 @@ func TestRecentCodec(t *testing.T) {
 	})
 }
 
-func msgs(seqs ...chat.Seq) (ms []chat.Message) {
-	for _, s := range seqs {
-		ms = append(ms, chat.Message{Room: 1, Seq: s})
-	}
-	return ms
-}
-
-func TestTail(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		have     []chat.Message
-		from, to chat.Seq
-		want     []chat.Message
-		ok       bool
-	}{
-		{msgs(3, 4, 5, 6), 4, 6, msgs(4, 5, 6), true},
-		{msgs(3, 4, 5, 6), 3, 3, msgs(3), true},
-		{msgs(3, 4, 5, 6), 4, 5, msgs(4, 5), true},
-		{msgs(3, 4, 5, 6), 2, 6, nil, false},
-		{msgs(3, 4, 5, 6), 5, 7, nil, false},
-		{msgs(3, 4, 6, 7), 3, 6, nil, false},
-		{msgs(3, 4, 6, 7), 6, 7, msgs(6, 7), true},
-		{nil, 1, 1, nil, false},
-		{nil, 2, 1, nil, true},
-	} {
-		got, ok := Tail(c.have, c.from, c.to)
-		if ok != c.ok || cmp.Diff(c.want, got) != "" && len(c.want)+len(got) > 0 {
-			t.Errorf("Tail(%v, %d, %d) = %v, %v", c.have, c.from, c.to, got, ok)
-		}
-	}
-}
-
 func TestHeadScoreOrdersByEpochThenSeq(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
