@@ -128,8 +128,10 @@ func (d *DB) DirectRoom(ctx context.Context, a, b chat.UserID) (m chat.Membershi
 		return chat.Membership{}, false, err
 	}
 	ms := []chat.Membership{m}
-	err = d.complete(ctx, a, ms)
-	return ms[0], created, err
+	if err := d.complete(ctx, a, ms); err != nil {
+		return chat.Membership{}, false, err
+	}
+	return ms[0], created, nil
 }
 
 // directRoom finds a pair's room; the zero Membership where there is none.

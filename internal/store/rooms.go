@@ -86,7 +86,10 @@ func (d *DB) View(ctx context.Context, room chat.RoomID, viewer chat.UserID) (ch
 	switch {
 	case err == nil && m.Member.In():
 		ms := []chat.Membership{m}
-		return ms[0], d.complete(ctx, viewer, ms)
+		if err := d.complete(ctx, viewer, ms); err != nil {
+			return chat.Membership{}, err
+		}
+		return ms[0], nil
 	case err != nil && chat.KindOf(err) != chat.NotFound:
 		return chat.Membership{}, err
 	}
