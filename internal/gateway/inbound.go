@@ -54,7 +54,11 @@ func (s *session) handle(b []byte) {
 	}
 	if err != nil {
 		s.g.m.BadFrames.Inc()
-		s.fail(f, chat.As(err))
+		if e := chat.As(err); refusedForGood(f, e) {
+			s.message(f)
+		} else {
+			s.fail(f, e)
+		}
 		if s.bad.add(s.g.now()) {
 			s.close(protocol.CloseProtocol, 0)
 		}
@@ -73,6 +77,13 @@ func (s *session) handle(b []byte) {
 		c, partition := s.command(f)
 		s.forward(f, c, partition)
 	}
+}
+
+// refusedForGood tells that a numbered message is right but for its content: the worker refuses it, because that uses up the
+// number.
+func refusedForGood(f protocol.Frame, e *chat.Error) bool {
+	return f.Type == protocol.TMessage && f.ClientSeq != 0 && f.Room != 0 && chat.CheckClientMsgID(f.ClientMsgID) == nil &&
+		(e.Kind == chat.TooLarge || e.Kind == chat.Invalid && len(e.Fields) == 1 && e.Fields[0].Field == "content")
 }
 
 // command maps a frame to the command that it asks for, and its partition.

@@ -122,6 +122,19 @@ func TestErrorsNameWhatTheyAnswer(t *testing.T) {
 	}
 }
 
+func TestNumberedMessagesAreRefusedByTheWorker(t *testing.T) {
+	gt := newGate(t, []envelope.CommandKind{envelope.Send}, nil)
+	s := gt.login(1)
+	s.send(`{"type":"message","room_id":7,"content":" ","client_msg_id":"a","client_seq":4}`)
+	s.send(`{"type":"message","room_id":7,"content":%q,"client_msg_id":"b","client_seq":5}`, strings.Repeat("x", 17<<10))
+	s.send(`{"type":"message","room_id":7,"content":" ","client_msg_id":"not ok!","client_seq":6}`)
+	s.want("error") // without an id that it could be known by
+	got := gt.bus.commands(envelope.Send)
+	if len(got) != 2 || got[0].ClientSeq != 4 || got[0].Content != " " || got[1].ClientSeq != 5 {
+		t.Errorf("sends: %+v", got)
+	}
+}
+
 func TestSendsAreNeverLeftUnanswered(t *testing.T) {
 	cases := map[string]struct {
 		mute   []envelope.CommandKind
