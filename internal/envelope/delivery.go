@@ -71,11 +71,13 @@ type Delivery struct {
 	States   []Presence
 }
 
-// Entry is one entry of a room's log in client bytes. Sender is who wrote it.
+// Entry is one entry of a room's log in client bytes. Sender is who wrote it, Added whom it made members: what lies between
+// an earlier leave of theirs and this entry is not for them.
 type Entry struct {
 	Seq    chat.Seq
 	Sender chat.UserID
 	Frame  []byte
+	Added  []chat.UserID
 }
 
 // Presence is one user's state in Presences. LastSeen is Unix milliseconds, 0 for never.
@@ -111,7 +113,14 @@ func (d *Delivery) Append(dst []byte) []byte {
 	e.num(17, d.Number)
 	e.flag(18, d.Repair)
 	for _, x := range d.Entries {
-		e.sub(19, func(s *encoder) { s.num(1, uint64(x.Seq)); s.num(2, uint64(x.Sender)); s.opt(3, x.Frame) })
+		e.sub(19, func(s *encoder) {
+			s.num(1, uint64(x.Seq))
+			s.num(2, uint64(x.Sender))
+			s.opt(3, x.Frame)
+			for _, u := range x.Added {
+				s.always(4, uint64(u))
+			}
+		})
 	}
 	for _, u := range d.Users {
 		e.always(20, uint64(u))
@@ -213,6 +222,8 @@ func (d *Delivery) nested(num int, s []byte) error {
 				x.Sender = chat.UserID(v)
 			case 3:
 				x.Frame = s
+			case 4:
+				x.Added = append(x.Added, chat.UserID(v))
 			}
 			return nil
 		})

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	"chat-service/internal/chat"
@@ -103,8 +104,23 @@ func (l *lane) mend(ctx context.Context, j *job, out *parcels) {
 			if size += len(f); size > repairBytes && len(d.Entries) > 0 {
 				break
 			}
-			d.Entries = append(d.Entries, envelope.Entry{Seq: m.Seq, Sender: m.Sender, Frame: f})
+			d.Entries = append(d.Entries, envelope.Entry{Seq: m.Seq, Sender: m.Sender, Frame: f, Added: addedBy(&m)})
 		}
 	}
 	out.gateway(cmd.Gateway, &d)
+}
+
+// addedBy lists whom a log entry made members, by what it says itself: a repair has nothing else.
+func addedBy(m *chat.Message) []chat.UserID {
+	if m.Kind != chat.System {
+		return nil
+	}
+	var e struct {
+		Event string        `json:"event"`
+		Users []chat.UserID `json:"user_ids"`
+	}
+	if json.Unmarshal([]byte(m.Content), &e) != nil || e.Event != "added" && e.Event != "joined" {
+		return nil
+	}
+	return e.Users
 }

@@ -142,6 +142,7 @@ func (h *Hub) begin(sw *Sweep, sh *roomShard, rm *room, head chat.Seq) {
 // repaired delivers what was missing.
 func (h *Hub) repaired(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
 	before, whole := rm.delivered, rm.overflows <= overflowMax
+	h.returned(sw, rm, d.Entries)
 	for i := range d.Entries {
 		e := &d.Entries[i]
 		if !whole || e.Seq != rm.delivered+1 {
@@ -165,6 +166,28 @@ func (h *Hub) repaired(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery)
 		h.jump(sw, sh, rm, d.Seq, false)
 	}
 	h.closeGap(sw, sh, rm)
+}
+
+// returned has those who left and came back behind the gap go on from where they came back: what lies between is not theirs,
+// and where exactly they had left isn't known here. They are told to load the room anew from there.
+func (h *Hub) returned(sw *Sweep, rm *room, entries []envelope.Entry) {
+	back := map[chat.UserID]chat.Seq{}
+	for i := range entries {
+		for _, u := range entries[i].Added {
+			back[u] = entries[i].Seq
+		}
+	}
+	if len(back) == 0 {
+		return
+	}
+	for i := range rm.members {
+		m := &rm.members[i]
+		if seq := back[m.s.User()]; m.asOf < seq {
+			m.asOf = seq
+			sw.Put(m.s, headFrame(rm.id, seq))
+			sw.Put(m.s, h.resyncFrame(rm))
+		}
+	}
 }
 
 // review applies what a repair tells of the users it asked about: who is no member is detached, except where it is known at
