@@ -66,8 +66,15 @@ func TestAppendAnswersEachRow(t *testing.T) {
 			got = append(got, r)
 		}
 		want := []row{
-			{2, 1, false, ""}, {2, 1, false, ""}, {3, 2, false, ""}, {2, 1, true, ""}, {0, 0, false, "idempotency_conflict"},
-			{0, 0, false, "not_found"}, {0, 0, false, "not_found"}, {4, 3, false, ""}, {5, 4, false, ""},
+			{2, 1, false, ""},
+			{2, 1, false, ""},
+			{3, 2, false, ""},
+			{2, 1, true, ""},
+			{0, 0, false, "idempotency_conflict"},
+			{0, 0, false, "not_found"},
+			{0, 0, false, "not_found"},
+			{4, 3, false, ""},
+			{5, 4, false, ""},
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Fatal(diff)

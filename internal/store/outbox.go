@@ -111,6 +111,6 @@ func (d *DB) Announced(ctx context.Context, ids []uint64) error {
 		return nil
 	}
 	return d.p.Retry(ctx, "clear outbox", func(g *gorm.DB) error {
-		return g.Exec("DELETE FROM outbox WHERE id IN ?", ids).Error
+		return g.Exec("DELETE o FROM outbox o FORCE INDEX (PRIMARY) WHERE o.id IN ?", ids).Error
 	})
 }

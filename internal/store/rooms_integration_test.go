@@ -20,8 +20,10 @@ func TestCreateRoom(t *testing.T) {
 		u := makeUsers(t, d, 3)
 		m, err := d.CreateRoom(ctx, store.NewRoom{Owner: u[0], Name: "Lunch", Description: "soup", Members: []chat.UserID{u[1], u[1], u[0], u[2]}})
 		ok(t, err)
-		want := chat.Room{ID: m.Room.ID, Type: chat.Group, Name: "Lunch", Description: "soup", Visibility: chat.Private, Owner: u[0],
-			MemberCount: 3, LastSeq: 1, Epoch: 1, CreatedAt: m.Room.CreatedAt}
+		want := chat.Room{
+			ID: m.Room.ID, Type: chat.Group, Name: "Lunch", Description: "soup", Visibility: chat.Private, Owner: u[0],
+			MemberCount: 3, LastSeq: 1, Epoch: 1, CreatedAt: m.Room.CreatedAt,
+		}
 		if diff := cmp.Diff(want, m.Room); diff != "" {
 			t.Fatal(diff)
 		}

@@ -23,8 +23,14 @@ func (s *Statement) Add(text string, args ...any) {
 	s.args = append(s.args, args...)
 }
 
+// String returns the text, with a question mark for each argument.
+func (s *Statement) String() string { return s.text.String() }
+
 // Join appends another statement.
 func (s *Statement) Join(t *Statement) { s.Add(t.text.String(), t.args...) }
+
+// Again repeats what is there, behind a comma.
+func (s *Statement) Again() { s.Add(","+s.text.String(), s.args...) }
 
 // Exec runs it and returns the number of rows it met. Like Each it goes past gorm's builder straight to gorm's
 // connection: the builder takes a []byte behind a parenthesis for a list of numbers, silently.
@@ -57,8 +63,12 @@ func (s *Statement) Scan(g *gorm.DB, dest any) error {
 }
 
 // Places appends "(room, user) IN ((?,?), …)". Both servers look such tuples up in an index, and plan them three
-// times faster than the same written with OR (measured with 80).
+// times faster than the same written with OR (measured with 80). A lone tuple is written twice: MariaDB 10.11 takes an
+// UPDATE or DELETE by one tuple for a scan of the whole index.
 func (s *Statement) Places(cols string, at []Place) {
+	if len(at) == 1 {
+		at = []Place{at[0], at[0]}
+	}
 	s.Add("(" + cols + ") IN (")
 	for i, p := range at {
 		s.Add(Comma(i)+"(?,?)", p.Room, p.User)
