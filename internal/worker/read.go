@@ -14,10 +14,6 @@ func (c *committer) read(ctx context.Context, jobs []job, out *parcels) {
 	if len(jobs) == 0 {
 		return
 	}
-	type member struct {
-		room chat.RoomID
-		user chat.UserID
-	}
 	at := map[member]int{}
 	var marks []chat.ReadMark
 	var last []*envelope.Command // of each mark: whose socket needs no telling

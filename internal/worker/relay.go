@@ -104,8 +104,11 @@ func (c *committer) drain(ctx context.Context, partitions []int, upTo map[chat.R
 			}
 		}
 		c.ask(c.locate(ctx, rooms), out)
+		latest := latestReads(fresh)
 		for i := range fresh {
-			c.tell(ctx, &fresh[i], out)
+			if r := fresh[i].Read; r == nil || r.ReadSeq >= latest[member{r.Room, r.User}] {
+				c.tell(ctx, &fresh[i], out)
+			}
 		}
 		c.w.o.Metrics.Relayed.Add(float64(len(fresh)))
 		rows = append(rows, fresh...)
@@ -113,6 +116,23 @@ func (c *committer) drain(ctx context.Context, partitions []int, upTo map[chat.R
 			return rows, true
 		}
 	}
+}
+
+type member struct {
+	room chat.RoomID
+	user chat.UserID
+}
+
+// latestReads finds each member's furthest pointer: rows that are announced again must not show it going back.
+func latestReads(rows []chat.Announcement) map[member]chat.Seq {
+	latest := map[member]chat.Seq{}
+	for i := range rows {
+		if r := rows[i].Read; r != nil {
+			k := member{r.Room, r.User}
+			latest[k] = max(latest[k], r.ReadSeq)
+		}
+	}
+	return latest
 }
 
 // tell announces one row.
