@@ -1,0 +1,25 @@
+package hub
+
+import (
+	"testing"
+
+	"chat-service/internal/chat"
+	"chat-service/internal/envelope"
+)
+
+func TestWhoCameBackBehindTheGapGoesOnFromThere(t *testing.T) {
+	b := newBench(t)
+	away, stayed := b.attached(1, 1, 5), b.session(2, 2)
+	b.Attach(&b.sw, stayed, envelope.Point{Room: room1, Seq: 5, Epoch: 1})
+	b.in(entry(10))
+	c := b.last(envelope.Attach)
+	b.Attached(&b.sw, &envelope.Delivery{
+		Room: room1, Epoch: 1, Number: c.Number, Seq: 10, Repair: true, Users: []chat.UserID{1, 2},
+		Entries: []envelope.Entry{
+			{Seq: 6, Frame: message(6)}, {Seq: 7, Frame: message(7)},
+			{Seq: 8, Frame: message(8), Added: []chat.UserID{1}}, {Seq: 9, Frame: message(9)},
+		},
+	})
+	b.want(away, "head8", "resync", "m9", "m10")
+	b.want(stayed, "m6", "m7", "m8", "m9", "m10")
+}
