@@ -81,7 +81,11 @@ fuzz: ## Run every fuzz test for FUZZTIME (20s).
 	done
 
 .PHONY: bench
-bench: ## Run the benchmarks.
+bench: build ## Measure the system on private servers (ARGS="--scenario all --runs 5", see docs/performance.md).
+	@bin/chatctl bench $(ARGS)
+
+.PHONY: bench-go
+bench-go: ## Run the Go benchmarks of codec, hub, writer and commit batch.
 	$(GO) test -run '^$$' -bench . -benchmem $(PKG)
 
 ##@ Check

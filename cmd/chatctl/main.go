@@ -24,6 +24,7 @@ type cli struct {
 	Partitions partitionsCmd `cmd:"" help:"Show the live workers and who owns which partition."`
 	Epoch      epochCmd      `cmd:"" help:"Raise the rooms' epoch after a restore."`
 	Dead       deadCmd       `cmd:"" help:"List, show or drop commands that failed for good."`
+	Bench      benchCmd      `cmd:"" help:"Measure the system: scenarios S1 to S9, audited, with a table and a plot."`
 }
 
 // exitCode carries a wrapped command's exit code to main.

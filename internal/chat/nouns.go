@@ -137,6 +137,7 @@ type Send struct {
 	ClientMsgID string
 	ClientSeq   uint64 // 0: the sender doesn't number his messages
 	Content     string
+	Refused     *Error // set: it is not to be appended, only its ClientSeq used up
 }
 
 // Sent is the verdict on one Send: the message as it stands in the log, or why there is none.

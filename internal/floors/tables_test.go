@@ -37,6 +37,8 @@ var stations = map[string]station{
 	"internal/state":  {2, []string{"internal/chat", "internal/telemetry", "internal/faults"}, whyAdapter},
 	"internal/stack":  {2, []string{"internal/chat", "internal/config", "internal/telemetry", "internal/daemon"}, "it brings up servers for people and tests, and knows nothing of what runs on them"},
 
+	"internal/bench": {2, []string{"internal/chat"}, "it measures the system from outside, and the servers by themselves"},
+
 	"internal/gateway": {3, stationMayImport, whyStation},
 	"internal/worker":  {3, stationMayImport, whyStation},
 	"internal/api":     {3, stationMayImport, whyStation},
@@ -51,7 +53,7 @@ var stations = map[string]station{
 	"cmd/gateway": {4, command("internal/gateway", "internal/auth", "internal/broker"), whyCmd},
 	"cmd/worker":  {4, command("internal/worker", "internal/broker", "internal/store", "internal/state"), whyCmd},
 	"cmd/api":     {4, command("internal/api", "internal/auth", "internal/store", "internal/state", "web"), whyCmd},
-	"cmd/chatctl": {4, command("internal/stack", "internal/auth", "internal/broker", "internal/store", "internal/state"), whyCmd},
+	"cmd/chatctl": {4, command("internal/stack", "internal/bench", "internal/auth", "internal/broker", "internal/store", "internal/state"), whyCmd},
 }
 
 var stationMayImport = []string{"internal/chat", "internal/protocol", "internal/envelope", "internal/telemetry", "internal/faults"}
@@ -67,6 +69,7 @@ func command(wires ...string) []string {
 // importers are packages that few may import; product code only.
 var importers = map[string][]string{
 	"internal/stack":   {"cmd/chatctl", "internal/testkit", "internal/e2e"},
+	"internal/bench":   {"cmd/chatctl"},
 	"internal/testkit": {"internal/e2e"},
 	"internal/e2e":     {},
 	"internal/floors":  {},
@@ -83,9 +86,9 @@ type brand struct {
 
 var brands = []brand{
 	{name: "gorm", prefixes: []string{"gorm.io/"}, owners: []string{"internal/store"}, why: "SQL is the store's business; others speak to its verbs"},
-	{name: "mysql driver", prefixes: []string{"github.com/go-sql-driver/mysql", "github.com/pressly/goose"}, owners: []string{"internal/store", "internal/testkit", "internal/e2e"}, why: "SQL is the store's business; others speak to its verbs"},
-	{name: "database/sql", prefixes: []string{"database/sql"}, owners: []string{"internal/store", "internal/telemetry", "internal/testkit", "internal/e2e"}, why: "SQL is the store's business; others speak to its verbs", direct: true},
-	{name: "amqp091", prefixes: []string{"github.com/rabbitmq/amqp091-go"}, owners: []string{"internal/broker", "internal/testkit", "internal/e2e"}, why: "RabbitMQ's traps are handled once, in the broker"},
+	{name: "mysql driver", prefixes: []string{"github.com/go-sql-driver/mysql", "github.com/pressly/goose"}, owners: []string{"internal/bench", "internal/store", "internal/testkit", "internal/e2e"}, why: "SQL is the store's business; others speak to its verbs"},
+	{name: "database/sql", prefixes: []string{"database/sql"}, owners: []string{"internal/bench", "internal/store", "internal/telemetry", "internal/testkit", "internal/e2e"}, why: "SQL is the store's business; others speak to its verbs", direct: true},
+	{name: "amqp091", prefixes: []string{"github.com/rabbitmq/amqp091-go"}, owners: []string{"internal/bench", "internal/broker", "internal/testkit", "internal/e2e"}, why: "RabbitMQ's traps are handled once, in the broker"},
 	{name: "go-redis", prefixes: []string{"github.com/redis/go-redis"}, owners: []string{"internal/state", "internal/e2e"}, why: "Redis is a cache that may vanish; only state knows how to live with that"},
 	{name: "fiber", prefixes: []string{"github.com/gofiber/fiber"}, owners: []string{"internal/api"}, why: "Fiber reuses buffers; only the api's edge knows where to copy"},
 	{name: "fasthttp websocket", prefixes: []string{"github.com/fasthttp/websocket"}, owners: []string{"internal/gateway", "internal/e2e"}, why: "sockets are the gateway's business"},

@@ -140,7 +140,7 @@ func (tr *tree) chain(from string, fits func(string) bool, past ...string) []str
 			}
 			return way
 		}
-		if rel, ok := ours(p); ok && slices.Contains(past, rel) {
+		if rel, ok := ours(p); ok && p != start && slices.ContainsFunc(past, func(o string) bool { return rel == o || strings.HasPrefix(rel, o+"/") }) {
 			continue
 		}
 		for _, next := range tr.imports[p] {

@@ -31,6 +31,7 @@ type world struct {
 	up        time.Time
 	lapsed    []chat.GatewayID
 	revived   []chat.GatewayID
+	spent     []uint64 // client_seqs of refused sends
 	buried    map[chat.GatewayID][]chat.UserID
 	gen       string
 	sawUsers  map[chat.UserID]time.Time
@@ -88,6 +89,11 @@ func (w *world) Append(_ context.Context, batch []chat.Send, now time.Time) ([]c
 		}
 		if j := slices.IndexFunc(r.log, func(m chat.Message) bool { return m.Sender == s.Sender && m.ClientMsgID == s.ClientMsgID }); j >= 0 {
 			out[i] = chat.Sent{Message: r.log[j], Duplicate: true}
+			continue
+		}
+		if s.Refused != nil {
+			out[i].Err = s.Refused
+			w.spent = append(w.spent, s.ClientSeq)
 			continue
 		}
 		if _, ok := before[s.Room]; !ok {

@@ -18,15 +18,19 @@ func (c *committer) send(ctx context.Context, jobs []job, out *parcels) []chat.A
 	good := make([]job, 0, len(jobs))
 	batch := make([]chat.Send, 0, len(jobs))
 	for _, j := range jobs {
-		if err := c.w.decide(&j.cmd); err != nil {
-			c.refuse(&j.cmd, chat.As(err), out)
-			continue
-		}
-		good = append(good, j)
-		batch = append(batch, chat.Send{
+		send := chat.Send{
 			Room: j.cmd.Room, Sender: j.cmd.User, Session: j.cmd.Session,
 			ClientMsgID: j.cmd.ClientMsgID, ClientSeq: j.cmd.ClientSeq, Content: j.cmd.Content,
-		})
+		}
+		if err := c.w.decide(&j.cmd); err != nil {
+			if j.cmd.ClientSeq == 0 {
+				c.refuse(&j.cmd, chat.As(err), out)
+				continue
+			}
+			send.Content, send.Refused = "", chat.As(err) // it uses up its number, in the sender's order
+		}
+		good = append(good, j)
+		batch = append(batch, send)
 	}
 	if len(good) == 0 {
 		return nil

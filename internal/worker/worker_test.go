@@ -89,6 +89,24 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
+func TestRefusedMessageUsesUpItsNumber(t *testing.T) {
+	w := newWorld()
+	w.room(1, 5)
+	w.routes[1] = Route{Known: true}
+	k := w.start(t)
+	blank := sendCmd(1, 5, "a", " ")
+	blank.ClientSeq = 3
+	wait(t, give(k, false, blank), "batch acknowledged")
+	if d := w.next(t, envelope.ToSocket); !bytes.Contains(d.Frame, []byte(`"code":"invalid"`)) || !bytes.Contains(d.Frame, []byte(`"client_seq":3`)) {
+		t.Errorf("answer %s, want invalid for client_seq 3", d.Frame)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if fmt.Sprint(w.spent) != "[3]" || len(w.rooms[1].log) != 0 {
+		t.Errorf("numbers spent %v, %d messages stand; want [3] and none", w.spent, len(w.rooms[1].log))
+	}
+}
+
 func TestRedeliveredCommitIsRoutedAgain(t *testing.T) {
 	w := newWorld()
 	w.room(1, 5)

@@ -151,6 +151,9 @@ func (b *Batch) judge(i int) chat.Sent {
 	if sender.muted.After(b.now) {
 		return chat.Sent{Err: chat.E(chat.Muted, "muted until %s", sender.muted.Format(time.RFC3339))}
 	}
+	if s.Refused != nil {
+		return chat.Sent{Err: s.Refused}
+	}
 	if b.Refusal != nil {
 		return chat.Sent{Err: b.Refusal}
 	}
