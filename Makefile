@@ -150,3 +150,21 @@ distclean: clean ## Remove tools, downloaded packages and the data of private se
 help: ## Show this list.
 	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z0-9-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
+
+##@ Prove
+
+MINUTES ?= 4
+SEED    ?=
+CHAOS   := $(GO) test -tags chaos -count=1 -v -timeout 3h ./internal/e2e/chaos
+
+.PHONY: chaos
+chaos: ## Kill, stop and cut everything under load for MINUTES (4), by SEED, and judge what clients and database hold.
+	@CHAOS_MINUTES=$(MINUTES) CHAOS_SEED=$(SEED) $(CHAOS) -run '^TestChaos$$'
+
+.PHONY: chaos-scenarios
+chaos-scenarios: ## Single faults with their own bars: failpoints, lost tails, backup, drain, storm, Redis away (RUN="Drain|Storm").
+	@$(CHAOS) -run '$(or $(RUN),^Test(Failpoints|LastWord|OlderBackup|Spread|RedisAway|RollingRestart|Drain|Storm|SlowConsumer|Poison)$$)'
+
+.PHONY: chaos-negative
+chaos-negative: ## Plant bugs, one at a time, and fail unless the suite catches each (BUG=no_dedup: only that one).
+	@CHAOS_BUG=$(BUG) $(CHAOS) -run '^TestPlanted$$'

@@ -196,7 +196,9 @@ func (w *world) poster(i int, u testkit.User, rooms []*room) {
 			rm, id, text := rooms[r.IntN(len(rooms))], fmt.Sprintf("%s.%d", name, n), words(r, int64(n))
 			w.h.Add(testkit.Event{Kind: testkit.Sent, Client: name, User: u.ID, Room: rm.id, ID: id, Content: text, Number: n})
 			w.post(ctx, name, u, rm.id, id, text)
-			pause(ctx, between(r, 200*time.Millisecond, time.Second))
+			if !w.o.Posts {
+				pause(ctx, between(r, 200*time.Millisecond, time.Second))
+			}
 		}
 	})
 }
@@ -216,6 +218,9 @@ func (w *world) twins(u testkit.User, rooms []*room) {
 	})
 }
 
+// visitor begins the names of clients that come and go.
+const visitor = "visitor-"
+
 // pairUp has a user with one client that stays and others that come and go. The watchers are in his room.
 func (w *world) pairUp(u testkit.User, rooms []*room, watchers []testkit.User) {
 	rm := rooms[0]
@@ -225,7 +230,7 @@ func (w *world) pairUp(u testkit.User, rooms []*room, watchers []testkit.User) {
 	r := w.rnd(500)
 	w.found.act(func(ctx context.Context) {
 		for n := 1; ctx.Err() == nil; n++ {
-			c := testkit.StartChatter(w.t, testkit.ChatterOptions{Name: fmt.Sprintf("pair-other-%d", n), User: u.ID, URL: w.url(n),
+			c := testkit.StartChatter(w.t, testkit.ChatterOptions{Name: visitor + strconv.Itoa(n), User: u.ID, URL: w.url(n),
 				Token: func() string { return u.Token }, History: w.h, Seed: uint64(n), Backoff: 200 * time.Millisecond})
 			pause(ctx, between(r, time.Second, 3*time.Second))
 			c.Stop()

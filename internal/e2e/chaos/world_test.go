@@ -31,6 +31,9 @@ type plan struct {
 	Env     map[string]string // over the usual settings
 	Numbers bool              // a quarter of the clients number their messages
 	Quiet   bool              // nothing but ordinary members
+	Posts   bool              // REST senders don't pause
+	Prompt  bool              // only workers fail: what is stored is acknowledged in time
+	Rest    time.Duration     // how long coming to rest may take, instead of a minute
 	// Gateways is 2 unless set.
 	Gateways int
 }
@@ -347,14 +350,18 @@ func (w *world) calmDown() {
 	w.still()
 	w.links.resume()
 	for _, name := range w.Names() {
-		if name != "worker-3" {
-			w.AwaitReady(w.t, name)
+		if ok, _ := w.Ready(w.t.Context(), name); !ok && name != "worker-3" {
+			w.Restart(w.t, name) // the last fault may have been its end
 		}
 	}
 	began := time.Now()
-	ok, why := w.atRest(quiescence)
+	within := quiescence
+	if w.o.Rest != 0 {
+		within = w.o.Rest
+	}
+	ok, why := w.atRest(within)
 	if !ok {
-		w.found.add("I14", "not at rest %v after the last fault: %s", quiescence, why)
+		w.found.add("I14", "not at rest %v after the last fault: %s", within, why)
 		return
 	}
 	say("at rest after %.1f s", time.Since(began).Seconds())
@@ -387,6 +394,9 @@ func (w *world) resting() (bool, string) {
 		}
 		heads[id] = seq
 	}
+	if ok, why := w.returnedSee(heads); !ok {
+		return false, why
+	}
 	for _, p := range w.people {
 		if p.c.Ended() != nil {
 			continue
@@ -401,4 +411,29 @@ func (w *world) resting() (bool, string) {
 		}
 	}
 	return w.queuesEmpty()
+}
+
+// returnedSee tells whether those who left and came back have the rooms again in which they are members now.
+func (w *world) returnedSee(heads map[uint64]uint64) (bool, string) {
+	rows, err := w.DB.DB.QueryContext(w.t.Context(), "SELECT room_id, user_id FROM members WHERE left_seq = 0")
+	if err != nil {
+		return false, err.Error()
+	}
+	defer rows.Close()
+	in := map[removal]bool{}
+	for rows.Next() {
+		var k removal
+		if err := rows.Scan(&k.room, &k.user); err != nil {
+			return false, err.Error()
+		}
+		in[k] = true
+	}
+	for _, p := range w.people {
+		for room, users := range w.found.out {
+			if slices.Contains(users, p.ID) && in[removal{room, p.ID}] && p.c.Have(room) < heads[room] {
+				return false, fmt.Sprintf("%s is a member of room %d again and has it up to %d of %d", p.name, room, p.c.Have(room), heads[room])
+			}
+		}
+	}
+	return true, ""
 }
