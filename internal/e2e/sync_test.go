@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"chat-service/internal/chat"
 	"chat-service/internal/testkit"
 )
 
@@ -269,20 +268,11 @@ func TestManyRooms(t *testing.T) {
 	u := w.api.User(t)
 	oldest := w.api.CreateRoom(t, u)
 	w.exec(t, "UPDATE rooms SET active_at = '2020-01-01' WHERE id = ?", oldest)
-	for range 2 {
-		var rooms, members strings.Builder
-		for i := range 500 {
-			if i > 0 {
-				rooms.WriteByte(',')
-				members.WriteByte(',')
-			}
-			id := 1<<40 + numbers.Add(1)
-			fmt.Fprintf(&rooms, "(%d,'group','many','private',%d,1,%d,UTC_TIMESTAMP(6),UTC_TIMESTAMP(6))", id, u.ID, chat.RoomID(id).Partition(partitions))
-			fmt.Fprintf(&members, "(%d,%d,'owner',1,0,0,UTC_TIMESTAMP(6))", id, u.ID)
-		}
-		w.exec(t, "INSERT INTO rooms (id, type, name, visibility, owner_id, member_count, partition_no, active_at, created_at) VALUES "+rooms.String())
-		w.exec(t, "INSERT INTO members (room_id, user_id, role, visible_from, read_seq, read_count, joined_at) VALUES "+members.String())
-	}
+	name, row := fresh(), fmt.Sprintf("('group',?,'private',%d,1,UTC_TIMESTAMP(6),UTC_TIMESTAMP(6))", u.ID)
+	w.exec(t, "INSERT INTO rooms (type, name, visibility, owner_id, member_count, active_at, created_at) VALUES "+
+		strings.ReplaceAll(row+strings.Repeat(","+row, 999), "?", "'"+name+"'"))
+	w.exec(t, "INSERT INTO members (room_id, user_id, role, visible_from, read_seq, read_count, joined_at)"+
+		" SELECT id, owner_id, 'owner', 1, 0, 0, created_at FROM rooms WHERE owner_id = ? AND name = ?", u.ID, name)
 	s := testkit.Dial(t, w.WS(1), u.Token)
 	hello := s.Welcome(t)
 	listed := map[uint64]bool{}
