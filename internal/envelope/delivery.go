@@ -14,9 +14,10 @@ const (
 	InRoom DeliveryKind = iota + 1
 	// ToSocket is Frame for one socket.
 	ToSocket
-	// ToUser is Frame for all of a user's sockets except the one named by Gateway and Socket (0: none).
+	// ToUser is Frame for all of a user's sockets except the one named by Gateway and Socket (0: none). With Seq it shows his
+	// read pointer in Room, which never goes back.
 	ToUser
-	// Aside is Frame for a room's sessions, outside its sequence (typing, peers' reads), except those of User.
+	// Aside is Frame for a room's sessions, outside its sequence (typing, peers' reads), except those of User. Seq as in ToUser.
 	Aside
 	// Welcome is the answer to Connect: Frame, then the socket is attached to Points (last_seq and epoch as read).
 	Welcome

@@ -84,6 +84,9 @@ func (g *Gateway) addressed(d *envelope.Delivery) *session {
 }
 
 func (g *Gateway) toUser(sw *hub.Sweep, d *envelope.Delivery) {
+	if d.Seq != 0 && !g.hub.ReadTo(d.Room, d.User, d.Seq) {
+		return
+	}
 	var f hub.Frame
 	for _, s := range g.hub.Of(d.User) {
 		if d.Gateway == g.o.ID && d.Socket == s.(*session).id {

@@ -55,7 +55,7 @@ func (c *committer) tellRead(ctx context.Context, s chat.ReadState, g chat.Gatew
 	r := c.room(s.Room)
 	c.ask(c.locate(ctx, []*roomState{r}), out)
 	c.toRoom(&envelope.Delivery{
-		Kind: envelope.ToUser, Room: s.Room, User: s.User, Gateway: g, Socket: socket,
+		Kind: envelope.ToUser, Room: s.Room, User: s.User, Seq: s.ReadSeq, Gateway: g, Socket: socket,
 		Frame: protocol.AppendRead(nil, s.Room, s.User, s.ReadSeq, &s.Unread),
 	}, out)
 	if time.Since(r.peersAt) > peersFor {
@@ -69,7 +69,7 @@ func (c *committer) tellRead(ctx context.Context, s chat.ReadState, g chat.Gatew
 		return
 	}
 	c.toRoom(&envelope.Delivery{
-		Kind: envelope.Aside, Room: s.Room, User: s.User,
+		Kind: envelope.Aside, Room: s.Room, User: s.User, Seq: s.ReadSeq,
 		Frame: protocol.AppendRead(nil, s.Room, s.User, s.ReadSeq, nil),
 	}, out)
 }

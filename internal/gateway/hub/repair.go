@@ -338,7 +338,7 @@ func (h *Hub) leaveEpoch(sw *Sweep, sh *roomShard, rm *room, epoch uint64) {
 	h.unholdAll(rm)
 	h.settleAll(sw, sh, rm)
 	rm.epoch, rm.delivered, rm.want, rm.phase = epoch, 0, 0, attaching
-	rm.lookAt, rm.tries, rm.overflows, rm.asked, rm.blind = 0, 0, 0, nil, 0
+	rm.lookAt, rm.tries, rm.overflows, rm.asked, rm.blind, rm.reads = 0, 0, 0, nil, 0, nil
 	if len(rm.members) == 0 {
 		return
 	}

@@ -23,3 +23,19 @@ func TestWhoCameBackBehindTheGapGoesOnFromThere(t *testing.T) {
 	b.want(away, "head8", "resync", "m9", "m10")
 	b.want(stayed, "m6", "m7", "m8", "m9", "m10")
 }
+
+func TestReadPointersNeverGoBack(t *testing.T) {
+	b := newBench(t)
+	f := b.attached(1, 1, 5)
+	show := func(seq chat.Seq) {
+		b.Aside(&b.sw, &envelope.Delivery{Kind: envelope.Aside, Room: room1, User: 2, Seq: seq, Frame: message(seq)})
+	}
+	show(4)
+	show(5)
+	show(4)
+	show(5)
+	b.want(f, "m4", "m5", "m5")
+	if b.ReadTo(room1, 2, 4) || !b.ReadTo(room1, 2, 6) || !b.ReadTo(room1, 3, 1) {
+		t.Error("the pointer is not kept for the user's own sockets")
+	}
+}

@@ -42,7 +42,8 @@ type room struct {
 	held      map[chat.Seq]*envelope.Delivery // nil mostly
 	heldBytes int
 	leaves    []leaving
-	asked     []chat.UserID // by the repair on its way
+	asked     []chat.UserID            // by the repair on its way
+	reads     map[chat.UserID]chat.Seq // pointers that were shown; nil mostly
 
 	resendAt int64 // Unix milliseconds, as the others; 0: not due
 	lookAt   int64
@@ -396,7 +397,7 @@ func (h *Hub) Aside(sw *Sweep, d *envelope.Delivery) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	rm := sh.rooms[d.Room]
-	if rm == nil || len(rm.members) == 0 {
+	if rm == nil || len(rm.members) == 0 || d.Seq != 0 && !rm.readTo(d.User, d.Seq) {
 		return
 	}
 	f := Text(d.Frame)
@@ -409,4 +410,30 @@ func (h *Hub) Aside(sw *Sweep, d *envelope.Delivery) {
 			sw.Put(m.s, f)
 		}
 	}
+}
+
+// readsMax bounds the pointers that a room remembers; more make it forget all, and a late repeat may show then.
+const readsMax = 256
+
+// readTo notes a pointer that is about to be shown; false where a later one was shown already. Announcements come again
+// after a crash, and late.
+func (rm *room) readTo(u chat.UserID, seq chat.Seq) bool {
+	if seq < rm.reads[u] {
+		return false
+	}
+	if rm.reads == nil || len(rm.reads) >= readsMax {
+		rm.reads = map[chat.UserID]chat.Seq{}
+	}
+	rm.reads[u] = seq
+	return true
+}
+
+// ReadTo notes that a user's read pointer in a room is about to be shown to his own sockets; false where it is behind one that
+// was shown already.
+func (h *Hub) ReadTo(id chat.RoomID, u chat.UserID, seq chat.Seq) bool {
+	sh := h.roomShard(id)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	rm := sh.rooms[id]
+	return rm == nil || rm.readTo(u, seq)
 }
