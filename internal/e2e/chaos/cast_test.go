@@ -57,8 +57,8 @@ func (w *world) cast(crowd [][]testkit.User) func(map[uint64][]*room) {
 		}
 		return users
 	}
-	ws, es, rs := in(take(wanderers), true), in(take(exiles), true), in(take(readers), true)
-	hs, ls, ps, os := in(take(watchers), false), in(take(listeners), true), in(take(pipers), true), in(take(posters), false)
+	ws, es, rs := in(take(wanderers), true), in(take(exiles), false), in(take(readers), true)
+	hs, ls, ps, os := in(take(watchers), false), in(take(listeners), true), in(take(pipers), false), in(take(posters), false)
 	twin, pair := in(take(1), true)[0], in(take(1), false)[0]
 	return func(homes map[uint64][]*room) {
 		for i, u := range ws {
@@ -234,7 +234,7 @@ func (w *world) pairUp(u testkit.User, rooms []*room, watchers []testkit.User) {
 				Token: func() string { return u.Token }, History: w.h, Seed: uint64(n), Backoff: 200 * time.Millisecond})
 			pause(ctx, between(r, time.Second, 3*time.Second))
 			c.Stop()
-			pause(ctx, between(r, 200*time.Millisecond, 2*time.Second))
+			pause(ctx, between(r, 500*time.Millisecond, 5*time.Second))
 		}
 	})
 }

@@ -82,7 +82,7 @@ func (w *world) piper(i int, u testkit.User, rooms []*room) {
 			}
 			p := &pipe{w: w, s: s, u: u, room: rm.id, name: fmt.Sprintf("%s#%d", name, n), sent: map[string]bool{}}
 			for k := 1; ctx.Err() == nil && p.turn(k, words(r, int64(k))); k++ {
-				pause(ctx, 40*time.Millisecond)
+				pause(ctx, 80*time.Millisecond)
 			}
 			s.Close()
 			p.turn(0, "")

@@ -103,7 +103,7 @@ func (p *prober) turn(ctx context.Context, i int, l *probeLane, posts *sync.Wait
 		p.mu.Unlock()
 		l.busy, l.ended = false, now
 	case l.busy || have == 0:
-	case now.Sub(l.ended) < 500*time.Millisecond && !p.urgent.Load(), now.Sub(l.ended) < 40*time.Millisecond:
+	case now.Sub(l.ended) < time.Second && !p.urgent.Load(), now.Sub(l.ended) < 100*time.Millisecond:
 	default:
 		l.busy, l.began, l.target = true, now, max(l.target, have)+1
 		if l.from != nil {

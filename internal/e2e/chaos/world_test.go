@@ -209,7 +209,7 @@ func (w *world) settle() {
 	for i, u := range us {
 		home := 1 + i%(w.o.Rooms-1)
 		crowd[home] = append(crowd[home], u)
-		if i%5 == 0 && len(crowd[0]) < 40 {
+		if i%5 == 0 && len(crowd[0]) < 16 {
 			crowd[0] = append(crowd[0], u)
 		}
 	}
