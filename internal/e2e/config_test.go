@@ -123,7 +123,7 @@ func TestConfigurationRefuses(t *testing.T) {
 		}
 	}
 	for _, p := range programs {
-		refuse(p, "log:\n  levle: info\n", []string{"levle"})
+		refuse(p, "log:\n  levels: info\n", []string{"levels"})
 		refuse(p, "colour: red\nlog:\n  level: loud\n", []string{"colour", "level"}, "CHAT_DEBUG_PORT=99999999")
 		refuse(p, "", []string{"CHAT_DEBUG_PROT"}, "CHAT_DEBUG_PROT=1")
 	}

@@ -65,8 +65,10 @@ func (f *faults) crowd(t *testing.T, h *testkit.History, n int) (cs []*testkit.C
 	us = f.users(t, n)
 	room = f.api.CreateRoom(t, us[0], us[1:]...)
 	for i, u := range us {
-		cs = append(cs, testkit.StartChatter(t, testkit.ChatterOptions{Name: fmt.Sprintf("c%d.%d", room, i), User: u.ID, URL: f.either(1 + i%2),
-			Token: func() string { return u.Token }, History: h, Seed: uint64(i + 1), All: true, Window: 8}))
+		cs = append(cs, testkit.StartChatter(t, testkit.ChatterOptions{
+			Name: fmt.Sprintf("c%d.%d", room, i), User: u.ID, URL: f.either(1 + i%2),
+			Token: func() string { return u.Token }, History: h, Seed: uint64(i + 1), All: true, Window: 8,
+		}))
 	}
 	f.rest(t, cs)
 	return cs, us, room

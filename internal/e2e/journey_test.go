@@ -10,10 +10,10 @@ import (
 	"testing"
 	"time"
 
+	amqp "github.com/rabbitmq/amqp091-go"
+
 	"chat-service/internal/chat"
 	"chat-service/internal/testkit"
-
-	amqp "github.com/rabbitmq/amqp091-go"
 )
 
 const partitions = 16
@@ -114,8 +114,10 @@ func TestJourney(t *testing.T) {
 	}
 
 	message := parse(t, thereBytes)
-	want := frame{"type": "message", "room_id": num(room), "seq": num(seq), "id": fmt.Sprintf("%d:%d", room, seq), "kind": "text", "sender_id": num(sender.ID),
-		"client_msg_id": "journey-1", "content": content, "created_at": ack["created_at"]}
+	want := frame{
+		"type": "message", "room_id": num(room), "seq": num(seq), "id": fmt.Sprintf("%d:%d", room, seq), "kind": "text", "sender_id": num(sender.ID),
+		"client_msg_id": "journey-1", "content": content, "created_at": ack["created_at"],
+	}
 	if message.String() != want.String() {
 		t.Errorf("the message is\n%s, want\n%s", message, want)
 	}

@@ -20,12 +20,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-sql-driver/mysql"
+	"github.com/gobwas/ws"
+
 	"chat-service/internal/auth"
 	"chat-service/internal/chat"
 	"chat-service/internal/testkit"
-
-	"github.com/go-sql-driver/mysql"
-	"github.com/gobwas/ws"
 )
 
 type (
@@ -348,12 +348,26 @@ func dialRaw(t *testing.T, rawURL, token string, buffer int, protocols ...string
 	return s
 }
 
+// frame reads one frame, of a megabyte at most.
+func (s *raw) frame() (ws.Frame, error) {
+	h, err := ws.ReadHeader(s.r)
+	if err != nil {
+		return ws.Frame{}, err
+	}
+	if h.Length > 1<<20 {
+		return ws.Frame{}, fmt.Errorf("a frame of %d bytes", h.Length)
+	}
+	b := make([]byte, h.Length)
+	_, err = io.ReadFull(s.r, b)
+	return ws.Frame{Header: h, Payload: b}, err
+}
+
 // next reads one frame, answering pings.
 func (s *raw) next(t *testing.T) ws.Frame {
 	t.Helper()
 	_ = s.conn.SetReadDeadline(time.Now().Add(patience))
 	for {
-		f, err := ws.ReadFrame(s.r)
+		f, err := s.frame()
 		if err != nil {
 			t.Fatalf("raw socket: %v", err)
 		}

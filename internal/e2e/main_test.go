@@ -157,6 +157,7 @@ func (p *packageTB) Context() context.Context { return context.Background() }
 func (p *packageTB) Failed() bool             { return p.failed }
 func (p *packageTB) Error(args ...any)        { p.failed = true; p.Log(args...) }
 func (p *packageTB) Log(args ...any)          { p.Logf("%s", strings.TrimSuffix(fmt.Sprintln(args...), "\n")) }
+
 func (p *packageTB) Logf(format string, args ...any) {
 	fmt.Printf(format+"\n", args...)
 }

@@ -97,8 +97,14 @@ func TestMessagesRefused(t *testing.T) {
 		refusal(t, s, "invalid", "message", send(room, obj{"client_msg_id": id}))
 		refused(t, w.api, want{422, "invalid", "client_msg_id"}, "POST", roomPath(room, "/messages"), us[0].Token, obj{"content": "x", "client_msg_id": id})
 	}
-	for _, f := range []obj{{"type": "message", "content": "x"}, {"type": "message", "room_id": room}, {"type": "message", "room_id": -1, "content": "x"},
-		{"type": "message", "room_id": 1.5, "content": "x"}, {"type": "message", "room_id": "1", "content": "x"}, {"type": "message", "room_id": uint64(1) << 53, "content": "x"}} {
+	for _, f := range []obj{
+		{"type": "message", "content": "x"},
+		{"type": "message", "room_id": room},
+		{"type": "message", "room_id": -1, "content": "x"},
+		{"type": "message", "room_id": 1.5, "content": "x"},
+		{"type": "message", "room_id": "1", "content": "x"},
+		{"type": "message", "room_id": uint64(1) << 53, "content": "x"},
+	} {
 		refusal(t, s, "invalid", "message", f)
 	}
 	if got := w.chat(t, s, room, long); got != 2 {

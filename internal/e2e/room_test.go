@@ -19,8 +19,10 @@ func TestCreateRoom(t *testing.T) {
 	phone := w.dial(t, 2, w.api.Login(t, us[2].Username, us[2].Password, "phone"))
 	room := w.api.Must(t, 201, "POST", "/rooms", us[0].Token, obj{"name": "群聊名称", "description": "群聊描述", "type": "group", "member_ids": []uint64{us[1].ID, us[2].ID, us[0].ID}})
 	id := room.Num("id")
-	want := frame{"id": num(id), "type": "group", "name": "群聊名称", "description": "群聊描述", "visibility": "private", "owner_id": num(us[0].ID), "member_count": num(3),
-		"last_seq": num(1), "epoch": num(1), "created_at": room["created_at"], "role": "owner", "unread": num(0), "read_seq": num(1), "last_message": room["last_message"]}
+	want := frame{
+		"id": num(id), "type": "group", "name": "群聊名称", "description": "群聊描述", "visibility": "private", "owner_id": num(us[0].ID), "member_count": num(3),
+		"last_seq": num(1), "epoch": num(1), "created_at": room["created_at"], "role": "owner", "unread": num(0), "read_seq": num(1), "last_message": room["last_message"],
+	}
 	if room.String() != want.String() {
 		t.Errorf("made\n%s, want\n%s", room, want)
 	}
@@ -128,8 +130,11 @@ func TestDirectRoom(t *testing.T) {
 		method, path string
 		body         any
 	}{
-		{"DELETE", roomPath(ids[0], "/members/me"), nil}, {"DELETE", roomPath(ids[0], ""), nil}, {"PATCH", roomPath(ids[0], ""), obj{"name": "n"}},
-		{"POST", roomPath(ids[0], "/members"), obj{"member_ids": []uint64{w.api.User(t).ID}}}, {"DELETE", memberPath(ids[0], us[1]), nil},
+		{"DELETE", roomPath(ids[0], "/members/me"), nil},
+		{"DELETE", roomPath(ids[0], ""), nil},
+		{"PATCH", roomPath(ids[0], ""), obj{"name": "n"}},
+		{"POST", roomPath(ids[0], "/members"), obj{"member_ids": []uint64{w.api.User(t).ID}}},
+		{"DELETE", memberPath(ids[0], us[1]), nil},
 		{"POST", roomPath(ids[0], "/owner"), obj{"user_id": us[1].ID}},
 	} {
 		refused(t, w.api, want{403, "forbidden", ""}, c.method, c.path, us[0].Token, c.body)
@@ -178,8 +183,10 @@ func TestListRoomsRefuses(t *testing.T) {
 	w := shared(t)
 	bad(t, "GET /rooms", "lists are paged by cursor")
 	u := w.api.User(t)
-	for query, field := range map[string]string{"limit=0": "limit", "limit=201": "limit", "limit=x": "limit", "cursor=%21": "cursor", "visibility=private": "visibility",
-		"q=x": "q", "limit=1&limit=2": "limit"} {
+	for query, field := range map[string]string{
+		"limit=0": "limit", "limit=201": "limit", "limit=x": "limit", "cursor=%21": "cursor", "visibility=private": "visibility",
+		"q=x": "q", "limit=1&limit=2": "limit",
+	} {
 		refused(t, w.api, want{422, "invalid", field}, "GET", "/rooms?"+query, u.Token, nil)
 	}
 }

@@ -9,9 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"chat-service/internal/testkit"
-
 	"github.com/gobwas/ws"
+
+	"chat-service/internal/testkit"
 )
 
 // TestBadFrames: what a client gets wrong is answered by an error that refers to it, and the socket lives.
@@ -204,7 +204,7 @@ func TestLife(t *testing.T) {
 	answers.Ping(t)
 	pinged := dialRaw(t, w.WS(strictGateway), u.Token, 0)
 	pinged.text(t, "welcome")
-	if f, err := ws.ReadFrame(pinged.r); err != nil || f.Header.OpCode != ws.OpPing {
+	if f, err := pinged.frame(); err != nil || f.Header.OpCode != ws.OpPing {
 		t.Errorf("got %v, %v; want a ping", f.Header, err)
 	}
 }
