@@ -13,11 +13,11 @@ import (
 	"testing"
 	"unicode"
 
+	"github.com/google/go-cmp/cmp"
+
 	"chat-service/internal/chat"
 	"chat-service/internal/config"
 	"chat-service/internal/protocol"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 const root = ".."

@@ -105,7 +105,7 @@ func (c *doctorCmd) Run(ctx context.Context, s *settings, io *streams) error {
 		_, _ = fmt.Fprintf(io.out, "\n%d ok, %d warnings, %d failures\n", r.count(levelOK), r.count(levelWarn), r.count(levelFail))
 	}
 	if r.count(levelFail) > 0 {
-		return exitCode(1)
+		return exitError(1)
 	}
 	return nil
 }

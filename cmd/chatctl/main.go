@@ -27,10 +27,10 @@ type cli struct {
 	Bench      benchCmd      `cmd:"" help:"Measure the system: scenarios S1 to S9, audited, with a table and a plot."`
 }
 
-// exitCode carries a wrapped command's exit code to main.
-type exitCode int
+// exitError carries a wrapped command's exit code to main.
+type exitError int
 
-func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
+func (c exitError) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
 
 func main() {
 	var c cli
@@ -38,7 +38,7 @@ func main() {
 		kong.Description("Runs, checks and repairs an installation of the chat service."),
 		kong.BindTo(context.Background(), (*context.Context)(nil)), kong.Bind(&c.settings, &streams{os.Stdout, os.Stderr}))
 	err := k.Run()
-	var code exitCode
+	var code exitError
 	switch {
 	case err == nil:
 	case errors.As(err, &code):

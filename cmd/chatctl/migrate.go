@@ -57,7 +57,7 @@ func (c *migrateCmd) Run(ctx context.Context, s *settings, io *streams) error {
 		return err
 	}
 	if !m.UpToDate {
-		return exitCode(1)
+		return exitError(1)
 	}
 	return nil
 }

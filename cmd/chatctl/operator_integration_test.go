@@ -96,7 +96,7 @@ func must(t *testing.T, args ...string) string {
 func fails(t *testing.T, args ...string) string {
 	t.Helper()
 	out, errs, err := chatctl(t, args...)
-	var code exitCode
+	var code exitError
 	if !errors.As(err, &code) || code != 1 {
 		t.Fatalf("chatctl %s: %v, want exit code 1\n%s%s", strings.Join(args, " "), err, out, errs)
 	}

@@ -104,7 +104,7 @@ func (c *serversCmd) redisProgram(s *stack.Stack, env []string) ([]string, error
 		b.WriteString(" '" + kv + "'")
 	}
 	b.WriteString(" '" + srv.Program + "' \"$@\"\n")
-	if err := os.WriteFile(path, []byte(b.String()), 0o755); err != nil { //nolint:gosec // a program
+	if err := os.WriteFile(path, []byte(b.String()), 0o755); err != nil {
 		return nil, fmt.Errorf("write the redis program: %w", err)
 	}
 	return append(env, "CHAT_TEST_REDIS_BIN="+path), nil
@@ -131,7 +131,7 @@ func (c *serversCmd) run(ctx context.Context, env []string, out *stack.Progress)
 	if len(command) == 0 {
 		for _, kv := range env {
 			name, value, _ := strings.Cut(kv, "=")
-			fmt.Printf("export %s='%s'\n", name, value)
+			fmt.Fprintf(os.Stdout, "export %s='%s'\n", name, value)
 		}
 		out.Say("servers", "up; Ctrl-C stops them")
 		<-ctx.Done()
@@ -146,7 +146,7 @@ func (c *serversCmd) run(ctx context.Context, env []string, out *stack.Progress)
 	err := cmd.Run()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
-		return exitCode(max(exit.ExitCode(), 1))
+		return exitError(max(exit.ExitCode(), 1))
 	}
 	return err
 }

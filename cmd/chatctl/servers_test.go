@@ -22,7 +22,7 @@ func TestServersRunHandsOverTheExitCode(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			c := serversCmd{Command: tt.command}
 			err := c.run(t.Context(), []string{"CHAT_TEST_X=y"}, stack.NewProgress(io.Discard))
-			var code exitCode
+			var code exitError
 			if tt.want == 0 && err != nil || tt.want != 0 && (!errors.As(err, &code) || int(code) != tt.want) {
 				t.Errorf("run = %v, want exit code %d", err, tt.want)
 			}

@@ -47,7 +47,7 @@ func (c *unreadVerifyCmd) Run(ctx context.Context, s *settings, io *streams) err
 			return err
 		}
 		if len(found) > 0 {
-			return exitCode(1)
+			return exitError(1)
 		}
 		return nil
 	})

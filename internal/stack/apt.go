@@ -63,7 +63,7 @@ func (a *apt) root(ctx context.Context, b bundle) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("lock package cache: %w", err)
 	}
-	defer lock.Close() //nolint:errcheck // closing gives the lock free
+	defer lock.Close()
 	if unpacked(root) {
 		return root, nil
 	}
@@ -75,7 +75,7 @@ func (a *apt) root(ctx context.Context, b bundle) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer os.RemoveAll(debs) //nolint:errcheck // only saves room
+	defer os.RemoveAll(debs)
 	return root, a.unpack(ctx, debs, root, b)
 }
 
@@ -106,7 +106,7 @@ func (a *apt) update(ctx context.Context, sid bool) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("lock apt state: %w", err)
 	}
-	defer lock.Close() //nolint:errcheck // closing gives the lock free
+	defer lock.Close()
 	if err := a.configure(dir, sid); err != nil {
 		return "", err
 	}

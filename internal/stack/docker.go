@@ -65,8 +65,10 @@ func (s *Stack) startContainer(ctx context.Context, k Kind) (Server, error) {
 
 func containerArgs(k Kind, name string, port int) []string {
 	im := images[k]
-	args := []string{"run", "--detach", "--rm", "--name", name, "--hostname", name,
-		"--publish", fmt.Sprintf("%s:%d:%d", loopback, port, im.port), "--volume", name + ":" + im.data}
+	args := []string{
+		"run", "--detach", "--rm", "--name", name, "--hostname", name,
+		"--publish", fmt.Sprintf("%s:%d:%d", loopback, port, im.port), "--volume", name + ":" + im.data,
+	}
 	for _, e := range im.env {
 		args = append(args, "--env", e)
 	}

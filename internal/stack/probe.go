@@ -21,7 +21,7 @@ func probe(ctx context.Context, k Kind, host string, port int) error {
 	if err != nil {
 		return err
 	}
-	defer c.Close() //nolint:errcheck // only asked a question
+	defer c.Close()
 	if end, ok := ctx.Deadline(); ok {
 		_ = c.SetDeadline(end)
 	}

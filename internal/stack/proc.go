@@ -40,7 +40,7 @@ func (d *Dir) Start(s Spec) (*Proc, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", s.Name, err)
 	}
-	defer log.Close() //nolint:errcheck // the child holds its own descriptor
+	defer log.Close()
 	cmd := exec.Command(s.Path, s.Args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = s.Cwd, log, log
 	cmd.Env = append(s.Env, markerEnv+"="+d.path)

@@ -49,7 +49,7 @@ func tail(path string, lines int) string {
 	if err != nil {
 		return "    (no log: " + err.Error() + ")"
 	}
-	defer f.Close() //nolint:errcheck // read only
+	defer f.Close()
 	const window = 16 << 10
 	if st, err := f.Stat(); err == nil && st.Size() > window {
 		_, _ = f.Seek(-window, io.SeekEnd)

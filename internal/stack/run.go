@@ -65,7 +65,7 @@ func Run(ctx context.Context, o RunOptions) error {
 		return err
 	}
 	if l != nil {
-		defer l.Close() //nolint:errcheck // the server closes it, too
+		defer l.Close()
 	}
 	if err := programsThere(o); err != nil {
 		return err

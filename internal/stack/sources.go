@@ -97,7 +97,7 @@ func parseDeb822(text string) []source {
 	return out
 }
 
-// parseList reads one-line entries: deb [options] uri suite component…
+// parseList reads one-line entries: deb [options] uri suite component….
 func parseList(text string) []source {
 	var out []source
 	for line := range strings.SplitSeq(text, "\n") {

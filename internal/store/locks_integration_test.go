@@ -91,7 +91,21 @@ func TestNobodyWaitsForAnotherRoom(t *testing.T) {
 					if err != nil {
 						return err
 					}
-					return d.Announced(ctx, []uint64{ans[0].ID, ans[1].ID, 999999})
+					if err := d.Announced(ctx, []uint64{ans[0].ID, ans[1].ID, 999999}); err != nil {
+						return err
+					}
+					all := make([]int, 16)
+					for p := range all {
+						all[p] = p
+					}
+					if ans, err = d.Outbox(ctx, all, 100); err != nil {
+						return err
+					}
+					ids := []uint64{1 << 40} // gone already
+					for _, an := range ans {
+						ids = append(ids, an.ID)
+					}
+					return d.Announced(ctx, ids)
 				},
 				"saw users": func(ctx context.Context) error {
 					return d.SawUsers(ctx, map[chat.UserID]time.Time{u[0]: time.Now(), u[1]: time.Now()})

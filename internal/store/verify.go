@@ -61,42 +61,41 @@ func (d *DB) VerifyRoom(ctx context.Context, id chat.RoomID, repair bool) (drift
 		}
 		done = next
 	}
-	err = d.p.Tx(ctx, "verify unread", pool.Repeatable, func(g *gorm.DB) error {
-		var rooms []roomRow
-		if err := g.Raw("SELECT * FROM rooms FORCE INDEX (PRIMARY) WHERE id = ? FOR UPDATE", id).Scan(&rooms).Error; err != nil {
-			return err
-		}
-		if len(rooms) == 0 {
-			return noRoom()
-		}
-		count := done
-		for {
-			next, err := countChunk(g, id, count, repair)
-			if err != nil {
-				return err
-			}
-			if next.rows == count.rows {
-				break
-			}
-			count = next
-		}
-		drifts = nil
-		if have := rooms[0].MsgCount; have != count.ord {
-			drifts = append(drifts, Drift{id, 0, have, count.ord})
-			if repair {
-				if err := g.Exec("UPDATE rooms SET msg_count = ? WHERE id = ?", count.ord, id).Error; err != nil {
-					return err
-				}
-			}
-		}
-		wrong, err := verifyMembers(g, id, repair)
-		drifts = append(drifts, wrong...)
+	err = d.p.Tx(ctx, "verify unread", pool.Repeatable, func(g *gorm.DB) (err error) {
+		drifts, err = verifyRest(g, id, done, repair)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
 	return drifts, nil
+}
+
+// verifyRest goes on under the room's lock: to the end of its log, then through its members.
+func verifyRest(g *gorm.DB, id chat.RoomID, count tally, repair bool) (drifts []Drift, err error) {
+	var rooms []roomRow
+	if err := g.Raw("SELECT * FROM rooms FORCE INDEX (PRIMARY) WHERE id = ? FOR UPDATE", id).Scan(&rooms).Error; err != nil {
+		return nil, err
+	}
+	if len(rooms) == 0 {
+		return nil, noRoom()
+	}
+	for rows := -1; rows != count.rows; {
+		rows = count.rows
+		if count, err = countChunk(g, id, count, repair); err != nil {
+			return nil, err
+		}
+	}
+	if have := rooms[0].MsgCount; have != count.ord {
+		drifts = append(drifts, Drift{id, 0, have, count.ord})
+		if repair {
+			if err := g.Exec("UPDATE rooms SET msg_count = ? WHERE id = ?", count.ord, id).Error; err != nil {
+				return nil, err
+			}
+		}
+	}
+	wrong, err := verifyMembers(g, id, repair)
+	return append(drifts, wrong...), err
 }
 
 // tally is how far a count has come: the last seq looked at, its ord, and the rows seen.

@@ -78,17 +78,18 @@ func (s *Server) one(ctx context.Context, question, q string, args []any, into .
 }
 
 // each asks for many rows and hands each to fn, to be scanned.
-func (s *Server) each(ctx context.Context, question, q string, args []any, fn func(scan func(into ...any) error) error) error {
+func (s *Server) each(ctx context.Context, question, q string, args []any, fn func(scan func(into ...any) error) error) (err error) {
 	rows, err := s.pool.QueryContext(ctx, q, args...)
 	if err != nil {
 		return failed(question, err)
 	}
+	defer func() { err = failed(question, errors.Join(err, rows.Close())) }()
 	for rows.Next() {
 		if err := fn(rows.Scan); err != nil {
-			return failed(question, errors.Join(err, rows.Close()))
+			return err
 		}
 	}
-	return failed(question, errors.Join(rows.Err(), rows.Close()))
+	return rows.Err()
 }
 
 // Exists tells whether the database is there.
