@@ -110,7 +110,19 @@ func (d *DB) Announced(ctx context.Context, ids []uint64) error {
 	if len(ids) == 0 {
 		return nil
 	}
+	// Joined with the ids, rows are found by their key. For id IN (…) MariaDB scans a small table instead, and so waits for
+	// the rows that others are just adding.
+	var q pool.Statement
+	q.Add("DELETE o FROM (")
+	for i, id := range ids {
+		if i > 0 {
+			q.Add(" UNION ALL ")
+		}
+		q.Add("SELECT ? AS id", id)
+	}
+	q.Add(") k STRAIGHT_JOIN outbox o FORCE INDEX (PRIMARY) ON o.id = k.id")
 	return d.p.Retry(ctx, "clear outbox", func(g *gorm.DB) error {
-		return g.Exec("DELETE o FROM outbox o FORCE INDEX (PRIMARY) WHERE o.id IN ?", ids).Error
+		_, err := q.Exec(g)
+		return err
 	})
 }
