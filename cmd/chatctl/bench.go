@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"chat-service/internal/bench"
+	"chat-service/internal/bench/backstage"
 	"chat-service/internal/stack"
 )
 
@@ -49,6 +50,15 @@ type benchCmd struct {
 	Pids  string   `help:"The same as a file: pids.json of chatctl up."`
 	MySQL string   `name:"mysql" help:"DSN of a running system's database, user:password@tcp(host:port)/name, for S7 and --limits."`
 	AMQP  string   `name:"amqp" help:"URL of a running system's broker, for --limits."`
+}
+
+// Help shows examples.
+func (*benchCmd) Help() string {
+	return `By default it brings up a private system in --dir and stops it afterwards; with --api, --url and --pids it measures a running one.
+
+  chatctl bench --quick
+  chatctl bench --scenario S1,S2 --runs 5 --duration 10s --limits
+  chatctl bench --scenario all`
 }
 
 // Run measures and writes the results. A broken promise is an error: figures of a system that loses messages are void.
@@ -93,9 +103,12 @@ func (c *benchCmd) plan() (bench.Plan, error) {
 // system is a running one where its address is given, else a private one.
 func (c *benchCmd) system(ctx context.Context, out *stack.Progress) (bench.System, func() error, error) {
 	if c.API == "" && len(c.URL) == 0 && (!c.Limits || c.MySQL == "" && c.AMQP == "") {
-		b := &backstage{c: c, out: out}
-		sys, err := b.open(ctx)
-		return sys, b.close, err
+		b := backstage.New(backstage.Options{
+			Dir: c.Dir, Bin: c.Bin, Configs: c.Configs, PkgCache: c.PkgCache,
+			Gateways: c.Gateways, Workers: c.Workers, Fresh: c.Fresh, Out: out,
+		})
+		sys, err := b.Open(ctx)
+		return sys, b.Close, err
 	}
 	sys := bench.System{API: strings.TrimSuffix(c.API, "/"), Gateways: c.URL, MySQL: c.MySQL, AMQP: c.AMQP}
 	if c.Pids != "" {

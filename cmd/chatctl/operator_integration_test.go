@@ -129,7 +129,7 @@ func people(t *testing.T, db *store.DB) (owner, other chat.User, room chat.RoomI
 		}
 		us[i] = u
 	}
-	m, err := db.CreateRoom(t.Context(), store.NewRoom{Owner: us[0].ID, Name: "Room", Members: []chat.UserID{us[1].ID}})
+	m, err := db.CreateRoom(t.Context(), chat.NewRoom{Owner: us[0].ID, Name: "Room", Members: []chat.UserID{us[1].ID}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -240,7 +240,7 @@ func TestUnreadIsVerifiedAndRepaired(t *testing.T) {
 	if out := must(t, "unread", "verify"); !strings.Contains(out, "all counts are right") {
 		t.Errorf("verify: %s", out)
 	}
-	second, err := db.CreateRoom(t.Context(), store.NewRoom{Owner: bob.ID, Name: "Second"})
+	second, err := db.CreateRoom(t.Context(), chat.NewRoom{Owner: bob.ID, Name: "Second"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -279,7 +279,7 @@ func TestEpochIsBumped(t *testing.T) {
 	p := settle(t)
 	db := p.populate(t)
 	alice, _, room := people(t, db)
-	other, err := db.CreateRoom(t.Context(), store.NewRoom{Owner: alice.ID, Name: "Other"})
+	other, err := db.CreateRoom(t.Context(), chat.NewRoom{Owner: alice.ID, Name: "Other"})
 	if err != nil {
 		t.Fatal(err)
 	}

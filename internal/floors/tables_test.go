@@ -37,7 +37,7 @@ var stations = map[string]station{
 	"internal/state":  {2, []string{"internal/chat", "internal/telemetry", "internal/faults"}, whyAdapter},
 	"internal/stack":  {2, []string{"internal/chat", "internal/config", "internal/telemetry", "internal/daemon"}, "it brings up servers for people and tests, and knows nothing of what runs on them"},
 
-	"internal/bench": {2, []string{"internal/chat"}, "it measures the system from outside, and the servers by themselves"},
+	"internal/bench": {2, []string{"internal/chat", "internal/stack"}, "it measures the system from outside, and the servers by themselves"},
 
 	"internal/gateway": {3, stationMayImport, whyStation},
 	"internal/worker":  {3, stationMayImport, whyStation},
@@ -68,7 +68,7 @@ func command(wires ...string) []string {
 
 // importers are packages that few may import; product code only.
 var importers = map[string][]string{
-	"internal/stack":   {"cmd/chatctl", "internal/testkit", "internal/e2e"},
+	"internal/stack":   {"cmd/chatctl", "internal/bench", "internal/testkit", "internal/e2e"},
 	"internal/bench":   {"cmd/chatctl"},
 	"internal/testkit": {"internal/e2e"},
 	"internal/e2e":     {},

@@ -1,4 +1,6 @@
-package main
+// Package backstage brings up a private system to be measured: `chatctl up` in a process of its own, with rate limits off
+// and cheap password hashes.
+package backstage
 
 import (
 	"bufio"
@@ -37,18 +39,28 @@ var offForBench = []string{
 	"CHAT_AUTH_ARGON2_MEMORY_KIB=64", "CHAT_AUTH_ARGON2_TIME=1",
 }
 
-// backstage is a private system: `chatctl up` in a process of its own, so that neither its front door nor its supervision
+// Options say where the private system lives and how large it is.
+type Options struct {
+	Dir, Bin, Configs, PkgCache string
+	Gateways, Workers           int
+	Fresh                       bool // forget data and accounts of earlier runs
+	Out                         *stack.Progress
+}
+
+// System is a private system: `chatctl up` in a process of its own, so that neither its front door nor its supervision
 // counts as the tool's work.
-type backstage struct {
-	c    *benchCmd
-	out  *stack.Progress
+type System struct {
+	o    Options
 	cmd  *exec.Cmd
 	done chan error // one value: how it ended
 }
 
-// open brings the system up and answers its addresses.
-func (b *backstage) open(ctx context.Context) (bench.System, error) {
-	if b.c.Fresh {
+// New makes a system that isn't up yet.
+func New(o Options) *System { return &System{o: o} }
+
+// Open brings the system up and answers its addresses.
+func (b *System) Open(ctx context.Context) (bench.System, error) {
+	if b.o.Fresh {
 		if err := b.forget(); err != nil {
 			return bench.System{}, err
 		}
@@ -58,10 +70,10 @@ func (b *backstage) open(ctx context.Context) (bench.System, error) {
 	}
 	sys, err := b.addresses()
 	if err != nil {
-		return sys, errors.Join(err, b.close())
+		return sys, errors.Join(err, b.Close())
 	}
 	sys.Restart = func(ctx context.Context) error {
-		if err := b.close(); err != nil {
+		if err := b.Close(); err != nil {
 			return err
 		}
 		return b.up(ctx)
@@ -69,12 +81,12 @@ func (b *backstage) open(ctx context.Context) (bench.System, error) {
 	return sys, nil
 }
 
-func (b *backstage) forget() error {
-	d, err := stack.OpenDir(b.c.Dir, b.out)
+func (b *System) forget() error {
+	d, err := stack.OpenDir(b.o.Dir, b.o.Out)
 	if err != nil {
 		return err
 	}
-	err = os.Remove(filepath.Join(b.c.Dir, "accounts.json"))
+	err = os.Remove(filepath.Join(b.o.Dir, "accounts.json"))
 	if errors.Is(err, os.ErrNotExist) {
 		err = nil
 	}
@@ -82,7 +94,7 @@ func (b *backstage) forget() error {
 }
 
 // up starts the processes and waits until they are ready.
-func (b *backstage) up(ctx context.Context) error {
+func (b *System) up(ctx context.Context) error {
 	self, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("find this program: %w", err)
@@ -92,13 +104,13 @@ func (b *backstage) up(ctx context.Context) error {
 		return err
 	}
 	args := []string{
-		"up", "--dir", b.c.Dir, "--port", strconv.Itoa(port), "--bin", b.c.Bin, "--configs", b.c.Configs,
-		"--gateways", strconv.Itoa(b.c.Gateways), "--workers", strconv.Itoa(b.c.Workers),
+		"up", "--dir", b.o.Dir, "--port", strconv.Itoa(port), "--bin", b.o.Bin, "--configs", b.o.Configs,
+		"--gateways", strconv.Itoa(b.o.Gateways), "--workers", strconv.Itoa(b.o.Workers),
 	}
-	if b.c.PkgCache != "" {
-		args = append(args, "--pkg-cache", b.c.PkgCache)
+	if b.o.PkgCache != "" {
+		args = append(args, "--pkg-cache", b.o.PkgCache)
 	}
-	// The system outlives ctx: it is stopped in order, by close.
+	// The system outlives ctx: it is stopped in order, by Close.
 	b.cmd = exec.CommandContext(context.WithoutCancel(ctx), self, args...)
 	b.cmd.Env = append(os.Environ(), offForBench...)
 	// A group of its own: Ctrl-C is for this process, which then stops the system once.
@@ -127,13 +139,13 @@ func (b *backstage) up(ctx context.Context) error {
 }
 
 // awaitReady follows what the system says, until it is ready; what it says later goes to its log alone.
-func (b *backstage) awaitReady(ctx context.Context, text io.Reader) error {
-	if err := os.MkdirAll(b.c.Dir, 0o755); err != nil {
-		return errors.Join(err, b.close())
+func (b *System) awaitReady(ctx context.Context, text io.Reader) error {
+	if err := os.MkdirAll(b.o.Dir, 0o755); err != nil {
+		return errors.Join(err, b.Close())
 	}
-	log, err := os.Create(filepath.Join(b.c.Dir, "up.log"))
+	log, err := os.Create(filepath.Join(b.o.Dir, "up.log"))
 	if err != nil {
-		return errors.Join(fmt.Errorf("keep the log: %w", err), b.close())
+		return errors.Join(fmt.Errorf("keep the log: %w", err), b.Close())
 	}
 	ready := make(chan struct{})
 	go func() {
@@ -148,7 +160,7 @@ func (b *backstage) awaitReady(ctx context.Context, text io.Reader) error {
 		}
 		_, _ = io.Copy(log, text)
 	}()
-	b.out.Say("bench", "bringing up a private system in %s", b.c.Dir)
+	b.o.Out.Say("bench", "bringing up a private system in %s", b.o.Dir)
 	select {
 	case <-ready:
 		return nil
@@ -156,27 +168,27 @@ func (b *backstage) awaitReady(ctx context.Context, text io.Reader) error {
 		b.cmd = nil
 		return fmt.Errorf("the private system did not come up (%w); see %s", err, log.Name())
 	case <-ctx.Done():
-		return errors.Join(ctx.Err(), b.close())
+		return errors.Join(ctx.Err(), b.Close())
 	case <-time.After(upWithin):
-		return errors.Join(fmt.Errorf("the private system was not ready within %s; see %s", upWithin, log.Name()), b.close())
+		return errors.Join(fmt.Errorf("the private system was not ready within %s; see %s", upWithin, log.Name()), b.Close())
 	}
 }
 
-// close stops the system in order and waits for its end.
-func (b *backstage) close() error {
+// Close stops the system in order and waits for its end.
+func (b *System) Close() error {
 	if b.cmd == nil {
 		return nil
 	}
 	cmd := b.cmd
 	b.cmd = nil
-	b.out.Say("bench", "stopping the private system")
+	b.o.Out.Say("bench", "stopping the private system")
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("stop the private system: %w", err)
 	}
 	select {
 	case err := <-b.done:
 		if err != nil {
-			return fmt.Errorf("the private system ended badly: %w; see %s", err, filepath.Join(b.c.Dir, "up.log"))
+			return fmt.Errorf("the private system ended badly: %w; see %s", err, filepath.Join(b.o.Dir, "up.log"))
 		}
 		return nil
 	case <-time.After(downWithin):
@@ -186,8 +198,8 @@ func (b *backstage) close() error {
 }
 
 // addresses reads where everything is; gateways and api are reached without the front door.
-func (b *backstage) addresses() (bench.System, error) {
-	text, err := os.ReadFile(filepath.Join(b.c.Dir, "ports.json"))
+func (b *System) addresses() (bench.System, error) {
+	text, err := os.ReadFile(filepath.Join(b.o.Dir, "ports.json"))
 	if err != nil {
 		return bench.System{}, fmt.Errorf("read the private system's ports: %w", err)
 	}
@@ -197,9 +209,9 @@ func (b *backstage) addresses() (bench.System, error) {
 	}
 	sys := bench.System{
 		API:  fmt.Sprintf("http://127.0.0.1:%d/api/v1", ports["api"]),
-		Pids: func() (map[string]int, error) { return bench.ReadPids(filepath.Join(b.c.Dir, "pids.json")) },
+		Pids: func() (map[string]int, error) { return bench.ReadPids(filepath.Join(b.o.Dir, "pids.json")) },
 	}
-	for i := range b.c.Gateways {
+	for i := range b.o.Gateways {
 		sys.Gateways = append(sys.Gateways, fmt.Sprintf("ws://127.0.0.1:%d/api/v1/ws", ports[fmt.Sprintf("gw%d", i+1)]))
 	}
 	missing := slices.Sorted(maps.Keys(ports))
