@@ -226,8 +226,8 @@ func (c *Chatter) synced(f Frame) {
 	if v == nil {
 		return
 	}
-	if !v.whole && from > v.have+1 {
-		// What comes before is not for this member.
+	if from > v.have+1 {
+		// What comes before is not for this member, or not any more: he left and came back.
 		v.have = from - 1
 		c.record(Event{Kind: Based, Room: room, Seq: v.have, Word: "visible"})
 		c.drain(room, v)

@@ -69,6 +69,9 @@ func (c *checker) views() {
 		switch e.Kind {
 		case Based:
 			have[l] = e.Seq
+			if e.Word == "visible" && !c.begins(e.Room, e.User, e.Seq+1) {
+				c.report("I6", "%s was told that it may see room %d from %d on, where no membership of user %d begins", e.Client, e.Room, e.Seq+1, e.User)
+			}
 		case Hole:
 			c.report("I6", "%s was told that room %d is whole up to %d and had it up to %d", e.Client, e.Room, e.Seq, e.From)
 		case Left:
@@ -90,6 +93,16 @@ func (c *checker) views() {
 			c.report("I6", "%s ends with room %d up to %d of %d", l.client, l.room, seq, want)
 		}
 	}
+}
+
+// begins tells whether a membership of the user shows the room from seq on.
+func (c *checker) begins(room, user, seq uint64) bool {
+	for _, m := range c.member[roomUser{room, user}] {
+		if m.VisibleFrom == seq {
+			return true
+		}
+	}
+	return false
 }
 
 func (c *checker) sameContent(e Event) {
