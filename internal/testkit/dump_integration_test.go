@@ -14,7 +14,7 @@ import (
 // TestLoadDump reads the product's own tables, so that a changed migration can't leave the checker blind.
 func TestLoadDump(t *testing.T) {
 	db := FreshDatabase(t).DB
-	script, err := os.ReadFile(filepath.Join(Root(t), "internal", "store", "migrations", "00001_init.sql"))
+	script, err := os.ReadFile(filepath.Join(Root(t), "internal", "store", "schema", "migrations", "00001_init.sql"))
 	if err != nil {
 		t.Fatal(err)
 	}

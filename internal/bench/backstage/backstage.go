@@ -140,7 +140,7 @@ func (b *System) up(ctx context.Context) error {
 
 // awaitReady follows what the system says, until it is ready; what it says later goes to its log alone.
 func (b *System) awaitReady(ctx context.Context, text io.Reader) error {
-	if err := os.MkdirAll(b.o.Dir, 0o755); err != nil {
+	if err := os.MkdirAll(b.o.Dir, 0o750); err != nil {
 		return errors.Join(err, b.Close())
 	}
 	log, err := os.Create(filepath.Join(b.o.Dir, "up.log"))
