@@ -288,7 +288,6 @@ func TestCommandsRefuseWhatIsHalfSaid(t *testing.T) {
 		{"dead list --limit 0", "--limit"},
 		{"room x", "x"},
 		{"user", "id|name"},
-		{"unread repair --room 3", "--room"},
 		{"partitions --run nowhere", "chatctl up --dir nowhere"},
 		{"migrate --config nowhere.yaml", "nowhere.yaml"},
 	} {
