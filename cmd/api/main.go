@@ -57,25 +57,24 @@ func wire(ctx context.Context, cfg *Config, log *slog.Logger) ([]daemon.Part, er
 	if err := errors.Join(serr, rerr, oerr, terr, herr); err != nil {
 		return nil, err
 	}
-	sql, err := store.Open(ctx, so)
+	db, err := store.Open(ctx, so)
 	if err != nil {
 		return nil, err
 	}
 	cache := state.Open(ro, state.NewMetrics(reg))
-	d := db{sql}
 	server, err := api.New(o, api.Ports{
-		Accounts: d, People: d, Sessions: d, Liveness: d, Rooms: d, Members: d, Lists: d, Log: d,
-		Passwords: hasher, Hashes: d, Tokens: tokens{issuer, cfg.refreshKey()}, Recents: cache, Presences: cache, Throttle: cache,
+		Accounts: db, People: db, Sessions: db, Liveness: db, Rooms: db, Members: db, Lists: db, Log: db,
+		Passwords: hasher, Hashes: db, Tokens: tokens{issuer, cfg.refreshKey()}, Recents: cache, Presences: cache, Throttle: cache,
 	})
 	if err != nil {
 		return nil, err
 	}
-	debug.Register("mysql", sql.Ping)
-	reg.MustRegister(telemetry.NewPoolCollector("mysql", sql.Stats))
+	debug.Register("mysql", db.Ping)
+	reg.MustRegister(telemetry.NewPoolCollector("mysql", db.Stats))
 	return []daemon.Part{
 		{Name: "debug listener", Start: debug.Start, Stop: debug.Stop, Fatal: debug.Failed()},
 		{Name: "redis", Start: func(ctx context.Context) error { return checkRedis(ctx, cache, log) }, Stop: func(context.Context) error { return cache.Close() }},
-		{Name: "mysql", Start: func(ctx context.Context) error { return ready(ctx, sql, cfg.RabbitMQ.Partitions, log) }, Stop: func(context.Context) error { return sql.Close() }},
+		{Name: "mysql", Start: func(ctx context.Context) error { return ready(ctx, db, cfg.RabbitMQ.Partitions, log) }, Stop: func(context.Context) error { return db.Close() }},
 		{Name: "api", Start: server.Start, Fatal: server.Fatal(), Weight: 3, Stop: func(ctx context.Context) error {
 			debug.Drain()
 			return server.Stop(ctx)

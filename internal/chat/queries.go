@@ -6,7 +6,7 @@ import "time"
 type UserPatch struct {
 	Nickname  *string
 	AvatarURL *string
-	Email     *string // normalised; "" removes it
+	Email     *string // trimmed and lower-cased; "" removes it
 }
 
 // NewSession is a login session to open, with the hash of its first refresh token.
@@ -18,20 +18,20 @@ type NewSession struct {
 
 // Rotation exchanges a refresh token for its successor.
 type Rotation struct {
-	Old, Next [32]byte      // SHA-256 of the tokens
+	Old, Next [32]byte      // SHA-256 of the tokens; Next follows from Old's token, so that parallel calls agree
 	Now       time.Time     // the clock that judges expiry
 	Grace     time.Duration // how long a used token still works
 	Idle      time.Duration // the session's new idle span, cut at its absolute end
 }
 
-// NewRoom is a group room to create.
+// NewRoom is a group room to create. Its owner is a member whether Members names him or not.
 type NewRoom struct {
 	Owner       UserID
 	Name        string
 	Description string
 	Visibility  Visibility // empty: private
 	HistoryAll  bool       // members who join later see from seq 1
-	Members     []UserID   // without the owner
+	Members     []UserID
 }
 
 // RoomPatch changes what is not nil.
@@ -53,12 +53,12 @@ type MemberUser struct {
 type HistoryQuery struct {
 	Room     RoomID
 	User     UserID
-	Page     int
-	PageSize int
+	Page     int // 0: 1
+	PageSize int // 0: 20
 	Before   *Seq
 	After    *Seq
 	Around   *Seq
-	Limit    int // for Before, After and Around
+	Limit    int // 0: 20; for Before, After and Around
 	MinSeq   Seq // what the caller has seen already: no older copy of the room may answer
 }
 

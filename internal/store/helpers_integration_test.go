@@ -52,7 +52,7 @@ func makeUsers(t testing.TB, d *store.DB, n int) []chat.UserID {
 // makeRoom makes a private group owned by the first of the users.
 func makeRoom(t testing.TB, d *store.DB, users ...chat.UserID) chat.Membership {
 	t.Helper()
-	m, err := d.CreateRoom(context.Background(), store.NewRoom{Owner: users[0], Name: "room", Members: users})
+	m, err := d.CreateRoom(context.Background(), chat.NewRoom{Owner: users[0], Name: "room", Members: users})
 	if err != nil {
 		t.Fatal(err)
 	}

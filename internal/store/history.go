@@ -28,20 +28,20 @@ func (d *DB) Messages(ctx context.Context, room chat.RoomID, from, to chat.Seq, 
 // History returns a stretch of the room's log as the user may see it, ended memberships up to their end. NotFound
 // where he never was a member; Invalid for negative numbers. Seqs are dense, so a page is found by arithmetic: any
 // depth costs the same. Membership is judged on the primary; the messages may come from a replica that is far enough.
-func (d *DB) History(ctx context.Context, q HistoryQuery) (HistoryPage, error) {
+func (d *DB) History(ctx context.Context, q chat.HistoryQuery) (chat.HistoryPage, error) {
 	if q.Page < 0 || q.PageSize < 0 || q.Limit < 0 {
-		return HistoryPage{}, chat.BadField("page", "page, page_size and limit must not be negative")
+		return chat.HistoryPage{}, chat.BadField("page", "page, page_size and limit must not be negative")
 	}
 	m, err := d.Membership(ctx, q.Room, q.User)
 	if err != nil {
-		return HistoryPage{}, err
+		return chat.HistoryPage{}, err
 	}
 	first, last, ok := m.Member.Window(m.Room.LastSeq)
 	if !ok {
-		return HistoryPage{}, noRoom()
+		return chat.HistoryPage{}, noRoom()
 	}
-	page := HistoryPage{LastSeq: last, Epoch: m.Room.Epoch}
-	from, to, more := q.stretch(first, last)
+	page := chat.HistoryPage{LastSeq: last, Epoch: m.Room.Epoch}
+	from, to, more := stretch(q, first, last)
 	page.HasMore = more
 	if from > to {
 		return page, nil
@@ -58,7 +58,7 @@ func (d *DB) History(ctx context.Context, q HistoryQuery) (HistoryPage, error) {
 
 // stretch maps the query to seqs within first … last; from > to where there is nothing. more tells of older
 // messages, or newer ones where After was asked.
-func (q HistoryQuery) stretch(first, last chat.Seq) (from, to chat.Seq, more bool) {
+func stretch(q chat.HistoryQuery, first, last chat.Seq) (from, to chat.Seq, more bool) {
 	n := chat.Seq(q.Limit)
 	setDefault(&n, defaultPage)
 	switch {

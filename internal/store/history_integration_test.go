@@ -35,32 +35,32 @@ func TestHistoryStretches(t *testing.T) {
 		none := []chat.Seq{}
 		cases := []struct {
 			name string
-			q    store.HistoryQuery
+			q    chat.HistoryQuery
 			want []chat.Seq
 			more bool
 		}{
-			{"all", store.HistoryQuery{}, []chat.Seq{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}, false},
-			{"page 1", store.HistoryQuery{Page: 1, PageSize: 4}, []chat.Seq{8, 9, 10, 11}, true},
-			{"page 3", store.HistoryQuery{Page: 3, PageSize: 4}, []chat.Seq{1, 2, 3}, false},
-			{"page 4", store.HistoryQuery{Page: 4, PageSize: 4}, none, false},
-			{"page far", store.HistoryQuery{Page: 1 << 62, PageSize: 1 << 62}, none, false},
-			{"before", store.HistoryQuery{Before: seq(4), Limit: 2}, []chat.Seq{2, 3}, true},
-			{"before the first", store.HistoryQuery{Before: seq(1)}, none, false},
-			{"before 0", store.HistoryQuery{Before: seq(0)}, none, false},
-			{"before the future", store.HistoryQuery{Before: seq(99), Limit: 1}, []chat.Seq{11}, true},
-			{"after", store.HistoryQuery{After: seq(9), Limit: 1}, []chat.Seq{10}, true},
-			{"after 0", store.HistoryQuery{After: seq(0), Limit: 2}, []chat.Seq{1, 2}, true},
-			{"after to the end", store.HistoryQuery{After: seq(9), Limit: 2}, []chat.Seq{10, 11}, false},
-			{"after the end", store.HistoryQuery{After: seq(1 << 63)}, none, false},
-			{"around", store.HistoryQuery{Around: seq(5), Limit: 3}, []chat.Seq{4, 5, 6}, true},
-			{"around even", store.HistoryQuery{Around: seq(5), Limit: 2}, []chat.Seq{5, 6}, true},
-			{"around the first", store.HistoryQuery{Around: seq(1), Limit: 3}, []chat.Seq{1, 2, 3}, false},
-			{"around the end", store.HistoryQuery{Around: seq(99), Limit: 2}, []chat.Seq{10, 11}, true},
-			{"late: all", store.HistoryQuery{User: u[1]}, []chat.Seq{6, 7, 8, 9, 10, 11}, false},
-			{"late: page 2", store.HistoryQuery{User: u[1], Page: 2, PageSize: 4}, []chat.Seq{6, 7}, false},
-			{"late: before", store.HistoryQuery{User: u[1], Before: seq(6)}, none, false},
-			{"late: after", store.HistoryQuery{User: u[1], After: seq(0), Limit: 1}, []chat.Seq{6}, true},
-			{"late: around", store.HistoryQuery{User: u[1], Around: seq(2), Limit: 2}, []chat.Seq{6, 7}, false},
+			{"all", chat.HistoryQuery{}, []chat.Seq{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}, false},
+			{"page 1", chat.HistoryQuery{Page: 1, PageSize: 4}, []chat.Seq{8, 9, 10, 11}, true},
+			{"page 3", chat.HistoryQuery{Page: 3, PageSize: 4}, []chat.Seq{1, 2, 3}, false},
+			{"page 4", chat.HistoryQuery{Page: 4, PageSize: 4}, none, false},
+			{"page far", chat.HistoryQuery{Page: 1 << 62, PageSize: 1 << 62}, none, false},
+			{"before", chat.HistoryQuery{Before: seq(4), Limit: 2}, []chat.Seq{2, 3}, true},
+			{"before the first", chat.HistoryQuery{Before: seq(1)}, none, false},
+			{"before 0", chat.HistoryQuery{Before: seq(0)}, none, false},
+			{"before the future", chat.HistoryQuery{Before: seq(99), Limit: 1}, []chat.Seq{11}, true},
+			{"after", chat.HistoryQuery{After: seq(9), Limit: 1}, []chat.Seq{10}, true},
+			{"after 0", chat.HistoryQuery{After: seq(0), Limit: 2}, []chat.Seq{1, 2}, true},
+			{"after to the end", chat.HistoryQuery{After: seq(9), Limit: 2}, []chat.Seq{10, 11}, false},
+			{"after the end", chat.HistoryQuery{After: seq(1 << 63)}, none, false},
+			{"around", chat.HistoryQuery{Around: seq(5), Limit: 3}, []chat.Seq{4, 5, 6}, true},
+			{"around even", chat.HistoryQuery{Around: seq(5), Limit: 2}, []chat.Seq{5, 6}, true},
+			{"around the first", chat.HistoryQuery{Around: seq(1), Limit: 3}, []chat.Seq{1, 2, 3}, false},
+			{"around the end", chat.HistoryQuery{Around: seq(99), Limit: 2}, []chat.Seq{10, 11}, true},
+			{"late: all", chat.HistoryQuery{User: u[1]}, []chat.Seq{6, 7, 8, 9, 10, 11}, false},
+			{"late: page 2", chat.HistoryQuery{User: u[1], Page: 2, PageSize: 4}, []chat.Seq{6, 7}, false},
+			{"late: before", chat.HistoryQuery{User: u[1], Before: seq(6)}, none, false},
+			{"late: after", chat.HistoryQuery{User: u[1], After: seq(0), Limit: 1}, []chat.Seq{6}, true},
+			{"late: around", chat.HistoryQuery{User: u[1], Around: seq(2), Limit: 2}, []chat.Seq{6, 7}, false},
 		}
 		for _, c := range cases {
 			c.q.Room = room
@@ -76,9 +76,9 @@ func TestHistoryStretches(t *testing.T) {
 				t.Errorf("%s: got %v more=%v last=%d, want %v more=%v", c.name, got, page.HasMore, page.LastSeq, c.want, c.more)
 			}
 		}
-		_, err = d.History(ctx, store.HistoryQuery{Room: room, User: makeUser(t, d)})
+		_, err = d.History(ctx, chat.HistoryQuery{Room: room, User: makeUser(t, d)})
 		wantKind(t, err, chat.NotFound)
-		_, err = d.History(ctx, store.HistoryQuery{Room: room, User: u[0], Page: -1})
+		_, err = d.History(ctx, chat.HistoryQuery{Room: room, User: u[0], Page: -1})
 		wantKind(t, err, chat.Invalid)
 	})
 }
@@ -127,7 +127,7 @@ func TestReplicaFence(t *testing.T) {
 	for s := 1; s <= 4; s++ {
 		exec("INSERT INTO "+o.DBName+".messages (room_id, seq, ord, kind, sender_id, body_hash, content, created_at) VALUES (?,?,?,'text',1,'','from the copy',NOW(6))", room, s, s)
 	}
-	check := func(name string, q store.HistoryQuery, want bool) {
+	check := func(name string, q chat.HistoryQuery, want bool) {
 		t.Helper()
 		q.Room, q.User = room, u[0]
 		page, err := d.History(ctx, q)
@@ -137,21 +137,21 @@ func TestReplicaFence(t *testing.T) {
 		}
 	}
 	seq := func(s chat.Seq) *chat.Seq { return &s }
-	check("far enough", store.HistoryQuery{Before: seq(5), Limit: 3}, true)
-	check("behind the page", store.HistoryQuery{}, false)
-	check("behind by one", store.HistoryQuery{Before: seq(6), Limit: 1}, false)
-	check("reached min_seq", store.HistoryQuery{Before: seq(3), Limit: 1, MinSeq: 4}, true)
-	check("behind min_seq", store.HistoryQuery{Before: seq(3), Limit: 1, MinSeq: 5}, false)
+	check("far enough", chat.HistoryQuery{Before: seq(5), Limit: 3}, true)
+	check("behind the page", chat.HistoryQuery{}, false)
+	check("behind by one", chat.HistoryQuery{Before: seq(6), Limit: 1}, false)
+	check("reached min_seq", chat.HistoryQuery{Before: seq(3), Limit: 1, MinSeq: 4}, true)
+	check("behind min_seq", chat.HistoryQuery{Before: seq(3), Limit: 1, MinSeq: 5}, false)
 	ok(t, d.BumpEpoch(ctx, room))
-	check("another epoch", store.HistoryQuery{Before: seq(3), Limit: 1}, false)
+	check("another epoch", chat.HistoryQuery{Before: seq(3), Limit: 1}, false)
 	exec("UPDATE " + o.DBName + ".rooms SET epoch = 2")
-	check("the same epoch", store.HistoryQuery{Before: seq(3), Limit: 1}, true)
+	check("the same epoch", chat.HistoryQuery{Before: seq(3), Limit: 1}, true)
 	exec("RENAME TABLE " + o.DBName + ".messages TO " + o.DBName + ".away")
-	check("broken", store.HistoryQuery{Before: seq(3), Limit: 1}, false)
+	check("broken", chat.HistoryQuery{Before: seq(3), Limit: 1}, false)
 	exec("RENAME TABLE " + o.DBName + ".away TO " + o.DBName + ".messages")
-	check("left alone", store.HistoryQuery{Before: seq(3), Limit: 1}, false)
+	check("left alone", chat.HistoryQuery{Before: seq(3), Limit: 1}, false)
 	now = now.Add(time.Second)
-	check("asked again", store.HistoryQuery{Before: seq(3), Limit: 1}, true)
+	check("asked again", chat.HistoryQuery{Before: seq(3), Limit: 1}, true)
 }
 
 func TestDeadReplica(t *testing.T) {
@@ -159,7 +159,7 @@ func TestDeadReplica(t *testing.T) {
 	u := makeUsers(t, d, 1)
 	room := makeRoom(t, d, u...).Room.ID
 	for range 3 {
-		page, err := d.History(ctx, store.HistoryQuery{Room: room, User: u[0]})
+		page, err := d.History(ctx, chat.HistoryQuery{Room: room, User: u[0]})
 		if err != nil || page.Replica || len(page.Messages) != 1 {
 			t.Fatal(page, err)
 		}
@@ -205,7 +205,7 @@ func TestUnreadModel(t *testing.T) {
 					}
 				case "rename":
 					name := fmt.Sprint("room ", step)
-					if _, err := d.UpdateRoom(ctx, room, users[0], store.RoomPatch{Name: &name}); err != nil {
+					if _, err := d.UpdateRoom(ctx, room, users[0], chat.RoomPatch{Name: &name}); err != nil {
 						rt.Fatal(err)
 					}
 					log = append(log, 0)

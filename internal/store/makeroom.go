@@ -15,7 +15,7 @@ import (
 // CreateRoom makes a group room with its first members, all of whom see it from seq 1. Ids named twice and the
 // owner's own count once. Invalid (member_ids) where one of them is nobody's: then nothing is made. Where the
 // outcome of the commit stays unknown the error is Unavailable, and the room may be there.
-func (d *DB) CreateRoom(ctx context.Context, n NewRoom) (chat.Membership, error) {
+func (d *DB) CreateRoom(ctx context.Context, n chat.NewRoom) (chat.Membership, error) {
 	if err := d.checkCall(n.Members); err != nil {
 		return chat.Membership{}, err
 	}

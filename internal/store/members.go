@@ -141,7 +141,7 @@ func (d *DB) RemoveMember(ctx context.Context, room chat.RoomID, by, target chat
 
 // Members returns the room's members with their accounts, by ascending user id after the given one, at most limit.
 // Only members may look: a stranger hears Forbidden of a public room and NotFound of any other.
-func (d *DB) Members(ctx context.Context, room chat.RoomID, viewer, after chat.UserID, limit int) ([]MemberUser, error) {
+func (d *DB) Members(ctx context.Context, room chat.RoomID, viewer, after chat.UserID, limit int) ([]chat.MemberUser, error) {
 	v, err := d.View(ctx, room, viewer)
 	if err != nil {
 		return nil, err
@@ -157,9 +157,9 @@ func (d *DB) Members(ctx context.Context, room chat.RoomID, viewer, after chat.U
 		return g.Raw("SELECT "+memberCols+", "+userCols+" FROM members m JOIN users u ON u.id = m.user_id"+
 			" WHERE m.room_id = ? AND m.left_seq = 0 AND m.user_id > ? ORDER BY m.user_id LIMIT ?", room, after, limit).Scan(&rows).Error
 	})
-	ms := make([]MemberUser, len(rows))
+	ms := make([]chat.MemberUser, len(rows))
 	for i, r := range rows {
-		ms[i] = MemberUser{Member: r.Member.member(), User: r.User.user()}
+		ms[i] = chat.MemberUser{Member: r.Member.member(), User: r.User.user()}
 	}
 	return ms, err
 }

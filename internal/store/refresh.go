@@ -21,7 +21,7 @@ type tokenRow struct {
 // A token used again within the grace is a lost answer or a second tab: Next works for it too, so callers derive
 // Next from the old token and all of them end up with one. Used again after the grace it is a stolen copy: the
 // session is revoked, its sockets are told, and the answer is Unauthenticated.
-func (d *DB) RotateRefresh(ctx context.Context, r Rotation) (chat.Session, chat.User, error) {
+func (d *DB) RotateRefresh(ctx context.Context, r chat.Rotation) (chat.Session, chat.User, error) {
 	r.Now = micros(r.Now)
 	var acc accountRow
 	var verdict error
@@ -38,7 +38,7 @@ func (d *DB) RotateRefresh(ctx context.Context, r Rotation) (chat.Session, chat.
 	return acc.Session.session(), acc.User.user(), nil
 }
 
-func (d *DB) rotate(g *gorm.DB, r Rotation) (acc accountRow, verdict, err error) {
+func (d *DB) rotate(g *gorm.DB, r chat.Rotation) (acc accountRow, verdict, err error) {
 	var owner []tokenRow
 	if err := g.Raw("SELECT session_id, used_at FROM refresh_tokens WHERE hash = ?", r.Old[:]).Scan(&owner).Error; err != nil {
 		return acc, nil, err
@@ -78,7 +78,7 @@ func (d *DB) rotate(g *gorm.DB, r Rotation) (acc accountRow, verdict, err error)
 }
 
 // prolong stores the successor, unless a parallel call did, and moves the session's idle end.
-func prolong(g *gorm.DB, s *sessionRow, r Rotation) error {
+func prolong(g *gorm.DB, s *sessionRow, r chat.Rotation) error {
 	var have []tokenRow
 	if err := g.Raw("SELECT session_id FROM refresh_tokens WHERE hash = ?", r.Next[:]).Scan(&have).Error; err != nil {
 		return err

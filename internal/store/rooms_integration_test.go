@@ -18,7 +18,7 @@ import (
 func TestCreateRoom(t *testing.T) {
 	onBoth(t, nil, func(t *testing.T, d *store.DB) {
 		u := makeUsers(t, d, 3)
-		m, err := d.CreateRoom(ctx, store.NewRoom{Owner: u[0], Name: "Lunch", Description: "soup", Members: []chat.UserID{u[1], u[1], u[0], u[2]}})
+		m, err := d.CreateRoom(ctx, chat.NewRoom{Owner: u[0], Name: "Lunch", Description: "soup", Members: []chat.UserID{u[1], u[1], u[0], u[2]}})
 		ok(t, err)
 		want := chat.Room{
 			ID: m.Room.ID, Type: chat.Group, Name: "Lunch", Description: "soup", Visibility: chat.Private, Owner: u[0],
@@ -39,7 +39,7 @@ func TestCreateRoom(t *testing.T) {
 		if len(ans) != 1 || !slices.Equal(ans[0].Added, u) || ans[0].Message.Content != fmt.Sprintf(`{"event":"created","by":%d,"user_ids":[%d,%d,%d]}`, u[0], u[0], u[1], u[2]) {
 			t.Fatalf("%+v %+v", ans[0], ans[0].Message)
 		}
-		_, err = d.CreateRoom(ctx, store.NewRoom{Owner: u[0], Name: "x", Members: []chat.UserID{u[1], 999999}})
+		_, err = d.CreateRoom(ctx, chat.NewRoom{Owner: u[0], Name: "x", Members: []chat.UserID{u[1], 999999}})
 		wantKind(t, err, chat.Invalid)
 		if chat.As(err).Fields[0].Field != "member_ids" {
 			t.Fatal(err)
@@ -149,14 +149,14 @@ func TestMembersComeAndGo(t *testing.T) {
 		if m.Member.In() || m.Member.LeftSeq != 5 {
 			t.Fatalf("%+v", m.Member)
 		}
-		page, err := d.History(ctx, store.HistoryQuery{Room: room, User: u[2]})
+		page, err := d.History(ctx, chat.HistoryQuery{Room: room, User: u[2]})
 		ok(t, err)
 		if got := seqsOf(page.Messages); !slices.Equal(got, []chat.Seq{3, 4, 5}) || page.LastSeq != 5 || page.HasMore {
 			t.Fatalf("ex-member sees %v of %d", got, page.LastSeq)
 		}
 		_, err = d.AddMembers(ctx, room, u[0], []chat.UserID{u[2]}) // seq 7: rejoining starts anew
 		ok(t, err)
-		page, err = d.History(ctx, store.HistoryQuery{Room: room, User: u[2]})
+		page, err = d.History(ctx, chat.HistoryQuery{Room: room, User: u[2]})
 		ok(t, err)
 		if got := seqsOf(page.Messages); !slices.Equal(got, []chat.Seq{7}) {
 			t.Fatalf("after rejoining: %v", got)
@@ -184,9 +184,9 @@ func TestMembersComeAndGo(t *testing.T) {
 func TestPublicRoom(t *testing.T) {
 	onBoth(t, nil, func(t *testing.T, d *store.DB) {
 		u := makeUsers(t, d, 3)
-		m, err := d.CreateRoom(ctx, store.NewRoom{Owner: u[0], Name: "100% Ｃats_天气", Visibility: chat.Public})
+		m, err := d.CreateRoom(ctx, chat.NewRoom{Owner: u[0], Name: "100% Ｃats_天气", Visibility: chat.Public})
 		ok(t, err)
-		other, err := d.CreateRoom(ctx, store.NewRoom{Owner: u[0], Name: "dogs", Visibility: chat.Public})
+		other, err := d.CreateRoom(ctx, chat.NewRoom{Owner: u[0], Name: "dogs", Visibility: chat.Public})
 		ok(t, err)
 		makeRoom(t, d, u[0]) // private
 		for q, n := range map[string]int{"": 2, "cats": 1, "0%": 1, "%": 1, "s_": 1, "天": 1, "bird": 0} {
@@ -226,7 +226,7 @@ func TestPublicRoom(t *testing.T) {
 		if v.Member.VisibleFrom != 1 || v.Last == nil || v.Last.Seq != 3 {
 			t.Fatalf("%+v %+v", v.Member, v.Last)
 		}
-		_, err = d.UpdateRoom(ctx, m.Room.ID, u[2], store.RoomPatch{})
+		_, err = d.UpdateRoom(ctx, m.Room.ID, u[2], chat.RoomPatch{})
 		wantKind(t, err, chat.Forbidden)
 	})
 }
@@ -237,19 +237,19 @@ func TestSettings(t *testing.T) {
 		room := makeRoom(t, d, u[:3]...).Room.ID
 		drain(t, d)
 		name := "renamed"
-		m, err := d.UpdateRoom(ctx, room, u[0], store.RoomPatch{Name: &name})
+		m, err := d.UpdateRoom(ctx, room, u[0], chat.RoomPatch{Name: &name})
 		ok(t, err)
 		if m.Room.Name != name || m.Room.LastSeq != 2 {
 			t.Fatalf("%+v", m.Room)
 		}
-		m, err = d.UpdateRoom(ctx, room, u[0], store.RoomPatch{Name: &name})
+		m, err = d.UpdateRoom(ctx, room, u[0], chat.RoomPatch{Name: &name})
 		ok(t, err)
 		if m.Room.LastSeq != 2 {
 			t.Fatal("a patch that changes nothing took a seq")
 		}
-		_, err = d.UpdateRoom(ctx, room, u[1], store.RoomPatch{Name: &name})
+		_, err = d.UpdateRoom(ctx, room, u[1], chat.RoomPatch{Name: &name})
 		wantKind(t, err, chat.Forbidden)
-		_, err = d.UpdateRoom(ctx, room, u[3], store.RoomPatch{Name: &name})
+		_, err = d.UpdateRoom(ctx, room, u[3], chat.RoomPatch{Name: &name})
 		wantKind(t, err, chat.NotFound)
 
 		_, err = d.SetRole(ctx, room, u[1], u[2], chat.Admin)

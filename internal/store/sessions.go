@@ -14,7 +14,7 @@ func noSession() error {
 }
 
 // OpenSession stores a login session and its first refresh token. The session's id must be new.
-func (d *DB) OpenSession(ctx context.Context, n NewSession) error {
+func (d *DB) OpenSession(ctx context.Context, n chat.NewSession) error {
 	s := n.Session
 	row := sessionRow{
 		ID: s.ID, UserID: s.User, Device: clip(s.Device, 190), CreatedAt: micros(s.CreatedAt), LastSeenAt: micros(s.LastSeenAt),

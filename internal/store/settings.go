@@ -9,7 +9,7 @@ import (
 )
 
 // UpdateRoom changes a group's settings and returns it as by sees it. A patch that changes nothing says nothing.
-func (d *DB) UpdateRoom(ctx context.Context, room chat.RoomID, by chat.UserID, p RoomPatch) (chat.Membership, error) {
+func (d *DB) UpdateRoom(ctx context.Context, room chat.RoomID, by chat.UserID, p chat.RoomPatch) (chat.Membership, error) {
 	var m chat.Membership
 	err := d.inRoom(ctx, "update room", pool.Repeatable, room, by, func(w *roomWrite) error {
 		if err := chat.MayEdit(w.room, w.by); err != nil {

@@ -128,7 +128,7 @@ func (d *DB) SearchUsers(ctx context.Context, prefix string, after chat.UserID, 
 }
 
 // UpdateUser changes an account's profile and returns it. NotFound, EmailTaken.
-func (d *DB) UpdateUser(ctx context.Context, id chat.UserID, p UserPatch) (chat.User, error) {
+func (d *DB) UpdateUser(ctx context.Context, id chat.UserID, p chat.UserPatch) (chat.User, error) {
 	cols := map[string]any{}
 	if p.Nickname != nil {
 		cols["nickname"], cols["nickname_key"] = *p.Nickname, searchKey(*p.Nickname)

@@ -56,14 +56,14 @@ func TestUsers(t *testing.T) {
 			t.Fatal(us, err)
 		}
 		nick, mail, none := "Bobby 😀", "ann@example.com", ""
-		_, err = d.UpdateUser(ctx, bob.ID, store.UserPatch{Email: &mail})
+		_, err = d.UpdateUser(ctx, bob.ID, chat.UserPatch{Email: &mail})
 		wantKind(t, err, chat.EmailTaken)
-		u, err := d.UpdateUser(ctx, bob.ID, store.UserPatch{Nickname: &nick, Email: &none})
+		u, err := d.UpdateUser(ctx, bob.ID, chat.UserPatch{Nickname: &nick, Email: &none})
 		ok(t, err)
 		if u.Nickname != nick || u.Email != "" {
 			t.Fatalf("%+v", u)
 		}
-		_, err = d.UpdateUser(ctx, 999999, store.UserPatch{Nickname: &nick})
+		_, err = d.UpdateUser(ctx, 999999, chat.UserPatch{Nickname: &nick})
 		wantKind(t, err, chat.NotFound)
 		us, err := d.Users(ctx, []chat.UserID{cat.ID, 0, ann.ID, 999999})
 		ok(t, err)
@@ -100,7 +100,7 @@ func TestUsers(t *testing.T) {
 func openSession(t *testing.T, d *store.DB, user chat.UserID, id chat.SessionID, token string) {
 	t.Helper()
 	now := time.Now()
-	ok(t, d.OpenSession(ctx, store.NewSession{
+	ok(t, d.OpenSession(ctx, chat.NewSession{
 		Session:     chat.Session{ID: id, User: user, Device: "phone", CreatedAt: now, ExpiresAt: now.Add(time.Hour)},
 		RefreshHash: sha256.Sum256([]byte(token)), Until: now.Add(24 * time.Hour),
 	}))
@@ -179,7 +179,7 @@ func TestRefresh(t *testing.T) {
 		openSession(t, d, u, "s", "t0")
 		now := time.Now()
 		rotate := func(old, next string, after time.Duration) (chat.Session, error) {
-			s, _, err := d.RotateRefresh(ctx, store.Rotation{
+			s, _, err := d.RotateRefresh(ctx, chat.Rotation{
 				Old: sha256.Sum256([]byte(old)), Next: sha256.Sum256([]byte(next)), Now: now.Add(after), Grace: 10 * time.Second, Idle: time.Hour,
 			})
 			return s, err
@@ -222,7 +222,7 @@ func TestRefresh(t *testing.T) {
 		ok(t, err)
 		openSession(t, d, u, "long", "l0")
 		for i, tok := range []string{"l0", "l1", "l2"} {
-			s, _, err := d.RotateRefresh(ctx, store.Rotation{
+			s, _, err := d.RotateRefresh(ctx, chat.Rotation{
 				Old: sha256.Sum256([]byte(tok)), Next: sha256.Sum256([]byte{'l', byte('1' + i)}), Now: now.Add(time.Duration(i) * 11 * time.Hour),
 				Grace: 10 * time.Second, Idle: 12 * time.Hour,
 			})
