@@ -63,6 +63,12 @@ func TestJourney(t *testing.T) {
 	ack := parse(t, from.text(t, "ack"))
 	hereBytes, thereBytes := here.message(t, last+1), there.message(t, last+1)
 	after := w.counts(t)
+	testkit.Eventually(t, patience, func() (bool, string) { // what is counted when the message has long been delivered
+		after = w.counts(t)
+		gateway := after["gateway-1"].sum("chat_broker_confirmed_total") > before["gateway-1"].sum("chat_broker_confirmed_total")
+		n := after.workers("chat_broker_confirmed_total") - before.workers("chat_broker_confirmed_total")
+		return gateway && n >= 2, fmt.Sprintf("stops 4 and 11 publish: confirmed to the gateway: %v, to the workers +%v, want 2", gateway, n)
+	})
 	gained := func(process, name string) float64 { return after[process].sum(name) - before[process].sum(name) }
 	byWorkers := func(name string) float64 { return after.workers(name) - before.workers(name) }
 	stop := func(name string, ok bool, format string, args ...any) {
