@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -91,7 +92,7 @@ func (w *world) round(all *result, length time.Duration, full bool) {
 	var cards []fault
 	for start := time.Now(); time.Since(start) < length || full && all.killed() < leastKills && time.Since(start) < length+90*time.Second; {
 		if len(cards) == 0 {
-			cards = deck(r)
+			cards = chosen(deck(r))
 		}
 		if !w.step(all, cards[0], r) {
 			break
@@ -100,6 +101,17 @@ func (w *world) round(all *result, length time.Duration, full bool) {
 		pause(w.t.Context(), between(r, 100*time.Millisecond, 1500*time.Millisecond))
 	}
 	w.conclude(all, "chaos")
+}
+
+// chosen are the cards that CHAOS_ONLY names, parts of names with commas between; all where it is not set.
+func chosen(cards []fault) []fault {
+	only := os.Getenv("CHAOS_ONLY")
+	if only == "" {
+		return cards
+	}
+	return slices.DeleteFunc(cards, func(f fault) bool {
+		return !slices.ContainsFunc(strings.Split(only, ","), func(part string) bool { return strings.Contains(f.name, part) })
+	})
 }
 
 // step plays one card, now and then with a second, mild fault on some link, and measures how long service takes to be whole.
@@ -164,6 +176,9 @@ func (w *world) conclude(all *result, name string) {
 	w.tally(all, events, violations)
 	if late := w.lateTicks.Load(); late > w.ticks.Load()/20 {
 		all.invalid = append(all.invalid, fmt.Sprintf("the load generator was late in %d of %d ticks, by up to %v", late, w.ticks.Load(), time.Duration(w.late.Load()).Round(time.Millisecond)))
+	}
+	if os.Getenv("CHAOS_KEEP") != "" {
+		say("seed %d: histories and logs are in %s", w.o.Seed, w.keep(events, dump, name))
 	}
 	if len(violations) == 0 {
 		return
