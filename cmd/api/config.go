@@ -196,7 +196,7 @@ func (c *Config) limits() chat.Limits {
 
 func (c *Config) store(log *slog.Logger) (store.Options, error) {
 	d := c.Database
-	tls, err := config.TLSConfig(d.TLS, d.TLSCA)
+	tls, err := d.TLSConfig()
 	return store.Options{
 		TLS: tls, Host: d.Host, Port: int(d.Port), User: d.User, Password: d.Password.Reveal(), DBName: d.DBName,
 		Replicas: d.Replicas, MaxOpen: d.MaxOpen, MaxIdle: d.MaxIdle, ConnMaxLifetime: d.ConnMaxLifetime.D(),
@@ -207,7 +207,7 @@ func (c *Config) store(log *slog.Logger) (store.Options, error) {
 
 func (c *Config) state() (state.Options, error) {
 	r := c.Redis
-	tls, err := config.TLSConfig(r.TLS, r.TLSCA)
+	tls, err := r.TLSConfig()
 	return state.Options{
 		TLS: tls, Addrs: r.Addresses(), Password: r.Password.Reveal(), DB: r.DB, Master: r.Master,
 		Prefix: c.RabbitMQ.prefix(), Partitions: c.RabbitMQ.Partitions,

@@ -9,11 +9,9 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"time"
 
 	"chat-service/internal/api"
 	"chat-service/internal/auth"
-	"chat-service/internal/chat"
 	"chat-service/internal/daemon"
 	"chat-service/internal/state"
 	"chat-service/internal/store"
@@ -69,44 +67,15 @@ func wire(ctx context.Context, cfg *Config, log *slog.Logger) ([]daemon.Part, er
 	if err != nil {
 		return nil, err
 	}
-	debug.Register("mysql", db.Ping)
+	debug.Register("mysql", db.SchemaReady)
 	reg.MustRegister(telemetry.NewPoolCollector("mysql", db.Stats))
 	return []daemon.Part{
 		{Name: "debug listener", Start: debug.Start, Stop: debug.Stop, Fatal: debug.Failed()},
-		{Name: "redis", Start: func(ctx context.Context) error { return checkRedis(ctx, cache, log) }, Stop: func(context.Context) error { return cache.Close() }},
-		{Name: "mysql", Start: func(ctx context.Context) error { return ready(ctx, db, cfg.RabbitMQ.Partitions, log) }, Stop: func(context.Context) error { return db.Close() }},
+		{Name: "redis", Start: func(ctx context.Context) error { return cache.Admit(ctx, log) }, Stop: func(context.Context) error { return cache.Close() }},
+		{Name: "mysql", Start: db.AwaitReady, Stop: func(context.Context) error { return db.Close() }},
 		{Name: "api", Start: server.Start, Fatal: server.Fatal(), Weight: 3, Stop: func(ctx context.Context) error {
 			debug.Drain()
 			return server.Stop(ctx)
 		}},
 	}, nil
-}
-
-// ready waits for MySQL and its schema, and agrees with the installation on the number of partitions.
-func ready(ctx context.Context, d *store.DB, partitions int, log *slog.Logger) error {
-	for {
-		err := d.SchemaReady(ctx)
-		if err == nil {
-			return d.Partitions(ctx, partitions)
-		}
-		log.Warn("waiting for mysql", "err", err)
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(time.Second):
-		}
-	}
-}
-
-// checkRedis refuses a Redis that would drop what it holds; one that is away comes later.
-func checkRedis(ctx context.Context, cache *state.State, log *slog.Logger) error {
-	warnings, err := cache.Check(ctx)
-	for _, w := range warnings {
-		log.Warn("redis", "warning", w)
-	}
-	if chat.KindOf(err) == chat.Unavailable {
-		log.Warn("redis is away; going on without", "err", err)
-		return nil
-	}
-	return err
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -143,14 +142,11 @@ func load(path string, into any, environ []string) error {
 // storeOptions leads to the primary.
 func (in *installation) storeOptions() (store.Options, error) {
 	d := in.Database
-	security, err := config.TLSConfig(d.TLS, d.TLSCA)
-	if err != nil {
-		return store.Options{}, fmt.Errorf("database.%w", err)
-	}
+	security, err := d.TLSConfig()
 	return store.Options{
 		TLS: security, Host: d.Host, Port: int(d.Port), User: d.User, Password: d.Password.Reveal(), DBName: d.DBName, MaxOpen: 4,
 		Timeout: d.DialTimeout.D(), ReadTimeout: d.ReadTimeout.D(), WriteTimeout: d.WriteTimeout.D(), Partitions: in.RabbitMQ.Partitions,
-	}, nil
+	}, err
 }
 
 // openStore opens the database; it dials at the first verb.
@@ -162,18 +158,9 @@ func (in *installation) openStore(ctx context.Context) (*store.DB, error) {
 	return store.Open(ctx, o)
 }
 
-// redisTLS is nil where Redis is spoken to in the clear.
-func (in *installation) redisTLS() (*tls.Config, error) {
-	security, err := config.TLSConfig(in.Redis.TLS, in.Redis.TLSCA)
-	if err != nil {
-		return nil, fmt.Errorf("redis.%w", err)
-	}
-	return security, nil
-}
-
 // openState opens Redis with more patience than a process has.
 func (in *installation) openState() (*state.State, error) {
-	security, err := in.redisTLS()
+	security, err := in.Redis.TLSConfig()
 	if err != nil {
 		return nil, err
 	}
@@ -184,14 +171,11 @@ func (in *installation) openState() (*state.State, error) {
 }
 
 func (in *installation) brokerOptions() (broker.Options, error) {
-	security, err := config.TLSConfig(false, in.RabbitMQ.TLSCA)
-	if err != nil {
-		return broker.Options{}, fmt.Errorf("rabbitmq.%w", err)
-	}
+	security, err := in.RabbitMQ.TLSConfig()
 	return broker.Options{
 		TLS: security, URL: in.RabbitMQ.URL.Reveal(), Prefix: in.RabbitMQ.Prefix(), QueueType: in.RabbitMQ.QueueType,
 		Partitions: in.RabbitMQ.Partitions, Name: "chatctl",
-	}, nil
+	}, err
 }
 
 // source names where the addresses came from, for advice.

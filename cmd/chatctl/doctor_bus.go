@@ -16,7 +16,6 @@ import (
 
 	"chat-service/internal/broker"
 	"chat-service/internal/chat"
-	"chat-service/internal/config"
 )
 
 // redis checks every server that the configuration names.
@@ -60,7 +59,7 @@ func (x *examination) redisVersion(ctx context.Context) {
 	if x.Redis.Master != "" {
 		return
 	}
-	security, err := x.redisTLS()
+	security, err := x.Redis.TLSConfig()
 	if err != nil {
 		return // the state could not be opened either
 	}
@@ -166,12 +165,10 @@ func (x *examination) rabbitmq(ctx context.Context) {
 
 func (x *examination) brokerAddr(u *url.URL) (addr string, security *tls.Config, err error) {
 	port := or(u.Port(), map[string]string{"amqps": "5671"}[u.Scheme])
-	if u.Scheme == "amqps" {
-		if security, err = config.TLSConfig(true, x.RabbitMQ.TLSCA); err != nil {
-			return "", nil, fmt.Errorf("rabbitmq.%w", err)
-		}
+	if u.Scheme == "amqps" { // a CA for a URL without encryption is not used
+		security, err = x.RabbitMQ.TLSConfig()
 	}
-	return net.JoinHostPort(u.Hostname(), or(port, "5672")), security, nil
+	return net.JoinHostPort(u.Hostname(), or(port, "5672")), security, err
 }
 
 // askBrokerVersion reads the version from the broker's first frame, which comes before any login.

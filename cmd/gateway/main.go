@@ -12,7 +12,6 @@ import (
 
 	"chat-service/internal/auth"
 	"chat-service/internal/broker"
-	"chat-service/internal/config"
 	"chat-service/internal/daemon"
 	"chat-service/internal/gateway"
 	"chat-service/internal/telemetry"
@@ -54,7 +53,7 @@ func wire(cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
 	for _, w := range cfg.RabbitMQ.Warnings() {
 		log.Warn("configuration", "rabbitmq", w)
 	}
-	tls, err := config.TLSConfig(false, cfg.RabbitMQ.TLSCA)
+	tls, err := cfg.RabbitMQ.TLSConfig()
 	if err != nil {
 		return nil, err
 	}

@@ -126,9 +126,9 @@ type security struct{ mysql, redis, rabbit *tls.Config }
 
 func (c *Config) security() (s security, err error) {
 	var errs [3]error
-	s.mysql, errs[0] = config.TLSConfig(c.Database.TLS, c.Database.TLSCA)
-	s.redis, errs[1] = config.TLSConfig(c.Redis.TLS, c.Redis.TLSCA)
-	s.rabbit, errs[2] = config.TLSConfig(false, c.RabbitMQ.TLSCA)
+	s.mysql, errs[0] = c.Database.TLSConfig()
+	s.redis, errs[1] = c.Redis.TLSConfig()
+	s.rabbit, errs[2] = c.RabbitMQ.TLSConfig()
 	return s, errors.Join(errs[:]...)
 }
 

@@ -9,12 +9,10 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"time"
 
 	"github.com/google/uuid"
 
 	"chat-service/internal/broker"
-	"chat-service/internal/chat"
 	"chat-service/internal/daemon"
 	"chat-service/internal/state"
 	"chat-service/internal/store"
@@ -81,40 +79,11 @@ func wire(ctx context.Context, cfg *Config, log *slog.Logger) ([]daemon.Part, er
 	reg.MustRegister(telemetry.NewPoolCollector("mysql", db.Stats))
 	return []daemon.Part{
 		{Name: "debug listener", Start: debug.Start, Stop: debug.Stop, Fatal: debug.Failed()},
-		{Name: "redis", Start: func(ctx context.Context) error { return checkRedis(ctx, cache, log) }, Stop: func(context.Context) error { return cache.Close() }},
-		{Name: "mysql", Start: func(ctx context.Context) error { return ready(ctx, db, cfg.RabbitMQ.Partitions, log) }, Stop: func(context.Context) error { return db.Close() }},
+		{Name: "redis", Start: func(ctx context.Context) error { return cache.Admit(ctx, log) }, Stop: func(context.Context) error { return cache.Close() }},
+		{Name: "mysql", Start: db.AwaitReady, Stop: func(context.Context) error { return db.Close() }},
 		{Name: "publisher", Stop: pub.Close},
 		{Name: "control queue", Stop: control.Close},
 		{Name: "inbound queues", Stop: consumers.Close},
 		{Name: "worker", Start: w.Start, Stop: w.Stop, Weight: 3},
 	}, nil
-}
-
-// ready waits for MySQL and its schema, and agrees with the installation on the number of partitions.
-func ready(ctx context.Context, db *store.DB, partitions int, log *slog.Logger) error {
-	for {
-		err := db.SchemaReady(ctx)
-		if err == nil {
-			return db.Partitions(ctx, partitions)
-		}
-		log.Warn("waiting for mysql", "err", err)
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(time.Second):
-		}
-	}
-}
-
-// checkRedis refuses a Redis that would drop what it holds; one that is away comes later.
-func checkRedis(ctx context.Context, cache *state.State, log *slog.Logger) error {
-	warnings, err := cache.Check(ctx)
-	for _, w := range warnings {
-		log.Warn("redis", "warning", w)
-	}
-	if chat.KindOf(err) == chat.Unavailable {
-		log.Warn("redis is away; going on without", "err", err)
-		return nil
-	}
-	return err
 }

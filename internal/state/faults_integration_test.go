@@ -4,6 +4,7 @@ package state_test
 
 import (
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"testing"
@@ -269,6 +270,13 @@ func TestCheckJudgesTheServer(t *testing.T) {
 	s := open(t, func(o *state.Options) { o.Addrs = []string{addr} })
 	if _, err := s.Check(t.Context()); chat.KindOf(err) != chat.Invalid {
 		t.Errorf("allkeys-lru: %v", err)
+	}
+	log := slog.New(slog.DiscardHandler)
+	if err := s.Admit(t.Context(), log); chat.KindOf(err) != chat.Invalid {
+		t.Errorf("allkeys-lru is admitted: %v", err)
+	}
+	if err := open(t, func(o *state.Options) { o.Addrs = []string{"127.0.0.1:1"} }).Admit(t.Context(), log); err != nil {
+		t.Errorf("a server that is away: %v", err)
 	}
 	do(t, direct, "CONFIG", "SET", "maxmemory-policy", "noeviction")
 	if warnings, err := s.Check(t.Context()); err != nil || len(warnings) != 0 {

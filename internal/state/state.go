@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"strconv"
 	"time"
@@ -115,6 +116,20 @@ func (s *State) Check(ctx context.Context) (warnings []string, err error) {
 		}
 	}
 	return nil, nil
+}
+
+// Admit is Check at a process' start: warnings, and a Redis that is away, go to the log, since everything works without it
+// in a plainer way.
+func (s *State) Admit(ctx context.Context, log *slog.Logger) error {
+	warnings, err := s.Check(ctx)
+	for _, w := range warnings {
+		log.WarnContext(ctx, "redis", "warning", w)
+	}
+	if chat.KindOf(err) == chat.Unavailable {
+		log.WarnContext(ctx, "redis is away; going on without", "err", err)
+		return nil
+	}
+	return err
 }
 
 func (s *State) policies(ctx context.Context) (map[string]string, error) {

@@ -24,7 +24,7 @@ type DB struct {
 	turn     atomic.Uint32 // replicas take turns
 }
 
-// Open makes the pools. It doesn't dial: an unreachable server shows at the first verb, or at Ping.
+// Open makes the pools. It doesn't dial: an unreachable server shows at the first verb.
 func Open(_ context.Context, o Options) (*DB, error) {
 	if err := o.Validate(); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
@@ -59,9 +59,6 @@ func (d *DB) Close() error {
 	return errors.Join(errs...)
 }
 
-// Ping asks the primary for a sign of life; replicas are not needed to work.
-func (d *DB) Ping(ctx context.Context) error { return pool.Failed("ping", d.p.DB().PingContext(ctx)) }
-
 // Stats describes the primary's pool, for metrics.
 func (d *DB) Stats() sql.DBStats { return d.p.DB().Stats() }
 
@@ -79,6 +76,26 @@ func (d *DB) Migrate(ctx context.Context) error {
 
 // SchemaReady tells whether the schema is at least as new as this program: the error says what to run.
 func (d *DB) SchemaReady(ctx context.Context) error { return schema.Ready(ctx, d.p.DB()) }
+
+// AwaitReady waits until the server answers and its schema is new enough, and says every second in the log what is missing;
+// then it agrees with the installation on the number of partitions: Conflict where that has another one. ctx ends the wait.
+func (d *DB) AwaitReady(ctx context.Context) error {
+	for {
+		err := d.SchemaReady(ctx)
+		if err == nil {
+			err = d.Partitions(ctx, d.o.Partitions)
+		}
+		if err == nil || chat.KindOf(err) == chat.Conflict {
+			return err
+		}
+		d.o.Logger.WarnContext(ctx, "waiting for mysql", "err", err)
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(time.Second):
+		}
+	}
+}
 
 // now is the application's clock as the database keeps it.
 func (d *DB) now() time.Time { return micros(d.o.Now()) }

@@ -168,7 +168,7 @@ func TestServerAway(t *testing.T) {
 	d, err := store.Open(ctx, store.Options{Port: 1, Timeout: time.Second})
 	ok(t, err)
 	defer d.Close()
-	wantKind(t, d.Ping(ctx), chat.Unavailable)
+	wantKind(t, d.SchemaReady(ctx), chat.Unavailable)
 	_, err = d.User(ctx, 1)
 	wantKind(t, err, chat.Unavailable)
 	_, _, err = d.Append(ctx, []chat.Send{send(1, 1, "a", "x")}, time.Now())

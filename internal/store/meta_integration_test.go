@@ -3,7 +3,9 @@
 package store_test
 
 import (
+	"context"
 	"database/sql"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -68,6 +70,46 @@ func TestMeta(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
+}
+
+func TestAwaitReady(t *testing.T) {
+	for _, env := range servers {
+		t.Run(label(env), func(t *testing.T) {
+			o := storetest.Fresh(t, env)
+			waits := make(chan struct{}, 1)
+			o.Logger = slog.New(slog.NewTextHandler(told(waits), nil))
+			open := func(partitions int) *store.DB {
+				t.Helper()
+				p := o
+				p.Partitions = partitions
+				d, err := store.Open(ctx, p)
+				ok(t, err)
+				t.Cleanup(func() { ok(t, d.Close()) })
+				return d
+			}
+			d, ready := open(16), make(chan error, 1)
+			go func() { ready <- d.AwaitReady(ctx) }()
+			<-waits
+			ok(t, d.Migrate(ctx))
+			ok(t, <-ready)
+			wantKind(t, open(8).AwaitReady(ctx), chat.Conflict)
+			o.Port = 1
+			gone, cancel := context.WithCancel(ctx)
+			cancel()
+			wantKind(t, open(16).AwaitReady(gone), chat.Unavailable)
+		})
+	}
+}
+
+// told hears of the first line of a log.
+type told chan<- struct{}
+
+func (c told) Write(p []byte) (int, error) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+	return len(p), nil
 }
 
 func TestWorkers(t *testing.T) {
