@@ -37,6 +37,7 @@ func (c *committer) attach(ctx context.Context, jobs []job, out *parcels) []chat
 				c.w.keep.detach(cmd.Room, cmd.Gateway, cmd.Number)
 			}
 		default:
+			c.w.noteAttach(cmd.Gateway, cmd.Number)
 			if r.route(cmd.Gateway, cmd.Number) {
 				c.w.keep.attach(cmd.Room, cmd.Gateway, cmd.Number)
 			}

@@ -20,7 +20,8 @@ type work struct {
 	closed    bool               // the partition's channel is gone
 	relay     bool               // its outbox has rows
 	digest    bool               // tell how far its rooms are
-	gone      chat.GatewayID     // a gateway whose queue is gone
+	gone      chat.GatewayID     // a gateway whose queue is gone, or was when its attaches were
+	until     uint64             // at this number
 	aside     *envelope.Delivery // for the sessions of a room, outside its sequence
 }
 
@@ -227,9 +228,12 @@ func (c *committer) word(ctx context.Context, x work, out *parcels) {
 	case x.gone != "":
 		for _, p := range c.parts {
 			for id, r := range p.rooms {
-				if _, had := r.gateways[x.gone]; had {
+				if n, had := r.gateways[x.gone]; had && n <= x.until {
 					delete(r.gateways, x.gone)
 					c.w.keep.drop(id, x.gone)
+					if x.until != everAttached {
+						r.unsettle()
+					}
 				}
 			}
 		}

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -112,6 +113,7 @@ func (w *Worker) publish(ctx context.Context, out *parcels, then func()) {
 	var left atomic.Int64
 	left.Store(int64(len(out.done)))
 	for _, p := range out.done {
+		until := w.attached(p.to)
 		body := envelope.Frame(make([]byte, 0, p.size+4*len(p.records)+2), p.records)
 		var settle func(error)
 		settle = func(err error) {
@@ -119,7 +121,7 @@ func (w *Worker) publish(ctx context.Context, out *parcels, then func()) {
 			case err == nil || faults.Planted("lose_return"):
 			case chat.KindOf(err) == chat.NotFound:
 				w.o.Metrics.Unroutable.Inc()
-				w.gone(p.to)
+				w.gone(p.to, until)
 			case w.ctx.Err() != nil || errors.Is(err, context.Canceled):
 				return
 			default: // the broker refused it repeatedly
@@ -160,9 +162,32 @@ func (w *Worker) offer(ctx context.Context, to chat.GatewayID, body []byte, sett
 	}
 }
 
-// gone tells the committers of a gateway whose queue isn't there any more.
-func (w *Worker) gone(g chat.GatewayID) {
+// everAttached is above every number of an attach.
+const everAttached = math.MaxUint64
+
+// gone tells the committers of a gateway whose queue wasn't there, or that has died (everAttached): its attaches up to that
+// number are void. A later one is of the queue that took its place.
+func (w *Worker) gone(g chat.GatewayID, until uint64) {
 	for _, c := range w.committers {
-		c.nudge(work{gone: g})
+		c.nudge(work{gone: g, until: until})
+	}
+}
+
+// attached is the highest attach number heard of a gateway boot.
+func (w *Worker) attached(g chat.GatewayID) uint64 {
+	if n, ok := w.numbers.Load(g); ok {
+		return n.(*atomic.Uint64).Load()
+	}
+	return 0
+}
+
+// noteAttach keeps the highest.
+func (w *Worker) noteAttach(g chat.GatewayID, number uint64) {
+	v, _ := w.numbers.LoadOrStore(g, new(atomic.Uint64))
+	for n := v.(*atomic.Uint64); ; {
+		old := n.Load()
+		if old >= number || n.CompareAndSwap(old, number) {
+			return
+		}
 	}
 }

@@ -93,7 +93,8 @@ func (w *Worker) sweepLeases(ctx context.Context) {
 		}
 		w.dead.Store(&dead)
 		for _, g := range lapsed {
-			w.gone(g)
+			w.gone(g, everAttached)
+			w.numbers.Delete(g)
 			for done := false; !done && ctx.Err() == nil; {
 				var users []chat.UserID
 				if users, done, err = w.o.Leases.Bury(ctx, g, sweepUsers); err != nil {

@@ -42,6 +42,14 @@ func (r *roomState) settled(now time.Time) bool {
 // answerTime is how long gateways have for re-asserting a room whose routes were lost.
 const answerTime = 2 * time.Second
 
+// roundTime is how long a gateway takes to attach all its rooms again.
+const roundTime = 4 * time.Second
+
+// unsettle has the room announced to all gateways until one that lost its queue has had the time to attach again.
+func (r *roomState) unsettle() {
+	r.routed, r.askedAt = false, time.Now().Add(roundTime-answerTime)
+}
+
 type gatewaySet map[chat.GatewayID]bool
 
 // locate makes the routes of rooms known: one Redis pipeline for those that aren't. A room that Redis doesn't know, or
@@ -64,6 +72,7 @@ func (c *committer) locate(ctx context.Context, rooms []*roomState) (ask []chat.
 	for _, id := range ids {
 		r, e := c.room(id), found[id]
 		for g, n := range e.Gateways {
+			c.w.noteAttach(g, n)
 			r.route(g, n)
 		}
 		if e.Known {

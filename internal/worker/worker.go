@@ -21,6 +21,7 @@ type Worker struct {
 	leader   atomic.Bool           // first among the live workers: does what one must do
 	owned    atomic.Pointer[[]int] // partitions assigned to this worker
 	dead     atomic.Pointer[gatewaySet]
+	numbers  sync.Map    // chat.GatewayID → *atomic.Uint64: its highest attach number; one entry per gateway boot that lives
 	reassert atomic.Bool // sockets may be missing in Redis: ask for them when it is back
 
 	ctx    context.Context // ends when work in hand must be abandoned
