@@ -65,11 +65,11 @@ func TestConfigRefuses(t *testing.T) {
 
 func TestFlags(t *testing.T) {
 	var out, errs bytes.Buffer
-	if code := run(t.Context(), []string{"-config", file, "-check"}, &out, &errs); code != 0 || !strings.Contains(out.String(), "valid") {
+	if code := process().Run(t.Context(), []string{"-config", file, "-check"}, &out, &errs); code != 0 || !strings.Contains(out.String(), "valid") {
 		t.Errorf("-check = %d: %s%s", code, &out, &errs)
 	}
 	out.Reset()
-	if code := run(t.Context(), []string{"-print-defaults"}, &out, &errs); code != 0 || strings.Contains(out.String(), config.DevelopmentSecret) {
+	if code := process().Run(t.Context(), []string{"-print-defaults"}, &out, &errs); code != 0 || strings.Contains(out.String(), config.DevelopmentSecret) {
 		t.Errorf("-print-defaults = %d: %s", code, &out)
 	}
 }

@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -17,29 +16,21 @@ import (
 	"chat-service/internal/telemetry"
 )
 
-func main() { os.Exit(daemon.Main(run)) }
+func main() { os.Exit(daemon.Main(process())) }
 
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	flags, code, ok := daemon.ParseFlags("gateway", args, stderr)
-	if !ok {
-		return code
-	}
+func process() daemon.Process {
 	cfg := defaults()
-	if code, ok := daemon.Preflight(flags, stdout, stderr, cfg.print, cfg.load); !ok {
-		return code
+	return daemon.Process{
+		Name: "gateway", Print: cfg.print, Load: cfg.load,
+		Wire: func(_ context.Context, stderr io.Writer) (*daemon.Runner, []daemon.Part, error) {
+			log, err := telemetry.NewLogger(stderr, telemetry.LogOptions{Process: "gateway", Level: cfg.Log.Level, Format: cfg.Log.Format, Burst: 20})
+			if err != nil {
+				return nil, nil, err
+			}
+			parts, err := wire(&cfg, log)
+			return &daemon.Runner{Log: log, StopTimeout: cfg.stopTimeout()}, parts, err
+		},
 	}
-	log, err := telemetry.NewLogger(stderr, telemetry.LogOptions{Process: "gateway", Level: cfg.Log.Level, Format: cfg.Log.Format, Burst: 20})
-	if err == nil {
-		var parts []daemon.Part
-		if parts, err = wire(&cfg, log); err == nil {
-			err = (&daemon.Runner{Log: log, StopTimeout: cfg.stopTimeout()}).Run(ctx, parts...)
-		}
-	}
-	if err != nil {
-		fmt.Fprintln(stderr, "gateway:", err)
-		return daemon.ExitFailed
-	}
-	return daemon.ExitOK
 }
 
 // wire opens the adapters and hands them to the station. The order of the parts is the order of the start: the sockets come

@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -20,29 +19,21 @@ import (
 	"chat-service/internal/worker"
 )
 
-func main() { os.Exit(daemon.Main(run)) }
+func main() { os.Exit(daemon.Main(process())) }
 
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	flags, code, ok := daemon.ParseFlags("worker", args, stderr)
-	if !ok {
-		return code
-	}
+func process() daemon.Process {
 	cfg := defaults()
-	if code, ok := daemon.Preflight(flags, stdout, stderr, cfg.print, cfg.load); !ok {
-		return code
+	return daemon.Process{
+		Name: "worker", Print: cfg.print, Load: cfg.load,
+		Wire: func(ctx context.Context, stderr io.Writer) (*daemon.Runner, []daemon.Part, error) {
+			log, err := telemetry.NewLogger(stderr, telemetry.LogOptions{Process: "worker", Level: cfg.Log.Level, Format: cfg.Log.Format})
+			if err != nil {
+				return nil, nil, err
+			}
+			parts, err := wire(ctx, &cfg, log)
+			return &daemon.Runner{Log: log}, parts, err
+		},
 	}
-	log, err := telemetry.NewLogger(stderr, telemetry.LogOptions{Process: "worker", Level: cfg.Log.Level, Format: cfg.Log.Format})
-	if err == nil {
-		var parts []daemon.Part
-		if parts, err = wire(ctx, &cfg, log); err == nil {
-			err = (&daemon.Runner{Log: log}).Run(ctx, parts...)
-		}
-	}
-	if err != nil {
-		fmt.Fprintln(stderr, "worker:", err)
-		return daemon.ExitFailed
-	}
-	return daemon.ExitOK
 }
 
 // wire opens the adapters and hands them to the station; the order of the parts is the order of the start.

@@ -16,33 +16,27 @@ const (
 	ExitUsage  = 2
 )
 
-// Main calls run with the process's own arguments (without the name of the program) and streams, and returns its code,
-// so that a main function is one line: os.Exit(daemon.Main(run)).
-func Main(run func(ctx context.Context, args []string, stdout, stderr io.Writer) int) int {
-	return run(context.Background(), os.Args[1:], os.Stdout, os.Stderr)
+// Main runs the process with the program's own arguments and streams, and returns its exit code, so that a main
+// function is one line: os.Exit(daemon.Main(process())).
+func Main(p Process) int { return p.Run(context.Background(), os.Args[1:], os.Stdout, os.Stderr) }
+
+// flags are those that every binary has.
+type flags struct {
+	config        string // path of the YAML file; empty means defaults and the environment
+	check         bool
+	printDefaults bool
+	version       bool
 }
 
-// Flags are those that every binary has.
-type Flags struct {
-	// Config is the path of the YAML file; empty means defaults and the environment.
-	Config string
-	// Check asks to load and validate the configuration, and to end.
-	Check bool
-	// PrintDefaults asks to print the configuration as it is without file and environment, and to end.
-	PrintDefaults bool
-	// Version asks to print the version, and to end.
-	Version bool
-}
-
-// ParseFlags reads the flags of the binary called name. Where it returns false the process ends with the code:
+// parseFlags reads the flags of the binary called name. Where it returns false the process ends with the code:
 // ExitOK after -help, ExitUsage after a mistake, which has been told on stderr.
-func ParseFlags(name string, args []string, stderr io.Writer) (f Flags, code int, ok bool) {
+func parseFlags(name string, args []string, stderr io.Writer) (f flags, code int, ok bool) {
 	set := flag.NewFlagSet(name, flag.ContinueOnError)
 	set.SetOutput(stderr)
-	set.StringVar(&f.Config, "config", "", "read the configuration from this YAML `file`; CHAT_… variables override it")
-	set.BoolVar(&f.Check, "check", false, "check the configuration and end")
-	set.BoolVar(&f.PrintDefaults, "print-defaults", false, "print the default configuration and end")
-	set.BoolVar(&f.Version, "version", false, "print the version and end")
+	set.StringVar(&f.config, "config", "", "read the configuration from this YAML `file`; CHAT_… variables override it")
+	set.BoolVar(&f.check, "check", false, "check the configuration and end")
+	set.BoolVar(&f.printDefaults, "print-defaults", false, "print the default configuration and end")
+	set.BoolVar(&f.version, "version", false, "print the version and end")
 	switch err := set.Parse(args); {
 	case err == flag.ErrHelp: //nolint:errorlint // documented to be returned as it is
 		return f, ExitOK, false

@@ -1,0 +1,60 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"io"
+)
+
+// Process is what sets one binary apart from the others.
+type Process struct {
+	Name string
+	// Print shows the configuration as it is before Load: -print-defaults.
+	Print func(w io.Writer) error
+	// Load reads file ("": none) and environment into the configuration.
+	Load func(path string) error
+	// Wire opens what the loaded configuration describes and says what to run; logs go to stderr.
+	Wire func(ctx context.Context, stderr io.Writer) (*Runner, []Part, error)
+}
+
+// Run does what the flags ask for, or lives until the process is told to end. It returns the exit code; mistakes have been
+// told on stderr.
+func (p Process) Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	f, code, ok := parseFlags(p.Name, args, stderr)
+	if !ok {
+		return code
+	}
+	live, err := p.prepare(f, stdout)
+	if err != nil {
+		_, _ = fmt.Fprintln(stderr, err)
+		return ExitUsage
+	}
+	if !live {
+		return ExitOK
+	}
+	r, parts, err := p.Wire(ctx, stderr)
+	if err == nil {
+		err = r.Run(ctx, parts...)
+	}
+	if err != nil {
+		_, _ = fmt.Fprintf(stderr, "%s: %v\n", p.Name, err)
+		return ExitFailed
+	}
+	return ExitOK
+}
+
+// prepare prints the version or the defaults, or loads the configuration; live tells that the process goes on.
+func (p Process) prepare(f flags, stdout io.Writer) (live bool, err error) {
+	switch {
+	case f.version:
+		_, err = fmt.Fprintln(stdout, Version())
+	case f.printDefaults:
+		err = p.Print(stdout)
+	default:
+		if err = p.Load(f.config); err == nil && f.check {
+			_, err = fmt.Fprintln(stdout, "configuration is valid")
+		}
+		live = !f.check
+	}
+	return live, err
+}
