@@ -57,7 +57,7 @@ func (s Server) Release() bool { return s.Mode == config.ModeRelease }
 // Validate checks the mode and the proxies.
 func (s Server) Validate() error {
 	_, err := s.proxies()
-	return errors.Join(config.Server{Mode: s.Mode}.Validate(), err)
+	return errors.Join(config.ServerMode{Mode: s.Mode}.Validate(), err)
 }
 
 // proxies reads the networks; a plain address is a network of one.

@@ -43,25 +43,14 @@ type streams struct{ out, err io.Writer }
 
 // addresses is what operators' commands read of a configuration file.
 type addresses struct {
-	Server   serverMode      `yaml:"server"`
-	Database config.Database `yaml:"database"`
-	Redis    config.Redis    `yaml:"redis"`
-	RabbitMQ config.RabbitMQ `yaml:"rabbitmq"`
+	Server   config.ServerMode `yaml:"server"`
+	Database config.Database   `yaml:"database"`
+	Redis    config.Redis      `yaml:"redis"`
+	RabbitMQ config.RabbitMQ   `yaml:"rabbitmq"`
 }
-
-// serverMode is the part of the section server that all processes share.
-type serverMode struct {
-	Mode string `yaml:"mode"`
-}
-
-// Release tells whether weak secrets are refused.
-func (s serverMode) Release() bool { return s.Mode == config.ModeRelease }
-
-// Validate checks the mode.
-func (s serverMode) Validate() error { return config.Server{Mode: s.Mode}.Validate() }
 
 func defaultAddresses() addresses {
-	return addresses{Server: serverMode{Mode: config.ModeDebug}, Database: config.DefaultDatabase(), Redis: config.DefaultRedis(), RabbitMQ: config.DefaultRabbitMQ()}
+	return addresses{Server: config.ServerMode{Mode: config.ModeDebug}, Database: config.DefaultDatabase(), Redis: config.DefaultRedis(), RabbitMQ: config.DefaultRabbitMQ()}
 }
 
 // installation is what the settings lead to.

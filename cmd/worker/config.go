@@ -3,7 +3,6 @@ package main
 import (
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"time"
@@ -21,31 +20,14 @@ import (
 
 // Config is configs/worker.yaml.
 type Config struct {
-	Server   Server          `yaml:"server"`
-	Database config.Database `yaml:"database"`
-	Redis    config.Redis    `yaml:"redis"`
-	RabbitMQ config.RabbitMQ `yaml:"rabbitmq"`
-	Worker   Worker          `yaml:"worker"`
-	Limits   Limits          `yaml:"limits"`
-	Debug    config.Debug    `yaml:"debug"`
-	Log      config.Log      `yaml:"log"`
-}
-
-// Server says how strict the process is; a worker listens on no public port.
-type Server struct {
-	// Mode is debug or release. Release refuses weak secrets.
-	Mode string `yaml:"mode"`
-}
-
-// Release tells whether the process runs in release mode.
-func (s Server) Release() bool { return s.Mode == config.ModeRelease }
-
-// Validate checks the mode.
-func (s Server) Validate() error {
-	if s.Mode != config.ModeDebug && s.Mode != config.ModeRelease {
-		return fmt.Errorf("mode: is %q: set %s or %s", s.Mode, config.ModeDebug, config.ModeRelease)
-	}
-	return nil
+	Server   config.ServerMode `yaml:"server"`
+	Database config.Database   `yaml:"database"`
+	Redis    config.Redis      `yaml:"redis"`
+	RabbitMQ config.RabbitMQ   `yaml:"rabbitmq"`
+	Worker   Worker            `yaml:"worker"`
+	Limits   Limits            `yaml:"limits"`
+	Debug    config.Debug      `yaml:"debug"`
+	Log      config.Log        `yaml:"log"`
 }
 
 // Worker is how the station is tuned.
@@ -103,7 +85,7 @@ type Limits struct {
 func defaults() Config {
 	l, p := chat.DefaultLimits(), protocol.DefaultLimits()
 	return Config{
-		Server: Server{Mode: config.ModeDebug}, Database: config.DefaultDatabase(), Redis: config.DefaultRedis(),
+		Server: config.ServerMode{Mode: config.ModeDebug}, Database: config.DefaultDatabase(), Redis: config.DefaultRedis(),
 		RabbitMQ: config.DefaultRabbitMQ(), Debug: config.DefaultDebug(9102), Log: config.DefaultLog(),
 		Worker: Worker{
 			Committers: 4, Lanes: 16, BatchRecords: 256, Prefetch: 64, OutboxPoll: config.Duration(40 * time.Millisecond),

@@ -33,10 +33,22 @@ func DefaultServer(port Port) Server { return Server{Host: "0.0.0.0", Port: port
 func (s Server) Addr() string { return net.JoinHostPort(s.Host, s.Port.String()) }
 
 // Release tells whether the process runs in release mode.
-func (s Server) Release() bool { return s.Mode == ModeRelease }
+func (s Server) Release() bool { return ServerMode{s.Mode}.Release() }
 
 // Validate checks the mode.
-func (s Server) Validate() error {
+func (s Server) Validate() error { return ServerMode{s.Mode}.Validate() }
+
+// ServerMode is the part of the section server that all processes share, those without a public port too.
+type ServerMode struct {
+	// Mode is debug or release. Release refuses weak secrets.
+	Mode string `yaml:"mode"`
+}
+
+// Release tells whether the process runs in release mode.
+func (s ServerMode) Release() bool { return s.Mode == ModeRelease }
+
+// Validate checks the mode.
+func (s ServerMode) Validate() error {
 	if s.Mode != ModeDebug && s.Mode != ModeRelease {
 		return fmt.Errorf("mode: is %q: set %s or %s", s.Mode, ModeDebug, ModeRelease)
 	}
