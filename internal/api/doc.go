@@ -1,6 +1,6 @@
 // Package api is the REST station: it turns HTTP requests into verbs of the store, and their outcome into JSON.
 //
-// It owns the contract of PROTOCOL.md, "REST": routes, strict decoding, problem details, paging, authentication of
+// It owns the contract of docs/protocol.md, "REST": routes, strict decoding, problem details, paging, authentication of
 // requests, throttling of logins, and the OpenAPI document, which is made from the same table as the routes. Rules over
 // rooms and messages are chat's and are applied by the store inside its transactions; api judges only the shape of
 // what comes in and who asks.

@@ -15,7 +15,7 @@ import (
 // base is where the API lives.
 const base = "/api/v1"
 
-// route is one row of PROTOCOL.md's table: the server mounts it and the OpenAPI document describes it, from the same
+// route is one row of docs/protocol.md's table: the server mounts it and the OpenAPI document describes it, from the same
 // values.
 type route struct {
 	method, path string // path is below base, parameters as {name}

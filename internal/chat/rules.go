@@ -14,7 +14,7 @@ type Limits struct {
 	MembersCall  int // member_ids in one call
 }
 
-// DefaultLimits are PROTOCOL.md's.
+// DefaultLimits are docs/protocol.md's.
 func DefaultLimits() Limits {
 	return Limits{MessageBytes: 16 << 10, RoomMembers: 10_000, MembersCall: 500}
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // CloseCode is a WebSocket close code. 4000–4499, 1001, 1012 and 1013 mean "connect again", 4500–4999, 1002, 1003, 1007,
-// 1008 and 1009 mean "stop" (PROTOCOL.md, "Close codes").
+// 1008 and 1009 mean "stop" (docs/protocol.md, "Close codes").
 type CloseCode int
 
 // The close codes that the gateway sends.

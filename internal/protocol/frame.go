@@ -47,7 +47,7 @@ type Limits struct {
 	Watch        int `json:"watch"`
 }
 
-// DefaultLimits are PROTOCOL.md's.
+// DefaultLimits are docs/protocol.md's.
 func DefaultLimits() Limits {
 	return Limits{MessageBytes: 16 << 10, FrameBytes: 64 << 10, SyncRooms: 100, Watch: 200}
 }

@@ -33,7 +33,7 @@ type ChatterOptions struct {
 	Watch []uint64
 }
 
-// Chatter is a client as PROTOCOL.md wants it: it connects again with jitter, keeps the highest contiguous seq of every
+// Chatter is a client as docs/protocol.md wants it: it connects again with jitter, keeps the highest contiguous seq of every
 // room and fetches what it lacks, repeats a send under the same client_msg_id until it is answered, and records all of it.
 type Chatter struct {
 	o    ChatterOptions

@@ -102,7 +102,7 @@ func (c *checker) lives() map[uint64][]span {
 	return lives
 }
 
-// documented are the close codes of PROTOCOL.md, and 1006 for a connection that broke.
+// documented are the close codes of docs/protocol.md, and 1006 for a connection that broke.
 var documented = [...]int{
 	1000, 1001, 1002, 1003, 1006, 1007, 1008, 1009, 1011, 1012, 1013,
 	4000, 4001, 4002, 4003, 4004, 4005, 4006, 4500, 4501, 4502, 4503, 4504, 4505, 4506,
