@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Kind is what went wrong, from a closed set. Its String is the stable code that clients see (docs/protocol.md, "Codes").
+// Kind is what went wrong, from a closed set. Its String is the stable code that clients see (docs/protocol.md, "Errors").
 type Kind uint8
 
 // The kinds. Every edge (HTTP, socket, bus) has one table that turns each of them into its own answer.
