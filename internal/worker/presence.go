@@ -69,22 +69,24 @@ func (w *Worker) sweepOffline(ctx context.Context) {
 // sweepLeases looks for gateways whose lease lapsed, buries them, and notices when Redis lost what it held.
 func (w *Worker) sweepLeases(ctx context.Context) {
 	generation := ""
+	var redis outage
 	w.every(ctx, time.Second, func(ctx context.Context) {
-		blind := w.blind()
+		blind := w.blind() || redis.recent(w.o.Lease)
 		if blind {
-			if err := w.o.Leases.Blind(ctx, 3*time.Second); err != nil {
-				w.o.Metrics.StateErrors.Inc()
-			}
+			w.tellBlind(ctx)
 		}
 		generation = w.lost(ctx, generation)
 		w.revive(ctx)
 		_, lapsed, err := w.o.Leases.Leases(ctx)
+		if redis.noted(err, w.o.Lease) {
+			w.tellBlind(ctx)
+			blind = true
+		}
 		if err != nil {
 			w.o.Metrics.StateErrors.Inc()
 			w.dead.Store(&gatewaySet{})
-			return
 		}
-		if blind {
+		if err != nil || blind {
 			return
 		}
 		dead := gatewaySet{}
@@ -105,6 +107,37 @@ func (w *Worker) sweepLeases(ctx context.Context) {
 			}
 		}
 	})
+}
+
+func (w *Worker) tellBlind(ctx context.Context) {
+	if err := w.o.Leases.Blind(ctx, 3*time.Second); err != nil {
+		w.o.Metrics.StateErrors.Inc()
+	}
+}
+
+// outage is an absence of Redis: no heartbeat is kept meanwhile, so leases lapse by themselves.
+type outage struct{ since, end time.Time }
+
+// noted takes the result of a question to Redis and tells whether an outage has just ended that was long enough for leases to
+// lapse.
+func (o *outage) noted(err error, lease time.Duration) (ended bool) {
+	now := time.Now()
+	if err != nil {
+		if o.since.IsZero() {
+			o.since = now
+		}
+		return false
+	}
+	if ended = !o.since.IsZero() && now.Sub(o.since) > lease/3; ended {
+		o.end = now
+	}
+	o.since = time.Time{}
+	return ended
+}
+
+// recent tells whether the last outage ended less than a lease ago: every gateway that lives is heard by then.
+func (o *outage) recent(lease time.Duration) bool {
+	return !o.end.IsZero() && time.Since(o.end) < lease
 }
 
 // revive asks gateways that were taken for dead, and live, for their sockets and rooms.
