@@ -70,15 +70,22 @@ func (f *faults) crowd(t *testing.T, h *testkit.History, n int) (cs []*testkit.C
 			Token: func() string { return u.Token }, History: h, Seed: uint64(i + 1), All: true, Window: 8,
 		}))
 	}
-	f.rest(t, cs)
+	f.rest(t, cs, room)
 	return cs, us, room
 }
 
-// rest waits until all clients have what there is and every send is answered.
-func (f *faults) rest(t *testing.T, cs []*testkit.Chatter) {
+// rest waits until every send is answered, and then until all clients have all of the room: one that lacks nothing it
+// knows of may still have the others' last messages under way.
+func (f *faults) rest(t *testing.T, cs []*testkit.Chatter, room uint64) {
 	t.Helper()
 	for _, c := range cs {
 		testkit.Eventually(t, time.Minute, c.AtRest)
+	}
+	last := f.number(t, "SELECT last_seq FROM rooms WHERE id = ?", room)
+	for i, c := range cs {
+		testkit.Eventually(t, time.Minute, func() (bool, string) {
+			return c.Have(room) >= last, fmt.Sprintf("client %d has room %d up to %d of %d", i, room, c.Have(room), last)
+		})
 	}
 }
 
@@ -102,7 +109,7 @@ func (f *faults) talk(t *testing.T, cs []*testkit.Chatter, room uint64, each int
 			c.Send(room, fmt.Sprint("message ", i))
 		}
 	}
-	f.rest(t, cs)
+	f.rest(t, cs, room)
 }
 
 func (f *faults) workerKilled(t *testing.T) {

@@ -111,7 +111,7 @@ func (b *System) up(ctx context.Context) error {
 		args = append(args, "--pkg-cache", b.o.PkgCache)
 	}
 	// The system outlives ctx: it is stopped in order, by Close.
-	b.cmd = exec.CommandContext(context.WithoutCancel(ctx), self, args...)
+	b.cmd = exec.CommandContext(context.WithoutCancel(ctx), self, args...) //nolint:gosec // This program, with its own flags.
 	b.cmd.Env = append(os.Environ(), offForBench...)
 	// A group of its own: Ctrl-C is for this process, which then stops the system once.
 	b.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}

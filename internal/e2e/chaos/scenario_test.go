@@ -371,6 +371,9 @@ func (w *world) absences(from time.Duration) (n int, codes map[string]int, longe
 		case testkit.Opened:
 			if at, ok := gone[e.Client]; ok {
 				longest = max(longest, e.At-at)
+				if e.At-at > 3*time.Second {
+					say("    %s was away from %v to %v", e.Client, at, e.At)
+				}
 				delete(gone, e.Client)
 			}
 		}

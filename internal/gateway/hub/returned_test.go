@@ -16,8 +16,10 @@ func TestWhoCameBackBehindTheGapGoesOnFromThere(t *testing.T) {
 	b.Attached(&b.sw, &envelope.Delivery{
 		Room: room1, Epoch: 1, Number: c.Number, Seq: 10, Repair: true, Users: []chat.UserID{1, 2},
 		Entries: []envelope.Entry{
-			{Seq: 6, Frame: message(6)}, {Seq: 7, Frame: message(7)},
-			{Seq: 8, Frame: message(8), Added: []chat.UserID{1}}, {Seq: 9, Frame: message(9)},
+			{Seq: 6, Frame: message(6)},
+			{Seq: 7, Frame: message(7)},
+			{Seq: 8, Frame: message(8), Added: []chat.UserID{1}},
+			{Seq: 9, Frame: message(9)},
 		},
 	})
 	b.want(away, "head8", "resync", "m9", "m10")
