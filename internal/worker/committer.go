@@ -19,6 +19,7 @@ type work struct {
 	live      func() bool        // nil: always
 	closed    bool               // the partition's channel is gone
 	relay     bool               // its outbox has rows
+	owned     bool               // it is assigned to this worker, and its rooms belong into the digest
 	digest    bool               // tell how far its rooms are
 	gone      chat.GatewayID     // a gateway whose queue is gone, or was when its attaches were
 	until     uint64             // at this number
@@ -39,6 +40,7 @@ type committer struct {
 type partition struct {
 	gen    uint64
 	active bool // its outbox was emptied since the channel opened
+	loaded bool // its recently active rooms are known
 	rooms  map[chat.RoomID]*roomState
 }
 
@@ -155,7 +157,7 @@ func (c *committer) step(ctx context.Context, works []work) {
 			x.jobs = nil // its channel is gone: the broker gives these to the next owner, who must not be overtaken
 		}
 		c.word(ctx, *x, out)
-		if x.relay || len(x.jobs) > 0 {
+		if x.relay || x.owned || len(x.jobs) > 0 {
 			relayed = append(relayed, c.activate(ctx, *x, out)...)
 		}
 		sends, marks, attaches = sorted(x.jobs, sends, marks, attaches)
@@ -222,7 +224,7 @@ func settle(works []work) {
 func (c *committer) word(ctx context.Context, x work, out *parcels) {
 	switch {
 	case x.closed:
-		if p := c.parts[x.partition]; p != nil && p.gen == x.gen {
+		if p := c.parts[x.partition]; p != nil && p.gen <= x.gen {
 			delete(c.parts, x.partition)
 		}
 	case x.gone != "":
@@ -267,34 +269,36 @@ func (c *committer) room(id chat.RoomID) *roomState {
 }
 
 // activate empties the outbox of a partition before its first batch, loads how far its rooms are, and relays rows when a
-// relay was asked for.
+// relay was asked for. An owned partition that has had no batch on this channel is loaded each time: until then another
+// worker may be the one whose entries count, and its last ones may be lost.
 func (c *committer) activate(ctx context.Context, x work, out *parcels) []chat.Announcement {
 	p := c.part(x.partition, x.gen)
-	if p.active && !x.relay {
+	load := !p.active || x.owned && (p.gen == 0 || !p.loaded)
+	if !load && !x.relay {
 		return nil
 	}
 	rows, ok := c.drain(ctx, []int{x.partition}, nil, out)
-	if ok && !p.active {
-		p.active = true
-		c.load(ctx, x.partition)
+	if ok && load {
+		p.active, p.loaded = true, c.load(ctx, x.partition)
 	}
 	return rows
 }
 
 // load takes the recently active rooms as announced: whatever the previous owner still owed comes again from the broker,
 // and gateways that lack a tail hear of it by the next digest.
-func (c *committer) load(ctx context.Context, partition int) {
+func (c *committer) load(ctx context.Context, partition int) (ok bool) {
 	ctx, cancel := context.WithTimeout(ctx, c.w.o.Patience)
 	defer cancel()
 	heads, err := c.w.o.Log.ActiveRooms(ctx, partition, time.Now().Add(-activeFor), maxActive)
 	if err != nil {
 		c.w.o.Logger.WarnContext(ctx, "load active rooms", "partition", partition, "err", err)
-		return
+		return false
 	}
 	for _, h := range heads {
 		r := c.room(h.Room)
 		r.reached(h.Seq, h.Epoch)
 	}
+	return true
 }
 
 const (

@@ -14,12 +14,16 @@ const (
 )
 
 // digests has the committers tell every gateway, at each interval, how far the recently active rooms were announced: a
-// lost tail, a lost route and a dropped queue are noticed by it.
+// lost tail, a lost route and a dropped queue are noticed by it, also where the partition has changed hands since and
+// nothing is sent in it.
 func (w *Worker) digests(ctx context.Context) {
 	if faults.Planted("lose_return") {
 		return
 	}
 	w.every(ctx, w.o.DigestEvery, func(context.Context) {
+		for _, p := range *w.owned.Load() {
+			w.committer(p).nudge(work{partition: p, owned: true})
+		}
 		for _, c := range w.committers {
 			c.nudge(work{digest: true})
 		}

@@ -160,8 +160,18 @@ func (w *world) Rooms(_ context.Context, ids []chat.RoomID) (rs []chat.Room, err
 	return rs, nil
 }
 
-func (w *world) ActiveRooms(context.Context, int, time.Time, int) ([]chat.Head, error) {
-	return nil, nil
+func (w *world) ActiveRooms(_ context.Context, p int, _ time.Time, _ int) (hs []chat.Head, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.down {
+		return nil, errDown
+	}
+	for id, r := range w.rooms {
+		if id.Partition(4) == p && len(r.log) > 0 {
+			hs = append(hs, chat.Head{Room: id, Seq: chat.Seq(len(r.log)), Epoch: 1})
+		}
+	}
+	return hs, nil
 }
 
 func (w *world) Outbox(_ context.Context, ps []int, limit int) (as []chat.Announcement, err error) {

@@ -1,0 +1,45 @@
+package worker
+
+import (
+	"testing"
+	"time"
+
+	"chat-service/internal/chat"
+	"chat-service/internal/envelope"
+)
+
+// TestDigestCoversOwnedPartitionsWithoutBatches: where a partition has changed hands after a delivery was lost, and nothing is sent in
+// it, only its owner's digest can tell of the tail.
+func TestDigestCoversOwnedPartitionsWithoutBatches(t *testing.T) {
+	w := newWorld()
+	w.room(1, 5)
+	entry := func(seq chat.Seq) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.rooms[1].log = append(w.rooms[1].log, chat.Message{Room: 1, Seq: seq})
+		w.down = seq == 1
+	}
+	entry(1)
+	k := w.start(t, func(o *Options) { o.DigestEvery = 5 * time.Millisecond })
+	told := func(want chat.Seq) {
+		t.Helper()
+		deadline := time.Now().Add(10 * time.Second)
+		for d := w.next(t, envelope.Heads); ; d = w.next(t, envelope.Heads) {
+			if len(d.Points) == 1 && d.Points[0] == (envelope.Point{Room: 1, Seq: want, Epoch: 1}) {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("the digest tells %v, want seq %d", d.Points, want)
+			}
+		}
+	}
+	entry(2) // the database answers from now on
+	told(2)
+	entry(3) // by another worker, which stood in for this one
+	told(3)
+	wait(t, give(k, false, sendCmd(1, 5, "a", "one")), "a batch on a channel")
+	told(4)
+	k.Closed(chat.RoomID(1).Partition(4), 1)
+	entry(5)
+	told(5)
+}
