@@ -136,21 +136,6 @@ docker-build: $(SECRETS) ## Build the images.
 docker-run: $(SECRETS) ## Run servers, gateways, workers, api and a front door in containers, on :8080.
 	$(COMPOSE) up --build
 
-##@ Clean
-
-.PHONY: clean
-clean: ## Remove what was built.
-	rm -rf bin coverage
-
-.PHONY: distclean
-distclean: clean ## Remove tools, downloaded packages and the data of private servers, too.
-	rm -rf .tools .run
-
-.PHONY: help
-help: ## Show this list.
-	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z0-9-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo
-
 ##@ Prove
 
 MINUTES ?= 4
@@ -168,3 +153,18 @@ chaos-scenarios: ## Single faults with their own bars: failpoints, lost tails, b
 .PHONY: chaos-negative
 chaos-negative: ## Plant bugs, one at a time, and fail unless the suite catches each (BUG=no_dedup: only that one).
 	@CHAOS_BUG=$(BUG) $(CHAOS) -run '^TestPlanted$$'
+
+##@ Clean
+
+.PHONY: clean
+clean: ## Remove what was built.
+	rm -rf bin coverage
+
+.PHONY: distclean
+distclean: clean ## Remove tools, downloaded packages and the data of private servers, too.
+	rm -rf .tools .run
+
+.PHONY: help
+help: ## Show this list.
+	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z0-9-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
