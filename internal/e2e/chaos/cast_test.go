@@ -230,8 +230,10 @@ func (w *world) pairUp(u testkit.User, rooms []*room, watchers []testkit.User) {
 	r := w.rnd(500)
 	w.found.act(func(ctx context.Context) {
 		for n := 1; ctx.Err() == nil; n++ {
-			c := testkit.StartChatter(w.t, testkit.ChatterOptions{Name: visitor + strconv.Itoa(n), User: u.ID, URL: w.url(n),
-				Token: func() string { return u.Token }, History: w.h, Seed: uint64(n), Backoff: 200 * time.Millisecond})
+			c := testkit.StartChatter(w.t, testkit.ChatterOptions{
+				Name: visitor + strconv.Itoa(n), User: u.ID, URL: w.url(n),
+				Token: func() string { return u.Token }, History: w.h, Seed: uint64(n), Backoff: 200 * time.Millisecond,
+			})
 			pause(ctx, between(r, time.Second, 3*time.Second))
 			c.Stop()
 			pause(ctx, between(r, 500*time.Millisecond, 5*time.Second))

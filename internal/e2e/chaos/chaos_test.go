@@ -35,7 +35,6 @@ type result struct {
 	recovery       map[string][]time.Duration
 	companions     int
 	resumed        []time.Duration // of clients whose gateway was killed
-	rest           []time.Duration
 	violations     map[string]int
 	invalid        []string
 }

@@ -11,10 +11,10 @@ import (
 	"syscall"
 	"time"
 
+	amqp "github.com/rabbitmq/amqp091-go"
+
 	"chat-service/internal/stack"
 	"chat-service/internal/testkit"
-
-	amqp "github.com/rabbitmq/amqp091-go"
 )
 
 // fault is one card of the deck. run makes the fault and ends it, and returns the moment from which recovery counts.
@@ -37,9 +37,7 @@ func deck(r *rand.Rand) (cards []fault) {
 	}
 	others = append(others, pauseWorker, pauseGateway, pauseServer(stack.MySQL, 4), pauseServer(stack.Redis, 6), pauseServer(stack.RabbitMQ, 5),
 		flushRedis, purgeGateway, stealDeliveries, stealDeliveries, deleteGateway, deletePartition, workerComes, workerGoes, drainGateway, stopWorker, readOnly)
-	for _, f := range linkFaults() {
-		others = append(others, f)
-	}
+	others = append(others, linkFaults()...)
 	r.Shuffle(len(kills), func(i, j int) { kills[i], kills[j] = kills[j], kills[i] })
 	r.Shuffle(len(others), func(i, j int) { others[i], others[j] = others[j], others[i] })
 	for i := range max(len(kills), len(others)) {

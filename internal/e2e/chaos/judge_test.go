@@ -19,9 +19,9 @@ import (
 	"sync"
 	"time"
 
-	"chat-service/internal/testkit"
-
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"chat-service/internal/testkit"
 )
 
 // findingList collects what the world's own rules find; safe for all.

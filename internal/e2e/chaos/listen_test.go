@@ -8,9 +8,9 @@ import (
 	"strconv"
 	"time"
 
-	"chat-service/internal/testkit"
-
 	"github.com/gobwas/ws"
+
+	"chat-service/internal/testkit"
 )
 
 // listener is a bare socket that asks for nothing: what it gets on one connection must be in order and without a hole,

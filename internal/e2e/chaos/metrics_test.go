@@ -55,18 +55,23 @@ func (w *world) socketsMatch() {
 	}
 	why := ""
 	for end := time.Now().Add(quiescence); time.Now().Before(end); pause(w.t.Context(), 200*time.Millisecond) {
-		have := 0.0
-		for i := range w.urls {
-			m, err := w.metrics("gateway-" + strconv.Itoa(i+1))
-			if err != nil {
-				why = err.Error()
-			}
-			have += m.sum("chat_gateway_sockets")
-		}
-		if int(have) == want {
+		have, err := w.sockets()
+		if err == nil && int(have) == want {
 			return
 		}
-		why = fmt.Sprintf("the gateways count %v sockets, the clients %d", have, want)
+		why = fmt.Sprintf("the gateways count %v sockets, the clients %d, %v", have, want, err)
 	}
 	w.found.add("I14", "not at rest: %s", why)
+}
+
+// sockets is how many sockets the gateways say that they hold.
+func (w *world) sockets() (n float64, err error) {
+	for i := range w.urls {
+		m, err := w.metrics("gateway-" + strconv.Itoa(i+1))
+		if err != nil {
+			return 0, err
+		}
+		n += m.sum("chat_gateway_sockets")
+	}
+	return n, nil
 }

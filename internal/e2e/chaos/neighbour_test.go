@@ -12,10 +12,10 @@ import (
 	"testing"
 	"time"
 
-	"chat-service/internal/testkit"
-
 	"github.com/gobwas/ws"
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"chat-service/internal/testkit"
 )
 
 // p99 is how long probes took that began since.

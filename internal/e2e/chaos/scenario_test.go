@@ -139,6 +139,7 @@ func (w *world) backup() (tables []string) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	defer rows.Close()
 	for rows.Next() {
 		var name string
 		if err := rows.Scan(&name); err != nil {
@@ -146,7 +147,9 @@ func (w *world) backup() (tables []string) {
 		}
 		tables = append(tables, name)
 	}
-	rows.Close()
+	if err := rows.Err(); err != nil {
+		w.t.Fatal(err)
+	}
 	conn, err := w.DB.DB.Conn(w.t.Context())
 	if err != nil {
 		w.t.Fatal(err)
@@ -310,12 +313,6 @@ func TestRollingRestart(t *testing.T) {
 // crowd adds clients that only listen, several of each user.
 func (w *world) crowd(n int) {
 	w.t.Helper()
-	var plain []*person
-	for _, p := range w.people {
-		if strings.HasPrefix(p.name, "client") {
-			plain = append(plain, p)
-		}
-	}
 	const perUser = 8
 	users := w.users((n + perUser - 1) / perUser)
 	rm := w.rooms[0]
@@ -408,7 +405,7 @@ func TestStorm(t *testing.T) {
 	away := w.resumed(from)
 	presence, ok, why := w.present(20*time.Second - min(time.Since(kill), 19*time.Second))
 	say("storm: %d clients back, 99 %% within %.2f s, all within %.2f s; database %.0f queries/s before, %.0f/s in the worst second (%.1f times); presence right: %v %s after %.1f s",
-		len(away), away[len(away)*99/100].Seconds(), away[len(away)-1].Seconds(), steady, peak, peak/steady, ok, why, (time.Since(kill)).Seconds())
+		len(away), away[len(away)*99/100].Seconds(), away[len(away)-1].Seconds(), steady, peak, peak/steady, ok, why, time.Since(kill).Seconds())
 	_ = presence
 	if peak > 3*steady {
 		t.Errorf("the storm took %.0f queries/s, more than 3 times the %.0f/s before", peak, steady)

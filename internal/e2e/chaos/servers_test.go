@@ -60,7 +60,7 @@ func startServers(t *testing.T) *servers {
 	for name, value := range map[string]string{
 		testkit.MySQLVar: s.server(stack.MySQL).DSN(), testkit.RedisVar: s.server(stack.Redis).Addr(), testkit.AMQPVar: s.server(stack.RabbitMQ).AMQPURL(),
 	} {
-		if err := os.Setenv(name, value); err != nil {
+		if err := os.Setenv(name, value); err != nil { //nolint:usetesting // all later tests of the process need it, too
 			t.Fatal(err)
 		}
 	}

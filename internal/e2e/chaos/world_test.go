@@ -190,8 +190,10 @@ func (w *world) register(u *testkit.User) (failure string) {
 // enter adds a person with a client; it connects at once.
 func (w *world) enter(name string, u testkit.User, change func(*testkit.ChatterOptions)) *person {
 	p := &person{User: u, name: name}
-	o := testkit.ChatterOptions{Name: name, User: u.ID, URL: w.url(len(w.people)), Token: func() string { return u.Token }, History: w.h,
-		Seed: w.o.Seed + uint64(len(w.people)), Backoff: 200 * time.Millisecond}
+	o := testkit.ChatterOptions{
+		Name: name, User: u.ID, URL: w.url(len(w.people)), Token: func() string { return u.Token }, History: w.h,
+		Seed: w.o.Seed + uint64(len(w.people)), Backoff: 200 * time.Millisecond,
+	}
 	if change != nil {
 		change(&o)
 	}
@@ -394,6 +396,9 @@ func (w *world) resting() (bool, string) {
 		}
 		heads[id] = seq
 	}
+	if err := rows.Err(); err != nil {
+		return false, err.Error()
+	}
 	if ok, why := w.returnedSee(heads); !ok {
 		return false, why
 	}
@@ -427,6 +432,9 @@ func (w *world) returnedSee(heads map[uint64]uint64) (bool, string) {
 			return false, err.Error()
 		}
 		in[k] = true
+	}
+	if err := rows.Err(); err != nil {
+		return false, err.Error()
 	}
 	for _, p := range w.people {
 		for room, users := range w.found.out {
