@@ -1,0 +1,32 @@
+package store
+
+import (
+	"testing"
+	"time"
+
+	"chat-service/internal/chat"
+)
+
+func FuzzParseCursor(f *testing.F) {
+	f.Add(cursorOf(time.UnixMicro(1_700_000_000_000_000), 7))
+	f.Add("")
+	f.Fuzz(func(t *testing.T, s string) {
+		at, id, ok, err := parseCursor(s)
+		if err != nil {
+			if ok || chat.KindOf(err) != chat.Invalid {
+				t.Fatalf("%q: ok %v, %v", s, ok, err)
+			}
+			return
+		}
+		if ok != (s != "") {
+			t.Fatalf("%q: ok %v", s, ok)
+		}
+		if !ok {
+			return
+		}
+		again, same, ok, err := parseCursor(cursorOf(at, id))
+		if err != nil || !ok || !again.Equal(at) || same != id {
+			t.Fatalf("%q is %v %d, and again %v %d, %v", s, at, id, again, same, err)
+		}
+	})
+}
