@@ -2,7 +2,9 @@ package worker
 
 import (
 	"context"
+	"os"
 	"runtime/debug"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -68,26 +70,52 @@ func (c *committer) nudge(x work) {
 	}
 }
 
+var factor = func() float64 { f, _ := strconv.ParseFloat(os.Getenv("XCF"), 64); return f }()
+var pace = func() time.Duration { d, _ := time.ParseDuration(os.Getenv("XCP")); return max(d, 1) }()
+
 func (c *committer) run(ctx context.Context) {
+	var rested time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case first := <-c.in:
-			works, n := []work{first}, len(first.jobs)
-			for more := true; more && n < c.w.o.BatchRecords; {
-				select {
-				case x := <-c.in:
-					works = append(works, x)
-					n += len(x.jobs)
-				default:
-					more = false
-				}
-			}
+			works := c.gather(first, time.Until(rested))
+			begun := time.Now()
 			c.guard(ctx, works)
+			rested = time.Now().Add(time.Duration(min(float64(time.Since(begun))*factor, float64(pace))))
 			c.inHand.Add(-int64(len(works)))
 		}
 	}
+}
+
+// gather takes what is at hand with first, and what comes within d, until the batch is full.
+func (c *committer) gather(first work, d time.Duration) []work {
+	works, n := []work{first}, len(first.jobs)
+	var over <-chan time.Time
+	if d > 0 {
+		over = time.After(d)
+	}
+	for n < c.w.o.BatchRecords {
+		select {
+		case x := <-c.in:
+			works = append(works, x)
+			n += len(x.jobs)
+			continue
+		default:
+		}
+		if over == nil {
+			break
+		}
+		select {
+		case x := <-c.in:
+			works = append(works, x)
+			n += len(x.jobs)
+		case <-over:
+			over = nil
+		}
+	}
+	return works
 }
 
 // guard runs a step; a panic leaves the step's batches unacknowledged, and the poison is looked for one by one.
@@ -203,7 +231,7 @@ func sorted(jobs, sends, marks, attaches []job) (_, _, _ []job) {
 // shuffled is a planted bug: now and then the first batch of a step comes after the later ones.
 func (c *committer) shuffled(ctx context.Context, works []work) []work {
 	if first := works[0]; len(first.jobs) > 0 && time.Now().UnixNano()%20 == 0 {
-		time.AfterFunc(50*time.Millisecond, func() { c.add(ctx, first) })
+		time.AfterFunc(200*time.Millisecond, func() { c.add(ctx, first) })
 		return works[1:]
 	}
 	return works
