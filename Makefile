@@ -10,6 +10,7 @@ GO        ?= go
 ARGS      ?=
 PKG       ?= ./...
 FUZZTIME  ?= 20s
+TAGS      := integration,e2e,chaos,faults
 BINARIES  := gateway worker api chatctl
 SOURCES   := cmd internal
 LINT      := .tools/golangci-lint
@@ -100,11 +101,11 @@ fmt-check:
 
 .PHONY: vet
 vet:
-	$(GO) vet -tags "integration e2e" ./...
+	$(GO) vet -tags "$(TAGS)" ./...
 
 .PHONY: lint
 lint: $(LINT) ## Run golangci-lint (built once from .ci/tools into .tools).
-	$(LINT) run --build-tags integration,e2e ./...
+	$(LINT) run --build-tags "$(TAGS)" ./...
 
 $(LINT): .ci/tools/go.mod .ci/tools/go.sum
 	@echo "building golangci-lint, once"
@@ -112,8 +113,8 @@ $(LINT): .ci/tools/go.mod .ci/tools/go.sum
 	cd .ci/tools && $(GO) build -o $(CURDIR)/$(LINT) github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
 .PHONY: check
-check: ## Everything that CI runs: formatting, vet, lint and all tests.
-	@for step in fmt-check vet lint test; do \
+check: ## Everything that CI runs: formatting, vet, lint, all tests and four minutes of faults.
+	@for step in fmt-check vet lint test chaos; do \
 		echo "== make $$step"; begun=$$SECONDS; \
 		$(MAKE) --no-print-directory "$$step"; \
 		echo "== make $$step: ok, $$((SECONDS - begun)) s"; \
