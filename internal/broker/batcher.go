@@ -16,9 +16,9 @@ type BatchOptions struct {
 	Pending int
 }
 
-// Batcher packs records for one target into AMQP messages. A batch goes as soon as the line is idle,
-// and else when it is full or Options.BatchDelay old: no delay at low rate, few messages at high
-// rate. Methods may be called from any goroutine; records keep the order of the calls. A batcher
+// Batcher packs records for one target into AMQP messages. A batch goes as soon as nothing is
+// unconfirmed, and else when it is full or no batch went unfilled for Options.BatchDelay: no delay at
+// low rate, few messages at high rate. Methods may be called from any goroutine; records keep the order of the calls. A batcher
 // has no goroutine and needs no closing.
 type Batcher struct {
 	p      *Publisher

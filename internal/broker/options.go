@@ -37,7 +37,7 @@ type Options struct {
 
 	// Patience is how long the broker may be away or blocked before publishing fails at once; default 500 ms.
 	Patience time.Duration
-	// BatchDelay is the longest time a record waits for company; default 1 ms.
+	// BatchDelay is the longest time a record waits for company; default 2 ms.
 	BatchDelay time.Duration
 	// WindowBytes bounds what is accepted and not yet confirmed; default 32 MiB.
 	WindowBytes int
@@ -82,7 +82,7 @@ func (o Options) WithDefaults() Options {
 	o.Partitions = or(o.Partitions, 16)
 	o.Name = or(o.Name, o.Prefix)
 	o.Patience = or(o.Patience, 500*time.Millisecond)
-	o.BatchDelay = or(o.BatchDelay, time.Millisecond)
+	o.BatchDelay = or(o.BatchDelay, 2*time.Millisecond)
 	o.WindowBytes = or(o.WindowBytes, 32<<20)
 	o.WindowRecords = or(o.WindowRecords, 1<<16)
 	o.MaxBody = or(o.MaxBody, min(4<<20, o.WindowBytes))

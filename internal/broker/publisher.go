@@ -26,6 +26,7 @@ type Publisher struct {
 
 	mu      sync.Mutex // guards everything down to the channels
 	open    list       // batches that still grow, by age
+	flushed time.Time  // when unfilled batches went last
 	ready   list       // to be published, in this order
 	later   list       // refused by the broker, waiting for another try
 	held    list       // behind a refused one of their target

@@ -204,6 +204,15 @@ func TestBatcherSendsAtOnceOnAnIdleLine(t *testing.T) {
 	})
 }
 
+// busy leaves messages unconfirmed, and an unfilled batch as sent just now.
+func (r *rig) busy(bodies ...string) {
+	r.send(bodies...)
+	synctest.Wait()
+	r.mu.Lock()
+	r.flushed = time.Now()
+	r.mu.Unlock()
+}
+
 func TestBatcherPacks(t *testing.T) {
 	cases := []struct {
 		name    string
@@ -215,20 +224,15 @@ func TestBatcherPacks(t *testing.T) {
 		{"by count", BatchOptions{Records: 2}, []string{"a", "b", "c", "d"}, []string{"a,b", "c,d"}, 0},
 		{"by bytes", BatchOptions{Bytes: 4}, []string{"aa", "bb", "cccc"}, []string{"aa,bb", "cccc"}, 0},
 		{"before what would not fit", BatchOptions{Bytes: 4}, []string{"aaa", "bbbb"}, []string{"aaa", "bbbb"}, 0},
-		{"a large one alone", BatchOptions{Bytes: 4}, []string{"a", "bbbbbbbb", "c"}, []string{"a", "bbbbbbbb", "c"}, time.Millisecond},
-		{"by age", BatchOptions{}, []string{"a", "b", "c"}, []string{"a,b,c"}, time.Millisecond},
+		{"a large one alone", BatchOptions{Bytes: 4}, []string{"a", "bbbbbbbb", "c"}, []string{"a", "bbbbbbbb", "c"}, 2 * time.Millisecond},
+		{"by age", BatchOptions{}, []string{"a", "b", "c"}, []string{"a,b,c"}, 2 * time.Millisecond},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := newRig(t, Options{})
 				s := r.connect(newFakeSink(silent))
-				busy := make([]string, eager)
-				for i := range busy {
-					busy[i] = fmt.Sprint("busy", i)
-				}
-				r.send(busy...)
-				synctest.Wait()
+				r.busy("busy")
 				b := NewBatcher(r.Publisher, Target{Key: "q"}, join, c.o)
 				scratch := make([]byte, 16)
 				for _, rec := range c.records {
@@ -239,7 +243,7 @@ func TestBatcherPacks(t *testing.T) {
 				}
 				time.Sleep(c.after) // virtual
 				synctest.Wait()
-				equal(t, "wire", c.want, s.bodies()[eager:])
+				equal(t, "wire", c.want, s.bodies()[1:])
 			})
 		})
 	}
@@ -249,11 +253,10 @@ func TestBusyLineHoldsAnUnfilledBatchUntilItsAge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, Options{})
 		s := r.connect(newFakeSink(silent))
-		r.send("1", "2", "3", "4")
-		synctest.Wait()
+		r.busy("1", "2", "3", "4")
 		b := NewBatcher(r.Publisher, Target{Key: "q"}, join, BatchOptions{})
 		_ = b.Add([]byte("x"), nil)
-		time.Sleep(999 * time.Microsecond)
+		time.Sleep(1999 * time.Microsecond)
 		synctest.Wait()
 		equal(t, "messages before", 4, len(s.bodies()))
 		time.Sleep(time.Microsecond)

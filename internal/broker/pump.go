@@ -10,10 +10,6 @@ import (
 )
 
 const (
-	// eager is the number of unconfirmed messages below which the line counts as idle, so that an
-	// unfilled batch goes at once. Above it a batch waits for company, at most Options.BatchDelay:
-	// the slower the broker, the larger the batches.
-	eager = 4
 	// maxNacks bounds how often a message is offered to a broker that refuses it.
 	maxNacks = 5
 	// maxStrikes bounds how many channels one message may take down.
@@ -137,13 +133,12 @@ func (p *Publisher) next(now time.Time) (*entry, time.Duration) {
 		return nil, never // woken by the broker or by a verdict
 	}
 	wait := never
-	for e := p.open.head; e != nil; e = p.open.head {
-		age := now.Sub(e.since)
-		if age < p.o.BatchDelay && !p.closing {
-			wait = p.o.BatchDelay - age
-			break
+	if p.open.head != nil {
+		if since := now.Sub(p.flushed); since < p.o.BatchDelay && p.sent.n > 0 && !p.closing {
+			wait = p.o.BatchDelay - since
+		} else {
+			p.flush(now)
 		}
-		p.seal(e)
 	}
 	if e := p.later.head; e != nil {
 		if d := e.due.Sub(now); d > 0 {
@@ -155,11 +150,16 @@ func (p *Publisher) next(now time.Time) (*entry, time.Duration) {
 	if e := p.nextReady(); e != nil {
 		return p.take(e), 0
 	}
-	if e := p.open.head; e != nil && p.sent.n < eager && len(p.refused) == 0 {
-		p.seal(e)
-		return p.take(e), 0
-	}
 	return nil, wait
+}
+
+// flush ends the growth of all batches, of all targets at once: after it none goes unfilled for Options.BatchDelay, so a
+// record after a pause goes without delay and a stream of them goes in few messages. The caller holds mu.
+func (p *Publisher) flush(now time.Time) {
+	for e := p.open.head; e != nil; e = p.open.head {
+		p.seal(e)
+	}
+	p.flushed = now
 }
 
 // nextReady finds the first entry whose target has no refused one before it, and holds the others.

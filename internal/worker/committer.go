@@ -2,9 +2,7 @@ package worker
 
 import (
 	"context"
-	"os"
 	"runtime/debug"
-	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -70,11 +68,12 @@ func (c *committer) nudge(x work) {
 	}
 }
 
-var factor = func() float64 { f, _ := strconv.ParseFloat(os.Getenv("XCF"), 64); return f }()
-var pace = func() time.Duration { d, _ := time.ParseDuration(os.Getenv("XCP")); return max(d, 1) }()
+// maxRest bounds the pause after a step. A committer rests as long as its last step took: the slower the commits, the
+// larger the batches, and what comes after a pause is committed at once.
+const maxRest = 10 * time.Millisecond
 
 func (c *committer) run(ctx context.Context) {
-	var rested time.Time
+	var rested time.Time // before it, a step waits for more of the same
 	for {
 		select {
 		case <-ctx.Done():
@@ -83,7 +82,7 @@ func (c *committer) run(ctx context.Context) {
 			works := c.gather(first, time.Until(rested))
 			begun := time.Now()
 			c.guard(ctx, works)
-			rested = time.Now().Add(time.Duration(min(float64(time.Since(begun))*factor, float64(pace))))
+			rested = time.Now().Add(min(time.Since(begun), maxRest))
 			c.inHand.Add(-int64(len(works)))
 		}
 	}

@@ -60,7 +60,7 @@ func (o *Options) Defaults() {
 			*p = v
 		}
 	}
-	n(&o.Committers, 4)
+	n(&o.Committers, 1)
 	n(&o.Lanes, 16)
 	n(&o.BatchRecords, 256)
 	n(&o.MaxSockets, 10)
