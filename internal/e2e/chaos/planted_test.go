@@ -116,7 +116,10 @@ func (c *control) run(t *testing.T) (caught []string, all []testkit.Violation) {
 	for _, p := range w.people {
 		p.c.Stop()
 	}
-	all, _, _ = w.verdict()
+	all, events, dump := w.verdict()
+	if os.Getenv("CHAOS_KEEP") != "" {
+		say("histories and logs are in %s", w.keep(events, dump, "planted-"+c.bug))
+	}
 	for _, rule := range c.rules {
 		if slices.ContainsFunc(all, func(v testkit.Violation) bool { return v.Rule == rule }) {
 			caught = append(caught, rule)
@@ -176,8 +179,18 @@ func reviveWorkers(ctx context.Context, w *world) {
 // loseTail takes the last deliveries of all rooms away.
 func loseTail(ctx context.Context, w *world) {
 	pause(ctx, 2*time.Second)
-	w.still()
+	w.hush()
 	w.stealTail(ctx)
+}
+
+// hush ends the traffic and waits until all have everything: a message that waits for another one's ack would follow a last word
+// and give it away.
+func (w *world) hush() {
+	w.t.Helper()
+	w.still()
+	if ok, why := w.atRest(quiescence); !ok {
+		w.t.Errorf("not at rest before the last word: %s", why)
+	}
 }
 
 // stealTail has somebody in every room say a last word that reaches nobody.
@@ -192,11 +205,12 @@ func (w *world) stealTail(ctx context.Context) {
 			return i >= 0, fmt.Sprintf("everybody in room %d waits for something", rm.id)
 		})
 	}
+	before := w.lastWords(ctx)
 	last := func() {
 		for i, rm := range w.rooms {
 			idle[i].c.Send(rm.id, "the last word")
 		}
-		w.stored(ctx)
+		w.stored(ctx, before+len(w.rooms))
 		pause(ctx, 500*time.Millisecond)
 	}
 	err := w.steal(ctx, "gateway-1", func() {
@@ -209,13 +223,20 @@ func (w *world) stealTail(ctx context.Context) {
 	}
 }
 
-// stored waits until every room's last word stands in the database.
-func (w *world) stored(ctx context.Context) {
+// stored waits until so many last words stand in the database.
+func (w *world) stored(ctx context.Context, want int) {
 	testkit.Eventually(w.t, 20*time.Second, func() (bool, string) {
-		n := 0
-		err := w.DB.DB.QueryRowContext(ctx, "SELECT COUNT(*) FROM messages WHERE content = 'the last word'").Scan(&n)
-		return err == nil && n >= len(w.rooms), fmt.Sprintf("%d of %d last words are stored, %v", n, len(w.rooms), err)
+		n := w.lastWords(ctx)
+		return n >= want, fmt.Sprintf("%d of %d last words are stored", n, want)
 	})
+}
+
+// lastWords counts them; -1 while the database can't tell.
+func (w *world) lastWords(ctx context.Context) (n int) {
+	if w.DB.DB.QueryRowContext(ctx, "SELECT COUNT(*) FROM messages WHERE content = 'the last word'").Scan(&n) != nil {
+		return -1
+	}
+	return n
 }
 
 // keepOut keeps clients away for a while, so that they have to catch up.
@@ -257,6 +278,6 @@ func everything(ctx context.Context, w *world) {
 	killWorkers(ctx, w)
 	stealSome(ctx, w)
 	keepOut(ctx, w)
-	w.still()
+	w.hush()
 	w.stealTail(ctx)
 }

@@ -55,19 +55,17 @@ func TestLastWord(t *testing.T) {
 			w.settle()
 			w.traffic()
 			pause(t.Context(), 2*time.Second)
-			w.still()
+			w.hush()
 			switch way {
 			case "stolen":
 				w.stealTail(t.Context())
 			case "queues deleted":
-				since := time.Now()
 				for _, rm := range w.rooms {
 					rm.speakers[0].c.Send(rm.id, "the last word")
 				}
 				if _, _, err := deleteGateway.run(t.Context(), w, w.rnd(1)); err != nil {
 					t.Fatal(err)
 				}
-				_ = since
 			case "routes vanished":
 				if err := w.flush(); err != nil {
 					t.Fatal(err)
