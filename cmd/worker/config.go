@@ -88,7 +88,7 @@ func defaults() Config {
 		Server: config.ServerMode{Mode: config.ModeDebug}, Database: config.DefaultDatabase(), Redis: config.DefaultRedis(),
 		RabbitMQ: config.DefaultRabbitMQ(), Debug: config.DefaultDebug(9102), Log: config.DefaultLog(),
 		Worker: Worker{
-			Committers: 1, Lanes: 16, BatchRecords: 256, Prefetch: 64, OutboxPoll: config.Duration(40 * time.Millisecond),
+			Committers: 1, Lanes: 16, BatchRecords: 256, Prefetch: 64, OutboxPoll: config.Duration(50 * time.Millisecond),
 			DigestEvery: config.Duration(10 * time.Second), OfflineGrace: config.Duration(8 * time.Second),
 			PingInterval: config.Duration(25 * time.Second),
 		},

@@ -68,7 +68,7 @@ func (o *Options) Defaults() {
 	n(&o.PeerReads, 50)
 	d(&o.Beat, time.Second)
 	d(&o.DeadAfter, 3*time.Second)
-	d(&o.OutboxPoll, 40*time.Millisecond)
+	d(&o.OutboxPoll, 50*time.Millisecond)
 	d(&o.DigestEvery, 10*time.Second)
 	d(&o.Lease, 15*time.Second)
 	d(&o.OfflineGrace, 8*time.Second)
