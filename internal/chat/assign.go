@@ -9,15 +9,16 @@ import (
 // ("" where there is one worker only).
 type Assignment struct{ Owner, Standby string }
 
-// Assign spreads p partitions over the workers: each partition goes to its highest rendezvous rank that still has fewer
-// than ⌈p/n⌉, the standby is the next in rank. Every worker computes the same from the same list.
+// Assign spreads p partitions over the workers: each partition goes to its highest rendezvous rank that still has room,
+// which is for ⌊p/n⌋ partitions, and for one more at the first p mod n workers that take it. The standby is the next in rank.
+// Every worker computes the same from the same list.
 func Assign(workers []string, p int) []Assignment {
 	out := make([]Assignment, p)
 	n := len(workers)
 	if n == 0 {
 		return out
 	}
-	limit := (p + n - 1) / n
+	least, more := p/n, p%n
 	load := make(map[string]int, n)
 	rank := slices.Clone(workers)
 	for i := range out {
@@ -34,8 +35,11 @@ func Assign(workers []string, p int) []Assignment {
 			return 1
 		})
 		for j, w := range rank {
-			if load[w] >= limit {
+			if load[w] > least || load[w] == least && more == 0 {
 				continue
+			}
+			if load[w] == least {
+				more--
 			}
 			load[w]++
 			out[i].Owner = w

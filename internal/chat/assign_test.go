@@ -24,7 +24,7 @@ func TestAssignSpreadsWithinOne(t *testing.T) {
 			}
 		}
 		for _, w := range ws {
-			if load[w] > (p+n-1)/n {
+			if load[w] != p/n && load[w] != (p+n-1)/n {
 				t.Fatalf("%s holds %d of %d partitions, %d workers", w, load[w], p, n)
 			}
 		}
