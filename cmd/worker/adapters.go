@@ -25,14 +25,35 @@ type (
 	fleet  struct{ *store.DB }
 )
 
-// Register enters a socket into the registry.
-func (s sockets) Register(ctx context.Context, x worker.Socket) (bool, []worker.Socket, error) {
-	first, mine, err := s.State.Register(ctx, state.Socket(x))
-	out := make([]worker.Socket, len(mine))
-	for i, m := range mine {
-		out[i] = worker.Socket(m)
+// Register enters sockets into the registry.
+func (s sockets) Register(ctx context.Context, xs []worker.Socket) ([]worker.Registered, error) {
+	rs, err := s.RegisterAll(ctx, stored(xs))
+	out := make([]worker.Registered, len(rs))
+	for i, r := range rs {
+		out[i] = worker.Registered{First: r.First, OfSession: shown(r.OfSession)}
 	}
-	return first, out, err
+	return out, err
+}
+
+// Unregister takes sockets out of the registry.
+func (s sockets) Unregister(ctx context.Context, xs []worker.Socket) ([]int, error) {
+	return s.UnregisterAll(ctx, stored(xs))
+}
+
+func stored(xs []worker.Socket) []state.Socket {
+	out := make([]state.Socket, len(xs))
+	for i, x := range xs {
+		out[i] = state.Socket(x)
+	}
+	return out
+}
+
+func shown(xs []state.Socket) []worker.Socket {
+	out := make([]worker.Socket, len(xs))
+	for i, x := range xs {
+		out[i] = worker.Socket(x)
+	}
+	return out
 }
 
 // OfflineDue claims a partition's users whose grace has run out.

@@ -73,6 +73,13 @@ type Session struct {
 	RevokedAt  time.Time // zero: live
 }
 
+// Login is a session with its user, or why it may not be used.
+type Login struct {
+	Session Session
+	User    User
+	Err     error
+}
+
 // Room is a room's row: what it is and how far it has come.
 type Room struct {
 	ID          RoomID

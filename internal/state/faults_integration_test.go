@@ -106,7 +106,7 @@ func verbs(t *testing.T, s *state.State) map[string]func() error {
 		"revived":       func() error { _, err := s.Revived(ctx, 1); return err },
 		"bury":          func() error { _, _, err := s.Bury(ctx, "a", 1); return err },
 		"online":        func() error { _, err := s.Online(ctx, []chat.UserID{1}); return err },
-		"offline later": func() error { return s.OfflineLater(ctx, 1, now) },
+		"offline later": func() error { return s.OfflineLater(ctx, []chat.UserID{1}, now) },
 		"offline due":   func() error { _, err := s.OfflineDue(ctx, 0, 16, now, 1); return err },
 		"attach":        func() error { return s.Attach(ctx, 1, "a", 1) },
 		"detach":        func() error { return s.Detach(ctx, 1, "a", 1) },

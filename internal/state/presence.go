@@ -32,12 +32,20 @@ func (s *State) Online(ctx context.Context, users []chat.UserID) (ps []chat.Pres
 	return ps, err
 }
 
-// OfflineLater makes the user due to be announced as offline at that time. A later Register takes it back; an earlier
+// OfflineLater makes users due to be announced as offline at that time. A later Register takes it back; an earlier
 // time that stands already is kept.
-func (s *State) OfflineLater(ctx context.Context, u chat.UserID, at time.Time) error {
+func (s *State) OfflineLater(ctx context.Context, us []chat.UserID, at time.Time) error {
+	if len(us) == 0 {
+		return nil
+	}
 	return s.do(ctx, "offline_later", func(ctx context.Context) error {
-		return s.rdb.ZAddLT(ctx, s.dueKey(u.Partition(s.opt.Partitions)),
-			redis.Z{Score: float64(at.UnixMilli()), Member: u.String()}).Err()
+		_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+			for _, u := range us {
+				p.ZAddLT(ctx, s.dueKey(u.Partition(s.opt.Partitions)), redis.Z{Score: float64(at.UnixMilli()), Member: u.String()})
+			}
+			return nil
+		})
+		return err
 	})
 }
 

@@ -53,40 +53,89 @@ func decodeSocket(u chat.UserID, field, value string) (Socket, error) {
 	return Socket{User: u, Session: e.Session, Gateway: g, Socket: id, Device: e.Device, At: time.UnixMilli(e.At).UTC()}, nil
 }
 
-// Register enters a socket, or enters it again, and takes back an offline that was due. first tells that the user had no
-// other live socket; ofSession are the live sockets of its login session, this one included, oldest first.
+// Registered is what was there when a socket was entered: First tells that the user had no other live socket, OfSession are
+// the live sockets of its login session, this one included, oldest first.
+type Registered struct {
+	First     bool
+	OfSession []Socket
+}
+
+// Register enters one socket; see RegisterAll.
 func (s *State) Register(ctx context.Context, k Socket) (first bool, ofSession []Socket, err error) {
-	value, err := json.Marshal(entry{k.Session, k.Device, k.At.UnixMilli()})
+	rs, err := s.RegisterAll(ctx, []Socket{k})
 	if err != nil {
-		return false, nil, fmt.Errorf("register: %w", err)
+		return false, nil, err
 	}
-	field := entryField(k.Gateway, k.Socket)
+	return rs[0].First, rs[0].OfSession, nil
+}
+
+// RegisterAll enters sockets, or enters them again, and takes back the offline that was due for their users. Each sees those
+// before it in ks. After an error some may have been entered.
+func (s *State) RegisterAll(ctx context.Context, ks []Socket) (out []Registered, err error) {
+	if len(ks) == 0 {
+		return nil, nil
+	}
+	values := make([][]byte, len(ks))
+	for i, k := range ks {
+		if values[i], err = json.Marshal(entry{k.Session, k.Device, k.At.UnixMilli()}); err != nil {
+			return nil, fmt.Errorf("register: %w", err)
+		}
+	}
 	err = s.do(ctx, "register", func(ctx context.Context) error {
-		// The gateway's index comes first: whatever is in a user's hash must be found by Bury.
-		if err := s.rdb.SAdd(ctx, s.indexKey(k.Gateway), indexMember(k.User, k.Socket)).Err(); err != nil {
-			return err
-		}
-		var before *redis.MapStringStringCmd
-		if _, err := s.rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
-			before = p.HGetAll(ctx, s.socketsKey(k.User))
-			p.HSet(ctx, s.socketsKey(k.User), field, value)
-			return nil
-		}); err != nil {
-			return err
-		}
-		if err := s.rdb.ZRem(ctx, s.dueKey(k.User.Partition(s.opt.Partitions)), k.User.String()).Err(); err != nil {
-			return err
-		}
-		l, err := s.judgeLeases(ctx, k.Gateway)
+		before, err := s.enter(ctx, ks, values)
 		if err != nil {
 			return err
 		}
-		others := before.Val()
-		delete(others, field)
-		first, ofSession = l.among(k, others)
+		var l leases
+		seen := map[chat.GatewayID]bool{}
+		for _, k := range ks {
+			if seen[k.Gateway] {
+				continue
+			}
+			seen[k.Gateway] = true
+			if l, err = s.judgeLeases(ctx, k.Gateway); err != nil {
+				return err
+			}
+		}
+		out = make([]Registered, len(ks))
+		for i, k := range ks {
+			others := before[i].Val()
+			delete(others, entryField(k.Gateway, k.Socket))
+			out[i].First, out[i].OfSession = l.among(k, others)
+		}
 		return nil
 	})
-	return first, ofSession, err
+	return out, err
+}
+
+// enter writes the entries and returns what each user's hash held before.
+func (s *State) enter(ctx context.Context, ks []Socket, values [][]byte) ([]*redis.MapStringStringCmd, error) {
+	// The gateway's index comes first: whatever is in a user's hash must be found by Bury.
+	if _, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for _, k := range ks {
+			p.SAdd(ctx, s.indexKey(k.Gateway), indexMember(k.User, k.Socket))
+		}
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	before := make([]*redis.MapStringStringCmd, len(ks))
+	if _, err := s.rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
+		for i, k := range ks {
+			before[i] = p.HGetAll(ctx, s.socketsKey(k.User))
+			p.HSet(ctx, s.socketsKey(k.User), entryField(k.Gateway, k.Socket), values[i])
+		}
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for _, k := range ks {
+			p.ZRem(ctx, s.dueKey(k.User.Partition(s.opt.Partitions)), k.User.String())
+		}
+		return nil
+	})
+	return before, err
 }
 
 // among sorts a user's other entries into live ones of the same session, and tells whether no live one is there.
@@ -110,28 +159,51 @@ func oldestFirst(a, b Socket) int {
 	return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Gateway, b.Gateway), cmp.Compare(a.Socket, b.Socket))
 }
 
-// Unregister removes exactly this socket's entry, never that of a later one, and returns how many live ones are left.
+// Unregister removes one socket; see UnregisterAll.
 func (s *State) Unregister(ctx context.Context, u chat.UserID, g chat.GatewayID, id chat.SocketID) (left int, err error) {
+	ls, err := s.UnregisterAll(ctx, []Socket{{User: u, Gateway: g, Socket: id}})
+	if err != nil {
+		return 0, err
+	}
+	return ls[0], nil
+}
+
+// UnregisterAll removes exactly these sockets' entries, never those of later ones, and returns how many live ones each one's
+// user has left. Of ks, User, Gateway and Socket count.
+func (s *State) UnregisterAll(ctx context.Context, ks []Socket) (left []int, err error) {
+	if len(ks) == 0 {
+		return nil, nil
+	}
 	err = s.do(ctx, "unregister", func(ctx context.Context) error {
-		var rest *redis.StringSliceCmd
+		rest := make([]*redis.StringSliceCmd, len(ks))
 		if _, err := s.rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
-			if faults.Planted("unregister_no_cas") {
-				p.Del(ctx, s.socketsKey(u))
+			for i, k := range ks {
+				if faults.Planted("unregister_no_cas") {
+					p.Del(ctx, s.socketsKey(k.User))
+				}
+				p.HDel(ctx, s.socketsKey(k.User), entryField(k.Gateway, k.Socket))
+				rest[i] = p.HKeys(ctx, s.socketsKey(k.User))
 			}
-			p.HDel(ctx, s.socketsKey(u), entryField(g, id))
-			rest = p.HKeys(ctx, s.socketsKey(u))
 			return nil
 		}); err != nil {
 			return err
 		}
-		if err := s.rdb.SRem(ctx, s.indexKey(g), indexMember(u, id)).Err(); err != nil {
+		if _, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+			for _, k := range ks {
+				p.SRem(ctx, s.indexKey(k.Gateway), indexMember(k.User, k.Socket))
+			}
+			return nil
+		}); err != nil {
 			return err
 		}
 		l, err := s.judgeLeases(ctx, "")
 		if err != nil {
 			return err
 		}
-		left = l.count(rest.Val())
+		left = make([]int, len(ks))
+		for i := range ks {
+			left[i] = l.count(rest[i].Val())
+		}
 		return nil
 	})
 	return left, err

@@ -227,7 +227,7 @@ func TestBlindMakesPresenceUnknown(t *testing.T) {
 	must(t, s.Beat(ctx, "a", time.Minute))
 	_, _, err := s.Register(ctx, socket(1, "s", "a", 1))
 	must(t, err)
-	must(t, s.OfflineLater(ctx, 2, at))
+	must(t, s.OfflineLater(ctx, []chat.UserID{2}, at))
 	must(t, s.Blind(ctx, time.Minute))
 	ps, err := s.Online(ctx, []chat.UserID{1, 2})
 	must(t, err)
@@ -357,7 +357,7 @@ func TestOfflineDue(t *testing.T) {
 		must(t, err)
 		return due
 	}
-	must(t, s.OfflineLater(ctx, u, now.Add(time.Minute)))
+	must(t, s.OfflineLater(ctx, []chat.UserID{u}, now.Add(time.Minute)))
 	if due := take(p, now); len(due) != 0 {
 		t.Fatalf("before its time: %v", due)
 	}
@@ -371,7 +371,7 @@ func TestOfflineDue(t *testing.T) {
 		t.Fatalf("twice: %v", due)
 	}
 
-	must(t, s.OfflineLater(ctx, u, now))
+	must(t, s.OfflineLater(ctx, []chat.UserID{u}, now))
 	_, _, err := s.Register(ctx, socket(u, "s", "a", 1))
 	must(t, err)
 	_, err = s.Unregister(ctx, u, "a", 1)
@@ -382,7 +382,7 @@ func TestOfflineDue(t *testing.T) {
 
 	_, _, err = s.Register(ctx, socket(u, "s", "a", 2))
 	must(t, err)
-	must(t, s.OfflineLater(ctx, u, now))
+	must(t, s.OfflineLater(ctx, []chat.UserID{u}, now))
 	if due := take(p, now); len(due) != 0 {
 		t.Fatalf("with a live socket: %v", due)
 	}
@@ -402,7 +402,7 @@ func TestOfflineIsClaimedOnce(t *testing.T) {
 	now := time.Now()
 	byPartition := map[int]int{}
 	for u := chat.UserID(1); u <= 100; u++ {
-		must(t, s.OfflineLater(ctx, u, now))
+		must(t, s.OfflineLater(ctx, []chat.UserID{u}, now))
 		byPartition[u.Partition(partitions)]++
 	}
 	var mu sync.Mutex

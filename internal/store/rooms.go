@@ -103,16 +103,6 @@ func (d *DB) View(ctx context.Context, room chat.RoomID, viewer chat.UserID) (ch
 	return chat.Membership{Room: rs[0]}, nil
 }
 
-// Memberships returns the user's open memberships, latest activity first, at most limit; more tells of others.
-func (d *DB) Memberships(ctx context.Context, user chat.UserID, limit int) (ms []chat.Membership, more bool, err error) {
-	rows, err := d.places(ctx, user, "", limit)
-	if err != nil {
-		return nil, false, err
-	}
-	more = len(rows) > limit
-	return membershipsOf(rows[:min(limit, len(rows))]), more, nil
-}
-
 // places reads one row more than limit, so that the caller sees whether there are more.
 func (d *DB) places(ctx context.Context, user chat.UserID, cursor string, limit int) ([]placeRow, error) {
 	since, id, paged, err := parseCursor(cursor)

@@ -399,13 +399,16 @@ func TestRoomList(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Fatal(diff)
 		}
-		ms, more, err := d.Memberships(ctx, u[0], 4)
+		of, err := d.MembershipsOf(ctx, []chat.UserID{u[0], u[1], u[2]}, 4)
 		ok(t, err)
-		if len(ms) != 4 || !more || ms[0].Room.ID != ids[2] || ms[0].Unread() != 1 {
-			t.Fatal(ms, more)
+		if ms := of[u[0]]; len(ms) != 4 || ms[0].Room.ID != ids[2] || ms[0].Unread() != 1 || ms[0].Room.LastSeq != 2 || ms[0].Room.Epoch != 1 {
+			t.Fatalf("%+v", ms)
 		}
-		if ms, more, err = d.Memberships(ctx, u[0], 6); err != nil || len(ms) != 6 || more {
-			t.Fatal(len(ms), more, err)
+		if len(of[u[1]]) == 0 || of[u[1]][0].Member.User != u[1] || len(of[u[2]]) != 0 {
+			t.Fatalf("%+v, %+v", of[u[1]], of[u[2]])
+		}
+		if of, err = d.MembershipsOf(ctx, u[:1], 10); err != nil || len(of[u[0]]) != 6 {
+			t.Fatal(len(of[u[0]]), err)
 		}
 		if ms, next, err := d.RoomList(ctx, u[2], "", 10); err != nil || len(ms) != 0 || next != "" {
 			t.Fatal(ms, next, err)

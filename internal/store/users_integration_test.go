@@ -126,6 +126,13 @@ func TestSessions(t *testing.T) {
 		ok(t, d.RevokeSession(ctx, u[0], "a"))
 		_, _, err = d.Session(ctx, "a", u[0])
 		wantKind(t, err, chat.Unauthenticated)
+		ls, err := d.Logins(ctx, []chat.SessionID{"a", "b", "nope"})
+		ok(t, err)
+		wantKind(t, ls["a"].Err, chat.Unauthenticated)
+		wantKind(t, ls["nope"].Err, chat.Unauthenticated)
+		if b := ls["b"]; b.Err != nil || b.Session.ID != "b" || b.Session.User != u[0] || b.User.ID != u[0] || b.User.Username == "" {
+			t.Fatalf("%+v", b)
+		}
 		ss, err := d.Sessions(ctx, u[0])
 		ok(t, err)
 		if len(ss) != 3 {

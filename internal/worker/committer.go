@@ -68,10 +68,6 @@ func (c *committer) nudge(x work) {
 	}
 }
 
-// maxRest bounds the pause after a step. A committer rests as long as its last step took: the slower the commits, the
-// larger the batches, and what comes after a pause is committed at once.
-const maxRest = 10 * time.Millisecond
-
 func (c *committer) run(ctx context.Context) {
 	var rested time.Time // before it, a step waits for more of the same
 	for {
@@ -79,42 +75,13 @@ func (c *committer) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case first := <-c.in:
-			works := c.gather(first, time.Until(rested))
+			works := gather(c.in, first, time.Until(rested), c.w.o.BatchRecords, func(x *work) int { return len(x.jobs) })
 			begun := time.Now()
 			c.guard(ctx, works)
 			rested = time.Now().Add(min(time.Since(begun), maxRest))
 			c.inHand.Add(-int64(len(works)))
 		}
 	}
-}
-
-// gather takes what is at hand with first, and what comes within d, until the batch is full.
-func (c *committer) gather(first work, d time.Duration) []work {
-	works, n := []work{first}, len(first.jobs)
-	var over <-chan time.Time
-	if d > 0 {
-		over = time.After(d)
-	}
-	for n < c.w.o.BatchRecords {
-		select {
-		case x := <-c.in:
-			works = append(works, x)
-			n += len(x.jobs)
-			continue
-		default:
-		}
-		if over == nil {
-			break
-		}
-		select {
-		case x := <-c.in:
-			works = append(works, x)
-			n += len(x.jobs)
-		case <-over:
-			over = nil
-		}
-	}
-	return works
 }
 
 // guard runs a step; a panic leaves the step's batches unacknowledged, and the poison is looked for one by one.

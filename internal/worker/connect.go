@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"chat-service/internal/chat"
@@ -12,84 +13,134 @@ import (
 // maxWelcome is how many rooms a welcome lists; more are told by its flag and fetched by REST.
 const maxWelcome = 1000
 
-// connect registers a socket first and reads its rooms then, so that nothing can fall between the two, and welcomes it.
-// A socket that can't be had is closed with the reason.
-func (l *lane) connect(ctx context.Context, cmd *envelope.Command, out *parcels) error {
-	if cmd.Partitions != l.w.o.Partitions {
-		l.w.o.Logger.ErrorContext(ctx, "a gateway counts other partitions", "gateway", cmd.Gateway, "its", cmd.Partitions, "ours", l.w.o.Partitions)
-		l.refuse(cmd, protocol.CloseServerError, out)
-		return nil
+// letIn registers sockets first and reads their users' rooms then, so that nothing can fall between the two, and welcomes
+// them. A socket that can't be had is closed with the reason. Sockets that Redis lost are only registered.
+func (d *door) letIn(ctx context.Context, cmds []*envelope.Command, out *parcels) {
+	cmds, logins := d.admit(ctx, cmds, out)
+	if len(cmds) == 0 {
+		return
 	}
-	_, user, err := l.w.o.Accounts.Session(ctx, cmd.Session, cmd.User)
+	ss := make([]Socket, len(cmds))
+	for i, c := range cmds {
+		ss[i] = socketOf(c)
+	}
+	rs, err := d.w.o.Sockets.Register(ctx, ss)
+	if err != nil { // sockets are welcomed all the same, and asserted when Redis is back
+		d.w.o.Metrics.StateErrors.Inc()
+		d.w.reassert.Store(true)
+		rs = make([]Registered, len(cmds))
+	}
+	var users []chat.UserID
+	for _, c := range cmds {
+		if c.Kind == envelope.Connect {
+			users = append(users, c.User)
+		}
+	}
+	places, err := d.w.o.Members.MembershipsOf(ctx, slices.Compact(slices.Sorted(slices.Values(users))), maxWelcome+1)
 	if err != nil {
-		l.refuse(cmd, protocol.CloseFor(chat.As(err)), out)
-		return nil
+		d.w.o.Logger.WarnContext(ctx, "welcome", "sockets", len(users), "err", err)
 	}
-	if !l.register(ctx, cmd, out) {
-		return nil
+	var online []envelope.Presence
+	for i, c := range cmds {
+		switch {
+		case c.Kind != envelope.Connect || !d.seat(ctx, c, rs[i].OfSession, out):
+			continue
+		case err != nil:
+			d.refuse(c, protocol.CloseServerError, out)
+		default:
+			d.welcome(c, logins[c.Session].User, places[c.User], out)
+		}
+		if rs[i].First {
+			online = append(online, envelope.Presence{User: c.User, Online: true})
+		}
 	}
-	ms, more, err := l.w.o.Members.Memberships(ctx, cmd.User, maxWelcome)
-	if err != nil {
-		l.refuse(cmd, protocol.CloseServerError, out)
-		return err
+	if len(online) > 0 {
+		out.all(&envelope.Delivery{Kind: envelope.Presences, States: online})
 	}
-	now := time.Now()
-	w := protocol.Welcome{
-		SessionID: cmd.Session, User: protocol.UserView(user), ServerTime: protocol.Time(now),
-		PingIntervalMS: l.w.o.PingInterval.Milliseconds(), Limits: l.w.o.ProtocolLimit, More: more,
-		Rooms: make([]protocol.WelcomeRoom, 0, len(ms)),
-	}
-	w.User.Email = user.Email
-	d := envelope.Delivery{
-		Kind: envelope.Welcome, Gateway: cmd.Gateway, Socket: cmd.Socket, User: cmd.User,
-		Session: cmd.Session, At: cmd.At, Points: make([]envelope.Point, 0, len(ms)),
-	}
-	for _, m := range ms {
-		r := &m.Room
-		w.Rooms = append(w.Rooms, protocol.WelcomeRoom{
-			ID: r.ID, Type: r.Type, LastSeq: r.LastSeq, Epoch: r.Epoch,
-			ReadSeq: m.Member.ReadSeq, Unread: m.Unread(),
-		})
-		d.Points = append(d.Points, envelope.Point{Room: r.ID, Seq: r.LastSeq, Epoch: r.Epoch})
-	}
-	d.Frame = protocol.AppendWelcome(nil, w)
-	out.gateway(cmd.Gateway, &d)
-	l.w.o.Metrics.Connects.Inc()
-	return nil
 }
 
-// register enters the socket into the registry; false means that the session has too many. While Redis is away sockets
-// are welcomed all the same, and asserted when it is back.
-func (l *lane) register(ctx context.Context, cmd *envelope.Command, out *parcels) bool {
-	first, mine, err := l.w.o.Sockets.Register(ctx, socketOf(cmd))
-	if err != nil {
-		l.w.o.Metrics.StateErrors.Inc()
-		l.w.reassert.Store(true)
-		return true
+// admit refuses connects whose gateway or login session isn't right, and returns the others with their logins.
+func (d *door) admit(ctx context.Context, cmds []*envelope.Command, out *parcels) ([]*envelope.Command, map[chat.SessionID]chat.Login) {
+	var ids []chat.SessionID
+	for _, c := range cmds {
+		if c.Kind == envelope.Connect {
+			ids = append(ids, c.Session)
+		}
 	}
+	logins, err := d.w.o.Accounts.Logins(ctx, ids)
+	good := make([]*envelope.Command, 0, len(cmds))
+	for _, c := range cmds {
+		l := logins[c.Session]
+		switch {
+		case c.Kind != envelope.Connect:
+		case c.Partitions != d.w.o.Partitions:
+			d.w.o.Logger.ErrorContext(ctx, "a gateway counts other partitions", "gateway", c.Gateway, "its", c.Partitions, "ours", d.w.o.Partitions)
+			d.refuse(c, protocol.CloseServerError, out)
+			continue
+		case err != nil:
+			d.refuse(c, protocol.CloseFor(chat.As(err)), out)
+			continue
+		case l.Err != nil:
+			d.refuse(c, protocol.CloseFor(chat.As(l.Err)), out)
+			continue
+		case l.Session.User != c.User:
+			d.refuse(c, protocol.CloseRevoked, out)
+			continue
+		}
+		good = append(good, c)
+	}
+	return good, logins
+}
+
+// welcome tells a socket who it is and which rooms it has.
+func (d *door) welcome(c *envelope.Command, u chat.User, ms []chat.Membership, out *parcels) {
+	more := len(ms) > maxWelcome
+	ms = ms[:min(len(ms), maxWelcome)]
+	w := protocol.Welcome{
+		SessionID: c.Session, User: protocol.UserView(u), ServerTime: protocol.Time(time.Now()),
+		PingIntervalMS: d.w.o.PingInterval.Milliseconds(), Limits: d.w.o.ProtocolLimit, More: more,
+		Rooms: make([]protocol.WelcomeRoom, 0, len(ms)),
+	}
+	w.User.Email = u.Email
+	x := envelope.Delivery{
+		Kind: envelope.Welcome, Gateway: c.Gateway, Socket: c.Socket, User: c.User,
+		Session: c.Session, At: c.At, Points: make([]envelope.Point, 0, len(ms)),
+	}
+	for i := range ms {
+		r := &ms[i].Room
+		w.Rooms = append(w.Rooms, protocol.WelcomeRoom{
+			ID: r.ID, Type: r.Type, LastSeq: r.LastSeq, Epoch: r.Epoch,
+			ReadSeq: ms[i].Member.ReadSeq, Unread: ms[i].Unread(),
+		})
+		x.Points = append(x.Points, envelope.Point{Room: r.ID, Seq: r.LastSeq, Epoch: r.Epoch})
+	}
+	x.Frame = protocol.AppendWelcome(nil, w)
+	out.gateway(c.Gateway, &x)
+	d.w.o.Metrics.Connects.Inc()
+}
+
+// seat closes the login session's other sockets where this one replaces them; false means that the session has too many.
+func (d *door) seat(ctx context.Context, c *envelope.Command, ofSession []Socket, out *parcels) bool {
 	var others []Socket
-	for _, s := range mine {
-		if s.Gateway != cmd.Gateway || s.Socket != cmd.Socket {
+	for _, s := range ofSession {
+		if s.Gateway != c.Gateway || s.Socket != c.Socket {
 			others = append(others, s)
 		}
 	}
 	switch {
-	case cmd.Replace:
+	case c.Replace:
 		for _, s := range others {
 			out.gateway(s.Gateway, &envelope.Delivery{
 				Kind: envelope.Close, Gateway: s.Gateway, Socket: s.Socket,
-				User: cmd.User, Code: int(protocol.CloseReplaced),
+				User: c.User, Code: int(protocol.CloseReplaced),
 			})
 		}
-	case l.w.o.MaxSockets > 0 && len(others) >= l.w.o.MaxSockets:
-		if _, err := l.w.o.Sockets.Unregister(ctx, cmd.User, cmd.Gateway, cmd.Socket); err != nil {
-			l.w.o.Metrics.StateErrors.Inc()
+	case d.w.o.MaxSockets > 0 && len(others) >= d.w.o.MaxSockets:
+		if _, err := d.w.o.Sockets.Unregister(ctx, []Socket{socketOf(c)}); err != nil {
+			d.w.o.Metrics.StateErrors.Inc()
 		}
-		l.refuse(cmd, protocol.CloseTooManySockets, out)
+		d.refuse(c, protocol.CloseTooManySockets, out)
 		return false
-	}
-	if first {
-		out.all(&envelope.Delivery{Kind: envelope.Presences, States: []envelope.Presence{{User: cmd.User, Online: true}}})
 	}
 	return true
 }
@@ -101,21 +152,12 @@ func socketOf(cmd *envelope.Command) Socket {
 	}
 }
 
-func (l *lane) refuse(cmd *envelope.Command, code protocol.CloseCode, out *parcels) {
-	d := envelope.Delivery{Kind: envelope.Close, Gateway: cmd.Gateway, Socket: cmd.Socket, User: cmd.User, Code: int(code)}
+func (d *door) refuse(cmd *envelope.Command, code protocol.CloseCode, out *parcels) {
+	x := envelope.Delivery{Kind: envelope.Close, Gateway: cmd.Gateway, Socket: cmd.Socket, User: cmd.User, Code: int(code)}
 	if code.Retry() {
-		d.RetryMS = 1000
+		x.RetryMS = 1000
 	}
-	out.gateway(cmd.Gateway, &d)
-}
-
-// assert enters a socket again that Redis lost.
-func (l *lane) assert(ctx context.Context, cmd *envelope.Command) error {
-	if _, _, err := l.w.o.Sockets.Register(ctx, socketOf(cmd)); err != nil {
-		l.w.o.Metrics.StateErrors.Inc()
-		l.w.reassert.Store(true)
-	}
-	return nil
+	out.gateway(cmd.Gateway, &x)
 }
 
 // show closes the sockets of sessions that were revoked meanwhile, in case word of it was lost.

@@ -25,17 +25,19 @@ type line uint8
 const (
 	inLine  line = iota + 1 // the committer of the partition, in order
 	inLane                  // the lane of the user, in his order
+	atDoor                  // with other sockets that come and go
 	control                 // at once
 )
 
 // route is the table to read first: kind → where it is handled. The handlers are committer.step (writes) and
-// lane.handle (reads).
+// lane.handle (reads), door.step (sockets).
 func route(k envelope.CommandKind) line {
 	switch k {
 	case envelope.Send, envelope.Read, envelope.Attach, envelope.Detach:
 		return inLine
-	case envelope.Connect, envelope.Disconnect, envelope.Sync, envelope.Watch, envelope.Assert, envelope.Show,
-		envelope.Join, envelope.Typing:
+	case envelope.Connect, envelope.Disconnect, envelope.Assert:
+		return atDoor
+	case envelope.Sync, envelope.Watch, envelope.Show, envelope.Join, envelope.Typing:
 		return inLane
 	case envelope.Beat:
 		return control
@@ -99,6 +101,8 @@ func (w *Worker) Take(b Batch) {
 			writes = append(writes, j)
 		case inLane:
 			w.laneOf(uint64(j.cmd.User)).add(w.ctx, j)
+		case atDoor:
+			w.door.add(w.ctx, j)
 		case control:
 			t.settle()
 		}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -216,16 +218,19 @@ func (w *world) Membership(_ context.Context, room chat.RoomID, user chat.UserID
 	}, nil
 }
 
-func (w *world) Memberships(ctx context.Context, user chat.UserID, _ int) (ms []chat.Membership, more bool, err error) {
+func (w *world) MembershipsOf(ctx context.Context, users []chat.UserID, _ int) (map[chat.UserID][]chat.Membership, error) {
 	w.mu.Lock()
 	ids := keys(w.rooms)
 	w.mu.Unlock()
-	for _, id := range ids {
-		if m, err := w.Membership(ctx, id, user); err == nil {
-			ms = append(ms, m)
+	out := map[chat.UserID][]chat.Membership{}
+	for _, u := range users {
+		for _, id := range ids {
+			if m, err := w.Membership(ctx, id, u); err == nil {
+				out[u] = append(out[u], m)
+			}
 		}
 	}
-	return ms, false, nil
+	return out, nil
 }
 
 func (w *world) MembersAmong(_ context.Context, room chat.RoomID, us []chat.UserID) (in []chat.UserID, r chat.Room, err error) {
@@ -254,13 +259,21 @@ func (w *world) AddMembers(_ context.Context, room chat.RoomID, by chat.UserID, 
 	return ids, nil
 }
 
-func (w *world) Session(_ context.Context, id chat.SessionID, user chat.UserID) (chat.Session, chat.User, error) {
+// Logins knows sessions named after their user, as "5" and "5b".
+func (w *world) Logins(_ context.Context, ids []chat.SessionID) (map[chat.SessionID]chat.Login, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.revoked[id] {
-		return chat.Session{}, chat.User{}, chat.E(chat.Unauthenticated, "revoked")
+	out := map[chat.SessionID]chat.Login{}
+	for _, id := range ids {
+		if w.revoked[id] {
+			out[id] = chat.Login{Err: chat.E(chat.Unauthenticated, "revoked")}
+			continue
+		}
+		n, _ := strconv.ParseUint(strings.TrimRight(string(id), "ab"), 10, 64)
+		user := chat.UserID(n)
+		out[id] = chat.Login{Session: chat.Session{ID: id, User: user}, User: chat.User{ID: user, Username: "u" + user.String()}}
 	}
-	return chat.Session{ID: id, User: user}, chat.User{ID: user, Username: "u" + user.String()}, nil
+	return out, nil
 }
 
 func (w *world) RevokedAmong(_ context.Context, ids []chat.SessionID) (out []chat.SessionID, err error) {
@@ -307,30 +320,37 @@ func (w *world) Quarantine(_ context.Context, d Dead) error {
 	return nil
 }
 
-func (w *world) Register(_ context.Context, s Socket) (first bool, mine []Socket, err error) {
+func (w *world) Register(_ context.Context, ss []Socket) (out []Registered, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	first = !slices.ContainsFunc(w.sockets, func(o Socket) bool { return o.User == s.User })
-	w.sockets = append(w.sockets, s)
-	for _, o := range w.sockets {
-		if o.Session == s.Session {
-			mine = append(mine, o)
+	for _, s := range ss {
+		r := Registered{First: !slices.ContainsFunc(w.sockets, func(o Socket) bool { return o.User == s.User })}
+		w.sockets = append(w.sockets, s)
+		for _, o := range w.sockets {
+			if o.Session == s.Session {
+				r.OfSession = append(r.OfSession, o)
+			}
 		}
+		out = append(out, r)
 	}
-	return first, mine, nil
+	return out, nil
 }
 
-func (w *world) Unregister(_ context.Context, u chat.UserID, g chat.GatewayID, id chat.SocketID) (left int, err error) {
+func (w *world) Unregister(_ context.Context, ss []Socket) (left []int, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.redisAway {
-		return 0, chat.E(chat.Unavailable, "redis is away")
+		return nil, chat.E(chat.Unavailable, "redis is away")
 	}
-	w.sockets = slices.DeleteFunc(w.sockets, func(s Socket) bool { return s.User == u && s.Gateway == g && s.Socket == id })
-	for _, s := range w.sockets {
-		if s.User == u {
-			left++
+	for _, x := range ss {
+		w.sockets = slices.DeleteFunc(w.sockets, func(s Socket) bool { return s.User == x.User && s.Gateway == x.Gateway && s.Socket == x.Socket })
+		n := 0
+		for _, s := range w.sockets {
+			if s.User == x.User {
+				n++
+			}
 		}
+		left = append(left, n)
 	}
 	return left, nil
 }
@@ -344,7 +364,7 @@ func (w *world) Online(_ context.Context, us []chat.UserID) (ps []chat.Presence,
 	return ps, nil
 }
 
-func (w *world) OfflineLater(context.Context, chat.UserID, time.Time) error { return nil }
+func (w *world) OfflineLater(context.Context, []chat.UserID, time.Time) error { return nil }
 func (w *world) OfflineDue(context.Context, int, time.Time, int) ([]chat.UserID, error) {
 	return nil, nil
 }

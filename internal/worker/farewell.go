@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"chat-service/internal/chat"
-	"chat-service/internal/envelope"
 )
 
 // farewell is a socket that has ended.
@@ -54,20 +53,22 @@ func (fs *farewells) some(limit int) (list []farewell) {
 	return list
 }
 
-// disconnect takes the socket out of the registry; the user goes offline after a grace, if no other device lives by then.
-func (l *lane) disconnect(ctx context.Context, cmd *envelope.Command) error {
-	f := farewell{cmd.User, cmd.Gateway, cmd.Socket}
-	if err := l.w.farewell(ctx, f); err != nil {
-		l.w.farewells.add(f)
-		l.w.reassert.Store(true)
+// farewell takes sockets out of the registry; users without another go offline after a grace, if no device of theirs lives by
+// then.
+func (w *Worker) farewell(ctx context.Context, fs []farewell) error {
+	ss := make([]Socket, len(fs))
+	for i, f := range fs {
+		ss[i] = Socket{User: f.user, Gateway: f.gateway, Socket: f.socket}
 	}
-	return nil
-}
-
-func (w *Worker) farewell(ctx context.Context, f farewell) error {
-	left, err := w.o.Sockets.Unregister(ctx, f.user, f.gateway, f.socket)
-	if err == nil && left == 0 {
-		err = w.o.Sockets.OfflineLater(ctx, f.user, time.Now().Add(w.o.OfflineGrace))
+	left, err := w.o.Sockets.Unregister(ctx, ss)
+	if err == nil {
+		var alone []chat.UserID
+		for i, n := range left {
+			if n == 0 {
+				alone = append(alone, fs[i].user)
+			}
+		}
+		err = w.o.Sockets.OfflineLater(ctx, alone, time.Now().Add(w.o.OfflineGrace))
 	}
 	if err != nil {
 		w.o.Metrics.StateErrors.Inc()
@@ -77,10 +78,11 @@ func (w *Worker) farewell(ctx context.Context, f farewell) error {
 
 // farewellsOwed tries again what failed, as far as Redis answers.
 func (w *Worker) farewellsOwed(ctx context.Context) {
-	for _, f := range w.farewells.some(sweepUsers) {
-		if w.farewell(ctx, f) != nil {
-			return
-		}
+	fs := w.farewells.some(sweepUsers)
+	if len(fs) == 0 || w.farewell(ctx, fs) != nil {
+		return
+	}
+	for _, f := range fs {
 		w.farewells.done(f)
 	}
 }

@@ -73,12 +73,6 @@ func (l *lane) guard(ctx context.Context, j *job) {
 
 func (l *lane) handle(ctx context.Context, j *job, out *parcels) error {
 	switch j.cmd.Kind {
-	case envelope.Connect:
-		return l.connect(ctx, &j.cmd, out)
-	case envelope.Disconnect:
-		return l.disconnect(ctx, &j.cmd)
-	case envelope.Assert:
-		return l.assert(ctx, &j.cmd)
 	case envelope.Show:
 		return l.show(ctx, &j.cmd, out)
 	case envelope.Sync:

@@ -26,7 +26,7 @@ type Outbox interface {
 // Members answers who is in which room.
 type Members interface {
 	Membership(ctx context.Context, room chat.RoomID, user chat.UserID) (chat.Membership, error)
-	Memberships(ctx context.Context, user chat.UserID, limit int) ([]chat.Membership, bool, error)
+	MembershipsOf(ctx context.Context, users []chat.UserID, limit int) (map[chat.UserID][]chat.Membership, error)
 	MembersAmong(ctx context.Context, room chat.RoomID, users []chat.UserID) ([]chat.UserID, chat.Room, error)
 	SharesRoom(ctx context.Context, user chat.UserID, others []chat.UserID) ([]chat.UserID, error)
 	AddMembers(ctx context.Context, room chat.RoomID, by chat.UserID, ids []chat.UserID) ([]chat.UserID, error)
@@ -34,7 +34,7 @@ type Members interface {
 
 // Accounts answers for login sessions and people.
 type Accounts interface {
-	Session(ctx context.Context, id chat.SessionID, user chat.UserID) (chat.Session, chat.User, error)
+	Logins(ctx context.Context, ids []chat.SessionID) (map[chat.SessionID]chat.Login, error)
 	RevokedAmong(ctx context.Context, ids []chat.SessionID) ([]chat.SessionID, error)
 	Users(ctx context.Context, ids []chat.UserID) ([]chat.User, error)
 	LastSeen(ctx context.Context, users []chat.UserID) (map[chat.UserID]time.Time, error)
@@ -63,10 +63,10 @@ type Dead struct {
 
 // Sockets is the registry of live sockets; presence follows from it and from the gateways' leases.
 type Sockets interface {
-	Register(ctx context.Context, s Socket) (first bool, ofSession []Socket, err error)
-	Unregister(ctx context.Context, user chat.UserID, gateway chat.GatewayID, socket chat.SocketID) (left int, err error)
+	Register(ctx context.Context, ss []Socket) ([]Registered, error)
+	Unregister(ctx context.Context, ss []Socket) (left []int, err error)
 	Online(ctx context.Context, users []chat.UserID) ([]chat.Presence, error)
-	OfflineLater(ctx context.Context, user chat.UserID, at time.Time) error
+	OfflineLater(ctx context.Context, users []chat.UserID, at time.Time) error
 	OfflineDue(ctx context.Context, partition int, now time.Time, limit int) ([]chat.UserID, error)
 }
 
@@ -78,6 +78,13 @@ type Socket struct {
 	Socket  chat.SocketID
 	Device  string
 	At      time.Time
+}
+
+// Registered is what was there when a socket was entered: whether its user had no other live one, and the live sockets of its
+// login session with this one.
+type Registered struct {
+	First     bool
+	OfSession []Socket
 }
 
 // Leases says which gateways live.

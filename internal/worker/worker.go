@@ -14,6 +14,7 @@ type Worker struct {
 	o          Options
 	committers []*committer
 	lanes      []*lane
+	door       *door
 	keep       *keeper
 	facts      *memberCache
 	farewells  farewells
@@ -46,6 +47,7 @@ func New(o Options) (*Worker, error) {
 	for i := range o.Committers {
 		w.committers = append(w.committers, newCommitter(w, i))
 	}
+	w.door = newDoor(w)
 	for range o.Lanes {
 		w.lanes = append(w.lanes, newLane(w))
 	}
@@ -61,6 +63,7 @@ func (w *Worker) Start(context.Context) error {
 		for _, l := range w.lanes {
 			w.worked.Go(func() { l.run(w.ctx) })
 		}
+		w.worked.Go(func() { w.door.run(w.ctx) })
 		w.worked.Go(func() { w.keep.run(w.ctx) })
 		var ctx context.Context
 		ctx, w.loops = context.WithCancel(w.ctx)
@@ -98,7 +101,7 @@ func (w *Worker) quiet(ctx context.Context) error {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		busy := int64(0)
+		busy := w.door.inHand.Load()
 		for _, c := range w.committers {
 			busy += c.inHand.Load()
 		}

@@ -3,6 +3,7 @@ package worker
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"testing"
 	"time"
 
@@ -300,18 +301,21 @@ func TestConnectRegistersAndWelcomes(t *testing.T) {
 	w.room(1, 5)
 	k := w.start(t, func(o *Options) { o.MaxSockets = 2 })
 	connect := func(n chat.SocketID, replace bool) chan struct{} {
-		return give(k, false, envelope.Command{Kind: envelope.Connect, Gateway: "g1.a", Socket: n, User: 5, Session: "s", Partitions: 4, Replace: replace})
+		return give(k, false, envelope.Command{Kind: envelope.Connect, Gateway: "g1.a", Socket: n, User: 5, Session: "5", Partitions: 4, Replace: replace})
 	}
 	connect(1, false)
-	if d := w.next(t, envelope.Presences); len(d.States) != 1 || !d.States[0].Online {
-		t.Errorf("presence %+v, want user 5 online", d.States)
-	}
-	connect(2, false)
-	for range 2 {
+	welcomed := func() {
+		t.Helper()
 		if d := w.next(t, envelope.Welcome); len(d.Points) != 1 || !bytes.Contains(d.Frame, []byte(`"type":"welcome"`)) {
 			t.Errorf("welcome %+v", d)
 		}
 	}
+	welcomed()
+	if d := w.next(t, envelope.Presences); len(d.States) != 1 || !d.States[0].Online {
+		t.Errorf("presence %+v, want user 5 online", d.States)
+	}
+	connect(2, false)
+	welcomed()
 	connect(3, false)
 	if d := w.next(t, envelope.Close); d.Socket != 3 || d.Code != 4505 {
 		t.Errorf("closed socket %d with %d, want 3 with 4505", d.Socket, d.Code)
@@ -323,15 +327,52 @@ func TestConnectRegistersAndWelcomes(t *testing.T) {
 		}
 	}
 	w.mu.Lock()
-	w.revoked["s"] = true
+	w.revoked["5"] = true
 	w.mu.Unlock()
 	connect(5, false)
 	if d := w.next(t, envelope.Close); d.Socket != 5 || d.Code != 4502 {
 		t.Errorf("closed socket %d with %d, want 5 with 4502", d.Socket, d.Code)
 	}
-	give(k, false, envelope.Command{Kind: envelope.Connect, Gateway: "g1.a", Socket: 6, User: 8, Session: "t", Partitions: 16})
+	give(k, false, envelope.Command{Kind: envelope.Connect, Gateway: "g1.a", Socket: 6, User: 8, Session: "8", Partitions: 16})
 	if d := w.next(t, envelope.Close); d.Socket != 6 || d.Code != 4005 {
 		t.Errorf("closed socket %d with %d, want 6 with 4005: other partitions", d.Socket, d.Code)
+	}
+}
+
+// TestDoorTakesManyAtOnce gives connects and disconnects as one batch: who leaves makes place for who comes, and who came only
+// to leave is gone.
+func TestDoorTakesManyAtOnce(t *testing.T) {
+	w := newWorld()
+	w.room(1, 5, 6)
+	k := w.start(t, func(o *Options) { o.MaxSockets = 1 })
+	connect := func(n chat.SocketID, u chat.UserID) envelope.Command {
+		return envelope.Command{Kind: envelope.Connect, Gateway: "g1.a", Socket: n, User: u, Session: chat.SessionID(u.String()), Partitions: 4}
+	}
+	leave := func(n chat.SocketID, u chat.UserID) envelope.Command {
+		return envelope.Command{Kind: envelope.Disconnect, Gateway: "g1.a", Socket: n, User: u, Session: chat.SessionID(u.String())}
+	}
+	wait(t, give(k, false, connect(1, 5)), "first")
+	out := newParcels()
+	jobs := []job{{cmd: connect(2, 5)}, {cmd: leave(1, 5)}, {cmd: connect(3, 6)}, {cmd: leave(3, 6)}}
+	k.door.step(t.Context(), jobs, out)
+	out.close()
+	kinds := map[envelope.DeliveryKind]int{}
+	for _, p := range out.done {
+		for _, r := range p.records {
+			d, err := envelope.DecodeDelivery(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			kinds[d.Kind]++
+		}
+	}
+	if want := (map[envelope.DeliveryKind]int{envelope.Welcome: 2, envelope.Presences: 1}); !maps.Equal(kinds, want) {
+		t.Errorf("deliveries by kind %v, want %v", kinds, want)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.sockets) != 1 || w.sockets[0].Socket != 2 {
+		t.Errorf("registry %+v, want socket 2 of user 5 alone", w.sockets)
 	}
 }
 

@@ -1,0 +1,72 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+
+	"gorm.io/gorm"
+
+	"chat-service/internal/chat"
+	"chat-service/internal/store/pool"
+)
+
+// Logins looks up many sessions at once. Every id is in the result; Err has an Unauthenticated kind for a session that is
+// unknown or has ended, and a Forbidden one for a disabled account.
+func (d *DB) Logins(ctx context.Context, ids []chat.SessionID) (map[chat.SessionID]chat.Login, error) {
+	out := make(map[chat.SessionID]chat.Login, len(ids))
+	if len(ids) == 0 {
+		return out, nil
+	}
+	var rows []accountRow
+	err := d.p.Retry(ctx, "read sessions", func(g *gorm.DB) error {
+		rows = nil
+		return g.Raw("SELECT "+sessionCols+", "+userCols+" FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id IN ?", ids).Scan(&rows).Error
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range ids {
+		out[id] = chat.Login{Err: noSession()}
+	}
+	now := d.now()
+	for _, r := range rows {
+		l := chat.Login{Session: r.Session.session(), User: r.User.user()}
+		switch {
+		case r.User.Status != chat.Active:
+			l.Err = chat.E(chat.Forbidden, "the account is disabled")
+		case !r.Session.live(now):
+			l.Err = noSession()
+		}
+		out[r.Session.ID] = l
+	}
+	return out, nil
+}
+
+// MembershipsOf returns the open memberships of many users at once, of each the limit that were active last, with what an
+// unread count and a position need: of the room ID, Type, LastSeq, MsgCount and Epoch, of the member Room, User, ReadSeq and
+// ReadCount.
+func (d *DB) MembershipsOf(ctx context.Context, users []chat.UserID, limit int) (map[chat.UserID][]chat.Membership, error) {
+	out := make(map[chat.UserID][]chat.Membership, len(users))
+	if len(users) == 0 {
+		return out, nil
+	}
+	var q pool.Statement
+	for i, u := range users {
+		if i > 0 {
+			q.Add(" UNION ALL ")
+		}
+		q.Add("(SELECT m.user_id, r.id, r.type, r.last_seq, r.msg_count, r.epoch, m.read_seq, m.read_count FROM members m JOIN rooms r ON r.id = m.room_id"+
+			" WHERE m.user_id = ? AND m.left_seq = 0 ORDER BY r.active_at DESC, r.id DESC LIMIT ?)", u, limit)
+	}
+	err := d.p.Retry(ctx, "read memberships", func(g *gorm.DB) error {
+		clear(out)
+		return q.Each(g, func(rows *sql.Rows) error {
+			var m chat.Membership
+			err := rows.Scan(&m.Member.User, &m.Room.ID, &m.Room.Type, &m.Room.LastSeq, &m.Room.MsgCount, &m.Room.Epoch, &m.Member.ReadSeq, &m.Member.ReadCount)
+			m.Member.Room = m.Room.ID
+			out[m.Member.User] = append(out[m.Member.User], m)
+			return err
+		})
+	})
+	return out, err
+}

@@ -1,0 +1,37 @@
+package worker
+
+import "time"
+
+// maxRest bounds the pause after a step. Who works in batches rests as long as his last step took: the slower the steps, the
+// larger the batches, and what comes after a pause is handled at once.
+const maxRest = 10 * time.Millisecond
+
+// gather takes what is at hand with first, and what comes within d, until it counts to most.
+func gather[T any](in <-chan T, first T, d time.Duration, most int, count func(*T) int) []T {
+	batch, n := []T{first}, count(&first)
+	var over <-chan time.Time
+	if d > 0 {
+		t := time.NewTimer(d)
+		defer t.Stop()
+		over = t.C
+	}
+	for n < most {
+		var x T
+		select {
+		case x = <-in:
+		default:
+			if over == nil {
+				return batch
+			}
+			select {
+			case x = <-in:
+			case <-over:
+				over = nil
+				continue
+			}
+		}
+		batch = append(batch, x)
+		n += count(&x)
+	}
+	return batch
+}
