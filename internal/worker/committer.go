@@ -9,6 +9,7 @@ import (
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
 	"chat-service/internal/faults"
+	"chat-service/internal/worker/keeper"
 )
 
 // work is what a committer takes in order: the writes of one inbound batch, or word about a partition.
@@ -33,7 +34,7 @@ type committer struct {
 	parts  map[int]*partition
 	inHand atomic.Int64 // works taken or queued
 	down   bool         // the last append failed for want of MySQL
-	flying rowSet       // outbox rows announced and not deleted yet
+	flying keeper.Rows  // outbox rows announced and not deleted yet
 }
 
 // partition is what a committer knows of one partition while its channel lives.
@@ -171,7 +172,7 @@ func (c *committer) step(ctx context.Context, works []work) {
 		}
 		settle(works)
 		if len(relayed) > 0 {
-			c.w.keep.announced(&c.flying, relayed)
+			c.w.keep.Announced(&c.flying, relayed)
 		}
 	})
 	if len(sends) > 0 {
@@ -226,7 +227,7 @@ func (c *committer) word(ctx context.Context, x work, out *parcels) {
 			for id, r := range p.rooms {
 				if n, had := r.gateways[x.gone]; had && n <= x.until {
 					delete(r.gateways, x.gone)
-					c.w.keep.drop(id, x.gone)
+					c.w.keep.Drop(id, x.gone)
 					if x.until != everAttached {
 						r.unsettle()
 					}

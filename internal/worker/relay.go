@@ -2,56 +2,12 @@ package worker
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
 	"chat-service/internal/protocol"
 )
-
-// rowSet is a set of outbox rows on their way: announced, confirmation or deletion outstanding. A row leaves it when its
-// deletion was tried; if that failed, the next poll announces it again, which is harmless.
-type rowSet struct {
-	mu  sync.Mutex
-	ids map[uint64]bool
-}
-
-// take keeps the rows that weren't in the set and aren't above their room's bound (where it has one), and adds them.
-func (s *rowSet) take(rows []chat.Announcement, upTo map[chat.RoomID]chat.Seq) []chat.Announcement {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.ids == nil {
-		s.ids = map[uint64]bool{}
-	}
-	fresh := rows[:0]
-	for _, r := range rows {
-		if r.Message != nil {
-			if top, bound := upTo[r.Message.Room]; bound && r.Message.Seq > top {
-				continue
-			}
-		}
-		if !s.ids[r.ID] {
-			s.ids[r.ID] = true
-			fresh = append(fresh, r)
-		}
-	}
-	return fresh
-}
-
-func (s *rowSet) drop(ids []uint64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, id := range ids {
-		delete(s.ids, id)
-	}
-}
-
-func (s *rowSet) len() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.ids)
-}
 
 const drainRows = 256
 
@@ -88,7 +44,7 @@ func (w *Worker) pollOutbox(ctx context.Context) {
 func (c *committer) drain(ctx context.Context, partitions []int, upTo map[chat.RoomID]chat.Seq, out *parcels) (rows []chat.Announcement, ok bool) {
 	for {
 		qctx, cancel := context.WithTimeout(ctx, c.w.o.Patience)
-		limit := drainRows + c.flying.len()
+		limit := drainRows + c.flying.Len()
 		found, err := c.w.o.Outbox.Outbox(qctx, partitions, limit)
 		cancel()
 		if err != nil {
@@ -96,7 +52,7 @@ func (c *committer) drain(ctx context.Context, partitions []int, upTo map[chat.R
 			return rows, false
 		}
 		full := len(found) == limit
-		fresh := c.flying.take(found, upTo)
+		fresh := c.flying.Take(found, upTo)
 		var rooms []*roomState
 		for _, a := range fresh {
 			if a.Message != nil {
@@ -179,7 +135,7 @@ func (c *committer) tellEntry(ctx context.Context, a *chat.Announcement, out *pa
 		c.w.facts.forget(m.Room, u)
 	}
 	r.reached(m.Seq, d.Epoch)
-	c.w.keep.count([]chat.Head{{Room: m.Room, Seq: m.Seq, Before: m.Seq - 1, Epoch: d.Epoch, MsgCount: m.Ord}}, []chat.Message{m})
+	c.w.keep.Count([]chat.Head{{Room: m.Room, Seq: m.Seq, Before: m.Seq - 1, Epoch: d.Epoch, MsgCount: m.Ord}}, []chat.Message{m})
 }
 
 // tellAdded announces an entry that made members: each sees the room as his own list shows it, so a direct room's two

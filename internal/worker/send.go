@@ -106,7 +106,7 @@ func (c *committer) announce(ctx context.Context, jobs []job, sent []chat.Sent, 
 		}
 	}
 	c.w.o.Metrics.Committed.Add(float64(len(recent)))
-	c.w.keep.count(heads, recent)
+	c.w.keep.Count(heads, recent)
 	return rows
 }
 

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"chat-service/internal/worker/keeper"
 )
 
 // Worker is the station between the inbound queues and the gateways' queues.
@@ -15,7 +17,7 @@ type Worker struct {
 	committers []*committer
 	lanes      []*lane
 	door       *door
-	keep       *keeper
+	keep       *keeper.Keeper
 	facts      *memberCache
 	farewells  farewells
 
@@ -40,7 +42,7 @@ func New(o Options) (*Worker, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	w := &Worker{o: o, keep: newKeeper(&o), facts: newMemberCache(5*time.Second, 50_000)}
+	w := &Worker{o: o, keep: keeper.New(o.Routes, o.Outbox, o.Metrics.StateErrors), facts: newMemberCache(5*time.Second, 50_000)}
 	w.ctx, w.cancel = context.WithCancel(context.Background())
 	w.owned.Store(&[]int{})
 	w.dead.Store(&gatewaySet{})
@@ -64,7 +66,7 @@ func (w *Worker) Start(context.Context) error {
 			w.worked.Go(func() { l.run(w.ctx) })
 		}
 		w.worked.Go(func() { w.door.run(w.ctx) })
-		w.worked.Go(func() { w.keep.run(w.ctx) })
+		w.worked.Go(func() { w.keep.Run(w.ctx) })
 		var ctx context.Context
 		ctx, w.loops = context.WithCancel(w.ctx)
 		for _, loop := range []func(context.Context){(&fleet{w: w}).run, w.pollOutbox, w.digests, w.sweepLeases, w.sweepOffline, w.sweepEnded} {
@@ -89,7 +91,7 @@ func (w *Worker) Stop(ctx context.Context) (err error) {
 		if e := w.quiet(ctx); e != nil {
 			err = errors.Join(err, e)
 		}
-		w.keep.flush(ctx)
+		w.keep.Flush(ctx)
 		w.cancel()
 		w.worked.Wait()
 	})

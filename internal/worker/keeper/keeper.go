@@ -1,18 +1,20 @@
-package worker
+package keeper
 
 import (
 	"context"
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"chat-service/internal/chat"
 )
 
-// keeper writes what can be rebuilt (routes, heads, recent messages) and deletes announced outbox rows, off the road.
+// Keeper writes what can be rebuilt (routes, heads, recent messages) and deletes announced outbox rows, off the road.
 // Its queue is bounded: when Redis is slow the oldest way out is to leave something out, which the digests heal.
-type keeper struct {
-	routes  Routes
-	metrics *Metrics
+type Keeper struct {
+	routes Routes
+	errors prometheus.Counter
 
 	mu    sync.Mutex
 	heads map[chat.RoomID]chat.Head
@@ -24,8 +26,21 @@ type keeper struct {
 	rows   []outboxRows
 }
 
+// Routes is where routes, heads and recent messages are kept.
+type Routes interface {
+	Attach(ctx context.Context, room chat.RoomID, gateway chat.GatewayID, number uint64) error
+	Detach(ctx context.Context, room chat.RoomID, gateway chat.GatewayID, number uint64) error
+	DropRoute(ctx context.Context, room chat.RoomID, gateway chat.GatewayID) error
+	Count(ctx context.Context, heads []chat.Head, recent []chat.Message) error
+}
+
+// Outbox is where announced rows are deleted.
+type Outbox interface {
+	Announced(ctx context.Context, ids []uint64) error
+}
+
 type outboxRows struct {
-	set *rowSet
+	set *Rows
 	ids []uint64
 }
 
@@ -50,21 +65,20 @@ const (
 	keepMoves    = 65_536 // more are left out of Redis
 )
 
-func newKeeper(o *Options) *keeper {
-	return &keeper{
-		routes: o.Routes, outbox: o.Outbox, metrics: o.Metrics, heads: map[chat.RoomID]chat.Head{},
-		wake: make(chan struct{}, 1),
-	}
+// New makes a keeper that counts what Redis refused in errors. Run sets it to work.
+func New(routes Routes, outbox Outbox, errors prometheus.Counter) *Keeper {
+	return &Keeper{routes: routes, outbox: outbox, errors: errors, heads: map[chat.RoomID]chat.Head{}, wake: make(chan struct{}, 1)}
 }
 
-func (k *keeper) poke() {
+func (k *Keeper) poke() {
 	select {
 	case k.wake <- struct{}{}:
 	default:
 	}
 }
 
-func (k *keeper) count(heads []chat.Head, msgs []chat.Message) {
+// Count merges room heads and adds to the recent messages.
+func (k *Keeper) Count(heads []chat.Head, msgs []chat.Message) {
 	k.mu.Lock()
 	for _, h := range heads {
 		if old, ok := k.heads[h.Room]; !ok || h.Epoch > old.Epoch || h.Epoch == old.Epoch && h.Seq > old.Seq {
@@ -74,35 +88,38 @@ func (k *keeper) count(heads []chat.Head, msgs []chat.Message) {
 	if len(k.msgs)+len(msgs) <= keepMessages {
 		k.msgs = append(k.msgs, msgs...)
 	} else {
-		k.metrics.StateErrors.Inc()
+		k.errors.Inc()
 	}
 	k.mu.Unlock()
 	k.poke()
 }
 
-func (k *keeper) attach(room chat.RoomID, g chat.GatewayID, n uint64) {
+// Attach notes that a gateway holds a room.
+func (k *Keeper) Attach(room chat.RoomID, g chat.GatewayID, n uint64) {
 	k.move(move{room, g, n, attached})
 }
 
-func (k *keeper) detach(room chat.RoomID, g chat.GatewayID, n uint64) {
+// Detach notes that a gateway let go of a room.
+func (k *Keeper) Detach(room chat.RoomID, g chat.GatewayID, n uint64) {
 	k.move(move{room, g, n, detached})
 }
 
-func (k *keeper) drop(room chat.RoomID, g chat.GatewayID) { k.move(move{room, g, 0, dropped}) }
+// Drop notes that a gateway holds a room no more, whatever it said.
+func (k *Keeper) Drop(room chat.RoomID, g chat.GatewayID) { k.move(move{room, g, 0, dropped}) }
 
-func (k *keeper) move(m move) {
+func (k *Keeper) move(m move) {
 	k.mu.Lock()
 	if len(k.moves) < keepMoves {
 		k.moves = append(k.moves, m)
 	} else {
-		k.metrics.StateErrors.Inc()
+		k.errors.Inc()
 	}
 	k.mu.Unlock()
 	k.poke()
 }
 
-// announced deletes rows whose announcement was confirmed.
-func (k *keeper) announced(set *rowSet, rows []chat.Announcement) {
+// Announced deletes rows whose announcement was confirmed.
+func (k *Keeper) Announced(set *Rows, rows []chat.Announcement) {
 	ids := make([]uint64, len(rows))
 	for i := range rows {
 		ids[i] = rows[i].ID
@@ -113,18 +130,20 @@ func (k *keeper) announced(set *rowSet, rows []chat.Announcement) {
 	k.poke()
 }
 
-func (k *keeper) run(ctx context.Context) {
+// Run writes until ctx ends.
+func (k *Keeper) Run(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-k.wake:
 		}
-		k.flush(ctx)
+		k.Flush(ctx)
 	}
 }
 
-func (k *keeper) flush(ctx context.Context) {
+// Flush writes what is there.
+func (k *Keeper) Flush(ctx context.Context) {
 	k.mu.Lock()
 	heads, msgs, moves, rows := k.heads, k.msgs, k.moves, k.rows
 	k.heads, k.msgs, k.moves, k.rows = map[chat.RoomID]chat.Head{}, nil, nil, nil
@@ -141,7 +160,7 @@ func (k *keeper) flush(ctx context.Context) {
 			hs = append(hs, h)
 		}
 		if err := k.routes.Count(ctx, hs, msgs); err != nil {
-			k.metrics.StateErrors.Inc()
+			k.errors.Inc()
 		}
 	}
 	for _, m := range moves {
@@ -155,7 +174,7 @@ func (k *keeper) flush(ctx context.Context) {
 			err = k.routes.DropRoute(ctx, m.room, m.gateway)
 		}
 		if err != nil {
-			k.metrics.StateErrors.Inc()
+			k.errors.Inc()
 		}
 	}
 }
