@@ -73,6 +73,14 @@ type Session struct {
 	RevokedAt  time.Time // zero: live
 }
 
+// RouteMove says that a gateway wants a room's deliveries, or (Leave) no longer does; Number orders what one gateway says.
+type RouteMove struct {
+	Room    RoomID
+	Gateway GatewayID
+	Number  uint64
+	Leave   bool
+}
+
 // Login is a session with its user, or why it may not be used.
 type Login struct {
 	Session Session

@@ -2,6 +2,7 @@ package state
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -29,20 +30,53 @@ type Routes struct {
 
 // Attach routes the room to the gateway, unless it told a higher number before.
 func (s *State) Attach(ctx context.Context, room chat.RoomID, g chat.GatewayID, number uint64) error {
-	return s.place(ctx, "attach", room, g, number, "+")
+	return s.MoveRoutes(ctx, []chat.RouteMove{{Room: room, Gateway: g, Number: number}})
 }
 
 // Detach stops routing the room to the gateway, unless it told a higher number before. A route without gateways stays
 // for ten minutes, to say that nobody is there.
 func (s *State) Detach(ctx context.Context, room chat.RoomID, g chat.GatewayID, number uint64) error {
-	return s.place(ctx, "detach", room, g, number, "-")
+	return s.MoveRoutes(ctx, []chat.RouteMove{{Room: room, Gateway: g, Number: number, Leave: true}})
 }
 
-func (s *State) place(ctx context.Context, verb string, room chat.RoomID, g chat.GatewayID, number uint64, sign string) error {
-	return s.do(ctx, verb, func(ctx context.Context) error {
-		return routeScript.Run(ctx, s.rdb, []string{s.routeKey(room)}, string(g), number, sign,
-			time.Now().Add(s.opt.Settle).UnixMilli(), usedRouteTTL.Milliseconds(), emptyRouteTTL.Milliseconds(), routeFields).Err()
+const moveBatch = 256 // moves in one round trip
+
+// MoveRoutes attaches and detaches in the given order. After an error some may be done; all may be done again.
+func (s *State) MoveRoutes(ctx context.Context, moves []chat.RouteMove) error {
+	for part := range slices.Chunk(moves, moveBatch) {
+		if err := s.do(ctx, "move_routes", func(ctx context.Context) error { return s.moveRoutes(ctx, part) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *State) moveRoutes(ctx context.Context, moves []chat.RouteMove) error {
+	settled := time.Now().Add(s.opt.Settle).UnixMilli()
+	run := func(c redis.Scripter, m chat.RouteMove, f func(context.Context, redis.Scripter, []string, ...any) *redis.Cmd) *redis.Cmd {
+		sign := "+"
+		if m.Leave {
+			sign = "-"
+		}
+		return f(ctx, c, []string{s.routeKey(m.Room)}, string(m.Gateway), m.Number, sign, settled,
+			usedRouteTTL.Milliseconds(), emptyRouteTTL.Milliseconds(), routeFields)
+	}
+	cmds := make([]*redis.Cmd, len(moves))
+	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, m := range moves {
+			cmds[i] = run(p, m, routeScript.EvalSha)
+		}
+		return nil
 	})
+	if err == nil || !slices.ContainsFunc(cmds, func(c *redis.Cmd) bool { return redis.HasErrorPrefix(c.Err(), "NOSCRIPT") }) {
+		return err
+	}
+	for _, m := range moves { // a server that doesn't know the script yet: nothing of the pipeline counts
+		if err := run(s.rdb, m, routeScript.Run).Err(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Routes reads the routes of rooms in one round trip (and a second one where some are missing, to begin them).

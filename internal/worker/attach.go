@@ -34,12 +34,12 @@ func (c *committer) attach(ctx context.Context, jobs []job, out *parcels) []chat
 		case cmd.Kind == envelope.Detach:
 			if n, ok := r.gateways[cmd.Gateway]; ok && n <= cmd.Number {
 				delete(r.gateways, cmd.Gateway)
-				c.w.keep.Detach(cmd.Room, cmd.Gateway, cmd.Number)
+				c.w.keep.Move(chat.RouteMove{Room: cmd.Room, Gateway: cmd.Gateway, Number: cmd.Number, Leave: true})
 			}
 		default:
 			c.w.noteAttach(cmd.Gateway, cmd.Number)
 			if r.route(cmd.Gateway, cmd.Number) {
-				c.w.keep.Attach(cmd.Room, cmd.Gateway, cmd.Number)
+				c.w.keep.Move(chat.RouteMove{Room: cmd.Room, Gateway: cmd.Gateway, Number: cmd.Number})
 			}
 			c.answer(cmd, r, err, out)
 			if cmd.Repair {

@@ -405,10 +405,9 @@ func (w *world) Generation(context.Context) (string, error) {
 	return w.gen, nil
 }
 
-func (w *world) Attach(context.Context, chat.RoomID, chat.GatewayID, uint64) error { return nil }
-func (w *world) Detach(context.Context, chat.RoomID, chat.GatewayID, uint64) error { return nil }
-func (w *world) DropRoute(context.Context, chat.RoomID, chat.GatewayID) error      { return nil }
-func (w *world) Count(context.Context, []chat.Head, []chat.Message) error          { return nil }
+func (w *world) MoveRoutes(context.Context, []chat.RouteMove) error           { return nil }
+func (w *world) DropRoute(context.Context, chat.RoomID, chat.GatewayID) error { return nil }
+func (w *world) Count(context.Context, []chat.Head, []chat.Message) error     { return nil }
 func (w *world) Routes(_ context.Context, ids []chat.RoomID) (map[chat.RoomID]Route, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

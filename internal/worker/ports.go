@@ -106,8 +106,7 @@ type Losses interface {
 
 // Routes says which gateways hold a room.
 type Routes interface {
-	Attach(ctx context.Context, room chat.RoomID, gateway chat.GatewayID, number uint64) error
-	Detach(ctx context.Context, room chat.RoomID, gateway chat.GatewayID, number uint64) error
+	MoveRoutes(ctx context.Context, moves []chat.RouteMove) error
 	Routes(ctx context.Context, rooms []chat.RoomID) (map[chat.RoomID]Route, error)
 	DropRoute(ctx context.Context, room chat.RoomID, gateway chat.GatewayID) error
 	// Count merges room heads by maximum and adds messages to the recent lists of hot rooms.

@@ -19,7 +19,8 @@ type Keeper struct {
 	mu    sync.Mutex
 	heads map[chat.RoomID]chat.Head
 	msgs  []chat.Message
-	moves []move
+	moves []chat.RouteMove
+	drops []drop
 	wake  chan struct{}
 
 	outbox Outbox
@@ -28,8 +29,7 @@ type Keeper struct {
 
 // Routes is where routes, heads and recent messages are kept.
 type Routes interface {
-	Attach(ctx context.Context, room chat.RoomID, gateway chat.GatewayID, number uint64) error
-	Detach(ctx context.Context, room chat.RoomID, gateway chat.GatewayID, number uint64) error
+	MoveRoutes(ctx context.Context, moves []chat.RouteMove) error
 	DropRoute(ctx context.Context, room chat.RoomID, gateway chat.GatewayID) error
 	Count(ctx context.Context, heads []chat.Head, recent []chat.Message) error
 }
@@ -44,25 +44,15 @@ type outboxRows struct {
 	ids []uint64
 }
 
-// move is one change of a route.
-type move struct {
+// drop takes a gateway out of a room's route.
+type drop struct {
 	room    chat.RoomID
 	gateway chat.GatewayID
-	number  uint64
-	kind    moveKind
 }
-
-type moveKind uint8
-
-const (
-	attached moveKind = iota + 1
-	detached
-	dropped
-)
 
 const (
 	keepMessages = 4096   // more are left out of the recent lists
-	keepMoves    = 65_536 // more are left out of Redis
+	keepMoves    = 65_536 // more of either kind are left out of Redis
 )
 
 // New makes a keeper that counts what Redis refused in errors. Run sets it to work.
@@ -94,23 +84,23 @@ func (k *Keeper) Count(heads []chat.Head, msgs []chat.Message) {
 	k.poke()
 }
 
-// Attach notes that a gateway holds a room.
-func (k *Keeper) Attach(room chat.RoomID, g chat.GatewayID, n uint64) {
-	k.move(move{room, g, n, attached})
-}
-
-// Detach notes that a gateway let go of a room.
-func (k *Keeper) Detach(room chat.RoomID, g chat.GatewayID, n uint64) {
-	k.move(move{room, g, n, detached})
-}
-
-// Drop notes that a gateway holds a room no more, whatever it said.
-func (k *Keeper) Drop(room chat.RoomID, g chat.GatewayID) { k.move(move{room, g, 0, dropped}) }
-
-func (k *Keeper) move(m move) {
+// Move notes that a gateway wants a room, or no longer does.
+func (k *Keeper) Move(m chat.RouteMove) {
 	k.mu.Lock()
 	if len(k.moves) < keepMoves {
 		k.moves = append(k.moves, m)
+	} else {
+		k.errors.Inc()
+	}
+	k.mu.Unlock()
+	k.poke()
+}
+
+// Drop notes that a gateway holds a room no more, whatever it said.
+func (k *Keeper) Drop(room chat.RoomID, g chat.GatewayID) {
+	k.mu.Lock()
+	if len(k.drops) < keepMoves {
+		k.drops = append(k.drops, drop{room, g})
 	} else {
 		k.errors.Inc()
 	}
@@ -145,8 +135,8 @@ func (k *Keeper) Run(ctx context.Context) {
 // Flush writes what is there.
 func (k *Keeper) Flush(ctx context.Context) {
 	k.mu.Lock()
-	heads, msgs, moves, rows := k.heads, k.msgs, k.moves, k.rows
-	k.heads, k.msgs, k.moves, k.rows = map[chat.RoomID]chat.Head{}, nil, nil, nil
+	heads, msgs, moves, drops, rows := k.heads, k.msgs, k.moves, k.drops, k.rows
+	k.heads, k.msgs, k.moves, k.drops, k.rows = map[chat.RoomID]chat.Head{}, nil, nil, nil, nil
 	k.mu.Unlock()
 	for _, r := range rows {
 		dctx, cancel := context.WithTimeout(ctx, 3*time.Second)
@@ -163,18 +153,12 @@ func (k *Keeper) Flush(ctx context.Context) {
 			k.errors.Inc()
 		}
 	}
-	for _, m := range moves {
-		var err error
-		switch m.kind {
-		case attached:
-			err = k.routes.Attach(ctx, m.room, m.gateway, m.number)
-		case detached:
-			err = k.routes.Detach(ctx, m.room, m.gateway, m.number)
-		case dropped:
-			err = k.routes.DropRoute(ctx, m.room, m.gateway)
-		}
-		if err != nil {
+	for _, d := range drops {
+		if err := k.routes.DropRoute(ctx, d.room, d.gateway); err != nil {
 			k.errors.Inc()
 		}
+	}
+	if err := k.routes.MoveRoutes(ctx, moves); err != nil {
+		k.errors.Inc()
 	}
 }
