@@ -127,20 +127,13 @@ func (d *DB) DirectRoom(ctx context.Context, a, b chat.UserID) (m chat.Membershi
 	if err != nil {
 		return chat.Membership{}, false, err
 	}
-	ms := []chat.Membership{m}
-	if err := d.complete(ctx, a, ms); err != nil {
-		return chat.Membership{}, false, err
-	}
-	return ms[0], created, nil
+	m, err = d.addLast(ctx, a, m)
+	return m, created, err
 }
 
 // directRoom finds a pair's room; the zero Membership where there is none.
 func directRoom(g *gorm.DB, pair string, user chat.UserID) (chat.Membership, error) {
-	var rows []placeRow
-	err := g.Raw("SELECT "+roomCols+", "+memberCols+" FROM rooms r JOIN members m ON m.room_id = r.id AND m.user_id = ? WHERE r.direct_key = ?",
-		user, pair).Scan(&rows).Error
-	if err != nil || len(rows) == 0 {
-		return chat.Membership{}, err
-	}
-	return rows[0].membership(), nil
+	var q pool.Statement
+	q.Add(placeOf+" WHERE m.user_id = ? AND r.direct_key = ?", user, pair)
+	return readPlace(g, &q)
 }

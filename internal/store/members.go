@@ -2,12 +2,14 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"slices"
 
 	"gorm.io/gorm"
 
 	"chat-service/internal/chat"
 	"chat-service/internal/store/pool"
+	"chat-service/internal/store/scan"
 )
 
 // AddMembers makes the users members: added are those who weren't, ascending. Naming only oneself joins a public room. Invalid
@@ -149,17 +151,19 @@ func (d *DB) Members(ctx context.Context, room chat.RoomID, viewer, after chat.U
 	if !v.Member.In() {
 		return nil, chat.E(chat.Forbidden, "only members may see who is in the room")
 	}
-	var rows []struct {
-		Member memberRow `gorm:"embedded;embeddedPrefix:m_"`
-		User   userRow   `gorm:"embedded;embeddedPrefix:u_"`
-	}
+	var q pool.Statement
+	q.Add("SELECT "+scan.MemberCols+", "+scan.UserCols+" FROM members m JOIN users u ON u.id = m.user_id"+
+		" WHERE m.room_id = ? AND m.left_seq = 0 AND m.user_id > ? ORDER BY m.user_id LIMIT ?", room, after, limit)
+	var ms []chat.MemberUser
 	err = d.p.Retry(ctx, "read members", func(g *gorm.DB) error {
-		return g.Raw("SELECT "+memberCols+", "+userCols+" FROM members m JOIN users u ON u.id = m.user_id"+
-			" WHERE m.room_id = ? AND m.left_seq = 0 AND m.user_id > ? ORDER BY m.user_id LIMIT ?", room, after, limit).Scan(&rows).Error
+		var m chat.MemberUser
+		into := append(scan.Member(&m.Member), scan.User(&m.User)...)
+		ms = nil
+		return q.Each(g, func(rows *sql.Rows) error {
+			err := rows.Scan(into...)
+			ms = append(ms, m)
+			return err
+		})
 	})
-	ms := make([]chat.MemberUser, len(rows))
-	for i, r := range rows {
-		ms[i] = chat.MemberUser{Member: r.Member.member(), User: r.User.user()}
-	}
 	return ms, err
 }

@@ -7,6 +7,7 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/store/pool"
+	"chat-service/internal/store/scan"
 )
 
 // How long a replica that failed is left alone: doubling up to the maximum.
@@ -57,9 +58,10 @@ func (d *DB) fromReplica(ctx context.Context, room chat.Room, from, to, minSeq c
 	}
 	rctx, cancel := context.WithTimeout(ctx, replicaTimeout)
 	defer cancel()
-	var rows []messageRow
-	err := r.p.Gorm().WithContext(rctx).Raw("SELECT "+messageCols+" FROM rooms r JOIN messages x ON x.room_id = r.id AND x.seq BETWEEN ? AND ?"+
-		" WHERE r.id = ? AND r.epoch = ? AND r.last_seq >= ? ORDER BY x.seq", from, to, room.ID, room.Epoch, max(to, minSeq)).Scan(&rows).Error
+	var q pool.Statement
+	q.Add("SELECT "+scan.MessageCols+" FROM rooms r JOIN messages x ON x.room_id = r.id AND x.seq BETWEEN ? AND ?"+
+		" WHERE r.id = ? AND r.epoch = ? AND r.last_seq >= ? ORDER BY x.seq", from, to, room.ID, room.Epoch, max(to, minSeq))
+	ms, err := readMessages(r.p.Gorm().WithContext(rctx), &q, int(to-from)+1)
 	if err != nil && ctx.Err() != nil {
 		return nil, false // the caller gave up: that says nothing about the replica
 	}
@@ -68,8 +70,8 @@ func (d *DB) fromReplica(ctx context.Context, room chat.Room, from, to, minSeq c
 		d.o.Logger.WarnContext(ctx, "replica doesn't answer, the primary is asked", "replica", r.addr, "error", err)
 		return nil, false
 	}
-	if chat.Seq(len(rows)) != to-from+1 {
+	if chat.Seq(len(ms)) != to-from+1 {
 		return nil, false
 	}
-	return messagesOf(rows), true
+	return ms, true
 }

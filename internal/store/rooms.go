@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"slices"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"chat-service/internal/chat"
 	"chat-service/internal/store/batch"
 	"chat-service/internal/store/pool"
+	"chat-service/internal/store/scan"
 )
 
 // roomByID reads a room's row; NotFound where there is none.
@@ -65,18 +67,27 @@ func (d *DB) ActiveRooms(ctx context.Context, partition int, since time.Time, li
 // Membership returns the user's place in the room, open or ended (Member.In tells), from the primary. NotFound
 // where there never was one.
 func (d *DB) Membership(ctx context.Context, room chat.RoomID, user chat.UserID) (chat.Membership, error) {
-	var rows []placeRow
-	err := d.p.Retry(ctx, "read membership", func(g *gorm.DB) error {
-		return g.Raw("SELECT "+roomCols+", "+memberCols+" FROM members m JOIN rooms r ON r.id = m.room_id"+
-			" WHERE m.room_id = ? AND m.user_id = ?", room, user).Scan(&rows).Error
+	var q pool.Statement
+	q.Add(placeOf+" WHERE m.room_id = ? AND m.user_id = ?", room, user)
+	var m chat.Membership
+	err := d.p.Retry(ctx, "read membership", func(g *gorm.DB) (err error) {
+		m, err = readPlace(g, &q)
+		return err
 	})
-	if err != nil {
-		return chat.Membership{}, err
+	if err == nil && m.Room.ID == 0 {
+		err = noRoom()
 	}
-	if len(rows) == 0 {
-		return chat.Membership{}, noRoom()
-	}
-	return rows[0].membership(), nil
+	return m, err
+}
+
+const placeOf = "SELECT " + scan.RoomCols + ", " + scan.MemberCols + " FROM members m JOIN rooms r ON r.id = m.room_id"
+
+// readPlace reads one row of placeOf; the zero Membership where there is none.
+func readPlace(g *gorm.DB, q *pool.Statement) (m chat.Membership, err error) {
+	var activeAt time.Time
+	into := append(scan.Room(&m.Room, &activeAt), scan.Member(&m.Member)...)
+	err = q.Each(g, func(rows *sql.Rows) error { return rows.Scan(into...) })
+	return m, err
 }
 
 // View returns a room as one user may look at it, with its last message and a direct room's other person. A public
@@ -85,11 +96,7 @@ func (d *DB) View(ctx context.Context, room chat.RoomID, viewer chat.UserID) (ch
 	m, err := d.Membership(ctx, room, viewer)
 	switch {
 	case err == nil && m.Member.In():
-		ms := []chat.Membership{m}
-		if err := d.complete(ctx, viewer, ms); err != nil {
-			return chat.Membership{}, err
-		}
-		return ms[0], nil
+		return d.addLast(ctx, viewer, m)
 	case err != nil && chat.KindOf(err) != chat.NotFound:
 		return chat.Membership{}, err
 	}
@@ -101,94 +108,6 @@ func (d *DB) View(ctx context.Context, room chat.RoomID, viewer chat.UserID) (ch
 		return chat.Membership{}, noRoom()
 	}
 	return chat.Membership{Room: rs[0]}, nil
-}
-
-// places reads one row more than limit, so that the caller sees whether there are more.
-func (d *DB) places(ctx context.Context, user chat.UserID, cursor string, limit int) ([]placeRow, error) {
-	since, id, paged, err := parseCursor(cursor)
-	if err != nil {
-		return nil, err
-	}
-	var q pool.Statement
-	q.Add("SELECT "+roomCols+", "+memberCols+" FROM members m JOIN rooms r ON r.id = m.room_id WHERE m.user_id = ? AND m.left_seq = 0", user)
-	if paged {
-		q.Add(" AND (r.active_at < ? OR r.active_at = ? AND r.id < ?)", since, since, id)
-	}
-	q.Add(" ORDER BY r.active_at DESC, r.id DESC LIMIT ?", limit+1)
-	var rows []placeRow
-	err = d.p.Retry(ctx, "read memberships", func(g *gorm.DB) error { return q.Scan(g, &rows) })
-	return rows, err
-}
-
-func membershipsOf(rows []placeRow) []chat.Membership {
-	ms := make([]chat.Membership, len(rows))
-	for i, r := range rows {
-		ms[i] = r.membership()
-	}
-	return ms
-}
-
-// RoomList returns the user's open memberships with their last messages and the other people of direct rooms,
-// latest activity first, at most limit from cursor on ("": the start). next is empty at the end.
-func (d *DB) RoomList(ctx context.Context, user chat.UserID, cursor string, limit int) (ms []chat.Membership, next string, err error) {
-	rows, err := d.places(ctx, user, cursor, limit)
-	if err != nil {
-		return nil, "", err
-	}
-	if len(rows) > limit {
-		rows = rows[:limit]
-		if limit > 0 {
-			last := rows[limit-1].Room
-			next = cursorOf(last.ActiveAt, uint64(last.ID))
-		}
-	}
-	ms = membershipsOf(rows)
-	return ms, next, d.complete(ctx, user, ms)
-}
-
-// complete fills in the last messages and, in direct rooms, the other person: one query each for all of them.
-func (d *DB) complete(ctx context.Context, user chat.UserID, ms []chat.Membership) error {
-	if len(ms) == 0 {
-		return nil
-	}
-	var q pool.Statement
-	index := make(map[chat.RoomID]int, len(ms))
-	var direct []chat.RoomID
-	q.Add("SELECT " + messageCols + " FROM messages x WHERE ")
-	for i, m := range ms {
-		index[m.Room.ID] = i
-		if i > 0 {
-			q.Add(" OR ")
-		}
-		q.Add("(x.room_id = ? AND x.seq = ?)", m.Room.ID, m.Room.LastSeq)
-		if m.Room.Type == chat.Direct {
-			direct = append(direct, m.Room.ID)
-		}
-	}
-	var lasts []messageRow
-	if err := d.p.Retry(ctx, "read last messages", func(g *gorm.DB) error { return q.Scan(g, &lasts) }); err != nil {
-		return err
-	}
-	for _, r := range lasts {
-		m := r.message()
-		ms[index[r.RoomID]].Last = &m
-	}
-	if len(direct) == 0 {
-		return nil
-	}
-	var peers []struct {
-		RoomID chat.RoomID
-		User   userRow `gorm:"embedded;embeddedPrefix:u_"`
-	}
-	err := d.p.Retry(ctx, "read peers", func(g *gorm.DB) error {
-		return g.Raw("SELECT m.room_id, "+userCols+" FROM members m JOIN users u ON u.id = m.user_id WHERE m.room_id IN ? AND m.user_id <> ?",
-			direct, user).Scan(&peers).Error
-	})
-	for _, p := range peers {
-		u := p.User.user()
-		ms[index[p.RoomID]].Peer = &u
-	}
-	return err
 }
 
 // PublicRooms returns living public rooms whose name holds q (any case; "": all), newest first.

@@ -399,6 +399,18 @@ func TestRoomList(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Fatal(diff)
 		}
+		whole, next, err := d.RoomList(ctx, u[0], "", len(want)) // fits: another statement, ordered here
+		ok(t, err)
+		got = nil
+		for _, m := range whole {
+			got = append(got, m.Room.ID)
+		}
+		if diff := cmp.Diff(want, got); diff != "" || next != "" {
+			t.Fatal(diff, next)
+		}
+		if last, peer := whole[0].Last, whole[1].Peer; last == nil || last.Content != "newest" || peer == nil || peer.ID != u[1] {
+			t.Fatalf("last %+v, peer %+v", last, peer)
+		}
 		of, err := d.MembershipsOf(ctx, []chat.UserID{u[0], u[1], u[2]}, 4)
 		ok(t, err)
 		if ms := of[u[0]]; len(ms) != 4 || ms[0].Room.ID != ids[2] || ms[0].Unread() != 1 || ms[0].Room.LastSeq != 2 || ms[0].Room.Epoch != 1 {

@@ -4,9 +4,16 @@ import (
 	"time"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/store/scan"
 )
 
-// The row types mirror the tables; gorm maps them by name. Nothing of them leaves the package.
+// The row types mirror the tables; gorm maps them by name. Nothing of them leaves the package. The lists that are read most
+// go past them, by package scan.
+
+const (
+	userCols = scan.UserCols
+	roomCols = scan.RoomCols
+)
 
 type userRow struct {
 	ID           chat.UserID `gorm:"primaryKey"`
@@ -23,9 +30,6 @@ type userRow struct {
 
 // TableName is gorm's question.
 func (userRow) TableName() string { return "users" }
-
-const userCols = "u.id AS u_id, u.username AS u_username, u.nickname AS u_nickname, u.email AS u_email, u.avatar_url AS u_avatar_url," +
-	" u.password_hash AS u_password_hash, u.status AS u_status, u.last_seen AS u_last_seen, u.created_at AS u_created_at"
 
 func (r userRow) user() chat.User {
 	u := chat.User{
@@ -89,11 +93,6 @@ type roomRow struct {
 // TableName is gorm's question.
 func (roomRow) TableName() string { return "rooms" }
 
-const roomCols = "r.id AS r_id, r.type AS r_type, r.name AS r_name, r.description AS r_description, r.visibility AS r_visibility," +
-	" r.owner_id AS r_owner_id, r.member_count AS r_member_count, r.last_seq AS r_last_seq, r.msg_count AS r_msg_count, r.epoch AS r_epoch," +
-	" r.history_all AS r_history_all, r.partition_no AS r_partition_no, r.active_at AS r_active_at, r.created_at AS r_created_at," +
-	" r.dissolved_at AS r_dissolved_at"
-
 func (r roomRow) room() chat.Room {
 	return chat.Room{
 		ID: r.ID, Type: r.Type, Name: r.Name, Description: r.Description, Visibility: r.Visibility, Owner: r.OwnerID,
@@ -117,9 +116,6 @@ type memberRow struct {
 // TableName is gorm's question.
 func (memberRow) TableName() string { return "members" }
 
-const memberCols = "m.room_id AS m_room_id, m.user_id AS m_user_id, m.role AS m_role, m.visible_from AS m_visible_from, m.left_seq AS m_left_seq," +
-	" m.read_seq AS m_read_seq, m.read_count AS m_read_count, m.muted_until AS m_muted_until, m.joined_at AS m_joined_at"
-
 func (r memberRow) member() chat.Member {
 	return chat.Member{
 		Room: r.RoomID, User: r.UserID, Role: r.Role, VisibleFrom: r.VisibleFrom, LeftSeq: r.LeftSeq, ReadSeq: r.ReadSeq,
@@ -136,33 +132,6 @@ type messageRow struct {
 	ClientMsgID []byte
 	Content     string
 	CreatedAt   time.Time
-}
-
-const messageCols = "x.room_id, x.seq, x.ord, x.kind, x.sender_id, x.client_msg_id, x.content, x.created_at"
-
-func (r messageRow) message() chat.Message {
-	return chat.Message{
-		Room: r.RoomID, Seq: r.Seq, Ord: r.Ord, Kind: r.Kind, Sender: r.SenderID, ClientMsgID: string(r.ClientMsgID),
-		Content: r.Content, CreatedAt: r.CreatedAt,
-	}
-}
-
-func messagesOf(rows []messageRow) []chat.Message {
-	ms := make([]chat.Message, len(rows))
-	for i, r := range rows {
-		ms[i] = r.message()
-	}
-	return ms
-}
-
-// placeRow is a member's row beside its room's.
-type placeRow struct {
-	Room   roomRow   `gorm:"embedded;embeddedPrefix:r_"`
-	Member memberRow `gorm:"embedded;embeddedPrefix:m_"`
-}
-
-func (r placeRow) membership() chat.Membership {
-	return chat.Membership{Room: r.Room.room(), Member: r.Member.member()}
 }
 
 // accountRow is a session beside its user.
