@@ -87,10 +87,7 @@ func (s *Server) history(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.ok(HistoryReply{
-		Messages: views(p.Messages, protocol.MessageView), LastSeq: p.LastSeq, Epoch: p.Epoch, HasMore: p.HasMore,
-		Page: q.Page, PageSize: q.PageSize,
-	})
+	return c.write(protocol.AppendHistoryReply(c.buffer(), p, q))
 }
 
 // historyQuery reads the two ways to ask: by page, or by one seq and a limit. limit alone is the size of the newest page.

@@ -59,7 +59,7 @@ func (s *Server) rooms(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.ok(RoomsReply{views(list, protocol.ListedRoomView), orNull(next)})
+	return c.write(protocol.AppendRoomsReply(c.buffer(), list, next))
 }
 
 func (s *Server) findRooms(c *call, name, cursor string, limit int) error {
