@@ -52,7 +52,7 @@ func (c readConn) SetDeadline(t time.Time) error {
 
 var readBuffers = sync.Pool{New: func() any { b := make([]byte, 0, 1024); return &b }}
 
-// run reads frame after frame until reading fails, or pauses until welcome (which starts it again). Frames that come while the
+// run reads until a data frame is handled, which hands the session over to a goroutine of its own kind, or reading fails, or pauses until welcome (which starts it again). Frames that come while the
 // session closes are dropped, up to the peer's close frame.
 func (s *session) run() {
 	for {
@@ -70,12 +70,15 @@ func (s *session) run() {
 			continue
 		}
 		switch paused, err := s.one(r); {
-		case paused:
-			return // the session is not this goroutine's any more
+		case paused: // the session is not this goroutine's any more
 		case err != nil:
 			s.end(err)
-			return
+		default:
+			// Handling a frame takes more stack than waiting for one, and a stack that has grown so little never shrinks: over
+			// idle sockets that have spoken once it would be a quarter of their memory. A goroutine costs less than a microsecond.
+			go s.run()
 		}
+		return
 	}
 }
 

@@ -44,29 +44,25 @@ func (r *rounds) turn(g *Gateway, tick int64) {
 	}
 }
 
-// show tells the workers a shard's login sessions, by the users' partitions; revoked ones come back as Close.
+// show tells the workers a shard's login sessions; revoked ones come back as Close. Any partition will do, and each shard takes
+// one: a shard for every partition would cost an idle system more than all its pings.
 func (r *rounds) show(g *Gateway) {
 	r.buf = g.sockets.shard(r.shown, r.buf[:0])
+	p := r.shown % g.o.Partitions
 	r.shown = (r.shown + 1) % shards
-	by := map[int]*envelope.Command{}
+	c := envelope.Command{Kind: envelope.Show}
 	for _, s := range r.buf {
 		if !s.present() {
 			continue
 		}
-		p := s.user.Partition(g.o.Partitions)
-		c := by[p]
-		if c == nil {
-			c = &envelope.Command{Kind: envelope.Show}
-			by[p] = c
-		}
 		c.Users, c.Sessions = append(c.Users, s.user), append(c.Sessions, s.login)
 		if len(c.Sessions) == showBatch {
-			_ = g.publish(p, c, nil) // shown again in the next round
-			delete(by, p)
+			_ = g.publish(p, &c, nil) // shown again in the next round
+			c.Users, c.Sessions = c.Users[:0], c.Sessions[:0]
 		}
 	}
-	for p, c := range by {
-		_ = g.publish(p, c, nil) // shown again in the next round
+	if len(c.Sessions) > 0 {
+		_ = g.publish(p, &c, nil) // shown again in the next round
 	}
 	clear(r.buf)
 }
