@@ -49,7 +49,9 @@ func (t *text) Scan(src any) error {
 	case nil:
 		*t = ""
 	case []byte:
-		*t = text(v)
+		if string(*t) != string(v) { // a row's words are often those of the row before, and then cost no memory
+			*t = text(v)
+		}
 	case string:
 		*t = text(v)
 	default:
