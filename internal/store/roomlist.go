@@ -17,7 +17,7 @@ import (
 // listed is a line of a room list, with what orders it.
 type listed struct {
 	chat.Membership
-	last     chat.Message // Seq 0: none
+	last     chat.Message // Kind empty: none
 	activeAt time.Time
 }
 
@@ -34,7 +34,7 @@ func (d *DB) RoomList(ctx context.Context, user chat.UserID, cursor string, limi
 	if !paged {
 		var q pool.Statement
 		q.Add("SELECT "+listedCols+" FROM members m JOIN rooms r ON r.id = m.room_id "+joinLast+" WHERE m.user_id = ? AND m.left_seq = 0 LIMIT ?", user, limit+1)
-		rows, err = d.list(ctx, &q)
+		rows, err = d.list(ctx, user, &q)
 	}
 	if err == nil && (paged || len(rows) > limit) {
 		var q pool.Statement
@@ -45,7 +45,7 @@ func (d *DB) RoomList(ctx context.Context, user chat.UserID, cursor string, limi
 		}
 		q.Add(" ORDER BY r.active_at DESC, r.id DESC LIMIT ?) p JOIN members m ON m.room_id = p.room_id AND m.user_id = ?"+
 			" JOIN rooms r ON r.id = p.room_id "+joinLast, limit+1, user)
-		rows, err = d.list(ctx, &q)
+		rows, err = d.list(ctx, user, &q)
 	}
 	if err != nil {
 		return nil, "", err
@@ -64,23 +64,24 @@ func (d *DB) RoomList(ctx context.Context, user chat.UserID, cursor string, limi
 }
 
 const (
-	listedCols = scan.RoomCols + ", " + scan.MemberCols + ", " + scan.MessageCols
+	listedCols = scan.RoomCols + ", " + scan.StandingCols + ", " + scan.BodyCols
 	joinLast   = "LEFT JOIN messages x ON x.room_id = r.id AND x.seq = r.last_seq"
 )
 
-// list reads listedCols and brings the rows into order.
-func (d *DB) list(ctx context.Context, q *pool.Statement) (all []*listed, err error) {
+// list reads listedCols of the user's rooms and brings them into order.
+func (d *DB) list(ctx context.Context, user chat.UserID, q *pool.Statement) (all []*listed, err error) {
 	err = d.p.Retry(ctx, "read room list", func(g *gorm.DB) error {
 		var row listed
-		into := slices.Concat(scan.Room(&row.Room, &row.activeAt), scan.Member(&row.Member), scan.Message(&row.last))
+		into := slices.Concat(scan.Room(&row.Room, &row.activeAt), scan.Standing(&row.Member), scan.Body(&row.last))
 		all = nil
 		return q.Each(g, func(rows *sql.Rows) error {
 			if err := rows.Scan(into...); err != nil {
 				return err
 			}
 			line := row
-			if line.last.Seq != 0 {
-				line.Last = &line.last
+			line.Member.Room, line.Member.User = line.Room.ID, user
+			if line.last.Kind != "" {
+				line.last.Room, line.last.Seq, line.Last = line.Room.ID, line.Room.LastSeq, &line.last
 			}
 			all = append(all, &line)
 			return nil

@@ -79,40 +79,48 @@ func ID(id *chat.RoomID) any { return (*num)(id) }
 // RoomCols are the columns of a room, in the order of Room.
 const RoomCols = "r.id AS r_id, r.type AS r_type, r.name AS r_name, r.description AS r_description, r.visibility AS r_visibility," +
 	" r.owner_id AS r_owner_id, r.member_count AS r_member_count, r.last_seq AS r_last_seq, r.msg_count AS r_msg_count, r.epoch AS r_epoch," +
-	" r.history_all AS r_history_all, r.partition_no AS r_partition_no, r.active_at AS r_active_at, r.created_at AS r_created_at," +
+	" r.history_all AS r_history_all, r.active_at AS r_active_at, r.created_at AS r_created_at," +
 	" r.dissolved_at AS r_dissolved_at"
 
 // Room is where RoomCols go.
 func Room(r *chat.Room, activeAt *time.Time) []any {
-	var partition num // follows from the id
 	return []any{
 		(*num)(&r.ID), (*text)(&r.Type), (*text)(&r.Name), (*text)(&r.Description), (*text)(&r.Visibility), (*num)(&r.Owner),
-		(*count)(&r.MemberCount), (*num)(&r.LastSeq), (*num)(&r.MsgCount), (*num)(&r.Epoch), &r.HistoryAll, &partition,
-		(*moment)(activeAt), (*moment)(&r.CreatedAt), (*moment)(&r.DissolvedAt),
+		(*count)(&r.MemberCount), (*num)(&r.LastSeq), (*num)(&r.MsgCount), (*num)(&r.Epoch), &r.HistoryAll, (*moment)(activeAt),
+		(*moment)(&r.CreatedAt), (*moment)(&r.DissolvedAt),
 	}
+}
+
+// StandingCols are the columns of a member but for those that tell whose open membership it is, in the order of Standing.
+const StandingCols = "m.role, m.visible_from, m.read_seq, m.read_count, m.muted_until, m.joined_at"
+
+// Standing is where StandingCols go.
+func Standing(m *chat.Member) []any {
+	return []any{(*text)(&m.Role), (*num)(&m.VisibleFrom), (*num)(&m.ReadSeq), (*num)(&m.ReadCount), (*moment)(&m.MutedUntil), (*moment)(&m.JoinedAt)}
 }
 
 // MemberCols are the columns of a member, in the order of Member.
-const MemberCols = "m.room_id AS m_room_id, m.user_id AS m_user_id, m.role AS m_role, m.visible_from AS m_visible_from, m.left_seq AS m_left_seq," +
-	" m.read_seq AS m_read_seq, m.read_count AS m_read_count, m.muted_until AS m_muted_until, m.joined_at AS m_joined_at"
+const MemberCols = "m.room_id, m.user_id, m.left_seq, " + StandingCols
 
 // Member is where MemberCols go.
 func Member(m *chat.Member) []any {
-	return []any{
-		(*num)(&m.Room), (*num)(&m.User), (*text)(&m.Role), (*num)(&m.VisibleFrom), (*num)(&m.LeftSeq), (*num)(&m.ReadSeq),
-		(*num)(&m.ReadCount), (*moment)(&m.MutedUntil), (*moment)(&m.JoinedAt),
-	}
+	return append([]any{(*num)(&m.Room), (*num)(&m.User), (*num)(&m.LeftSeq)}, Standing(m)...)
+}
+
+// BodyCols are the columns of a message but for its room and seq, in the order of Body.
+const BodyCols = "x.ord, x.kind, x.sender_id, x.client_msg_id, x.content, x.created_at"
+
+// Body is where BodyCols go. Kind stays empty where there is no message.
+func Body(m *chat.Message) []any {
+	return []any{(*num)(&m.Ord), (*text)(&m.Kind), (*num)(&m.Sender), (*text)(&m.ClientMsgID), (*text)(&m.Content), (*moment)(&m.CreatedAt)}
 }
 
 // MessageCols are the columns of a message, in the order of Message.
-const MessageCols = "x.room_id, x.seq, x.ord, x.kind, x.sender_id, x.client_msg_id, x.content, x.created_at"
+const MessageCols = "x.room_id, x.seq, " + BodyCols
 
 // Message is where MessageCols go.
 func Message(m *chat.Message) []any {
-	return []any{
-		(*num)(&m.Room), (*num)(&m.Seq), (*num)(&m.Ord), (*text)(&m.Kind), (*num)(&m.Sender), (*text)(&m.ClientMsgID),
-		(*text)(&m.Content), (*moment)(&m.CreatedAt),
-	}
+	return append([]any{(*num)(&m.Room), (*num)(&m.Seq)}, Body(m)...)
 }
 
 // UserCols are the columns of a user, in the order of User.
