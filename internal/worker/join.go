@@ -18,12 +18,21 @@ func (l *lane) join(ctx context.Context, cmd *envelope.Command, out *parcels) er
 		// Only a public room takes him; of any other it must not be told that it is there.
 		if _, err := l.w.o.Members.AddMembers(ctx, cmd.Room, cmd.User, []chat.UserID{cmd.User}); err != nil {
 			if chat.KindOf(err) == chat.Forbidden {
-				err = chat.E(chat.NotFound, "room %d isn't there", cmd.Room)
+				err = chat.E(chat.NotFound, "no such room")
 			}
 			return err
 		}
 		if m, err = l.w.o.Members.Membership(ctx, cmd.Room, cmd.User); err != nil {
 			return err
+		}
+	}
+	if at := m.Room.LastSeq; at > 0 { // as the list shows it
+		last, err := l.w.o.Log.Messages(ctx, cmd.Room, at, at, 1)
+		if err != nil {
+			return err
+		}
+		if len(last) > 0 {
+			m.Last = &last[0]
 		}
 	}
 	out.gateway(cmd.Gateway, &envelope.Delivery{

@@ -17,7 +17,7 @@ func (l *lane) typing(ctx context.Context, cmd *envelope.Command) error {
 		return err
 	}
 	if !in {
-		return chat.E(chat.NotFound, "room %d isn't there", cmd.Room)
+		return chat.E(chat.NotFound, "no such room")
 	}
 	l.w.committer(cmd.Room.Partition(l.w.o.Partitions)).nudge(work{aside: &envelope.Delivery{
 		Kind: envelope.Aside,
@@ -27,12 +27,13 @@ func (l *lane) typing(ctx context.Context, cmd *envelope.Command) error {
 }
 
 // memberCache remembers for a few seconds who is a member, for what is relayed without a trace. Nothing that is stored
-// or delivered in a room's log is judged by it. When it is full it starts over.
+// or delivered in a room's log is judged by it. Who is none is asked for every time: he may have joined meanwhile, by
+// another process. When it is full it starts over.
 type memberCache struct {
 	mu   sync.Mutex
 	ttl  time.Duration
 	size int
-	m    map[memberKey]memberFact
+	m    map[memberKey]time.Time // when it was asked
 }
 
 type memberKey struct {
@@ -40,35 +41,32 @@ type memberKey struct {
 	user chat.UserID
 }
 
-type memberFact struct {
-	in bool
-	at time.Time
-}
-
 func newMemberCache(ttl time.Duration, size int) *memberCache {
-	return &memberCache{ttl: ttl, size: size, m: map[memberKey]memberFact{}}
+	return &memberCache{ttl: ttl, size: size, m: map[memberKey]time.Time{}}
 }
 
 func (f *memberCache) member(ctx context.Context, ms Members, room chat.RoomID, user chat.UserID) (bool, error) {
 	k := memberKey{room, user}
 	f.mu.Lock()
-	fact, ok := f.m[k]
+	at, ok := f.m[k]
 	f.mu.Unlock()
-	if ok && time.Since(fact.at) < f.ttl {
-		return fact.in, nil
+	if ok && time.Since(at) < f.ttl {
+		return true, nil
 	}
 	m, err := ms.Membership(ctx, room, user)
 	if err != nil && chat.KindOf(err) != chat.NotFound {
 		return false, err
 	}
-	in := err == nil && m.Member.In()
+	if err != nil || !m.Member.In() {
+		return false, nil
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if len(f.m) >= f.size {
 		clear(f.m)
 	}
-	f.m[k] = memberFact{in, time.Now()}
-	return in, nil
+	f.m[k] = time.Now()
+	return true, nil
 }
 
 func (f *memberCache) forget(room chat.RoomID, user chat.UserID) {

@@ -408,7 +408,8 @@ func TestJoinTypingWatchReadShow(t *testing.T) {
 	w := newWorld()
 	w.room(1, 5)
 	w.room(2).public = true
-	w.routes[1], w.routes[2] = Route{Known: true, Gateways: map[chat.GatewayID]uint64{"g2.b": 1}}, Route{Known: true}
+	here := Route{Known: true, Gateways: map[chat.GatewayID]uint64{"g2.b": 1}}
+	w.routes[1], w.routes[2] = here, here
 	k := w.start(t)
 	cmd := func(kind envelope.CommandKind, room chat.RoomID, user chat.UserID) envelope.Command {
 		return envelope.Command{Kind: kind, Gateway: "g1.a", Socket: 1, User: user, Room: room, Seq: 1, Session: "s"}
@@ -419,8 +420,19 @@ func TestJoinTypingWatchReadShow(t *testing.T) {
 	if d := w.next(t, envelope.ToSocket); !bytes.Contains(d.Frame, []byte("not_found")) {
 		t.Errorf("joining a private room: %s", d.Frame)
 	}
+	give(k, false, cmd(envelope.Typing, 2, 6))
+	if d := w.next(t, envelope.ToSocket); !bytes.Contains(d.Frame, []byte("not_found")) {
+		t.Errorf("typing in a room of others: %s", d.Frame)
+	}
+	w.post(2, chat.Announcement{})
 	give(k, false, cmd(envelope.Join, 2, 6))
-	w.next(t, envelope.Joined)
+	if d := w.next(t, envelope.Joined); !bytes.Contains(d.Frame, []byte(`"last_message":{"room_id":2,"seq":1,`)) {
+		t.Errorf("joined without the room's last message: %s", d.Frame)
+	}
+	give(k, false, cmd(envelope.Typing, 2, 6)) // at once: that he was none before is not remembered
+	if d := w.next(t, envelope.Aside); d.User != 6 || d.Room != 2 {
+		t.Errorf("typing after joining %+v", d)
+	}
 	give(k, false, cmd(envelope.Typing, 1, 5))
 	if d := w.next(t, envelope.Aside); d.User != 5 || d.Room != 1 {
 		t.Errorf("typing %+v", d)
