@@ -156,6 +156,9 @@ func TestAppendClientSeq(t *testing.T) {
 		step(numbered("s1", "c", "x", 3), taken, 0)
 		step(numbered("s2", "d", "x", 1), taken, 0) // each session counts for itself
 		step(numbered("s1", "e", "x", 0), taken, 0) // unnumbered
+		step(numbered("s3", "c", "x", 1), taken, 0) // a new session sends again what the old one left unanswered
+		step(numbered("s3", "d", "x", 2), taken, 0)
+		step(numbered("s3", "m", "x", 3), taken, 0)
 		_, err := d.Mute(ctx, room, u[0], u[1], time.Now().Add(time.Hour))
 		ok(t, err)
 		step(numbered("s1", "f", "x", 4), chat.Muted, 0) // uses it up

@@ -5,6 +5,7 @@ package store_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -269,6 +270,12 @@ func TestSettings(t *testing.T) {
 		ok(t, err)
 		if !mem.MutedUntil.After(time.Now()) {
 			t.Fatal(mem)
+		}
+		said, err := d.Messages(ctx, room, 1, 100, 100)
+		ok(t, err)
+		until := `"until":"` + mem.MutedUntil.Format("2006-01-02T15:04:05.000Z") + `"`
+		if last := said[len(said)-1]; !strings.Contains(last.Content, until) {
+			t.Fatalf("the room hears %s, not %s", last.Content, until)
 		}
 		sent, _, err := d.Append(ctx, []chat.Send{send(room, u[2], "m", "x")}, time.Now())
 		ok(t, err)

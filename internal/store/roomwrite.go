@@ -37,8 +37,11 @@ type event struct {
 	Description *string         `json:"description,omitempty"`
 	Visibility  chat.Visibility `json:"visibility,omitempty"`
 	Role        chat.Role       `json:"role,omitempty"`
-	Until       *time.Time      `json:"until,omitempty"`
+	Until       string          `json:"until,omitempty"` // in untilLayout
 }
+
+// untilLayout is that of every time a client reads: RFC 3339, UTC, with milliseconds.
+const untilLayout = "2006-01-02T15:04:05.000Z"
 
 // roomWrite is one change of a room under its row lock.
 type roomWrite struct {

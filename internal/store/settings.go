@@ -99,8 +99,8 @@ func (d *DB) Mute(ctx context.Context, room chat.RoomID, by, target chat.UserID,
 		ev := event{Event: eventUnmuted, By: by, UserIDs: []chat.UserID{target}}
 		next := time.Time{}
 		if until.After(w.now) {
-			next = micros(until)
-			ev.Event, ev.Until = eventMuted, &next
+			next = until.UTC().Truncate(time.Millisecond)
+			ev.Event, ev.Until = eventMuted, next.Format(untilLayout)
 		}
 		if m.MutedUntil.Equal(next) || next.IsZero() && !m.MutedUntil.After(w.now) {
 			return nil

@@ -125,6 +125,7 @@ func (b *Batch) judge(i int) chat.Sent {
 	key := messageKey{at, s.ClientMsgID}.folded()
 	room, known := b.rooms[s.Room]
 	if st, ok := b.stored[key]; ok {
+		b.spend(s) // also that of a duplicate: a new session numbers anew what the last one left unanswered
 		if st.hash == b.hashes[i] {
 			first, ours := b.ours[key]
 			if ours = ours && first == i; ours && known {
@@ -135,7 +136,6 @@ func (b *Batch) judge(i int) chat.Sent {
 			}
 			return chat.Sent{Message: st.msg, Duplicate: !ours}
 		}
-		b.spend(s)
 		return chat.Sent{Err: chat.E(chat.IdempotencyConflict, "client_msg_id was used for another message")}
 	}
 	sender := b.senders[at]
