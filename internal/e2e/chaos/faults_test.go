@@ -134,14 +134,19 @@ var flushRedis = fault{"Redis flushed", "", func(_ context.Context, w *world, _ 
 	return time.Now(), "", w.flush()
 }}
 
+// flush forgets everything in Redis, as soon as one that was just restarted has read its data.
 func (w *world) flush() error {
-	c, err := testkit.DialRedis(w.RedisAddr, 0)
-	if err != nil {
-		return err
+	for deadline := time.Now().Add(served); ; {
+		c, err := testkit.DialRedis(w.RedisAddr, 0)
+		if err == nil {
+			_, err = c.Do("FLUSHALL")
+			c.Close()
+		}
+		if err == nil || time.Now().After(deadline) || !strings.HasPrefix(err.Error(), "LOADING") {
+			return err
+		}
+		pause(w.t.Context(), 50*time.Millisecond)
 	}
-	defer c.Close()
-	_, err = c.Do("FLUSHALL")
-	return err
 }
 
 // broker runs f on a channel of the suite's own.
