@@ -65,7 +65,10 @@ func (s *Server) edge(c *fiber.Ctx) error {
 	}
 	c.SetUserContext(ctx)
 	s.headers(c)
-	err := s.cors(c)
+	err := error(fiber.ErrRequestEntityTooLarge)
+	if len(c.Request().Body()) <= bodyLimit {
+		err = s.cors(c)
+	}
 	if err != nil {
 		err = s.problem(c, err)
 	}

@@ -196,6 +196,7 @@ func TestServerProblems(t *testing.T) {
 	}
 	big := `{"username":"` + strings.Repeat("x", bodyLimit) + `"}`
 	b.problem(b.raw("POST", "auth/login", "", "application/json", big), 413, "too_large")
+	b.problem(b.raw("POST", "auth/login", "", "application/json", strings.Repeat("x", bodyRead+1)), 413, "too_large")
 	b.problem(b.raw("GET", "me", "", "", "", "X-Big", strings.Repeat("x", 2*headerLimit)), 431, "too_large")
 	if a := b.raw("HEAD", "openapi.json", "", "", ""); a.status != 200 || len(a.raw) != 0 {
 		t.Errorf("HEAD = %d with %d bytes", a.status, len(a.raw))

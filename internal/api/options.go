@@ -12,6 +12,7 @@ import (
 // Sizes and times that are part of the contract or of the server's safety, not of an installation's taste.
 const (
 	bodyLimit        = 64 << 10
+	bodyRead         = 256 << 10 // what is read of a larger one, so that who writes it hears the 413 and not a reset
 	headerLimit      = 16 << 10
 	readTimeout      = 10 * time.Second
 	writeTimeout     = 30 * time.Second

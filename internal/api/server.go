@@ -39,7 +39,7 @@ func New(opts Options, ports Ports) (*Server, error) {
 	s.app = fiber.New(fiber.Config{
 		AppName: "chat-service", DisableStartupMessage: true,
 		Immutable: true, CaseSensitive: true, UnescapePath: false,
-		BodyLimit: bodyLimit, ReadBufferSize: headerLimit,
+		BodyLimit: bodyRead, ReadBufferSize: headerLimit,
 		ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
 		DisablePreParseMultipartForm: true,
 		ErrorHandler:                 s.problem,

@@ -2,7 +2,9 @@ package stack
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"log"
 	"net"
@@ -17,6 +19,10 @@ import (
 
 // socketPath goes to the gateways, everything else to the api.
 const socketPath = "/api/v1/ws"
+
+// mostBody is the largest body that is passed on. The api refuses smaller ones already, but can't be heard by a proxy that
+// is still writing.
+const mostBody = 256 << 10
 
 // Backend is one process behind the front door.
 type Backend struct {
@@ -83,14 +89,23 @@ func refused(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 func unavailable(w http.ResponseWriter) {
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("Retry-After", "1")
-	w.WriteHeader(http.StatusServiceUnavailable)
-	_, _ = io.WriteString(w, `{"type":"about:blank","title":"Service Unavailable","status":503,"code":"unavailable","detail":"the service is starting, stopping or overloaded"}`)
+	problem(w, http.StatusServiceUnavailable, "unavailable", "the service is starting, stopping or overloaded")
+}
+
+func problem(w http.ResponseWriter, status int, code, detail string) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(status)
+	_, _ = fmt.Fprintf(w, `{"type":"about:blank","title":%q,"status":%d,"code":%q,"detail":%q,"request_id":%q}`,
+		http.StatusText(status), status, code, detail, rand.Text())
 }
 
 // ServeHTTP forwards the request.
 func (f *FrontDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength > mostBody {
+		problem(w, http.StatusRequestEntityTooLarge, "too_large", "the body is too large")
+		return
+	}
 	candidates := []*backend{f.api}
 	if r.URL.Path == socketPath {
 		candidates = f.candidates()

@@ -142,6 +142,22 @@ func TestDoorWithoutBackends(t *testing.T) {
 	}
 }
 
+func TestDoorRefusesLargeBodies(t *testing.T) {
+	api, _ := upstream(t, "api")
+	addr := door(t, NewFrontDoor(api))
+	for _, c := range []struct{ size, status int }{{mostBody, 200}, {mostBody + 1, 413}, {8 * mostBody, 413}} {
+		res, err := http.Post("http://"+addr+"/api/v1/rooms", "application/json", strings.NewReader(strings.Repeat("x", c.size)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(res.Body)
+		_ = res.Body.Close()
+		if res.StatusCode != c.status || c.status == 413 && !strings.Contains(string(body), `"code":"too_large"`) {
+			t.Errorf("%d bytes: %d %s", c.size, res.StatusCode, body)
+		}
+	}
+}
+
 func TestDoorTellsTheClientsAddress(t *testing.T) {
 	api, _ := upstream(t, "api")
 	g, _ := upstream(t, "gw1")
