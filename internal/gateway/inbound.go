@@ -82,7 +82,8 @@ func (s *session) handle(b []byte) {
 // refusedForGood tells that a numbered message is right but for its content: the worker refuses it, because that uses up the
 // number.
 func refusedForGood(f protocol.Frame, e *chat.Error) bool {
-	return f.Type == protocol.TMessage && f.ClientSeq != 0 && f.Room != 0 && chat.CheckClientMsgID(f.ClientMsgID) == nil &&
+	named := f.ClientMsgID == "" || chat.CheckClientMsgID(f.ClientMsgID) == nil
+	return f.Type == protocol.TMessage && f.ClientSeq != 0 && f.Room != 0 && named &&
 		(e.Kind == chat.TooLarge || e.Kind == chat.Invalid && len(e.Fields) == 1 && e.Fields[0].Field == "content")
 }
 

@@ -128,9 +128,11 @@ func TestNumberedMessagesAreRefusedByTheWorker(t *testing.T) {
 	s.send(`{"type":"message","room_id":7,"content":" ","client_msg_id":"a","client_seq":4}`)
 	s.send(`{"type":"message","room_id":7,"content":%q,"client_msg_id":"b","client_seq":5}`, strings.Repeat("x", 17<<10))
 	s.send(`{"type":"message","room_id":7,"content":" ","client_msg_id":"not ok!","client_seq":6}`)
-	s.want("error") // without an id that it could be known by
+	s.want("error")                                                      // without an id that it could be known by
+	s.send(`{"type":"message","room_id":7,"content":"","client_seq":7}`) // gets an id here
+	testkit.Eventually(t, patience, func() (bool, string) { return len(gt.bus.commands(envelope.Send)) == 3, "a send is missing" })
 	got := gt.bus.commands(envelope.Send)
-	if len(got) != 2 || got[0].ClientSeq != 4 || got[0].Content != " " || got[1].ClientSeq != 5 {
+	if got[2].ClientSeq != 7 || got[2].ClientMsgID == "" || got[0].ClientSeq != 4 || got[0].Content != " " || got[1].ClientSeq != 5 {
 		t.Errorf("sends: %+v", got)
 	}
 }
