@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"errors"
 	"mime"
 	"net/http"
@@ -25,7 +26,7 @@ func decode(c *fiber.Ctx, v any) error {
 	}
 	err := json.Unmarshal(body, v, json.RejectUnknownMembers(true))
 	if err == nil {
-		if body[firstByte(body)] != '{' {
+		if bytes.TrimLeft(body, " \t\r\n")[0] != '{' {
 			return malformed("body", "must be a JSON object")
 		}
 		return nil
@@ -47,15 +48,6 @@ func checkContentType(c *fiber.Ctx) error {
 		return &refusal{chat.BadField("Content-Encoding", "is not supported: send plain JSON"), http.StatusUnsupportedMediaType}
 	}
 	return nil
-}
-
-func firstByte(b []byte) int {
-	for i, c := range b {
-		if c != ' ' && c != '\t' && c != '\n' && c != '\r' {
-			return i
-		}
-	}
-	return 0
 }
 
 // explain turns the decoder's error into one that names the field and shows nothing of Go.
