@@ -139,8 +139,9 @@ func (d *DB) PublicRooms(ctx context.Context, q, cursor string, limit int) (rs [
 	return roomsOf(rows), next, nil
 }
 
-// MembersAmong returns which of the users are in the room, ascending, and the room itself: one statement, so both are of one moment.
-func (d *DB) MembersAmong(ctx context.Context, room chat.RoomID, users []chat.UserID) (in []chat.UserID, r chat.Room, err error) {
+// MembersAmong returns which of the users are in the room and may see the entry upTo, ascending, and the room itself: one
+// statement, so both are of one moment.
+func (d *DB) MembersAmong(ctx context.Context, room chat.RoomID, upTo chat.Seq, users []chat.UserID) (in []chat.UserID, r chat.Room, err error) {
 	users = pool.SortedIDs(users)
 	var rows []struct {
 		Room   roomRow `gorm:"embedded;embeddedPrefix:r_"`
@@ -148,7 +149,7 @@ func (d *DB) MembersAmong(ctx context.Context, room chat.RoomID, users []chat.Us
 	}
 	err = d.p.Retry(ctx, "read members among", func(g *gorm.DB) error {
 		return g.Raw("SELECT "+roomCols+", m.user_id FROM rooms r"+
-			" LEFT JOIN members m ON m.room_id = r.id AND m.left_seq = 0 AND m.user_id IN ? WHERE r.id = ?", users, room).Scan(&rows).Error
+			" LEFT JOIN members m ON m.room_id = r.id AND m.left_seq = 0 AND m.visible_from <= ? AND m.user_id IN ? WHERE r.id = ?", upTo, users, room).Scan(&rows).Error
 	})
 	if err != nil {
 		return nil, chat.Room{}, err

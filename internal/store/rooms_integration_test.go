@@ -162,15 +162,18 @@ func TestMembersComeAndGo(t *testing.T) {
 		if got := seqsOf(page.Messages); !slices.Equal(got, []chat.Seq{7}) {
 			t.Fatalf("after rejoining: %v", got)
 		}
-		in, r, err := d.MembersAmong(ctx, room, u)
+		in, r, err := d.MembersAmong(ctx, room, 7, u)
 		ok(t, err)
 		if !slices.Equal(in, u[:3]) || r.LastSeq != 7 || r.MemberCount != 3 {
 			t.Fatalf("among: %v, %+v", in, r)
 		}
-		if in, r, err = d.MembersAmong(ctx, room, nil); err != nil || len(in) != 0 || r.ID != room {
+		if in, _, err = d.MembersAmong(ctx, room, 6, u); err != nil || !slices.Equal(in, u[:2]) {
+			t.Fatalf("among before u[2] was back: %v %v", in, err)
+		}
+		if in, r, err = d.MembersAmong(ctx, room, 7, nil); err != nil || len(in) != 0 || r.ID != room {
 			t.Fatal(in, r, err)
 		}
-		_, _, err = d.MembersAmong(ctx, 999999, u)
+		_, _, err = d.MembersAmong(ctx, 999999, 7, u)
 		wantKind(t, err, chat.NotFound)
 		_, err = d.Members(ctx, room, u[4], 0, 10)
 		wantKind(t, err, chat.NotFound)

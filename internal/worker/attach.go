@@ -81,10 +81,11 @@ const (
 	maxRepair     = 5000    // a longer gap is not repaired: the sessions are told to resync
 )
 
-// mend answers a repair: the missing entries in client bytes, and which of the gateway's users are members.
+// mend answers a repair: the missing entries in client bytes, and which of the gateway's users are members as of its head. Who
+// left before it and is back since is none: he goes on with the entry that says so, and gets nothing of what lies between.
 func (l *lane) mend(ctx context.Context, j *job, out *parcels) {
 	cmd := &j.cmd
-	in, _, err := l.w.o.Members.MembersAmong(ctx, cmd.Room, cmd.Users)
+	in, _, err := l.w.o.Members.MembersAmong(ctx, cmd.Room, j.head, cmd.Users)
 	if err != nil {
 		l.w.o.Logger.WarnContext(ctx, "repair", "room", cmd.Room, "err", err)
 		return

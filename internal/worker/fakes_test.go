@@ -51,6 +51,7 @@ type fakeRoom struct {
 	members map[chat.UserID]bool
 	reads   map[chat.UserID]chat.Seq
 	public  bool
+	since   map[chat.UserID]chat.Seq // from where a member may see; absent: everything
 }
 
 func newWorld() *world {
@@ -233,11 +234,11 @@ func (w *world) MembershipsOf(ctx context.Context, users []chat.UserID, _ int) (
 	return out, nil
 }
 
-func (w *world) MembersAmong(_ context.Context, room chat.RoomID, us []chat.UserID) (in []chat.UserID, r chat.Room, err error) {
+func (w *world) MembersAmong(_ context.Context, room chat.RoomID, upTo chat.Seq, us []chat.UserID) (in []chat.UserID, r chat.Room, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, u := range us {
-		if w.rooms[room].members[u] {
+		if r := w.rooms[room]; r.members[u] && r.since[u] <= upTo {
 			in = append(in, u)
 		}
 	}

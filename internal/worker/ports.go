@@ -27,7 +27,7 @@ type Outbox interface {
 type Members interface {
 	Membership(ctx context.Context, room chat.RoomID, user chat.UserID) (chat.Membership, error)
 	MembershipsOf(ctx context.Context, users []chat.UserID, limit int) (map[chat.UserID][]chat.Membership, error)
-	MembersAmong(ctx context.Context, room chat.RoomID, users []chat.UserID) ([]chat.UserID, chat.Room, error)
+	MembersAmong(ctx context.Context, room chat.RoomID, upTo chat.Seq, users []chat.UserID) ([]chat.UserID, chat.Room, error)
 	SharesRoom(ctx context.Context, user chat.UserID, others []chat.UserID) ([]chat.UserID, error)
 	AddMembers(ctx context.Context, room chat.RoomID, by chat.UserID, ids []chat.UserID) ([]chat.UserID, error)
 }
