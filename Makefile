@@ -114,9 +114,9 @@ $(LINT): .ci/tools/go.mod .ci/tools/go.sum
 
 .PHONY: check
 check: ## Everything that CI runs: formatting, vet, lint, all tests and four minutes of faults.
-	@for step in fmt-check vet lint test chaos; do \
+	@for step in fmt-check vet lint test "chaos SEED=$(or $(SEED),12)"; do \
 		echo "== make $$step"; begun=$$SECONDS; \
-		$(MAKE) --no-print-directory "$$step"; \
+		$(MAKE) --no-print-directory $$step; \
 		echo "== make $$step: ok, $$((SECONDS - begun)) s"; \
 	done
 
