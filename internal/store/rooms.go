@@ -139,8 +139,7 @@ func (d *DB) PublicRooms(ctx context.Context, q, cursor string, limit int) (rs [
 	return roomsOf(rows), next, nil
 }
 
-// MembersAmong returns which of the users are in the room and may see the entry upTo, ascending, and the room itself: one
-// statement, so both are of one moment.
+// MembersAmong returns, as of one moment, which of the users are in the room and may see upTo, ascending, and the room.
 func (d *DB) MembersAmong(ctx context.Context, room chat.RoomID, upTo chat.Seq, users []chat.UserID) (in []chat.UserID, r chat.Room, err error) {
 	users = pool.SortedIDs(users)
 	var rows []struct {
