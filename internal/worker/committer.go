@@ -79,7 +79,7 @@ func (c *committer) run(ctx context.Context) {
 			works := gather(c.in, first, time.Until(rested), c.w.o.BatchRecords, func(x *work) int { return len(x.jobs) })
 			begun := time.Now()
 			c.guard(ctx, works)
-			rested = time.Now().Add(min(time.Since(begun), maxRest))
+			rested = time.Now().Add(rest(time.Since(begun)))
 			c.inHand.Add(-int64(len(works)))
 		}
 	}

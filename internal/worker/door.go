@@ -42,7 +42,7 @@ func (d *door) run(ctx context.Context) {
 			jobs := gather(d.in, first, time.Until(rested), doorJobs, func(*job) int { return 1 })
 			begun := time.Now()
 			d.guard(ctx, jobs)
-			rested = time.Now().Add(min(time.Since(begun), maxRest))
+			rested = time.Now().Add(rest(time.Since(begun)))
 			d.inHand.Add(-int64(len(jobs)))
 		}
 	}
