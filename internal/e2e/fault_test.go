@@ -319,7 +319,7 @@ func (f *faults) withoutRabbit(t *testing.T) {
 	arrives(t, one, room, is("message", "content", "light"))
 }
 
-// arrives waits for a message as a client does whose gateway may have been without RabbitMQ meanwhile: of what it has missed
+// arrives waits for a message as a client does whose gateway may have been cut off meanwhile: of what it has missed
 // the gateway may tell the head only, and the client asks for the rest.
 func arrives(t *testing.T, s *sock, room uint64, m testkit.Match) {
 	t.Helper()
@@ -346,7 +346,7 @@ func (f *faults) workersStuck(t *testing.T) {
 	f.Resume(t, "worker-2")
 	s.Send(t, send)
 	s.Expect(t, is("ack", "client_msg_id", id))
-	to.Expect(t, is("message", "client_msg_id", id))
+	arrives(t, to, room, is("message", "client_msg_id", id))
 	if n := f.number(t, "SELECT COUNT(*) FROM messages WHERE room_id = ?", room); n != 2 {
 		t.Errorf("%d entries, want 2", n)
 	}
