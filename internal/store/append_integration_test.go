@@ -374,3 +374,34 @@ func drain(t testing.TB, d *store.DB) []chat.Announcement {
 	ok(t, d.Announced(ctx, ids))
 	return ans
 }
+
+// TestAppendMoreThanOnePacket has one transaction write more than goes to the server at once, and one whose last part is
+// refused: its first parts go with it.
+func TestAppendMoreThanOnePacket(t *testing.T) {
+	onBoth(t, nil, func(t *testing.T, d *store.DB) {
+		u := makeUsers(t, d, 1)
+		room := makeRoom(t, d, u[0]).Room.ID
+		large := func(id string) []chat.Send {
+			batch := make([]chat.Send, 700)
+			for i := range batch {
+				batch[i] = send(room, u[0], fmt.Sprint(id, i), strings.Repeat(`\\'`, 8<<10))
+			}
+			return batch
+		}
+		sent, heads, err := d.Append(ctx, large("a"), time.Now())
+		ok(t, err)
+		if heads[0].Seq != 701 || heads[0].MsgCount != 700 || sent[699].Message.Seq != 701 {
+			t.Fatal(heads, sent[699])
+		}
+		batch := large("b")
+		batch[699].Content = "\xff" // no text: the row is refused
+		sent, heads, err = d.Append(ctx, batch, time.Now())
+		ok(t, err)
+		if heads[0].Seq != 1400 || sent[698].Message.Seq != 1400 || chat.KindOf(sent[699].Err) != chat.Invalid {
+			t.Fatal(heads, sent[698].Message.Seq, sent[699].Err)
+		}
+		if got := appendOne(t, d, send(room, u[0], "c", "after")); got.Seq != 1401 {
+			t.Fatal(got)
+		}
+	})
+}

@@ -96,7 +96,7 @@ func (p *proxy) serve(c net.Conn) {
 		if err != nil {
 			return
 		}
-		if bytes.Contains(buf[:n], []byte("\x03COMMIT")) && p.losing() {
+		if bytes.HasSuffix(buf[:n], []byte("COMMIT")) && p.losing() {
 			mu.Lock()
 			silent = true
 			mu.Unlock()

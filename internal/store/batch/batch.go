@@ -19,7 +19,7 @@ type Batch struct {
 	now    time.Time
 	// Refusal, where set, is the answer to all that would be accepted.
 	Refusal *chat.Error
-	// Sent holds the answers of the last Run, by index.
+	// Sent holds the answers of the last run, by index.
 	Sent []chat.Sent
 
 	rooms   map[chat.RoomID]*roomState
@@ -28,7 +28,7 @@ type Batch struct {
 	cursors map[cursorKey]*cursorState
 	fresh   []freshMessage
 	read    map[pool.Place]chat.Message // each sender's newest message
-	ours    map[messageKey]int          // what earlier runs wrote, by index: should it be there, it is no duplicate
+	ours    map[messageKey]int          // what earlier runs meant to write, by index: should it be there, it is no duplicate
 }
 
 type roomState struct {
@@ -85,35 +85,56 @@ func New(sends []chat.Send, now time.Time) *Batch {
 	return b
 }
 
-// Run is the transaction: lock, look, judge, write.
-func (b *Batch) Run(g *gorm.DB) error {
+// Ask begins anew: the rooms' locks first, then what is looked up under them.
+func (b *Batch) Ask() []pool.Query {
 	b.Sent = make([]chat.Sent, len(b.sends))
+	b.rooms = make(map[chat.RoomID]*roomState, len(b.sends))
 	b.stored = make(map[messageKey]storedMessage, len(b.sends))
+	b.senders = make(map[pool.Place]senderState, len(b.sends))
+	b.cursors = map[cursorKey]*cursorState{}
 	b.fresh = b.fresh[:0]
 	b.read = make(map[pool.Place]chat.Message, len(b.sends))
-	if err := b.lockRooms(g); err != nil {
-		return err
+	qs := append(make([]pool.Query, 0, 4), b.lockRooms())
+	if !faults.Planted("no_dedup") {
+		qs = append(qs, b.findStored())
 	}
-	if err := b.findStored(g); err != nil {
-		return err
+	qs = append(qs, b.findSenders())
+	if q, numbered := b.findCursors(); numbered {
+		qs = append(qs, q)
 	}
-	if err := b.findSenders(g); err != nil {
-		return err
-	}
-	if err := b.findCursors(g); err != nil {
-		return err
+	return qs
+}
+
+// Decide judges every send on the rows at hand, and returns what is to be written.
+func (b *Batch) Decide() []*pool.Statement {
+	for key := range b.cursors {
+		if r := b.rooms[key.Room]; r == nil || r.dissolved || !b.senders[key.Place].in {
+			delete(b.cursors, key) // only members number their messages
+		}
 	}
 	for i := range b.sends {
 		b.Sent[i] = b.judge(i)
-	}
-	if err := b.write(g); err != nil {
-		return err
 	}
 	if b.ours == nil {
 		b.ours = make(map[messageKey]int, len(b.fresh))
 	}
 	for _, m := range b.fresh {
 		b.ours[messageKey{pool.Place{Room: m.Room, User: m.Sender}, m.ClientMsgID}] = m.index
+	}
+	return b.write()
+}
+
+// Run is the same within a transaction that does more, a statement at a time.
+func (b *Batch) Run(g *gorm.DB) error {
+	for _, q := range b.Ask() {
+		if err := q.Each(g, q.Row); err != nil {
+			return err
+		}
+	}
+	for _, s := range b.Decide() {
+		if _, err := s.Exec(g); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -187,7 +208,7 @@ func (b *Batch) spend(s chat.Send) {
 	}
 }
 
-// Wrote tells whether the last Run has stored anything new.
+// Wrote tells whether the last run has stored anything new.
 func (b *Batch) Wrote() bool { return len(b.fresh) > 0 }
 
 // Heads lists the batch's rooms by ascending id.

@@ -23,12 +23,17 @@ type Hooks struct {
 	Retry func(verb, why string)                           // it is about to run again
 }
 
-// Pool is the connections to one server. Safe for use by many goroutines.
+// Pool is the connections to one server: up to Size.MaxOpen, and up to four more for scripts, which alone may send several
+// statements at once. Safe for use by many goroutines.
 type Pool struct {
-	g     *gorm.DB
-	db    *sql.DB
-	hooks Hooks
+	g       *gorm.DB
+	db      *sql.DB
+	scripts *sql.DB // whose connections take several statements at once
+	hooks   Hooks
 }
+
+// maxScripts bounds the connections for scripts; whoever finds none free waits.
+const maxScripts = 4
 
 // Open makes a pool. It doesn't dial: an unreachable server shows at the first statement.
 func Open(c *mysql.Config, size Size, now func() time.Time, h Hooks) (*Pool, error) {
@@ -54,7 +59,17 @@ func Open(c *mysql.Config, size Size, now func() time.Time, h Hooks) (*Pool, err
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	return &Pool{g: g, db: db, hooks: h}, nil
+	many := c.Clone()
+	many.MultiStatements = true
+	scripts, err := Dialer(many)
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	scripts.SetMaxOpenConns(maxScripts)
+	scripts.SetMaxIdleConns(maxScripts)
+	scripts.SetConnMaxLifetime(size.Lifetime)
+	scripts.SetConnMaxIdleTime(size.IdleExpiry)
+	return &Pool{g: g, db: db, scripts: scripts, hooks: h}, nil
 }
 
 // Dialer is the bare pool of database/sql, for what doesn't go through gorm.
@@ -73,4 +88,4 @@ func (p *Pool) DB() *sql.DB { return p.db }
 func (p *Pool) Gorm() *gorm.DB { return p.g }
 
 // Close closes the pool, after the statements in flight.
-func (p *Pool) Close() error { return p.db.Close() }
+func (p *Pool) Close() error { return errors.Join(p.db.Close(), p.scripts.Close()) }

@@ -6,8 +6,6 @@ import (
 	"time"
 
 	"gorm.io/gorm"
-
-	"chat-service/internal/faults"
 )
 
 // How often a transaction runs before it gives up, and how long it waits in between.
@@ -30,20 +28,22 @@ const (
 // Tx runs fn in a transaction, as often as it takes. fn must set its results afresh in each run, and must not
 // swallow an error of the database. fn's own verdicts (*chat.Error) roll back and come back as they are.
 func (p *Pool) Tx(ctx context.Context, verb string, rerun Again, fn func(g *gorm.DB) error) error {
+	return p.tx(ctx, verb, rerun, func() (bool, error) { return p.runTx(ctx, fn) })
+}
+
+// tx runs once as often as it takes; committing tells that an error came with the COMMIT, whose outcome is then unknown.
+func (p *Pool) tx(ctx context.Context, verb string, rerun Again, once func() (committing bool, err error)) error {
 	began := time.Now()
-	if verb == "append" && faults.Planted("ack_before_commit") {
-		return p.hasty(ctx, fn)
-	}
-	err := p.tryTx(ctx, verb, rerun, fn)
+	err := p.tryTx(ctx, verb, rerun, once)
 	if p.hooks.Tx != nil {
 		p.hooks.Tx(verb, time.Since(began), err)
 	}
 	return Failed(verb, err)
 }
 
-func (p *Pool) tryTx(ctx context.Context, verb string, rerun Again, fn func(g *gorm.DB) error) error {
+func (p *Pool) tryTx(ctx context.Context, verb string, rerun Again, once func() (committing bool, err error)) error {
 	for try := 1; ; try++ {
-		committing, err := p.runTx(ctx, fn)
+		committing, err := once()
 		switch {
 		case err == nil:
 			return nil
@@ -64,7 +64,7 @@ func (p *Pool) tryTx(ctx context.Context, verb string, rerun Again, fn func(g *g
 	}
 }
 
-// runTx runs fn once; committing tells that an error came from the COMMIT, whose outcome is then unknown.
+// runTx runs fn once.
 func (p *Pool) runTx(ctx context.Context, fn func(g *gorm.DB) error) (committing bool, err error) {
 	g := p.g.WithContext(ctx).Begin()
 	if g.Error != nil {
@@ -81,20 +81,6 @@ func (p *Pool) runTx(ctx context.Context, fn func(g *gorm.DB) error) (committing
 	}
 	open = false
 	return true, g.Commit().Error
-}
-
-// hasty is a planted bug: it says "done" before the COMMIT.
-func (p *Pool) hasty(ctx context.Context, fn func(g *gorm.DB) error) error {
-	g := p.g.WithContext(context.WithoutCancel(ctx)).Begin()
-	if g.Error != nil {
-		return Failed("append", g.Error)
-	}
-	if err := fn(g); err != nil {
-		g.Rollback()
-		return Failed("append", err)
-	}
-	time.AfterFunc(30*time.Millisecond, func() { g.Commit() })
-	return nil
 }
 
 // Retry runs a single statement (its own transaction) under the same policy.
