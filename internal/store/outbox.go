@@ -45,11 +45,7 @@ func (d *DB) Outbox(ctx context.Context, partitions []int, limit int) ([]chat.An
 	if len(partitions) == 0 || limit <= 0 {
 		return nil, nil
 	}
-	var some bool // looked at first, because it is asked all the time and nearly always says no
-	err := d.p.Retry(ctx, "poll outbox", func(g *gorm.DB) error {
-		return g.Raw("SELECT EXISTS (SELECT 1 FROM outbox)").Scan(&some).Error
-	})
-	if err != nil || !some {
+	if some, err := d.anyAnnouncement(ctx); err != nil || !some {
 		return nil, err
 	}
 	var q pool.Statement
@@ -94,16 +90,20 @@ func (d *DB) setAside(ctx context.Context, id uint64, c DeadCommand) error {
 	})
 }
 
+// anyAnnouncement is looked at first, because it is asked all the time and nearly always says no.
+func (d *DB) anyAnnouncement(ctx context.Context) (some bool, err error) {
+	err = d.p.Retry(ctx, "poll outbox", func(g *gorm.DB) error {
+		return g.Statement.ConnPool.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM outbox)").Scan(&some)
+	})
+	return some, err
+}
+
 // OutboxWaiting returns which of the partitions have announcements, ascending.
 func (d *DB) OutboxWaiting(ctx context.Context, partitions []int) ([]int, error) {
 	if len(partitions) == 0 {
 		return nil, nil
 	}
-	var some bool // looked at first, because it is asked all the time and nearly always says no
-	err := d.p.Retry(ctx, "poll outbox", func(g *gorm.DB) error {
-		return g.Raw("SELECT EXISTS (SELECT 1 FROM outbox)").Scan(&some).Error
-	})
-	if err != nil || !some {
+	if some, err := d.anyAnnouncement(ctx); err != nil || !some {
 		return nil, err
 	}
 	var q pool.Statement
@@ -115,7 +115,7 @@ func (d *DB) OutboxWaiting(ctx context.Context, partitions []int) ([]int, error)
 	}
 	q.Add(" ORDER BY partition_no")
 	var waiting []int
-	err = d.p.Retry(ctx, "poll outbox", func(g *gorm.DB) error { return q.Scan(g, &waiting) })
+	err := d.p.Retry(ctx, "poll outbox", func(g *gorm.DB) error { return q.Scan(g, &waiting) })
 	return waiting, err
 }
 
