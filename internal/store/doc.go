@@ -7,8 +7,7 @@
 //
 // Invariants: a room's seqs are dense and start at 1; a message's ord is the number of real messages up to it;
 // locks are taken in the order rooms → members → messages, rooms by ascending id; an outbox row is inserted only
-// after its room's lock is held, so id order is seq order within a room. Every transaction runs at READ COMMITTED. A batch of
-// messages takes two round trips: what it must know is asked in one, what it decides written in the other.
+// after its room's lock is held, so id order is seq order within a room. Every transaction runs at READ COMMITTED.
 //
 // Errors are *chat.Error wherever the caller must tell them apart. A deadlock or a lock wait is retried whole, and so
 // is a connection lost while committing where a second run finds the first by a unique key; what stays unknown
