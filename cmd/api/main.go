@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"time"
 
 	"chat-service/internal/api"
 	"chat-service/internal/auth"
@@ -46,11 +47,17 @@ func wire(ctx context.Context, cfg *Config, log *slog.Logger) ([]daemon.Part, er
 	if err := errors.Join(serr, rerr, oerr, terr, herr); err != nil {
 		return nil, err
 	}
+	cache := state.Open(ro, state.NewMetrics(reg))
+	bell := state.NewBell(cache)
+	so.Hooks.Tx = func(_ string, _ time.Duration, err error) {
+		if err == nil {
+			bell.Ring() // nearly every write leaves something in the outbox
+		}
+	}
 	db, err := store.Open(ctx, so)
 	if err != nil {
 		return nil, err
 	}
-	cache := state.Open(ro, state.NewMetrics(reg))
 	server, err := api.New(o, api.Ports{
 		Accounts: db, People: db, Sessions: db, Liveness: db, Rooms: db, Members: db, Lists: db, Log: db,
 		Passwords: hasher, Hashes: db, Tokens: tokens{issuer, cfg.refreshKey()}, Recents: cache, Presences: cache, Throttle: cache,
@@ -63,6 +70,7 @@ func wire(ctx context.Context, cfg *Config, log *slog.Logger) ([]daemon.Part, er
 	return []daemon.Part{
 		{Name: "debug listener", Start: debug.Start, Stop: debug.Stop, Fatal: debug.Failed()},
 		{Name: "redis", Start: func(ctx context.Context) error { return cache.Admit(ctx, log) }, Stop: func(context.Context) error { return cache.Close() }},
+		{Name: "bell", Start: bell.Start, Stop: bell.Stop},
 		{Name: "mysql", Start: db.AwaitReady, Stop: func(context.Context) error { return db.Close() }},
 		{Name: "api", Start: server.Start, Fatal: server.Fatal(), Weight: 3, Stop: func(ctx context.Context) error {
 			debug.Drain()

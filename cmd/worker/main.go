@@ -54,11 +54,14 @@ func wire(ctx context.Context, cfg *Config, log *slog.Logger) ([]daemon.Part, er
 	if err != nil {
 		return nil, err
 	}
-	db, err := store.Open(ctx, cfg.store(sec, log))
+	cache := state.Open(cfg.state(sec), state.NewMetrics(reg))
+	bell := state.NewBell(cache)
+	so := cfg.store(sec, log)
+	so.Hooks.Tx = ringing(bell)
+	db, err := store.Open(ctx, so)
 	if err != nil {
 		return nil, err
 	}
-	cache := state.Open(cfg.state(sec), state.NewMetrics(reg))
 	metrics, in := broker.NewMetrics(reg), newIntake()
 	pub, perr := broker.NewPublisher(cfg.broker(sec, "worker out", log, metrics))
 	consumers, cerr := broker.NewConsumers(cfg.broker(sec, "worker in", log, metrics), cfg.Worker.Prefetch, in)
@@ -67,7 +70,7 @@ func wire(ctx context.Context, cfg *Config, log *slog.Logger) ([]daemon.Part, er
 		return nil, err
 	}
 	o := cfg.worker(uuid.NewString(), log, reg)
-	o.Log, o.Outbox, o.Members, o.Accounts, o.Fleet = db, db, db, db, fleet{db}
+	o.Log, o.Outbox, o.Calls, o.Members, o.Accounts, o.Fleet = db, db, cache, db, db, fleet{db}
 	o.Sockets, o.Leases, o.Losses, o.Routes = sockets{cache, cfg.RabbitMQ.Partitions}, leases{cache}, cache, routes{cache}
 	o.Bus, o.Consume = bus{pub, cfg.broker(sec, "", nil, nil).WithDefaults()}, &ears{Consumers: consumers, control: control}
 	w, err := worker.New(o)
@@ -81,6 +84,7 @@ func wire(ctx context.Context, cfg *Config, log *slog.Logger) ([]daemon.Part, er
 	return []daemon.Part{
 		{Name: "debug listener", Start: listener.Start, Stop: listener.Stop, Fatal: listener.Failed()},
 		{Name: "redis", Start: func(ctx context.Context) error { return cache.Admit(ctx, log) }, Stop: func(context.Context) error { return cache.Close() }},
+		{Name: "bell", Start: bell.Start, Stop: bell.Stop},
 		{Name: "mysql", Start: db.AwaitReady, Stop: func(context.Context) error { return db.Close() }},
 		{Name: "publisher", Stop: pub.Close},
 		{Name: "control queue", Stop: control.Close},

@@ -3,10 +3,12 @@
 package state_test
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"os"
 	"os/exec"
+	"sync"
 	"testing"
 	"time"
 
@@ -299,4 +301,46 @@ func TestFullRedisIsUnavailable(t *testing.T) {
 	if err := s.Ready(t.Context()); err != nil {
 		t.Errorf("it still answers: %v", err)
 	}
+}
+
+// TestCalls follows a listener through a loss of its connection, a server that stops answering, and its end.
+func TestCalls(t *testing.T) {
+	t.Parallel()
+	proxy, prefix := testkit.NewProxy(t, testkit.RedisAddr(t)), testkit.FreshPrefix(t)
+	near := open(t, func(o *state.Options) { o.Prefix = prefix })
+	far := open(t, func(o *state.Options) { o.Prefix, o.Addrs = prefix, []string{proxy.Addr()} })
+	heard, live := make(chan bool, 100), make(chan bool, 100)
+	ctx, cancel := context.WithCancel(t.Context())
+	var done sync.WaitGroup
+	done.Go(func() { far.HearCalls(ctx, func() { heard <- true }, func(can bool) { live <- can }) })
+	is := func(c chan bool, want bool, what string) {
+		t.Helper()
+		for {
+			select {
+			case got := <-c:
+				if got == want {
+					return
+				}
+			case <-time.After(20 * time.Second):
+				t.Fatal(what)
+			}
+		}
+	}
+	bell := state.NewBell(near)
+	must(t, bell.Start(t.Context()))
+	is(live, true, "nothing is heard from the start")
+	bell.Ring()
+	is(heard, true, "a call is not heard")
+	proxy.Refuse(true)
+	proxy.Cut()
+	is(live, false, "the loss of the connection is not noticed")
+	proxy.Resume()
+	is(live, true, "nothing is heard after the connection is back")
+	bell.Ring()
+	is(heard, true, "a call after the connection is back is not heard")
+	proxy.Pause()
+	is(live, false, "a server that says nothing is trusted")
+	cancel()
+	done.Wait()
+	must(t, bell.Stop(t.Context()))
 }

@@ -48,6 +48,9 @@ func (s *State) headKey(partition int, day int64) string {
 
 func (s *State) generationKey() string { return s.key("generation", "id") }
 
+// callChannel carries word that the outbox may hold something new.
+func (s *State) callChannel() string { return s.key("outbox", "calls") }
+
 func (s *State) rateKey(name string) string { return s.key("t"+bounded(name), "rate") }
 
 func (s *State) failKey(name string) string { return s.key("t"+bounded(name), "failures") }

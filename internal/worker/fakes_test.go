@@ -21,6 +21,7 @@ type world struct {
 	mu        sync.Mutex
 	rooms     map[chat.RoomID]*fakeRoom
 	outbox    []chat.Announcement
+	call      func() // has the worker look at the outbox
 	nextRow   uint64
 	dead      []Dead
 	routes    map[chat.RoomID]Route
@@ -186,6 +187,15 @@ func (w *world) Outbox(_ context.Context, ps []int, limit int) (as []chat.Announ
 		}
 	}
 	return as, nil
+}
+
+// HearCalls never hears anything by itself: a test calls through w.call.
+func (w *world) HearCalls(ctx context.Context, heard func(), live func(bool)) {
+	w.mu.Lock()
+	w.call = heard
+	w.mu.Unlock()
+	live(true)
+	<-ctx.Done()
 }
 
 func (w *world) OutboxWaiting(_ context.Context, ps []int) (out []int, err error) {
@@ -463,7 +473,7 @@ func (w *world) Up() time.Time {
 func (w *world) start(t *testing.T, tune ...func(*Options)) *Worker {
 	t.Helper()
 	o := Options{
-		Boot: "me", Partitions: 4, Metrics: NewMetrics(prometheus.NewRegistry()), Log: w, Outbox: w, Members: w, Accounts: w,
+		Boot: "me", Partitions: 4, Metrics: NewMetrics(prometheus.NewRegistry()), Log: w, Outbox: w, Calls: w, Members: w, Accounts: w,
 		Fleet: w, Sockets: w, Leases: w, Losses: w, Routes: w, Bus: w, Consume: w, OutboxPoll: time.Millisecond, Beat: 5 * time.Millisecond,
 		DeadAfter: time.Second, GiveUp: 30 * time.Millisecond,
 	}

@@ -18,6 +18,7 @@ type Options struct {
 
 	Log      Log
 	Outbox   Outbox
+	Calls    Calls
 	Members  Members
 	Accounts Accounts
 	Fleet    Fleet
@@ -33,7 +34,8 @@ type Options struct {
 	BatchRecords int           // commands in one transaction at most
 	Beat         time.Duration // of this worker in the fleet
 	DeadAfter    time.Duration // silence after which a worker is dead
-	OutboxPoll   time.Duration
+	OutboxPoll   time.Duration // pause between looks at the outbox while calls can't be heard
+	OutboxRest   time.Duration // the same while they can
 	DigestEvery  time.Duration
 	Lease        time.Duration // of a gateway
 	OfflineGrace time.Duration
@@ -69,6 +71,7 @@ func (o *Options) Defaults() {
 	d(&o.Beat, time.Second)
 	d(&o.DeadAfter, 3*time.Second)
 	d(&o.OutboxPoll, 50*time.Millisecond)
+	d(&o.OutboxRest, 500*time.Millisecond)
 	d(&o.DigestEvery, 10*time.Second)
 	d(&o.Lease, 15*time.Second)
 	d(&o.OfflineGrace, 8*time.Second)
@@ -98,7 +101,7 @@ func (o *Options) Validate() error {
 	need(o.Partitions > 0, "Partitions must be at least 1")
 	need(o.Committers > 0 && o.Lanes > 0 && o.BatchRecords > 0, "Committers, Lanes and BatchRecords must be at least 1")
 	need(o.DeadAfter > o.Beat, "DeadAfter must exceed Beat")
-	need(o.Log != nil && o.Outbox != nil && o.Members != nil && o.Accounts != nil && o.Fleet != nil, "a store port is missing")
+	need(o.Log != nil && o.Outbox != nil && o.Calls != nil && o.Members != nil && o.Accounts != nil && o.Fleet != nil, "a store port is missing")
 	need(o.Sockets != nil && o.Leases != nil && o.Losses != nil && o.Routes != nil, "a state port is missing")
 	need(o.Bus != nil && o.Consume != nil, "a broker port is missing")
 	need(o.Metrics != nil, "Metrics is missing")

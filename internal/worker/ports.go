@@ -23,6 +23,12 @@ type Outbox interface {
 	Announced(ctx context.Context, ids []uint64) error
 }
 
+// Calls says that the outbox may hold something new, before a look would find it.
+type Calls interface {
+	// HearCalls listens until ctx ends; live tells when calls have become, or are no longer, to be heard.
+	HearCalls(ctx context.Context, heard func(), live func(bool))
+}
+
 // Members answers who is in which room.
 type Members interface {
 	Membership(ctx context.Context, room chat.RoomID, user chat.UserID) (chat.Membership, error)

@@ -2,6 +2,8 @@ package worker
 
 import (
 	"context"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"chat-service/internal/chat"
@@ -11,16 +13,38 @@ import (
 
 const drainRows = 256
 
-// pollOutbox tells the committers which of this worker's partitions have rows.
+// callGap is the least pause between two looks at the outbox, however often they are called for.
+const callGap = 5 * time.Millisecond
+
+// pollOutbox tells the committers which of this worker's partitions have rows: when it is called, and from time to time.
 func (w *Worker) pollOutbox(ctx context.Context) {
-	tick := time.NewTicker(w.o.OutboxPoll)
-	defer tick.Stop()
+	called, live := make(chan struct{}, 1), atomic.Bool{}
+	call := func() {
+		select {
+		case called <- struct{}{}:
+		default: // a look is due anyway
+		}
+	}
+	var hearing sync.WaitGroup
+	defer hearing.Wait()
+	hearing.Go(func() {
+		w.o.Calls.HearCalls(ctx, call, func(can bool) {
+			live.Store(can)
+			call() // for what was missed until now; and the next look comes in time
+		})
+	})
+	next := time.NewTimer(w.o.OutboxPoll)
+	defer next.Stop()
 	failing := false
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-called:
+		case <-next.C:
+		}
+		if next.Reset(w.o.OutboxPoll); live.Load() {
+			next.Reset(w.o.OutboxRest)
 		}
 		owned := *w.owned.Load()
 		if len(owned) == 0 {
@@ -35,6 +59,10 @@ func (w *Worker) pollOutbox(ctx context.Context) {
 		}
 		for _, p := range ps {
 			w.committer(p).nudge(work{partition: p, relay: true})
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(callGap):
 		}
 	}
 }

@@ -146,6 +146,23 @@ func TestOutboxRowsBelowGoFirst(t *testing.T) {
 	}
 }
 
+func TestACallIsAnsweredAtOnce(t *testing.T) {
+	w := newWorld()
+	w.room(1, 5)
+	w.routes[1] = Route{Known: true, Gateways: map[chat.GatewayID]uint64{"g1.a": 1}}
+	k := w.start(t, func(o *Options) { o.OutboxPoll, o.OutboxRest = time.Hour, time.Hour })
+	wait(t, give(k, false, sendCmd(1, 5, "a", "one")), "first") // its partition is active, and its outbox empty
+	w.next(t, envelope.InRoom)
+	eventually(t, "it listens", func() bool { w.mu.Lock(); defer w.mu.Unlock(); return w.call != nil })
+	for want := chat.Seq(2); want < 5; want++ {
+		w.post(1, chat.Announcement{})
+		w.call()
+		if got := w.next(t, envelope.InRoom).Seq; got != want {
+			t.Errorf("announced %d, want %d", got, want)
+		}
+	}
+}
+
 func TestRelayDeletesRowsAfterConfirm(t *testing.T) {
 	w := newWorld()
 	w.room(1, 5)
