@@ -76,6 +76,7 @@ func wire(cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
 		{Name: "debug listener", Start: debug.Start, Stop: debug.Stop, Fatal: debug.Failed()},
 		{Name: "publisher", Stop: pub.Close},
 		{Name: "deliveries", Stop: in.Close},
+		daemon.Trim(),
 		{Name: "sockets", Start: g.Start, Weight: 10, Stop: func(ctx context.Context) error {
 			debug.Drain()
 			return g.Stop(ctx)

@@ -69,9 +69,15 @@ func shown(xs []state.Socket) []worker.Socket {
 	return out
 }
 
-// OfflineDue claims a partition's users whose grace has run out.
-func (s sockets) OfflineDue(ctx context.Context, partition int, now time.Time, limit int) ([]chat.UserID, error) {
-	return s.State.OfflineDue(ctx, partition, s.partitions, now, limit)
+// OfflineDue claims users whose grace has run out. Nearly always there are none, which one question tells.
+func (s sockets) OfflineDue(ctx context.Context, owned []int, now time.Time, limit int) (due []chat.UserID, err error) {
+	owned, err = s.PartitionsDue(ctx, owned, now)
+	for i := 0; i < len(owned) && err == nil; i++ {
+		var more []chat.UserID
+		more, err = s.State.OfflineDue(ctx, owned[i], s.partitions, now, limit)
+		due = append(due, more...)
+	}
+	return due, err
 }
 
 // BeatGateway renews a gateway's lease.

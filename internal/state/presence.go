@@ -49,6 +49,31 @@ func (s *State) OfflineLater(ctx context.Context, us []chat.UserID, at time.Time
 	})
 }
 
+// PartitionsDue returns those of the partitions that have users whose time has come.
+func (s *State) PartitionsDue(ctx context.Context, partitions []int, now time.Time) (due []int, err error) {
+	if len(partitions) == 0 {
+		return nil, nil
+	}
+	err = s.do(ctx, "partitions_due", func(ctx context.Context) error {
+		counts := make([]*redis.IntCmd, len(partitions))
+		if _, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+			for i, part := range partitions {
+				counts[i] = p.ZCount(ctx, s.dueKey(part), "-inf", strconv.FormatInt(now.UnixMilli(), 10))
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+		for i, part := range partitions {
+			if counts[i].Val() > 0 {
+				due = append(due, part)
+			}
+		}
+		return nil
+	})
+	return due, err
+}
+
 // OfflineDue takes at most limit users of a partition whose time has come and who still have no live socket; each is
 // handed to one caller only. Those who are back are forgotten. While heartbeats can't arrive nobody is taken.
 func (s *State) OfflineDue(ctx context.Context, partition, partitions int, now time.Time, limit int) (due []chat.UserID, err error) {

@@ -4,6 +4,7 @@ package state_test
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -353,8 +354,13 @@ func TestOfflineDue(t *testing.T) {
 	p := u.Partition(partitions)
 	take := func(partition int, now time.Time) []chat.UserID {
 		t.Helper()
+		waiting, err := s.PartitionsDue(ctx, []int{partition, partition + 1}, now)
+		must(t, err)
 		due, err := s.OfflineDue(ctx, partition, partitions, now, 10)
 		must(t, err)
+		if len(due) > 0 && !slices.Equal(waiting, []int{partition}) {
+			t.Errorf("partitions %v have users who are due, want %d", waiting, partition)
+		}
 		return due
 	}
 	must(t, s.OfflineLater(ctx, []chat.UserID{u}, now.Add(time.Minute)))

@@ -376,7 +376,7 @@ func (w *world) Online(_ context.Context, us []chat.UserID) (ps []chat.Presence,
 }
 
 func (w *world) OfflineLater(context.Context, []chat.UserID, time.Time) error { return nil }
-func (w *world) OfflineDue(context.Context, int, time.Time, int) ([]chat.UserID, error) {
+func (w *world) OfflineDue(context.Context, []int, time.Time, int) ([]chat.UserID, error) {
 	return nil, nil
 }
 func (w *world) BeatGateway(context.Context, chat.GatewayID, time.Duration) error { return nil }

@@ -73,7 +73,9 @@ type Sockets interface {
 	Unregister(ctx context.Context, ss []Socket) (left []int, err error)
 	Online(ctx context.Context, users []chat.UserID) ([]chat.Presence, error)
 	OfflineLater(ctx context.Context, users []chat.UserID, at time.Time) error
-	OfflineDue(ctx context.Context, partition int, now time.Time, limit int) ([]chat.UserID, error)
+	// OfflineDue claims users of some partitions whose grace has run out, at most limit of each; with an error come those whom it
+	// has claimed before.
+	OfflineDue(ctx context.Context, partitions []int, now time.Time, limit int) ([]chat.UserID, error)
 }
 
 // Socket is one live WebSocket as the registry knows it.

@@ -55,14 +55,11 @@ const sweepUsers = 500 // users handled in one step of a sweep
 func (w *Worker) sweepOffline(ctx context.Context) {
 	w.every(ctx, time.Second, func(ctx context.Context) {
 		w.farewellsOwed(ctx)
-		for _, p := range *w.owned.Load() {
-			due, err := w.o.Sockets.OfflineDue(ctx, p, time.Now(), sweepUsers)
-			if err != nil {
-				w.o.Metrics.StateErrors.Inc()
-				return
-			}
-			w.wentOffline(ctx, due)
+		due, err := w.o.Sockets.OfflineDue(ctx, *w.owned.Load(), time.Now(), sweepUsers)
+		if err != nil {
+			w.o.Metrics.StateErrors.Inc()
 		}
+		w.wentOffline(ctx, due)
 	})
 }
 
