@@ -11,19 +11,18 @@ import (
 func TestTrimOnlyWhereItPays(t *testing.T) {
 	const mib = 1 << 20
 	for name, c := range map[string]struct {
-		last, now heap
-		want      uint64
+		last, trimmed, now heap
+		want               bool
 	}{
-		"after a storm":        {heap{allocated: 900 * mib}, heap{allocated: 901 * mib, objects: 60 * mib, live: 40 * mib, free: 10 * mib}, 30 * mib},
-		"at work":              {heap{allocated: 900 * mib}, heap{allocated: 905 * mib, objects: 60 * mib, live: 40 * mib, free: 10 * mib}, 0},
-		"too little":           {heap{}, heap{objects: 22 * mib, live: 20 * mib, free: 5 * mib}, 0},
-		"little of much":       {heap{}, heap{objects: 1100 * mib, live: 1000 * mib, free: 100 * mib}, 0},
-		"before a collection":  {heap{}, heap{objects: 2 * mib, live: 0, free: 1 * mib}, 0},
-		"more lives than is":   {heap{}, heap{objects: 10 * mib, live: 12 * mib, free: 9 * mib}, 9 * mib},
-		"given back just then": {heap{}, heap{objects: 40 * mib, live: 40 * mib}, 0},
+		"after a storm":      {heap{allocated: 900 * mib}, heap{allocated: 100 * mib}, heap{904 * mib, 60 * mib}, true},
+		"after the start":    {heap{allocated: 50 * mib}, heap{}, heap{50 * mib, 30 * mib}, true},
+		"at work":            {heap{allocated: 900 * mib}, heap{allocated: 100 * mib}, heap{905 * mib, 60 * mib}, false},
+		"just done":          {heap{allocated: 900 * mib}, heap{allocated: 900 * mib}, heap{903 * mib, 12 * mib}, false},
+		"little":             {heap{allocated: 906 * mib}, heap{allocated: 900 * mib}, heap{907 * mib, 12 * mib}, false},
+		"little for so many": {heap{allocated: 996 * mib}, heap{allocated: 900 * mib}, heap{999 * mib, 1000 * mib}, false},
 	} {
-		if got := c.now.slack(c.last); got != c.want {
-			t.Errorf("%s: %d MiB, want %d", name, got/mib, c.want/mib)
+		if got := c.now.due(c.last, c.trimmed); got != c.want {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
 		}
 	}
 }
@@ -45,8 +44,8 @@ func TestTrim(t *testing.T) {
 		burst = nil
 		time.Sleep(3 * trimEvery) // of the bubble
 		synctest.Wait()
-		if now := weigh(); now.objects+now.free+48<<20 > before.objects {
-			t.Errorf("%d MiB are held after a burst, %d in it", (now.objects+now.free)>>20, before.objects>>20)
+		if now := weigh(); now.objects+48<<20 > before.objects {
+			t.Errorf("%d MiB are held after a burst, %d in it", now.objects>>20, before.objects>>20)
 		}
 		cancel()
 		if err := <-ended; !errors.Is(err, context.Canceled) {
