@@ -2,19 +2,12 @@ package worker
 
 import "time"
 
-const (
-	quickStep = 5 * time.Millisecond  // a step as short as on an idle machine
-	maxRest   = 10 * time.Millisecond // the longest pause after a step
-)
+// maxRest is the longest pause after a step.
+const maxRest = 10 * time.Millisecond
 
-// rest is the pause after a step. Who works in batches rests as long as his last step took, if that was long: the slower the
-// steps, the larger the batches, and where they are quick nothing waits.
-func rest(took time.Duration) time.Duration {
-	if took <= quickStep {
-		return 0
-	}
-	return min(took, maxRest)
-}
+// rest is the pause after a step. Who works in batches rests as long as his last step took: the slower the steps, the larger the
+// batches, and after a pause longer than a step nothing waits.
+func rest(took time.Duration) time.Duration { return min(took, maxRest) }
 
 // gather takes what is at hand with first, and what comes within d, until it counts to most.
 func gather[T any](in <-chan T, first T, d time.Duration, most int, count func(*T) int) []T {
