@@ -60,7 +60,7 @@ func (d *DB) Close() error {
 }
 
 // Stats describes the primary's pool, for metrics.
-func (d *DB) Stats() sql.DBStats { return d.p.DB().Stats() }
+func (d *DB) Stats() sql.DBStats { return d.p.Stats() }
 
 // Migrate brings the schema up to this program's version; several processes may do so at once. It has a pool of its
 // own, because a migration may take longer than any other statement is given.

@@ -81,6 +81,16 @@ func Dialer(c *mysql.Config) (*sql.DB, error) {
 	return sql.OpenDB(conn), nil
 }
 
+// Stats counts the connections, those for scripts among them, and the waits for one.
+func (p *Pool) Stats() sql.DBStats {
+	a, b := p.db.Stats(), p.scripts.Stats()
+	return sql.DBStats{
+		MaxOpenConnections: a.MaxOpenConnections + b.MaxOpenConnections,
+		OpenConnections:    a.OpenConnections + b.OpenConnections, InUse: a.InUse + b.InUse, Idle: a.Idle + b.Idle,
+		WaitCount: a.WaitCount + b.WaitCount, WaitDuration: a.WaitDuration + b.WaitDuration,
+	}
+}
+
 // DB is the pool underneath.
 func (p *Pool) DB() *sql.DB { return p.db }
 

@@ -40,7 +40,8 @@ func (p *Pool) play(ctx context.Context, s Script) (committing bool, err error) 
 		if err != nil {
 			rollback(ctx, conn)
 		}
-		return errors.Join(err, conn.Close())
+		_ = conn.Close() // says only that rollback has given it up
+		return err
 	}
 	if err := ask(ctx, conn, s.Ask()); err != nil {
 		return false, done(err)
