@@ -21,6 +21,7 @@ type work struct {
 	closed    bool               // the partition's channel is gone
 	relay     bool               // its outbox has rows
 	owned     bool               // it is assigned to this worker, and its rooms belong into the digest
+	again     bool               // another worker may have stood in for this one meanwhile
 	digest    bool               // tell how far its rooms are
 	gone      chat.GatewayID     // a gateway whose queue is gone, or was when its attaches were
 	until     uint64             // at this number
@@ -265,10 +266,10 @@ func (c *committer) room(id chat.RoomID) *roomState {
 
 // activate empties the outbox of a partition before its first batch, loads how far its rooms are, and relays rows when a
 // relay was asked for. An owned partition that has had no batch on this channel is loaded each time: until then another
-// worker may be the one whose entries count, and its last ones may be lost.
+// worker may be the one whose entries count, and its last ones may be lost. So it is when this worker was away.
 func (c *committer) activate(ctx context.Context, x work, out *parcels) []chat.Announcement {
 	p := c.part(x.partition, x.gen)
-	load := !p.active || x.owned && (p.gen == 0 || !p.loaded)
+	load := !p.active || x.owned && (x.again || p.gen == 0 || !p.loaded)
 	if !load && !x.relay {
 		return nil
 	}

@@ -20,7 +20,7 @@ func TestDigestCoversOwnedPartitionsWithoutBatches(t *testing.T) {
 		w.down = seq == 1
 	}
 	entry(1)
-	k := w.start(t, func(o *Options) { o.DigestEvery = 5 * time.Millisecond })
+	k := w.start(t, func(o *Options) { o.DigestEvery, o.DeadAfter = 5*time.Millisecond, 50*time.Millisecond })
 	told := func(want chat.Seq) {
 		t.Helper()
 		deadline := time.Now().Add(10 * time.Second)
@@ -39,7 +39,18 @@ func TestDigestCoversOwnedPartitionsWithoutBatches(t *testing.T) {
 	told(3)
 	wait(t, give(k, false, sendCmd(1, 5, "a", "one")), "a batch on a channel")
 	told(4)
-	k.Closed(chat.RoomID(1).Partition(4), 1)
-	entry(5)
+	w.mu.Lock()
+	w.still = true
+	w.mu.Unlock()
+	entry(5) // by another worker, which stood in for this one while it stood still: its channel lived on
+	eventually(t, "beats are late", func() bool {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.still = w.late < 2
+		return !w.still
+	})
 	told(5)
+	k.Closed(chat.RoomID(1).Partition(4), 1)
+	entry(6)
+	told(6)
 }

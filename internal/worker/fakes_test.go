@@ -21,6 +21,8 @@ type world struct {
 	mu        sync.Mutex
 	rooms     map[chat.RoomID]*fakeRoom
 	outbox    []chat.Announcement
+	still     bool   // the database doesn't answer beats
+	late      int    // beats that got no answer
 	call      func() // has the worker look at the outbox
 	nextRow   uint64
 	dead      []Dead
@@ -318,7 +320,21 @@ func (w *world) SawUsers(_ context.Context, at map[chat.UserID]time.Time) error 
 	return nil
 }
 
-func (w *world) Beat(context.Context, string) error { return nil }
+// Beat waits while the database stands still.
+func (w *world) Beat(ctx context.Context, _ string) error {
+	w.mu.Lock()
+	still := w.still
+	w.mu.Unlock()
+	if !still {
+		return nil
+	}
+	<-ctx.Done()
+	w.mu.Lock()
+	w.late++
+	w.mu.Unlock()
+	return ctx.Err()
+}
+
 func (w *world) Workers(context.Context, time.Duration) ([]string, error) {
 	return []string{"me"}, nil
 }

@@ -67,7 +67,7 @@ func (ps *parcels) close() {
 func (c *committer) toRoom(d *envelope.Delivery, out *parcels) {
 	r := c.room(d.Room)
 	c.w.o.Metrics.Announced.Inc()
-	if !r.settled(time.Now()) || d.All || len(d.Added) > 0 || len(d.Removed) > 0 {
+	if !c.hears(d.Room) || !r.settled(time.Now()) || d.All || len(d.Added) > 0 || len(d.Removed) > 0 {
 		c.w.o.Metrics.Fanned.Inc()
 		out.all(d)
 		return
@@ -92,6 +92,11 @@ func (c *committer) toRoom(d *envelope.Delivery, out *parcels) {
 		}
 		out.add(g, record)
 	}
+}
+
+// hears tells whether the gateways' attaches of a room come to this worker, and not to one that stands still, thought dead.
+func (c *committer) hears(id chat.RoomID) bool {
+	return c.part(id.Partition(c.w.o.Partitions), 0).gen > 0
 }
 
 // ask asks every gateway to attach rooms again whose routes were lost.

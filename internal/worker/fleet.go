@@ -14,6 +14,8 @@ import (
 type fleet struct {
 	w       *Worker
 	live    []string
+	beaten  time.Time   // when the last beat that was kept began
+	doubt   time.Time   // until then another worker may act for this one
 	standby map[int]int // partitions stood by for → beats for which they have been active here
 }
 
@@ -35,10 +37,12 @@ func (f *fleet) beat(ctx context.Context) {
 	o := &f.w.o
 	ctx, cancel := context.WithTimeout(ctx, o.DeadAfter-o.Beat)
 	defer cancel()
+	began := time.Now()
 	if err := o.Fleet.Beat(ctx, o.Boot); err != nil {
 		o.Logger.WarnContext(ctx, "beat", "err", err)
 		return
 	}
+	defer func() { f.recall(ctx, began) }()
 	live, err := o.Fleet.Workers(ctx, o.DeadAfter)
 	if err != nil {
 		o.Logger.WarnContext(ctx, "list workers", "err", err)
@@ -53,6 +57,21 @@ func (f *fleet) beat(ctx context.Context) {
 		f.take(ctx, chat.Assign(live, o.Partitions))
 	}
 	f.giveBack(ctx)
+}
+
+// recall has the owned partitions looked at anew after beats so late that this worker was perhaps thought dead: what its
+// stand-in has announced it doesn't know, and its digests would hide it. The stand-in goes on until it has seen the beat.
+func (f *fleet) recall(ctx context.Context, began time.Time) {
+	o := &f.w.o
+	if gap := time.Since(f.beaten); gap > o.DeadAfter-o.Beat && !f.beaten.IsZero() {
+		o.Logger.InfoContext(ctx, "beats were late", "gap", gap)
+		f.doubt = time.Now().Add(o.DeadAfter)
+	}
+	if f.beaten = began; time.Now().Before(f.doubt) {
+		for _, p := range *f.w.owned.Load() {
+			f.w.committer(p).nudge(work{partition: p, owned: true, again: true})
+		}
+	}
 }
 
 // take consumes what a changed fleet leaves to this worker.

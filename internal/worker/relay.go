@@ -83,7 +83,7 @@ func (c *committer) drain(ctx context.Context, partitions []int, upTo map[chat.R
 		fresh := c.flying.Take(found, upTo)
 		var rooms []*roomState
 		for _, a := range fresh {
-			if a.Message != nil {
+			if a.Message != nil && c.hears(a.Message.Room) {
 				rooms = append(rooms, c.room(a.Message.Room))
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -160,6 +161,30 @@ func TestACallIsAnsweredAtOnce(t *testing.T) {
 		if got := w.next(t, envelope.InRoom).Seq; got != want {
 			t.Errorf("announced %d, want %d", got, want)
 		}
+	}
+}
+
+// TestOwnerWithoutTheQueueTellsAll: a worker that stands still keeps the partition's queue. Who owns the partition meanwhile hears
+// no attach, and what he has from Redis may be short of them.
+func TestOwnerWithoutTheQueueTellsAll(t *testing.T) {
+	w := newWorld()
+	w.room(1, 5)
+	w.routes[1] = Route{Known: true, Gateways: map[chat.GatewayID]uint64{}}
+	k := w.start(t)
+	w.post(1, chat.Announcement{})
+	if d := w.next(t, envelope.InRoom); d.Seq != 1 {
+		t.Errorf("announced %d, want 1", d.Seq)
+	}
+	w.mu.Lock()
+	w.routes[1] = Route{Known: true, Gateways: map[chat.GatewayID]uint64{"g2.a": 1}}
+	w.mu.Unlock()
+	wait(t, give(k, false, sendCmd(1, 5, "a", "one")), "a batch on a channel")
+	w.next(t, envelope.InRoom) // to the sender's gateway
+	w.next(t, envelope.InRoom) // and to the other one
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if want := []chat.GatewayID{"", "g1.a", "g2.a"}; !slices.Equal(w.to, want) {
+		t.Errorf("announced to %q, want %q", w.to, want)
 	}
 }
 
