@@ -550,6 +550,35 @@ func TestControlIsSharedByCompetitors(t *testing.T) {
 	}
 }
 
+func TestControlPassesOverWhoStandsStill(t *testing.T) {
+	o := options(t, Quorum)
+	p := publisher(t, o)
+	still, end := make(chan struct{}, 100), make(chan struct{})
+	stuck, err := NewControlConsumer(o, func(d *Delivery) { still <- struct{}{}; <-end; _ = d.Ack() })
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { close(end); shut(t, stuck.Close) })
+	eventually(t, "up", func() bool { return stuck.Ready() == nil && stuck.State() == Up })
+	if err := send(t, p, o.Control(), "kept"); err != nil {
+		t.Fatal(err)
+	}
+	<-still
+	var k taker
+	c, err := NewControlConsumer(o, func(d *Delivery) { k.Handle(0, 0, d) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { shut(t, c.Close) })
+	eventually(t, "up", func() bool { return c.Ready() == nil && c.State() == Up })
+	for i := range 20 {
+		if err := send(t, p, o.Control(), strconv.Itoa(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "all of the others", func() bool { return len(k.got()) == 20 })
+}
+
 func TestBrokerComesLate(t *testing.T) {
 	o := options(t, Quorum)
 	proxied, px := through(t, o, true)

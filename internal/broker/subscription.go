@@ -141,7 +141,9 @@ func (c *GatewayConsumer) Close(ctx context.Context) error { return c.s.link.clo
 // ControlConsumer takes part in consuming the control queue: each message goes to one consumer.
 type ControlConsumer struct{ s subscription }
 
-const controlPrefetch = 50
+// controlPrefetch is one, so that a worker that stands still holds one heartbeat, and not all of a gateway's: with two of each
+// they come by turns.
+const controlPrefetch = 1
 
 // NewControlConsumer consumes the control queue in the background and for ever. handle is called
 // from one goroutine and acks what it has done. It fails only for invalid options.
