@@ -9,7 +9,7 @@ import (
 
 const (
 	trimEvery = 15 * time.Second // between two looks
-	trimCalm  = 4 << 20          // bytes allocated between two looks, up to which the process counts as calm
+	trimCalm  = 4 << 20          // bytes allocated between two looks, up to which a small process counts as calm
 	trimWorth = 8 << 20          // bytes allocated since the last time, below which a collection isn't worth it
 )
 
@@ -49,8 +49,8 @@ func weigh() heap {
 	return heap{s[0].Value.Uint64(), s[1].Value.Uint64()}
 }
 
-// due tells whether a collection pays: the process is at rest, and has allocated much since the last one, as measured by what
+// due tells whether a collection pays: the process is at rest, and has allocated much since the last one, both measured by what
 // there is.
 func (h heap) due(last, trimmed heap) bool {
-	return h.allocated-last.allocated <= trimCalm && h.allocated-trimmed.allocated >= max(trimWorth, h.objects/4)
+	return h.allocated-last.allocated <= max(trimCalm, h.objects/16) && h.allocated-trimmed.allocated >= max(trimWorth, h.objects/4)
 }

@@ -17,6 +17,8 @@ func TestTrimOnlyWhereItPays(t *testing.T) {
 		"after a storm":      {heap{allocated: 900 * mib}, heap{allocated: 100 * mib}, heap{904 * mib, 60 * mib}, true},
 		"after the start":    {heap{allocated: 50 * mib}, heap{}, heap{50 * mib, 30 * mib}, true},
 		"at work":            {heap{allocated: 900 * mib}, heap{allocated: 100 * mib}, heap{905 * mib, 60 * mib}, false},
+		"large at rest":      {heap{allocated: 970 * mib}, heap{allocated: 100 * mib}, heap{1000 * mib, 600 * mib}, true},
+		"large at work":      {heap{allocated: 900 * mib}, heap{allocated: 100 * mib}, heap{1000 * mib, 600 * mib}, false},
 		"just done":          {heap{allocated: 900 * mib}, heap{allocated: 900 * mib}, heap{903 * mib, 12 * mib}, false},
 		"little":             {heap{allocated: 906 * mib}, heap{allocated: 900 * mib}, heap{907 * mib, 12 * mib}, false},
 		"little for so many": {heap{allocated: 996 * mib}, heap{allocated: 900 * mib}, heap{999 * mib, 1000 * mib}, false},
