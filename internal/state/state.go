@@ -35,7 +35,7 @@ type Options struct {
 	Failures int           // failures in a row that open the breaker: 3
 	Pause    time.Duration // from one probe of an open breaker to the next: 250 ms
 	Settle   time.Duration // how long a route that was unknown stays so, for gateways to attach: 5 s
-	Grace    time.Duration // lease of a gateway that registers a socket before its first beat: 5 s
+	Grace    time.Duration // lease of a gateway that registers a socket before its first beat: 15 s, so that two may be lost
 }
 
 func (o Options) withDefaults() Options {
@@ -49,7 +49,7 @@ func (o Options) withDefaults() Options {
 	o.Failures = or(o.Failures, 3)
 	o.Pause = or(o.Pause, 250*time.Millisecond)
 	o.Settle = or(o.Settle, 5*time.Second)
-	o.Grace = or(o.Grace, 5*time.Second)
+	o.Grace = or(o.Grace, 15*time.Second)
 	return o
 }
 
