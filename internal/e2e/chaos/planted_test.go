@@ -33,13 +33,13 @@ func controls() []control {
 		{bug: "ack_before_commit", what: "acknowledged, then committed", rules: []string{"I12", "I1", "I6"}, play: killWorkers},
 		{
 			bug: "ack_inbound_before_publish", what: "inbound batch let go before its answers are out", rules: []string{"F3"},
-			env: map[string]string{"CHAT_FAULTS_KILL": "early_ack=150", "CHAT_GATEWAY_ANSWER_TIMEOUT": "6s"}, play: reviveWorkers,
+			env: map[string]string{"CHAT_FAULTS_KILL": "early_ack=40", "CHAT_GATEWAY_ANSWER_TIMEOUT": "6s"}, play: reviveWorkers,
 		},
 		{bug: "unread_incr", what: "a retry counts as a message", rules: []string{"I3", "I8"}, play: cutClients},
 		{bug: "unordered_retry", what: "a batch comes after later ones", rules: []string{"I4"}, play: justLoad(6 * time.Second)},
 		{
 			bug: "unregister_no_cas", what: "a socket's end takes the user's others with it", rules: []string{"I10"},
-			env: map[string]string{"CHAT_WORKER_OFFLINE_GRACE": "1s"}, rate: 30, play: justLoad(24 * time.Second),
+			env: map[string]string{"CHAT_WORKER_OFFLINE_GRACE": "200ms"}, rate: 30, play: justLoad(24 * time.Second),
 		},
 		{bug: "skip_membership", what: "who was removed still sends and receives", rules: []string{"I7"}, play: justLoad(6 * time.Second)},
 		{bug: "ci_key", what: "client_msg_ids compare without case", rules: []string{"I11"}, play: justLoad(4 * time.Second)},
