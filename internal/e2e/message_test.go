@@ -125,6 +125,10 @@ func TestOneOrder(t *testing.T) {
 	for _, s := range []*sock{one, two, watcher} {
 		s.Expect(t, is("joined"))
 	}
+	w.chat(t, one, room, "first")
+	for _, s := range []*sock{two, watcher} {
+		arrives(t, s, room, is("message", "content", "first")) // from now on their gateway has attached the room
+	}
 	const each = 40
 	var wg sync.WaitGroup
 	for _, s := range []*sock{one, two} {
@@ -154,10 +158,10 @@ func TestOneOrder(t *testing.T) {
 	})
 	wg.Wait()
 	history := w.api.History(t, us[0], room)
-	if len(history) != 3*each+1 {
-		t.Fatalf("%d entries, want %d", len(history), 3*each+1)
+	if len(history) != 3*each+2 {
+		t.Fatalf("%d entries, want %d", len(history), 3*each+2)
 	}
-	watcher.Expect(t, is("message", "seq", 3*each+1))
+	watcher.Expect(t, is("message", "seq", 3*each+2))
 	var seen []frame
 	for _, f := range watcher.Frames() {
 		if f.Type() == "message" {

@@ -13,8 +13,8 @@ import (
 
 const drainRows = 256
 
-// callGap is the least pause between two looks at the outbox, however often they are called for.
-const callGap = 5 * time.Millisecond
+// callGap is between a call and the look: others share it, and the gateways have attached the room that was just made.
+const callGap = 20 * time.Millisecond
 
 // pollOutbox tells the committers which of this worker's partitions have rows: when it is called, and from time to time.
 func (w *Worker) pollOutbox(ctx context.Context) {
@@ -41,6 +41,10 @@ func (w *Worker) pollOutbox(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-called:
+			select {
+			case <-ctx.Done():
+			case <-time.After(callGap):
+			}
 		case <-next.C:
 		}
 		if next.Reset(w.o.OutboxPoll); live.Load() {
@@ -59,10 +63,6 @@ func (w *Worker) pollOutbox(ctx context.Context) {
 		}
 		for _, p := range ps {
 			w.committer(p).nudge(work{partition: p, relay: true})
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(callGap):
 		}
 	}
 }
