@@ -171,6 +171,18 @@ type Head struct {
 	MsgCount uint64
 }
 
+// Place is a user in a room.
+type Place struct {
+	Room RoomID
+	User UserID
+}
+
+// Span is a stretch of a room's log, both ends in it.
+type Span struct {
+	Room     RoomID
+	From, To Seq
+}
+
 // ReadMark moves a member's read pointer.
 type ReadMark struct {
 	Room RoomID

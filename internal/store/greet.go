@@ -7,6 +7,7 @@ import (
 	"gorm.io/gorm"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/store/lookup"
 	"chat-service/internal/store/pool"
 )
 
@@ -69,4 +70,14 @@ func (d *DB) MembershipsOf(ctx context.Context, users []chat.UserID, limit int) 
 		})
 	})
 	return out, err
+}
+
+// Places returns where users stand in rooms, open memberships and ended ones; a place where nobody ever was is left out.
+func (d *DB) Places(ctx context.Context, at []chat.Place) (map[chat.Place]chat.Membership, error) {
+	return lookup.Places(ctx, d.p, at)
+}
+
+// Spans returns the messages of some stretches of logs, by room and seq. The stretches must not overlap.
+func (d *DB) Spans(ctx context.Context, spans []chat.Span) ([]chat.Message, error) {
+	return lookup.Spans(ctx, d.p, spans)
 }

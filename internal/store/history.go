@@ -2,12 +2,12 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"math"
 
 	"gorm.io/gorm"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/store/lookup"
 	"chat-service/internal/store/pool"
 	"chat-service/internal/store/scan"
 )
@@ -24,23 +24,8 @@ func (d *DB) Messages(ctx context.Context, room chat.RoomID, from, to chat.Seq, 
 	q.Add("SELECT "+scan.MessageCols+" FROM messages x WHERE x.room_id = ? AND x.seq BETWEEN ? AND ? ORDER BY x.seq LIMIT ?", room, from, to, limit)
 	var ms []chat.Message
 	err := d.p.Retry(ctx, "read messages", func(g *gorm.DB) (err error) {
-		ms, err = readMessages(g, &q, min(limit, int(min(to-from, chat.Seq(limit)))+1))
+		ms, err = lookup.Read(g, &q, min(limit, int(min(to-from, chat.Seq(limit)))+1))
 		return err
-	})
-	return ms, err
-}
-
-// readMessages reads scan.MessageCols; room is made for size of them beforehand.
-func readMessages(g *gorm.DB, q *pool.Statement, size int) ([]chat.Message, error) {
-	var m chat.Message
-	into := scan.Message(&m)
-	ms := make([]chat.Message, 0, size)
-	err := q.Each(g, func(rows *sql.Rows) error {
-		if err := rows.Scan(into...); err != nil {
-			return err
-		}
-		ms = append(ms, m)
-		return nil
 	})
 	return ms, err
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/store/lookup"
 	"chat-service/internal/store/pool"
 	"chat-service/internal/store/scan"
 )
@@ -61,7 +62,7 @@ func (d *DB) fromReplica(ctx context.Context, room chat.Room, from, to, minSeq c
 	var q pool.Statement
 	q.Add("SELECT "+scan.MessageCols+" FROM rooms r JOIN messages x ON x.room_id = r.id AND x.seq BETWEEN ? AND ?"+
 		" WHERE r.id = ? AND r.epoch = ? AND r.last_seq >= ? ORDER BY x.seq", from, to, room.ID, room.Epoch, max(to, minSeq))
-	ms, err := readMessages(r.p.Gorm().WithContext(rctx), &q, int(to-from)+1)
+	ms, err := lookup.Read(r.p.Gorm().WithContext(rctx), &q, int(to-from)+1)
 	if err != nil && ctx.Err() != nil {
 		return nil, false // the caller gave up: that says nothing about the replica
 	}

@@ -461,3 +461,55 @@ func seqsOf(ms []chat.Message) []chat.Seq {
 	}
 	return seqs
 }
+
+// TestLookups asks for many places and stretches at once and compares with what the verbs for one say.
+func TestLookups(t *testing.T) {
+	onBoth(t, nil, func(t *testing.T, d *store.DB) {
+		u := makeUsers(t, d, 3)
+		a, b := makeRoom(t, d, u...).Room.ID, makeRoom(t, d, u[0]).Room.ID
+		for i := range 6 {
+			appendOne(t, d, send(a, u[0], fmt.Sprint("a", i), "x"))
+			appendOne(t, d, send(b, u[0], fmt.Sprint("b", i), "y"))
+		}
+		ok(t, d.RemoveMember(ctx, a, u[2], u[2]))
+		var at []chat.Place
+		want := map[chat.Place]chat.Membership{}
+		for _, room := range []chat.RoomID{a, b, b + 99} {
+			for _, user := range u {
+				p := chat.Place{Room: room, User: user}
+				at = append(at, p)
+				if m, err := d.Membership(ctx, room, user); err == nil {
+					want[p] = m
+				}
+			}
+		}
+		got, err := d.Places(ctx, at)
+		ok(t, err)
+		if diff := cmp.Diff(want, got); diff != "" || len(want) != 4 {
+			t.Errorf("%d places: %s", len(want), diff)
+		}
+		one, err := d.Messages(ctx, a, 2, 3, 10)
+		ok(t, err)
+		two, err := d.Messages(ctx, b, 4, 6, 10)
+		ok(t, err)
+		last, err := d.Messages(ctx, a, 6, 6, 1)
+		ok(t, err)
+		ms, err := d.Spans(ctx, []chat.Span{{Room: b, From: 4, To: 6}, {Room: a, From: 2, To: 3}, {Room: a, From: 6, To: 6}, {Room: b, From: 90, To: 91}})
+		ok(t, err)
+		if diff := cmp.Diff(slices.Concat(one, last, two), ms); diff != "" || len(ms) != 6 {
+			t.Errorf("%d messages: %s", len(ms), diff)
+		}
+		for _, none := range []int{len(must(d.Places(ctx, nil))), len(must(d.Spans(ctx, nil)))} {
+			if none != 0 {
+				t.Errorf("nothing asked, %d answered", none)
+			}
+		}
+	})
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}

@@ -100,10 +100,7 @@ func Comma(i int) string {
 }
 
 // Place is a user in a room.
-type Place struct {
-	Room chat.RoomID
-	User chat.UserID
-}
+type Place = chat.Place
 
 // SortedPlaces returns them by room, then user, each once: the order in which rows are locked.
 func SortedPlaces(ps []Place) []Place {

@@ -1,0 +1,77 @@
+package lookup
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"gorm.io/gorm"
+
+	"chat-service/internal/chat"
+	"chat-service/internal/store/pool"
+	"chat-service/internal/store/scan"
+)
+
+// Places returns where users stand in rooms, open memberships and ended ones; a place where nobody ever was is left out.
+func Places(ctx context.Context, p *pool.Pool, at []chat.Place) (map[chat.Place]chat.Membership, error) {
+	out := make(map[chat.Place]chat.Membership, len(at))
+	if len(at) == 0 {
+		return out, nil
+	}
+	var q pool.Statement
+	q.Add("SELECT " + scan.RoomCols + ", " + scan.MemberCols +
+		" FROM members m FORCE INDEX (PRIMARY) JOIN rooms r ON r.id = m.room_id WHERE ")
+	q.Places("m.room_id, m.user_id", at)
+	err := p.Retry(ctx, "read places", func(g *gorm.DB) error {
+		clear(out)
+		var m chat.Membership
+		var activeAt time.Time
+		into := append(scan.Room(&m.Room, &activeAt), scan.Member(&m.Member)...)
+		return q.Each(g, func(rows *sql.Rows) error {
+			if err := rows.Scan(into...); err != nil {
+				return err
+			}
+			out[chat.Place{Room: m.Room.ID, User: m.Member.User}] = m
+			return nil
+		})
+	})
+	return out, err
+}
+
+// Spans returns the messages of some stretches of logs, by room and seq. The stretches must not overlap.
+func Spans(ctx context.Context, p *pool.Pool, spans []chat.Span) (ms []chat.Message, err error) {
+	if len(spans) == 0 {
+		return nil, nil
+	}
+	var q pool.Statement
+	size := 0
+	q.Add("SELECT " + scan.MessageCols + " FROM messages x FORCE INDEX (PRIMARY) WHERE ")
+	for i, s := range spans {
+		if i > 0 {
+			q.Add(" OR ")
+		}
+		q.Add("x.room_id = ? AND x.seq BETWEEN ? AND ?", s.Room, s.From, s.To)
+		size += int(s.To-s.From) + 1
+	}
+	q.Add(" ORDER BY x.room_id, x.seq")
+	err = p.Retry(ctx, "read stretches", func(g *gorm.DB) (err error) {
+		ms, err = Read(g, &q, size)
+		return err
+	})
+	return ms, err
+}
+
+// Read runs a statement that asks for scan.MessageCols; room is made for size messages beforehand.
+func Read(g *gorm.DB, q *pool.Statement, size int) ([]chat.Message, error) {
+	var m chat.Message
+	into := scan.Message(&m)
+	ms := make([]chat.Message, 0, size)
+	err := q.Each(g, func(rows *sql.Rows) error {
+		if err := rows.Scan(into...); err != nil {
+			return err
+		}
+		ms = append(ms, m)
+		return nil
+	})
+	return ms, err
+}
