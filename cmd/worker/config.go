@@ -34,7 +34,7 @@ type Config struct {
 type Worker struct {
 	// Committers is the number of goroutines that commit; a partition belongs to one of them.
 	Committers int `yaml:"committers"`
-	// Lanes is the number of goroutines that answer reads (welcome, sync, repair).
+	// Lanes is the number of goroutines that answer reads (presence, joins, repairs).
 	Lanes int `yaml:"lanes"`
 	// BatchRecords bounds the commands in one transaction.
 	BatchRecords int `yaml:"batch_records"`

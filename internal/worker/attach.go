@@ -72,7 +72,7 @@ func (c *committer) repair(ctx context.Context, j job, r *roomState) {
 		return
 	}
 	c.w.o.Metrics.Repairs.Inc()
-	c.w.laneOf(uint64(j.cmd.Room)).add(ctx, j)
+	share(c.w.lanes, uint64(j.cmd.Room)).add(ctx, j)
 }
 
 const (

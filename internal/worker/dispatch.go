@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
+	"chat-service/internal/worker/recovery"
 )
 
 // Batch is one inbound AMQP message of a partition, held until Ack.
@@ -25,19 +27,22 @@ type line uint8
 const (
 	inLine  line = iota + 1 // the committer of the partition, in order
 	inLane                  // the lane of the user, in his order
+	atSync                  // with other clients' syncs
 	atDoor                  // with other sockets that come and go
 	control                 // at once
 )
 
 // route is the table to read first: kind → where it is handled. The handlers are committer.step (writes) and
-// lane.handle (reads), door.step (sockets).
+// lane.handle (reads), Worker.sync, door.pass (sockets).
 func route(k envelope.CommandKind) line {
 	switch k {
 	case envelope.Send, envelope.Read, envelope.Attach, envelope.Detach:
 		return inLine
 	case envelope.Connect, envelope.Disconnect, envelope.Assert:
 		return atDoor
-	case envelope.Sync, envelope.Watch, envelope.Show, envelope.Join, envelope.Typing:
+	case envelope.Sync:
+		return atSync
+	case envelope.Watch, envelope.Show, envelope.Join, envelope.Typing:
 		return inLane
 	case envelope.Beat:
 		return control
@@ -100,7 +105,9 @@ func (w *Worker) Take(b Batch) {
 		case inLine:
 			writes = append(writes, j)
 		case inLane:
-			w.laneOf(uint64(j.cmd.User)).add(w.ctx, j)
+			share(w.lanes, uint64(j.cmd.User)).add(w.ctx, j)
+		case atSync:
+			share(w.syncers, uint64(j.cmd.User)).add(w.ctx, j)
 		case atDoor:
 			w.door.add(w.ctx, j)
 		case control:
@@ -112,7 +119,7 @@ func (w *Worker) Take(b Batch) {
 	}
 }
 
-// Beats handles a batch from the control queue.
+// Beats handles a batch from the control queue, and returns when it may be acknowledged.
 func (w *Worker) Beats(body []byte) {
 	records, err := envelope.Records(body)
 	for _, r := range records {
@@ -121,12 +128,24 @@ func (w *Worker) Beats(body []byte) {
 			err = fmt.Errorf("control record: %w", derr)
 			continue
 		}
-		if e := w.o.Leases.BeatGateway(w.ctx, c.Gateway, w.o.Lease); e != nil {
-			w.o.Metrics.StateErrors.Inc()
-		}
+		w.beat(c.Gateway)
 	}
 	if err != nil {
 		w.o.Logger.Warn("control queue", "err", err)
+	}
+}
+
+// beat holds a heartbeat for a while where Redis can't be told: other workers, who may reach it, take the next ones.
+func (w *Worker) beat(g chat.GatewayID) {
+	ctx, cancel := context.WithTimeout(w.ctx, w.o.Lease/3)
+	defer cancel()
+	for w.o.Leases.BeatGateway(ctx, g, w.o.Lease) != nil {
+		w.o.Metrics.StateErrors.Inc()
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(100 * time.Millisecond):
+		}
 	}
 }
 
@@ -161,10 +180,7 @@ func refLabel(c *envelope.Command) string {
 	case envelope.Join:
 		return "join_room"
 	case envelope.Sync:
-		if c.Ref != "" {
-			return c.Ref
-		}
-		return "sync"
+		return recovery.Ref(c)
 	case envelope.Watch:
 		return "presence"
 	case envelope.Typing:

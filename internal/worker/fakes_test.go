@@ -41,6 +41,8 @@ type world struct {
 	gen       string
 	sawUsers  map[chat.UserID]time.Time
 	blind     int
+	deaf      int // times that a gateway's heartbeat can't be booked
+	beats     int // booked ones
 
 	sent   chan envelope.Delivery // everything that reached the bus, in order
 	to     []chat.GatewayID       // beside sent: "" for all
@@ -48,6 +50,8 @@ type world struct {
 	held   []func(error)
 	lost   map[chat.GatewayID]bool // queues that are gone
 }
+
+const poisoned = chat.RoomID(666) // looking it up panics
 
 type fakeRoom struct {
 	log     []chat.Message
@@ -246,6 +250,27 @@ func (w *world) MembershipsOf(ctx context.Context, users []chat.UserID, _ int) (
 	return out, nil
 }
 
+func (w *world) Places(ctx context.Context, at []chat.Place) (map[chat.Place]chat.Membership, error) {
+	out := map[chat.Place]chat.Membership{}
+	for _, p := range at {
+		if p.Room == poisoned {
+			panic("poisoned room")
+		}
+		if m, err := w.Membership(ctx, p.Room, p.User); err == nil {
+			out[p] = m
+		}
+	}
+	return out, nil
+}
+
+func (w *world) Spans(ctx context.Context, spans []chat.Span) (ms []chat.Message, err error) {
+	for _, s := range spans {
+		more, _ := w.Messages(ctx, s.Room, s.From, s.To, int(s.To-s.From)+1)
+		ms = append(ms, more...)
+	}
+	return ms, nil
+}
+
 func (w *world) MembersAmong(_ context.Context, room chat.RoomID, upTo chat.Seq, us []chat.UserID) (in []chat.UserID, r chat.Room, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -395,7 +420,16 @@ func (w *world) OfflineLater(context.Context, []chat.UserID, time.Time) error { 
 func (w *world) OfflineDue(context.Context, []int, time.Time, int) ([]chat.UserID, error) {
 	return nil, nil
 }
-func (w *world) BeatGateway(context.Context, chat.GatewayID, time.Duration) error { return nil }
+func (w *world) BeatGateway(context.Context, chat.GatewayID, time.Duration) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.deaf > 0 {
+		w.deaf--
+		return errDown
+	}
+	w.beats++
+	return nil
+}
 func (w *world) Leases(context.Context) (live, lapsed []chat.GatewayID, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -489,7 +523,7 @@ func (w *world) Up() time.Time {
 func (w *world) start(t *testing.T, tune ...func(*Options)) *Worker {
 	t.Helper()
 	o := Options{
-		Boot: "me", Partitions: 4, Metrics: NewMetrics(prometheus.NewRegistry()), Log: w, Outbox: w, Calls: w, Members: w, Accounts: w,
+		Boot: "me", Partitions: 4, Metrics: NewMetrics(prometheus.NewRegistry()), Log: w, Outbox: w, Calls: w, Members: w, Recovery: w, Accounts: w,
 		Fleet: w, Sockets: w, Leases: w, Losses: w, Routes: w, Bus: w, Consume: w, OutboxPoll: time.Millisecond, Beat: 5 * time.Millisecond,
 		DeadAfter: time.Second, GiveUp: 30 * time.Millisecond,
 	}

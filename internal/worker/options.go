@@ -7,6 +7,7 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/protocol"
+	"chat-service/internal/worker/recovery"
 )
 
 // Options are what a Worker needs and how it is tuned.
@@ -20,6 +21,7 @@ type Options struct {
 	Outbox   Outbox
 	Calls    Calls
 	Members  Members
+	Recovery recovery.Log
 	Accounts Accounts
 	Fleet    Fleet
 	Sockets  Sockets
@@ -101,7 +103,7 @@ func (o *Options) Validate() error {
 	need(o.Partitions > 0, "Partitions must be at least 1")
 	need(o.Committers > 0 && o.Lanes > 0 && o.BatchRecords > 0, "Committers, Lanes and BatchRecords must be at least 1")
 	need(o.DeadAfter > o.Beat, "DeadAfter must exceed Beat")
-	need(o.Log != nil && o.Outbox != nil && o.Calls != nil && o.Members != nil && o.Accounts != nil && o.Fleet != nil, "a store port is missing")
+	need(o.Log != nil && o.Outbox != nil && o.Calls != nil && o.Members != nil && o.Recovery != nil && o.Accounts != nil && o.Fleet != nil, "a store port is missing")
 	need(o.Sockets != nil && o.Leases != nil && o.Losses != nil && o.Routes != nil, "a state port is missing")
 	need(o.Bus != nil && o.Consume != nil, "a broker port is missing")
 	need(o.Metrics != nil, "Metrics is missing")

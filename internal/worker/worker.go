@@ -16,7 +16,9 @@ type Worker struct {
 	o          Options
 	committers []*committer
 	lanes      []*lane
+	syncers    []*station
 	door       *door
+	stations   []*station // those of lanes, syncers and door
 	keep       *keeper.Keeper
 	facts      *memberCache
 	farewells  farewells
@@ -50,9 +52,15 @@ func New(o Options) (*Worker, error) {
 		w.committers = append(w.committers, newCommitter(w, i))
 	}
 	w.door = newDoor(w)
+	w.stations = append(w.stations, w.door.station)
 	for range o.Lanes {
-		w.lanes = append(w.lanes, newLane(w))
+		l := newLane(w)
+		w.lanes, w.stations = append(w.lanes, l), append(w.stations, l.station)
 	}
+	for range syncers {
+		w.syncers = append(w.syncers, newSyncer(w))
+	}
+	w.stations = append(w.stations, w.syncers...)
 	return w, nil
 }
 
@@ -62,10 +70,9 @@ func (w *Worker) Start(context.Context) error {
 		for _, c := range w.committers {
 			w.worked.Go(func() { c.run(w.ctx) })
 		}
-		for _, l := range w.lanes {
-			w.worked.Go(func() { l.run(w.ctx) })
+		for _, s := range w.stations {
+			w.worked.Go(func() { s.run(w.ctx) })
 		}
-		w.worked.Go(func() { w.door.run(w.ctx) })
 		w.worked.Go(func() { w.keep.Run(w.ctx) })
 		var ctx context.Context
 		ctx, w.loops = context.WithCancel(w.ctx)
@@ -98,17 +105,17 @@ func (w *Worker) Stop(ctx context.Context) (err error) {
 	return err
 }
 
-// quiet waits until committers and lanes have nothing in hand.
+// quiet waits until committers and stations have nothing in hand.
 func (w *Worker) quiet(ctx context.Context) error {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		busy := w.door.inHand.Load()
+		var busy int64
 		for _, c := range w.committers {
 			busy += c.inHand.Load()
 		}
-		for _, l := range w.lanes {
-			busy += l.inHand.Load()
+		for _, s := range w.stations {
+			busy += s.inHand.Load()
 		}
 		if busy == 0 {
 			return nil

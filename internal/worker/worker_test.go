@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -397,7 +398,7 @@ func TestDoorTakesManyAtOnce(t *testing.T) {
 	wait(t, give(k, false, connect(1, 5)), "first")
 	out := newParcels()
 	jobs := []job{{cmd: connect(2, 5)}, {cmd: leave(1, 5)}, {cmd: connect(3, 6)}, {cmd: leave(3, 6)}}
-	k.door.step(t.Context(), jobs, out)
+	k.door.pass(t.Context(), jobs, out)
 	out.close()
 	kinds := map[envelope.DeliveryKind]int{}
 	for _, p := range out.done {
@@ -444,6 +445,57 @@ func TestSync(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestSyncsThatFail tells that one client's trouble stays his own.
+func TestSyncsThatFail(t *testing.T) {
+	w := newWorld()
+	w.room(1, 5, 6)
+	k := w.start(t, func(o *Options) { o.MaxSyncRooms = 2 })
+	ask := func(socket chat.SocketID, user chat.UserID, rooms ...chat.RoomID) envelope.Command {
+		c := envelope.Command{Kind: envelope.Sync, Gateway: "g1.a", Socket: socket, User: user}
+		for _, r := range rooms {
+			c.Points = append(c.Points, envelope.Point{Room: r})
+		}
+		return c
+	}
+	var jobs []job
+	for _, c := range []envelope.Command{ask(1, 5, 1), ask(2, 6, 1, 2, 3), ask(3, 5, poisoned), ask(4, 6, 1)} {
+		jobs = append(jobs, job{cmd: c})
+	}
+	for todo := jobs; len(todo) > 0; {
+		todo = todo[k.syncers[0].guard(t.Context(), todo):]
+	}
+	got := map[chat.SocketID]string{}
+	for range 3 {
+		d := w.next(t, envelope.ToSocket)
+		got[d.Socket] = string(d.Frame)
+	}
+	for socket, want := range map[chat.SocketID]string{1: `"type":"synced"`, 2: `"code":"invalid"`, 4: `"type":"synced"`} {
+		if !strings.Contains(got[socket], want) {
+			t.Errorf("socket %d was told %s, want %s in it", socket, got[socket], want)
+		}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.dead) != 1 {
+		t.Errorf("%d quarantined, want the poisoned one", len(w.dead))
+	}
+}
+
+func TestHeartbeatWaitsForRedis(t *testing.T) {
+	w := newWorld()
+	k := w.start(t)
+	beat := envelope.Command{Kind: envelope.Beat, Gateway: "g1.a"}
+	w.mu.Lock()
+	w.deaf = 2
+	w.mu.Unlock()
+	k.Beats(envelope.Frame(nil, [][]byte{beat.Append(nil)}))
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.deaf != 0 || w.beats != 1 {
+		t.Errorf("%d heartbeats booked, %d refusals left", w.beats, w.deaf)
 	}
 }
 
