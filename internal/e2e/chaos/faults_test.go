@@ -163,8 +163,16 @@ func (w *world) broker(f func(*amqp.Channel) error) error {
 	return f(ch)
 }
 
-// gatewayQueue is the name of a gateway's queue: the gateway tells its boot in its log, Redis knows it too.
-func (w *world) gatewayQueue(gateway string) (string, error) {
+// gatewayQueue is the name of a gateway's queue, as Redis knows it: soon after Redis lost everything, by the next heartbeat only.
+func (w *world) gatewayQueue(gateway string) (name string, err error) {
+	for end := time.Now().Add(20 * time.Second); ; pause(w.t.Context(), 200*time.Millisecond) {
+		if name, err = w.leasedQueue(gateway); err == nil || time.Now().After(end) {
+			return name, err
+		}
+	}
+}
+
+func (w *world) leasedQueue(gateway string) (string, error) {
 	c, err := testkit.DialRedis(w.RedisAddr, w.RedisDB)
 	if err != nil {
 		return "", err
