@@ -66,7 +66,7 @@ func (s *Server) edge(c *fiber.Ctx) error {
 	c.SetUserContext(ctx)
 	s.headers(c)
 	err := error(fiber.ErrRequestEntityTooLarge)
-	if len(c.Request().Body()) <= bodyLimit {
+	if len(c.Request().Body()) <= s.opts.Limits.body() {
 		err = s.cors(c)
 	}
 	if err != nil {

@@ -197,9 +197,9 @@ func TestServerProblems(t *testing.T) {
 	if allow := a.head.Values("Allow"); !strings.Contains(strings.Join(allow, ","), "GET") {
 		t.Errorf("Allow %q", allow)
 	}
-	big := `{"username":"` + strings.Repeat("x", bodyLimit) + `"}`
+	big := `{"username":"` + strings.Repeat("x", DefaultLimits().body()) + `"}`
 	b.problem(b.raw("POST", "auth/login", "", "application/json", big), 413, "too_large")
-	b.problem(b.announced("POST", "auth/login", bodyRead+1), 413, "too_large")
+	b.problem(b.announced("POST", "auth/login", 4*DefaultLimits().body()+1), 413, "too_large")
 	b.problem(b.raw("GET", "me", "", "", "", "X-Big", strings.Repeat("x", 2*headerLimit)), 431, "too_large")
 	if a := b.raw("HEAD", "openapi.json", "", "", ""); a.status != 200 || len(a.raw) != 0 {
 		t.Errorf("HEAD = %d with %d bytes", a.status, len(a.raw))

@@ -11,8 +11,6 @@ import (
 
 // Sizes and times that are part of the contract or of the server's safety, not of an installation's taste.
 const (
-	bodyLimit        = 64 << 10
-	bodyRead         = 256 << 10 // what is read of a larger one, so that who writes it hears the 413 and not a reset
 	headerLimit      = 16 << 10
 	readTimeout      = 10 * time.Second
 	writeTimeout     = 30 * time.Second
@@ -39,6 +37,15 @@ type Limits struct {
 	RequestsPerSecond int
 	// RequestTime bounds how long one request may work.
 	RequestTime time.Duration
+}
+
+// body bounds the body of a request: a message's content may be all escapes, six bytes for one.
+func (l Limits) body() int {
+	content := l.MessageBytes
+	if content == 0 {
+		content = 1 << 20
+	}
+	return max(64<<10, 6*content+8<<10)
 }
 
 // DefaultLimits are what configs/api.yaml starts from.

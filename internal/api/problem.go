@@ -95,7 +95,7 @@ func judgeFiber(f *fiber.Error) (int, *chat.Error) {
 	case http.StatusMethodNotAllowed:
 		return f.Code, chat.E(chat.Invalid, "this path does not know the method, see the header Allow")
 	case http.StatusRequestEntityTooLarge:
-		return f.Code, chat.E(chat.TooLarge, "the body is larger than %d bytes", bodyLimit)
+		return f.Code, chat.E(chat.TooLarge, "the body is too large")
 	case http.StatusRequestHeaderFieldsTooLarge:
 		return f.Code, chat.E(chat.TooLarge, "the headers are larger than %d bytes", headerLimit)
 	case http.StatusRequestTimeout:

@@ -9,6 +9,7 @@ import (
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
 	"chat-service/internal/gateway/hub"
+	"chat-service/internal/protocol"
 )
 
 // idle is a session that is always being written to, so that frames only queue.
@@ -20,7 +21,7 @@ func idle(g *Gateway, id chat.SocketID) *session {
 }
 
 func benchGateway(b *testing.B) *Gateway {
-	g, err := New(Options{ID: "g1.boot", Partitions: 4, Bus: &fakeBus{todo: make(chan func(), 1<<16)}, Verifier: verifier{}, QueueBytes: 1 << 30})
+	g, err := New(Options{ID: "g1.boot", Partitions: 4, Bus: &fakeBus{todo: make(chan func(), 1<<16)}, Verifier: verifier{}, Frames: protocol.DefaultLimits(), QueueBytes: 1 << 30})
 	if err != nil {
 		b.Fatal(err)
 	}

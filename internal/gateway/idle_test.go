@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"chat-service/internal/envelope"
+	"chat-service/internal/protocol"
 	"chat-service/internal/testkit"
 )
 
@@ -22,7 +23,7 @@ const idleServer = "GATEWAY_TEST_IDLE_SERVER"
 // serveIdle tells its address, then for every line that it reads it gives memory back and tells its open sockets.
 func serveIdle() {
 	bus := &fakeBus{todo: make(chan func(), 1<<16)}
-	g, err := New(Options{ID: "g1.boot", Partitions: 4, Addr: "127.0.0.1:0", Bus: bus, Verifier: verifier{}})
+	g, err := New(Options{ID: "g1.boot", Partitions: 4, Addr: "127.0.0.1:0", Bus: bus, Verifier: verifier{}, Frames: protocol.DefaultLimits()})
 	if err == nil {
 		err = g.Start(context.Background())
 	}

@@ -147,7 +147,7 @@ const testRoom = chat.RoomID(7)
 func newGate(t testing.TB, mute []envelope.CommandKind, change func(*Options)) *gate {
 	t.Helper()
 	bus := &fakeBus{todo: make(chan func(), 1<<16)}
-	o := Options{ID: "g1.boot", Partitions: 4, Addr: "127.0.0.1:0", Bus: bus, Verifier: verifier{}, Drain: 200 * time.Millisecond}
+	o := Options{ID: "g1.boot", Partitions: 4, Addr: "127.0.0.1:0", Bus: bus, Verifier: verifier{}, Frames: protocol.DefaultLimits(), Drain: 200 * time.Millisecond}
 	if change != nil {
 		change(&o)
 	}

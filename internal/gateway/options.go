@@ -26,7 +26,7 @@ type Options struct {
 	Log      *slog.Logger // default: discard
 	Metrics  *Metrics     // default: a set that nobody reads
 
-	// Frames are the limits of frames; default protocol.DefaultLimits.
+	// Frames are the limits of frames; what is zero is off, but FrameBytes is then MaxFrame.
 	Frames protocol.Limits
 	// Origins may open sockets from a browser besides the gateway's own host; "*" is any.
 	Origins []string
@@ -76,7 +76,6 @@ func (o Options) ready() Options {
 	if o.Metrics == nil {
 		o.Metrics = NewMetrics(prometheus.NewRegistry())
 	}
-	or(&o.Frames, protocol.DefaultLimits())
 	or(&o.Frames.FrameBytes, MaxFrame)
 	or(&o.PingInterval, 25*time.Second)
 	or(&o.AuthTimeout, 5*time.Second)

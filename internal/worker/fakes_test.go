@@ -14,6 +14,7 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
+	"chat-service/internal/protocol"
 )
 
 // world plays MySQL, Redis and the broker in memory, with switches for their failures.
@@ -525,7 +526,8 @@ func (w *world) start(t *testing.T, tune ...func(*Options)) *Worker {
 	o := Options{
 		Boot: "me", Partitions: 4, Metrics: NewMetrics(prometheus.NewRegistry()), Log: w, Outbox: w, Calls: w, Members: w, Recovery: w, Accounts: w,
 		Fleet: w, Sockets: w, Leases: w, Losses: w, Routes: w, Bus: w, Consume: w, OutboxPoll: time.Millisecond, Beat: 5 * time.Millisecond,
-		DeadAfter: time.Second, GiveUp: 30 * time.Millisecond,
+		DeadAfter: time.Second, GiveUp: 30 * time.Millisecond, OfflineGrace: 8 * time.Second,
+		MaxSockets: 10, MaxSyncRooms: 100, PeerReads: 50, Limits: chat.DefaultLimits(), ProtocolLimit: protocol.DefaultLimits(),
 	}
 	for _, f := range tune {
 		f(&o)

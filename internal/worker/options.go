@@ -40,7 +40,7 @@ type Options struct {
 	OutboxRest   time.Duration // the same while they can
 	DigestEvery  time.Duration
 	Lease        time.Duration // of a gateway
-	OfflineGrace time.Duration
+	OfflineGrace time.Duration // how long a user without sockets counts as online
 	GiveUp       time.Duration // how long a write is tried again before its sender is told to
 	Patience     time.Duration // deadline of one attempt
 
@@ -52,7 +52,7 @@ type Options struct {
 	PeerReads     int // rooms of up to so many members show reads to peers
 }
 
-// Defaults fills what is zero.
+// Defaults fills what is zero, but for limits and OfflineGrace: there zero means off.
 func (o *Options) Defaults() {
 	d := func(p *time.Duration, v time.Duration) {
 		if *p == 0 {
@@ -67,25 +67,15 @@ func (o *Options) Defaults() {
 	n(&o.Committers, 1)
 	n(&o.Lanes, 16)
 	n(&o.BatchRecords, 256)
-	n(&o.MaxSockets, 10)
-	n(&o.MaxSyncRooms, 100)
-	n(&o.PeerReads, 50)
 	d(&o.Beat, time.Second)
 	d(&o.DeadAfter, 3*time.Second)
 	d(&o.OutboxPoll, 50*time.Millisecond)
 	d(&o.OutboxRest, 500*time.Millisecond)
 	d(&o.DigestEvery, 10*time.Second)
 	d(&o.Lease, 15*time.Second)
-	d(&o.OfflineGrace, 8*time.Second)
 	d(&o.GiveUp, 800*time.Millisecond)
 	d(&o.Patience, 3*time.Second)
 	d(&o.PingInterval, 25*time.Second)
-	if o.Limits == (chat.Limits{}) {
-		o.Limits = chat.DefaultLimits()
-	}
-	if o.ProtocolLimit == (protocol.Limits{}) {
-		o.ProtocolLimit = protocol.DefaultLimits()
-	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}

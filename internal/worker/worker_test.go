@@ -11,6 +11,7 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
+	"chat-service/internal/protocol"
 )
 
 func TestSendIsAckedAfterCommitAndRoutedInOrder(t *testing.T) {
@@ -481,6 +482,14 @@ func TestSyncsThatFail(t *testing.T) {
 	defer w.mu.Unlock()
 	if len(w.dead) != 1 {
 		t.Errorf("%d quarantined, want the poisoned one", len(w.dead))
+	}
+}
+
+func TestLimitsOff(t *testing.T) {
+	var o Options
+	o.Defaults()
+	if o.MaxSockets != 0 || o.MaxSyncRooms != 0 || o.PeerReads != 0 || o.OfflineGrace != 0 || o.Limits != (chat.Limits{}) || o.ProtocolLimit != (protocol.Limits{}) {
+		t.Errorf("what was turned off is on again: %+v", o)
 	}
 }
 
