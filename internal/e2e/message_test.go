@@ -55,6 +55,7 @@ func TestMessagesRefused(t *testing.T) {
 	s.Expect(t, is("joined"))
 	hidden := w.api.CreateRoom(t, us[1])
 	const limit = 16 << 10
+	w.api.Must(t, 201, "POST", fmt.Sprintf("/rooms/%d/messages", room), us[0].Token, obj{"content": strings.Repeat("<", limit)}) // six bytes each on the wire
 	long := strings.Repeat("é", limit/2)
 	send := func(room uint64, fields obj) obj {
 		f := obj{"type": "message", "room_id": room, "content": "x"}

@@ -251,6 +251,11 @@ func TestClientSeqRefused(t *testing.T) {
 	checkError(t, s.Expect(t, is("error", "ref", "blank")), "invalid")
 	send("large", strings.Repeat("x", 16<<10+1))
 	checkError(t, s.Expect(t, is("error", "ref", "large")), "too_large")
+	s.Send(t, obj{"type": "message", "room_id": room, "content": "x", "client_msg_id": "odd", "client_seq": next, "colour": "red"})
+	checkError(t, s.Expect(t, is("error", "ref", "odd")), "unknown_field")
+	s.Send(t, obj{"type": "message", "room_id": room, "content": "x", "client_msg_id": "no id!", "client_seq": next + 1})
+	checkError(t, s.Expect(t, is("error", "ref", "message")), "invalid")
+	next += 2
 	send("d", "fourth")
 	s.Expect(t, testkit.Any(is("ack", "client_msg_id", "d"), is("error", "ref", "d")))
 	for _, f := range s.Frames() {

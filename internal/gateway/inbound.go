@@ -58,6 +58,9 @@ func (s *session) handle(b []byte) {
 			s.message(f)
 		} else {
 			s.fail(f, e)
+			if len(e.Fields) > 0 { // else it can't be read, and may be another one
+				s.spend(f)
+			}
 		}
 		if s.bad.add(s.g.now()) {
 			s.close(protocol.CloseProtocol, 0)
@@ -85,6 +88,24 @@ func refusedForGood(f protocol.Frame, e *chat.Error) bool {
 	named := f.ClientMsgID == "" || chat.CheckClientMsgID(f.ClientMsgID) == nil
 	return f.Type == protocol.TMessage && f.ClientSeq != 0 && f.Room != 0 && named &&
 		(e.Kind == chat.TooLarge || e.Kind == chat.Invalid && len(e.Fields) == 1 && e.Fields[0].Field == "content")
+}
+
+// spend has the worker use up the number of a message that was refused here for good, in its place among the others: by a send
+// without content, whose answer nobody waits for.
+func (s *session) spend(f protocol.Frame) {
+	if f.Type != protocol.TMessage || f.ClientSeq == 0 || f.Room == 0 {
+		return
+	}
+	f.ClientMsgID, f.Content = newMsgID(), ""
+	c, partition := s.command(f)
+	c.Socket = 0
+	const size = 64
+	if !s.g.window.acquire(size) {
+		return
+	}
+	if s.g.publish(partition, &c, func(error) { s.g.window.release(size) }) != nil {
+		s.g.window.release(size)
+	}
 }
 
 // command maps a frame to the command that it asks for, and its partition.

@@ -130,10 +130,19 @@ func TestNumberedMessagesAreRefusedByTheWorker(t *testing.T) {
 	s.send(`{"type":"message","room_id":7,"content":" ","client_msg_id":"not ok!","client_seq":6}`)
 	s.want("error")                                                      // without an id that it could be known by
 	s.send(`{"type":"message","room_id":7,"content":"","client_seq":7}`) // gets an id here
-	testkit.Eventually(t, patience, func() (bool, string) { return len(gt.bus.commands(envelope.Send)) == 3, "a send is missing" })
+	s.send(`{"type":"message","room_id":7,"content":"x","client_seq":8,"more":1}`)
+	s.want("error")
+	s.send(`{"type":"message","room_id":7,"content":"x","more":1}`) // has no number
+	s.want("error")
+	testkit.Eventually(t, patience, func() (bool, string) { return len(gt.bus.commands(envelope.Send)) == 5, "a send is missing" })
 	got := gt.bus.commands(envelope.Send)
-	if got[2].ClientSeq != 7 || got[2].ClientMsgID == "" || got[0].ClientSeq != 4 || got[0].Content != " " || got[1].ClientSeq != 5 {
-		t.Errorf("sends: %+v", got)
+	for i, want := range []struct {
+		content string
+		socket  bool // the worker answers
+	}{{" ", true}, {strings.Repeat("x", 17<<10), true}, {"", false}, {"", true}, {"", false}} {
+		if c := got[i]; c.ClientSeq != uint64(4+i) || c.Content != want.content || c.ClientMsgID == "" || (c.Socket != 0) != want.socket {
+			t.Errorf("send %d: %+v", i, c)
+		}
 	}
 }
 

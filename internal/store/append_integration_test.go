@@ -174,6 +174,15 @@ func TestAppendClientSeq(t *testing.T) {
 				t.Errorf("row %d: %v", i, sent[i].Err)
 			}
 		}
+		// What was on its way when he was removed is refused for good, and used up where he had begun to number.
+		ok(t, d.RemoveMember(ctx, room, u[0], u[1]))
+		step(numbered("s1", "n", "x", 8), chat.NotFound, 0)
+		step(numbered("s1", "o", "x", 9), chat.NotFound, 0)
+		step(numbered("s4", "p", "x", 1), chat.NotFound, 0)
+		_, err = d.AddMembers(ctx, room, u[0], u[1:])
+		ok(t, err)
+		step(numbered("s1", "q", "x", 10), taken, 0)
+		step(numbered("s4", "r", "x", 1), taken, 0)
 	})
 }
 

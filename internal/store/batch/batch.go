@@ -107,9 +107,9 @@ func (b *Batch) Ask() []pool.Query {
 
 // Decide judges every send on the rows at hand, and returns what is to be written.
 func (b *Batch) Decide() []*pool.Statement {
-	for key := range b.cursors {
-		if r := b.rooms[key.Room]; r == nil || r.dissolved || !b.senders[key.Place].in {
-			delete(b.cursors, key) // only members number their messages
+	for key, c := range b.cursors {
+		if r := b.rooms[key.Room]; !c.exists && (r == nil || r.dissolved || !b.senders[key.Place].in) {
+			delete(b.cursors, key) // who never was a member doesn't number his messages
 		}
 	}
 	for i := range b.sends {
@@ -161,6 +161,7 @@ func (b *Batch) judge(i int) chat.Sent {
 	}
 	sender := b.senders[at]
 	if !known || room.dissolved || !sender.in {
+		b.spend(s)
 		return chat.Sent{Err: chat.E(chat.NotFound, "no such room")}
 	}
 	if c := b.cursors[cursorKey{at, s.Session}]; s.ClientSeq != 0 && s.ClientSeq != c.last+1 {
