@@ -160,7 +160,7 @@ func (c *committer) tellEntry(ctx context.Context, a *chat.Announcement, out *pa
 		c.toRoom(&d, out)
 	}
 	for _, u := range a.Removed {
-		c.w.facts.forget(m.Room, u)
+		c.w.facts.Forget(m.Room, u)
 	}
 	r.reached(m.Seq, d.Epoch)
 	c.w.keep.Count([]chat.Head{{Room: m.Room, Seq: m.Seq, Before: m.Seq - 1, Epoch: d.Epoch, MsgCount: m.Ord}}, []chat.Message{m})

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"chat-service/internal/worker/facts"
 	"chat-service/internal/worker/keeper"
 )
 
@@ -20,7 +21,7 @@ type Worker struct {
 	door       *door
 	stations   []*station // those of lanes, syncers and door
 	keep       *keeper.Keeper
-	facts      *memberCache
+	facts      *facts.Cache
 	farewells  farewells
 
 	leader   atomic.Bool           // first among the live workers: does what one must do
@@ -44,7 +45,7 @@ func New(o Options) (*Worker, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	w := &Worker{o: o, keep: keeper.New(o.Routes, o.Outbox, o.Metrics.StateErrors), facts: newMemberCache(5*time.Second, 50_000)}
+	w := &Worker{o: o, keep: keeper.New(o.Routes, o.Outbox, o.Metrics.StateErrors), facts: facts.New(5*time.Second, 50_000)}
 	w.ctx, w.cancel = context.WithCancel(context.Background())
 	w.owned.Store(&[]int{})
 	w.dead.Store(&gatewaySet{})
