@@ -107,12 +107,12 @@ type bus struct {
 }
 
 func (b bus) ToGateway(g chat.GatewayID, batch []byte, done func(error)) error {
-	return b.pub.Publish(b.o.Gateway(b.o.Prefix+".gw."+string(g)), batch, func(err error) {
+	return closed(b.pub.Publish(b.o.Gateway(b.o.Prefix+".gw."+string(g)), batch, func(err error) {
 		if errors.Is(err, broker.ErrUnroutable) {
 			err = chat.E(chat.NotFound, "gateway %s has no queue", g)
 		}
 		done(closed(err))
-	})
+	}))
 }
 
 // closed translates the publisher's end.
@@ -124,12 +124,12 @@ func closed(err error) error {
 }
 
 func (b bus) ToAll(batch []byte, done func(error)) error {
-	return b.pub.Publish(b.o.Out(), batch, func(err error) {
+	return closed(b.pub.Publish(b.o.Out(), batch, func(err error) {
 		if errors.Is(err, broker.ErrUnroutable) {
 			err = nil // no gateway runs: nobody misses it
 		}
 		done(closed(err))
-	})
+	}))
 }
 
 // intake hands what the broker delivers to the worker; nothing comes before set.

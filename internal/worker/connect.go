@@ -163,9 +163,12 @@ func (d *door) refuse(cmd *envelope.Command, code protocol.CloseCode, out *parce
 // show closes the sockets of sessions that were revoked meanwhile, in case word of it was lost.
 func (l *lane) show(ctx context.Context, cmd *envelope.Command, out *parcels) error {
 	gone, err := l.w.o.Accounts.RevokedAmong(ctx, cmd.Sessions)
-	if err != nil || len(gone) == 0 {
-		return err
+	for i, s := range cmd.Sessions {
+		if slices.Contains(gone, s) && i < len(cmd.Users) {
+			out.gateway(cmd.Gateway, &envelope.Delivery{
+				Kind: envelope.Close, User: cmd.Users[i], Sessions: []chat.SessionID{s}, Code: int(protocol.CloseRevoked),
+			})
+		}
 	}
-	out.gateway(cmd.Gateway, &envelope.Delivery{Kind: envelope.Close, Sessions: gone, Code: int(protocol.CloseRevoked)})
-	return nil
+	return err
 }

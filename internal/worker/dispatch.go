@@ -73,8 +73,8 @@ func (t *ticket) settle() {
 	}
 }
 
-// Take accepts one inbound batch. It blocks while the partition's committer or a user's lane is full: the consumer's
-// prefetch bounds what waits behind it. Records that can't be read are quarantined, the others go on.
+// Take accepts one inbound batch. It blocks while the partition's committer, a user's lane or the door is full: the consumer's
+// prefetch bounds what waits behind it. A sync that finds no place is put off. Records that can't be read are quarantined, the others go on.
 func (w *Worker) Take(b Batch) {
 	t := &ticket{ack: b.Ack}
 	records, err := envelope.Records(b.Body)
@@ -101,22 +101,37 @@ func (w *Worker) Take(b Batch) {
 	t.left.Store(int32(len(jobs)))
 	var writes []job
 	for _, j := range jobs {
-		switch route(j.cmd.Kind) {
-		case inLine:
+		if route(j.cmd.Kind) == inLine {
 			writes = append(writes, j)
+		}
+	}
+	if len(writes) > 0 { // first: what only reads may have to wait for its place
+		w.committer(b.Partition).add(w.ctx, work{partition: b.Partition, gen: b.Gen, jobs: writes, live: b.Live})
+	}
+	for _, j := range jobs {
+		switch route(j.cmd.Kind) {
 		case inLane:
 			share(w.lanes, uint64(j.cmd.User)).add(w.ctx, j)
 		case atSync:
-			share(w.syncers, uint64(j.cmd.User)).add(w.ctx, j)
+			if !share(w.syncers, uint64(j.cmd.User)).offer(j) {
+				w.putOff(&j)
+			}
 		case atDoor:
 			w.door.add(w.ctx, j)
 		case control:
 			t.settle()
 		}
 	}
-	if len(writes) > 0 {
-		w.committer(b.Partition).add(w.ctx, work{partition: b.Partition, gen: b.Gen, jobs: writes, live: b.Live})
+}
+
+// putOff asks a client to come again: whoever wants much must not keep others' messages waiting behind it.
+func (w *Worker) putOff(j *job) {
+	out := newParcels()
+	if d, ok := errorTo(&j.cmd, &chat.Error{Kind: chat.Unavailable, Msg: "many catch up just now; ask again", RetryAfter: time.Second}); ok {
+		out.gateway(j.cmd.Gateway, d)
 	}
+	w.o.Metrics.Refused.WithLabelValues(chat.Unavailable.String()).Inc()
+	w.publish(w.ctx, out, j.ticket.settle)
 }
 
 // Beats handles a batch from the control queue, and returns when it may be acknowledged.

@@ -19,31 +19,32 @@ import (
 
 // world plays MySQL, Redis and the broker in memory, with switches for their failures.
 type world struct {
-	mu        sync.Mutex
-	rooms     map[chat.RoomID]*fakeRoom
-	outbox    []chat.Announcement
-	still     bool   // the database doesn't answer beats
-	late      int    // beats that got no answer
-	call      func() // has the worker look at the outbox
-	nextRow   uint64
-	dead      []Dead
-	routes    map[chat.RoomID]Route
-	sockets   []Socket
-	redisAway bool // Unregister fails
-	users     map[chat.UserID]chat.User
-	revoked   map[chat.SessionID]bool
-	down      bool // MySQL
-	poison    string
-	up        time.Time
-	lapsed    []chat.GatewayID
-	revived   []chat.GatewayID
-	spent     []uint64 // client_seqs of refused sends
-	buried    map[chat.GatewayID][]chat.UserID
-	gen       string
-	sawUsers  map[chat.UserID]time.Time
-	blind     int
-	deaf      int // times that a gateway's heartbeat can't be booked
-	beats     int // booked ones
+	mu         sync.Mutex
+	rooms      map[chat.RoomID]*fakeRoom
+	outbox     []chat.Announcement
+	still      bool   // the database doesn't answer beats
+	late       int    // beats that got no answer
+	call       func() // has the worker look at the outbox
+	nextRow    uint64
+	dead       []Dead
+	routes     map[chat.RoomID]Route
+	sockets    []Socket
+	redisAway  bool // Unregister fails
+	users      map[chat.UserID]chat.User
+	revoked    map[chat.SessionID]bool
+	down       bool // MySQL
+	poison     string
+	up         time.Time
+	lapsed     []chat.GatewayID
+	revived    []chat.GatewayID
+	spent      []uint64 // client_seqs of refused sends
+	buried     map[chat.GatewayID][]chat.UserID
+	gen        string
+	sawUsers   map[chat.UserID]time.Time
+	blind      int
+	unanswered int // appends that are done and not answered
+	deaf       int // times that a gateway's heartbeat can't be booked
+	beats      int // booked ones
 
 	sent   chan envelope.Delivery // everything that reached the bus, in order
 	to     []chat.GatewayID       // beside sent: "" for all
@@ -98,6 +99,9 @@ func (w *world) Append(_ context.Context, batch []chat.Send, now time.Time) ([]c
 			out[i].Err = chat.E(chat.NotFound, "room")
 			continue
 		}
+		if _, ok := before[s.Room]; !ok {
+			before[s.Room] = chat.Seq(len(r.log))
+		}
 		if j := slices.IndexFunc(r.log, func(m chat.Message) bool { return m.Sender == s.Sender && m.ClientMsgID == s.ClientMsgID }); j >= 0 {
 			out[i] = chat.Sent{Message: r.log[j], Duplicate: true}
 			continue
@@ -107,15 +111,16 @@ func (w *world) Append(_ context.Context, batch []chat.Send, now time.Time) ([]c
 			w.spent = append(w.spent, s.ClientSeq)
 			continue
 		}
-		if _, ok := before[s.Room]; !ok {
-			before[s.Room] = chat.Seq(len(r.log))
-		}
 		m := chat.Message{
 			Room: s.Room, Seq: chat.Seq(len(r.log) + 1), Ord: uint64(len(r.log) + 1), Kind: chat.Text, Sender: s.Sender,
 			ClientMsgID: s.ClientMsgID, Content: s.Content, CreatedAt: now,
 		}
 		r.log = append(r.log, m)
 		out[i].Message = m
+	}
+	if w.unanswered > 0 {
+		w.unanswered--
+		return nil, nil, errDown
 	}
 	var heads []chat.Head
 	for id, b := range before {
@@ -520,8 +525,8 @@ func (w *world) Up() time.Time {
 	return w.up
 }
 
-// start runs a worker over the world, with quick timings and four partitions.
-func (w *world) start(t *testing.T, tune ...func(*Options)) *Worker {
+// make makes a worker over the world, with quick timings and four partitions; start runs it.
+func (w *world) make(t *testing.T, tune ...func(*Options)) *Worker {
 	t.Helper()
 	o := Options{
 		Boot: "me", Partitions: 4, Metrics: NewMetrics(prometheus.NewRegistry()), Log: w, Outbox: w, Calls: w, Members: w, Recovery: w, Accounts: w,
@@ -536,6 +541,12 @@ func (w *world) start(t *testing.T, tune ...func(*Options)) *Worker {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return k
+}
+
+func (w *world) start(t *testing.T, tune ...func(*Options)) *Worker {
+	t.Helper()
+	k := w.make(t, tune...)
 	if err := k.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}

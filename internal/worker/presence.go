@@ -68,10 +68,11 @@ func (w *Worker) sweepLeases(ctx context.Context) {
 	generation := ""
 	var redis outage
 	w.every(ctx, time.Second, func(ctx context.Context) {
-		blind := w.blind() || redis.recent(w.o.Lease)
-		if blind {
+		recent := redis.recent(w.o.Lease)
+		if recent {
 			w.tellBlind(ctx)
 		}
+		blind := recent || w.blind()
 		generation = w.lost(ctx, generation)
 		w.revive(ctx)
 		_, lapsed, err := w.o.Leases.Leases(ctx)
@@ -96,12 +97,22 @@ func (w *Worker) sweepLeases(ctx context.Context) {
 			w.numbers.Delete(g)
 			for done := false; !done && ctx.Err() == nil; {
 				var users []chat.UserID
-				if users, done, err = w.o.Leases.Bury(ctx, g, sweepUsers); err != nil {
+				users, done, err = w.o.Leases.Bury(ctx, g, sweepUsers)
+				w.wentOffline(ctx, users) // with an error, too: they are in no list any more
+				if err != nil {
 					w.o.Metrics.StateErrors.Inc()
 					return
 				}
-				w.wentOffline(ctx, users)
 			}
+		}
+	})
+}
+
+// watchBroker says that heartbeats can't be heard, beside what else may wait for the broker then.
+func (w *Worker) watchBroker(ctx context.Context) {
+	w.every(ctx, time.Second, func(ctx context.Context) {
+		if w.blind() {
+			w.tellBlind(ctx)
 		}
 	})
 }
@@ -165,6 +176,9 @@ func (w *Worker) lost(ctx context.Context, last string) string {
 	now, err := w.o.Losses.Generation(ctx)
 	if err != nil {
 		w.o.Metrics.StateErrors.Inc()
+		if last == "" { // what happened while this worker was not there is not known to it
+			w.reassert.Store(true)
+		}
 		return last
 	}
 	flushed := last != "" && now != last
@@ -193,9 +207,32 @@ func (w *Worker) wentOffline(ctx context.Context, users []chat.UserID) {
 	if err := w.o.Accounts.SawUsers(ctx, at); err != nil {
 		w.o.Logger.WarnContext(ctx, "keep last seen", "users", len(users), "err", err)
 	}
-	out := newParcels()
-	out.all(&d)
-	w.publish(w.ctx, out, func() {})
+	w.tellPresence(ctx, &d)
+	// Who is back meanwhile may have been told of, by another worker, before these words reached the gateways.
+	ps, err := w.o.Sockets.Online(ctx, users)
+	if err != nil {
+		w.o.Metrics.StateErrors.Inc()
+	}
+	back := envelope.Delivery{Kind: envelope.Presences}
+	for _, p := range ps {
+		if p.Known && p.Online {
+			back.States = append(back.States, envelope.Presence{User: p.User, Online: true})
+		}
+	}
+	if len(back.States) > 0 {
+		w.tellPresence(ctx, &back)
+	}
+}
+
+// tellPresence returns when the broker has it, or with ctx.
+func (w *Worker) tellPresence(ctx context.Context, d *envelope.Delivery) {
+	out, told := newParcels(), make(chan struct{})
+	out.all(d)
+	w.publish(w.ctx, out, func() { close(told) })
+	select {
+	case <-told:
+	case <-ctx.Done():
+	}
 }
 
 const (

@@ -87,6 +87,12 @@ func (c *committer) commit(ctx context.Context, batch []chat.Send) ([]chat.Sent,
 
 // announce turns verdicts into deliveries, in the rooms' order: outbox rows below what was just committed go first.
 func (c *committer) announce(ctx context.Context, jobs []job, sent []chat.Sent, heads []chat.Head, out *parcels) []chat.Announcement {
+	for i := range sent {
+		if m := &sent[i].Message; sent[i].Duplicate { // perhaps of a COMMIT whose answer was lost
+			r := c.room(m.Room)
+			jobs[i].again = jobs[i].again || r.known && m.Seq > r.announced
+		}
+	}
 	rows := c.catchUp(ctx, jobs, sent, heads, out)
 	recent := make([]chat.Message, 0, len(sent))
 	for i := range sent {

@@ -31,6 +31,18 @@ func (s *station) add(ctx context.Context, j job) {
 	}
 }
 
+// offer queues a job where there is room.
+func (s *station) offer(j job) bool {
+	s.inHand.Add(1)
+	select {
+	case s.in <- j:
+		return true
+	default:
+		s.inHand.Add(-1)
+		return false
+	}
+}
+
 func (s *station) run(ctx context.Context) {
 	var rested time.Time // before it, a step waits for more of the same
 	for {

@@ -77,7 +77,7 @@ func (w *Worker) Start(context.Context) error {
 		w.worked.Go(func() { w.keep.Run(w.ctx) })
 		var ctx context.Context
 		ctx, w.loops = context.WithCancel(w.ctx)
-		for _, loop := range []func(context.Context){(&fleet{w: w}).run, w.pollOutbox, w.digests, w.sweepLeases, w.sweepOffline, w.sweepEnded} {
+		for _, loop := range []func(context.Context){(&fleet{w: w}).run, w.pollOutbox, w.digests, w.watchBroker, w.sweepLeases, w.sweepOffline, w.sweepEnded} {
 			w.looped.Go(func() { loop(ctx) })
 		}
 	})
@@ -90,7 +90,9 @@ func (w *Worker) Stop(ctx context.Context) (err error) {
 	w.stop.Do(func() {
 		if w.loops != nil {
 			w.loops()
+			abandon := context.AfterFunc(ctx, w.cancel) // a loop may wait for the broker
 			w.looped.Wait()
+			abandon()
 		}
 		w.o.Consume.Set(nil, nil)
 		if e := w.o.Fleet.Retire(ctx, w.o.Boot); e != nil {

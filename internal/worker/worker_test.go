@@ -485,6 +485,67 @@ func TestSyncsThatFail(t *testing.T) {
 	}
 }
 
+// TestFullSyncStation: whoever finds no place is told to come again, and what is written does not wait behind him.
+func TestFullSyncStation(t *testing.T) {
+	w := newWorld()
+	w.room(1, 5)
+	var o *Options
+	k := w.make(t, func(x *Options) { o = x })
+	for _, s := range k.syncers {
+		for range cap(s.in) {
+			s.in <- job{}
+		}
+	}
+	give(k, false, sendCmd(1, 5, "a", "1"), envelope.Command{Kind: envelope.Sync, Gateway: "g1.a", Socket: 1, User: 5, Points: []envelope.Point{{Room: 1}}, Ref: "r"})
+	d := w.next(t, envelope.ToSocket)
+	if f := string(d.Frame); !strings.Contains(f, `"code":"unavailable"`) || !strings.Contains(f, `"ref":"r"`) || !strings.Contains(f, `"retry":true`) {
+		t.Errorf("a sync without a place: %s", f)
+	}
+	if n := len(k.committer(chat.RoomID(1).Partition(o.Partitions)).in); n != 1 {
+		t.Errorf("%d writes are with the committer, want 1", n)
+	}
+}
+
+// TestLostCommitAnswer: a message that was committed, but whose COMMIT was not answered, is announced all the same.
+func TestLostCommitAnswer(t *testing.T) {
+	w := newWorld()
+	w.room(1, 5)
+	w.routes[1] = Route{Known: true, Gateways: map[chat.GatewayID]uint64{"g2.b": 1}}
+	k := w.start(t)
+	wait(t, give(k, false, sendCmd(1, 5, "a", "1")), "the first")
+	for range 2 {
+		w.next(t, envelope.InRoom)
+	}
+	w.mu.Lock()
+	w.unanswered = 1
+	w.mu.Unlock()
+	wait(t, give(k, false, sendCmd(1, 5, "b", "2")), "the second")
+	for range 2 { // the sender's gateway with its ack, and the other
+		if d := w.next(t, envelope.InRoom); d.Seq != 2 {
+			t.Errorf("announced %+v, want seq 2", d)
+		}
+	}
+	wait(t, give(k, false, sendCmd(1, 5, "b", "2")), "a repeat")
+	if d := w.next(t, envelope.ToSocket); !bytes.Contains(d.Frame, []byte(`"duplicate":true`)) {
+		t.Errorf("a repeat is answered by %s", d.Frame)
+	}
+}
+
+// TestBackMeanwhile: who came back while his watchers were told that he had gone is shown online again.
+func TestBackMeanwhile(t *testing.T) {
+	w := newWorld()
+	w.sockets = []Socket{{User: 7, Gateway: "g1.a", Socket: 1}}
+	k := w.start(t)
+	k.wentOffline(t.Context(), []chat.UserID{6, 7})
+	gone, back := w.next(t, envelope.Presences), w.next(t, envelope.Presences)
+	if len(gone.States) != 2 || gone.States[0].Online || gone.States[1].Online {
+		t.Errorf("first told %+v", gone.States)
+	}
+	if len(back.States) != 1 || back.States[0].User != 7 || !back.States[0].Online {
+		t.Errorf("then told %+v, want that 7 is online", back.States)
+	}
+}
+
 func TestLimitsOff(t *testing.T) {
 	var o Options
 	o.Defaults()
@@ -558,10 +619,10 @@ func TestJoinTypingWatchReadShow(t *testing.T) {
 	w.revoked["s"] = true
 	w.mu.Unlock()
 	show := cmd(envelope.Show, 0, 5)
-	show.Sessions = []chat.SessionID{"s", "t"}
+	show.Users, show.Sessions = []chat.UserID{6, 5}, []chat.SessionID{"t", "s"}
 	give(k, false, show)
-	if d := w.next(t, envelope.Close); fmt.Sprint(d.Sessions) != "[s]" {
-		t.Errorf("closed sessions %v, want [s]", d.Sessions)
+	if d := w.next(t, envelope.Close); d.User != 5 || fmt.Sprint(d.Sessions) != "[s]" {
+		t.Errorf("closed sessions %v of user %d, want [s] of 5", d.Sessions, d.User)
 	}
 }
 
