@@ -77,7 +77,8 @@ func (d *DB) Places(ctx context.Context, at []chat.Place) (map[chat.Place]chat.M
 	return lookup.Places(ctx, d.p, at)
 }
 
-// Spans returns the messages of some stretches of logs, by room and seq. The stretches must not overlap.
-func (d *DB) Spans(ctx context.Context, spans []chat.Span) ([]chat.Message, error) {
-	return lookup.Spans(ctx, d.p, spans)
+// Spans returns the messages of some stretches of logs, by room and seq; where they have more content than that many bytes, the
+// first of them, at least one, and whole is false. The stretches must not overlap.
+func (d *DB) Spans(ctx context.Context, spans []chat.Span, bytes int) (ms []chat.Message, whole bool, err error) {
+	return lookup.Spans(ctx, d.p, spans, bytes)
 }

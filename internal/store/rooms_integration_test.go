@@ -494,22 +494,23 @@ func TestLookups(t *testing.T) {
 		ok(t, err)
 		last, err := d.Messages(ctx, a, 6, 6, 1)
 		ok(t, err)
-		ms, err := d.Spans(ctx, []chat.Span{{Room: b, From: 4, To: 6}, {Room: a, From: 2, To: 3}, {Room: a, From: 6, To: 6}, {Room: b, From: 90, To: 91}})
-		ok(t, err)
-		if diff := cmp.Diff(slices.Concat(one, last, two), ms); diff != "" || len(ms) != 6 {
-			t.Errorf("%d messages: %s", len(ms), diff)
-		}
-		for _, none := range []int{len(must(d.Places(ctx, nil))), len(must(d.Spans(ctx, nil)))} {
-			if none != 0 {
-				t.Errorf("nothing asked, %d answered", none)
+		spans := []chat.Span{{Room: b, From: 4, To: 6}, {Room: a, From: 2, To: 3}, {Room: a, From: 6, To: 6}, {Room: b, From: 90, To: 91}}
+		all := slices.Concat(one, last, two)
+		for _, c := range []struct {
+			bytes, want int
+		}{{1 << 20, 6}, {6, 6}, {5, 5}, {3, 3}, {1, 1}} { // each has a byte
+			ms, whole, err := d.Spans(ctx, spans, c.bytes)
+			ok(t, err)
+			if diff := cmp.Diff(all[:c.want], ms); diff != "" || whole != (c.want == 6) {
+				t.Errorf("%d bytes: %d messages, whole %v: %s", c.bytes, len(ms), whole, diff)
 			}
 		}
+		places, err := d.Places(ctx, nil)
+		ok(t, err)
+		ms, whole, err := d.Spans(ctx, nil, 1)
+		ok(t, err)
+		if len(places) != 0 || len(ms) != 0 || !whole {
+			t.Errorf("nothing asked, %d places and %d messages answered", len(places), len(ms))
+		}
 	})
-}
-
-func must[T any](v T, err error) T {
-	if err != nil {
-		panic(err)
-	}
-	return v
 }

@@ -269,12 +269,12 @@ func (w *world) Places(ctx context.Context, at []chat.Place) (map[chat.Place]cha
 	return out, nil
 }
 
-func (w *world) Spans(ctx context.Context, spans []chat.Span) (ms []chat.Message, err error) {
+func (w *world) Spans(ctx context.Context, spans []chat.Span, _ int) (ms []chat.Message, whole bool, err error) {
 	for _, s := range spans {
 		more, _ := w.Messages(ctx, s.Room, s.From, s.To, int(s.To-s.From)+1)
 		ms = append(ms, more...)
 	}
-	return ms, nil
+	return ms, true, nil
 }
 
 func (w *world) MembersAmong(_ context.Context, room chat.RoomID, upTo chat.Seq, us []chat.UserID) (in []chat.UserID, r chat.Room, err error) {

@@ -3,6 +3,7 @@ package lookup
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"time"
 
 	"gorm.io/gorm"
@@ -38,28 +39,44 @@ func Places(ctx context.Context, p *pool.Pool, at []chat.Place) (map[chat.Place]
 	return out, err
 }
 
-// Spans returns the messages of some stretches of logs, by room and seq. The stretches must not overlap.
-func Spans(ctx context.Context, p *pool.Pool, spans []chat.Span) (ms []chat.Message, err error) {
+// Spans returns the messages of some stretches of logs, by room and seq; where they have more content than that many bytes, the
+// first of them, at least one, and whole is false. The stretches must not overlap.
+func Spans(ctx context.Context, p *pool.Pool, spans []chat.Span, bytes int) (ms []chat.Message, whole bool, err error) {
 	if len(spans) == 0 {
-		return nil, nil
+		return nil, true, nil
 	}
 	var q pool.Statement
-	size := 0
 	q.Add("SELECT " + scan.MessageCols + " FROM messages x FORCE INDEX (PRIMARY) WHERE ")
 	for i, s := range spans {
 		if i > 0 {
 			q.Add(" OR ")
 		}
 		q.Add("x.room_id = ? AND x.seq BETWEEN ? AND ?", s.Room, s.From, s.To)
-		size += int(s.To-s.From) + 1
 	}
 	q.Add(" ORDER BY x.room_id, x.seq")
-	err = p.Retry(ctx, "read stretches", func(g *gorm.DB) (err error) {
-		ms, err = Read(g, &q, size)
+	err = p.Retry(ctx, "read stretches", func(g *gorm.DB) error {
+		ms, whole = nil, true
+		left := bytes
+		var m chat.Message
+		into := scan.Message(&m)
+		err := q.Each(g, func(rows *sql.Rows) error {
+			if left <= 0 {
+				return errEnough
+			}
+			err := rows.Scan(into...)
+			ms, left = append(ms, m), left-len(m.Content)
+			return err
+		})
+		if errors.Is(err, errEnough) {
+			whole, err = false, nil
+		}
 		return err
 	})
-	return ms, err
+	return ms, whole, err
 }
+
+// errEnough ends the reading of rows.
+var errEnough = errors.New("enough")
 
 // Read runs a statement that asks for scan.MessageCols; room is made for size messages beforehand.
 func Read(g *gorm.DB, q *pool.Statement, size int) ([]chat.Message, error) {

@@ -12,21 +12,25 @@ import (
 )
 
 const (
-	roomEntries = 1000 // entries per room in one sync
-	roomMost    = 5000 // a longer gap is answered by resync
-	callEntries = 4000 // entries read in one call, but for a sync of its own that needs more
+	roomEntries = 1000      // entries per room in one sync
+	roomMost    = 5000      // a longer gap is answered by resync
+	syncBytes   = 512 << 10 // frames in one sync: what a socket's queue and its kernel take from a client that reads
+	callEntries = 4000      // entries read in one call, and so in one sync
+	callBytes   = 16 << 20  // contents read, and frames said, in one call
 )
 
 // Log is where the entries and the rights to them are.
 type Log interface {
 	// Places returns where users stand in rooms; a place where nobody ever was is left out.
 	Places(ctx context.Context, at []chat.Place) (map[chat.Place]chat.Membership, error)
-	// Spans returns the messages of stretches that don't overlap, by room and seq.
-	Spans(ctx context.Context, spans []chat.Span) ([]chat.Message, error)
+	// Spans returns the messages of stretches that don't overlap, by room and seq; where they have more content than that many
+	// bytes, the first of them, at least one, and whole is false.
+	Spans(ctx context.Context, spans []chat.Span, bytes int) (ms []chat.Message, whole bool, err error)
 }
 
 // Answer answers the first n of some syncs (Points, User, Ref), n ≥ 1: say hands each frame to the client of a command, in
-// order. A room that its user may not see is an error of that room alone. With an error nothing was said.
+// order. A room that its user may not see is an error of that room alone. What is too much for one answer is left for the
+// client's next sync: `synced` says how far it got. With an error nothing was said.
 func Answer(ctx context.Context, l Log, cmds []*envelope.Command, say func(c *envelope.Command, frame []byte)) (n int, err error) {
 	var at []chat.Place
 	for _, c := range cmds {
@@ -38,23 +42,57 @@ func Answer(ctx context.Context, l Log, cmds []*envelope.Command, say func(c *en
 	if err != nil {
 		return len(cmds), err
 	}
-	var gaps []gap
-	var spans []chat.Span
-	for entries := 0; n < len(cmds); n++ {
-		mine, lacks := gapsOf(cmds[n], places)
-		if entries += spanned(lacks); entries > callEntries && n > 0 {
+	asks := planned(cmds, places)
+	log, err := read(ctx, l, asks)
+	if err == nil && !log.whole && len(asks) > 1 {
+		asks = asks[:1]
+		log, err = read(ctx, l, asks)
+	}
+	if err != nil {
+		return len(asks), err
+	}
+	said := 0
+	for _, a := range asks {
+		if said > callBytes {
 			break
 		}
-		gaps, spans = append(gaps, mine...), append(spans, lacks...)
-	}
-	log, err := read(ctx, l, spans)
-	if err != nil {
-		return n, err
-	}
-	for _, g := range gaps {
-		g.close(log[g.room], func(frame []byte) { say(g.cmd, frame) })
+		left := syncBytes
+		for _, g := range a.gaps {
+			g.close(log, &left, func(frame []byte) { say(a.cmd, frame) })
+		}
+		said += syncBytes - left
+		n++
 	}
 	return n, nil
+}
+
+// asked is one sync: its rooms, and what has to be read for them.
+type asked struct {
+	cmd   *envelope.Command
+	gaps  []gap
+	lacks []chat.Span
+}
+
+// planned judges the first of some syncs, as many as fit into one call.
+func planned(cmds []*envelope.Command, places map[chat.Place]chat.Membership) (asks []asked) {
+	entries := 0
+	for _, c := range cmds {
+		a := asked{cmd: c}
+		mine := 0
+		for _, p := range c.Points {
+			g := gapOf(c, p, places[chat.Place{Room: p.Room, User: c.User}], callEntries-mine)
+			a.gaps = append(a.gaps, g)
+			if g.seen && g.whole && g.from <= g.to {
+				a.lacks = append(a.lacks, chat.Span{Room: p.Room, From: g.from, To: g.to})
+				mine += int(g.to-g.from) + 1
+			}
+		}
+		if entries += mine; entries > callEntries && len(asks) > 0 {
+			break
+		}
+		asks = append(asks, a)
+	}
+	return asks
 }
 
 // gap is one room of one sync: what its client lacks.
@@ -69,33 +107,19 @@ type gap struct {
 	last     chat.Seq // of what it may see
 }
 
-// gapsOf judges the rooms of one sync, and lists what has to be read for them.
-func gapsOf(c *envelope.Command, places map[chat.Place]chat.Membership) (gaps []gap, lacks []chat.Span) {
-	for _, p := range c.Points {
-		m := places[chat.Place{Room: p.Room, User: c.User}]
-		g := gap{cmd: c, room: p.Room, have: p.Seq, epoch: m.Room.Epoch}
-		g.from, g.last, g.seen = m.Member.Window(m.Room.LastSeq)
-		g.from = max(p.Seq+1, g.from)
-		missing := int64(g.last) - int64(g.from) + 1
-		g.whole = (p.Epoch == 0 || p.Epoch == g.epoch) && p.Seq <= m.Room.LastSeq && missing <= roomMost
-		g.to = min(g.last, g.from+roomEntries-1)
-		gaps = append(gaps, g)
-		if g.seen && g.whole && g.from <= g.to {
-			lacks = append(lacks, chat.Span{Room: p.Room, From: g.from, To: g.to})
-		}
-	}
-	return gaps, lacks
+// gapOf judges a room of a sync that may have so many entries more.
+func gapOf(c *envelope.Command, p envelope.Point, m chat.Membership, most int) gap {
+	g := gap{cmd: c, room: p.Room, have: p.Seq, epoch: m.Room.Epoch}
+	g.from, g.last, g.seen = m.Member.Window(m.Room.LastSeq)
+	g.from = max(p.Seq+1, g.from)
+	missing := int64(g.last) - int64(g.from) + 1
+	g.whole = (p.Epoch == 0 || p.Epoch == g.epoch) && p.Seq <= m.Room.LastSeq && missing <= roomMost
+	g.to = min(g.last, g.from+chat.Seq(min(roomEntries, most))-1)
+	return g
 }
 
-func spanned(spans []chat.Span) (entries int) {
-	for _, s := range spans {
-		entries += int(s.To-s.From) + 1
-	}
-	return entries
-}
-
-// close says what the client lacks, and how far it is then.
-func (g *gap) close(log stretch, say func(frame []byte)) {
+// close says what the client lacks, as far as left bytes go, and how far it is then.
+func (g *gap) close(log record, left *int, say func(frame []byte)) {
 	switch {
 	case !g.seen:
 		ref := protocol.ErrorRef{Ref: Ref(g.cmd), Room: g.room}
@@ -106,26 +130,39 @@ func (g *gap) close(log stretch, say func(frame []byte)) {
 		return
 	}
 	s := protocol.Synced{Room: g.room, Epoch: g.epoch, From: g.from, To: max(g.have, g.last), LastSeq: g.last, Ref: g.cmd.Ref}
-	if g.from <= g.to {
-		first, end := log.between(g.from, g.to)
-		if faults.Planted("partial_recovery") && end-first > 3 {
-			end = first + (end-first)/2
-		}
-		for i := first; i < end; i++ {
-			if log.frames[i] == nil {
-				log.frames[i] = protocol.AppendMessage(nil, log.ms[i])
-			}
-			say(log.frames[i])
-		}
-		if end > first {
-			s.To = log.ms[end-1].Seq
-		}
-		if faults.Planted("partial_recovery") {
-			s.To = g.last
-		}
+	if g.from <= g.last {
+		s.To = g.tell(log, left, say)
 		s.More = s.To < g.last
 	}
 	say(protocol.AppendSynced(nil, s))
+}
+
+// tell says entries and returns the last that the client then has.
+func (g *gap) tell(log record, left *int, say func(frame []byte)) chat.Seq {
+	room := log.rooms[g.room]
+	first, end := room.between(g.from, g.to)
+	if faults.Planted("partial_recovery") && end-first > 3 {
+		for _, m := range room.ms[first : first+(end-first)/2] {
+			say(protocol.AppendMessage(nil, m))
+		}
+		return g.last
+	}
+	at := g.from - 1
+	for i := first; i < end; i++ {
+		if *left <= 0 {
+			return at
+		}
+		if room.frames[i] == nil {
+			room.frames[i] = protocol.AppendMessage(nil, room.ms[i])
+		}
+		say(room.frames[i])
+		*left -= len(room.frames[i])
+		at = room.ms[i].Seq
+	}
+	if log.whole {
+		return max(at, g.to) // there is nothing else up to there
+	}
+	return at
 }
 
 // Ref is what frames about a sync refer to.
@@ -136,25 +173,35 @@ func Ref(c *envelope.Command) string {
 	return "sync"
 }
 
+// record is what was read: whole, or the beginning of what was asked for.
+type record struct {
+	rooms map[chat.RoomID]stretch
+	whole bool
+}
+
 // stretch is what was read of a room's log, by seq, and its frames as far as they were needed.
 type stretch struct {
 	ms     []chat.Message
 	frames [][]byte
 }
 
-// read reads spans, of which many may be of one room and overlap.
-func read(ctx context.Context, l Log, spans []chat.Span) (map[chat.RoomID]stretch, error) {
-	ms, err := l.Spans(ctx, merged(spans))
-	if err != nil {
-		return nil, err
+// read reads what some syncs lack: much of it may be the same.
+func read(ctx context.Context, l Log, asks []asked) (record, error) {
+	var spans []chat.Span
+	for _, a := range asks {
+		spans = append(spans, a.lacks...)
 	}
-	log := map[chat.RoomID]stretch{}
+	ms, whole, err := l.Spans(ctx, merged(spans), callBytes)
+	if err != nil {
+		return record{}, err
+	}
+	log := record{rooms: map[chat.RoomID]stretch{}, whole: whole}
 	for len(ms) > 0 {
 		n := slices.IndexFunc(ms, func(m chat.Message) bool { return m.Room != ms[0].Room })
 		if n < 0 {
 			n = len(ms)
 		}
-		log[ms[0].Room] = stretch{ms[:n], make([][]byte, n)}
+		log.rooms[ms[0].Room] = stretch{ms[:n], make([][]byte, n)}
 		ms = ms[n:]
 	}
 	return log, nil

@@ -20,6 +20,7 @@ type library struct {
 	places map[chat.Place]chat.Member
 	spans  []chat.Span // asked for
 	down   error
+	size   int // of a content, beside one
 }
 
 func (l *library) Places(_ context.Context, at []chat.Place) (map[chat.Place]chat.Membership, error) {
@@ -33,14 +34,19 @@ func (l *library) Places(_ context.Context, at []chat.Place) (map[chat.Place]cha
 	return out, l.down
 }
 
-func (l *library) Spans(_ context.Context, spans []chat.Span) (ms []chat.Message, err error) {
+func (l *library) Spans(_ context.Context, spans []chat.Span, bytes int) (ms []chat.Message, whole bool, err error) {
 	l.spans = append(l.spans, spans...)
 	for _, s := range spans {
 		for q := s.From; q <= s.To; q++ {
-			ms = append(ms, chat.Message{Room: s.Room, Seq: q, Kind: chat.Text, Sender: 1, Content: "x"})
+			if bytes <= 0 {
+				return ms, false, nil
+			}
+			content := "x" + strings.Repeat("y", l.size)
+			ms = append(ms, chat.Message{Room: s.Room, Seq: q, Kind: chat.Text, Sender: 1, Content: content})
+			bytes -= len(content)
 		}
 	}
-	return ms, nil
+	return ms, true, nil
 }
 
 // heard is what the clients were told, in short: "m1.5" for an entry, "s1.5" for synced up to it, "+" where there is more.
@@ -130,11 +136,80 @@ func TestBounds(t *testing.T) {
 			t.Errorf("socket %d was told %d frames, want %d", s, len(h[s]), n)
 		}
 	}
+	points = points[:0]
+	for r := range chat.RoomID(6) {
+		l.places[chat.Place{Room: r + 1, User: 5}], l.last[r+1] = chat.Member{}, 10_000
+		points = append(points, envelope.Point{Room: r + 1, Seq: 7000})
+	}
+	many, _ := all(t, l, []*envelope.Command{ask(1, 5, points...)})
+	if got := strings.Join(many[1], " "); len(many[1]) > callEntries+6 || !strings.HasSuffix(got, "s5.7000+ s6.7000+") {
+		t.Errorf("six rooms of a thousand: %d frames, … %s", len(many[1]), got[len(got)-100:])
+	}
 	if at := h[1][1000]; at != "s1.8000+" {
 		t.Errorf("after 1000 entries: %s", at)
 	}
 	if h[3][0] != "r1" {
 		t.Errorf("a gap of 5001: %s", h[3][0])
+	}
+}
+
+// catchUp has one client ask until it has everything and returns how often it asked and what it has, seqs of each room in order.
+func catchUp(t *testing.T, l *library, points []envelope.Point) (asked int) {
+	t.Helper()
+	for more := true; more; asked++ {
+		h, _ := all(t, l, []*envelope.Command{ask(1, 5, points...)})
+		more = false
+		before := fmt.Sprint(points)
+		for _, w := range h[1] {
+			var room chat.RoomID
+			var seq chat.Seq
+			if _, err := fmt.Sscanf(strings.TrimSuffix(w[1:], "+"), "%d.%d", &room, &seq); err != nil {
+				t.Fatalf("%q: %v", w, err)
+			}
+			p := &points[room-1]
+			switch {
+			case w[0] == 'm' && seq != p.Seq+1, w[0] == 's' && seq != p.Seq:
+				t.Fatalf("%s after %d", w, p.Seq)
+			case w[0] == 'm':
+				p.Seq = seq
+			}
+			more = more || strings.HasSuffix(w, "+")
+		}
+		if more && fmt.Sprint(points) == before {
+			t.Fatalf("no progress at %s", before)
+		}
+	}
+	return asked
+}
+
+// TestLargeContents: an answer is bounded in bytes, and whoever goes on asking gets everything.
+func TestLargeContents(t *testing.T) {
+	for size, want := range map[int]int{0: 1, 10_000: 5, callBytes: 240} {
+		l := &library{last: map[chat.RoomID]chat.Seq{}, places: map[chat.Place]chat.Member{}, size: size}
+		var points []envelope.Point
+		for r := range chat.RoomID(3) {
+			l.last[r+1], l.places[chat.Place{Room: r + 1, User: 5}] = 80, chat.Member{}
+			if size == callBytes {
+				l.last[r+1] = 2
+				want = 6
+			}
+			points = append(points, envelope.Point{Room: r + 1})
+		}
+		if n := catchUp(t, l, points); n != want {
+			t.Errorf("contents of %d bytes: %d syncs, want %d", size, n, want)
+		}
+	}
+}
+
+// TestTooMuchTogether: what can't be read at once is read for one client after the other.
+func TestTooMuchTogether(t *testing.T) {
+	l := &library{
+		last:   map[chat.RoomID]chat.Seq{1: 1000, 2: 1000},
+		places: map[chat.Place]chat.Member{{Room: 1, User: 5}: {}, {Room: 2, User: 5}: {}}, size: 10_000,
+	}
+	h, calls := all(t, l, []*envelope.Command{ask(1, 5, envelope.Point{Room: 1}), ask(2, 5, envelope.Point{Room: 2})})
+	if calls != 2 || len(h[1]) < 50 || len(h[1]) != len(h[2]) || !strings.HasSuffix(h[2][len(h[2])-1], "+") {
+		t.Errorf("%d calls, %d and %d frames", calls, len(h[1]), len(h[2]))
 	}
 }
 
