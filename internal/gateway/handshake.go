@@ -2,7 +2,9 @@ package gateway
 
 import (
 	"bufio"
+	"crypto/rand"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"net"
 	"net/http"
@@ -54,11 +56,40 @@ func answer(ctx *fasthttp.RequestCtx, status int, contentType, body string) {
 
 // problem answers with RFC 9457 problem details.
 func problem(ctx *fasthttp.RequestCtx, status int, code, detail string) {
+	id := requestID(ctx)
+	ctx.Response.Header.Set("X-Request-Id", id)
 	b := append([]byte(`{"type":"about:blank","title":`), protocol.AppendString(nil, http.StatusText(status))...)
 	b = append(strconv.AppendInt(append(b, `,"status":`...), int64(status), 10), `,"code":`...)
 	b = append(protocol.AppendString(b, code), `,"detail":`...)
-	b = append(protocol.AppendString(b, detail), '}')
+	b = append(protocol.AppendString(b, detail), `,"request_id":`...)
+	b = append(protocol.AppendString(b, id), '}')
 	answer(ctx, status, "application/problem+json", string(b))
+}
+
+// requestID names a request in what is refused: by the client's own name for it where that is sane.
+func requestID(ctx *fasthttp.RequestCtx) string {
+	id := string(ctx.Request.Header.Peek("X-Request-Id"))
+	if chat.CheckClientMsgID(id) == nil {
+		return id
+	}
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}
+
+// unreadable answers a request that is no HTTP, is too long or takes too long.
+func unreadable(ctx *fasthttp.RequestCtx, err error) {
+	var small *fasthttp.ErrSmallBuffer
+	var late net.Error
+	switch {
+	case errors.As(err, &small):
+		problem(ctx, http.StatusRequestHeaderFieldsTooLarge, chat.TooLarge.String(), "the head of the request is too large")
+	case errors.As(err, &late) && late.Timeout():
+		problem(ctx, http.StatusRequestTimeout, chat.Invalid.String(), "the request took too long to arrive")
+	default:
+		problem(ctx, http.StatusBadRequest, chat.Invalid.String(), "the request can't be read")
+	}
+	ctx.SetConnectionClose()
 }
 
 // refuse answers 503 with a jittered Retry-After, so that refused clients don't come back together.
@@ -160,7 +191,8 @@ func readHello(ctx *fasthttp.RequestCtx, key string) hello {
 	args := ctx.QueryArgs()
 	h := hello{key: key, version: true, replace: args.GetBool("replace"), device: device(string(args.Peek("device")))}
 	h.token = string(args.Peek("token"))
-	if t, ok := strings.CutPrefix(string(ctx.Request.Header.Peek("Authorization")), "Bearer "); ok && h.token == "" {
+	scheme, t, _ := strings.Cut(string(ctx.Request.Header.Peek("Authorization")), " ")
+	if strings.EqualFold(scheme, "Bearer") && h.token == "" {
 		h.token = strings.TrimSpace(t)
 	}
 	var offers []string
@@ -295,6 +327,9 @@ func (g *Gateway) opened(s *session, claims Claims, code protocol.CloseCode) {
 		g.wheel.move(s, s.deadline)
 		s.startLocked()
 		s.mu.Unlock()
+	}
+	if g.draining.Load() { // since it was taken: whoever sends the sockets away may have passed
+		s.close(protocol.CloseRestart, jitter(time.Second))
 	}
 }
 

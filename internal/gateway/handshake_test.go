@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"bufio"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -18,6 +20,7 @@ func TestTokensComeInFourWays(t *testing.T) {
 	for name, c := range map[string]struct{ query, headers, first, sub string }{
 		"query":               {query: "?token=1:s1&device=phone"},
 		"header":              {headers: "Authorization: Bearer 1:s1\r\n"},
+		"header, lower case":  {headers: "authorization: bearer 1:s1\r\n"},
 		"subprotocol":         {headers: "Sec-WebSocket-Protocol: chat.v1, bearer.1:s1\r\n", sub: "chat.v1"},
 		"subprotocol, 2 rows": {headers: "Sec-WebSocket-Protocol: chat.v1\r\nSec-WebSocket-Protocol: bearer.1:s1\r\n", sub: "chat.v1"},
 		"first frame":         {first: `{"type":"auth","token":"1:s1"}`},
@@ -144,6 +147,53 @@ func unavailable(t *testing.T, gt *gate, why string) {
 	s := gt.dial("?token=1:s1", "")
 	if s.res.StatusCode != http.StatusServiceUnavailable || s.res.Header.Get("Retry-After") == "" || s.res.Header.Get("Content-Type") != "application/problem+json" {
 		t.Errorf("%s: %v", why, s.res)
+	}
+	named(t, s.res, "")
+}
+
+// named wants a problem that tells the request's id, as its header does: this one, or any.
+func named(t *testing.T, res *http.Response, id string) {
+	t.Helper()
+	var p struct {
+		RequestID string `json:"request_id"`
+	}
+	if err := json.NewDecoder(res.Body).Decode(&p); err != nil || p.RequestID == "" || p.RequestID != res.Header.Get("X-Request-Id") || id != "" && p.RequestID != id {
+		t.Errorf("request_id %q, header %q, %v; want %q", p.RequestID, res.Header.Get("X-Request-Id"), err, id)
+	}
+}
+
+func TestProblems(t *testing.T) {
+	gt := newGate(t, nil, nil)
+	for name, c := range map[string]struct {
+		request string
+		status  int
+		id      string
+	}{
+		"another path": {"GET /x HTTP/1.1\r\nHost: a\r\nX-Request-Id: mine\r\n\r\n", 404, "mine"},
+		"a bad id":     {"GET /x HTTP/1.1\r\nHost: a\r\nX-Request-Id: <script>\r\n\r\n", 404, ""},
+		"no upgrade":   {"GET /api/v1/ws HTTP/1.1\r\nHost: a\r\n\r\n", 426, ""},
+		"no HTTP":      {"hello\r\n\r\n", 400, ""},
+		"a long head":  {"GET / HTTP/1.1\r\nHost: a\r\nX: " + strings.Repeat("x", 9<<10) + "\r\n\r\n", 431, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			conn, err := net.Dial("tcp", gt.Addr())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			_ = conn.SetDeadline(time.Now().Add(patience))
+			if _, err := conn.Write([]byte(c.request)); err != nil {
+				t.Fatal(err)
+			}
+			res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if res.StatusCode != c.status || res.Header.Get("Content-Type") != "application/problem+json" {
+				t.Errorf("answered %v", res)
+			}
+			named(t, res, c.id)
+		})
 	}
 }
 

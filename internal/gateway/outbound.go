@@ -103,6 +103,9 @@ func (g *Gateway) toUser(sw *hub.Sweep, d *envelope.Delivery) {
 func (g *Gateway) welcome(sw *hub.Sweep, d *envelope.Delivery) {
 	s := g.addressed(d)
 	if s == nil {
+		if d.Gateway == g.o.ID { // it ended meanwhile; who welcomes it may have registered it after its end was told
+			g.disconnects.add(envelope.Command{Kind: envelope.Disconnect, Socket: d.Socket, User: d.User, Session: d.Session})
+		}
 		return
 	}
 	now := g.now()
@@ -148,7 +151,7 @@ func (s *session) welcomed(f hub.Frame, now int64) bool {
 	q[0] = f
 	s.phase, s.writing = live, true
 	s.seen.Store(now)
-	s.nextPing = now + s.g.pingPause()
+	s.nextPing = now + jitterMS(s.g.o.PingInterval.Milliseconds()) // the first one, so that those who came together aren't pinged so
 	s.g.wheel.move(s, min(s.nextPing, s.expiry.Load()))
 	return true
 }
@@ -159,11 +162,6 @@ func (s *session) uncork(sw *hub.Sweep) {
 	s.mu.Lock()
 	s.startLocked()
 	s.mu.Unlock()
-}
-
-func (g *Gateway) pingPause() int64 {
-	ms := g.o.PingInterval.Milliseconds()
-	return ms - ms/5 + jitterMS(ms*2/5)
 }
 
 func (g *Gateway) joined(sw *hub.Sweep, d *envelope.Delivery) {

@@ -94,7 +94,7 @@ func New(o Options) (*Gateway, error) {
 		ReadBufferSize: 8 << 10, WriteBufferSize: 1 << 10, KeepHijackedConns: true,
 		ReadTimeout: 5 * time.Second, WriteTimeout: 5 * time.Second, IdleTimeout: 5 * time.Second,
 		MaxIdleWorkerDuration: 2 * time.Second, Concurrency: 20_000, MaxRequestBodySize: 1 << 10,
-		CloseOnShutdown: true, Logger: quiet{},
+		CloseOnShutdown: true, Logger: quiet{}, ErrorHandler: unreadable,
 	}
 	return g, nil
 }

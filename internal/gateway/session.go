@@ -301,7 +301,7 @@ func (s *session) dueLocked(now int64, sw *hub.Sweep) int64 {
 		if s.phase == closing {
 			return 0
 		}
-		s.nextPing = now + s.g.pingPause()
+		s.nextPing = now + s.g.o.PingInterval.Milliseconds()
 	}
 	next := min(s.nextPing, silent, expiry)
 	if s.leaveAt != 0 {

@@ -359,6 +359,19 @@ func TestCloseDeliveries(t *testing.T) {
 	b.want("pong")
 }
 
+// TestLateWelcome: a socket that is welcomed after its end is told of again, because it was registered after its end, perhaps.
+func TestLateWelcome(t *testing.T) {
+	gt := newGate(t, nil, nil)
+	gt.deliver(envelope.Delivery{Kind: envelope.Welcome, Gateway: "g2.boot", Socket: 98, User: 7, Session: "s"},
+		envelope.Delivery{Kind: envelope.Welcome, Gateway: "g1.boot", Socket: 99, User: 7, Session: "s"})
+	testkit.Eventually(t, patience, func() (bool, string) { return len(gt.bus.commands(envelope.Disconnect)) > 0, "no disconnect" })
+	for _, c := range gt.bus.commands(envelope.Disconnect) {
+		if c.Socket != 99 || c.User != 7 || c.Session != "s" || c.Gateway != "g1.boot" {
+			t.Errorf("disconnect %+v", c)
+		}
+	}
+}
+
 func TestDeliveriesBeforeWelcomeWaitForIt(t *testing.T) {
 	gt := newGate(t, []envelope.CommandKind{envelope.Connect}, nil)
 	s := gt.dial("?token=1:s1", "")
