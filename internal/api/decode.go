@@ -143,23 +143,23 @@ func (k *checks) err() error {
 	return &chat.Error{Kind: chat.Invalid, Msg: f.Field + ": " + f.Message, Fields: k.fields}
 }
 
-// checkIDs judges a list of user ids from a body: 1 … most of them, each a legal id, none twice.
-func checkIDs(field string, ids []chat.UserID, least, most int) error {
-	if len(ids) < least {
-		return chat.BadField(field, "must name at least %d", least)
-	}
-	if most > 0 && len(ids) > most {
-		return chat.BadField(field, "must name at most %d", most)
-	}
+// distinct judges a list of user ids from a body and returns each once: so many of them, each a legal id.
+func distinct(field string, ids []chat.UserID, least, most int) (once []chat.UserID, err error) {
 	seen := make(map[chat.UserID]bool, len(ids))
 	for _, id := range ids {
 		if id == 0 || id > chat.MaxID {
-			return chat.BadField(field, "must hold ids from 1 to 2^53-1")
+			return nil, chat.BadField(field, "must hold ids from 1 to 2^53-1")
 		}
-		if seen[id] {
-			return chat.BadField(field, "must name nobody twice")
+		if !seen[id] {
+			once = append(once, id)
 		}
 		seen[id] = true
 	}
-	return nil
+	switch {
+	case len(once) < least:
+		err = chat.BadField(field, "must name at least %d", least)
+	case most > 0 && len(once) > most:
+		err = chat.BadField(field, "must name at most %d", most)
+	}
+	return once, err
 }

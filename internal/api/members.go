@@ -68,10 +68,11 @@ func (s *Server) members(c *call) error {
 }
 
 func (s *Server) addMembers(c *call, b AddBody) error {
-	if err := checkIDs("member_ids", b.MemberIDs, 1, s.opts.Limits.MembersCall); err != nil {
+	ids, err := distinct("member_ids", b.MemberIDs, 1, s.opts.Limits.MembersCall)
+	if err != nil {
 		return err
 	}
-	added, err := s.ports.Members.AddMembers(c.ctx, c.room, c.user, b.MemberIDs)
+	added, err := s.ports.Members.AddMembers(c.ctx, c.room, c.user, ids)
 	if err != nil {
 		return err
 	}

@@ -25,10 +25,11 @@ type OnePresenceReply struct {
 }
 
 func (s *Server) presence(c *call, b PresenceBody) error {
-	if err := checkIDs("user_ids", b.UserIDs, 1, maxPresence); err != nil {
+	ids, err := distinct("user_ids", b.UserIDs, 1, maxPresence)
+	if err != nil {
 		return err
 	}
-	users, err := s.presences(c, b.UserIDs)
+	users, err := s.presences(c, ids)
 	if err != nil {
 		return err
 	}

@@ -74,8 +74,9 @@ func (s *Server) createRoom(c *call, b RoomBody) error {
 	var k checks
 	k.bad(b.Type == "" || b.Type == chat.Group || b.Type == chat.Direct, "type", "must be group or direct")
 	k.bad(b.Visibility == "" || b.Visibility == chat.Private || b.Visibility == chat.Public, "visibility", "must be private or public")
-	k.add(checkIDs("member_ids", b.MemberIDs, 0, s.opts.Limits.MembersCall))
-	others := slices.DeleteFunc(slices.Clone(b.MemberIDs), func(id chat.UserID) bool { return id == c.user })
+	ids, err := distinct("member_ids", b.MemberIDs, 0, s.opts.Limits.MembersCall)
+	k.add(err)
+	others := slices.DeleteFunc(ids, func(id chat.UserID) bool { return id == c.user })
 	if b.Type == chat.Direct {
 		k.bad(len(others) == 1, "member_ids", "must name exactly one other person")
 		k.bad(b.Visibility != chat.Public, "visibility", "a direct room is private")

@@ -39,9 +39,8 @@ func New(opts Options, ports Ports) (*Server, error) {
 	s.app = fiber.New(fiber.Config{
 		AppName: "chat-service", DisableStartupMessage: true,
 		Immutable: true, CaseSensitive: true, UnescapePath: false,
-		BodyLimit:      4 * opts.Limits.body(), // what is read of a larger one, so that who writes it hears the 413 and not a reset
-		ReadBufferSize: headerLimit,
-		ReadTimeout:    readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
+		BodyLimit: 4 * opts.Limits.body(), ReadBufferSize: headerLimit,
+		ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
 		DisablePreParseMultipartForm: true,
 		ErrorHandler:                 s.problem,
 	})

@@ -94,6 +94,10 @@ func TestCreateRoomRefuses(t *testing.T) {
 	if n := w.number(t, "SELECT COUNT(*) FROM rooms WHERE owner_id = ? OR direct_key LIKE ?", u.ID, fmt.Sprintf("%%%d%%", u.ID)); n != 0 {
 		t.Errorf("%d refused rooms are there", n)
 	}
+	twice := w.api.Must(t, 201, "POST", "/rooms", u.Token, obj{"name": "n", "member_ids": []uint64{other.ID, other.ID, u.ID, u.ID}})
+	if twice.Num("member_count") != 2 {
+		t.Errorf("somebody named twice: %s", twice)
+	}
 }
 
 func TestDirectRoom(t *testing.T) {

@@ -21,10 +21,8 @@ func AppendMessage(dst []byte, m chat.Message) []byte {
 	dst = append(dst, m.Kind...)
 	dst = append(dst, `","sender_id":`...)
 	dst = strconv.AppendUint(dst, uint64(m.Sender), 10)
-	if m.ClientMsgID != "" {
-		dst = append(dst, `,"client_msg_id":`...)
-		dst = AppendString(dst, m.ClientMsgID)
-	}
+	dst = append(dst, `,"client_msg_id":`...)
+	dst = AppendString(dst, m.ClientMsgID)
 	dst = append(dst, `,"content":`...)
 	dst = AppendString(dst, m.Content)
 	dst = append(dst, `,"created_at":"`...)
@@ -85,7 +83,7 @@ func AppendError(dst []byte, e *chat.Error, ref ErrorRef) []byte {
 		Message      string            `json:"message"`
 		Ref          string            `json:"ref"`
 		Retry        bool              `json:"retry"`
-		RetryAfterMS int64             `json:"retry_after_ms,omitempty"`
+		RetryAfterMS int64             `json:"retry_after_ms"`
 		Room         chat.RoomID       `json:"room_id,omitempty"`
 		ClientSeq    uint64            `json:"client_seq,omitempty"`
 		Expected     uint64            `json:"expected,omitempty"`
@@ -156,7 +154,7 @@ func AppendLeft(dst []byte, room chat.RoomID, seq chat.Seq, why chat.LeaveReason
 	return appendJSON(dst, struct {
 		Type   string           `json:"type"`
 		Room   chat.RoomID      `json:"room_id"`
-		Seq    chat.Seq         `json:"seq,omitempty"`
+		Seq    chat.Seq         `json:"seq"`
 		Reason chat.LeaveReason `json:"reason"`
 	}{"left", room, seq, why})
 }

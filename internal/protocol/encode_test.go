@@ -32,7 +32,7 @@ func TestFrames(t *testing.T) {
 		"ack":     {protocol.AppendAck(nil, m, 2, true), `{"type":"ack","client_msg_id":"c","room_id":3,"seq":4,"id":"3:4","client_seq":2,"created_at":"2026-01-02T02:04:05.678Z","duplicate":true}`},
 		"error": {
 			protocol.AppendError(nil, &chat.Error{Kind: chat.OutOfOrder, Msg: "m", Expected: 3}, protocol.ErrorRef{Ref: "c", Room: 3, ClientSeq: 9}),
-			`{"type":"error","code":"out_of_order","message":"m","ref":"c","retry":true,"room_id":3,"client_seq":9,"expected":3}`,
+			`{"type":"error","code":"out_of_order","message":"m","ref":"c","retry":true,"retry_after_ms":0,"room_id":3,"client_seq":9,"expected":3}`,
 		},
 		"error, retry": {protocol.AppendError(nil, chat.E(chat.Unavailable, "m"), protocol.ErrorRef{}), `{"type":"error","code":"unavailable","message":"m","ref":"","retry":true,"retry_after_ms":500}`},
 		"head":         {protocol.AppendHead(nil, map[chat.RoomID]chat.Seq{3: 4}), `{"type":"head","rooms":{"3":4}}`},

@@ -52,9 +52,7 @@ func AppendShownMessage(dst []byte, m *chat.Message) []byte {
 	dst = appendID(dst, m.Room, m.Seq)
 	dst = appendText(dst, `,"kind":`, string(m.Kind))
 	dst = appendUint(dst, `,"sender_id":`, uint64(m.Sender))
-	if m.ClientMsgID != "" {
-		dst = appendText(dst, `,"client_msg_id":`, m.ClientMsgID)
-	}
+	dst = appendText(dst, `,"client_msg_id":`, m.ClientMsgID)
 	dst = appendText(dst, `,"content":`, m.Content)
 	dst = appendTime(dst, `,"created_at":`, m.CreatedAt)
 	return append(dst, '}')
@@ -68,9 +66,7 @@ func AppendListedRoom(dst []byte, m *chat.Membership) []byte {
 	dst = appendText(dst, `,"name":`, r.Name)
 	dst = appendText(dst, `,"description":`, r.Description)
 	dst = appendText(dst, `,"visibility":`, string(r.Visibility))
-	if r.Owner != 0 {
-		dst = appendUint(dst, `,"owner_id":`, uint64(r.Owner))
-	}
+	dst = appendUint(dst, `,"owner_id":`, uint64(r.Owner))
 	dst = append(dst, `,"member_count":`...)
 	dst = strconv.AppendInt(dst, int64(r.MemberCount), 10)
 	dst = appendUint(dst, `,"last_seq":`, uint64(r.LastSeq))

@@ -44,7 +44,7 @@ type Message struct {
 	ID          string           `json:"id"`
 	Kind        chat.MessageKind `json:"kind"`
 	Sender      chat.UserID      `json:"sender_id"`
-	ClientMsgID string           `json:"client_msg_id,omitempty"`
+	ClientMsgID string           `json:"client_msg_id"`
 	Content     string           `json:"content"`
 	CreatedAt   string           `json:"created_at"`
 }
@@ -69,7 +69,7 @@ type Room struct {
 	Name        string          `json:"name"`
 	Description string          `json:"description"`
 	Visibility  chat.Visibility `json:"visibility"`
-	Owner       chat.UserID     `json:"owner_id,omitempty"`
+	Owner       chat.UserID     `json:"owner_id"`
 	MemberCount int             `json:"member_count"`
 	LastSeq     chat.Seq        `json:"last_seq"`
 	Epoch       uint64          `json:"epoch"`
