@@ -9,6 +9,7 @@ import (
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
 	"chat-service/internal/faults"
+	"chat-service/internal/worker/gather"
 	"chat-service/internal/worker/keeper"
 )
 
@@ -77,10 +78,10 @@ func (c *committer) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case first := <-c.in:
-			works := gather(c.in, first, time.Until(rested), c.w.o.BatchRecords, func(x *work) int { return len(x.jobs) })
+			works := gather.Take(c.in, first, time.Until(rested), c.w.o.BatchRecords, func(x *work) int { return len(x.jobs) })
 			begun := time.Now()
 			c.guard(ctx, works)
-			rested = time.Now().Add(rest(time.Since(begun)))
+			rested = time.Now().Add(gather.Rest(time.Since(begun)))
 			c.inHand.Add(-int64(len(works)))
 		}
 	}

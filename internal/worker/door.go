@@ -6,6 +6,7 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
+	"chat-service/internal/worker/gather"
 )
 
 // door lets sockets in and out, many at a time.
@@ -19,7 +20,7 @@ const doorJobs = 64 // handled together at most
 func newDoor(w *Worker) *door {
 	d := &door{w: w}
 	d.station = &station{
-		w: w, in: make(chan job, 1024), most: doorJobs, count: one, rest: func(took time.Duration, _ int) time.Duration { return rest(took) },
+		w: w, in: make(chan job, 1024), most: doorJobs, count: one, rest: func(took time.Duration, _ int) time.Duration { return gather.Rest(took) },
 		step: d.pass,
 	}
 	return d

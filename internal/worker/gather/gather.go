@@ -1,16 +1,16 @@
-package worker
+package gather
 
 import "time"
 
 // maxRest is the longest pause after a step.
 const maxRest = 10 * time.Millisecond
 
-// rest is the pause after a step. Who works in batches rests as long as his last step took: the slower the steps, the larger the
+// Rest is the pause after a step. Who works in batches rests as long as his last step took: the slower the steps, the larger the
 // batches, and after a pause longer than a step nothing waits.
-func rest(took time.Duration) time.Duration { return min(took, maxRest) }
+func Rest(took time.Duration) time.Duration { return min(took, maxRest) }
 
-// gather takes what is at hand with first, and what comes within d, until it counts to most.
-func gather[T any](in <-chan T, first T, d time.Duration, most int, count func(*T) int) []T {
+// Take takes what is at hand with first, and what comes within d, until it counts to most.
+func Take[T any](in <-chan T, first T, d time.Duration, most int, count func(*T) int) []T {
 	batch, n := []T{first}, count(&first)
 	var over <-chan time.Time
 	if d > 0 {

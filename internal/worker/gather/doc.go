@@ -1,0 +1,2 @@
+// Package gather takes what waits in a queue together: how much, and for how long.
+package gather
