@@ -287,6 +287,16 @@ func (s *session) unsubscribe(f protocol.Frame) {
 	s.g.writers.flush(&sw)
 }
 
+// Recall asks for a room that the session's user was added to, in the client's place: it is answered by joined where he is a
+// member, and by nothing else. What is lost is asked for again after the next digest.
+func (s *session) Recall(room chat.RoomID) {
+	if !s.present() {
+		return
+	}
+	c := envelope.Command{Kind: envelope.Join, Socket: s.id, User: s.user, Session: s.login, Room: room, Repair: true}
+	_ = s.g.publish(room.Partition(s.g.o.Partitions), &c, nil)
+}
+
 // renew extends a live socket by a newer token of its user. It is answered only by what goes wrong.
 func (s *session) renew(token string) {
 	c, err := s.g.o.Verifier.Verify(token)

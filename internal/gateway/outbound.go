@@ -64,7 +64,11 @@ func (g *Gateway) apply(sw *hub.Sweep, d *envelope.Delivery) {
 	case envelope.Presences:
 		g.hub.Presences(sw, d.States)
 	case envelope.Heads:
-		g.hub.Heads(sw, d.Points)
+		if len(d.Users) > 0 {
+			g.hub.Newcomers(d.Points, d.Users)
+		} else {
+			g.hub.Heads(sw, d.Points)
+		}
 	case envelope.Reassert:
 		if d.Room != 0 {
 			g.hub.ReattachRoom(d.Room)

@@ -37,6 +37,7 @@ type committer struct {
 	inHand atomic.Int64 // works taken or queued
 	down   bool         // the last append failed for want of MySQL
 	flying keeper.Rows  // outbox rows announced and not deleted yet
+	added  []addition   // lately, for the digest
 }
 
 // partition is what a committer knows of one partition while its channel lives.

@@ -165,9 +165,8 @@ func (l *lane) show(ctx context.Context, cmd *envelope.Command, out *parcels) er
 	gone, err := l.w.o.Accounts.RevokedAmong(ctx, cmd.Sessions)
 	for i, s := range cmd.Sessions {
 		if slices.Contains(gone, s) && i < len(cmd.Users) {
-			out.gateway(cmd.Gateway, &envelope.Delivery{
-				Kind: envelope.Close, User: cmd.Users[i], Sessions: []chat.SessionID{s}, Code: int(protocol.CloseRevoked),
-			})
+			d := envelope.Delivery{Kind: envelope.Close, User: cmd.Users[i], Sessions: []chat.SessionID{s}, Code: int(protocol.CloseRevoked)}
+			out.gateway(cmd.Gateway, &d)
 		}
 	}
 	return err

@@ -2,8 +2,10 @@ package worker
 
 import (
 	"context"
+	"slices"
 	"time"
 
+	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
 	"chat-service/internal/faults"
 )
@@ -11,7 +13,16 @@ import (
 const (
 	digestRooms = 500              // rooms in one digest record
 	forgetAfter = 10 * time.Minute // an idle room that no gateway holds leaves memory
+	tellAdded   = 45 * time.Second // for so long a digest tells again who was added: nothing else notices where that was lost
+	mostAdded   = 20_000           // of a committer; more go untold
 )
+
+// addition is a user who was made a member.
+type addition struct {
+	point envelope.Point
+	user  chat.UserID
+	at    time.Time
+}
 
 // digests has the committers tell every gateway, at each interval, how far the recently active rooms were announced: a
 // lost tail, a lost route and a dropped queue are noticed by it, also where the partition has changed hands since and
@@ -50,6 +61,14 @@ func (c *committer) digest(out *parcels) {
 		}
 	}
 	if len(d.Points) > 0 {
+		out.all(&d)
+	}
+	c.added = slices.DeleteFunc(c.added, func(a addition) bool { return now.Sub(a.at) > tellAdded })
+	for some := range slices.Chunk(c.added, digestRooms) {
+		d := envelope.Delivery{Kind: envelope.Heads}
+		for _, a := range some {
+			d.Points, d.Users = append(d.Points, a.point), append(d.Users, a.user)
+		}
 		out.all(&d)
 	}
 }

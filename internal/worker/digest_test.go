@@ -8,6 +8,25 @@ import (
 	"chat-service/internal/envelope"
 )
 
+// TestDigestTellsOfAdditions: the word that somebody was added may be lost on its way to the gateway that he is at, which knows of
+// no gap where nobody else is in the room.
+func TestDigestTellsOfAdditions(t *testing.T) {
+	w := newWorld()
+	w.room(1, 5, 6)
+	w.routes[1] = Route{Known: true}
+	w.post(1, chat.Announcement{Room: &chat.Room{ID: 1, Type: chat.Group, Owner: 5, Epoch: 1}, Added: []chat.UserID{6}, Change: chat.MemberJoined})
+	w.start(t, func(o *Options) { o.DigestEvery = 5 * time.Millisecond })
+	for range 2 { // not once only
+		d := w.next(t, envelope.Heads)
+		for len(d.Users) == 0 {
+			d = w.next(t, envelope.Heads)
+		}
+		if len(d.Users) != 1 || d.Users[0] != 6 || d.Points[0] != (envelope.Point{Room: 1, Seq: 1, Epoch: 1}) {
+			t.Errorf("told that %v were added at %v", d.Users, d.Points)
+		}
+	}
+}
+
 // TestDigestCoversOwnedPartitionsWithoutBatches: where a partition has changed hands after a delivery was lost, and nothing is sent in
 // it, only its owner's digest can tell of the tail.
 func TestDigestCoversOwnedPartitionsWithoutBatches(t *testing.T) {

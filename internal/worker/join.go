@@ -14,6 +14,9 @@ func (l *lane) join(ctx context.Context, cmd *envelope.Command, out *parcels) er
 	if err != nil && chat.KindOf(err) != chat.NotFound {
 		return err
 	}
+	if (err != nil || !m.Member.In()) && cmd.Repair {
+		return nil // the gateway asks by itself: he was added, and is gone again
+	}
 	if err != nil || !m.Member.In() {
 		// Only a public room takes him; of any other it must not be told that it is there.
 		if _, err := l.w.o.Members.AddMembers(ctx, cmd.Room, cmd.User, []chat.UserID{cmd.User}); err != nil {

@@ -23,7 +23,7 @@ func newLane(w *Worker) *lane {
 func share[S any](among []S, key uint64) S { return among[chat.PartitionOf(key, len(among))] }
 
 func (l *lane) answer(ctx context.Context, jobs []job, out *parcels) int {
-	if err := l.handle(ctx, &jobs[0], out); err != nil {
+	if err := l.handle(ctx, &jobs[0], out); err != nil && !jobs[0].cmd.Repair {
 		l.w.refuse(ctx, &jobs[0], err, out)
 	}
 	return 1

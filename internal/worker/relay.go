@@ -159,6 +159,9 @@ func (c *committer) tellEntry(ctx context.Context, a *chat.Announcement, out *pa
 	} else {
 		c.toRoom(&d, out)
 	}
+	for _, u := range a.Added[:min(len(a.Added), mostAdded-len(c.added))] {
+		c.added = append(c.added, addition{envelope.Point{Room: m.Room, Seq: m.Seq, Epoch: d.Epoch}, u, time.Now()})
+	}
 	for _, u := range a.Removed {
 		c.w.facts.Forget(m.Room, u)
 	}

@@ -36,10 +36,8 @@ func (w *Worker) sync(ctx context.Context, jobs []job, out *parcels) int {
 	n, err := recovery.Answer(ctx, w.o.Recovery, cmds, func(c *envelope.Command, frame []byte) {
 		out.gateway(c.Gateway, &envelope.Delivery{Kind: envelope.ToSocket, Gateway: c.Gateway, Socket: c.Socket, Frame: frame})
 	})
-	if err != nil {
-		for i := range jobs[:n] {
-			w.refuse(ctx, &jobs[i], err, out)
-		}
+	for i := 0; i < n && err != nil; i++ {
+		w.refuse(ctx, &jobs[i], err, out)
 	}
 	return n
 }

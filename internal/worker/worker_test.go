@@ -585,6 +585,9 @@ func TestJoinTypingWatchReadShow(t *testing.T) {
 	if d := w.next(t, envelope.ToSocket); !bytes.Contains(d.Frame, []byte("not_found")) {
 		t.Errorf("joining a private room: %s", d.Frame)
 	}
+	asks := cmd(envelope.Join, 2, 6) // by the gateway itself: it makes nobody a member, and tells of no error
+	asks.Repair = true
+	wait(t, give(k, false, asks), "a gateway's question")
 	give(k, false, cmd(envelope.Typing, 2, 6))
 	if d := w.next(t, envelope.ToSocket); !bytes.Contains(d.Frame, []byte("not_found")) {
 		t.Errorf("typing in a room of others: %s", d.Frame)

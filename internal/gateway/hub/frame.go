@@ -38,6 +38,8 @@ type Session interface {
 	Answered(payload []byte)
 	// Lags tells that the session is behind, so that ephemeral frames should be left out.
 	Lags() bool
+	// Recall has the session ask for a room that its user was added to without its knowledge.
+	Recall(room chat.RoomID)
 	// Seat is the hub's own note about the session.
 	Seat() *Seat
 }

@@ -48,6 +48,7 @@ type Seat struct {
 	gone  bool // forgotten: in no room and no index, for good
 	rooms []*room
 	watch []chat.UserID
+	quiet []chat.RoomID // which it has left by itself, its user being a member
 }
 
 type roomShard struct {
@@ -181,6 +182,9 @@ func (h *Hub) attachLocked(sw *Sweep, sh *roomShard, s Session, p envelope.Point
 		return 0, false
 	}
 	seat.rooms = append(seat.rooms, rm)
+	if i := slices.Index(seat.quiet, p.Room); i >= 0 {
+		seat.quiet = slices.Delete(seat.quiet, i, i+1)
+	}
 	seat.mu.Unlock()
 	if sh.rooms[p.Room] == nil {
 		sh.rooms[p.Room] = rm
@@ -216,6 +220,10 @@ func (h *Hub) Leave(sw *Sweep, s Session, id chat.RoomID) bool {
 	if rm == nil || !h.detach(sh, rm, s) {
 		return false
 	}
+	seat := s.Seat()
+	seat.mu.Lock()
+	seat.quiet = append(seat.quiet, id)
+	seat.mu.Unlock()
 	sw.Put(s, Text(protocol.AppendLeft(nil, id, 0, chat.LeftUnsub)))
 	return true
 }

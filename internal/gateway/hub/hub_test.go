@@ -26,12 +26,15 @@ type fake struct {
 	lag  bool
 	got  []string
 	acks []string
+
+	recalled []chat.RoomID
 }
 
 func (f *fake) User() chat.UserID    { return f.user }
 func (f *fake) Seat() *Seat          { return &f.seat }
 func (f *fake) Lags() bool           { return f.lag }
 func (f *fake) Answered(p []byte)    { f.acks = append(f.acks, string(p)) }
+func (f *fake) Recall(r chat.RoomID) { f.recalled = append(f.recalled, r) }
 func (f *fake) Push(fr Frame) bool   { f.got = append(f.got, short(fr)); return true }
 func (f *fake) take() (got []string) { got, f.got = f.got, nil; return got }
 

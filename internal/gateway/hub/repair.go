@@ -154,6 +154,11 @@ func (h *Hub) repaired(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery)
 		}
 		h.step(sw, sh, rm, x)
 	}
+	for i := range d.Entries {
+		for _, u := range d.Entries[i].Added {
+			h.recall(envelope.Point{Room: rm.id, Seq: d.Entries[i].Seq, Epoch: rm.epoch}, u)
+		}
+	}
 	if whole {
 		h.drain(sw, sh, rm)
 	}
@@ -318,6 +323,30 @@ func (h *Hub) Heads(sw *Sweep, points []envelope.Point) {
 			h.heard(sh, rm, p.Seq)
 		}
 		sh.mu.Unlock()
+	}
+}
+
+// Newcomers applies a digest of additions: users[i] was added to points[i].Room at its seq, some time ago.
+func (h *Hub) Newcomers(points []envelope.Point, users []chat.UserID) {
+	for i := range min(len(points), len(users)) {
+		h.recall(points[i], users[i])
+	}
+}
+
+// recall has the sessions of a user who was added to a room ask for it where they aren't in it: the entry that said so is lost.
+func (h *Hub) recall(p envelope.Point, u chat.UserID) {
+	sessions := h.Of(u)
+	if len(sessions) == 0 || h.facts.out(p.Room, u, fact{epoch: p.Epoch, seq: p.Seq}) {
+		return
+	}
+	for _, s := range sessions {
+		seat := s.Seat()
+		seat.mu.Lock()
+		here := seat.gone || slices.Contains(seat.quiet, p.Room) || slices.ContainsFunc(seat.rooms, func(r *room) bool { return r.id == p.Room })
+		seat.mu.Unlock()
+		if !here {
+			s.Recall(p.Room)
+		}
 	}
 }
 
