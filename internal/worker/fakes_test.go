@@ -426,6 +426,7 @@ func (w *world) OfflineLater(context.Context, []chat.UserID, time.Time) error { 
 func (w *world) OfflineDue(context.Context, []int, time.Time, int) ([]chat.UserID, error) {
 	return nil, nil
 }
+
 func (w *world) BeatGateway(context.Context, chat.GatewayID, time.Duration) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -436,6 +437,7 @@ func (w *world) BeatGateway(context.Context, chat.GatewayID, time.Duration) erro
 	w.beats++
 	return nil
 }
+
 func (w *world) Leases(context.Context) (live, lapsed []chat.GatewayID, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
