@@ -42,9 +42,10 @@ type world struct {
 	gen        string
 	sawUsers   map[chat.UserID]time.Time
 	blind      int
-	unanswered int // appends that are done and not answered
-	deaf       int // times that a gateway's heartbeat can't be booked
-	beats      int // booked ones
+	halfBuried bool // the next Bury fails after it has found its users
+	unanswered int  // appends that are done and not answered
+	deaf       int  // times that a gateway's heartbeat can't be booked
+	beats      int  // booked ones
 
 	sent   chan envelope.Delivery // everything that reached the bus, in order
 	to     []chat.GatewayID       // beside sent: "" for all
@@ -449,6 +450,10 @@ func (w *world) Bury(_ context.Context, g chat.GatewayID, _ int) ([]chat.UserID,
 	defer w.mu.Unlock()
 	us := w.buried[g]
 	delete(w.buried, g)
+	if w.halfBuried {
+		w.halfBuried = false
+		return us, false, errDown
+	}
 	w.lapsed = slices.DeleteFunc(w.lapsed, func(x chat.GatewayID) bool { return x == g })
 	return us, true, nil
 }

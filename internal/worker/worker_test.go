@@ -677,6 +677,17 @@ func TestLapsedGatewayGoesOfflineUnlessTheBrokerWasAway(t *testing.T) {
 	}
 }
 
+// TestBuryFailsHalfWay: those whom it found are in no list any more, so they must be told of now.
+func TestBuryFailsHalfWay(t *testing.T) {
+	w := newWorld()
+	w.lapsed, w.halfBuried, w.up = []chat.GatewayID{"g9.z"}, true, time.Now().Add(-time.Hour)
+	w.buried["g9.z"] = []chat.UserID{5}
+	w.start(t)
+	if d := w.next(t, envelope.Presences); len(d.States) != 1 || d.States[0].User != 5 || d.States[0].Online {
+		t.Errorf("presence %+v, want user 5 offline", d.States)
+	}
+}
+
 func TestRevivedGatewayIsAskedForEverything(t *testing.T) {
 	w := newWorld()
 	w.revived = []chat.GatewayID{"g9.z"}
