@@ -108,7 +108,7 @@ export class ChatClient {
 
   /** Replaces the presence watch list; it is told again after every reconnect. */
   watch(userIds) {
-    this.#watched = [...new Set(userIds)].slice(0, this.#limits.watch);
+    this.#watched = [...new Set(userIds)].slice(0, this.#limits.watch || undefined);
     this.#transmit({ type: 'presence', user_ids: this.#watched });
   }
 

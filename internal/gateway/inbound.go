@@ -56,11 +56,10 @@ func (s *session) handle(b []byte) {
 		s.g.m.BadFrames.Inc()
 		if e := chat.As(err); refusedForGood(f, e) {
 			s.message(f)
+		} else if f.Type == protocol.TMessage && f.ClientSeq != 0 && f.Room != 0 && len(e.Fields) > 0 {
+			s.spend(f, e)
 		} else {
 			s.fail(f, e)
-			if len(e.Fields) > 0 { // else it can't be read, and may be another one
-				s.spend(f)
-			}
 		}
 		if s.bad.add(s.g.now()) {
 			s.close(protocol.CloseProtocol, 0)
@@ -90,21 +89,27 @@ func refusedForGood(f protocol.Frame, e *chat.Error) bool {
 		(e.Kind == chat.TooLarge || e.Kind == chat.Invalid && len(e.Fields) == 1 && e.Fields[0].Field == "content")
 }
 
-// spend has the worker use up the number of a message that was refused here for good, in its place among the others: by a send
-// without content, whose answer nobody waits for.
-func (s *session) spend(f protocol.Frame) {
-	if f.Type != protocol.TMessage || f.ClientSeq == 0 || f.Room == 0 {
-		return
-	}
-	f.ClientMsgID, f.Content = newMsgID(), ""
-	c, partition := s.command(f)
-	c.Socket = 0
+// spend refuses a numbered message for good once the bus has what makes the worker use up its number, in its place among the
+// others: a send without content, which the worker answers to nobody.
+func (s *session) spend(f protocol.Frame, e *chat.Error) {
 	const size = 64
 	if !s.g.window.acquire(size) {
+		s.fail(f, busy())
 		return
 	}
-	if s.g.publish(partition, &c, func(error) { s.g.window.release(size) }) != nil {
+	done := func(err error) {
 		s.g.window.release(size)
+		if err != nil {
+			e = chat.Wrap(chat.Unavailable, err, "")
+		}
+		s.fail(f, e)
+	}
+	x := f
+	x.ClientMsgID, x.Content = newMsgID(), ""
+	c, partition := s.command(x)
+	c.Socket = 0
+	if err := s.g.publish(partition, &c, done); err != nil {
+		done(err)
 	}
 }
 

@@ -209,7 +209,9 @@ func (w *Worker) wentOffline(ctx context.Context, users []chat.UserID) {
 	}
 	w.tellPresence(ctx, &d)
 	// Who is back meanwhile may have been told of, by another worker, before these words reached the gateways.
-	ps, err := w.o.Sockets.Online(ctx, users)
+	fresh, cancel := context.WithTimeout(w.ctx, w.o.Patience) // what waited for the broker may have used up ctx
+	defer cancel()
+	ps, err := w.o.Sockets.Online(fresh, users)
 	if err != nil {
 		w.o.Metrics.StateErrors.Inc()
 	}
@@ -220,7 +222,7 @@ func (w *Worker) wentOffline(ctx context.Context, users []chat.UserID) {
 		}
 	}
 	if len(back.States) > 0 {
-		w.tellPresence(ctx, &back)
+		w.tellPresence(fresh, &back)
 	}
 }
 

@@ -87,12 +87,6 @@ func (c *committer) commit(ctx context.Context, batch []chat.Send) ([]chat.Sent,
 
 // announce turns verdicts into deliveries, in the rooms' order: outbox rows below what was just committed go first.
 func (c *committer) announce(ctx context.Context, jobs []job, sent []chat.Sent, heads []chat.Head, out *parcels) []chat.Announcement {
-	for i := range sent {
-		if m := &sent[i].Message; sent[i].Duplicate { // perhaps of a COMMIT whose answer was lost
-			r := c.room(m.Room)
-			jobs[i].again = jobs[i].again || r.known && m.Seq > r.announced
-		}
-	}
 	rows := c.catchUp(ctx, jobs, sent, heads, out)
 	recent := make([]chat.Message, 0, len(sent))
 	for i := range sent {
@@ -116,8 +110,7 @@ func (c *committer) announce(ctx context.Context, jobs []job, sent []chat.Sent, 
 	return rows
 }
 
-// catchUp makes the rooms of a committed batch ready to be announced: their outbox rows below it are told, their routes
-// and heads known.
+// catchUp makes the rooms of a committed batch ready: their outbox rows below it are told, their routes and heads known.
 func (c *committer) catchUp(ctx context.Context, jobs []job, sent []chat.Sent, heads []chat.Head, out *parcels) (rows []chat.Announcement) {
 	parts, upTo := map[int]bool{}, make(map[chat.RoomID]chat.Seq, len(heads))
 	states := make([]*roomState, 0, len(heads))
@@ -127,6 +120,12 @@ func (c *committer) catchUp(ctx context.Context, jobs []job, sent []chat.Sent, h
 		states = append(states, r)
 		if h.Before > 0 && (!r.known || r.announced < h.Before) {
 			parts[h.Room.Partition(c.w.o.Partitions)] = true
+		}
+	}
+	for i := range sent {
+		if m := &sent[i].Message; sent[i].Duplicate { // perhaps of a COMMIT whose answer was lost
+			r := c.room(m.Room)
+			jobs[i].again = jobs[i].again || r.known && m.Seq > r.announced && m.Seq <= upTo[m.Room]
 		}
 	}
 	if len(parts) > 0 {

@@ -529,6 +529,11 @@ func TestLostCommitAnswer(t *testing.T) {
 	if d := w.next(t, envelope.ToSocket); !bytes.Contains(d.Frame, []byte(`"duplicate":true`)) {
 		t.Errorf("a repeat is answered by %s", d.Frame)
 	}
+	wait(t, give(k, false, sendCmd(1, 5, "c", "3"), sendCmd(1, 5, "c", "3")), "twice at once")
+	one, twice, other := w.next(t, envelope.InRoom), w.next(t, envelope.ToSocket), w.next(t, envelope.InRoom)
+	if one.Seq != 3 || other.Seq != 3 || !bytes.Contains(twice.Frame, []byte(`"duplicate":true`)) {
+		t.Errorf("twice at once: seq %d, %d and %s", one.Seq, other.Seq, twice.Frame)
+	}
 }
 
 // TestBackMeanwhile: who came back while his watchers were told that he had gone is shown online again.

@@ -217,13 +217,14 @@ func (h *Hub) Leave(sw *Sweep, s Session, id chat.RoomID) bool {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	rm := sh.rooms[id]
-	if rm == nil || !h.detach(sh, rm, s) {
+	if rm == nil || !slices.ContainsFunc(rm.members, func(m member) bool { return m.s == s }) {
 		return false
 	}
 	seat := s.Seat()
 	seat.mu.Lock()
-	seat.quiet = append(seat.quiet, id)
+	seat.quiet = append(seat.quiet, id) // first: somebody may look whether it is in the room meanwhile
 	seat.mu.Unlock()
+	h.detach(sh, rm, s)
 	sw.Put(s, Text(protocol.AppendLeft(nil, id, 0, chat.LeftUnsub)))
 	return true
 }

@@ -14,7 +14,8 @@ import (
 const (
 	roomEntries = 1000      // entries per room in one sync
 	roomMost    = 5000      // a longer gap is answered by resync
-	syncBytes   = 512 << 10 // frames in one sync: what a socket's queue and its kernel take from a client that reads
+	syncBytes   = 240 << 10 // of frames in one sync: less than the queue of a socket takes (256 KiB unless set)
+	frameBytes  = 32        // that a queued frame counts there, beside its own
 	callEntries = 4000      // entries read in one call, and so in one sync
 	callBytes   = 16 << 20  // contents read, and frames said, in one call
 )
@@ -156,7 +157,7 @@ func (g *gap) tell(log record, left *int, say func(frame []byte)) chat.Seq {
 			room.frames[i] = protocol.AppendMessage(nil, room.ms[i])
 		}
 		say(room.frames[i])
-		*left -= len(room.frames[i])
+		*left -= len(room.frames[i]) + frameBytes
 		at = room.ms[i].Seq
 	}
 	if log.whole {
