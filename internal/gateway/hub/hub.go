@@ -230,13 +230,10 @@ func (h *Hub) Leave(sw *Sweep, s Session, id chat.RoomID) bool {
 }
 
 // detach removes a session from a room; the last one starts the room's end.
-func (h *Hub) detach(sh *roomShard, rm *room, s Session) bool {
-	i := slices.IndexFunc(rm.members, func(m member) bool { return m.s == s })
-	if i < 0 {
-		return false
+func (h *Hub) detach(sh *roomShard, rm *room, s Session) {
+	if i := slices.IndexFunc(rm.members, func(m member) bool { return m.s == s }); i >= 0 {
+		h.drop(sh, rm, i)
 	}
-	h.drop(sh, rm, i)
-	return true
 }
 
 // drop removes the member at i, moving the last one to its place.
