@@ -35,7 +35,7 @@ func controls() []control {
 			bug: "ack_inbound_before_publish", what: "inbound batch let go before its answers are out", rules: []string{"F3"},
 			env: map[string]string{"CHAT_FAULTS_KILL": "early_ack=40", "CHAT_GATEWAY_ANSWER_TIMEOUT": "6s"}, play: reviveWorkers,
 		},
-		{bug: "unread_incr", what: "a retry counts as a message", rules: []string{"I3", "I8"}, play: cutClients},
+		{bug: "unread_incr", what: "a retry counts as a message", rules: []string{"I3", "I8"}, play: stealSome}, // acks, too
 		{bug: "unordered_retry", what: "a batch comes after later ones", rules: []string{"I4"}, play: justLoad(6 * time.Second)},
 		{
 			bug: "unregister_no_cas", what: "a socket's end takes the user's others with it", rules: []string{"I10"},
