@@ -3,9 +3,9 @@ package auth
 import (
 	"bytes"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -218,13 +218,14 @@ func wellFormed(token string) bool {
 	return true
 }
 
-// ambiguous tells whether header or claims give a name twice, which two readers could take in two ways. The token's
-// signature has been verified.
+// ambiguous tells whether header or claims give a name twice, which two readers could take in two ways. The token has been
+// verified, so both are JSON.
 func ambiguous(token string) bool {
 	head, rest, _ := strings.Cut(token, ".")
 	body, _, _ := strings.Cut(rest, ".")
+	buf := make([]byte, 0, 512)
 	for _, part := range []string{head, body} {
-		data, err := base64.RawURLEncoding.DecodeString(part)
+		data, err := base64.RawURLEncoding.AppendDecode(buf[:0], []byte(part))
 		if err != nil || repeats(data) {
 			return true
 		}
@@ -232,23 +233,38 @@ func ambiguous(token string) bool {
 	return false
 }
 
-// repeats tells whether a JSON object has a name twice, letter case aside: encoding/json matches names that way.
+// repeats tells whether a JSON object has a name twice, letter case aside: encoding/json matches names that way. A name that is
+// written with escapes counts as one. The data must be JSON.
 func repeats(data []byte) bool {
-	dec := json.NewDecoder(bytes.NewReader(data))
-	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
-		return true
-	}
-	seen := make(map[string]bool, 8)
-	for dec.More() {
-		t, err := dec.Token()
-		name, ok := t.(string)
-		if name = strings.ToLower(name); err != nil || !ok || seen[name] {
-			return true
-		}
-		seen[name] = true
-		var skip json.RawMessage
-		if dec.Decode(&skip) != nil {
-			return true
+	var names [][]byte
+	depth := 0
+	naming := false // a string here would be a name of the object
+	for i := 0; i < len(data); i++ {
+		switch data[i] {
+		case '{', '[':
+			depth++
+			naming = depth == 1 && data[i] == '{'
+		case '}', ']':
+			depth--
+		case ',':
+			naming = depth == 1
+		case '"':
+			begin := i + 1
+			for i = begin; i < len(data) && data[i] != '"'; i++ {
+				if data[i] == '\\' {
+					i++
+				}
+			}
+			if !naming {
+				continue
+			}
+			naming = false
+			name := data[begin:min(i, len(data))]
+			same := func(other []byte) bool { return bytes.EqualFold(name, other) }
+			if bytes.IndexByte(name, '\\') >= 0 || slices.ContainsFunc(names, same) {
+				return true
+			}
+			names = append(names, name)
 		}
 	}
 	return false

@@ -1,15 +1,19 @@
 package auth
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"hash"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"chat-service/internal/chat"
 )
@@ -133,6 +137,7 @@ func TestVerifyRefuses(t *testing.T) {
 		"J-8 data after claims":   hs256(goodHeader, body()+"{}"),
 		"J-8 claim twice":         hs256(goodHeader, body(`"sub":"42"`, `"sub":"1","sub":"42"`)),
 		"J-8 claim in two cases":  hs256(goodHeader, body(`"sub":"42"`, `"SUB":"1","sub":"42"`)),
+		"J-8 escaped claim":       hs256(goodHeader, body(`"sub":"42"`, `"su\u0062":"1","sub":"42"`)),
 		"J-8 header twice":        hs256(`{"alg":"none","alg":"HS256","kid":"new"}`, body()),
 		"empty":                   "",
 		"two dots":                "..",
@@ -287,6 +292,41 @@ func mac(token string) string {
 	m := hmac.New(sha256.New, keyNew.Secret)
 	m.Write([]byte(text))
 	return "." + base64.RawURLEncoding.EncodeToString(m.Sum(nil))
+}
+
+// FuzzRepeats compares the look for repeated names with one by a JSON decoder.
+func FuzzRepeats(f *testing.F) {
+	for _, s := range []string{
+		`{}`, `{"a":1,"b":{"a":2,"a":3},"c":["a","a",{"a":0,"b":0}]}`, `{"a":"b","b":"a"}`, `{"a":1,"A":2}`, `{ "k" : "\",\"k\":" , "K" : [ ] }`,
+		`{"a":"\\","a":1}`, `{"\u0061":1,"b":2}`,
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var object map[string]json.RawMessage
+		if json.Unmarshal(data, &object) != nil || object == nil || !utf8.Valid(data) {
+			return
+		}
+		dec := json.NewDecoder(bytes.NewReader(data))
+		_, _ = dec.Token() // the brace
+		want := false
+		var names []string
+		for dec.More() {
+			begin := dec.InputOffset()
+			name, _ := dec.Token()
+			written := string(data[begin:dec.InputOffset()])
+			same := func(n string) bool { return strings.EqualFold(n, name.(string)) }
+			want = want || strings.Contains(written, `\`) || slices.ContainsFunc(names, same)
+			names = append(names, name.(string))
+			var skip json.RawMessage
+			if err := dec.Decode(&skip); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := repeats(data); got != want {
+			t.Errorf("repeats(%s) = %v, want %v", data, got, want)
+		}
+	})
 }
 
 func BenchmarkVerify(b *testing.B) {
