@@ -2,13 +2,11 @@ package store
 
 import (
 	"context"
-	"database/sql"
 
 	"gorm.io/gorm"
 
 	"chat-service/internal/chat"
 	"chat-service/internal/store/lookup"
-	"chat-service/internal/store/pool"
 )
 
 // Logins looks up many sessions at once. Every id is in the result; Err has an Unauthenticated kind for a session that is
@@ -47,29 +45,7 @@ func (d *DB) Logins(ctx context.Context, ids []chat.SessionID) (map[chat.Session
 // unread count and a position need: of the room ID, Type, LastSeq, MsgCount and Epoch, of the member Room, User, ReadSeq and
 // ReadCount.
 func (d *DB) MembershipsOf(ctx context.Context, users []chat.UserID, limit int) (map[chat.UserID][]chat.Membership, error) {
-	out := make(map[chat.UserID][]chat.Membership, len(users))
-	if len(users) == 0 {
-		return out, nil
-	}
-	var q pool.Statement
-	for i, u := range users {
-		if i > 0 {
-			q.Add(" UNION ALL ")
-		}
-		q.Add("(SELECT m.user_id, r.id, r.type, r.last_seq, r.msg_count, r.epoch, m.read_seq, m.read_count FROM members m JOIN rooms r ON r.id = m.room_id"+
-			" WHERE m.user_id = ? AND m.left_seq = 0 ORDER BY r.active_at DESC, r.id DESC LIMIT ?)", u, limit)
-	}
-	err := d.p.Retry(ctx, "read memberships", func(g *gorm.DB) error {
-		clear(out)
-		return q.Each(g, func(rows *sql.Rows) error {
-			var m chat.Membership
-			err := rows.Scan(&m.Member.User, &m.Room.ID, &m.Room.Type, &m.Room.LastSeq, &m.Room.MsgCount, &m.Room.Epoch, &m.Member.ReadSeq, &m.Member.ReadCount)
-			m.Member.Room = m.Room.ID
-			out[m.Member.User] = append(out[m.Member.User], m)
-			return err
-		})
-	})
-	return out, err
+	return lookup.Memberships(ctx, d.p, users, limit)
 }
 
 // Places returns where users stand in rooms, open memberships and ended ones; a place where nobody ever was is left out.
