@@ -2,11 +2,15 @@ package store
 
 import (
 	"context"
+	"database/sql"
+	"time"
 
 	"gorm.io/gorm"
 
 	"chat-service/internal/chat"
 	"chat-service/internal/store/lookup"
+	"chat-service/internal/store/pool"
+	"chat-service/internal/store/scan"
 )
 
 // Logins looks up many sessions at once. Every id is in the result; Err has an Unauthenticated kind for a session that is
@@ -16,27 +20,37 @@ func (d *DB) Logins(ctx context.Context, ids []chat.SessionID) (map[chat.Session
 	if len(ids) == 0 {
 		return out, nil
 	}
-	var rows []accountRow
+	var q pool.Statement
+	q.Add("SELECT " + sessionCols + ", " + userCols + " FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id IN (")
+	for i, id := range ids {
+		q.Add(pool.Comma(i)+"?", id)
+	}
+	q.Add(")")
 	err := d.p.Retry(ctx, "read sessions", func(g *gorm.DB) error {
-		rows = nil
-		return g.Raw("SELECT "+sessionCols+", "+userCols+" FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id IN ?", ids).Scan(&rows).Error
+		for _, id := range ids {
+			out[id] = chat.Login{Err: noSession()}
+		}
+		var l chat.Login
+		var absoluteAt time.Time
+		into := append(scan.Session(&l.Session, &absoluteAt), scan.User(&l.User)...)
+		now := d.now()
+		return q.Each(g, func(rows *sql.Rows) error {
+			if err := rows.Scan(into...); err != nil {
+				return err
+			}
+			l.Err = nil
+			switch {
+			case l.User.Status != chat.Active:
+				l.Err = chat.E(chat.Forbidden, "the account is disabled")
+			case !l.Session.RevokedAt.IsZero() || !now.Before(l.Session.ExpiresAt):
+				l.Err = noSession()
+			}
+			out[l.Session.ID] = l
+			return nil
+		})
 	})
 	if err != nil {
 		return nil, err
-	}
-	for _, id := range ids {
-		out[id] = chat.Login{Err: noSession()}
-	}
-	now := d.now()
-	for _, r := range rows {
-		l := chat.Login{Session: r.Session.session(), User: r.User.user()}
-		switch {
-		case r.User.Status != chat.Active:
-			l.Err = chat.E(chat.Forbidden, "the account is disabled")
-		case !r.Session.live(now):
-			l.Err = noSession()
-		}
-		out[r.Session.ID] = l
 	}
 	return out, nil
 }

@@ -11,8 +11,9 @@ import (
 // go past them, by package scan.
 
 const (
-	userCols = scan.UserCols
-	roomCols = scan.RoomCols
+	sessionCols = scan.SessionCols
+	userCols    = scan.UserCols
+	roomCols    = scan.RoomCols
 )
 
 type userRow struct {
@@ -55,9 +56,6 @@ type sessionRow struct {
 
 // TableName is gorm's question.
 func (sessionRow) TableName() string { return "sessions" }
-
-const sessionCols = "s.id AS s_id, s.user_id AS s_user_id, s.device AS s_device, s.created_at AS s_created_at," +
-	" s.last_seen_at AS s_last_seen_at, s.expires_at AS s_expires_at, s.absolute_at AS s_absolute_at, s.revoked_at AS s_revoked_at"
 
 func (r sessionRow) session() chat.Session {
 	return chat.Session{

@@ -133,6 +133,11 @@ func TestSessions(t *testing.T) {
 		if b := ls["b"]; b.Err != nil || b.Session.ID != "b" || b.Session.User != u[0] || b.User.ID != u[0] || b.User.Username == "" {
 			t.Fatalf("%+v", b)
 		}
+		one, its, err := d.Session(ctx, "b", u[0])
+		ok(t, err)
+		if diff := cmp.Diff(chat.Login{Session: one, User: its}, ls["b"]); diff != "" {
+			t.Fatal("read with others (+) and alone (-)", diff)
+		}
 		ss, err := d.Sessions(ctx, u[0])
 		ok(t, err)
 		if len(ss) != 3 {

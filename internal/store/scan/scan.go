@@ -134,3 +134,15 @@ func User(u *chat.User) []any {
 		(*text)(&u.Status), (*moment)(&u.LastSeen), (*moment)(&u.CreatedAt),
 	}
 }
+
+// SessionCols are the columns of a login session, in the order of Session.
+const SessionCols = "s.id AS s_id, s.user_id AS s_user_id, s.device AS s_device, s.created_at AS s_created_at," +
+	" s.last_seen_at AS s_last_seen_at, s.expires_at AS s_expires_at, s.absolute_at AS s_absolute_at, s.revoked_at AS s_revoked_at"
+
+// Session is where SessionCols go.
+func Session(s *chat.Session, absoluteAt *time.Time) []any {
+	return []any{
+		(*text)(&s.ID), (*num)(&s.User), (*text)(&s.Device), (*moment)(&s.CreatedAt), (*moment)(&s.LastSeenAt),
+		(*moment)(&s.ExpiresAt), (*moment)(absoluteAt), (*moment)(&s.RevokedAt),
+	}
+}
