@@ -50,7 +50,7 @@ func (b *bench) idle(ctx context.Context) (Row, error) {
 		return Row{}, err
 	}
 	c := newCrowd(strconv.FormatUint(rand.Uint64N(1<<35), idBase), b.plan.Payload)
-	d := &dialer{urls: b.sys.Gateways, buffer: smallBuffer}
+	d := newDialer(b.sys.Gateways, smallBuffer)
 	took, err := c.dial(ctx, d, tokens, b.plan.Dialers)
 	if err != nil {
 		return Row{}, err
@@ -135,7 +135,7 @@ func (b *bench) storm(ctx context.Context) (Row, error) {
 		return Row{}, err
 	}
 	c := newCrowd("storm", b.plan.Payload)
-	d := &dialer{urls: b.sys.Gateways, buffer: smallBuffer}
+	d := newDialer(b.sys.Gateways, smallBuffer)
 	before, err := b.sys.take()
 	if err != nil {
 		return Row{}, err

@@ -20,7 +20,8 @@ import (
 
 const (
 	welcomeWithin = 30 * time.Second
-	portsPerIP    = 20_000 // connections from one loopback address before the next one is taken
+	sources       = 250   // loopback addresses to connect from
+	portsPerIP    = 5_000 // connections from one loopback address before the next one is taken
 	smallBuffer   = 1 << 10
 	busyBuffer    = 8 << 10
 )
@@ -29,8 +30,14 @@ const (
 // one address's range of ports.
 type dialer struct {
 	urls   []string
-	buffer int // bytes of each socket's reader
-	opened atomic.Uint64
+	buffer int           // bytes of each socket's reader
+	opened atomic.Uint64 // sources begin anywhere: the ports of an earlier run's sockets are taken for a minute
+}
+
+func newDialer(urls []string, buffer int) *dialer {
+	d := &dialer{urls: urls, buffer: buffer}
+	d.opened.Store(rand.Uint64N(sources) * portsPerIP)
+	return d
 }
 
 // socket is one authenticated connection. One goroutine reads; any may write.
@@ -59,7 +66,7 @@ func (d *dialer) nextSource(n uint64, target string) net.Addr {
 	if ip := net.ParseIP(u.Hostname()); ip == nil || !ip.IsLoopback() || ip.To4() == nil {
 		return nil
 	}
-	return &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(2+n/portsPerIP%250))}
+	return &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(2+n/portsPerIP%sources))}
 }
 
 // dial opens a socket and waits for its welcome.

@@ -38,7 +38,7 @@ func (b *bench) traffic(ctx context.Context, l load) (Row, error) {
 	}
 	c := newCrowd(strconv.FormatUint(rand.Uint64N(1<<35), idBase), b.plan.Payload)
 	c.closed = l.rate == 0
-	d := &dialer{urls: b.sys.Gateways, buffer: busyBuffer}
+	d := newDialer(b.sys.Gateways, busyBuffer)
 	if _, err := c.dial(ctx, d, tokens, b.plan.Dialers); err != nil {
 		return Row{}, err
 	}
