@@ -50,7 +50,7 @@ func options(t testing.TB, queueType string) Options {
 
 func wipe(t testing.TB, o Options) {
 	raw(t, o, func(ch *amqp.Channel) {
-		for _, q := range []string{"control", "dead", "in.0", "in.1", "gw.g.b"} {
+		for _, q := range []string{"control", "dead", "in.0", "in.1"} {
 			if _, err := ch.QueueDelete(o.Prefix+"."+q, false, false, false); err != nil {
 				t.Errorf("delete queue: %v", err)
 			}
@@ -488,7 +488,6 @@ func TestGatewayQueue(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { shut(t, g.Close) })
 	eventually(t, "up", func() bool { return s.upped() == 1 && g.Ready() == nil })
 	both := func(body string) {
 		t.Helper()
@@ -515,6 +514,10 @@ func TestGatewayQueue(t *testing.T) {
 	px.refuseNew(false)
 	eventually(t, "c", func() bool { return len(s.unique()) == 6 })
 	equal(t, "delivered", []string{"a", "a to all", "b", "b to all", "c", "c to all"}, s.unique())
+	shut(t, g.Close)
+	if err := send(t, p, o.Gateway(g.Queue()), "d"); !errors.Is(err, ErrUnroutable) {
+		t.Errorf("to a closed gateway: %v, want that its queue is gone", err)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	equal(t, "ups", []bool{true, false, false}, s.ups)

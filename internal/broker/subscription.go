@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 )
@@ -23,6 +24,7 @@ type subscription struct {
 	handle   func(*Delivery)
 	onUp     func(first bool)
 	onDown   func(error)
+	drop     bool // the queue goes with Close
 	link     *link
 	again    bool // was up before; used by the link's goroutine only
 }
@@ -59,6 +61,7 @@ func (s *subscription) serve(ctx context.Context, conn *amqp.Connection, ready f
 	cause := context.Cause(ctx)
 	switch {
 	case errors.Is(cause, context.Canceled): // our own Close
+		s.leave(conn)
 		return cause
 	case err != nil:
 		s.o.Logger.Error("delivery handler failed", "queue", s.queue, "error", err)
@@ -69,6 +72,23 @@ func (s *subscription) serve(ctx context.Context, conn *amqp.Connection, ready f
 	}
 	s.down(err)
 	return err
+}
+
+// leave deletes the queue where nobody comes back to it: until it expires, the broker would put a copy into it of all that every
+// gateway must hear. Where that fails it expires.
+func (s *subscription) leave(conn *amqp.Connection) {
+	if !s.drop {
+		return
+	}
+	patience := time.AfterFunc(closeGrace, s.link.kill)
+	defer patience.Stop()
+	err := s.o.withTopology(conn, func(t topology) error {
+		_, err := t.ch.QueueDelete(s.queue, false, false, false)
+		return err
+	})
+	if err != nil {
+		s.o.Logger.Info("the queue is left to expire", "queue", s.queue, "error", err)
+	}
 }
 
 func (s *subscription) consume(in *intake) {
@@ -120,7 +140,7 @@ func NewGatewayConsumer(o Options, gateway, boot string, h GatewayHandler) (*Gat
 	c := &GatewayConsumer{s: subscription{
 		o: o, queue: name, prefetch: gatewayPrefetch,
 		declare: func(t topology) error { return t.gateway(name) },
-		handle:  h.Handle, onUp: h.Up, onDown: h.Down,
+		handle:  h.Handle, onUp: h.Up, onDown: h.Down, drop: true,
 	}}
 	c.s.start("gateway")
 	return c, nil
@@ -135,7 +155,8 @@ func (c *GatewayConsumer) Ready() error { return c.s.link.Ready() }
 // State returns the condition of the connection.
 func (c *GatewayConsumer) State() State { return c.s.link.State() }
 
-// Close ends consuming and waits for the handler within ctx. The queue expires by itself.
+// Close ends consuming, waits for the handler within ctx and deletes the queue. Without a connection the queue is left to
+// expire: a minute after its last consumer.
 func (c *GatewayConsumer) Close(ctx context.Context) error { return c.s.link.close(ctx) }
 
 // ControlConsumer takes part in consuming the control queue: each message goes to one consumer.
