@@ -1,6 +1,8 @@
 package main
 
 import (
+	"time"
+
 	"chat-service/internal/auth"
 	"chat-service/internal/broker"
 	"chat-service/internal/envelope"
@@ -16,27 +18,34 @@ func (t tokens) Verify(token string) (gateway.Claims, error) {
 	return gateway.Claims{User: c.UserID, Session: c.SessionID, ExpiresAt: c.ExpiresAt}, err
 }
 
+// togetherDelay is how long what tells of coming and going sockets waits for more of it while the broker has something to confirm.
+const togetherDelay = 16 * time.Millisecond
+
 // bus publishes commands: batched by partition, heartbeats alone.
 type bus struct {
-	pub *broker.Publisher
-	o   broker.Options
-	in  []*broker.Batcher
+	pub      *broker.Publisher
+	o        broker.Options
+	in       []*broker.Batcher
+	together []*broker.Batcher
 }
 
 func newBus(pub *broker.Publisher, o broker.Options) *bus {
 	b := &bus{pub: pub, o: o}
 	for p := range o.Partitions {
 		b.in = append(b.in, broker.NewBatcher(pub, o.In(p), envelope.Frame, broker.BatchOptions{}))
+		b.together = append(b.together, broker.NewBatcher(pub, o.In(p), envelope.Frame, broker.BatchOptions{Delay: togetherDelay}))
 	}
 	return b
 }
 
 // Publish adds a record to its partition's batch.
 func (b *bus) Publish(partition int, record []byte, done func(error)) error {
-	if done == nil {
-		done = func(error) {}
-	}
 	return b.in[partition].Add(record, done)
+}
+
+// Together adds a record to a batch of its partition that waits longer.
+func (b *bus) Together(partition int, record []byte, done func(error)) error {
+	return b.together[partition].Add(record, done)
 }
 
 // Beat sends a heartbeat.

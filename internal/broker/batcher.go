@@ -11,21 +11,24 @@ type BatchOptions struct {
 	Records int
 	// Bytes closes a batch, before a record that would not fit; default 32 KiB. A larger record goes alone.
 	Bytes int
+	// Delay is the pace at which unfilled batches go, one after a pause at once. Default: as soon as nothing is unconfirmed, else
+	// at the pace of Options.BatchDelay.
+	Delay time.Duration
 	// Pending bounds the records accepted and not done for this target, so that one queue that gives
 	// no verdicts can't take the whole window; default half of Options.WindowRecords.
 	Pending int
 }
 
-// Batcher packs records for one target into AMQP messages. A batch goes as soon as nothing is
-// unconfirmed, and else when it is full or no batch went unfilled for Options.BatchDelay: no delay at
-// low rate, few messages at high rate. Methods may be called from any goroutine; records keep the order of the calls. A batcher
-// has no goroutine and needs no closing.
+// Batcher packs records for one target into AMQP messages. A batch goes when it is full, and else as
+// BatchOptions.Delay says: no delay at low rate, few messages at high rate. Methods may be called from any goroutine; records
+// keep the order of the calls. A batcher has no goroutine and needs no closing.
 type Batcher struct {
 	p      *Publisher
 	target Target
 	frame  func(dst []byte, records [][]byte) []byte
 	o      BatchOptions
 
+	among   *growth
 	growing *entry // the batch that takes records; guarded by p.mu, as all below
 	pending int
 }
@@ -36,7 +39,7 @@ func NewBatcher(p *Publisher, t Target, frame func(dst []byte, records [][]byte)
 	o.Records = max(or(o.Records, 64), 1)
 	o.Bytes = max(or(o.Bytes, 32<<10), 1)
 	o.Pending = max(or(o.Pending, p.o.WindowRecords/2), 1)
-	return &Batcher{p: p, target: t, frame: frame, o: o}
+	return &Batcher{p: p, target: t, frame: frame, o: o, among: p.growth(o.Delay)}
 }
 
 // Add copies the record into the batch. Errors and done are those of Publisher.Publish.
@@ -71,7 +74,7 @@ func (b *Batcher) add(record []byte, done func(error)) (wake bool, err error) {
 		e = entries.Get().(*entry)
 		e.owner, e.target, e.since = b, b.target, time.Now()
 		b.growing, wake = e, true
-		p.open.pushBack(e)
+		b.among.open.pushBack(e)
 	}
 	e.arena = append(e.arena, record...)
 	e.ends = append(e.ends, len(e.arena))

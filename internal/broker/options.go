@@ -37,7 +37,7 @@ type Options struct {
 
 	// Patience is how long the broker may be away or blocked before publishing fails at once; default 500 ms.
 	Patience time.Duration
-	// BatchDelay is the longest time a record waits for company; default 2 ms.
+	// BatchDelay is the longest time a record waits for company, where its batcher names no other; default 2 ms.
 	BatchDelay time.Duration
 	// WindowBytes bounds what is accepted and not yet confirmed; default 32 MiB.
 	WindowBytes int

@@ -25,8 +25,7 @@ type Publisher struct {
 	id   string // begins every message id
 
 	mu      sync.Mutex // guards everything down to the channels
-	open    list       // batches that still grow, by age
-	flushed time.Time  // when unfilled batches went last
+	growths []*growth  // batches that still grow, by how long they may; those of Options.BatchDelay first
 	ready   list       // to be published, in this order
 	later   list       // refused by the broker, waiting for another try
 	held    list       // behind a refused one of their target
@@ -48,6 +47,14 @@ type Publisher struct {
 	quit    chan struct{} // the pump has ended for good
 	judged  chan struct{} // the verdict goroutine has ended
 	end     sync.Once
+}
+
+// growth is the batches that wait equally long for company.
+type growth struct {
+	delay   time.Duration
+	even    bool      // also while nothing is unconfirmed
+	open    list      // by age
+	flushed time.Time // when unfilled ones went last
 }
 
 // session is one incarnation of the publishing channel.
@@ -95,7 +102,7 @@ func newPublisher(o Options) *Publisher {
 	var id [4]byte
 	_, _ = rand.Read(id[:]) // never fails
 	p := &Publisher{
-		o: o, m: o.Metrics, id: hex.EncodeToString(id[:]) + "-", away: time.Now(), refused: map[Target]int{},
+		o: o, m: o.Metrics, growths: []*growth{{delay: o.BatchDelay}}, id: hex.EncodeToString(id[:]) + "-", away: time.Now(), refused: map[Target]int{},
 		wake: make(chan struct{}, 1), work: make(chan struct{}, 1), drained: make(chan struct{}, 1),
 		quit: make(chan struct{}), judged: make(chan struct{}),
 	}

@@ -204,12 +204,43 @@ func TestBatcherSendsAtOnceOnAnIdleLine(t *testing.T) {
 	})
 }
 
+func TestBatcherKeepsItsPace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Options{})
+		s := r.connect(newFakeSink(taking))
+		b := NewBatcher(r.Publisher, Target{Key: "q"}, join, BatchOptions{Delay: 8 * time.Millisecond})
+		other := NewBatcher(r.Publisher, Target{Key: "other"}, join, BatchOptions{})
+		add := func(to *Batcher, names ...string) {
+			for _, n := range names {
+				if err := to.Add([]byte(n), nil); err != nil {
+					t.Fatal(err)
+				}
+			}
+			synctest.Wait()
+		}
+		add(b, "a")
+		equal(t, "after a pause", []string{"a"}, s.bodies())
+		time.Sleep(time.Millisecond)
+		add(b, "b", "c") // nothing is unconfirmed
+		add(other, "x")
+		equal(t, "right after it", []string{"a", "x"}, s.bodies())
+		time.Sleep(7 * time.Millisecond)
+		synctest.Wait()
+		equal(t, "8 ms after a", []string{"a", "x", "b,c"}, s.bodies())
+		time.Sleep(time.Minute)
+		add(b, "d")
+		equal(t, "after another pause", []string{"a", "x", "b,c", "d"}, s.bodies())
+	})
+}
+
 // busy leaves messages unconfirmed, and an unfilled batch as sent just now.
 func (r *rig) busy(bodies ...string) {
 	r.send(bodies...)
 	synctest.Wait()
 	r.mu.Lock()
-	r.flushed = time.Now()
+	for _, g := range r.growths {
+		g.flushed = time.Now()
+	}
 	r.mu.Unlock()
 }
 

@@ -133,11 +133,14 @@ func (p *Publisher) next(now time.Time) (*entry, time.Duration) {
 		return nil, never // woken by the broker or by a verdict
 	}
 	wait := never
-	if p.open.head != nil {
-		if since := now.Sub(p.flushed); since < p.o.BatchDelay && p.sent.n > 0 && !p.closing {
-			wait = p.o.BatchDelay - since
+	for _, g := range p.growths {
+		if g.open.head == nil {
+			continue
+		}
+		if since := now.Sub(g.flushed); since < g.delay && (p.sent.n > 0 || g.even) && !p.closing {
+			wait = min(wait, g.delay-since)
 		} else {
-			p.flush(now)
+			p.flush(g, now)
 		}
 	}
 	if e := p.later.head; e != nil {
@@ -153,13 +156,30 @@ func (p *Publisher) next(now time.Time) (*entry, time.Duration) {
 	return nil, wait
 }
 
-// flush ends the growth of all batches, of all targets at once: after it none goes unfilled for Options.BatchDelay, so a
-// record after a pause goes without delay and a stream of them goes in few messages. The caller holds mu.
-func (p *Publisher) flush(now time.Time) {
-	for e := p.open.head; e != nil; e = p.open.head {
+// growth returns the batches that wait so long for company; 0 is Options.BatchDelay, while something is unconfirmed.
+func (p *Publisher) growth(delay time.Duration) *growth {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if delay == 0 {
+		return p.growths[0]
+	}
+	for _, g := range p.growths[1:] {
+		if g.delay == delay {
+			return g
+		}
+	}
+	g := &growth{delay: delay, even: true}
+	p.growths = append(p.growths, g)
+	return g
+}
+
+// flush ends the growth of batches, of all targets at once: after it none of them goes unfilled for their delay, so a record
+// after a pause goes at once and a stream of them goes in few messages. The caller holds mu.
+func (p *Publisher) flush(g *growth, now time.Time) {
+	for e := g.open.head; e != nil; e = g.open.head {
 		p.seal(e)
 	}
-	p.flushed = now
+	g.flushed = now
 }
 
 // nextReady finds the first entry whose target has no refused one before it, and holds the others.

@@ -253,8 +253,8 @@ func (j *judgement) abort() {
 	p := j.p
 	p.mu.Lock()
 	p.closing, p.aborted = true, true
-	for e := p.open.head; e != nil; e = p.open.head {
-		p.seal(e)
+	for _, g := range p.growths {
+		p.flush(g, time.Now())
 	}
 	for _, l := range []*list{&p.sent, &p.later, &p.held, &p.ready} {
 		for e := l.head; e != nil; e = l.head {

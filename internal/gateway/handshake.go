@@ -358,6 +358,6 @@ func (s *session) identify(c Claims) bool {
 			s.closeConnecting(protocol.CloseServerError, time.Second+jitter(4*time.Second))
 		}
 	}
-	refused(g.publish(s.user.Partition(g.o.Partitions), &cmd, refused))
+	refused(g.tell(&cmd, refused))
 	return true
 }

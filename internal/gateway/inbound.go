@@ -17,18 +17,36 @@ var records = sync.Pool{New: func() any { b := make([]byte, 0, 1024); return &b 
 
 // publish encodes a command and hands it to the bus.
 func (g *Gateway) publish(partition int, c *envelope.Command, done func(error)) error {
+	return g.hand(g.o.Bus.Publish, partition, c, done)
+}
+
+// tell publishes that a socket comes, is there, or goes, in the order of the calls for each socket.
+func (g *Gateway) tell(c *envelope.Command, done func(error)) error {
+	return g.hand(g.o.Bus.Together, g.partitionOf(c.Socket), c, done)
+}
+
+func (g *Gateway) hand(to func(int, []byte, func(error)) error, partition int, c *envelope.Command, done func(error)) error {
 	c.Gateway = g.o.ID
 	if c.At == 0 {
 		c.At = g.now()
 	}
 	p := records.Get().(*[]byte)
 	b := c.Append((*p)[:0])
-	err := g.o.Bus.Publish(partition, b, done)
+	err := to(partition, b, done)
 	if cap(b) <= 64<<10 {
 		*p = b[:0]
 	}
 	records.Put(p)
 	return err
+}
+
+// socketRun is how many sockets that came one after another share a partition: as many as a batch holds.
+const socketRun = 128
+
+// partitionOf is where a socket's coming and going is told. It follows the socket, not its user, so that those
+// who come together travel together: by users, a storm of connects would be an AMQP message for nearly each.
+func (g *Gateway) partitionOf(id chat.SocketID) int {
+	return chat.PartitionOf(g.salt+uint64(id)/socketRun, g.o.Partitions)
 }
 
 // admitFrame spends one frame of the socket's rate; false means that the frame is dropped (and answered by the caller).

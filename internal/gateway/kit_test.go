@@ -72,7 +72,22 @@ type fakeBus struct {
 	away   error // of Ready
 	got    []envelope.Command
 	beats  int
+	told   map[chat.SocketID][]int // partitions of what came together
 	todo   chan func()
+}
+
+func (b *fakeBus) Together(partition int, record []byte, done func(error)) error {
+	c, err := envelope.DecodeCommand(record)
+	if err != nil {
+		return err
+	}
+	b.mu.Lock()
+	if b.told == nil {
+		b.told = map[chat.SocketID][]int{}
+	}
+	b.told[c.Socket] = append(b.told[c.Socket], partition)
+	b.mu.Unlock()
+	return b.Publish(partition, record, done)
 }
 
 func (b *fakeBus) Publish(partition int, record []byte, done func(error)) error {

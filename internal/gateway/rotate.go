@@ -76,7 +76,7 @@ func (r *rounds) assertShard(g *Gateway, shard int) bool {
 			continue
 		}
 		c := envelope.Command{Kind: envelope.Assert, Socket: s.id, User: s.user, Session: s.login, Device: s.device}
-		if g.publish(s.user.Partition(g.o.Partitions), &c, nil) != nil {
+		if g.tell(&c, nil) != nil {
 			return false
 		}
 	}
@@ -101,7 +101,7 @@ type disconnects struct {
 
 func (ds *disconnects) add(c envelope.Command) {
 	ds.on.Add(1)
-	err := ds.g.publish(c.User.Partition(ds.g.o.Partitions), &c, func(err error) {
+	err := ds.g.tell(&c, func(err error) {
 		if err != nil {
 			ds.keep(c)
 		}

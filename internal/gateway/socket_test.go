@@ -428,6 +428,43 @@ func TestReassertTellsEverythingAgain(t *testing.T) {
 	})
 }
 
+// What is told of one socket has an order, so it goes one way; sockets of a crowd share it, and crowds are spread.
+func TestSocketsAreToldOfTogether(t *testing.T) {
+	gt := newGate(t, nil, nil)
+	var cs []*client
+	for u := 1; u <= 5; u++ {
+		cs = append(cs, gt.login(u))
+	}
+	gt.deliver(envelope.Delivery{Kind: envelope.Reassert})
+	testkit.Eventually(t, patience, func() (bool, string) {
+		n := len(gt.bus.commands(envelope.Assert))
+		return n == 5, fmt.Sprintf("%d asserts", n)
+	})
+	for _, c := range cs {
+		_ = c.conn.Close()
+	}
+	gt.gone()
+	gt.bus.mu.Lock()
+	told := gt.bus.told
+	gt.bus.mu.Unlock()
+	ways := map[int]int{}
+	for id, ps := range told {
+		if len(ps) != 3 || ps[0] != ps[1] || ps[1] != ps[2] {
+			t.Errorf("socket %d comes, is there and goes in the partitions %v", id, ps)
+		}
+		ways[ps[0]]++
+	}
+	if len(told) != 5 || len(ways) != 1 {
+		t.Errorf("%d sockets took the partitions %v", len(told), ways)
+	}
+	for id := range chat.SocketID(64 * socketRun) {
+		ways[gt.partitionOf(id)]++
+	}
+	if len(ways) != gt.o.Partitions {
+		t.Errorf("thousands of sockets took the partitions %v", ways)
+	}
+}
+
 func TestRotationShowsEverySocket(t *testing.T) {
 	gt := newGate(t, nil, nil)
 	for u := 1; u <= 5; u++ {
