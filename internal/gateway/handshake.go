@@ -257,6 +257,34 @@ func (h hijacker) WriteHeader(int)                              {}
 func (h hijacker) Write(b []byte) (int, error)                  { return len(b), nil }
 func (h hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) { return h.conn, h.rw, nil }
 
+// lender lends connections to fasthttp: what closes a hijacked one there gives its buffer of 8 KiB back to a pool, which fasthttp
+// doesn't do for connections that it is told to keep.
+type lender struct{ net.Listener }
+
+// Accept waits for the next connection.
+func (l lender) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &lent{Conn: c}, nil
+}
+
+// lent is a connection until its handshake is through; taken is set by the goroutine that closes it then.
+type lent struct {
+	net.Conn
+
+	taken bool
+}
+
+// Close does nothing to a connection that was taken over.
+func (l *lent) Close() error {
+	if l.taken {
+		return nil
+	}
+	return l.Conn.Close()
+}
+
 var handshakeBuffers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 512) }}
 
 // readBuffer is the smallest that the WebSocket library takes over from a handshake, in one of the allocator's sizes.
@@ -266,6 +294,9 @@ const readBuffer = 288
 func (g *Gateway) take(c net.Conn, h hello, claims Claims, code protocol.CloseCode) {
 	if u, ok := c.(interface{ UnsafeConn() net.Conn }); ok {
 		c = u.UnsafeConn()
+	}
+	if l, ok := c.(*lent); ok {
+		c, l.taken = l.Conn, true
 	}
 	g.gate.Lock()
 	if g.draining.Load() {

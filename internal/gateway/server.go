@@ -93,7 +93,7 @@ func New(o Options) (*Gateway, error) {
 	g.http = &fasthttp.Server{
 		Handler: g.route, NoDefaultServerHeader: true, NoDefaultDate: true, NoDefaultContentType: true,
 		// Tokens may travel in headers: the buffer is the cap of the whole head, and goes back to a pool with the upgrade.
-		ReadBufferSize: 8 << 10, WriteBufferSize: 1 << 10, KeepHijackedConns: true,
+		ReadBufferSize: 8 << 10, WriteBufferSize: 1 << 10,
 		ReadTimeout: 5 * time.Second, WriteTimeout: 5 * time.Second, IdleTimeout: 5 * time.Second,
 		MaxIdleWorkerDuration: 2 * time.Second, Concurrency: 20_000, MaxRequestBodySize: 1 << 10,
 		CloseOnShutdown: true, Logger: quiet{}, ErrorHandler: unreadable,
@@ -120,7 +120,7 @@ func (g *Gateway) Start(ctx context.Context) error {
 	g.listener = l
 	g.writers.start()
 	go g.tick()
-	go func() { g.served <- g.http.Serve(l) }()
+	go func() { g.served <- g.http.Serve(lender{l}) }()
 	return nil
 }
 
