@@ -6,6 +6,7 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
+	"chat-service/internal/worker/gather"
 )
 
 // door lets sockets in and out, many at a time.
@@ -16,13 +17,10 @@ type door struct {
 
 const doorJobs = 64 // handled together at most
 
-// rest is longer than other stations': whoever comes waits once, and a crowd comes in fewer steps.
-func rest(took time.Duration, _ int) time.Duration { return min(2*took, 20*time.Millisecond) }
-
 func newDoor(w *Worker) *door {
 	d := &door{w: w}
 	d.station = &station{
-		w: w, in: make(chan job, 1024), most: doorJobs, count: one, rest: rest,
+		w: w, in: make(chan job, 1024), most: doorJobs, count: one, rest: func(took time.Duration, _ int) time.Duration { return gather.LongRest(took) },
 		step: d.pass,
 	}
 	return d

@@ -9,6 +9,9 @@ const maxRest = 10 * time.Millisecond
 // batches, and after a pause longer than a step nothing waits.
 func Rest(took time.Duration) time.Duration { return min(took, maxRest) }
 
+// LongRest is twice that, where whoever comes waits once and a crowd shall come in few steps.
+func LongRest(took time.Duration) time.Duration { return 2 * Rest(took) }
+
 // Take takes what is at hand with first, and what comes within d, until it counts to most.
 func Take[T any](in <-chan T, first T, d time.Duration, most int, count func(*T) int) []T {
 	batch, n := []T{first}, count(&first)
