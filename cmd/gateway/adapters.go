@@ -18,7 +18,7 @@ func (t tokens) Verify(token string) (gateway.Claims, error) {
 	return gateway.Claims{User: c.UserID, Session: c.SessionID, ExpiresAt: c.ExpiresAt}, err
 }
 
-// togetherDelay is how long what tells of coming and going sockets waits for more of it while the broker has something to confirm.
+// togetherDelay is the pace of what tells of sockets that come and go; the first after a pause doesn't wait.
 const togetherDelay = 16 * time.Millisecond
 
 // bus publishes commands: batched by partition, heartbeats alone.
@@ -31,9 +31,11 @@ type bus struct {
 
 func newBus(pub *broker.Publisher, o broker.Options) *bus {
 	b := &bus{pub: pub, o: o}
+	// Less than messages may have: both together leave room in the window for other partitions.
+	crowd := broker.BatchOptions{Delay: togetherDelay, Pending: o.WithDefaults().WindowRecords / 4}
 	for p := range o.Partitions {
 		b.in = append(b.in, broker.NewBatcher(pub, o.In(p), envelope.Frame, broker.BatchOptions{}))
-		b.together = append(b.together, broker.NewBatcher(pub, o.In(p), envelope.Frame, broker.BatchOptions{Delay: togetherDelay}))
+		b.together = append(b.together, broker.NewBatcher(pub, o.In(p), envelope.Frame, crowd))
 	}
 	return b
 }

@@ -488,6 +488,7 @@ func TestGatewayQueue(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { shut(t, g.Close) })
 	eventually(t, "up", func() bool { return s.upped() == 1 && g.Ready() == nil })
 	both := func(body string) {
 		t.Helper()

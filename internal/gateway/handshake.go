@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -270,16 +271,16 @@ func (l lender) Accept() (net.Conn, error) {
 	return &lent{Conn: c}, nil
 }
 
-// lent is a connection until its handshake is through; taken is set by the goroutine that closes it then.
+// lent is a connection until its handshake is through.
 type lent struct {
 	net.Conn
 
-	taken bool
+	taken atomic.Bool
 }
 
 // Close does nothing to a connection that was taken over.
 func (l *lent) Close() error {
-	if l.taken {
+	if l.taken.Load() {
 		return nil
 	}
 	return l.Conn.Close()
@@ -296,7 +297,8 @@ func (g *Gateway) take(c net.Conn, h hello, claims Claims, code protocol.CloseCo
 		c = u.UnsafeConn()
 	}
 	if l, ok := c.(*lent); ok {
-		c, l.taken = l.Conn, true
+		l.taken.Store(true)
+		c = l.Conn
 	}
 	g.gate.Lock()
 	if g.draining.Load() {

@@ -20,9 +20,9 @@ func (g *Gateway) publish(partition int, c *envelope.Command, done func(error)) 
 	return g.hand(g.o.Bus.Publish, partition, c, done)
 }
 
-// tell publishes that a socket comes, is there, or goes, in the order of the calls for each socket.
+// tell publishes that a socket comes, is there, or goes, in the order of the calls for each user.
 func (g *Gateway) tell(c *envelope.Command, done func(error)) error {
-	return g.hand(g.o.Bus.Together, g.partitionOf(c.Socket), c, done)
+	return g.hand(g.o.Bus.Together, g.doorOf(c.User), c, done)
 }
 
 func (g *Gateway) hand(to func(int, []byte, func(error)) error, partition int, c *envelope.Command, done func(error)) error {
@@ -40,13 +40,14 @@ func (g *Gateway) hand(to func(int, []byte, func(error)) error, partition int, c
 	return err
 }
 
-// socketRun is how many sockets that came one after another share a partition: as many as a batch holds.
-const socketRun = 128
+// partitionsPerDoor: what tells of sockets that come and go takes one partition in so many, two of sixteen, so that the users of
+// a crowd share batches. Through all partitions a storm of connects would be an AMQP message for nearly each.
+const partitionsPerDoor = 8
 
-// partitionOf is where a socket's coming and going is told. It follows the socket, not its user, so that those
-// who come together travel together: by users, a storm of connects would be an AMQP message for nearly each.
-func (g *Gateway) partitionOf(id chat.SocketID) int {
-	return chat.PartitionOf(g.salt+uint64(id)/socketRun, g.o.Partitions)
+// doorOf is the partition in which a user's sockets are told of, in the order in which they come and go.
+func (g *Gateway) doorOf(u chat.UserID) int {
+	doors := (g.o.Partitions + partitionsPerDoor - 1) / partitionsPerDoor
+	return u.Partition(doors) * partitionsPerDoor
 }
 
 // admitFrame spends one frame of the socket's rate; false means that the frame is dropped (and answered by the caller).

@@ -428,17 +428,20 @@ func TestReassertTellsEverythingAgain(t *testing.T) {
 	})
 }
 
-// What is told of one socket has an order, so it goes one way; sockets of a crowd share it, and crowds are spread.
+// What is told of a user's sockets has an order, so it goes one way; and users share few ways.
 func TestSocketsAreToldOfTogether(t *testing.T) {
-	gt := newGate(t, nil, nil)
+	gt := newGate(t, nil, func(o *Options) { o.Partitions = 16 })
+	const users, each = 20, 2
 	var cs []*client
-	for u := 1; u <= 5; u++ {
-		cs = append(cs, gt.login(u))
+	for u := 1; u <= users; u++ {
+		for range each {
+			cs = append(cs, gt.login(u))
+		}
 	}
 	gt.deliver(envelope.Delivery{Kind: envelope.Reassert})
 	testkit.Eventually(t, patience, func() (bool, string) {
 		n := len(gt.bus.commands(envelope.Assert))
-		return n == 5, fmt.Sprintf("%d asserts", n)
+		return n == len(cs), fmt.Sprintf("%d asserts", n)
 	})
 	for _, c := range cs {
 		_ = c.conn.Close()
@@ -448,20 +451,22 @@ func TestSocketsAreToldOfTogether(t *testing.T) {
 	told := gt.bus.told
 	gt.bus.mu.Unlock()
 	ways := map[int]int{}
-	for id, ps := range told {
-		if len(ps) != 3 || ps[0] != ps[1] || ps[1] != ps[2] {
-			t.Errorf("socket %d comes, is there and goes in the partitions %v", id, ps)
+	for u, ps := range told {
+		if len(ps) != 3*each || len(slices.Compact(slices.Sorted(slices.Values(ps)))) != 1 {
+			t.Errorf("user %d's sockets come, are there and go in the partitions %v", u, ps)
 		}
 		ways[ps[0]]++
 	}
-	if len(told) != 5 || len(ways) != 1 {
-		t.Errorf("%d sockets took the partitions %v", len(told), ways)
+	if len(told) != users || len(ways) != 2 {
+		t.Errorf("%d users took the partitions %v", len(told), ways)
 	}
-	for id := range chat.SocketID(64 * socketRun) {
-		ways[gt.partitionOf(id)]++
-	}
-	if len(ways) != gt.o.Partitions {
-		t.Errorf("thousands of sockets took the partitions %v", ways)
+	for p := 1; p < 40; p++ {
+		g := &Gateway{o: Options{Partitions: p}}
+		for u := range chat.UserID(200) {
+			if d := g.doorOf(u); d < 0 || d >= p {
+				t.Fatalf("partition %d of %d", d, p)
+			}
+		}
 	}
 }
 

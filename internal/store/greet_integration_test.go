@@ -28,8 +28,8 @@ func TestMembershipsOfMany(t *testing.T) {
 			grow := func(to int) {
 				var rs, ms []string
 				for rooms < to {
-					rooms++ // an older room is active later; user 2 has left every third
-					rs = append(rs, fmt.Sprintf("(%d,'group','private',3,NOW(6) - INTERVAL %d SECOND,NOW(6))", rooms, rooms))
+					rooms++ // a newer room is active later; user 2 has left every third
+					rs = append(rs, fmt.Sprintf("(%d,'group','private',3,'2026-01-01' + INTERVAL %d SECOND,NOW(6))", rooms, rooms))
 					ms = append(ms, fmt.Sprintf("(%d,1,'member',1,0,0,0,NOW(6)),(%d,2,'member',1,%d,0,0,NOW(6))", rooms, rooms, (rooms%3+1)/3))
 				}
 				_, err := raw.ExecContext(ctx, "INSERT INTO rooms (id,type,visibility,msg_count,active_at,created_at) VALUES "+strings.Join(rs, ","))
@@ -37,7 +37,7 @@ func TestMembershipsOfMany(t *testing.T) {
 				_, err = raw.ExecContext(ctx, "INSERT INTO members (room_id,user_id,role,visible_from,left_seq,read_seq,read_count,joined_at) VALUES "+strings.Join(ms, ","))
 				ok(t, err)
 			}
-			for _, n := range []int{9, 3100} {
+			for _, n := range []int{9, 12_000} {
 				grow(n)
 				of, err := d.MembershipsOf(ctx, []chat.UserID{1, 2, 3}, 8)
 				ok(t, err)
@@ -45,12 +45,12 @@ func TestMembershipsOfMany(t *testing.T) {
 					t.Fatalf("of %d rooms: %d, %d, %d", n, len(of[1]), len(of[2]), len(of[3]))
 				}
 				for i, m := range of[1] {
-					if m.Room.ID != chat.RoomID(i+1) || m.Member.Room != m.Room.ID || m.Member.User != 1 || m.Unread() != 3 {
+					if m.Room.ID != chat.RoomID(n-i) || m.Member.Room != m.Room.ID || m.Member.User != 1 || m.Unread() != 3 {
 						t.Fatalf("of %d rooms, place %d: %+v", n, i, m)
 					}
 				}
-				if of[2][2].Room.ID != 4 {
-					t.Fatalf("of %d rooms: %+v", n, of[2][2])
+				if of[2][0].Room.ID != chat.RoomID(n) || of[2][1].Room.ID != chat.RoomID(n-2) {
+					t.Fatalf("of %d rooms: %+v", n, of[2][:2])
 				}
 			}
 		})

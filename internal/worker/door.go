@@ -15,7 +15,7 @@ type door struct {
 	*station
 }
 
-const doorJobs = 64 // handled together at most
+const doorJobs = 128 // handled together at most
 
 func newDoor(w *Worker) *door {
 	d := &door{w: w}
