@@ -63,7 +63,7 @@ func (d *door) letGo(ctx context.Context, fs []farewell) {
 		return
 	}
 	for _, f := range fs {
-		d.w.farewells.add(f)
+		d.w.farewells.Add(f)
 	}
 	d.w.reassert.Store(true)
 }

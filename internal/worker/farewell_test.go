@@ -3,7 +3,6 @@ package worker
 import (
 	"testing"
 
-	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
 )
 
@@ -19,22 +18,11 @@ func TestSocketThatEndsWithoutRedisIsForgottenLater(t *testing.T) {
 		defer w.mu.Unlock()
 		return len(w.sockets)
 	}
-	if left() != 2 || len(k.farewells.some(10)) != 1 {
-		t.Fatalf("%d sockets, %d owed; want 2 and 1", left(), len(k.farewells.some(10)))
+	if left() != 2 || len(k.farewells.Some(10)) != 1 {
+		t.Fatalf("%d sockets, %d owed; want 2 and 1", left(), len(k.farewells.Some(10)))
 	}
 	w.mu.Lock()
 	w.redisAway = false
 	w.mu.Unlock()
-	eventually(t, "the ended socket is forgotten", func() bool { return left() == 1 && len(k.farewells.some(10)) == 0 })
-}
-
-func TestFarewellsAreBounded(t *testing.T) {
-	var fs farewells
-	for i := range farewellBound + 10 {
-		fs.add(farewell{user: 1, gateway: "g", socket: 1 << 40})
-		fs.add(farewell{user: 1, gateway: "g", socket: chat.SocketID(i)})
-	}
-	if n := len(fs.some(2 * farewellBound)); n != farewellBound {
-		t.Errorf("%d are kept, the bound is %d", n, farewellBound)
-	}
+	eventually(t, "the ended socket is forgotten", func() bool { return left() == 1 && len(k.farewells.Some(10)) == 0 })
 }

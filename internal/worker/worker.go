@@ -10,6 +10,7 @@ import (
 
 	"chat-service/internal/worker/facts"
 	"chat-service/internal/worker/keeper"
+	"chat-service/internal/worker/owed"
 )
 
 // Worker is the station between the inbound queues and the gateways' queues.
@@ -22,7 +23,7 @@ type Worker struct {
 	stations   []*station // those of lanes, syncers and door
 	keep       *keeper.Keeper
 	facts      *facts.Cache
-	farewells  farewells
+	farewells  owed.Set[farewell]
 
 	leader   atomic.Bool           // first among the live workers: does what one must do
 	owned    atomic.Pointer[[]int] // partitions assigned to this worker
