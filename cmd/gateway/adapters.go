@@ -32,7 +32,7 @@ type bus struct {
 func newBus(pub *broker.Publisher, o broker.Options) *bus {
 	b := &bus{pub: pub, o: o}
 	// Less than messages may have: both together leave room in the window for other partitions.
-	crowd := broker.BatchOptions{Delay: togetherDelay, Pending: o.WithDefaults().WindowRecords / 4}
+	crowd := broker.BatchOptions{Delay: togetherDelay, Records: 128, Pending: o.WithDefaults().WindowRecords / 4}
 	for p := range o.Partitions {
 		b.in = append(b.in, broker.NewBatcher(pub, o.In(p), envelope.Frame, broker.BatchOptions{}))
 		b.together = append(b.together, broker.NewBatcher(pub, o.In(p), envelope.Frame, crowd))

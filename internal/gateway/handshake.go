@@ -388,6 +388,7 @@ func (s *session) identify(c Claims) bool {
 	}
 	refused := func(err error) {
 		if err != nil {
+			g.nextDoor(s.id)
 			s.closeConnecting(protocol.CloseServerError, time.Second+jitter(4*time.Second))
 		}
 	}

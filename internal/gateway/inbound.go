@@ -20,9 +20,9 @@ func (g *Gateway) publish(partition int, c *envelope.Command, done func(error)) 
 	return g.hand(g.o.Bus.Publish, partition, c, done)
 }
 
-// tell publishes that a socket comes, is there, or goes, in the order of the calls for each user.
+// tell publishes that a socket comes, is there, or goes, in the order of the calls for each socket.
 func (g *Gateway) tell(c *envelope.Command, done func(error)) error {
-	return g.hand(g.o.Bus.Together, g.doorOf(c.User), c, done)
+	return g.hand(g.o.Bus.Together, g.doorOf(c.Socket), c, done)
 }
 
 func (g *Gateway) hand(to func(int, []byte, func(error)) error, partition int, c *envelope.Command, done func(error)) error {
@@ -40,14 +40,20 @@ func (g *Gateway) hand(to func(int, []byte, func(error)) error, partition int, c
 	return err
 }
 
-// partitionsPerDoor: what tells of sockets that come and go takes one partition in so many, two of sixteen, so that the users of
-// a crowd share batches. Through all partitions a storm of connects would be an AMQP message for nearly each.
-const partitionsPerDoor = 8
+// socketRun is how many sockets that came one after another share a partition.
+const socketRun = 128
 
-// doorOf is the partition in which a user's sockets are told of, in the order in which they come and go.
-func (g *Gateway) doorOf(u chat.UserID) int {
-	doors := (g.o.Partitions + partitionsPerDoor - 1) / partitionsPerDoor
-	return u.Partition(doors) * partitionsPerDoor
+// doorOf is the partition in which a socket's coming and going is told. It follows the socket, not its user, so that those who
+// come together travel together: by users, a storm of connects would be an AMQP message for nearly each.
+func (g *Gateway) doorOf(id chat.SocketID) int {
+	return chat.PartitionOf(g.salt+uint64(id)/socketRun, g.o.Partitions)
+}
+
+// nextDoor leaves a partition that doesn't let a socket in to those who are there: others take the next one.
+func (g *Gateway) nextDoor(id chat.SocketID) {
+	if n := g.numbers.Load(); n/socketRun == uint64(id)/socketRun {
+		g.numbers.CompareAndSwap(n, (n/socketRun+1)*socketRun)
+	}
 }
 
 // admitFrame spends one frame of the socket's rate; false means that the frame is dropped (and answered by the caller).

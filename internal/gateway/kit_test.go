@@ -72,7 +72,7 @@ type fakeBus struct {
 	away   error // of Ready
 	got    []envelope.Command
 	beats  int
-	told   map[chat.UserID][]int // partitions of what came together
+	told   map[chat.SocketID][]int // partitions of what came together
 	todo   chan func()
 }
 
@@ -83,9 +83,9 @@ func (b *fakeBus) Together(partition int, record []byte, done func(error)) error
 	}
 	b.mu.Lock()
 	if b.told == nil {
-		b.told = map[chat.UserID][]int{}
+		b.told = map[chat.SocketID][]int{}
 	}
-	b.told[c.User] = append(b.told[c.User], partition)
+	b.told[c.Socket] = append(b.told[c.Socket], partition)
 	b.mu.Unlock()
 	return b.Publish(partition, record, done)
 }

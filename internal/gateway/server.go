@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -40,6 +41,7 @@ type Gateway struct {
 	rounds      rounds
 
 	numbers   atomic.Uint64 // of sockets
+	salt      uint64        // of this boot: gateways that start together take the partitions in other orders
 	open      atomic.Int64
 	live      sync.WaitGroup // sessions that aren't finished
 	gate      sync.Mutex     // guards live.Add against the wait in Stop
@@ -60,7 +62,7 @@ func New(o Options) (*Gateway, error) {
 	}
 	o = o.ready()
 	g := &Gateway{
-		o: o, m: o.Metrics, frames: newFrames(), sockets: newRegistry(), served: make(chan error, 1),
+		o: o, m: o.Metrics, frames: newFrames(), salt: rand.Uint64(), sockets: newRegistry(), served: make(chan error, 1),
 		stop: make(chan struct{}), done: make(chan struct{}),
 		up: websocket.Upgrader{WriteBufferSize: 256, WriteBufferPool: &sync.Pool{}, HandshakeTimeout: 5 * time.Second},
 		window: window{

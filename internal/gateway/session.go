@@ -277,6 +277,7 @@ func (s *session) dueLocked(now int64, sw *hub.Sweep) int64 {
 		if s.phase == awaitAuth {
 			s.closeLocked(protocol.CloseProtocol, 0)
 		} else {
+			s.g.nextDoor(s.id)
 			s.closeLocked(protocol.CloseServerError, time.Second+jitter(2*time.Second))
 		}
 		return 0

@@ -428,20 +428,25 @@ func TestReassertTellsEverythingAgain(t *testing.T) {
 	})
 }
 
-// What is told of a user's sockets has an order, so it goes one way; and users share few ways.
+// What is told of one socket has an order, so it goes one way; sockets of a crowd share it, and crowds are spread.
 func TestSocketsAreToldOfTogether(t *testing.T) {
-	gt := newGate(t, nil, func(o *Options) { o.Partitions = 16 })
-	const users, each = 20, 2
+	gt := newGate(t, nil, nil)
+	gt.bus.set(func(b *fakeBus) { b.refuse = errors.New("stuck") })
+	lost := gt.dial("?token=1:s1", "")
+	if code := lost.closed(); code != 4005 {
+		t.Errorf("a socket that nobody can be told of is closed with %d", code)
+	}
+	gt.gone()
+	gt.bus.set(func(b *fakeBus) { b.refuse = nil })
+	first := gt.doorOf(1)
 	var cs []*client
-	for u := 1; u <= users; u++ {
-		for range each {
-			cs = append(cs, gt.login(u))
-		}
+	for u := 1; u <= 5; u++ {
+		cs = append(cs, gt.login(u))
 	}
 	gt.deliver(envelope.Delivery{Kind: envelope.Reassert})
 	testkit.Eventually(t, patience, func() (bool, string) {
 		n := len(gt.bus.commands(envelope.Assert))
-		return n == len(cs), fmt.Sprintf("%d asserts", n)
+		return n == 5, fmt.Sprintf("%d asserts", n)
 	})
 	for _, c := range cs {
 		_ = c.conn.Close()
@@ -451,22 +456,23 @@ func TestSocketsAreToldOfTogether(t *testing.T) {
 	told := gt.bus.told
 	gt.bus.mu.Unlock()
 	ways := map[int]int{}
-	for u, ps := range told {
-		if len(ps) != 3*each || len(slices.Compact(slices.Sorted(slices.Values(ps)))) != 1 {
-			t.Errorf("user %d's sockets come, are there and go in the partitions %v", u, ps)
+	for id, ps := range told {
+		switch {
+		case id == 1 && len(slices.Compact(ps)) == 1 && ps[0] == first:
+		case id <= socketRun || len(ps) != 3 || ps[0] != ps[1] || ps[1] != ps[2]:
+			t.Errorf("socket %d, the first of which couldn't be told of, comes, is there and goes in the partitions %v", id, ps)
+		default:
+			ways[ps[0]]++
 		}
-		ways[ps[0]]++
 	}
-	if len(told) != users || len(ways) != 2 {
-		t.Errorf("%d users took the partitions %v", len(told), ways)
+	if len(told) != 6 || len(ways) != 1 {
+		t.Errorf("%d sockets took the partitions %v", len(told), ways)
 	}
-	for p := 1; p < 40; p++ {
-		g := &Gateway{o: Options{Partitions: p}}
-		for u := range chat.UserID(200) {
-			if d := g.doorOf(u); d < 0 || d >= p {
-				t.Fatalf("partition %d of %d", d, p)
-			}
-		}
+	for id := range chat.SocketID(64 * socketRun) {
+		ways[gt.doorOf(id)]++
+	}
+	if len(ways) != gt.o.Partitions {
+		t.Errorf("thousands of sockets took the partitions %v", ways)
 	}
 }
 

@@ -15,25 +15,25 @@ const maxWelcome = 1000
 
 // letIn registers sockets first and reads their users' rooms then, so that nothing can fall between the two, and welcomes
 // them. A socket that can't be had is closed with the reason. Sockets that Redis lost are only registered.
-func (d *door) letIn(ctx context.Context, cmds []*envelope.Command, out *parcels) {
-	cmds, logins := d.admit(ctx, cmds, out)
-	if len(cmds) == 0 {
+func (d *door) letIn(ctx context.Context, jobs []*job, out *parcels) {
+	jobs, logins := d.admit(ctx, jobs, out)
+	if len(jobs) == 0 {
 		return
 	}
-	ss := make([]Socket, len(cmds))
-	for i, c := range cmds {
-		ss[i] = socketOf(c)
+	ss := make([]Socket, len(jobs))
+	for i, j := range jobs {
+		ss[i] = socketOf(&j.cmd)
 	}
 	rs, err := d.w.o.Sockets.Register(ctx, ss)
 	if err != nil { // sockets are welcomed all the same, and asserted when Redis is back
 		d.w.o.Metrics.StateErrors.Inc()
 		d.w.reassert.Store(true)
-		rs = make([]Registered, len(cmds))
+		rs = make([]Registered, len(jobs))
 	}
 	var users []chat.UserID
-	for _, c := range cmds {
-		if c.Kind == envelope.Connect {
-			users = append(users, c.User)
+	for _, j := range jobs {
+		if j.cmd.Kind == envelope.Connect {
+			users = append(users, j.cmd.User)
 		}
 	}
 	places, err := d.w.o.Members.MembershipsOf(ctx, slices.Compact(slices.Sorted(slices.Values(users))), maxWelcome+1)
@@ -41,9 +41,10 @@ func (d *door) letIn(ctx context.Context, cmds []*envelope.Command, out *parcels
 		d.w.o.Logger.WarnContext(ctx, "welcome", "sockets", len(users), "err", err)
 	}
 	var online []envelope.Presence
-	for i, c := range cmds {
+	for i, j := range jobs {
+		c := &j.cmd
 		switch {
-		case c.Kind != envelope.Connect || !d.seat(ctx, c, rs[i].OfSession, out):
+		case c.Kind != envelope.Connect || !d.seat(ctx, j, rs[i].OfSession, out):
 			continue
 		case err != nil:
 			d.refuse(c, protocol.CloseServerError, out)
@@ -60,16 +61,17 @@ func (d *door) letIn(ctx context.Context, cmds []*envelope.Command, out *parcels
 }
 
 // admit refuses connects whose gateway or login session isn't right, and returns the others with their logins.
-func (d *door) admit(ctx context.Context, cmds []*envelope.Command, out *parcels) ([]*envelope.Command, map[chat.SessionID]chat.Login) {
+func (d *door) admit(ctx context.Context, jobs []*job, out *parcels) ([]*job, map[chat.SessionID]chat.Login) {
 	var ids []chat.SessionID
-	for _, c := range cmds {
-		if c.Kind == envelope.Connect {
-			ids = append(ids, c.Session)
+	for _, j := range jobs {
+		if j.cmd.Kind == envelope.Connect {
+			ids = append(ids, j.cmd.Session)
 		}
 	}
 	logins, err := d.w.o.Accounts.Logins(ctx, ids)
-	good := make([]*envelope.Command, 0, len(cmds))
-	for _, c := range cmds {
+	good := make([]*job, 0, len(jobs))
+	for _, j := range jobs {
+		c := &j.cmd
 		l := logins[c.Session]
 		switch {
 		case c.Kind != envelope.Connect:
@@ -87,7 +89,7 @@ func (d *door) admit(ctx context.Context, cmds []*envelope.Command, out *parcels
 			d.refuse(c, protocol.CloseRevoked, out)
 			continue
 		}
-		good = append(good, c)
+		good = append(good, j)
 	}
 	return good, logins
 }
@@ -119,8 +121,10 @@ func (d *door) welcome(c *envelope.Command, u chat.User, ms []chat.Membership, o
 	d.w.o.Metrics.Connects.Inc()
 }
 
-// seat closes the login session's other sockets where this one replaces them; false means that the session has too many.
-func (d *door) seat(ctx context.Context, c *envelope.Command, ofSession []Socket, out *parcels) bool {
+// seat closes the login session's older sockets where this one replaces them; false means that the session has too many, or seems
+// to: then it is looked at again.
+func (d *door) seat(ctx context.Context, j *job, ofSession []Socket, out *parcels) bool {
+	c := &j.cmd
 	var others []Socket
 	for _, s := range ofSession {
 		if s.Gateway != c.Gateway || s.Socket != c.Socket {
@@ -130,6 +134,9 @@ func (d *door) seat(ctx context.Context, c *envelope.Command, ofSession []Socket
 	switch {
 	case c.Replace:
 		for _, s := range others {
+			if s.At.After(time.UnixMilli(c.At)) { // this one was held up
+				continue
+			}
 			out.gateway(s.Gateway, &envelope.Delivery{
 				Kind: envelope.Close, Gateway: s.Gateway, Socket: s.Socket,
 				User: c.User, Code: int(protocol.CloseReplaced),
@@ -139,7 +146,11 @@ func (d *door) seat(ctx context.Context, c *envelope.Command, ofSession []Socket
 		if _, err := d.w.o.Sockets.Unregister(ctx, []Socket{socketOf(c)}); err != nil {
 			d.w.o.Metrics.StateErrors.Inc()
 		}
-		d.refuse(c, protocol.CloseTooManySockets, out)
+		if j.late {
+			d.refuse(c, protocol.CloseTooManySockets, out)
+		} else {
+			d.lookAgain(*j)
+		}
 		return false
 	}
 	return true

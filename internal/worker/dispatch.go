@@ -56,6 +56,7 @@ type job struct {
 	cmd    envelope.Command
 	ticket *ticket
 	again  bool // redelivered: it may be committed already
+	late   bool // at the door for the second time
 
 	head  chat.Seq // a repair's upper end: the room's announced head when it was asked for
 	epoch uint64
@@ -65,6 +66,13 @@ type job struct {
 type ticket struct {
 	left atomic.Int32
 	ack  func()
+}
+
+// hold makes a ticket wait for one more settle.
+func (t *ticket) hold() {
+	if t != nil {
+		t.left.Add(1)
+	}
 }
 
 func (t *ticket) settle() {

@@ -33,11 +33,11 @@ func (d *door) pass(ctx context.Context, jobs []job, out *parcels) int {
 		socket  chat.SocketID
 	}
 	came := map[place]bool{}
-	var in []*envelope.Command
+	var in []*job
 	for i := range jobs {
 		if c := &jobs[i].cmd; c.Kind != envelope.Disconnect {
 			came[place{c.Gateway, c.Socket}] = true
-			in = append(in, c)
+			in = append(in, &jobs[i])
 		}
 	}
 	var before, after []farewell
@@ -55,6 +55,22 @@ func (d *door) pass(ctx context.Context, jobs []job, out *parcels) int {
 	d.letIn(ctx, in, out)
 	d.letGo(ctx, after)
 	return len(jobs)
+}
+
+// secondLook is how long a login session's end of a socket may be behind another's connect, which comes by another partition.
+const secondLook = 500 * time.Millisecond
+
+// lookAgain brings a job back after a while; its ticket, which this step settles, is settled then.
+func (d *door) lookAgain(j job) {
+	j.late = true
+	j.ticket.hold()
+	d.w.worked.Go(func() {
+		select {
+		case <-d.w.ctx.Done():
+		case <-time.After(secondLook):
+			d.add(d.w.ctx, j)
+		}
+	})
 }
 
 // letGo takes sockets out of the registry, now or when Redis is back.
