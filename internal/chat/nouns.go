@@ -252,6 +252,11 @@ type Announcement struct {
 	Revoked *Revoked   `json:"revoked,omitempty"`
 }
 
+// In tells whether the row announces this entry of a log.
+func (m *Message) In(a Announcement) bool {
+	return a.Message != nil && a.Message.Room == m.Room && a.Message.Seq == m.Seq
+}
+
 // Revoked tells that sockets must close: all of a user's, some sessions', or all but one session's.
 type Revoked struct {
 	User     UserID      `json:"user"`

@@ -19,10 +19,8 @@ const doorJobs = 128 // handled together at most
 
 func newDoor(w *Worker) *door {
 	d := &door{w: w}
-	d.station = &station{
-		w: w, in: make(chan job, 1024), most: doorJobs, count: one, rest: func(took time.Duration, _ int) time.Duration { return gather.LongRest(took) },
-		step: d.pass,
-	}
+	d.station = &station{w: w, in: make(chan job, 1024), most: doorJobs, count: one, step: d.pass}
+	d.rest = func(took time.Duration, _ int) time.Duration { return gather.LongRest(took) }
 	return d
 }
 

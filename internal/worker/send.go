@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"chat-service/internal/chat"
@@ -136,9 +137,11 @@ func (c *committer) catchUp(ctx context.Context, jobs []job, sent []chat.Sent, h
 	}
 	var again []chat.RoomID // committed before the batch was delivered again, announced perhaps not
 	for i := range sent {
+		m := &sent[i].Message
+		jobs[i].again = jobs[i].again && !slices.ContainsFunc(rows, m.In) // what the outbox held is no commit of ours
 		if sent[i].Duplicate && jobs[i].again {
-			again = append(again, sent[i].Message.Room)
-			states = append(states, c.room(sent[i].Message.Room))
+			again = append(again, m.Room)
+			states = append(states, c.room(m.Room))
 		}
 	}
 	more, err := c.heads(ctx, again, out)

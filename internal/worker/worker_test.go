@@ -536,6 +536,24 @@ func TestLostCommitAnswer(t *testing.T) {
 	}
 }
 
+// TestRepeatOfARESTWrite: what the outbox still holds was committed by another; the socket that repeats it is told so.
+func TestRepeatOfARESTWrite(t *testing.T) {
+	w := newWorld()
+	w.room(1, 5, 9)
+	w.routes[1] = Route{Known: true, Gateways: map[chat.GatewayID]uint64{"g1.a": 1}}
+	k := w.start(t, func(o *Options) { o.OutboxPoll = time.Hour })
+	wait(t, give(k, false, sendCmd(1, 5, "a", "one")), "first")
+	w.next(t, envelope.InRoom)
+	m := w.post(1, chat.Announcement{})
+	wait(t, give(k, false, sendCmd(1, m.Sender, m.ClientMsgID, m.Content)), "the repeat")
+	if d := w.next(t, envelope.InRoom); d.Seq != 2 {
+		t.Errorf("announced %+v, want seq 2", d)
+	}
+	if d := w.next(t, envelope.ToSocket); !bytes.Contains(d.Frame, []byte(`"duplicate":true`)) {
+		t.Errorf("the repeat is answered by %s", d.Frame)
+	}
+}
+
 // TestBackMeanwhile: who came back while his watchers were told that he had gone is shown online again.
 func TestBackMeanwhile(t *testing.T) {
 	w := newWorld()
