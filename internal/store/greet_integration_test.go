@@ -3,27 +3,18 @@
 package store_test
 
 import (
-	"database/sql"
 	"fmt"
 	"strings"
 	"testing"
 
 	"chat-service/internal/chat"
-	"chat-service/internal/store"
-	"chat-service/internal/store/storetest"
 )
 
 // Few memberships come by one statement, many by a statement that has MySQL order each user's: the answers are alike.
 func TestMembershipsOfMany(t *testing.T) {
 	for _, env := range servers {
 		t.Run(label(env), func(t *testing.T) {
-			var o store.Options
-			d := storetest.OpenOn(t, env, func(p *store.Options) { o = *p })
-			c := storetest.Admin(t, env)
-			c.DBName = o.DBName
-			raw, err := sql.Open("mysql", c.FormatDSN())
-			ok(t, err)
-			defer raw.Close()
+			d, raw := openRaw(t, env)
 			rooms := 0
 			grow := func(to int) {
 				var rs, ms []string

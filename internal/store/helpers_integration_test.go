@@ -5,6 +5,7 @@ package store_test
 import (
 	"context"
 	"crypto/rand"
+	"database/sql"
 	"strings"
 	"testing"
 
@@ -28,6 +29,19 @@ func onBoth(t *testing.T, set func(*store.Options), test func(t *testing.T, d *s
 	for _, env := range servers {
 		t.Run(label(env), func(t *testing.T) { test(t, storetest.OpenOn(t, env, set)) })
 	}
+}
+
+// openRaw opens a store and, past it, its database: for rows that no verb writes.
+func openRaw(t *testing.T, env string) (*store.DB, *sql.DB) {
+	t.Helper()
+	var o store.Options
+	d := storetest.OpenOn(t, env, func(p *store.Options) { o = *p })
+	c := storetest.Admin(t, env)
+	c.DBName = o.DBName
+	raw, err := sql.Open("mysql", c.FormatDSN())
+	ok(t, err)
+	t.Cleanup(func() { _ = raw.Close() })
+	return d, raw
 }
 
 func makeUser(t testing.TB, d *store.DB) chat.UserID {

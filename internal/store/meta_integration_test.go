@@ -184,14 +184,8 @@ func TestOutboxByPartition(t *testing.T) {
 func TestUnreadableOutboxRowIsSetAside(t *testing.T) {
 	for _, env := range servers {
 		t.Run(label(env), func(t *testing.T) {
-			var o store.Options
-			d := storetest.OpenOn(t, env, func(p *store.Options) { o = *p })
-			c := storetest.Admin(t, env)
-			c.DBName = o.DBName
-			raw, err := sql.Open("mysql", c.FormatDSN())
-			ok(t, err)
-			defer raw.Close()
-			_, err = raw.ExecContext(ctx, "INSERT INTO outbox (partition_no, kind, payload, created_at) VALUES (0, 'message', 'no JSON', NOW(6))")
+			d, raw := openRaw(t, env)
+			_, err := raw.ExecContext(ctx, "INSERT INTO outbox (partition_no, kind, payload, created_at) VALUES (0, 'message', 'no JSON', NOW(6))")
 			ok(t, err)
 			if ans, err := d.Outbox(ctx, []int{0}, 10); err != nil || len(ans) != 0 {
 				t.Fatal(ans, err)
