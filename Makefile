@@ -70,7 +70,7 @@ test-integration: build ## Run unit and integration tests on private real server
 
 .PHONY: test-e2e
 test-e2e: build ## Run the end-to-end tests with the real binaries.
-	@$(SERVERS) -- $(GO) test $(TESTFLAGS) -tags e2e ./internal/e2e/...
+	@$(SERVERS) -- $(GO) test $(TESTFLAGS) -tags e2e ./internal/test/e2e/...
 
 .PHONY: test-coverage
 test-coverage: build ## Run all tests and write coverage/coverage.html.
@@ -148,7 +148,7 @@ docker-run: $(SECRETS) ## Run servers, gateways, workers, api and a front door i
 
 MINUTES ?= 4
 SEED    ?=
-CHAOS   := $(GO) test -tags chaos -count=1 -v -timeout 3h ./internal/e2e/chaos
+CHAOS   := $(GO) test -tags chaos -count=1 -v -timeout 3h ./internal/test/chaos
 
 .PHONY: chaos
 chaos: ## Kill, stop and cut everything under load for MINUTES (4), by SEED, and judge what clients and database hold.

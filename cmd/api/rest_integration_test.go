@@ -22,7 +22,7 @@ import (
 	"chat-service/internal/config"
 	"chat-service/internal/daemon"
 	"chat-service/internal/store"
-	"chat-service/internal/testkit"
+	"chat-service/internal/test/testkit"
 )
 
 // start runs the process on a database and a prefix of its own.

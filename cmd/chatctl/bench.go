@@ -13,9 +13,9 @@ import (
 	"syscall"
 	"time"
 
-	"chat-service/internal/bench"
-	"chat-service/internal/bench/backstage"
-	"chat-service/internal/stack"
+	"chat-service/internal/ops/bench"
+	"chat-service/internal/ops/bench/backstage"
+	"chat-service/internal/ops/stack"
 )
 
 // benchCmd is `chatctl bench`.

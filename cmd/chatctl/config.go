@@ -17,7 +17,7 @@ import (
 	"chat-service/internal/broker"
 	"chat-service/internal/chat"
 	"chat-service/internal/config"
-	"chat-service/internal/stack"
+	"chat-service/internal/ops/stack"
 	"chat-service/internal/state"
 	"chat-service/internal/store"
 	"chat-service/internal/store/console"

@@ -11,7 +11,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"chat-service/internal/stack"
+	"chat-service/internal/ops/stack"
 )
 
 // chatctl runs a command line as main does.

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"chat-service/internal/stack"
+	"chat-service/internal/ops/stack"
 )
 
 // watched are the folders whose change asks for a new build.

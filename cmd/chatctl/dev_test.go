@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"chat-service/internal/stack"
-	"chat-service/internal/testkit"
+	"chat-service/internal/ops/stack"
+	"chat-service/internal/test/testkit"
 )
 
 func write(t *testing.T, path, text string) {

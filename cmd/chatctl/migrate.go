@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"time"
 
-	"chat-service/internal/stack"
+	"chat-service/internal/ops/stack"
 	"chat-service/internal/store/console"
 )
 

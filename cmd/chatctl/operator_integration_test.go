@@ -16,9 +16,9 @@ import (
 	"time"
 
 	"chat-service/internal/chat"
-	"chat-service/internal/stack"
+	"chat-service/internal/ops/stack"
 	"chat-service/internal/store"
-	"chat-service/internal/testkit"
+	"chat-service/internal/test/testkit"
 )
 
 // place is an installation of a test's own on the real servers, and its settings in the environment.

@@ -13,7 +13,7 @@ import (
 	"syscall"
 	"time"
 
-	"chat-service/internal/stack"
+	"chat-service/internal/ops/stack"
 )
 
 // serversCmd is `chatctl servers [-- command args…]`.

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"testing"
 
-	"chat-service/internal/stack"
+	"chat-service/internal/ops/stack"
 )
 
 func TestServersRunHandsOverTheExitCode(t *testing.T) {

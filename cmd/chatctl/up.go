@@ -7,7 +7,7 @@ import (
 	"sync"
 	"syscall"
 
-	"chat-service/internal/stack"
+	"chat-service/internal/ops/stack"
 )
 
 // upCmd is `chatctl up`.

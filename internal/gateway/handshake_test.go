@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"chat-service/internal/envelope"
-	"chat-service/internal/testkit"
+	"chat-service/internal/test/testkit"
 )
 
 func TestTokensComeInFourWays(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 
 	"chat-service/internal/envelope"
 	"chat-service/internal/protocol"
-	"chat-service/internal/testkit"
+	"chat-service/internal/test/testkit"
 )
 
 // idleServer makes this test binary a gateway that is measured from outside, so that the clients don't count.

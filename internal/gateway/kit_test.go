@@ -25,7 +25,7 @@ import (
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
 	"chat-service/internal/protocol"
-	"chat-service/internal/testkit"
+	"chat-service/internal/test/testkit"
 )
 
 // TestMain looks for goroutines that outlive their gateway; two of fasthttp's end by themselves, later.

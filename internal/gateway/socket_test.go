@@ -14,7 +14,7 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
-	"chat-service/internal/testkit"
+	"chat-service/internal/test/testkit"
 )
 
 func TestConversation(t *testing.T) {

@@ -12,7 +12,7 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/state"
-	"chat-service/internal/testkit"
+	"chat-service/internal/test/testkit"
 )
 
 func route(t *testing.T, s *state.State, room chat.RoomID) state.Routes {

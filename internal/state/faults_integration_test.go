@@ -18,7 +18,7 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/state"
-	"chat-service/internal/testkit"
+	"chat-service/internal/test/testkit"
 )
 
 // value is what a counter or gauge stands at.

@@ -14,7 +14,7 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/state"
-	"chat-service/internal/testkit"
+	"chat-service/internal/test/testkit"
 )
 
 const partitions = 16

@@ -1,0 +1,137 @@
+//go:build chaos
+
+package chaos
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/gobwas/ws"
+
+	"chat-service/internal/test/testkit"
+)
+
+// listener is a bare socket that asks for nothing: what it gets on one connection must be in order and without a hole,
+// unless it is told of one.
+func (w *world) listener(i int, u testkit.User) {
+	name, url := "listener-"+strconv.Itoa(i), w.url(i)
+	w.found.act(func(ctx context.Context) {
+		for n := 1; ctx.Err() == nil; n++ {
+			s, err := testkit.TryDial(w.t, url(), u.Token)
+			if err != nil {
+				pause(ctx, 200*time.Millisecond)
+				continue
+			}
+			for ctx.Err() == nil && s.SendFrame(ws.OpPing, true, nil) == nil {
+				pause(ctx, 500*time.Millisecond)
+			}
+			s.Close()
+			w.heard(fmt.Sprintf("%s#%d", name, n), u, s.Frames())
+		}
+	})
+}
+
+// heard judges what came on one connection.
+func (w *world) heard(name string, u testkit.User, frames []testkit.Frame) {
+	last, told := map[uint64]uint64{}, map[uint64]bool{}
+	for _, f := range frames {
+		room, seq := f.Num("room_id"), f.Num("seq")
+		switch f.Type() {
+		case "welcome":
+			for _, r := range f.List("rooms") {
+				told[r.Num("id")] = true // what came between welcome's reading and the attach is told by a head
+				last[r.Num("id")] = r.Num("last_seq")
+			}
+		case "head":
+			for k := range f.Obj("rooms") {
+				if id, err := strconv.ParseUint(k, 10, 64); err == nil {
+					told[id] = true
+				}
+			}
+		case "resync":
+			told[room] = true
+			last[room] = 0
+		case "joined":
+			last[f.Obj("room").Num("id")], told[f.Obj("room").Num("id")] = f.Obj("room").Num("last_seq"), true
+		case "message":
+			w.h.Add(testkit.Event{Kind: testkit.Received, Client: name, User: u.ID, Room: room, Seq: seq, About: f.Num("sender_id"), ID: f.Str("client_msg_id"), Content: f.Str("content")})
+			switch {
+			case seq <= last[room]:
+				w.found.add("I6", "%s got room %d seq %d after %d on one connection", name, room, seq, last[room])
+			case seq > last[room]+1 && !told[room]:
+				w.found.add("I6", "%s got room %d seq %d right after %d and was told of no gap", name, room, seq, last[room])
+			}
+			last[room], told[room] = max(last[room], seq), false
+		}
+	}
+}
+
+// piper sends without waiting for answers and repeats nothing: as long as nothing has to be repeated, the order stays. After
+// an error or a lost connection it begins anew under another name.
+func (w *world) piper(i int, u testkit.User, rooms []*room) {
+	name, url, rm := "piper-"+strconv.Itoa(i), w.url(i), rooms[0]
+	r := w.rnd(600 + i)
+	w.found.act(func(ctx context.Context) {
+		for n := 1; ctx.Err() == nil; n++ {
+			s, err := testkit.TryDial(w.t, url(), u.Token)
+			if err != nil {
+				pause(ctx, 200*time.Millisecond)
+				continue
+			}
+			p := &pipe{w: w, s: s, u: u, room: rm.id, name: fmt.Sprintf("%s#%d", name, n), sent: map[string]bool{}}
+			for k := 1; ctx.Err() == nil && p.turn(k, words(r, int64(k))); k++ {
+				pause(ctx, 80*time.Millisecond)
+			}
+			s.Close()
+			p.turn(0, "")
+		}
+	})
+}
+
+// pipe is one connection of a piper.
+type pipe struct {
+	w    *world
+	s    *testkit.Socket
+	u    testkit.User
+	room uint64
+	name string
+	read int
+	sent map[string]bool // unanswered
+}
+
+// turn takes the answers and sends one more message, unless k is 0; false: begin anew.
+func (p *pipe) turn(k int, text string) bool {
+	frames, whole := p.s.Frames(), true
+	for ; p.read < len(frames); p.read++ {
+		f := frames[p.read]
+		switch f.Type() {
+		case "ack":
+			delete(p.sent, f.Str("client_msg_id"))
+			p.w.h.Add(testkit.Event{Kind: testkit.Acked, Client: p.name, User: p.u.ID, Room: p.room, Seq: f.Num("seq"), ID: f.Str("client_msg_id"), Duplicate: f.Bool("duplicate")})
+		case "error":
+			p.w.h.Add(testkit.Event{Kind: testkit.Nacked, Client: p.name, User: p.u.ID, Room: p.room, ID: f.Str("ref"), Word: f.Str("code"), Retry: f.Bool("retry")})
+			whole = false
+		}
+	}
+	if k == 0 || !whole || len(p.sent) >= 200 {
+		return whole && k != 0
+	}
+	id := fmt.Sprintf("%s.%d", p.name[len("piper-"):], k)
+	id = "p" + replaceHash(id)
+	p.w.h.Add(testkit.Event{Kind: testkit.Sent, Client: p.name, User: p.u.ID, Room: p.room, ID: id, Content: text, Number: uint64(k)})
+	p.sent[id] = true
+	b := fmt.Sprintf(`{"type":"message","room_id":%d,"client_msg_id":%q,"content":%q}`, p.room, id, text)
+	return p.s.SendFrame(ws.OpText, true, []byte(b)) == nil
+}
+
+func replaceHash(id string) string {
+	b := []byte(id)
+	for i := range b {
+		if b[i] == '#' {
+			b[i] = '_'
+		}
+	}
+	return string(b)
+}
