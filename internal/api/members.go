@@ -43,7 +43,7 @@ type MemberPatchBody struct {
 const maxMute = 10 * 365 * 24 * time.Hour
 
 func memberView(m chat.MemberUser, now time.Time) MemberView {
-	v := MemberView{UserID: m.Member.User, User: protocol.UserView(m.User), Role: m.Member.Role, JoinedAt: protocol.Time(m.Member.JoinedAt)}
+	v := MemberView{UserID: m.Member.User, User: protocol.UserView(m.User), Role: m.Member.Role, JoinedAt: chat.FormatTime(m.Member.JoinedAt)}
 	if m.Member.MutedUntil.After(now) {
 		v.MutedUntil = protocol.TimePtr(m.Member.MutedUntil)
 	}

@@ -2,7 +2,6 @@ package api
 
 import (
 	"chat-service/internal/chat"
-	"chat-service/internal/protocol"
 )
 
 // SessionView is one login session of the caller.
@@ -59,8 +58,8 @@ func (s *Server) sessions(c *call) error {
 	}
 	return c.ok(SessionsReply{views(list, func(x chat.Session) SessionView {
 		return SessionView{
-			ID: x.ID, Device: x.Device, CreatedAt: protocol.Time(x.CreatedAt),
-			LastSeenAt: protocol.Time(x.LastSeenAt), Current: x.ID == c.session,
+			ID: x.ID, Device: x.Device, CreatedAt: chat.FormatTime(x.CreatedAt),
+			LastSeenAt: chat.FormatTime(x.LastSeenAt), Current: x.ID == c.session,
 		}
 	})})
 }

@@ -1,27 +1,29 @@
 package envelope
 
-import "chat-service/internal/chat"
+import (
+	"math"
 
-// CommandKind tells what a Command asks for.
-type CommandKind uint8
+	"chat-service/internal/chat"
+)
 
-// The commands. Those about a room travel by the room's partition, those about a session by the user's; Beat goes to the
-// control queue.
+// CommandKind says what a Command asks for. Numbers are part of the format of the bus: one that was used is never used again.
+type CommandKind uint16
+
+// The commands; the table Commands says what each asks for.
 const (
-	Send       CommandKind = iota + 1 // room: append a message
-	Read                              // room: move the read pointer
-	Typing                            // room: relay that the user types
-	Join                              // room: resume live delivery, or become a member of a public room
-	Attach                            // room: route it to the gateway; with Seq and Users: repair a gap
-	Detach                            // room: stop routing it to the gateway
-	Connect                           // user: a socket opened; answer with Welcome
-	Disconnect                        // user: a socket ended
-	Sync                              // user: send what the client lacks
-	Watch                             // user: set the socket's presence watch list
-	Assert                            // user: a socket that is there, told again after Redis was lost
-	Show                              // user: session ids of live sockets; revoked ones are to be closed
-	Beat                              // control: the gateway lives
-	commandKindEnd
+	Send CommandKind = iota + 1
+	Read
+	Typing
+	Join
+	Attach
+	Detach
+	Connect
+	Disconnect
+	Sync
+	Watch
+	Assert
+	Show
+	Beat
 )
 
 // Command is a client's or a gateway's intent on its way to the worker that owns the partition.
@@ -47,6 +49,11 @@ type Command struct {
 	Device      string  // Connect
 	Replace     bool    // Connect: close the session's other sockets
 	Partitions  int     // Connect: the gateway's P
+
+	// ErrorRef is what an error about the command refers to. It is set for every command that a client's frame caused, so that a
+	// worker that doesn't know the kind can refuse it.
+	ErrorRef string
+	Features []string // Connect: what the gateway can do beyond the first edition
 }
 
 // Point is a place in a room: the client's highest contiguous seq (Sync), a membership or a head (Delivery).
@@ -85,16 +92,20 @@ func (c *Command) Append(dst []byte) []byte {
 	e.str(18, c.Device)
 	e.flag(19, c.Replace)
 	e.num(20, uint64(c.Partitions))
+	e.str(21, c.ErrorRef)
+	for _, f := range c.Features {
+		e.bytes(22, []byte(f))
+	}
 	return e.b
 }
 
-// DecodeCommand reads one record. The command keeps nothing of b.
+// DecodeCommand reads one record. The command keeps nothing of b. A kind of a later release is no error: see CommandKind.Known.
 func DecodeCommand(b []byte) (Command, error) {
 	var c Command
 	err := fields(b, func(num int, v uint64, s []byte) error {
 		switch num {
 		case 1:
-			c.Kind = CommandKind(v)
+			c.Kind = CommandKind(min(v, math.MaxUint16)) // cut off, a later kind would pass for another one
 		case 2:
 			c.Gateway = chat.GatewayID(s)
 		case 3:
@@ -118,7 +129,7 @@ func DecodeCommand(b []byte) (Command, error) {
 		}
 		return nil
 	})
-	if err == nil && (c.Kind == 0 || c.Kind >= commandKindEnd) {
+	if err == nil && c.Kind == 0 {
 		err = malformed("command kind")
 	}
 	return c, err
@@ -148,6 +159,10 @@ func (c *Command) rare(num int, v uint64, s []byte) error {
 		c.Replace = v != 0
 	case 20:
 		c.Partitions = int(v)
+	case 21:
+		c.ErrorRef = string(s)
+	case 22:
+		c.Features = append(c.Features, string(s))
 	}
 	return nil
 }

@@ -1,11 +1,16 @@
 package envelope
 
-import "chat-service/internal/chat"
+import (
+	"math"
 
-// DeliveryKind tells a gateway's hub what a Delivery is.
-type DeliveryKind uint8
+	"chat-service/internal/chat"
+)
 
-// The deliveries.
+// DeliveryKind says what a gateway does with a Delivery. Numbers are part of the format of the bus: one that was used is never used
+// again.
+type DeliveryKind uint16
+
+// The deliveries; the table Deliveries says whom each is for.
 const (
 	// InRoom is one entry of a room's log, delivered only directly after its predecessor. Frame is the `message` for
 	// every session of the room, except the origin (Gateway, Socket), which gets Ack. After it, Event (a `room` frame)
@@ -37,10 +42,9 @@ const (
 	Heads
 	// Reassert asks for Assert of every socket and Attach of every room: Redis was lost. With Room: that room only.
 	Reassert
-	deliveryKindEnd
 )
 
-// Delivery is a worker's word to a gateway.
+// Delivery is what a worker sends to a gateway.
 type Delivery struct {
 	Kind    DeliveryKind
 	Gateway chat.GatewayID
@@ -70,6 +74,9 @@ type Delivery struct {
 	RetryMS  int64
 	At       int64 // when the worker made it, or for Welcome when the command was taken; Unix milliseconds
 	States   []Presence
+
+	// Ref is the client_msg_id of the send that Ack, or the error in Frame, answers. Workers of the release before leave it out.
+	Ref string
 }
 
 // Entry is one entry of a room's log in client bytes. Sender is who wrote it, Added whom it made members: what lies between
@@ -138,16 +145,18 @@ func (d *Delivery) Append(dst []byte) []byte {
 	for _, p := range d.States {
 		e.sub(26, func(s *encoder) { s.num(1, uint64(p.User)); s.flag(2, p.Online); s.num(3, uint64(p.LastSeen)) })
 	}
+	e.str(27, d.Ref)
 	return e.b
 }
 
-// DecodeDelivery reads one record. Frame, Ack, Event, JoinedTo and the entries' frames alias b; the rest is copied.
+// DecodeDelivery reads one record. Frame, Ack, Event, JoinedTo and the entries' frames alias b; the rest is copied. A kind of a
+// later release is no error: see DeliveryKind.Known.
 func DecodeDelivery(b []byte) (Delivery, error) {
 	var d Delivery
 	err := fields(b, func(num int, v uint64, s []byte) error {
 		switch num {
 		case 1:
-			d.Kind = DeliveryKind(v)
+			d.Kind = DeliveryKind(min(v, math.MaxUint16)) // cut off, a later kind would pass for another one
 		case 2:
 			d.Gateway = chat.GatewayID(s)
 		case 3:
@@ -171,7 +180,7 @@ func DecodeDelivery(b []byte) (Delivery, error) {
 		}
 		return nil
 	})
-	if err == nil && (d.Kind == 0 || d.Kind >= deliveryKindEnd) {
+	if err == nil && d.Kind == 0 {
 		err = malformed("delivery kind")
 	}
 	return d, err
@@ -205,6 +214,8 @@ func (d *Delivery) rare(num int, v uint64, s []byte) error {
 		d.RetryMS = int64(v)
 	case 25:
 		d.At = int64(v)
+	case 27:
+		d.Ref = string(s)
 	default:
 		return d.nested(num, s)
 	}

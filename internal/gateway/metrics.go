@@ -31,13 +31,8 @@ type Metrics struct {
 	Refused         *prometheus.CounterVec
 	Closed          *prometheus.CounterVec
 
-	kinds [envelope.Reassert + 1]prometheus.Counter // Deliveries by kind
-}
-
-var deliveryNames = [envelope.Reassert + 1]string{
-	0: "none", envelope.InRoom: "in_room", envelope.ToSocket: "to_socket", envelope.ToUser: "to_user", envelope.Aside: "aside",
-	envelope.Welcome: "welcome", envelope.Attached: "attached", envelope.Joined: "joined", envelope.Watched: "watched",
-	envelope.Close: "close", envelope.Presences: "presences", envelope.Heads: "heads", envelope.Reassert: "reassert",
+	kinds   map[envelope.DeliveryKind]prometheus.Counter // Deliveries by kind; what is not in it came from a later release
+	unknown prometheus.Counter
 }
 
 // NewMetrics makes the metrics and registers them.
@@ -77,11 +72,11 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		Refused:         vec("refused_total", "Sockets refused before the upgrade.", "reason"),
 		Closed:          vec("closes_total", "Sockets ended, by the close code sent or received (0: none).", "code"),
 	}
-	for k, name := range deliveryNames {
-		if k > 0 {
-			m.kinds[k] = m.Deliveries.WithLabelValues(name)
-		}
+	m.kinds = map[envelope.DeliveryKind]prometheus.Counter{}
+	for _, s := range envelope.Deliveries() {
+		m.kinds[s.Kind] = m.Deliveries.WithLabelValues(s.Name)
 	}
+	m.unknown = m.Deliveries.WithLabelValues(envelope.DeliveryKind(0).String())
 	return m
 }
 

@@ -26,7 +26,7 @@ func AppendMessage(dst []byte, m chat.Message) []byte {
 	dst = append(dst, `,"content":`...)
 	dst = AppendString(dst, m.Content)
 	dst = append(dst, `,"created_at":"`...)
-	dst = m.CreatedAt.UTC().AppendFormat(dst, TimeLayout)
+	dst = m.CreatedAt.UTC().AppendFormat(dst, chat.TimeLayout)
 	return append(dst, `"}`...)
 }
 
@@ -44,7 +44,7 @@ func AppendAck(dst []byte, m chat.Message, clientSeq uint64, duplicate bool) []b
 		dst = strconv.AppendUint(dst, clientSeq, 10)
 	}
 	dst = append(dst, `,"created_at":"`...)
-	dst = m.CreatedAt.UTC().AppendFormat(dst, TimeLayout)
+	dst = m.CreatedAt.UTC().AppendFormat(dst, chat.TimeLayout)
 	dst = append(dst, `","duplicate":`...)
 	dst = strconv.AppendBool(dst, duplicate)
 	return append(dst, '}')

@@ -127,13 +127,13 @@ func plain(s string) bool {
 	return ascii || utf8.ValidString(s) && !strings.ContainsAny(s, "\u2028\u2029")
 }
 
-// appendTime appends TimeLayout, which package time would read anew each time.
+// appendTime appends chat.TimeLayout, which package time would read anew each time.
 func appendTime(dst []byte, name string, t time.Time) []byte {
 	t = t.UTC()
 	dst = append(append(dst, name...), '"')
 	year, month, day := t.Date()
 	if year < 0 || year > 9999 {
-		return append(t.AppendFormat(dst, TimeLayout), '"')
+		return append(t.AppendFormat(dst, chat.TimeLayout), '"')
 	}
 	hour, minute, second := t.Clock()
 	dst = append(two(two(dst, year/100), year%100), '-')

@@ -7,18 +7,12 @@ import (
 	"chat-service/internal/chat"
 )
 
-// TimeLayout is how times stand in JSON: RFC 3339, UTC, milliseconds.
-const TimeLayout = "2006-01-02T15:04:05.000Z"
-
-// Time formats t for JSON.
-func Time(t time.Time) string { return t.UTC().Format(TimeLayout) }
-
 // TimePtr formats t for JSON; nil where t is zero.
 func TimePtr(t time.Time) *string {
 	if t.IsZero() {
 		return nil
 	}
-	s := Time(t)
+	s := chat.FormatTime(t)
 	return &s
 }
 
@@ -34,7 +28,7 @@ type User struct {
 
 // UserView shows u to others.
 func UserView(u chat.User) User {
-	return User{ID: u.ID, Username: u.Username, Nickname: u.Nickname, AvatarURL: u.AvatarURL, CreatedAt: Time(u.CreatedAt)}
+	return User{ID: u.ID, Username: u.Username, Nickname: u.Nickname, AvatarURL: u.AvatarURL, CreatedAt: chat.FormatTime(u.CreatedAt)}
 }
 
 // Message is how a message is shown, in REST and (flat, with its type) on the socket.
@@ -58,7 +52,7 @@ func MessageID(room chat.RoomID, seq chat.Seq) string {
 func MessageView(m chat.Message) Message {
 	return Message{
 		Room: m.Room, Seq: m.Seq, ID: MessageID(m.Room, m.Seq), Kind: m.Kind, Sender: m.Sender,
-		ClientMsgID: m.ClientMsgID, Content: m.Content, CreatedAt: Time(m.CreatedAt),
+		ClientMsgID: m.ClientMsgID, Content: m.Content, CreatedAt: chat.FormatTime(m.CreatedAt),
 	}
 }
 
@@ -80,7 +74,7 @@ type Room struct {
 func RoomView(r chat.Room) Room {
 	return Room{
 		ID: r.ID, Type: r.Type, Name: r.Name, Description: r.Description, Visibility: r.Visibility, Owner: r.Owner,
-		MemberCount: r.MemberCount, LastSeq: r.LastSeq, Epoch: r.Epoch, CreatedAt: Time(r.CreatedAt),
+		MemberCount: r.MemberCount, LastSeq: r.LastSeq, Epoch: r.Epoch, CreatedAt: chat.FormatTime(r.CreatedAt),
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/envelope"
 	"chat-service/internal/store"
 )
 
@@ -360,7 +361,7 @@ func TestPostTellsOnce(t *testing.T) {
 }
 
 // drain takes all announcements out of the outbox.
-func drain(t testing.TB, d *store.DB) []chat.Announcement {
+func drain(t testing.TB, d *store.DB) []envelope.Announcement {
 	t.Helper()
 	var parts []int
 	for p := range 16 {

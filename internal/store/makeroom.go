@@ -8,6 +8,7 @@ import (
 	"gorm.io/gorm"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/envelope"
 	"chat-service/internal/store/batch"
 	"chat-service/internal/store/pool"
 )
@@ -82,11 +83,11 @@ func (d *DB) makeRoom(g *gorm.DB, room chat.Room, pair *string, by chat.UserID, 
 	if err := g.CreateInBatches(&members, memberChunk).Error; err != nil {
 		return chat.Membership{}, err
 	}
-	msg, err := w.say(event{Event: eventCreated, By: by, UserIDs: all})
+	msg, err := w.say(chat.SystemEvent{Event: chat.EventCreated, By: by, UserIDs: all})
 	if err != nil {
 		return chat.Membership{}, err
 	}
-	if err := w.finish(msg, chat.Announcement{Added: all, Change: chat.MemberJoined}); err != nil {
+	if err := w.finish(msg, envelope.Announcement{Added: all, Change: chat.MemberJoined}); err != nil {
 		return chat.Membership{}, err
 	}
 	i := slices.Index(all, by)

@@ -8,6 +8,7 @@ import (
 	"gorm.io/gorm"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/envelope"
 	"chat-service/internal/store/pool"
 	"chat-service/internal/store/scan"
 )
@@ -67,15 +68,15 @@ func (w *roomWrite) add(by chat.UserID, ids []chat.UserID, joins bool, added *[]
 	if err := w.place(w.room.LastSeq+1, fresh, back); err != nil {
 		return err
 	}
-	ev := event{Event: eventAdded, By: by, UserIDs: all}
+	ev := chat.SystemEvent{Event: chat.EventAdded, By: by, UserIDs: all}
 	if joins {
-		ev.Event = eventJoined
+		ev.Event = chat.EventJoined
 	}
 	msg, err := w.say(ev)
 	if err != nil {
 		return err
 	}
-	an := chat.Announcement{Added: all, Change: chat.MemberJoined}
+	an := envelope.Announcement{Added: all, Change: chat.MemberJoined}
 	if len(all) == 1 {
 		an.About = all[0]
 	}
@@ -117,9 +118,9 @@ func (d *DB) RemoveMember(ctx context.Context, room chat.RoomID, by, target chat
 		if err != nil {
 			return err
 		}
-		ev, why := event{Event: eventRemoved, By: by, UserIDs: []chat.UserID{target}}, chat.LeftKicked
+		ev, why := chat.SystemEvent{Event: chat.EventRemoved, By: by, UserIDs: []chat.UserID{target}}, chat.LeftKicked
 		if by == target {
-			ev.Event, why = eventLeft, chat.LeftSelf
+			ev.Event, why = chat.EventLeft, chat.LeftSelf
 			err = chat.MayLeave(w.room, m)
 		} else {
 			err = chat.MayRemove(w.room, w.by, m)
@@ -135,7 +136,7 @@ func (d *DB) RemoveMember(ctx context.Context, room chat.RoomID, by, target chat
 		if err := w.setMember(target, map[string]any{"left_seq": msg.Seq}); err != nil {
 			return err
 		}
-		return w.finish(msg, chat.Announcement{
+		return w.finish(msg, envelope.Announcement{
 			Removed: []chat.UserID{target}, Reason: why, Change: chat.MemberLeft, About: target,
 		})
 	})

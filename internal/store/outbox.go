@@ -2,46 +2,44 @@ package store
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
+	"errors"
 
 	"gorm.io/gorm"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/envelope"
 	"chat-service/internal/store/pool"
 )
 
-// announce leaves an outbox row, inside the transaction of the write it tells of. The room's row lock must be held
+// announce leaves an outbox row, inside the transaction of the write that it announces. The room's row lock must be held
 // where it is about a room's message.
-func (d *DB) announce(g *gorm.DB, an chat.Announcement) error {
+func (d *DB) announce(g *gorm.DB, an envelope.Announcement) error {
 	var room chat.RoomID
 	var seq chat.Seq
 	var part int
-	var kind string
 	switch {
 	case an.Message != nil:
-		room, seq, kind = an.Message.Room, an.Message.Seq, "message"
+		room, seq = an.Message.Room, an.Message.Seq
 		part = d.partition(room)
 	case an.Read != nil:
-		room, kind = an.Read.Room, "read"
+		room = an.Read.Room
 		part = d.partition(room)
 	case an.Revoked != nil:
-		kind = "revoked"
 		part = an.Revoked.User.Partition(d.o.Partitions)
 	default:
-		return fmt.Errorf("announce: nothing to tell")
+		return errors.New("announce: nothing is set")
 	}
-	payload, err := json.Marshal(an)
+	payload, err := an.Encode()
 	if err != nil {
-		return fmt.Errorf("announce %s: %w", kind, err)
+		return err
 	}
 	return g.Exec("INSERT INTO outbox (partition_no, room_id, seq, kind, payload, created_at) VALUES (?,?,?,?,?,?)",
-		part, room, seq, kind, payload, d.now()).Error
+		part, room, seq, an.Kind(), payload, d.now()).Error
 }
 
 // Outbox returns the oldest announcements of the partitions, at most limit, by ascending id. They stay until
 // Announced. There is no cursor: rows commit out of id order, and a cursor would skip the late ones.
-func (d *DB) Outbox(ctx context.Context, partitions []int, limit int) ([]chat.Announcement, error) {
+func (d *DB) Outbox(ctx context.Context, partitions []int, limit int) ([]envelope.Announcement, error) {
 	if len(partitions) == 0 || limit <= 0 {
 		return nil, nil
 	}
@@ -54,26 +52,28 @@ func (d *DB) Outbox(ctx context.Context, partitions []int, limit int) ([]chat.An
 			q.Add(" UNION ALL ")
 		}
 		// One limited stretch of the index for each partition: a backlog is never read whole.
-		q.Add("(SELECT id, partition_no, payload FROM outbox WHERE partition_no = ? ORDER BY id LIMIT ?)", p, limit)
+		q.Add("(SELECT id, partition_no, kind, payload FROM outbox WHERE partition_no = ? ORDER BY id LIMIT ?)", p, limit)
 	}
 	q.Add(" ORDER BY id LIMIT ?", limit)
 	var rows []struct {
 		ID          uint64
 		PartitionNo int
+		Kind        envelope.AnnouncementKind
 		Payload     []byte
 	}
 	if err := d.p.Retry(ctx, "read outbox", func(g *gorm.DB) error { return q.Scan(g, &rows) }); err != nil {
 		return nil, err
 	}
-	ans := make([]chat.Announcement, 0, len(rows))
+	ans := make([]envelope.Announcement, 0, len(rows))
 	for _, r := range rows {
-		an := chat.Announcement{ID: r.ID, Partition: r.PartitionNo}
-		if err := json.Unmarshal(r.Payload, &an); err != nil {
+		an, err := envelope.DecodeAnnouncement(r.Kind, r.Payload)
+		if err != nil {
 			if err := d.setAside(ctx, r.ID, DeadCommand{Partition: r.PartitionNo, Kind: "outbox", Payload: r.Payload, Reason: err.Error()}); err != nil {
 				return nil, err
 			}
 			continue
 		}
+		an.ID, an.Partition = r.ID, r.PartitionNo
 		ans = append(ans, an)
 	}
 	return ans, nil

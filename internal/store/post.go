@@ -7,6 +7,7 @@ import (
 	"gorm.io/gorm"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/envelope"
 	"chat-service/internal/store/batch"
 	"chat-service/internal/store/pool"
 )
@@ -23,7 +24,7 @@ func (d *DB) Post(ctx context.Context, s chat.Send, now time.Time) (chat.Sent, e
 		if err != nil {
 			return err
 		}
-		return d.announce(g, chat.Announcement{Message: &a.Sent[0].Message, Room: &room})
+		return d.announce(g, envelope.Announcement{Message: &a.Sent[0].Message, Room: &room})
 	}
 	err := d.p.Tx(ctx, "post", pool.Repeatable, run)
 	if err != nil && pool.RowAtFault(err) {

@@ -6,6 +6,7 @@ import (
 	"gorm.io/gorm"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/envelope"
 	"chat-service/internal/store/pool"
 )
 
@@ -41,7 +42,7 @@ func (d *DB) ReadAndTell(ctx context.Context, m chat.ReadMark) (chat.ReadState, 
 		if !state.Moved {
 			return nil
 		}
-		return d.announce(g, chat.Announcement{Read: &state})
+		return d.announce(g, envelope.Announcement{Read: &state})
 	})
 	return state, err
 }

@@ -9,39 +9,10 @@ import (
 	"gorm.io/gorm"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/envelope"
 	"chat-service/internal/store/batch"
 	"chat-service/internal/store/pool"
 )
-
-// Events name what a system message tells: the "event" of its content.
-const (
-	eventCreated   = "created"
-	eventJoined    = "joined"
-	eventAdded     = "added"
-	eventLeft      = "left"
-	eventRemoved   = "removed"
-	eventUpdated   = "updated"
-	eventRole      = "role"
-	eventMuted     = "muted"
-	eventUnmuted   = "unmuted"
-	eventOwner     = "owner"
-	eventDissolved = "dissolved"
-)
-
-// event is the content of a system message.
-type event struct {
-	Event       string          `json:"event"`
-	By          chat.UserID     `json:"by"`
-	UserIDs     []chat.UserID   `json:"user_ids,omitempty"`
-	Name        *string         `json:"name,omitempty"`
-	Description *string         `json:"description,omitempty"`
-	Visibility  chat.Visibility `json:"visibility,omitempty"`
-	Role        chat.Role       `json:"role,omitempty"`
-	Until       string          `json:"until,omitempty"` // in untilLayout
-}
-
-// untilLayout is that of every time a client reads: RFC 3339, UTC, with milliseconds.
-const untilLayout = "2006-01-02T15:04:05.000Z"
 
 // roomWrite is one change of a room under its row lock.
 type roomWrite struct {
@@ -107,7 +78,7 @@ func (w *roomWrite) target(user chat.UserID) (chat.Member, error) {
 }
 
 // say takes the next seq for a system message. ord repeats the last one, so it is unread by nobody.
-func (w *roomWrite) say(ev event) (*chat.Message, error) {
+func (w *roomWrite) say(ev chat.SystemEvent) (*chat.Message, error) {
 	content, err := json.Marshal(ev)
 	if err != nil {
 		return nil, fmt.Errorf("write system message: %w", err)
@@ -124,7 +95,7 @@ func (w *roomWrite) say(ev event) (*chat.Message, error) {
 }
 
 // finish stores the room as it stands now and leaves the announcement, which says the rest.
-func (w *roomWrite) finish(m *chat.Message, an chat.Announcement) error {
+func (w *roomWrite) finish(m *chat.Message, an envelope.Announcement) error {
 	r := w.room
 	err := w.g.Model(&roomRow{}).Where("id = ?", r.ID).Updates(map[string]any{
 		"name": r.Name, "name_key": searchKey(r.Name), "description": r.Description, "visibility": r.Visibility, "owner_id": r.Owner,

@@ -6,6 +6,7 @@ import (
 	"gorm.io/gorm"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/envelope"
 	"chat-service/internal/store/pool"
 )
 
@@ -119,7 +120,7 @@ func (d *DB) revokeOne(g *gorm.DB, user chat.UserID, id chat.SessionID) error {
 	if err := g.Exec("UPDATE sessions SET revoked_at = ? WHERE id = ?", d.now(), id).Error; err != nil {
 		return err
 	}
-	return d.announce(g, chat.Announcement{Revoked: &chat.Revoked{User: user, Sessions: []chat.SessionID{id}}})
+	return d.announce(g, envelope.Announcement{Revoked: &chat.Revoked{User: user, Sessions: []chat.SessionID{id}}})
 }
 
 // RevokeSessions ends all of the user's sessions but one ("": all) and tells their sockets.
@@ -132,5 +133,5 @@ func (d *DB) revokeAll(g *gorm.DB, user chat.UserID, except chat.SessionID, disa
 	if err != nil {
 		return err
 	}
-	return d.announce(g, chat.Announcement{Revoked: &chat.Revoked{User: user, Except: except, Disabled: disabled}})
+	return d.announce(g, envelope.Announcement{Revoked: &chat.Revoked{User: user, Except: except, Disabled: disabled}})
 }

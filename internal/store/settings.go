@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/envelope"
 	"chat-service/internal/store/pool"
 )
 
@@ -16,7 +17,7 @@ func (d *DB) UpdateRoom(ctx context.Context, room chat.RoomID, by chat.UserID, p
 			return err
 		}
 		before := w.room
-		ev := event{Event: eventUpdated, By: by}
+		ev := chat.SystemEvent{Event: chat.EventUpdated, By: by}
 		if p.Name != nil && *p.Name != w.room.Name {
 			w.room.Name, ev.Name = *p.Name, p.Name
 		}
@@ -34,7 +35,7 @@ func (d *DB) UpdateRoom(ctx context.Context, room chat.RoomID, by chat.UserID, p
 			if err != nil {
 				return err
 			}
-			if err := w.finish(msg, chat.Announcement{Change: chat.RoomUpdated}); err != nil {
+			if err := w.finish(msg, envelope.Announcement{Change: chat.RoomUpdated}); err != nil {
 				return err
 			}
 		}
@@ -50,7 +51,7 @@ func (d *DB) Dissolve(ctx context.Context, room chat.RoomID, by chat.UserID) err
 		if err := chat.MayOwn(w.room, w.by); err != nil {
 			return err
 		}
-		msg, err := w.say(event{Event: eventDissolved, By: by})
+		msg, err := w.say(chat.SystemEvent{Event: chat.EventDissolved, By: by})
 		if err != nil {
 			return err
 		}
@@ -59,7 +60,7 @@ func (d *DB) Dissolve(ctx context.Context, room chat.RoomID, by chat.UserID) err
 			return err
 		}
 		w.room.MemberCount, w.room.DissolvedAt = 0, w.now
-		return w.finish(msg, chat.Announcement{All: true, Reason: chat.LeftDissolved, Change: chat.RoomDissolved})
+		return w.finish(msg, envelope.Announcement{All: true, Reason: chat.LeftDissolved, Change: chat.RoomDissolved})
 	})
 }
 
@@ -77,11 +78,11 @@ func (d *DB) SetRole(ctx context.Context, room chat.RoomID, by, target chat.User
 		if err := w.setMember(target, map[string]any{"role": to}); err != nil {
 			return err
 		}
-		msg, err := w.say(event{Event: eventRole, By: by, UserIDs: []chat.UserID{target}, Role: to})
+		msg, err := w.say(chat.SystemEvent{Event: chat.EventRole, By: by, UserIDs: []chat.UserID{target}, Role: to})
 		if err != nil {
 			return err
 		}
-		return w.finish(msg, chat.Announcement{Change: chat.RoleChanged, About: target})
+		return w.finish(msg, envelope.Announcement{Change: chat.RoleChanged, About: target})
 	})
 	return m, err
 }
@@ -96,11 +97,11 @@ func (d *DB) Mute(ctx context.Context, room chat.RoomID, by, target chat.UserID,
 		if err := chat.MayMute(w.room, w.by, m); err != nil {
 			return err
 		}
-		ev := event{Event: eventUnmuted, By: by, UserIDs: []chat.UserID{target}}
+		ev := chat.SystemEvent{Event: chat.EventUnmuted, By: by, UserIDs: []chat.UserID{target}}
 		next := time.Time{}
 		if until.After(w.now) {
 			next = until.UTC().Truncate(time.Millisecond)
-			ev.Event, ev.Until = eventMuted, next.Format(untilLayout)
+			ev.Event, ev.Until = chat.EventMuted, next.Format(chat.TimeLayout)
 		}
 		if m.MutedUntil.Equal(next) || next.IsZero() && !m.MutedUntil.After(w.now) {
 			return nil
@@ -113,7 +114,7 @@ func (d *DB) Mute(ctx context.Context, room chat.RoomID, by, target chat.UserID,
 		if err != nil {
 			return err
 		}
-		return w.finish(msg, chat.Announcement{Change: chat.RoleChanged, About: target})
+		return w.finish(msg, envelope.Announcement{Change: chat.RoleChanged, About: target})
 	})
 	return m, err
 }
@@ -147,9 +148,9 @@ func (w *roomWrite) giveTo(by, to chat.UserID) error {
 	if err := w.setMember(to, map[string]any{"role": chat.Owner, "muted_until": nil}); err != nil {
 		return err
 	}
-	msg, err := w.say(event{Event: eventOwner, By: by, UserIDs: []chat.UserID{to}})
+	msg, err := w.say(chat.SystemEvent{Event: chat.EventOwner, By: by, UserIDs: []chat.UserID{to}})
 	if err != nil {
 		return err
 	}
-	return w.finish(msg, chat.Announcement{Change: chat.OwnerChanged, About: to})
+	return w.finish(msg, envelope.Announcement{Change: chat.OwnerChanged, About: to})
 }

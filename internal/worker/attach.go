@@ -2,7 +2,6 @@ package worker
 
 import (
 	"context"
-	"encoding/json"
 	"time"
 
 	"chat-service/internal/chat"
@@ -13,7 +12,7 @@ import (
 // attach routes rooms to gateways, or stops to, and tells how far they were announced. The answer leaves by the same
 // publisher as the rooms' entries, so that what a gateway hears next is the entry after the head it was told.
 // It returns the outbox rows that had to go first.
-func (c *committer) attach(ctx context.Context, jobs []job, out *parcels) []chat.Announcement {
+func (c *committer) attach(ctx context.Context, jobs []job, out *parcels) []envelope.Announcement {
 	if len(jobs) == 0 {
 		return nil
 	}
@@ -106,23 +105,8 @@ func (l *lane) mend(ctx context.Context, j *job, out *parcels) {
 			if size += len(f); size > repairBytes && len(d.Entries) > 0 {
 				break
 			}
-			d.Entries = append(d.Entries, envelope.Entry{Seq: m.Seq, Sender: m.Sender, Frame: f, Added: addedBy(&m)})
+			d.Entries = append(d.Entries, envelope.Entry{Seq: m.Seq, Sender: m.Sender, Frame: f, Added: m.Added()})
 		}
 	}
 	out.gateway(cmd.Gateway, &d)
-}
-
-// addedBy lists whom a log entry made members, by what it says itself: a repair has nothing else.
-func addedBy(m *chat.Message) []chat.UserID {
-	if m.Kind != chat.System {
-		return nil
-	}
-	var e struct {
-		Event string        `json:"event"`
-		Users []chat.UserID `json:"user_ids"`
-	}
-	if json.Unmarshal([]byte(m.Content), &e) != nil || e.Event != "added" && e.Event != "joined" {
-		return nil
-	}
-	return e.Users
 }

@@ -145,7 +145,7 @@ func (c *committer) bury(ctx context.Context, p int, j job, why error) {
 func (c *committer) step(ctx context.Context, works []work) {
 	out := newParcels()
 	var sends, marks, attaches []job
-	var relayed []chat.Announcement
+	var relayed []envelope.Announcement
 	if faults.Planted("unordered_retry") {
 		works = c.shuffled(ctx, works)
 	}
@@ -269,7 +269,7 @@ func (c *committer) room(id chat.RoomID) *roomState {
 // activate empties the outbox of a partition before its first batch, loads how far its rooms are, and relays rows when a
 // relay was asked for. An owned partition that has had no batch on this channel is loaded each time: until then another
 // worker may be the one whose entries count, and its last ones may be lost. So it is when this worker was away.
-func (c *committer) activate(ctx context.Context, x work, out *parcels) []chat.Announcement {
+func (c *committer) activate(ctx context.Context, x work, out *parcels) []envelope.Announcement {
 	p := c.part(x.partition, x.gen)
 	load := !p.active || x.owned && (x.again || p.gen == 0 || !p.loaded)
 	if !load && !x.relay {

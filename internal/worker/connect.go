@@ -99,7 +99,7 @@ func (d *door) welcome(c *envelope.Command, u chat.User, ms []chat.Membership, o
 	more := len(ms) > maxWelcome
 	ms = ms[:min(len(ms), maxWelcome)]
 	w := protocol.Welcome{
-		SessionID: c.Session, User: protocol.UserView(u), ServerTime: protocol.Time(time.Now()),
+		SessionID: c.Session, User: protocol.UserView(u), ServerTime: chat.FormatTime(time.Now()),
 		PingIntervalMS: d.w.o.PingInterval.Milliseconds(), Limits: d.w.o.ProtocolLimit, More: more,
 		Rooms: make([]protocol.WelcomeRoom, 0, len(ms)),
 	}

@@ -21,7 +21,7 @@ import (
 type world struct {
 	mu         sync.Mutex
 	rooms      map[chat.RoomID]*fakeRoom
-	outbox     []chat.Announcement
+	outbox     []envelope.Announcement
 	still      bool   // the database doesn't answer beats
 	late       int    // beats that got no answer
 	call       func() // has the worker look at the outbox
@@ -131,7 +131,7 @@ func (w *world) Append(_ context.Context, batch []chat.Send, now time.Time) ([]c
 }
 
 // post plays a REST write: an entry with its outbox row.
-func (w *world) post(room chat.RoomID, a chat.Announcement) chat.Message {
+func (w *world) post(room chat.RoomID, a envelope.Announcement) chat.Message {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	r := w.rooms[room]
@@ -191,7 +191,7 @@ func (w *world) ActiveRooms(_ context.Context, p int, _ time.Time, _ int) (hs []
 	return hs, nil
 }
 
-func (w *world) Outbox(_ context.Context, ps []int, limit int) (as []chat.Announcement, err error) {
+func (w *world) Outbox(_ context.Context, ps []int, limit int) (as []envelope.Announcement, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, a := range w.outbox {
@@ -225,7 +225,7 @@ func (w *world) OutboxWaiting(_ context.Context, ps []int) (out []int, err error
 func (w *world) Announced(_ context.Context, ids []uint64) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.outbox = slices.DeleteFunc(w.outbox, func(a chat.Announcement) bool { return slices.Contains(ids, a.ID) })
+	w.outbox = slices.DeleteFunc(w.outbox, func(a envelope.Announcement) bool { return slices.Contains(ids, a.ID) })
 	return nil
 }
 

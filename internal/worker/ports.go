@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/envelope"
 )
 
 // Log is the durable truth about messages. See store.DB for each verb's rules.
@@ -18,7 +19,7 @@ type Log interface {
 
 // Outbox holds what REST writes have to announce.
 type Outbox interface {
-	Outbox(ctx context.Context, partitions []int, limit int) ([]chat.Announcement, error)
+	Outbox(ctx context.Context, partitions []int, limit int) ([]envelope.Announcement, error)
 	OutboxWaiting(ctx context.Context, partitions []int) ([]int, error)
 	Announced(ctx context.Context, ids []uint64) error
 }

@@ -69,7 +69,7 @@ func (w *Worker) pollOutbox(ctx context.Context) {
 
 // drain announces what the outboxes of some partitions hold, of the rooms in upTo only the entries up to there: the later
 // ones follow what is about to be announced. ok is false when the outboxes couldn't be read.
-func (c *committer) drain(ctx context.Context, partitions []int, upTo map[chat.RoomID]chat.Seq, out *parcels) (rows []chat.Announcement, ok bool) {
+func (c *committer) drain(ctx context.Context, partitions []int, upTo map[chat.RoomID]chat.Seq, out *parcels) (rows []envelope.Announcement, ok bool) {
 	for {
 		qctx, cancel := context.WithTimeout(ctx, c.w.o.Patience)
 		limit := drainRows + c.flying.Len()
@@ -108,7 +108,7 @@ type member struct {
 }
 
 // latestReads finds each member's furthest pointer: rows that are announced again must not show it going back.
-func latestReads(rows []chat.Announcement) map[member]chat.Seq {
+func latestReads(rows []envelope.Announcement) map[member]chat.Seq {
 	latest := map[member]chat.Seq{}
 	for i := range rows {
 		if r := rows[i].Read; r != nil {
@@ -120,7 +120,7 @@ func latestReads(rows []chat.Announcement) map[member]chat.Seq {
 }
 
 // tell announces one row.
-func (c *committer) tell(ctx context.Context, a *chat.Announcement, out *parcels) {
+func (c *committer) tell(ctx context.Context, a *envelope.Announcement, out *parcels) {
 	switch {
 	case a.Message != nil:
 		c.tellEntry(ctx, a, out)
@@ -139,7 +139,7 @@ func (c *committer) tell(ctx context.Context, a *chat.Announcement, out *parcels
 }
 
 // tellEntry announces a log entry that REST wrote, and what changed with it.
-func (c *committer) tellEntry(ctx context.Context, a *chat.Announcement, out *parcels) {
+func (c *committer) tellEntry(ctx context.Context, a *envelope.Announcement, out *parcels) {
 	m := *a.Message
 	d := envelope.Delivery{
 		Kind: envelope.InRoom, Room: m.Room, Seq: m.Seq, Frame: protocol.AppendMessage(nil, m),
@@ -171,7 +171,7 @@ func (c *committer) tellEntry(ctx context.Context, a *chat.Announcement, out *pa
 
 // tellAdded announces an entry that made members: each sees the room as his own list shows it, so a direct room's two
 // people and a group's owner get an entry of their own (the hub takes a repeated seq for its membership facts only).
-func (c *committer) tellAdded(ctx context.Context, a *chat.Announcement, d envelope.Delivery, out *parcels) {
+func (c *committer) tellAdded(ctx context.Context, a *envelope.Announcement, d envelope.Delivery, out *parcels) {
 	var plain, special []chat.UserID
 	for _, u := range a.Added {
 		if a.Room.Type == chat.Direct || u == a.Room.Owner {

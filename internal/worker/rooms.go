@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/envelope"
 )
 
 // roomState is what the owner of a room's partition keeps of it in memory: how far it was announced, and where its
@@ -101,7 +102,7 @@ func (r *roomState) route(g chat.GatewayID, number uint64) bool {
 
 // heads makes announced and epoch of rooms known, from MySQL where they aren't. What the outbox still holds of these
 // rooms is announced before they count as known, so that an attach is never told a head that hides an entry.
-func (c *committer) heads(ctx context.Context, ids []chat.RoomID, out *parcels) (rows []chat.Announcement, err error) {
+func (c *committer) heads(ctx context.Context, ids []chat.RoomID, out *parcels) (rows []envelope.Announcement, err error) {
 	var missing []chat.RoomID
 	parts := map[int]bool{}
 	for _, id := range ids {

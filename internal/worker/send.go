@@ -12,7 +12,7 @@ import (
 )
 
 // send decides, commits and announces the messages at hand. It returns the outbox rows that had to go first.
-func (c *committer) send(ctx context.Context, jobs []job, out *parcels) []chat.Announcement {
+func (c *committer) send(ctx context.Context, jobs []job, out *parcels) []envelope.Announcement {
 	if len(jobs) == 0 {
 		return nil
 	}
@@ -87,7 +87,7 @@ func (c *committer) commit(ctx context.Context, batch []chat.Send) ([]chat.Sent,
 }
 
 // announce turns verdicts into deliveries, in the rooms' order: outbox rows below what was just committed go first.
-func (c *committer) announce(ctx context.Context, jobs []job, sent []chat.Sent, heads []chat.Head, out *parcels) []chat.Announcement {
+func (c *committer) announce(ctx context.Context, jobs []job, sent []chat.Sent, heads []chat.Head, out *parcels) []envelope.Announcement {
 	rows := c.catchUp(ctx, jobs, sent, heads, out)
 	recent := make([]chat.Message, 0, len(sent))
 	for i := range sent {
@@ -112,7 +112,7 @@ func (c *committer) announce(ctx context.Context, jobs []job, sent []chat.Sent, 
 }
 
 // catchUp makes the rooms of a committed batch ready: their outbox rows below it are told, their routes and heads known.
-func (c *committer) catchUp(ctx context.Context, jobs []job, sent []chat.Sent, heads []chat.Head, out *parcels) (rows []chat.Announcement) {
+func (c *committer) catchUp(ctx context.Context, jobs []job, sent []chat.Sent, heads []chat.Head, out *parcels) (rows []envelope.Announcement) {
 	parts, upTo := map[int]bool{}, make(map[chat.RoomID]chat.Seq, len(heads))
 	states := make([]*roomState, 0, len(heads))
 	for _, h := range heads {
@@ -138,7 +138,7 @@ func (c *committer) catchUp(ctx context.Context, jobs []job, sent []chat.Sent, h
 	var again []chat.RoomID // committed before the batch was delivered again, announced perhaps not
 	for i := range sent {
 		m := &sent[i].Message
-		jobs[i].again = jobs[i].again && !slices.ContainsFunc(rows, m.In) // what the outbox held is no commit of ours
+		jobs[i].again = jobs[i].again && !slices.ContainsFunc(rows, func(a envelope.Announcement) bool { return a.Announces(m) }) // what the outbox held is no commit of ours
 		if sent[i].Duplicate && jobs[i].again {
 			again = append(again, m.Room)
 			states = append(states, c.room(m.Room))

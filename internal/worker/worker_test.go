@@ -137,8 +137,8 @@ func TestOutboxRowsBelowGoFirst(t *testing.T) {
 	w.routes[1] = Route{Known: true, Gateways: map[chat.GatewayID]uint64{"g1.a": 1}}
 	k := w.start(t, func(o *Options) { o.OutboxPoll = time.Hour })
 	wait(t, give(k, false, sendCmd(1, 5, "a", "one")), "first")
-	w.post(1, chat.Announcement{})
-	w.post(1, chat.Announcement{})
+	w.post(1, envelope.Announcement{})
+	w.post(1, envelope.Announcement{})
 	wait(t, give(k, false, sendCmd(1, 5, "b", "two")), "second")
 	var got []chat.Seq
 	for range 4 {
@@ -158,7 +158,7 @@ func TestACallIsAnsweredAtOnce(t *testing.T) {
 	w.next(t, envelope.InRoom)
 	eventually(t, "it listens", func() bool { w.mu.Lock(); defer w.mu.Unlock(); return w.call != nil })
 	for want := chat.Seq(2); want < 5; want++ {
-		w.post(1, chat.Announcement{})
+		w.post(1, envelope.Announcement{})
 		w.call()
 		if got := w.next(t, envelope.InRoom).Seq; got != want {
 			t.Errorf("announced %d, want %d", got, want)
@@ -173,7 +173,7 @@ func TestOwnerWithoutTheQueueTellsAll(t *testing.T) {
 	w.room(1, 5)
 	w.routes[1] = Route{Known: true, Gateways: map[chat.GatewayID]uint64{}}
 	k := w.start(t)
-	w.post(1, chat.Announcement{})
+	w.post(1, envelope.Announcement{})
 	if d := w.next(t, envelope.InRoom); d.Seq != 1 {
 		t.Errorf("announced %d, want 1", d.Seq)
 	}
@@ -195,7 +195,7 @@ func TestRelayDeletesRowsAfterConfirm(t *testing.T) {
 	w.room(1, 5)
 	w.routes[1] = Route{Known: true, Gateways: map[chat.GatewayID]uint64{"g1.a": 1}}
 	w.noConf = true
-	w.post(1, chat.Announcement{})
+	w.post(1, envelope.Announcement{})
 	w.start(t)
 	w.next(t, envelope.InRoom)
 	w.mu.Lock()
@@ -544,7 +544,7 @@ func TestRepeatOfARESTWrite(t *testing.T) {
 	k := w.start(t, func(o *Options) { o.OutboxPoll = time.Hour })
 	wait(t, give(k, false, sendCmd(1, 5, "a", "one")), "first")
 	w.next(t, envelope.InRoom)
-	m := w.post(1, chat.Announcement{})
+	m := w.post(1, envelope.Announcement{})
 	wait(t, give(k, false, sendCmd(1, m.Sender, m.ClientMsgID, m.Content)), "the repeat")
 	if d := w.next(t, envelope.InRoom); d.Seq != 2 {
 		t.Errorf("announced %+v, want seq 2", d)
@@ -615,7 +615,7 @@ func TestJoinTypingWatchReadShow(t *testing.T) {
 	if d := w.next(t, envelope.ToSocket); !bytes.Contains(d.Frame, []byte("not_found")) {
 		t.Errorf("typing in a room of others: %s", d.Frame)
 	}
-	w.post(2, chat.Announcement{})
+	w.post(2, envelope.Announcement{})
 	give(k, false, cmd(envelope.Join, 2, 6))
 	if d := w.next(t, envelope.Joined); !bytes.Contains(d.Frame, []byte(`"last_message":{"room_id":2,"seq":1,`)) {
 		t.Errorf("joined without the room's last message: %s", d.Frame)
@@ -657,8 +657,8 @@ func TestAnnouncementsOfMembershipReachEveryGateway(t *testing.T) {
 	w.room(1, 5, 6)
 	w.routes[1] = Route{Known: true, Gateways: map[chat.GatewayID]uint64{"g1.a": 1}}
 	room := &chat.Room{ID: 1, Type: chat.Group, Owner: 5, Epoch: 1}
-	w.post(1, chat.Announcement{Room: room, Added: []chat.UserID{5, 6}, Change: chat.MemberJoined})
-	w.post(1, chat.Announcement{Room: room, Removed: []chat.UserID{6}, Reason: chat.LeftKicked, Change: chat.MemberLeft, About: 6})
+	w.post(1, envelope.Announcement{Room: room, Added: []chat.UserID{5, 6}, Change: chat.MemberJoined})
+	w.post(1, envelope.Announcement{Room: room, Removed: []chat.UserID{6}, Reason: chat.LeftKicked, Change: chat.MemberLeft, About: 6})
 	w.start(t)
 	plain, owner, kick := w.next(t, envelope.InRoom), w.next(t, envelope.InRoom), w.next(t, envelope.InRoom)
 	if fmt.Sprint(plain.Added, owner.Added, plain.Seq, owner.Seq) != "[6] [5] 1 1" {

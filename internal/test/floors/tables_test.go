@@ -33,7 +33,7 @@ var stations = map[string]station{
 
 	"internal/auth":      {2, []string{"internal/chat"}, whyAdapter},
 	"internal/broker":    {2, []string{"internal/chat", "internal/envelope", "internal/telemetry", "internal/faults"}, whyAdapter},
-	"internal/store":     {2, []string{"internal/chat", "internal/telemetry", "internal/faults"}, whyAdapter},
+	"internal/store":     {2, []string{"internal/chat", "internal/envelope", "internal/telemetry", "internal/faults"}, whyAdapter},
 	"internal/state":     {2, []string{"internal/chat", "internal/telemetry", "internal/faults"}, whyAdapter},
 	"internal/ops/stack": {2, []string{"internal/chat", "internal/config", "internal/telemetry", "internal/daemon"}, "it brings up servers for people and tests, and knows nothing of what runs on them"},
 

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/envelope"
 )
 
 // Keeper writes what can be rebuilt (routes, heads, recent messages) and deletes announced outbox rows, off the road.
@@ -109,7 +110,7 @@ func (k *Keeper) Drop(room chat.RoomID, g chat.GatewayID) {
 }
 
 // Announced deletes rows whose announcement was confirmed.
-func (k *Keeper) Announced(set *Rows, rows []chat.Announcement) {
+func (k *Keeper) Announced(set *Rows, rows []envelope.Announcement) {
 	ids := make([]uint64, len(rows))
 	for i := range rows {
 		ids[i] = rows[i].ID

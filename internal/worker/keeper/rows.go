@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/envelope"
 )
 
 // Rows is a set of outbox rows on their way: announced, confirmation or deletion outstanding. A row leaves it when its
@@ -14,7 +15,7 @@ type Rows struct {
 }
 
 // Take keeps the rows that weren't in the set and aren't above their room's bound (where it has one), and adds them.
-func (s *Rows) Take(rows []chat.Announcement, upTo map[chat.RoomID]chat.Seq) []chat.Announcement {
+func (s *Rows) Take(rows []envelope.Announcement, upTo map[chat.RoomID]chat.Seq) []envelope.Announcement {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ids == nil {

@@ -1,0 +1,171 @@
+package envelope
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"chat-service/internal/chat"
+)
+
+// AnnouncementKind says what an outbox row announces, as it stands in outbox.kind.
+type AnnouncementKind string
+
+// The announcements; the table Announcements says what each is.
+const (
+	MessageAnnouncement AnnouncementKind = "message"
+	ReadAnnouncement    AnnouncementKind = "read"
+	RevokedAnnouncement AnnouncementKind = "revoked"
+)
+
+// Announcement is what a committed REST write has to report to the sessions: an outbox row. Exactly one of Message, Read and Revoked is
+// set, and says the kind.
+type Announcement struct {
+	ID        uint64 // of the outbox row
+	Partition int
+
+	Message *chat.Message // with Room (its state after the write) and what follows
+	Room    *chat.Room
+	Added   []chat.UserID
+	Removed []chat.UserID
+	All     bool // everybody is removed (dissolved)
+	Reason  chat.LeaveReason
+	Change  chat.Change
+	About   chat.UserID // whom the change concerns, where it is one person
+
+	Read    *chat.ReadState
+	Revoked *chat.Revoked
+
+	Other   AnnouncementKind // a kind that has no field of its own here
+	Payload []byte           // of Other, as stored
+}
+
+// Kind returns what the row announces, "" where nothing is set.
+func (a *Announcement) Kind() AnnouncementKind {
+	switch {
+	case a.Message != nil:
+		return MessageAnnouncement
+	case a.Read != nil:
+		return ReadAnnouncement
+	case a.Revoked != nil:
+		return RevokedAnnouncement
+	default:
+		return a.Other
+	}
+}
+
+// Announces reports whether the row announces this entry of a log.
+func (a *Announcement) Announces(m *chat.Message) bool {
+	return a.Message != nil && a.Message.Room == m.Room && a.Message.Seq == m.Seq
+}
+
+// The stored forms. Every name in them is part of the format of rows that a process of the release before reads and writes: the golden
+// test fails where one changes. The nouns of package chat may be renamed freely.
+type (
+	storedAnnouncement struct {
+		Message *storedMessage   `json:"message,omitempty"`
+		Room    *storedRoom      `json:"room,omitempty"`
+		Added   []chat.UserID    `json:"added,omitempty"`
+		Removed []chat.UserID    `json:"removed,omitempty"`
+		All     bool             `json:"all,omitempty"`
+		Reason  chat.LeaveReason `json:"reason,omitempty"`
+		Change  chat.Change      `json:"change,omitempty"`
+		About   chat.UserID      `json:"about,omitempty"`
+		Read    *storedRead      `json:"read,omitempty"`
+		Revoked *storedRevoked   `json:"revoked,omitempty"`
+	}
+	storedMessage struct {
+		Room        chat.RoomID      `json:"Room"`
+		Seq         chat.Seq         `json:"Seq"`
+		Ord         uint64           `json:"Ord"`
+		Kind        chat.MessageKind `json:"Kind"`
+		Sender      chat.UserID      `json:"Sender"`
+		ClientMsgID string           `json:"ClientMsgID"`
+		Content     string           `json:"Content"`
+		CreatedAt   time.Time        `json:"CreatedAt"`
+	}
+	storedRoom struct {
+		ID          chat.RoomID     `json:"ID"`
+		Type        chat.RoomType   `json:"Type"`
+		Name        string          `json:"Name"`
+		Description string          `json:"Description"`
+		Visibility  chat.Visibility `json:"Visibility"`
+		Owner       chat.UserID     `json:"Owner"`
+		MemberCount int             `json:"MemberCount"`
+		LastSeq     chat.Seq        `json:"LastSeq"`
+		MsgCount    uint64          `json:"MsgCount"`
+		Epoch       uint64          `json:"Epoch"`
+		HistoryAll  bool            `json:"HistoryAll"`
+		CreatedAt   time.Time       `json:"CreatedAt"`
+		DissolvedAt time.Time       `json:"DissolvedAt"`
+	}
+	storedRead struct {
+		Room    chat.RoomID `json:"Room"`
+		User    chat.UserID `json:"User"`
+		ReadSeq chat.Seq    `json:"ReadSeq"`
+		Unread  uint64      `json:"Unread"`
+		Moved   bool        `json:"Moved"`
+	}
+	storedRevoked struct {
+		User     chat.UserID      `json:"user"`
+		Sessions []chat.SessionID `json:"sessions,omitempty"`
+		Except   chat.SessionID   `json:"except,omitempty"`
+		Disabled bool             `json:"disabled,omitempty"`
+	}
+)
+
+// Encode returns the payload of the row.
+func (a *Announcement) Encode() ([]byte, error) {
+	if a.Other != "" {
+		return a.Payload, nil
+	}
+	s := storedAnnouncement{
+		Added: a.Added, Removed: a.Removed, All: a.All, Reason: a.Reason, Change: a.Change, About: a.About,
+		Message: stored(a.Message, func(m chat.Message) storedMessage { return storedMessage(m) }),
+		Room:    stored(a.Room, func(r chat.Room) storedRoom { return storedRoom(r) }),
+		Read: stored(a.Read, func(r chat.ReadState) storedRead {
+			return storedRead{Room: r.Room, User: r.User, ReadSeq: r.ReadSeq, Unread: r.Unread, Moved: r.Moved}
+		}),
+		Revoked: stored(a.Revoked, func(r chat.Revoked) storedRevoked { return storedRevoked(r) }),
+	}
+	b, err := json.Marshal(s)
+	if err != nil {
+		return nil, fmt.Errorf("encode an announcement: %w", err)
+	}
+	return b, nil
+}
+
+// DecodeAnnouncement reads a row's payload. The kind must be known.
+func DecodeAnnouncement(kind AnnouncementKind, payload []byte) (Announcement, error) {
+	switch kind {
+	case MessageAnnouncement, ReadAnnouncement, RevokedAnnouncement:
+	default:
+		return Announcement{Other: kind, Payload: payload}, nil
+	}
+	var s storedAnnouncement
+	if err := json.Unmarshal(payload, &s); err != nil {
+		return Announcement{}, fmt.Errorf("%w: announcement: %w", ErrMalformed, err)
+	}
+	a := Announcement{
+		Added: s.Added, Removed: s.Removed, All: s.All, Reason: s.Reason, Change: s.Change, About: s.About,
+		Message: stored(s.Message, func(m storedMessage) chat.Message { return chat.Message(m) }),
+		Room:    stored(s.Room, func(r storedRoom) chat.Room { return chat.Room(r) }),
+		Read: stored(s.Read, func(r storedRead) chat.ReadState {
+			return chat.ReadState{Room: r.Room, User: r.User, ReadSeq: r.ReadSeq, Unread: r.Unread, Moved: r.Moved}
+		}),
+		Revoked: stored(s.Revoked, func(r storedRevoked) chat.Revoked { return chat.Revoked(r) }),
+	}
+	if a.Kind() != kind {
+		return Announcement{}, malformed("announcement of kind " + string(kind) + " holds " + string(a.Kind()))
+	}
+	return a, nil
+}
+
+// stored converts what is set.
+func stored[T, V any](v *T, convert func(T) V) *V {
+	if v == nil {
+		return nil
+	}
+	c := convert(*v)
+	return &c
+}
