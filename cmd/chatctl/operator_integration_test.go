@@ -76,7 +76,7 @@ func (p *place) populate(t *testing.T) *store.DB {
 	if err := db.Partitions(t.Context(), 4); err != nil {
 		t.Fatal(err)
 	}
-	if err := db.Beat(t.Context(), "boot-1"); err != nil {
+	if err := db.Beat(t.Context(), chat.LiveWorker{Boot: "boot-1"}); err != nil {
 		t.Fatal(err)
 	}
 	return db
@@ -217,7 +217,7 @@ func TestLookUps(t *testing.T) {
 func TestPartitionsShowTheSpread(t *testing.T) {
 	p := settle(t)
 	db := p.populate(t)
-	if err := db.Beat(t.Context(), "boot-2"); err != nil {
+	if err := db.Beat(t.Context(), chat.LiveWorker{Boot: "boot-2"}); err != nil {
 		t.Fatal(err)
 	}
 	_, _, room := people(t, db)
@@ -319,7 +319,7 @@ func TestDeadCommandsAreListedShownAndDropped(t *testing.T) {
 		t.Errorf("none: %s", out)
 	}
 	for i := range 4 {
-		if err := db.Quarantine(t.Context(), store.DeadCommand{Partition: i, Kind: "outbox", User: 1, Room: 2, Payload: []byte("text"), Reason: "broken\nbadly"}); err != nil {
+		if err := db.Quarantine(t.Context(), chat.DeadCommand{Partition: i, Kind: "outbox", User: 1, Room: 2, Payload: []byte("text"), Reason: "broken\nbadly"}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -460,7 +460,7 @@ func TestDoctorWarnsOfWhatPilesUp(t *testing.T) {
 	people(t, db)
 	p.exec(t, "UPDATE outbox SET created_at = UTC_TIMESTAMP(6) - INTERVAL 1 MINUTE")
 	p.exec(t, "DELETE FROM workers")
-	if err := db.Quarantine(t.Context(), store.DeadCommand{Kind: "send", Payload: []byte("x"), Reason: "r"}); err != nil {
+	if err := db.Quarantine(t.Context(), chat.DeadCommand{Kind: "send", Payload: []byte("x"), Reason: "r"}); err != nil {
 		t.Fatal(err)
 	}
 	var warned []string

@@ -94,7 +94,7 @@ func spreadOf(ctx context.Context, db *store.DB, partitions int) (spread, error)
 	if err != nil {
 		return spread{}, err
 	}
-	return newSpread(boots, waiting, partitions), nil
+	return newSpread(chat.Boots(boots), waiting, partitions), nil
 }
 
 func newSpread(boots []string, waiting []int, partitions int) spread {

@@ -10,19 +10,7 @@ import (
 	"chat-service/internal/broker"
 	"chat-service/internal/chat"
 	"chat-service/internal/state"
-	"chat-service/internal/store"
 	"chat-service/internal/worker"
-)
-
-// sockets, leases and routes show state.State as the worker's ports name it; dead does so for the store.
-type (
-	sockets struct {
-		*state.State
-		partitions int
-	}
-	leases struct{ *state.State }
-	routes struct{ *state.State }
-	fleet  struct{ *store.DB }
 )
 
 // ringing calls the workers after each transaction but those that leave nothing in the outbox and are many.
@@ -36,68 +24,6 @@ func ringing(b *state.Bell) func(verb string, took time.Duration, err error) {
 			}
 		}
 	}
-}
-
-// Register enters sockets into the registry.
-func (s sockets) Register(ctx context.Context, xs []worker.Socket) ([]worker.Registered, error) {
-	rs, err := s.RegisterAll(ctx, stored(xs))
-	out := make([]worker.Registered, len(rs))
-	for i, r := range rs {
-		out[i] = worker.Registered{First: r.First, OfSession: shown(r.OfSession)}
-	}
-	return out, err
-}
-
-// Unregister takes sockets out of the registry.
-func (s sockets) Unregister(ctx context.Context, xs []worker.Socket) ([]int, error) {
-	return s.UnregisterAll(ctx, stored(xs))
-}
-
-func stored(xs []worker.Socket) []state.Socket {
-	out := make([]state.Socket, len(xs))
-	for i, x := range xs {
-		out[i] = state.Socket(x)
-	}
-	return out
-}
-
-func shown(xs []state.Socket) []worker.Socket {
-	out := make([]worker.Socket, len(xs))
-	for i, x := range xs {
-		out[i] = worker.Socket(x)
-	}
-	return out
-}
-
-// OfflineDue claims users whose grace has run out. Nearly always there are none, which one question tells.
-func (s sockets) OfflineDue(ctx context.Context, owned []int, now time.Time, limit int) (due []chat.UserID, err error) {
-	owned, err = s.PartitionsDue(ctx, owned, now)
-	for i := 0; i < len(owned) && err == nil; i++ {
-		var more []chat.UserID
-		more, err = s.State.OfflineDue(ctx, owned[i], s.partitions, now, limit)
-		due = append(due, more...)
-	}
-	return due, err
-}
-
-// BeatGateway renews a gateway's lease.
-func (l leases) BeatGateway(ctx context.Context, g chat.GatewayID, lease time.Duration) error {
-	return l.State.Beat(ctx, g, lease)
-}
-
-// Routes reads rooms' routes.
-func (r routes) Routes(ctx context.Context, rooms []chat.RoomID) (map[chat.RoomID]worker.Route, error) {
-	found, err := r.State.Routes(ctx, rooms)
-	out := make(map[chat.RoomID]worker.Route, len(found))
-	for id, e := range found {
-		out[id] = worker.Route(e)
-	}
-	return out, err
-}
-
-// Quarantine puts a command away.
-func (f fleet) Quarantine(ctx context.Context, d worker.Dead) error {
-	return f.DB.Quarantine(ctx, store.DeadCommand(d))
 }
 
 // bus publishes deliveries.

@@ -16,29 +16,30 @@ const (
 
 // CommandSpec is a row of Commands: everything about a kind of command but its handler, which stands in the worker's dispatch table.
 type CommandSpec struct {
-	Kind CommandKind
-	Name string // in metrics, logs and dead_commands
-	Key  Key
-	Doc  string // what it asks for
+	Kind  CommandKind
+	Name  string // in metrics, logs and dead_commands
+	Key   Key
+	Frame string // type of the client's frame that asks for it, "" where the gateway does
+	Doc   string // what it asks for
 }
 
 // Commands returns the registry of commands, by ascending kind.
 func Commands() []CommandSpec { return slices.Clone(commands) }
 
 var commands = append([]CommandSpec{
-	{Send, "send", ByRoom, "append a message"},
-	{Read, "read", ByRoom, "move the read pointer"},
-	{Typing, "typing", ByRoom, "relay that the user is typing"},
-	{Join, "join", ByRoom, "resume live delivery, or become a member of a public room"},
-	{Attach, "attach", ByRoom, "route the room to the gateway; as a repair, send what it lacks"},
-	{Detach, "detach", ByRoom, "stop routing the room to the gateway"},
-	{Connect, "connect", BySocket, "a socket opened: answer with Welcome"},
-	{Disconnect, "disconnect", BySocket, "a socket ended"},
-	{Sync, "sync", ByUser, "send what the client lacks"},
-	{Watch, "watch", ByUser, "set the socket's presence watch list"},
-	{Assert, "assert", BySocket, "a socket that is open, reported again after Redis lost its data"},
-	{Show, "show", ByGateway, "session ids of live sockets: revoked ones are to be closed"},
-	{Beat, "beat", ToControl, "the gateway is alive"},
+	{Send, "send", ByRoom, "message", "append a message"},
+	{Read, "read", ByRoom, "read", "move the read pointer"},
+	{Typing, "typing", ByRoom, "typing", "relay that the user is typing"},
+	{Join, "join", ByRoom, "join_room", "resume live delivery, or become a member of a public room"},
+	{Attach, "attach", ByRoom, "", "route the room to the gateway; as a repair, send what it lacks"},
+	{Detach, "detach", ByRoom, "", "stop routing the room to the gateway"},
+	{Connect, "connect", BySocket, "", "a socket opened: answer with Welcome"},
+	{Disconnect, "disconnect", BySocket, "", "a socket ended"},
+	{Sync, "sync", ByUser, "sync", "send what the client lacks"},
+	{Watch, "watch", ByUser, "presence", "set the socket's presence watch list"},
+	{Assert, "assert", BySocket, "", "a socket that is open, reported again after Redis lost its data"},
+	{Show, "show", ByGateway, "", "session ids of live sockets: revoked ones are to be closed"},
+	{Beat, "beat", ToControl, "", "the gateway is alive"},
 }, probeCommands...)
 
 // Known reports whether this process knows the kind. A kind that it doesn't know came from a later release.

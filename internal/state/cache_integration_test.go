@@ -15,7 +15,7 @@ import (
 	"chat-service/internal/test/testkit"
 )
 
-func route(t *testing.T, s *state.State, room chat.RoomID) state.Routes {
+func route(t *testing.T, s *state.State, room chat.RoomID) chat.Route {
 	t.Helper()
 	rs, err := s.Routes(t.Context(), []chat.RoomID{room})
 	must(t, err)
@@ -26,7 +26,7 @@ func settled(t *testing.T, s *state.State, room chat.RoomID, want map[chat.Gatew
 	t.Helper()
 	testkit.Eventually(t, 10*time.Second, func() (bool, string) {
 		r := route(t, s, room)
-		return r.Known && cmp.Equal(want, r.Gateways), cmp.Diff(state.Routes{Known: true, Gateways: want}, r)
+		return r.Known && cmp.Equal(want, r.Gateways), cmp.Diff(chat.Route{Known: true, Gateways: want}, r)
 	})
 }
 

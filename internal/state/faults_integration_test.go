@@ -96,34 +96,33 @@ func verbs(t *testing.T, s *state.State) map[string]func() error {
 	t.Helper()
 	ctx, now := t.Context(), time.Now()
 	return map[string]func() error{
-		"ready":          func() error { return s.Ready(ctx) },
-		"check":          func() error { _, err := s.Check(ctx); return err },
-		"register":       func() error { _, _, err := s.Register(ctx, socket(1, "s", "a", 1)); return err },
-		"unregister":     func() error { _, err := s.Unregister(ctx, 1, "a", 1); return err },
-		"sockets":        func() error { _, err := s.Sockets(ctx, 1); return err },
-		"gateways of":    func() error { _, err := s.GatewaysOf(ctx, []chat.UserID{1}); return err },
-		"beat":           func() error { return s.Beat(ctx, "a", time.Second) },
-		"leases":         func() error { _, _, err := s.Leases(ctx); return err },
-		"blind":          func() error { return s.Blind(ctx, time.Second) },
-		"revived":        func() error { _, err := s.Revived(ctx, 1); return err },
-		"bury":           func() error { _, _, err := s.Bury(ctx, "a", 1); return err },
-		"online":         func() error { _, err := s.Online(ctx, []chat.UserID{1}); return err },
-		"offline later":  func() error { return s.OfflineLater(ctx, []chat.UserID{1}, now) },
-		"partitions due": func() error { _, err := s.PartitionsDue(ctx, []int{0, 1}, now); return err },
-		"offline due":    func() error { _, err := s.OfflineDue(ctx, 0, 16, now, 1); return err },
-		"attach":         func() error { return s.Attach(ctx, 1, "a", 1) },
-		"detach":         func() error { return s.Detach(ctx, 1, "a", 1) },
-		"routes":         func() error { _, err := s.Routes(ctx, []chat.RoomID{1}); return err },
-		"drop route":     func() error { return s.DropRoute(ctx, 1, "a") },
-		"count":          func() error { return s.Count(ctx, []chat.Head{{Room: 1, Seq: 1}}, nil) },
-		"heads of":       func() error { _, err := s.HeadsOf(ctx, []chat.RoomID{1}); return err },
-		"generation":     func() error { _, err := s.Generation(ctx); return err },
-		"recent":         func() error { _, err := s.Recent(ctx, 1, 1); return err },
-		"warm":           func() error { return s.Warm(ctx, 1, 1, []chat.Message{text(1, 1)}) },
-		"allow":          func() error { _, _, err := s.Allow(ctx, "k", 1, 1, time.Second); return err },
-		"fail":           func() error { _, err := s.Fail(ctx, "k"); return err },
-		"delay":          func() error { _, err := s.Delay(ctx, "k"); return err },
-		"clear":          func() error { return s.Clear(ctx, "k") },
+		"ready":         func() error { return s.Ready(ctx) },
+		"check":         func() error { _, err := s.Check(ctx); return err },
+		"register":      func() error { _, _, err := register(s, ctx, socket(1, "s", "a", 1)); return err },
+		"unregister":    func() error { _, err := unregister(s, ctx, 1, "a", 1); return err },
+		"sockets":       func() error { _, err := s.Sockets(ctx, 1); return err },
+		"gateways of":   func() error { _, err := s.GatewaysOf(ctx, []chat.UserID{1}); return err },
+		"beat":          func() error { return s.BeatGateway(ctx, "a", time.Second) },
+		"leases":        func() error { _, _, err := s.Leases(ctx); return err },
+		"blind":         func() error { return s.Blind(ctx, time.Second) },
+		"revived":       func() error { _, err := s.Revived(ctx, 1); return err },
+		"bury":          func() error { _, _, err := s.Bury(ctx, "a", 1); return err },
+		"online":        func() error { _, err := s.Online(ctx, []chat.UserID{1}); return err },
+		"offline later": func() error { return s.OfflineLater(ctx, []chat.UserID{1}, now) },
+		"offline due":   func() error { _, err := s.OfflineDue(ctx, []int{0, 1}, now, 1); return err },
+		"attach":        func() error { return s.Attach(ctx, 1, "a", 1) },
+		"detach":        func() error { return s.Detach(ctx, 1, "a", 1) },
+		"routes":        func() error { _, err := s.Routes(ctx, []chat.RoomID{1}); return err },
+		"drop route":    func() error { return s.DropRoute(ctx, 1, "a") },
+		"count":         func() error { return s.Count(ctx, []chat.Head{{Room: 1, Seq: 1}}, nil) },
+		"heads of":      func() error { _, err := s.HeadsOf(ctx, []chat.RoomID{1}); return err },
+		"generation":    func() error { _, err := s.Generation(ctx); return err },
+		"recent":        func() error { _, err := s.Recent(ctx, 1, 1); return err },
+		"warm":          func() error { return s.Warm(ctx, 1, 1, []chat.Message{text(1, 1)}) },
+		"allow":         func() error { _, _, err := s.Allow(ctx, "k", 1, 1, time.Second); return err },
+		"fail":          func() error { _, err := s.Fail(ctx, "k"); return err },
+		"delay":         func() error { _, err := s.Delay(ctx, "k"); return err },
+		"clear":         func() error { return s.Clear(ctx, "k") },
 	}
 }
 
@@ -152,7 +151,7 @@ func TestEveryVerbOnACluster(t *testing.T) {
 		_, err := s.Generation(t.Context())
 		return err == nil, fmt.Sprint(err)
 	})
-	must(t, s.Beat(t.Context(), "dead", time.Millisecond))
+	must(t, s.BeatGateway(t.Context(), "dead", time.Millisecond))
 	for round := range 2 { // the second finds what the first left
 		for verb, f := range verbs(t, s) {
 			if err := f(); err != nil {
@@ -167,7 +166,7 @@ func TestEveryVerbOnACluster(t *testing.T) {
 	for i := range 100 {
 		u, r := chat.UserID(i+10), chat.RoomID(i+10)
 		users, rooms, heads = append(users, u), append(rooms, r), append(heads, chat.Head{Room: r, Seq: 3, Epoch: 1})
-		_, _, err := s.Register(t.Context(), socket(u, "s", "dead", 1))
+		_, _, err := register(s, t.Context(), socket(u, "s", "dead", 1))
 		must(t, err)
 	}
 	must(t, s.Count(t.Context(), heads, nil))
@@ -237,8 +236,8 @@ func TestFlush(t *testing.T) {
 	s, ctx := open(t, func(o *state.Options) { o.Addrs = []string{addr} }), t.Context()
 	before, err := s.Generation(ctx)
 	must(t, err)
-	must(t, s.Beat(ctx, "a", time.Minute))
-	_, _, err = s.Register(ctx, socket(1, "s", "a", 1))
+	must(t, s.BeatGateway(ctx, "a", time.Minute))
+	_, _, err = register(s, ctx, socket(1, "s", "a", 1))
 	must(t, err)
 	must(t, s.Attach(ctx, 1, "a", 1))
 	settled(t, s, 1, map[chat.GatewayID]uint64{"a": 1})
@@ -257,10 +256,10 @@ func TestFlush(t *testing.T) {
 	}
 	// Scripts were not lost with the keys, but may be: the verbs load them again.
 	do(t, direct, "SCRIPT", "FLUSH")
-	must(t, s.Beat(ctx, "a", time.Minute))
-	first, list, err := s.Register(ctx, socket(1, "s", "a", 1))
+	must(t, s.BeatGateway(ctx, "a", time.Minute))
+	first, list, err := register(s, ctx, socket(1, "s", "a", 1))
 	must(t, err)
-	if d := cmp.Diff([]state.Socket{socket(1, "s", "a", 1)}, list); !first || d != "" {
+	if d := cmp.Diff([]chat.Socket{socket(1, "s", "a", 1)}, list); !first || d != "" {
 		t.Errorf("asserted again: first %v %s", first, d)
 	}
 	must(t, s.Attach(ctx, 1, "a", 1))

@@ -63,9 +63,9 @@ func gatewayIDs(v any) (ids []chat.GatewayID) {
 	return ids
 }
 
-// Beat renews a gateway's lease: it lives for that long by Redis' clock, and after that counts as lapsed until Bury is
+// BeatGateway renews a gateway's lease: it lives for that long by Redis' clock, and after that counts as lapsed until Bury is
 // done with it.
-func (s *State) Beat(ctx context.Context, g chat.GatewayID, lease time.Duration) error {
+func (s *State) BeatGateway(ctx context.Context, g chat.GatewayID, lease time.Duration) error {
 	return s.do(ctx, "beat", func(ctx context.Context) error {
 		keys := []string{s.leaseKey(), s.buriedKey(), s.revivedKey()}
 		return beatScript.Run(ctx, s.rdb, keys, string(g), lease.Milliseconds()).Err()

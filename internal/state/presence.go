@@ -49,8 +49,8 @@ func (s *State) OfflineLater(ctx context.Context, us []chat.UserID, at time.Time
 	})
 }
 
-// PartitionsDue returns those of the partitions that have users whose time has come.
-func (s *State) PartitionsDue(ctx context.Context, partitions []int, now time.Time) (due []int, err error) {
+// partitionsDue returns those of the partitions that have users whose time has come.
+func (s *State) partitionsDue(ctx context.Context, partitions []int, now time.Time) (due []int, err error) {
 	if len(partitions) == 0 {
 		return nil, nil
 	}
@@ -74,12 +74,20 @@ func (s *State) PartitionsDue(ctx context.Context, partitions []int, now time.Ti
 	return due, err
 }
 
-// OfflineDue takes at most limit users of a partition whose time has come and who still have no live socket; each is
-// handed to one caller only. Those who are back are forgotten. While heartbeats can't arrive nobody is taken.
-func (s *State) OfflineDue(ctx context.Context, partition, partitions int, now time.Time, limit int) (due []chat.UserID, err error) {
-	if partitions != s.opt.Partitions {
-		return nil, chat.E(chat.Internal, "redis state is set up for %d partitions, not %d", s.opt.Partitions, partitions)
+// OfflineDue takes users of the partitions whose time has come and who still have no live socket, at most limit of each partition; each
+// is handed to one caller only. Those who are back are forgotten. While heartbeats can't arrive nobody is taken. With an error come
+// those who were taken before it.
+func (s *State) OfflineDue(ctx context.Context, partitions []int, now time.Time, limit int) (due []chat.UserID, err error) {
+	partitions, err = s.partitionsDue(ctx, partitions, now) // nearly always none
+	for i := 0; i < len(partitions) && err == nil; i++ {
+		var more []chat.UserID
+		more, err = s.offlineDue(ctx, partitions[i], now, limit)
+		due = append(due, more...)
 	}
+	return due, err
+}
+
+func (s *State) offlineDue(ctx context.Context, partition int, now time.Time, limit int) (due []chat.UserID, err error) {
 	err = s.do(ctx, "offline_due", func(ctx context.Context) error {
 		key := s.dueKey(partition)
 		members, err := s.rdb.ZRangeArgs(ctx, redis.ZRangeArgs{

@@ -15,7 +15,7 @@ import (
 
 // presenceModel is the registry as a set of sockets and a set of gateways that live.
 type presenceModel struct {
-	sockets map[state.Socket]bool
+	sockets map[chat.Socket]bool
 	lives   map[chat.GatewayID]bool
 }
 
@@ -42,7 +42,7 @@ func TestPresenceModel(t *testing.T) {
 				rt.Fatal(err)
 			}
 		}
-		m := &presenceModel{sockets: map[state.Socket]bool{}, lives: map[chat.GatewayID]bool{}}
+		m := &presenceModel{sockets: map[chat.Socket]bool{}, lives: map[chat.GatewayID]bool{}}
 		for range rapid.IntRange(1, 30).Draw(rt, "steps") {
 			u, g := rapid.SampledFrom(users).Draw(rt, "user"), rapid.SampledFrom(gateways).Draw(rt, "gateway")
 			k := socket(u, "s", g, chat.SocketID(rapid.IntRange(1, 2).Draw(rt, "socket")))
@@ -55,19 +55,19 @@ func TestPresenceModel(t *testing.T) {
 				if m.sockets[k] {
 					others--
 				}
-				first, mine, err := s.Register(ctx, k)
+				first, mine, err := register(s, ctx, k)
 				m.sockets[k] = true
 				if check(err); first != (others == 0) || len(mine) != others+1 {
 					rt.Fatalf("register %+v: first %v, %d sockets, want %d", k, first, len(mine), others+1)
 				}
 			case "unregister":
-				left, err := s.Unregister(ctx, u, g, k.Socket)
+				left, err := unregister(s, ctx, u, g, k.Socket)
 				delete(m.sockets, k)
 				if check(err); left != m.of(u) {
 					rt.Fatalf("unregister %+v: %d left, want %d", k, left, m.of(u))
 				}
 			case "beat":
-				check(s.Beat(ctx, g, time.Minute))
+				check(s.BeatGateway(ctx, g, time.Minute))
 				m.lives[g] = true
 			case "die":
 				lapse(t, s, g)

@@ -19,15 +19,6 @@ const (
 	routeMarker   = "?"              // no gateway's name; holds until when the route is unsettled
 )
 
-// Routes is what is known of the gateways that want a room. Known false is not "nobody": the route is missing or too
-// young to be whole. Of the callers that find it missing, one gets Ask: it shall ask all gateways to assert the room;
-// who has attached after Options.Settle is then the route.
-type Routes struct {
-	Known    bool
-	Ask      bool
-	Gateways map[chat.GatewayID]uint64 // with the number of the attach; dead ones may be among them
-}
-
 // Attach routes the room to the gateway, unless it told a higher number before.
 func (s *State) Attach(ctx context.Context, room chat.RoomID, g chat.GatewayID, number uint64) error {
 	return s.MoveRoutes(ctx, []chat.RouteMove{{Room: room, Gateway: g, Number: number}})
@@ -80,8 +71,8 @@ func (s *State) moveRoutes(ctx context.Context, moves []chat.RouteMove) error {
 }
 
 // Routes reads the routes of rooms in one round trip (and a second one where some are missing, to begin them).
-func (s *State) Routes(ctx context.Context, rooms []chat.RoomID) (routes map[chat.RoomID]Routes, err error) {
-	routes = make(map[chat.RoomID]Routes, len(rooms))
+func (s *State) Routes(ctx context.Context, rooms []chat.RoomID) (routes map[chat.RoomID]chat.Route, err error) {
+	routes = make(map[chat.RoomID]chat.Route, len(rooms))
 	if len(rooms) == 0 {
 		return routes, nil
 	}
@@ -112,7 +103,7 @@ func (s *State) Routes(ctx context.Context, rooms []chat.RoomID) (routes map[cha
 }
 
 // begin marks missing routes as unsettled and sets Ask where this call was the one that did it.
-func (s *State) begin(ctx context.Context, missing []chat.RoomID, now time.Time, routes map[chat.RoomID]Routes) error {
+func (s *State) begin(ctx context.Context, missing []chat.RoomID, now time.Time, routes map[chat.RoomID]chat.Route) error {
 	if len(missing) == 0 {
 		return nil
 	}
@@ -127,18 +118,18 @@ func (s *State) begin(ctx context.Context, missing []chat.RoomID, now time.Time,
 	})
 	for i, r := range missing {
 		if cmds[i].Val() {
-			routes[r] = Routes{Ask: true}
+			routes[r] = chat.Route{Ask: true}
 		}
 	}
 	return err
 }
 
-func decodeRoute(fields map[string]string, now time.Time) Routes {
+func decodeRoute(fields map[string]string, now time.Time) chat.Route {
 	until, err := strconv.ParseInt(fields[routeMarker], 10, 64)
 	if err != nil {
-		return Routes{}
+		return chat.Route{}
 	}
-	r := Routes{Known: now.UnixMilli() >= until, Gateways: map[chat.GatewayID]uint64{}}
+	r := chat.Route{Known: now.UnixMilli() >= until, Gateways: map[chat.GatewayID]uint64{}}
 	for g, v := range fields {
 		num, in := strings.CutSuffix(v, "+")
 		if n, err := strconv.ParseUint(num, 10, 64); g != routeMarker && in && err == nil {

@@ -16,16 +16,6 @@ import (
 	"chat-service/internal/faults"
 )
 
-// Socket is one live WebSocket: whose it is, where it is, and since when (At, to the millisecond).
-type Socket struct {
-	User    chat.UserID
-	Session chat.SessionID
-	Gateway chat.GatewayID
-	Socket  chat.SocketID
-	Device  string
-	At      time.Time
-}
-
 // entry is what is stored of a socket beside its field.
 type entry struct {
 	Session chat.SessionID `json:"s"`
@@ -44,34 +34,18 @@ func splitField(f string) (g chat.GatewayID, id chat.SocketID, ok bool) {
 	return chat.GatewayID(gw), chat.SocketID(n), found && err == nil
 }
 
-func decodeSocket(u chat.UserID, field, value string) (Socket, error) {
+func decodeSocket(u chat.UserID, field, value string) (chat.Socket, error) {
 	g, id, ok := splitField(field)
 	var e entry
 	if err := json.Unmarshal([]byte(value), &e); err != nil || !ok {
-		return Socket{}, fmt.Errorf("socket entry %q of user %d: malformed", field, u)
+		return chat.Socket{}, fmt.Errorf("socket entry %q of user %d: malformed", field, u)
 	}
-	return Socket{User: u, Session: e.Session, Gateway: g, Socket: id, Device: e.Device, At: time.UnixMilli(e.At).UTC()}, nil
+	return chat.Socket{User: u, Session: e.Session, Gateway: g, Socket: id, Device: e.Device, At: time.UnixMilli(e.At).UTC()}, nil
 }
 
-// Registered is what was there when a socket was entered: First tells that the user had no other live socket, OfSession are
-// the live sockets of its login session, this one included, oldest first.
-type Registered struct {
-	First     bool
-	OfSession []Socket
-}
-
-// Register enters one socket; see RegisterAll.
-func (s *State) Register(ctx context.Context, k Socket) (first bool, ofSession []Socket, err error) {
-	rs, err := s.RegisterAll(ctx, []Socket{k})
-	if err != nil {
-		return false, nil, err
-	}
-	return rs[0].First, rs[0].OfSession, nil
-}
-
-// RegisterAll enters sockets, or enters them again, and takes back the offline that was due for their users. Each sees those
+// Register enters sockets, or enters them again, and takes back the offline that was due for their users. Each sees those
 // before it in ks. After an error some may have been entered.
-func (s *State) RegisterAll(ctx context.Context, ks []Socket) (out []Registered, err error) {
+func (s *State) Register(ctx context.Context, ks []chat.Socket) (out []chat.Registration, err error) {
 	if len(ks) == 0 {
 		return nil, nil
 	}
@@ -97,7 +71,7 @@ func (s *State) RegisterAll(ctx context.Context, ks []Socket) (out []Registered,
 				return err
 			}
 		}
-		out = make([]Registered, len(ks))
+		out = make([]chat.Registration, len(ks))
 		for i, k := range ks {
 			others := before[i].Val()
 			delete(others, entryField(k.Gateway, k.Socket))
@@ -109,7 +83,7 @@ func (s *State) RegisterAll(ctx context.Context, ks []Socket) (out []Registered,
 }
 
 // enter writes the entries and returns what each user's hash held before.
-func (s *State) enter(ctx context.Context, ks []Socket, values [][]byte) ([]*redis.MapStringStringCmd, error) {
+func (s *State) enter(ctx context.Context, ks []chat.Socket, values [][]byte) ([]*redis.MapStringStringCmd, error) {
 	// The gateway's index comes first: whatever is in a user's hash must be found by Bury.
 	if _, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for _, k := range ks {
@@ -139,8 +113,8 @@ func (s *State) enter(ctx context.Context, ks []Socket, values [][]byte) ([]*red
 }
 
 // among sorts a user's other entries into live ones of the same session, and tells whether no live one is there.
-func (l leases) among(k Socket, others map[string]string) (first bool, ofSession []Socket) {
-	first, ofSession = true, []Socket{k}
+func (l leases) among(k chat.Socket, others map[string]string) (first bool, ofSession []chat.Socket) {
+	first, ofSession = true, []chat.Socket{k}
 	for f, v := range others {
 		o, err := decodeSocket(k.User, f, v)
 		if err != nil || !l.live[o.Gateway] {
@@ -155,22 +129,13 @@ func (l leases) among(k Socket, others map[string]string) (first bool, ofSession
 	return first, ofSession
 }
 
-func oldestFirst(a, b Socket) int {
+func oldestFirst(a, b chat.Socket) int {
 	return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Gateway, b.Gateway), cmp.Compare(a.Socket, b.Socket))
 }
 
-// Unregister removes one socket; see UnregisterAll.
-func (s *State) Unregister(ctx context.Context, u chat.UserID, g chat.GatewayID, id chat.SocketID) (left int, err error) {
-	ls, err := s.UnregisterAll(ctx, []Socket{{User: u, Gateway: g, Socket: id}})
-	if err != nil {
-		return 0, err
-	}
-	return ls[0], nil
-}
-
-// UnregisterAll removes exactly these sockets' entries, never those of later ones, and returns how many live ones each one's
+// Unregister removes exactly these sockets' entries, never those of later ones, and returns how many live ones each one's
 // user has left. Of ks, User, Gateway and Socket count.
-func (s *State) UnregisterAll(ctx context.Context, ks []Socket) (left []int, err error) {
+func (s *State) Unregister(ctx context.Context, ks []chat.Socket) (left []int, err error) {
 	if len(ks) == 0 {
 		return nil, nil
 	}
@@ -210,7 +175,7 @@ func (s *State) UnregisterAll(ctx context.Context, ks []Socket) (left []int, err
 }
 
 // Sockets lists a user's live sockets, oldest first.
-func (s *State) Sockets(ctx context.Context, u chat.UserID) (live []Socket, err error) {
+func (s *State) Sockets(ctx context.Context, u chat.UserID) (live []chat.Socket, err error) {
 	err = s.do(ctx, "sockets", func(ctx context.Context) error {
 		all, err := s.rdb.HGetAll(ctx, s.socketsKey(u)).Result()
 		if err != nil {

@@ -3,8 +3,8 @@
 package state_test
 
 import (
+	"context"
 	"fmt"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -43,8 +43,25 @@ func must(t *testing.T, err error) {
 
 var at = time.UnixMilli(1_700_000_000_000).UTC()
 
-func socket(u chat.UserID, session string, g chat.GatewayID, id chat.SocketID) state.Socket {
-	return state.Socket{User: u, Session: chat.SessionID(session), Gateway: g, Socket: id, Device: "phone", At: at.Add(time.Duration(id) * time.Second)}
+func socket(u chat.UserID, session string, g chat.GatewayID, id chat.SocketID) chat.Socket {
+	return chat.Socket{User: u, Session: chat.SessionID(session), Gateway: g, Socket: id, Device: "phone", At: at.Add(time.Duration(id) * time.Second)}
+}
+
+// register and unregister are the verbs for one socket.
+func register(s *state.State, ctx context.Context, k chat.Socket) (first bool, ofSession []chat.Socket, err error) {
+	rs, err := s.Register(ctx, []chat.Socket{k})
+	if err != nil {
+		return false, nil, err
+	}
+	return rs[0].First, rs[0].OfSession, nil
+}
+
+func unregister(s *state.State, ctx context.Context, u chat.UserID, g chat.GatewayID, id chat.SocketID) (left int, err error) {
+	ls, err := s.Unregister(ctx, []chat.Socket{{User: u, Gateway: g, Socket: id}})
+	if err != nil {
+		return 0, err
+	}
+	return ls[0], nil
 }
 
 func online(t *testing.T, s *state.State, u chat.UserID) bool {
@@ -59,7 +76,7 @@ func online(t *testing.T, s *state.State, u chat.UserID) bool {
 
 func lapse(t *testing.T, s *state.State, g chat.GatewayID) {
 	t.Helper()
-	must(t, s.Beat(t.Context(), g, time.Millisecond))
+	must(t, s.BeatGateway(t.Context(), g, time.Millisecond))
 	testkit.Eventually(t, 10*time.Second, func() (bool, string) {
 		_, lapsed, err := s.Leases(t.Context())
 		must(t, err)
@@ -85,32 +102,32 @@ func TestReadyAndCheck(t *testing.T) {
 func TestRegister(t *testing.T) {
 	t.Parallel()
 	s, ctx := open(t), t.Context()
-	must(t, s.Beat(ctx, "a", time.Minute))
-	must(t, s.Beat(ctx, "b", time.Minute))
+	must(t, s.BeatGateway(ctx, "a", time.Minute))
+	must(t, s.BeatGateway(ctx, "b", time.Minute))
 
 	one, two, other := socket(1, "s1", "a", 1), socket(1, "s1", "b", 2), socket(1, "s2", "a", 3)
-	first, list, err := s.Register(ctx, one)
+	first, list, err := register(s, ctx, one)
 	must(t, err)
-	if d := cmp.Diff([]state.Socket{one}, list); !first || d != "" {
+	if d := cmp.Diff([]chat.Socket{one}, list); !first || d != "" {
 		t.Fatalf("first socket: first %v %s", first, d)
 	}
-	if first, _, err = s.Register(ctx, one); err != nil || !first {
+	if first, _, err = register(s, ctx, one); err != nil || !first {
 		t.Fatalf("the same again: first %v, %v", first, err)
 	}
-	first, list, err = s.Register(ctx, two)
+	first, list, err = register(s, ctx, two)
 	must(t, err)
-	if d := cmp.Diff([]state.Socket{one, two}, list); first || d != "" {
+	if d := cmp.Diff([]chat.Socket{one, two}, list); first || d != "" {
 		t.Fatalf("second socket: first %v %s", first, d)
 	}
-	first, list, err = s.Register(ctx, other)
+	first, list, err = register(s, ctx, other)
 	must(t, err)
-	if d := cmp.Diff([]state.Socket{other}, list); first || d != "" {
+	if d := cmp.Diff([]chat.Socket{other}, list); first || d != "" {
 		t.Fatalf("another session: first %v %s", first, d)
 	}
 
 	all, err := s.Sockets(ctx, 1)
 	must(t, err)
-	if d := cmp.Diff([]state.Socket{one, two, other}, all); d != "" {
+	if d := cmp.Diff([]chat.Socket{one, two, other}, all); d != "" {
 		t.Fatal(d)
 	}
 	gws, err := s.GatewaysOf(ctx, []chat.UserID{1, 2})
@@ -119,8 +136,8 @@ func TestRegister(t *testing.T) {
 		t.Fatal(d)
 	}
 
-	for i, k := range []state.Socket{one, two, other} {
-		left, err := s.Unregister(ctx, 1, k.Gateway, k.Socket)
+	for i, k := range []chat.Socket{one, two, other} {
+		left, err := unregister(s, ctx, 1, k.Gateway, k.Socket)
 		must(t, err)
 		if left != 2-i {
 			t.Fatalf("after %d: %d left", i+1, left)
@@ -134,13 +151,13 @@ func TestRegister(t *testing.T) {
 func TestUnregisterComparesBeforeItDeletes(t *testing.T) {
 	t.Parallel()
 	s, ctx := open(t), t.Context()
-	must(t, s.Beat(ctx, "gw.boot1", time.Minute))
-	must(t, s.Beat(ctx, "gw.boot2", time.Minute))
-	if _, _, err := s.Register(ctx, socket(1, "s", "gw.boot2", 1)); err != nil {
+	must(t, s.BeatGateway(ctx, "gw.boot1", time.Minute))
+	must(t, s.BeatGateway(ctx, "gw.boot2", time.Minute))
+	if _, _, err := register(s, ctx, socket(1, "s", "gw.boot2", 1)); err != nil {
 		t.Fatal(err)
 	}
 	// The late end of the same session's earlier socket, with the same number, at the gateway's earlier boot.
-	left, err := s.Unregister(ctx, 1, "gw.boot1", 1)
+	left, err := unregister(s, ctx, 1, "gw.boot1", 1)
 	must(t, err)
 	if left != 1 || !online(t, s, 1) {
 		t.Fatalf("%d left, online %v: an older socket's end removed the newer one", left, online(t, s, 1))
@@ -152,14 +169,14 @@ func TestRegisterUnregisterRaces(t *testing.T) {
 	s, ctx := open(t), t.Context()
 	gws := []chat.GatewayID{"a", "b"}
 	for _, g := range gws {
-		must(t, s.Beat(ctx, g, time.Minute))
+		must(t, s.BeatGateway(ctx, g, time.Minute))
 	}
 	var wg sync.WaitGroup
 	var firsts, lasts atomic.Int64
 	for i := range 200 {
 		wg.Go(func() {
 			k := socket(1, fmt.Sprint("s", i%7), gws[i%2], chat.SocketID(i+1))
-			first, list, err := s.Register(ctx, k)
+			first, list, err := register(s, ctx, k)
 			if err != nil || len(list) == 0 {
 				t.Errorf("register: %v, %d of the session", err, len(list))
 				return
@@ -167,7 +184,7 @@ func TestRegisterUnregisterRaces(t *testing.T) {
 			if first {
 				firsts.Add(1)
 			}
-			left, err := s.Unregister(ctx, k.User, k.Gateway, k.Socket)
+			left, err := unregister(s, ctx, k.User, k.Gateway, k.Socket)
 			if err != nil {
 				t.Errorf("unregister: %v", err)
 			}
@@ -195,8 +212,8 @@ func TestRegisterUnregisterRaces(t *testing.T) {
 func TestOnlineNeedsALivingLease(t *testing.T) {
 	t.Parallel()
 	s, ctx := open(t), t.Context()
-	must(t, s.Beat(ctx, "a", time.Minute))
-	_, _, err := s.Register(ctx, socket(1, "s", "a", 1))
+	must(t, s.BeatGateway(ctx, "a", time.Minute))
+	_, _, err := register(s, ctx, socket(1, "s", "a", 1))
 	must(t, err)
 	if !online(t, s, 1) || online(t, s, 2) {
 		t.Fatal("1 must be online, 2 must not")
@@ -211,12 +228,12 @@ func TestOnlineNeedsALivingLease(t *testing.T) {
 	if gws, err := s.GatewaysOf(ctx, []chat.UserID{1}); err != nil || len(gws) != 0 {
 		t.Fatalf("a dead gateway: %v %v", gws, err)
 	}
-	first, list, err := s.Register(ctx, socket(1, "s", "b", 1))
+	first, list, err := register(s, ctx, socket(1, "s", "b", 1))
 	must(t, err)
 	if !first || len(list) != 1 {
 		t.Fatalf("first %v, %v: a dead gateway's socket counts", first, list)
 	}
-	must(t, s.Beat(ctx, "a", time.Minute))
+	must(t, s.BeatGateway(ctx, "a", time.Minute))
 	if !online(t, s, 1) {
 		t.Fatal("offline on a gateway that came back")
 	}
@@ -225,8 +242,8 @@ func TestOnlineNeedsALivingLease(t *testing.T) {
 func TestBlindMakesPresenceUnknown(t *testing.T) {
 	t.Parallel()
 	s, ctx := open(t), t.Context()
-	must(t, s.Beat(ctx, "a", time.Minute))
-	_, _, err := s.Register(ctx, socket(1, "s", "a", 1))
+	must(t, s.BeatGateway(ctx, "a", time.Minute))
+	_, _, err := register(s, ctx, socket(1, "s", "a", 1))
 	must(t, err)
 	must(t, s.OfflineLater(ctx, []chat.UserID{2}, at))
 	must(t, s.Blind(ctx, time.Minute))
@@ -236,7 +253,7 @@ func TestBlindMakesPresenceUnknown(t *testing.T) {
 	if d := cmp.Diff(want, ps); d != "" {
 		t.Fatal(d)
 	}
-	if due, err := s.OfflineDue(ctx, chat.UserID(2).Partition(partitions), partitions, time.Now(), 10); err != nil || len(due) != 0 {
+	if due, err := s.OfflineDue(ctx, []int{chat.UserID(2).Partition(partitions)}, time.Now(), 10); err != nil || len(due) != 0 {
 		t.Fatalf("%v %v announced as offline while nobody can tell", due, err)
 	}
 	must(t, s.Blind(ctx, time.Millisecond))
@@ -250,9 +267,9 @@ func TestBlindMakesPresenceUnknown(t *testing.T) {
 func TestLeases(t *testing.T) {
 	t.Parallel()
 	s, ctx := open(t), t.Context()
-	must(t, s.Beat(ctx, "b", time.Minute))
-	must(t, s.Beat(ctx, "a", time.Minute))
-	must(t, s.Beat(ctx, "c", time.Minute))
+	must(t, s.BeatGateway(ctx, "b", time.Minute))
+	must(t, s.BeatGateway(ctx, "a", time.Minute))
+	must(t, s.BeatGateway(ctx, "c", time.Minute))
 	lapse(t, s, "c")
 	live, lapsed, err := s.Leases(ctx)
 	must(t, err)
@@ -264,7 +281,7 @@ func TestLeases(t *testing.T) {
 func TestRegisterBeforeTheFirstBeatIsFoundByBury(t *testing.T) {
 	t.Parallel()
 	s, ctx := open(t), t.Context()
-	_, _, err := s.Register(ctx, socket(1, "s", "never", 1))
+	_, _, err := register(s, ctx, socket(1, "s", "never", 1))
 	must(t, err)
 	testkit.Eventually(t, 10*time.Second, func() (bool, string) {
 		_, lapsed, err := s.Leases(ctx)
@@ -280,13 +297,13 @@ func TestRegisterBeforeTheFirstBeatIsFoundByBury(t *testing.T) {
 func TestBury(t *testing.T) {
 	t.Parallel()
 	s, ctx := open(t), t.Context()
-	must(t, s.Beat(ctx, "dead", time.Minute))
-	must(t, s.Beat(ctx, "live", time.Minute))
+	must(t, s.BeatGateway(ctx, "dead", time.Minute))
+	must(t, s.BeatGateway(ctx, "live", time.Minute))
 	for u := chat.UserID(1); u <= 25; u++ {
-		_, _, err := s.Register(ctx, socket(u, "s", "dead", chat.SocketID(u)))
+		_, _, err := register(s, ctx, socket(u, "s", "dead", chat.SocketID(u)))
 		must(t, err)
 	}
-	_, _, err := s.Register(ctx, socket(7, "s", "live", 1))
+	_, _, err := register(s, ctx, socket(7, "s", "live", 1))
 	must(t, err)
 
 	if gone, done, err := s.Bury(ctx, "dead", 10); err != nil || !done || len(gone) != 0 {
@@ -325,15 +342,15 @@ func TestBury(t *testing.T) {
 func TestABuriedGatewayThatBeatsIsRevivedOnce(t *testing.T) {
 	t.Parallel()
 	s, ctx := open(t), t.Context()
-	must(t, s.Beat(ctx, "a", time.Minute))
-	_, _, err := s.Register(ctx, socket(1, "s", "a", 1))
+	must(t, s.BeatGateway(ctx, "a", time.Minute))
+	_, _, err := register(s, ctx, socket(1, "s", "a", 1))
 	must(t, err)
 	lapse(t, s, "a")
 	if _, _, err := s.Bury(ctx, "a", 10); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
-		must(t, s.Beat(ctx, "a", time.Minute))
+		must(t, s.BeatGateway(ctx, "a", time.Minute))
 	}
 	gws, err := s.Revived(ctx, 10)
 	must(t, err)
@@ -348,19 +365,14 @@ func TestABuriedGatewayThatBeatsIsRevivedOnce(t *testing.T) {
 func TestOfflineDue(t *testing.T) {
 	t.Parallel()
 	s, ctx := open(t), t.Context()
-	must(t, s.Beat(ctx, "a", time.Minute))
+	must(t, s.BeatGateway(ctx, "a", time.Minute))
 	now := time.Now()
 	u := chat.UserID(5)
 	p := u.Partition(partitions)
 	take := func(partition int, now time.Time) []chat.UserID {
 		t.Helper()
-		waiting, err := s.PartitionsDue(ctx, []int{partition, partition + 1}, now)
+		due, err := s.OfflineDue(ctx, []int{partition}, now, 10)
 		must(t, err)
-		due, err := s.OfflineDue(ctx, partition, partitions, now, 10)
-		must(t, err)
-		if len(due) > 0 && !slices.Equal(waiting, []int{partition}) {
-			t.Errorf("partitions %v have users who are due, want %d", waiting, partition)
-		}
 		return due
 	}
 	must(t, s.OfflineLater(ctx, []chat.UserID{u}, now.Add(time.Minute)))
@@ -378,27 +390,24 @@ func TestOfflineDue(t *testing.T) {
 	}
 
 	must(t, s.OfflineLater(ctx, []chat.UserID{u}, now))
-	_, _, err := s.Register(ctx, socket(u, "s", "a", 1))
+	_, _, err := register(s, ctx, socket(u, "s", "a", 1))
 	must(t, err)
-	_, err = s.Unregister(ctx, u, "a", 1)
+	_, err = unregister(s, ctx, u, "a", 1)
 	must(t, err)
 	if due := take(p, now); len(due) != 0 {
 		t.Fatalf("after a register: %v", due)
 	}
 
-	_, _, err = s.Register(ctx, socket(u, "s", "a", 2))
+	_, _, err = register(s, ctx, socket(u, "s", "a", 2))
 	must(t, err)
 	must(t, s.OfflineLater(ctx, []chat.UserID{u}, now))
 	if due := take(p, now); len(due) != 0 {
 		t.Fatalf("with a live socket: %v", due)
 	}
-	_, err = s.Unregister(ctx, u, "a", 2)
+	_, err = unregister(s, ctx, u, "a", 2)
 	must(t, err)
 	if due := take(p, now); len(due) != 0 {
 		t.Fatalf("what was found alive must be forgotten: %v", due)
-	}
-	if _, err := s.OfflineDue(ctx, 0, partitions+1, now, 10); err == nil {
-		t.Fatal("took another number of partitions")
 	}
 }
 
@@ -417,7 +426,7 @@ func TestOfflineIsClaimedOnce(t *testing.T) {
 	for range 4 {
 		wg.Go(func() {
 			for p := range partitions {
-				due, err := s.OfflineDue(ctx, p, partitions, now, 100)
+				due, err := s.OfflineDue(ctx, []int{p}, now, 100)
 				if err != nil {
 					t.Error(err)
 				}

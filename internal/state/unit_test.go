@@ -182,13 +182,13 @@ func TestDecodeRoute(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		fields map[string]string
-		want   Routes
+		want   chat.Route
 	}{
-		{"missing", nil, Routes{}},
-		{"unsettled", map[string]string{"?": "1001", "a": "1+"}, Routes{Gateways: map[chat.GatewayID]uint64{"a": 1}}},
-		{"settled", map[string]string{"?": "1000", "a": "1+", "b": "7-"}, Routes{Known: true, Gateways: map[chat.GatewayID]uint64{"a": 1}}},
-		{"empty", map[string]string{"?": "0", "b": "7-"}, Routes{Known: true, Gateways: map[chat.GatewayID]uint64{}}},
-		{"strange", map[string]string{"?": "0", "b": "x+"}, Routes{Known: true, Gateways: map[chat.GatewayID]uint64{}}},
+		{"missing", nil, chat.Route{}},
+		{"unsettled", map[string]string{"?": "1001", "a": "1+"}, chat.Route{Gateways: map[chat.GatewayID]uint64{"a": 1}}},
+		{"settled", map[string]string{"?": "1000", "a": "1+", "b": "7-"}, chat.Route{Known: true, Gateways: map[chat.GatewayID]uint64{"a": 1}}},
+		{"empty", map[string]string{"?": "0", "b": "7-"}, chat.Route{Known: true, Gateways: map[chat.GatewayID]uint64{}}},
+		{"strange", map[string]string{"?": "0", "b": "x+"}, chat.Route{Known: true, Gateways: map[chat.GatewayID]uint64{}}},
 	} {
 		if d := cmp.Diff(c.want, decodeRoute(c.fields, now)); d != "" {
 			t.Errorf("%s: %s", c.name, d)

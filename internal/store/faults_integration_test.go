@@ -175,5 +175,5 @@ func TestServerAway(t *testing.T) {
 	wantKind(t, err, chat.Unavailable)
 	done, cancel := context.WithCancel(ctx)
 	cancel()
-	wantKind(t, d.Beat(done, "b"), chat.Unavailable)
+	wantKind(t, d.Beat(done, chat.LiveWorker{Boot: "b"}), chat.Unavailable)
 }

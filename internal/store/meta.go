@@ -54,11 +54,11 @@ func (d *DB) meta(ctx context.Context, key, first string) (string, error) {
 }
 
 // Quarantine keeps a command that can't be carried out.
-func (d *DB) Quarantine(ctx context.Context, c DeadCommand) error {
+func (d *DB) Quarantine(ctx context.Context, c chat.DeadCommand) error {
 	return d.p.Tx(ctx, "quarantine", pool.Once, func(g *gorm.DB) error { return quarantine(g, c, d.now()) })
 }
 
-func quarantine(g *gorm.DB, c DeadCommand, now time.Time) error {
+func quarantine(g *gorm.DB, c chat.DeadCommand, now time.Time) error {
 	payload := append([]byte{}, c.Payload...) // never nil: that would be NULL
 	return g.Exec("INSERT INTO dead_commands (partition_no, kind, user_id, room_id, payload, reason, created_at) VALUES (?,?,?,?,?,?,?)",
 		c.Partition, c.Kind, c.User, c.Room, payload, c.Reason, now).Error

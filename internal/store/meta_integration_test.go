@@ -117,8 +117,9 @@ func TestWorkers(t *testing.T) {
 		t.Run(label(env), func(t *testing.T) {
 			var o store.Options
 			d := storetest.OpenOn(t, env, func(p *store.Options) { o = *p })
+			features := map[string][]string{"w1": {"a", "b"}}
 			for _, b := range []string{"w2", "w1", "old", "w2"} {
-				ok(t, d.Beat(ctx, b))
+				ok(t, d.Beat(ctx, chat.LiveWorker{Boot: b, Features: features[b]}))
 			}
 			c := storetest.Admin(t, env)
 			c.DBName = o.DBName
@@ -127,10 +128,15 @@ func TestWorkers(t *testing.T) {
 			defer raw.Close()
 			live := func(want ...string) {
 				t.Helper()
-				boots, err := d.Workers(ctx, time.Minute)
+				ws, err := d.Workers(ctx, time.Minute)
 				ok(t, err)
-				if !slices.Equal(boots, want) {
+				if boots := chat.Boots(ws); !slices.Equal(boots, want) {
 					t.Fatalf("live: %v, want %v", boots, want)
+				}
+				for _, w := range ws {
+					if !slices.Equal(w.Features, features[w.Boot]) {
+						t.Errorf("%s has %v, want %v", w.Boot, w.Features, features[w.Boot])
+					}
 				}
 			}
 			live("old", "w1", "w2")
@@ -139,7 +145,7 @@ func TestWorkers(t *testing.T) {
 			live("w1", "w2")
 			ok(t, d.Retire(ctx, "w1"))
 			live("w2")
-			ok(t, d.Beat(ctx, "w3"))
+			ok(t, d.Beat(ctx, chat.LiveWorker{Boot: "w3"}))
 			var n int
 			ok(t, raw.QueryRowContext(ctx, "SELECT COUNT(*) FROM workers").Scan(&n))
 			if n != 2 {
@@ -171,8 +177,8 @@ func TestOutboxByPartition(t *testing.T) {
 		if ans, err := d.Outbox(ctx, nil, 5); err != nil || len(ans) != 0 {
 			t.Fatal(ans, err)
 		}
-		ok(t, d.Quarantine(ctx, store.DeadCommand{Partition: 3, Kind: "send", User: 1, Room: 2, Reason: "poison"}))
-		ok(t, d.Quarantine(ctx, store.DeadCommand{Kind: "send", Payload: []byte{0, 255, '\''}, Reason: "poison"}))
+		ok(t, d.Quarantine(ctx, chat.DeadCommand{Partition: 3, Kind: "send", User: 1, Room: 2, Reason: "poison"}))
+		ok(t, d.Quarantine(ctx, chat.DeadCommand{Kind: "send", Payload: []byte{0, 255, '\''}, Reason: "poison"}))
 		tot, err := d.Totals(ctx)
 		ok(t, err)
 		if tot.DeadCommands != 2 || tot.Outbox != 12 {

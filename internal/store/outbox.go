@@ -68,7 +68,7 @@ func (d *DB) Outbox(ctx context.Context, partitions []int, limit int) ([]envelop
 	for _, r := range rows {
 		an, err := envelope.DecodeAnnouncement(r.Kind, r.Payload)
 		if err != nil {
-			if err := d.setAside(ctx, r.ID, DeadCommand{Partition: r.PartitionNo, Kind: "outbox", Payload: r.Payload, Reason: err.Error()}); err != nil {
+			if err := d.setAside(ctx, r.ID, chat.DeadCommand{Partition: r.PartitionNo, Kind: "outbox", Payload: r.Payload, Reason: err.Error()}); err != nil {
 				return nil, err
 			}
 			continue
@@ -80,7 +80,7 @@ func (d *DB) Outbox(ctx context.Context, partitions []int, limit int) ([]envelop
 }
 
 // setAside moves an announcement that can't be read out of the way of those behind it.
-func (d *DB) setAside(ctx context.Context, id uint64, c DeadCommand) error {
+func (d *DB) setAside(ctx context.Context, id uint64, c chat.DeadCommand) error {
 	d.o.Logger.ErrorContext(ctx, "outbox row can't be read, moved to dead_commands", "id", id, "reason", c.Reason)
 	return d.p.Tx(ctx, "set outbox row aside", pool.Once, func(g *gorm.DB) error {
 		if err := quarantine(g, c, d.now()); err != nil {

@@ -2,16 +2,6 @@ package store
 
 import "chat-service/internal/chat"
 
-// DeadCommand is a command that no worker can carry out, kept for an operator to look at.
-type DeadCommand struct {
-	Partition int
-	Kind      string
-	User      chat.UserID
-	Room      chat.RoomID
-	Payload   []byte
-	Reason    string
-}
-
 // RoomInfo is what an operator sees of a room.
 type RoomInfo struct {
 	Room      chat.Room

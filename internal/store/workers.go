@@ -2,25 +2,28 @@ package store
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"gorm.io/gorm"
 
+	"chat-service/internal/chat"
 	"chat-service/internal/store/pool"
 )
 
-// Beat says that the worker boot lives, by the database's clock. A worker's first beat clears away workers that
+// Beat records that the worker is alive, by the database's clock, and what it can do. A worker's first beat clears away workers that
 // have been dead for an hour.
-func (d *DB) Beat(ctx context.Context, boot string) error {
+func (d *DB) Beat(ctx context.Context, w chat.LiveWorker) error {
+	joined := strings.Join(w.Features, ",")
 	return d.p.Tx(ctx, "beat", pool.Repeatable, func(g *gorm.DB) error {
-		res := g.Exec("UPDATE workers SET beat_at = UTC_TIMESTAMP(6) WHERE boot = ?", boot)
+		res := g.Exec("UPDATE workers SET beat_at = UTC_TIMESTAMP(6), features = ? WHERE boot = ?", joined, w.Boot)
 		if res.Error != nil || res.RowsAffected > 0 {
 			return res.Error
 		}
 		if err := g.Exec("DELETE FROM workers WHERE beat_at < UTC_TIMESTAMP(6) - INTERVAL 1 HOUR").Error; err != nil {
 			return err
 		}
-		err := g.Exec("INSERT INTO workers (boot, started_at, beat_at) VALUES (?, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6))", boot).Error
+		err := g.Exec("INSERT INTO workers (boot, started_at, beat_at, features) VALUES (?, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6), ?)", w.Boot, joined).Error
 		if pool.Duplicate(err, "") { // two beats of one boot at once
 			return nil
 		}
@@ -28,14 +31,21 @@ func (d *DB) Beat(ctx context.Context, boot string) error {
 	})
 }
 
-// Workers returns the boots that beat within deadAfter by the database's clock, ascending.
-func (d *DB) Workers(ctx context.Context, deadAfter time.Duration) ([]string, error) {
-	var boots []string
+// Workers returns the workers that beat within deadAfter by the database's clock, by ascending boot.
+func (d *DB) Workers(ctx context.Context, deadAfter time.Duration) ([]chat.LiveWorker, error) {
+	var rows []struct{ Boot, Features string }
 	err := d.p.Retry(ctx, "read workers", func(g *gorm.DB) error {
-		return g.Raw("SELECT boot FROM workers WHERE beat_at > UTC_TIMESTAMP(6) - INTERVAL ? MICROSECOND ORDER BY boot",
-			deadAfter.Microseconds()).Scan(&boots).Error
+		return g.Raw("SELECT boot, features FROM workers WHERE beat_at > UTC_TIMESTAMP(6) - INTERVAL ? MICROSECOND ORDER BY boot",
+			deadAfter.Microseconds()).Scan(&rows).Error
 	})
-	return boots, err
+	ws := make([]chat.LiveWorker, len(rows))
+	for i, r := range rows {
+		ws[i].Boot = r.Boot
+		if r.Features != "" {
+			ws[i].Features = strings.Split(r.Features, ",")
+		}
+	}
+	return ws, err
 }
 
 // Retire takes the worker boot off the list at pool.Once, for a clean stop.

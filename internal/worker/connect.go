@@ -20,7 +20,7 @@ func (d *door) letIn(ctx context.Context, jobs []*job, out *parcels) {
 	if len(jobs) == 0 {
 		return
 	}
-	ss := make([]Socket, len(jobs))
+	ss := make([]chat.Socket, len(jobs))
 	for i, j := range jobs {
 		ss[i] = socketOf(&j.cmd)
 	}
@@ -28,7 +28,7 @@ func (d *door) letIn(ctx context.Context, jobs []*job, out *parcels) {
 	if err != nil { // sockets are welcomed all the same, and asserted when Redis is back
 		d.w.o.Metrics.StateErrors.Inc()
 		d.w.reassert.Store(true)
-		rs = make([]Registered, len(jobs))
+		rs = make([]chat.Registration, len(jobs))
 	}
 	var users []chat.UserID
 	for _, j := range jobs {
@@ -123,9 +123,9 @@ func (d *door) welcome(c *envelope.Command, u chat.User, ms []chat.Membership, o
 
 // seat closes the login session's older sockets where this one replaces them; false means that the session has too many, or seems
 // to: then it is looked at again.
-func (d *door) seat(ctx context.Context, j *job, ofSession []Socket, out *parcels) bool {
+func (d *door) seat(ctx context.Context, j *job, ofSession []chat.Socket, out *parcels) bool {
 	c := &j.cmd
-	var others []Socket
+	var others []chat.Socket
 	for _, s := range ofSession {
 		if s.Gateway != c.Gateway || s.Socket != c.Socket {
 			others = append(others, s)
@@ -143,7 +143,7 @@ func (d *door) seat(ctx context.Context, j *job, ofSession []Socket, out *parcel
 			})
 		}
 	case d.w.o.MaxSockets > 0 && len(others) >= d.w.o.MaxSockets:
-		if _, err := d.w.o.Sockets.Unregister(ctx, []Socket{socketOf(c)}); err != nil {
+		if _, err := d.w.o.Sockets.Unregister(ctx, []chat.Socket{socketOf(c)}); err != nil {
 			d.w.o.Metrics.StateErrors.Inc()
 		}
 		if j.late {
@@ -156,8 +156,8 @@ func (d *door) seat(ctx context.Context, j *job, ofSession []Socket, out *parcel
 	return true
 }
 
-func socketOf(cmd *envelope.Command) Socket {
-	return Socket{
+func socketOf(cmd *envelope.Command) chat.Socket {
+	return chat.Socket{
 		User: cmd.User, Session: cmd.Session, Gateway: cmd.Gateway, Socket: cmd.Socket, Device: cmd.Device,
 		At: time.UnixMilli(cmd.At),
 	}

@@ -13,7 +13,7 @@ import (
 func TestDigestTellsOfAdditions(t *testing.T) {
 	w := newWorld()
 	w.room(1, 5, 6)
-	w.routes[1] = Route{Known: true}
+	w.routes[1] = chat.Route{Known: true}
 	w.post(1, envelope.Announcement{Room: &chat.Room{ID: 1, Type: chat.Group, Owner: 5, Epoch: 1}, Added: []chat.UserID{6}, Change: chat.MemberJoined})
 	w.start(t, func(o *Options) { o.DigestEvery = 5 * time.Millisecond })
 	for range 2 { // not once only

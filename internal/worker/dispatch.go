@@ -179,7 +179,7 @@ func (w *Worker) Closed(partition int, gen uint64) {
 
 // quarantine puts away what can't be handled, so that it neither blocks its neighbours nor vanishes.
 func (w *Worker) quarantine(partition int, c *envelope.Command, raw []byte, why error) {
-	d := Dead{Partition: partition, Payload: raw, Reason: why.Error()}
+	d := chat.DeadCommand{Partition: partition, Payload: raw, Reason: why.Error()}
 	if c != nil {
 		d.Kind, d.User, d.Room = fmt.Sprint(c.Kind), c.User, c.Room
 	}

@@ -26,9 +26,9 @@ type world struct {
 	late       int    // beats that got no answer
 	call       func() // has the worker look at the outbox
 	nextRow    uint64
-	dead       []Dead
-	routes     map[chat.RoomID]Route
-	sockets    []Socket
+	dead       []chat.DeadCommand
+	routes     map[chat.RoomID]chat.Route
+	sockets    []chat.Socket
 	redisAway  bool // Unregister fails
 	users      map[chat.UserID]chat.User
 	revoked    map[chat.SessionID]bool
@@ -66,7 +66,7 @@ type fakeRoom struct {
 
 func newWorld() *world {
 	return &world{
-		rooms: map[chat.RoomID]*fakeRoom{}, routes: map[chat.RoomID]Route{}, users: map[chat.UserID]chat.User{},
+		rooms: map[chat.RoomID]*fakeRoom{}, routes: map[chat.RoomID]chat.Route{}, users: map[chat.UserID]chat.User{},
 		revoked: map[chat.SessionID]bool{}, up: time.Now().Add(-time.Hour), gen: "g1", buried: map[chat.GatewayID][]chat.UserID{},
 		sawUsers: map[chat.UserID]time.Time{}, sent: make(chan envelope.Delivery, 10_000), lost: map[chat.GatewayID]bool{},
 	}
@@ -353,7 +353,7 @@ func (w *world) SawUsers(_ context.Context, at map[chat.UserID]time.Time) error 
 }
 
 // Beat waits while the database stands still.
-func (w *world) Beat(ctx context.Context, _ string) error {
+func (w *world) Beat(ctx context.Context, _ chat.LiveWorker) error {
 	w.mu.Lock()
 	still := w.still
 	w.mu.Unlock()
@@ -367,23 +367,23 @@ func (w *world) Beat(ctx context.Context, _ string) error {
 	return ctx.Err()
 }
 
-func (w *world) Workers(context.Context, time.Duration) ([]string, error) {
-	return []string{"me"}, nil
+func (w *world) Workers(context.Context, time.Duration) ([]chat.LiveWorker, error) {
+	return []chat.LiveWorker{{Boot: "me"}}, nil
 }
 func (w *world) Sweep(context.Context, time.Time, int) (int64, error) { return 0, nil }
 func (w *world) Retire(context.Context, string) error                 { return nil }
-func (w *world) Quarantine(_ context.Context, d Dead) error {
+func (w *world) Quarantine(_ context.Context, d chat.DeadCommand) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.dead = append(w.dead, d)
 	return nil
 }
 
-func (w *world) Register(_ context.Context, ss []Socket) (out []Registered, err error) {
+func (w *world) Register(_ context.Context, ss []chat.Socket) (out []chat.Registration, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, s := range ss {
-		r := Registered{First: !slices.ContainsFunc(w.sockets, func(o Socket) bool { return o.User == s.User })}
+		r := chat.Registration{First: !slices.ContainsFunc(w.sockets, func(o chat.Socket) bool { return o.User == s.User })}
 		w.sockets = append(w.sockets, s)
 		for _, o := range w.sockets {
 			if o.Session == s.Session {
@@ -395,14 +395,14 @@ func (w *world) Register(_ context.Context, ss []Socket) (out []Registered, err 
 	return out, nil
 }
 
-func (w *world) Unregister(_ context.Context, ss []Socket) (left []int, err error) {
+func (w *world) Unregister(_ context.Context, ss []chat.Socket) (left []int, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.redisAway {
 		return nil, chat.E(chat.Unavailable, "redis is away")
 	}
 	for _, x := range ss {
-		w.sockets = slices.DeleteFunc(w.sockets, func(s Socket) bool { return s.User == x.User && s.Gateway == x.Gateway && s.Socket == x.Socket })
+		w.sockets = slices.DeleteFunc(w.sockets, func(s chat.Socket) bool { return s.User == x.User && s.Gateway == x.Gateway && s.Socket == x.Socket })
 		n := 0
 		for _, s := range w.sockets {
 			if s.User == x.User {
@@ -418,7 +418,7 @@ func (w *world) Online(_ context.Context, us []chat.UserID) (ps []chat.Presence,
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, u := range us {
-		ps = append(ps, chat.Presence{User: u, Known: true, Online: slices.ContainsFunc(w.sockets, func(s Socket) bool { return s.User == u })})
+		ps = append(ps, chat.Presence{User: u, Known: true, Online: slices.ContainsFunc(w.sockets, func(s chat.Socket) bool { return s.User == u })})
 	}
 	return ps, nil
 }
@@ -482,10 +482,10 @@ func (w *world) Generation(context.Context) (string, error) {
 func (w *world) MoveRoutes(context.Context, []chat.RouteMove) error           { return nil }
 func (w *world) DropRoute(context.Context, chat.RoomID, chat.GatewayID) error { return nil }
 func (w *world) Count(context.Context, []chat.Head, []chat.Message) error     { return nil }
-func (w *world) Routes(_ context.Context, ids []chat.RoomID) (map[chat.RoomID]Route, error) {
+func (w *world) Routes(_ context.Context, ids []chat.RoomID) (map[chat.RoomID]chat.Route, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	out := map[chat.RoomID]Route{}
+	out := map[chat.RoomID]chat.Route{}
 	for _, id := range ids {
 		out[id] = w.routes[id]
 	}

@@ -18,9 +18,9 @@ type farewell struct {
 // farewell takes sockets out of the registry; users without another go offline after a grace, if no device of theirs lives by
 // then.
 func (w *Worker) farewell(ctx context.Context, fs []farewell) error {
-	ss := make([]Socket, len(fs))
+	ss := make([]chat.Socket, len(fs))
 	for i, f := range fs {
-		ss[i] = Socket{User: f.user, Gateway: f.gateway, Socket: f.socket}
+		ss[i] = chat.Socket{User: f.user, Gateway: f.gateway, Socket: f.socket}
 	}
 	left, err := w.o.Sockets.Unregister(ctx, ss)
 	if err == nil {

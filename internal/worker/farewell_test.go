@@ -3,13 +3,14 @@ package worker
 import (
 	"testing"
 
+	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
 )
 
 // TestSocketThatEndsWithoutRedisIsForgottenLater: its entry would show the user online as long as the gateway lives.
 func TestSocketThatEndsWithoutRedisIsForgottenLater(t *testing.T) {
 	w := newWorld()
-	w.sockets = []Socket{{User: 5, Session: "s", Gateway: "g1.a", Socket: 1}, {User: 5, Session: "s", Gateway: "g1.a", Socket: 2}}
+	w.sockets = []chat.Socket{{User: 5, Session: "s", Gateway: "g1.a", Socket: 1}, {User: 5, Session: "s", Gateway: "g1.a", Socket: 2}}
 	w.redisAway = true
 	k := w.start(t)
 	<-give(k, false, envelope.Command{Kind: envelope.Disconnect, Gateway: "g1.a", Socket: 1, User: 5, Session: "s"})

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/envelope"
 )
 
 // fleet keeps this worker listed, watches the others and consumes what falls to it. Ownership keeps order cheap, it is
@@ -38,16 +39,17 @@ func (f *fleet) beat(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, o.DeadAfter-o.Beat)
 	defer cancel()
 	began := time.Now()
-	if err := o.Fleet.Beat(ctx, o.Boot); err != nil {
+	if err := o.Fleet.Beat(ctx, chat.LiveWorker{Boot: o.Boot, Features: envelope.Features()}); err != nil {
 		o.Logger.WarnContext(ctx, "beat", "err", err)
 		return
 	}
 	defer func() { f.recall(ctx, began) }()
-	live, err := o.Fleet.Workers(ctx, o.DeadAfter)
+	workers, err := o.Fleet.Workers(ctx, o.DeadAfter)
 	if err != nil {
 		o.Logger.WarnContext(ctx, "list workers", "err", err)
 		return
 	}
+	live := chat.Boots(workers)
 	if !slices.Contains(live, o.Boot) {
 		return // our own beat is too old already: the next one tells
 	}

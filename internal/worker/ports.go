@@ -50,50 +50,23 @@ type Accounts interface {
 
 // Fleet keeps the list of live workers and what none of them could digest.
 type Fleet interface {
-	Beat(ctx context.Context, boot string) error
-	Workers(ctx context.Context, deadAfter time.Duration) ([]string, error)
+	Beat(ctx context.Context, w chat.LiveWorker) error
+	Workers(ctx context.Context, deadAfter time.Duration) ([]chat.LiveWorker, error)
 	Retire(ctx context.Context, boot string) error
-	Quarantine(ctx context.Context, d Dead) error
+	Quarantine(ctx context.Context, d chat.DeadCommand) error
 	// Sweep deletes up to limit rows of sessions that ended before a time, and returns how many.
 	Sweep(ctx context.Context, before time.Time, limit int) (int64, error)
 }
 
-// Dead is a command that failed for good, with its reason.
-type Dead struct {
-	Partition int
-	Kind      string
-	User      chat.UserID
-	Room      chat.RoomID
-	Payload   []byte
-	Reason    string
-}
-
 // Sockets is the registry of live sockets; presence follows from it and from the gateways' leases.
 type Sockets interface {
-	Register(ctx context.Context, ss []Socket) ([]Registered, error)
-	Unregister(ctx context.Context, ss []Socket) (left []int, err error)
+	Register(ctx context.Context, ss []chat.Socket) ([]chat.Registration, error)
+	Unregister(ctx context.Context, ss []chat.Socket) (left []int, err error)
 	Online(ctx context.Context, users []chat.UserID) ([]chat.Presence, error)
 	OfflineLater(ctx context.Context, users []chat.UserID, at time.Time) error
 	// OfflineDue claims users of some partitions whose grace has run out, at most limit of each; with an error come those whom it
 	// has claimed before.
 	OfflineDue(ctx context.Context, partitions []int, now time.Time, limit int) ([]chat.UserID, error)
-}
-
-// Socket is one live WebSocket as the registry knows it.
-type Socket struct {
-	User    chat.UserID
-	Session chat.SessionID
-	Gateway chat.GatewayID
-	Socket  chat.SocketID
-	Device  string
-	At      time.Time
-}
-
-// Registered is what was there when a socket was entered: whether its user had no other live one, and the live sockets of its
-// login session with this one.
-type Registered struct {
-	First     bool
-	OfSession []Socket
 }
 
 // Leases says which gateways live.
@@ -116,18 +89,10 @@ type Losses interface {
 // Routes says which gateways hold a room.
 type Routes interface {
 	MoveRoutes(ctx context.Context, moves []chat.RouteMove) error
-	Routes(ctx context.Context, rooms []chat.RoomID) (map[chat.RoomID]Route, error)
+	Routes(ctx context.Context, rooms []chat.RoomID) (map[chat.RoomID]chat.Route, error)
 	DropRoute(ctx context.Context, room chat.RoomID, gateway chat.GatewayID) error
 	// Count merges room heads by maximum and adds messages to the recent lists of hot rooms.
 	Count(ctx context.Context, heads []chat.Head, recent []chat.Message) error
-}
-
-// Route is a room's entry in Routes. Known false: it is missing or not whole, which is not the same as nobody; Ask tells
-// one of those who find it missing to ask the gateways.
-type Route struct {
-	Known    bool
-	Ask      bool
-	Gateways map[chat.GatewayID]uint64 // with the number of the attach
 }
 
 // Bus carries batches to gateways. done is called once: nil when the broker has the batch, a NotFound kind when the

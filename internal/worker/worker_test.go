@@ -17,7 +17,7 @@ import (
 func TestSendIsAckedAfterCommitAndRoutedInOrder(t *testing.T) {
 	w := newWorld()
 	w.room(1, 5)
-	w.routes[1] = Route{Known: true, Gateways: map[chat.GatewayID]uint64{"g1.a": 1, "g2.b": 1}}
+	w.routes[1] = chat.Route{Known: true, Gateways: map[chat.GatewayID]uint64{"g1.a": 1, "g2.b": 1}}
 	k := w.start(t)
 	acked := give(k, false, sendCmd(1, 5, "a", "one"), sendCmd(1, 5, "b", "two"))
 	var mine, theirs []chat.Seq
@@ -41,7 +41,7 @@ func TestSendIsAckedAfterCommitAndRoutedInOrder(t *testing.T) {
 func TestBatchIsHeldUntilDeliveriesAreConfirmed(t *testing.T) {
 	w := newWorld()
 	w.room(1, 5)
-	w.routes[1] = Route{Known: true}
+	w.routes[1] = chat.Route{Known: true}
 	w.noConf = true
 	k := w.start(t)
 	acked := give(k, false, sendCmd(1, 5, "a", "one"))
@@ -64,7 +64,7 @@ func TestBatchIsHeldUntilDeliveriesAreConfirmed(t *testing.T) {
 func TestVerdicts(t *testing.T) {
 	w := newWorld()
 	w.room(1, 5)
-	w.routes[1] = Route{Known: true}
+	w.routes[1] = chat.Route{Known: true}
 	k := w.start(t)
 	wait(t, give(k, false, sendCmd(1, 5, "a", "one")), "first")
 	for _, c := range []struct {
@@ -96,7 +96,7 @@ func TestVerdicts(t *testing.T) {
 func TestRefusedMessageUsesUpItsNumber(t *testing.T) {
 	w := newWorld()
 	w.room(1, 5)
-	w.routes[1] = Route{Known: true}
+	w.routes[1] = chat.Route{Known: true}
 	k := w.start(t)
 	blank := sendCmd(1, 5, "a", " ")
 	blank.ClientSeq = 3
@@ -114,7 +114,7 @@ func TestRefusedMessageUsesUpItsNumber(t *testing.T) {
 func TestRedeliveredCommitIsRoutedAgain(t *testing.T) {
 	w := newWorld()
 	w.room(1, 5)
-	w.routes[1] = Route{Known: true, Gateways: map[chat.GatewayID]uint64{"g2.b": 1}}
+	w.routes[1] = chat.Route{Known: true, Gateways: map[chat.GatewayID]uint64{"g2.b": 1}}
 	k := w.start(t)
 	wait(t, give(k, false, sendCmd(1, 5, "a", "one")), "first")
 	for range 2 {
@@ -134,7 +134,7 @@ func TestRedeliveredCommitIsRoutedAgain(t *testing.T) {
 func TestOutboxRowsBelowGoFirst(t *testing.T) {
 	w := newWorld()
 	w.room(1, 5)
-	w.routes[1] = Route{Known: true, Gateways: map[chat.GatewayID]uint64{"g1.a": 1}}
+	w.routes[1] = chat.Route{Known: true, Gateways: map[chat.GatewayID]uint64{"g1.a": 1}}
 	k := w.start(t, func(o *Options) { o.OutboxPoll = time.Hour })
 	wait(t, give(k, false, sendCmd(1, 5, "a", "one")), "first")
 	w.post(1, envelope.Announcement{})
@@ -152,7 +152,7 @@ func TestOutboxRowsBelowGoFirst(t *testing.T) {
 func TestACallIsAnsweredAtOnce(t *testing.T) {
 	w := newWorld()
 	w.room(1, 5)
-	w.routes[1] = Route{Known: true, Gateways: map[chat.GatewayID]uint64{"g1.a": 1}}
+	w.routes[1] = chat.Route{Known: true, Gateways: map[chat.GatewayID]uint64{"g1.a": 1}}
 	k := w.start(t, func(o *Options) { o.OutboxPoll, o.OutboxRest = time.Hour, time.Hour })
 	wait(t, give(k, false, sendCmd(1, 5, "a", "one")), "first") // its partition is active, and its outbox empty
 	w.next(t, envelope.InRoom)
@@ -171,14 +171,14 @@ func TestACallIsAnsweredAtOnce(t *testing.T) {
 func TestOwnerWithoutTheQueueTellsAll(t *testing.T) {
 	w := newWorld()
 	w.room(1, 5)
-	w.routes[1] = Route{Known: true, Gateways: map[chat.GatewayID]uint64{}}
+	w.routes[1] = chat.Route{Known: true, Gateways: map[chat.GatewayID]uint64{}}
 	k := w.start(t)
 	w.post(1, envelope.Announcement{})
 	if d := w.next(t, envelope.InRoom); d.Seq != 1 {
 		t.Errorf("announced %d, want 1", d.Seq)
 	}
 	w.mu.Lock()
-	w.routes[1] = Route{Known: true, Gateways: map[chat.GatewayID]uint64{"g2.a": 1}}
+	w.routes[1] = chat.Route{Known: true, Gateways: map[chat.GatewayID]uint64{"g2.a": 1}}
 	w.mu.Unlock()
 	wait(t, give(k, false, sendCmd(1, 5, "a", "one")), "a batch on a channel")
 	w.next(t, envelope.InRoom) // to the sender's gateway
@@ -193,7 +193,7 @@ func TestOwnerWithoutTheQueueTellsAll(t *testing.T) {
 func TestRelayDeletesRowsAfterConfirm(t *testing.T) {
 	w := newWorld()
 	w.room(1, 5)
-	w.routes[1] = Route{Known: true, Gateways: map[chat.GatewayID]uint64{"g1.a": 1}}
+	w.routes[1] = chat.Route{Known: true, Gateways: map[chat.GatewayID]uint64{"g1.a": 1}}
 	w.noConf = true
 	w.post(1, envelope.Announcement{})
 	w.start(t)
@@ -214,7 +214,7 @@ func TestRelayDeletesRowsAfterConfirm(t *testing.T) {
 func TestUnknownRouteGoesToEveryGatewayAndAsks(t *testing.T) {
 	w := newWorld()
 	w.room(1, 5)
-	w.routes[1] = Route{Ask: true}
+	w.routes[1] = chat.Route{Ask: true}
 	k := w.start(t)
 	give(k, false, sendCmd(1, 5, "a", "one"))
 	if d := w.next(t, envelope.Reassert); d.Room != 1 {
@@ -228,7 +228,7 @@ func TestUnknownRouteGoesToEveryGatewayAndAsks(t *testing.T) {
 func TestMySQLAwayAnswersUnavailableAndHeals(t *testing.T) {
 	w := newWorld()
 	w.room(1, 5)
-	w.routes[1] = Route{Known: true}
+	w.routes[1] = chat.Route{Known: true}
 	w.down = true
 	k := w.start(t)
 	acked := give(k, false, sendCmd(1, 5, "a", "one"))
@@ -249,7 +249,7 @@ func TestMySQLAwayAnswersUnavailableAndHeals(t *testing.T) {
 func TestPoisonIsQuarantinedAndNeighboursPass(t *testing.T) {
 	w := newWorld()
 	w.room(1, 5)
-	w.routes[1] = Route{Known: true}
+	w.routes[1] = chat.Route{Known: true}
 	w.poison = "boom"
 	k := w.start(t)
 	acked := give(k, false, sendCmd(1, 5, "a", "one"), sendCmd(1, 5, "b", "boom"), sendCmd(1, 5, "c", "three"))
@@ -281,7 +281,7 @@ func TestUnreadableBatchIsQuarantined(t *testing.T) {
 func TestClosedPartitionCommitsNothingMore(t *testing.T) {
 	w := newWorld()
 	w.room(1, 5)
-	w.routes[1] = Route{Known: true}
+	w.routes[1] = chat.Route{Known: true}
 	k := w.start(t)
 	wait(t, give(k, false, sendCmd(1, 5, "a", "one")), "first")
 	two := sendCmd(1, 5, "b", "two")
@@ -299,7 +299,7 @@ func TestClosedPartitionCommitsNothingMore(t *testing.T) {
 func TestAttachIsToldTheHeadAndRoutesFollow(t *testing.T) {
 	w := newWorld()
 	w.room(1, 5)
-	w.routes[1] = Route{Known: true}
+	w.routes[1] = chat.Route{Known: true}
 	k := w.start(t)
 	wait(t, give(k, false, sendCmd(1, 5, "a", "one")), "first")
 	wait(t, give(k, false, envelope.Command{Kind: envelope.Attach, Gateway: "g2.b", Room: 1, Number: 3}), "attach")
@@ -328,7 +328,7 @@ func TestRepairBringsWhatIsMissingAndWhoIsIn(t *testing.T) {
 	w := newWorld()
 	w.room(1, 5, 6, 7)
 	w.rooms[1].since = map[chat.UserID]chat.Seq{7: 4} // left, and was added again by an entry that isn't announced yet
-	w.routes[1] = Route{Known: true}
+	w.routes[1] = chat.Route{Known: true}
 	k := w.start(t)
 	wait(t, give(k, false, sendCmd(1, 5, "a", "1"), sendCmd(1, 5, "b", "2"), sendCmd(1, 5, "c", "3")), "sends")
 	wait(t, give(k, false, envelope.Command{
@@ -424,7 +424,7 @@ func TestDoorTakesManyAtOnce(t *testing.T) {
 func TestSync(t *testing.T) {
 	w := newWorld()
 	w.room(1, 5)
-	w.routes[1] = Route{Known: true}
+	w.routes[1] = chat.Route{Known: true}
 	k := w.start(t)
 	wait(t, give(k, false, sendCmd(1, 5, "a", "1"), sendCmd(1, 5, "b", "2")), "sends")
 	for _, c := range []struct {
@@ -510,7 +510,7 @@ func TestFullSyncStation(t *testing.T) {
 func TestLostCommitAnswer(t *testing.T) {
 	w := newWorld()
 	w.room(1, 5)
-	w.routes[1] = Route{Known: true, Gateways: map[chat.GatewayID]uint64{"g2.b": 1}}
+	w.routes[1] = chat.Route{Known: true, Gateways: map[chat.GatewayID]uint64{"g2.b": 1}}
 	k := w.start(t)
 	wait(t, give(k, false, sendCmd(1, 5, "a", "1")), "the first")
 	for range 2 {
@@ -540,7 +540,7 @@ func TestLostCommitAnswer(t *testing.T) {
 func TestRepeatOfARESTWrite(t *testing.T) {
 	w := newWorld()
 	w.room(1, 5, 9)
-	w.routes[1] = Route{Known: true, Gateways: map[chat.GatewayID]uint64{"g1.a": 1}}
+	w.routes[1] = chat.Route{Known: true, Gateways: map[chat.GatewayID]uint64{"g1.a": 1}}
 	k := w.start(t, func(o *Options) { o.OutboxPoll = time.Hour })
 	wait(t, give(k, false, sendCmd(1, 5, "a", "one")), "first")
 	w.next(t, envelope.InRoom)
@@ -557,7 +557,7 @@ func TestRepeatOfARESTWrite(t *testing.T) {
 // TestBackMeanwhile: who came back while his watchers were told that he had gone is shown online again.
 func TestBackMeanwhile(t *testing.T) {
 	w := newWorld()
-	w.sockets = []Socket{{User: 7, Gateway: "g1.a", Socket: 1}}
+	w.sockets = []chat.Socket{{User: 7, Gateway: "g1.a", Socket: 1}}
 	k := w.start(t)
 	k.wentOffline(t.Context(), []chat.UserID{6, 7})
 	gone, back := w.next(t, envelope.Presences), w.next(t, envelope.Presences)
@@ -596,7 +596,7 @@ func TestJoinTypingWatchReadShow(t *testing.T) {
 	w := newWorld()
 	w.room(1, 5)
 	w.room(2).public = true
-	here := Route{Known: true, Gateways: map[chat.GatewayID]uint64{"g2.b": 1}}
+	here := chat.Route{Known: true, Gateways: map[chat.GatewayID]uint64{"g2.b": 1}}
 	w.routes[1], w.routes[2] = here, here
 	k := w.start(t)
 	cmd := func(kind envelope.CommandKind, room chat.RoomID, user chat.UserID) envelope.Command {
@@ -655,7 +655,7 @@ func TestJoinTypingWatchReadShow(t *testing.T) {
 func TestAnnouncementsOfMembershipReachEveryGateway(t *testing.T) {
 	w := newWorld()
 	w.room(1, 5, 6)
-	w.routes[1] = Route{Known: true, Gateways: map[chat.GatewayID]uint64{"g1.a": 1}}
+	w.routes[1] = chat.Route{Known: true, Gateways: map[chat.GatewayID]uint64{"g1.a": 1}}
 	room := &chat.Room{ID: 1, Type: chat.Group, Owner: 5, Epoch: 1}
 	w.post(1, envelope.Announcement{Room: room, Added: []chat.UserID{5, 6}, Change: chat.MemberJoined})
 	w.post(1, envelope.Announcement{Room: room, Removed: []chat.UserID{6}, Reason: chat.LeftKicked, Change: chat.MemberLeft, About: 6})

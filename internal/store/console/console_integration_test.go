@@ -150,7 +150,7 @@ func TestDeadCommands(t *testing.T) {
 			t.Errorf("none: %v, %d, %v", ds, n, err)
 		}
 		for i := range 4 {
-			c := store.DeadCommand{Partition: i, Kind: "send", User: 1, Room: 2, Payload: []byte("\xfftext"), Reason: "broken"}
+			c := chat.DeadCommand{Partition: i, Kind: "send", User: 1, Room: 2, Payload: []byte("\xfftext"), Reason: "broken"}
 			if err := d.Quarantine(ctx, c); err != nil {
 				t.Fatal(err)
 			}
