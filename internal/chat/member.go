@@ -68,3 +68,41 @@ type MemberUser struct {
 	Member Member
 	User   User
 }
+
+// Unread counts real messages after the read pointer: never negative.
+func Unread(msgCount, readCount uint64) uint64 {
+	if readCount >= msgCount {
+		return 0
+	}
+	return msgCount - readCount
+}
+
+// Window returns the first and last seq that the member may see in a room that has come to last; ok is false
+// where he may see nothing.
+func (m Member) Window(last Seq) (from, to Seq, ok bool) {
+	if m.User == 0 {
+		return 0, 0, false
+	}
+	from, to = max(m.VisibleFrom, 1), last
+	if m.LeftSeq != 0 && m.LeftSeq < to {
+		to = m.LeftSeq
+	}
+	return from, to, true
+}
+
+// rank orders roles by strength.
+func (r Role) rank() int {
+	switch r {
+	case Owner:
+		return 3
+	case Admin:
+		return 2
+	case Plain:
+		return 1
+	default:
+		return 0
+	}
+}
+
+// Outranks tells whether r stands strictly above s.
+func (r Role) Outranks(s Role) bool { return r.rank() > s.rank() }

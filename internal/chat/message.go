@@ -1,6 +1,10 @@
 package chat
 
-import "time"
+import (
+	"strings"
+	"time"
+	"unicode/utf8"
+)
 
 // MessageKind tells what a message's content is.
 type MessageKind string
@@ -68,4 +72,35 @@ type HistoryPage struct {
 	HasMore  bool // older messages exist (newer ones where After was asked)
 	Epoch    uint64
 	Replica  bool // a replica answered
+}
+
+// CheckClientMsgID judges a sender's own id for a message.
+func CheckClientMsgID(id string) error {
+	ok := len(id) >= 1 && len(id) <= 36
+	for i := 0; ok && i < len(id); i++ {
+		c := id[i]
+		ok = 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' ||
+			c == '.' || c == '_' || c == ':' || c == '-'
+	}
+	if !ok {
+		return BadField("client_msg_id", "must be 1–36 characters of A–Z a–z 0–9 . _ : -")
+	}
+	return nil
+}
+
+// CheckContent judges a message's text: valid UTF-8, not blank, no NUL, at most maxBytes (0: any size).
+func CheckContent(s string, maxBytes int) error {
+	if maxBytes > 0 && len(s) > maxBytes {
+		return E(TooLarge, "content has %d bytes, the limit is %d", len(s), maxBytes)
+	}
+	if !utf8.ValidString(s) {
+		return BadField("content", "must be valid UTF-8")
+	}
+	if strings.IndexByte(s, 0) >= 0 {
+		return BadField("content", "must not contain NUL")
+	}
+	if strings.TrimSpace(s) == "" {
+		return BadField("content", "must not be empty or blank")
+	}
+	return nil
 }

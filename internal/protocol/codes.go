@@ -57,24 +57,6 @@ func CloseReason(c CloseCode, retryAfter time.Duration) string {
 	return s + "}"
 }
 
-// RetryAfter is how long a client should wait before it repeats a request that failed with e: 0 where it shouldn't.
-func RetryAfter(e *chat.Error) time.Duration {
-	if !e.Kind.Retry() {
-		return 0
-	}
-	if e.RetryAfter > 0 {
-		return e.RetryAfter
-	}
-	switch e.Kind {
-	case chat.OutOfOrder:
-		return 0
-	case chat.RateLimited:
-		return time.Second
-	default:
-		return 500 * time.Millisecond
-	}
-}
-
 // CloseFor is the close code that ends a socket whose connect failed with e.
 func CloseFor(e *chat.Error) CloseCode {
 	switch e.Kind {

@@ -1,0 +1,30 @@
+package protocol
+
+import "chat-service/internal/chat"
+
+// User is how a user is shown. Email is set for its owner only.
+type User struct {
+	ID        chat.UserID `json:"id"`
+	Username  string      `json:"username"`
+	Nickname  string      `json:"nickname"`
+	AvatarURL string      `json:"avatar_url,omitempty"`
+	Email     string      `json:"email,omitempty"`
+	CreatedAt string      `json:"created_at"`
+}
+
+// UserView shows u to others.
+func UserView(u chat.User) User {
+	return User{ID: u.ID, Username: u.Username, Nickname: u.Nickname, AvatarURL: u.AvatarURL, CreatedAt: chat.FormatTime(u.CreatedAt)}
+}
+
+// appendShownUser appends UserView(u).
+func appendShownUser(dst []byte, u *chat.User) []byte {
+	dst = appendUint(dst, `{"id":`, uint64(u.ID))
+	dst = appendText(dst, `,"username":`, u.Username)
+	dst = appendText(dst, `,"nickname":`, u.Nickname)
+	if u.AvatarURL != "" {
+		dst = appendText(dst, `,"avatar_url":`, u.AvatarURL)
+	}
+	dst = appendTime(dst, `,"created_at":`, u.CreatedAt)
+	return append(dst, '}')
+}

@@ -1,0 +1,39 @@
+package protocol
+
+import "chat-service/internal/chat"
+
+// AppendHead appends a `head` frame of one or more rooms' last seqs.
+func AppendHead(dst []byte, heads map[chat.RoomID]chat.Seq) []byte {
+	return appendJSON(dst, struct {
+		Type  string                   `json:"type"`
+		Rooms map[chat.RoomID]chat.Seq `json:"rooms"`
+	}{"head", heads})
+}
+
+// AppendResync appends a `resync` frame.
+func AppendResync(dst []byte, room chat.RoomID, epoch uint64, ref string) []byte {
+	return appendJSON(dst, struct {
+		Type  string      `json:"type"`
+		Room  chat.RoomID `json:"room_id"`
+		Epoch uint64      `json:"epoch"`
+		Ref   string      `json:"ref,omitempty"`
+	}{"resync", room, epoch, ref})
+}
+
+// Synced is the `synced` frame's content.
+type Synced struct {
+	Type    string      `json:"type"`
+	Room    chat.RoomID `json:"room_id"`
+	Epoch   uint64      `json:"epoch"`
+	From    chat.Seq    `json:"from_seq"`
+	To      chat.Seq    `json:"to_seq"`
+	LastSeq chat.Seq    `json:"last_seq"`
+	More    bool        `json:"more"`
+	Ref     string      `json:"ref,omitempty"`
+}
+
+// AppendSynced appends a `synced` frame; s.Type is set here.
+func AppendSynced(dst []byte, s Synced) []byte {
+	s.Type = "synced"
+	return appendJSON(dst, s)
+}
