@@ -2,23 +2,8 @@ package protocol
 
 import "chat-service/internal/chat"
 
-// Type is a frame's type as it stands in its "type" field.
-type Type string
-
-// Types that clients send.
-const (
-	TMessage   Type = "message"
-	TJoinRoom  Type = "join_room"
-	TLeaveRoom Type = "leave_room"
-	TRead      Type = "read"
-	TTyping    Type = "typing"
-	TSync      Type = "sync"
-	TPresence  Type = "presence"
-	TAuth      Type = "auth"
-	TPing      Type = "ping"
-)
-
-// Frame is one decoded client frame. Only the fields of its type are set.
+// Frame is one decoded client frame. Only the fields of its type are set. The table clientFields says which member of the JSON goes
+// where.
 type Frame struct {
 	Type        Type
 	Room        chat.RoomID
@@ -34,9 +19,9 @@ type Frame struct {
 
 // SyncPoint is the highest contiguous seq that a client has of a room. Epoch 0: the client didn't say.
 type SyncPoint struct {
-	Room  chat.RoomID `json:"room"`
-	Seq   chat.Seq    `json:"seq"`
-	Epoch uint64      `json:"epoch,omitempty"`
+	Room  chat.RoomID
+	Seq   chat.Seq
+	Epoch uint64
 }
 
 // Limits bound frames; `welcome` shows them to the client.

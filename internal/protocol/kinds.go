@@ -1,0 +1,341 @@
+package protocol
+
+import (
+	"slices"
+
+	"chat-service/internal/chat"
+)
+
+// Type is a frame's type as it stands in its "type" member. A type may be in use in both directions (read: the client moves its
+// pointer, the server reports one that moved).
+type Type string
+
+// The types. The tables clientFrames and serverFrames say what each is.
+const (
+	TMessage   Type = "message"
+	TJoinRoom  Type = "join_room"
+	TLeaveRoom Type = "leave_room"
+	TRead      Type = "read"
+	TTyping    Type = "typing"
+	TSync      Type = "sync"
+	TPresence  Type = "presence"
+	TAuth      Type = "auth"
+	TPing      Type = "ping"
+
+	TWelcome Type = "welcome"
+	TAck     Type = "ack"
+	TError   Type = "error"
+	THead    Type = "head"
+	TJoined  Type = "joined"
+	TLeft    Type = "left"
+	TRoom    Type = "room"
+	TSynced  Type = "synced"
+	TResync  Type = "resync"
+	TGoaway  Type = "goaway"
+	TPong    Type = "pong"
+)
+
+// Direction says who sends a frame.
+type Direction uint8
+
+// The directions.
+const (
+	FromClient Direction = iota + 1
+	FromServer
+)
+
+// Form is the JSON form of a field's value.
+type Form string
+
+// The forms. A number is whole and from 0 to 2^53-1.
+const (
+	FormText   Form = "string"
+	FormNumber Form = "number"
+	FormBool   Form = "boolean"
+	FormList   Form = "list"
+	FormObject Form = "object"
+)
+
+// Field is one member of a frame.
+type Field struct {
+	Name     string
+	Form     Form
+	Optional bool
+	Doc      string // what the name doesn't say; "" for most
+}
+
+// FrameSpec is a row of ClientFrames or ServerFrames: everything about a type of frame but the code that handles it.
+//
+// To add a frame from the client: its Type, a row in clientFrames (and in clientFields for a new field, with the place in Frame that
+// it goes to), the row of envelope.Commands that names it, and the gateway's handling. To add a frame from the server: its Type, a
+// row in serverFrames, its encoder in the file of its noun, a sample in frames_test.go. Tests name what is missing, and write the
+// tables of docs/protocol.md (go test ./docs -update).
+type FrameSpec struct {
+	Type      Type
+	Direction Direction
+	Fields    []Field // besides "type"
+	Answers   []Type  // of a frame from the client: what answers it. Besides, an error may answer each
+	Doc       string  // what it means, or asks for
+}
+
+// ClientFrames returns the registry of frames that clients send.
+func ClientFrames() []FrameSpec {
+	specs := make([]FrameSpec, len(clientFrames))
+	for i, c := range clientFrames {
+		specs[i] = FrameSpec{Type: c.typ, Direction: FromClient, Answers: slices.Clone(c.answers), Doc: c.doc}
+		for id := fieldType + 1; id < fieldCount; id++ {
+			if set := fieldSet(1) << id; (c.required|c.optional)&set != 0 {
+				field := clientFields[id].Field
+				field.Optional = c.optional&set != 0
+				specs[i].Fields = append(specs[i].Fields, field)
+			}
+		}
+	}
+	return specs
+}
+
+// ServerFrames returns the registry of frames that the server sends.
+func ServerFrames() []FrameSpec {
+	specs := slices.Clone(serverFrames)
+	for i := range specs {
+		specs[i].Direction, specs[i].Fields = FromServer, slices.Clone(specs[i].Fields)
+	}
+	return specs
+}
+
+// clientFrame is a row of the frames from the client.
+type clientFrame struct {
+	typ                Type
+	required, optional fieldSet
+	answers            []Type
+	doc                string
+}
+
+var clientFrames = append([]clientFrame{
+	{
+		TMessage, in(fieldRoom, fieldContent), in(fieldClientMsgID, fieldClientSeq),
+		[]Type{TAck}, "append a message to a room",
+	},
+	{
+		TJoinRoom, in(fieldRoom), 0,
+		[]Type{TJoined}, "a member resumes live delivery; a public room makes one a member",
+	},
+	{
+		TLeaveRoom, in(fieldRoom), 0,
+		[]Type{TLeft}, "live delivery to this connection stops; membership stays",
+	},
+	{
+		TRead, in(fieldRoom, fieldSeq), 0,
+		nil, "move the read pointer; one's other devices get `read`, others too where the room allows it",
+	},
+	{TTyping, in(fieldRoom), 0, nil, "relayed, never stored"},
+	{
+		TSync, in(fieldRooms), in(fieldRef),
+		[]Type{TSynced, TResync}, "per room: its missing messages in order, then `synced`; or `resync` if they can't be sent whole; " +
+			"or `error` with the room_id if the room doesn't exist for you",
+	},
+	{
+		TPresence, in(fieldUsers), 0,
+		[]Type{TPresence}, "watch users: a snapshot, then changes",
+	},
+	{TAuth, in(fieldToken), 0, nil, "renew the token of a live connection, same user; as first frame: log in"},
+	{TPing, 0, 0, []Type{TPong}, ""},
+}, probeClientFrames...)
+
+// clientFrameOf finds a row; nil if no client frame has this type.
+func clientFrameOf(t Type) *clientFrame {
+	for i := range clientFrames {
+		if clientFrames[i].typ == t {
+			return &clientFrames[i]
+		}
+	}
+	return nil
+}
+
+// fieldID numbers the fields of client frames.
+type fieldID uint8
+
+// The fields, in the order in which documents show them.
+const (
+	fieldType fieldID = iota
+	fieldRoom
+	fieldContent
+	fieldClientMsgID
+	fieldClientSeq
+	fieldSeq
+	fieldUsers
+	fieldRooms
+	fieldToken
+	fieldRef
+	fieldCount
+)
+
+// fieldSet is a set of fields, a bit for each.
+type fieldSet uint16
+
+func in(ids ...fieldID) (set fieldSet) {
+	for _, id := range ids {
+		set |= 1 << id
+	}
+	return set
+}
+
+// clientField is a row of the fields that client frames may carry: a name means the same in every frame.
+type clientField struct {
+	Field
+
+	read  readField                        // reads the value into its place in the frame
+	check func(f *Frame, lim Limits) error // judges the value; nil: every value of the form is legal
+}
+
+var clientFields = [fieldCount]clientField{
+	fieldType: {
+		Field: Field{Name: "type", Form: FormText, Doc: "the frame's type"},
+		read:  text(func(f *Frame) *Type { return &f.Type }),
+	},
+	fieldRoom: {
+		Field: Field{Name: "room_id", Form: FormNumber},
+		read:  number(func(f *Frame) *chat.RoomID { return &f.Room }),
+		check: func(f *Frame, _ Limits) error { return atLeastOne("room_id", uint64(f.Room)) },
+	},
+	fieldContent: {
+		Field: Field{Name: "content", Form: FormText, Doc: "not blank, without NUL, at most `limits.message_bytes` of UTF-8"},
+		read:  text(func(f *Frame) *string { return &f.Content }),
+		check: func(f *Frame, lim Limits) error { return chat.CheckContent(f.Content, lim.MessageBytes) },
+	},
+	fieldClientMsgID: {
+		Field: Field{
+			Name: "client_msg_id", Form: FormText,
+			Doc: "1–36 of `A–Z a–z 0–9 . _ : -`, the same on every retry; the server makes one if it is absent",
+		},
+		read:  text(func(f *Frame) *string { return &f.ClientMsgID }),
+		check: func(f *Frame, _ Limits) error { return chat.CheckClientMsgID(f.ClientMsgID) },
+	},
+	fieldClientSeq: {
+		Field: Field{Name: "client_seq", Form: FormNumber, Doc: "1, 2, 3 … per room and login session, kept on retries"},
+		read:  number(func(f *Frame) *uint64 { return &f.ClientSeq }),
+		check: func(f *Frame, _ Limits) error { return atLeastOne("client_seq", f.ClientSeq) },
+	},
+	fieldSeq: {
+		Field: Field{Name: "seq", Form: FormNumber, Doc: "everything up to here is read"},
+		read:  number(func(f *Frame) *chat.Seq { return &f.Seq }),
+	},
+	fieldUsers: {
+		Field: Field{Name: "user_ids", Form: FormList, Doc: "at most `limits.watch`; replaces the list of before"},
+		read:  readUsers,
+		check: func(f *Frame, lim Limits) error {
+			if lim.Watch > 0 && len(f.Users) > lim.Watch {
+				return chat.BadField("user_ids", "at most %d users", lim.Watch)
+			}
+			return nil
+		},
+	},
+	fieldRooms: {
+		Field: Field{
+			Name: "rooms", Form: FormObject,
+			Doc: "at most `limits.sync_rooms`: `{\"<room id>\": seq}` or `{\"<room id>\": {seq, epoch}}`, the highest contiguous seq that you have",
+		},
+		read: readPoints,
+		check: func(f *Frame, lim Limits) error {
+			if lim.SyncRooms > 0 && len(f.Sync) > lim.SyncRooms {
+				return chat.BadField("rooms", "at most %d rooms at a time", lim.SyncRooms)
+			}
+			return nil
+		},
+	},
+	fieldToken: {
+		Field: Field{Name: "token", Form: FormText, Doc: "an access token"},
+		read:  text(func(f *Frame) *string { return &f.Token }),
+	},
+	fieldRef: {
+		Field: Field{Name: "ref", Form: FormText, Doc: "at most 64 bytes; the answers carry it"},
+		read:  text(func(f *Frame) *string { return &f.Ref }),
+		check: func(f *Frame, _ Limits) error {
+			if len(f.Ref) > maxRef {
+				return chat.BadField("ref", "must have at most %d bytes", maxRef)
+			}
+			return nil
+		},
+	},
+}
+
+// maxRef bounds a client's own ref, in bytes.
+const maxRef = 64
+
+func atLeastOne(field string, n uint64) error {
+	if n == 0 {
+		return chat.BadField(field, "must be at least 1")
+	}
+	return nil
+}
+
+// fieldNamed finds a field by its name.
+func fieldNamed(name []byte) (fieldID, bool) {
+	for id := range clientFields {
+		if clientFields[id].Name == string(name) {
+			return fieldID(id), true
+		}
+	}
+	return 0, false
+}
+
+func need(name string, form Form, doc string) Field { return Field{Name: name, Form: form, Doc: doc} }
+
+func may(name string, form Form, doc string) Field {
+	return Field{Name: name, Form: form, Optional: true, Doc: doc}
+}
+
+// Fields that stand in many frames.
+var (
+	roomID    = need("room_id", FormNumber, "")
+	userID    = need("user_id", FormNumber, "")
+	seq       = need("seq", FormNumber, "")
+	epoch     = need("epoch", FormNumber, "")
+	createdAt = need("created_at", FormText, "")
+	ref       = may("ref", FormText, "")
+)
+
+var serverFrames = append([]FrameSpec{
+	{Type: TWelcome, Doc: "the connection is logged in", Fields: []Field{
+		need("session_id", FormText, ""), need("user", FormObject, ""), need("server_time", FormText, ""),
+		need("ping_interval_ms", FormNumber, ""), need("limits", FormObject, "{message_bytes, frame_bytes, sync_rooms, watch}"),
+		need("rooms", FormList, "[{id, type, last_seq, epoch, read_seq, unread}]"),
+		may("more", FormBool, "above 1,000 rooms: page through `GET /rooms`"),
+	}},
+	{Type: TAck, Doc: "the message is committed", Fields: []Field{
+		need("client_msg_id", FormText, ""), roomID, seq, need("id", FormText, ""), may("client_seq", FormNumber, ""), createdAt,
+		need("duplicate", FormBool, "it was there already"),
+	}},
+	{Type: TError, Doc: "the frame was refused", Fields: []Field{
+		need("code", FormText, ""), need("message", FormText, ""), need("ref", FormText, "client_msg_id, the client's `ref`, or the type"),
+		need("retry", FormBool, ""), need("retry_after_ms", FormNumber, "0: at once, or never"), may("room_id", FormNumber, ""),
+		may("client_seq", FormNumber, ""), may("expected", FormNumber, "the client_seq that is next"), may("errors", FormList, "[{field, message}]"),
+	}},
+	{Type: TMessage, Doc: "a message, not to the connection that sent it", Fields: []Field{
+		roomID, seq, need("id", FormText, ""), need("kind", FormText, "`text`, `system`, …"), need("sender_id", FormNumber, ""),
+		need("client_msg_id", FormText, "\"\" of a system message"), need("content", FormText, ""), createdAt,
+	}},
+	{Type: THead, Doc: "fetch what you lack", Fields: []Field{need("rooms", FormObject, "{\"<id>\": last_seq}")}},
+	{Type: TJoined, Doc: "a room is yours to see; also when someone adds you", Fields: []Field{need("room", FormObject, "as in one's list")}},
+	{Type: TLeft, Doc: "no more of this room comes", Fields: []Field{
+		roomID, need("seq", FormNumber, "0 if only this connection stopped"), need("reason", FormText, "`left`, `kicked`, `dissolved`, `unsubscribed`"),
+	}},
+	{Type: TRoom, Doc: "a room or its membership changed", Fields: []Field{
+		need("room", FormObject, ""), need("change", FormText, "`updated`, `member_joined`, `member_left`, `role`, `owner`"),
+		may("user_id", FormNumber, ""),
+	}},
+	{Type: TRead, Doc: "a read pointer moved", Fields: []Field{roomID, userID, seq, may("unread", FormNumber, "on one's own devices")}},
+	{Type: TTyping, Doc: "forget it after 6 s", Fields: []Field{roomID, userID}},
+	{Type: TPresence, Doc: "who is online, of those watched", Fields: []Field{
+		need("users", FormList, "[{user_id, online: true, false or null (unknown), last_seen}]"),
+	}},
+	{Type: TSynced, Doc: "all messages from from_seq to to_seq were sent", Fields: []Field{
+		roomID, epoch, need("from_seq", FormNumber, ""), need("to_seq", FormNumber, ""), need("last_seq", FormNumber, ""),
+		need("more", FormBool, "ask again, from to_seq"), ref,
+	}},
+	{Type: TResync, Doc: "your view can't be made whole: load the newest page", Fields: []Field{roomID, epoch, ref}},
+	{Type: TGoaway, Doc: "connect again elsewhere after that; until then the socket works", Fields: []Field{
+		need("after_ms", FormNumber, ""), need("reason", FormText, ""),
+	}},
+	{Type: TPong, Doc: "the answer to `ping`"},
+}, probeServerFrames...)
