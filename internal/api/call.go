@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
@@ -10,6 +9,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/protocol"
 )
 
 // call is one request on its way through a handler. User and session are 0 and empty on open routes, room and target
@@ -123,7 +123,7 @@ func bearer(c *fiber.Ctx) (string, error) {
 
 // reply answers with v as JSON.
 func (c *call) reply(status int, v any) error {
-	body, err := json.Marshal(v)
+	body, err := protocol.Marshal(v)
 	if err != nil {
 		return fmt.Errorf("encode answer: %w", err)
 	}

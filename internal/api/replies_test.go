@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"testing"
+
+	"chat-service/internal/protocol"
 )
 
 // TestHandWrittenReplies reads answers that are appended by hand into the types that the OpenAPI document shows for them:
@@ -26,7 +28,7 @@ func TestHandWrittenReplies(t *testing.T) {
 		if err := json.Unmarshal(a.raw, into); err != nil {
 			t.Fatalf("%s: %v", path, err)
 		}
-		if want, err := json.Marshal(into); err != nil || !bytes.Equal(a.raw, want) {
+		if want, err := protocol.Marshal(into); err != nil || !bytes.Equal(a.raw, want) {
 			t.Errorf("%s:\ngot  %s\nwant %s %v", path, a.raw, want, err)
 		}
 		if got, want := a.head.Get("Content-Type"), "application/json; charset=utf-8"; got != want {

@@ -17,14 +17,13 @@ func UserView(u chat.User) User {
 	return User{ID: u.ID, Username: u.Username, Nickname: u.Nickname, AvatarURL: u.AvatarURL, CreatedAt: chat.FormatTime(u.CreatedAt)}
 }
 
-// appendShownUser appends UserView(u).
-func appendShownUser(dst []byte, u *chat.User) []byte {
+// appendUser appends UserView(u).
+func appendUser(dst []byte, u *chat.User) []byte {
 	dst = appendUint(dst, `{"id":`, uint64(u.ID))
 	dst = appendText(dst, `,"username":`, u.Username)
 	dst = appendText(dst, `,"nickname":`, u.Nickname)
 	if u.AvatarURL != "" {
 		dst = appendText(dst, `,"avatar_url":`, u.AvatarURL)
 	}
-	dst = appendTime(dst, `,"created_at":`, u.CreatedAt)
-	return append(dst, '}')
+	return append(appendTime(dst, `,"created_at":`, u.CreatedAt), '}')
 }

@@ -1,64 +1,51 @@
 package protocol
 
 import (
-	"encoding/json"
-	"strconv"
-	"strings"
 	"time"
-	"unicode/utf8"
 
+	"strconv"
+
+	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+	jsonv1 "github.com/go-json-experiment/json/v1"
 
 	"chat-service/internal/chat"
 )
 
-// AppendString appends s as a JSON string; invalid UTF-8 becomes U+FFFD.
-func AppendString(dst []byte, s string) []byte {
-	dst, _ = jsontext.AppendQuote(dst, s) // its error only tells of the replacement
-	return dst
-}
+// written is the one form of everything that clients read, so that a message has the same bytes on the socket and by REST: members in
+// the order of the struct's fields, UTF-8 as it is, and in strings only what JSON demands escaped (quote, backslash, control
+// characters; not <, >, & nor U+2028 and U+2029, which mean something to pages that paste JSON into a script, and to nobody who reads
+// JSON). Invalid UTF-8 becomes U+FFFD. "omitempty" means what it does in encoding/json.
+var written = json.JoinOptions(json.Deterministic(true), jsontext.AllowInvalidUTF8(true), jsonv1.OmitEmptyWithLegacySemantics(true))
 
-// appendJSON appends v, which is one of this package's frames: they hold nothing that encoding/json refuses.
+// Marshal returns v as JSON in the form that clients read. The hand-written encoders of this package give the same bytes as Marshal of
+// their view, without reflection.
+func Marshal(v any) ([]byte, error) { return json.Marshal(v, written) }
+
+// appendJSON appends v, which is one of this package's frames: they hold nothing that can't be encoded.
 func appendJSON(dst []byte, v any) []byte {
-	b, err := json.Marshal(v)
+	b, err := Marshal(v)
 	if err != nil {
 		panic("protocol: a frame that can't be encoded: " + err.Error())
 	}
 	return append(dst, b...)
 }
 
+// AppendString appends s as a JSON string.
+func AppendString(dst []byte, s string) []byte {
+	dst, _ = jsontext.AppendQuote(dst, s) // its error only says that something was replaced by U+FFFD
+	return dst
+}
+
+// The functions below append one member: name is everything before the value, such as `,"seq":`.
+
+func appendText(dst []byte, name, s string) []byte { return AppendString(append(dst, name...), s) }
+
 func appendUint(dst []byte, name string, n uint64) []byte {
 	return strconv.AppendUint(append(dst, name...), n, 10)
 }
 
-// appendText appends a string as encoding/json does, which escapes more than AppendString: what it would escape it is
-// given, and that is rare.
-func appendText(dst []byte, name, s string) []byte {
-	dst = append(dst, name...)
-	if !plain(s) {
-		b, _ := json.Marshal(s) // a string always encodes
-		return append(dst, b...)
-	}
-	dst = append(dst, '"')
-	dst = append(dst, s...)
-	return append(dst, '"')
-}
-
-// plain tells whether a string stands in JSON as it is.
-func plain(s string) bool {
-	ascii := true
-	for i := range len(s) {
-		switch c := s[i]; {
-		case c >= utf8.RuneSelf:
-			ascii = false
-		case c < ' ', c == '"', c == '\\', c == '<', c == '>', c == '&':
-			return false
-		}
-	}
-	return ascii || utf8.ValidString(s) && !strings.ContainsAny(s, "\u2028\u2029")
-}
-
-// appendTime appends chat.TimeLayout, which package time would read anew each time.
+// appendTime appends a time in chat.TimeLayout, which package time would parse anew for each.
 func appendTime(dst []byte, name string, t time.Time) []byte {
 	t = t.UTC()
 	dst = append(append(dst, name...), '"')
@@ -91,7 +78,7 @@ func appendList[T any](dst []byte, list []T, one func([]byte, *T) []byte) []byte
 	return append(dst, ']')
 }
 
-// TimePtr formats t for JSON; nil where t is zero.
+// TimePtr formats t for JSON; nil if t is zero.
 func TimePtr(t time.Time) *string {
 	if t.IsZero() {
 		return nil

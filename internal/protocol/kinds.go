@@ -139,7 +139,7 @@ var clientFrames = append([]clientFrame{
 		[]Type{TPresence}, "watch users: a snapshot, then changes",
 	},
 	{TAuth, in(fieldToken), 0, nil, "renew the token of a live connection, same user; as first frame: log in"},
-	{TPing, 0, 0, []Type{TPong}, ""},
+	{TPing, 0, 0, []Type{TPong}, "answered at once"},
 }, probeClientFrames...)
 
 // clientFrameOf finds a row; nil if no client frame has this type.
@@ -301,6 +301,7 @@ var serverFrames = append([]FrameSpec{
 		need("ping_interval_ms", FormNumber, ""), need("limits", FormObject, "{message_bytes, frame_bytes, sync_rooms, watch}"),
 		need("rooms", FormList, "[{id, type, last_seq, epoch, read_seq, unread}]"),
 		may("more", FormBool, "above 1,000 rooms: page through `GET /rooms`"),
+		may("features", FormList, "what this way through the system can do now, beyond what stands here"),
 	}},
 	{Type: TAck, Doc: "the message is committed", Fields: []Field{
 		need("client_msg_id", FormText, ""), roomID, seq, need("id", FormText, ""), may("client_seq", FormNumber, ""), createdAt,

@@ -6,21 +6,28 @@ import (
 	"chat-service/internal/chat"
 )
 
-// Message is how a message is shown, in REST and (flat, with its type) on the socket.
+// Message is how a message is shown: by REST as it is, on the socket with "type" in front.
+//
+// To add a field to messages: chat.Message (and what a client may send of it: chat.Send, a row in clientFields), here Message,
+// MessageView and appendMessage, which tests hold together, the table of messages in store, and the stored form in envelope
+// (announcement.go), which doesn't compile without it. Nothing else knows the fields of a message.
 type Message struct {
 	Room        chat.RoomID      `json:"room_id"`
 	Seq         chat.Seq         `json:"seq"`
-	ID          string           `json:"id"`
+	ID          string           `json:"id"` // MessageID
 	Kind        chat.MessageKind `json:"kind"`
-	Sender      chat.UserID      `json:"sender_id"`
-	ClientMsgID string           `json:"client_msg_id"`
+	Sender      chat.UserID      `json:"sender_id"`     // 0 of a system message
+	ClientMsgID string           `json:"client_msg_id"` // "" of a system message
 	Content     string           `json:"content"`
 	CreatedAt   string           `json:"created_at"`
 }
 
-// MessageID is a message's id on the wire: "<room_id>:<seq>".
-func MessageID(room chat.RoomID, seq chat.Seq) string {
-	return strconv.FormatUint(uint64(room), 10) + ":" + strconv.FormatUint(uint64(seq), 10)
+// MessageID is a message's id as clients see it: "<room_id>:<seq>".
+func MessageID(room chat.RoomID, seq chat.Seq) string { return string(appendPlace(nil, room, seq)) }
+
+func appendPlace(dst []byte, room chat.RoomID, seq chat.Seq) []byte {
+	dst = append(strconv.AppendUint(dst, uint64(room), 10), ':')
+	return strconv.AppendUint(dst, uint64(seq), 10)
 }
 
 // MessageView shows m.
@@ -31,61 +38,50 @@ func MessageView(m chat.Message) Message {
 	}
 }
 
-// AppendMessage appends a `message` frame.
-func AppendMessage(dst []byte, m chat.Message) []byte {
-	dst = append(dst, `{"type":"message","room_id":`...)
-	dst = strconv.AppendUint(dst, uint64(m.Room), 10)
-	dst = append(dst, `,"seq":`...)
-	dst = strconv.AppendUint(dst, uint64(m.Seq), 10)
-	dst = appendID(dst, m.Room, m.Seq)
-	dst = append(dst, `,"kind":"`...)
-	dst = append(dst, m.Kind...)
-	dst = append(dst, `","sender_id":`...)
-	dst = strconv.AppendUint(dst, uint64(m.Sender), 10)
-	dst = append(dst, `,"client_msg_id":`...)
-	dst = AppendString(dst, m.ClientMsgID)
-	dst = append(dst, `,"content":`...)
-	dst = AppendString(dst, m.Content)
-	dst = append(dst, `,"created_at":"`...)
-	dst = m.CreatedAt.UTC().AppendFormat(dst, chat.TimeLayout)
-	return append(dst, `"}`...)
-}
-
-// AppendShownMessage appends what encoding/json makes of MessageView(m), byte for byte, without reflection: pages of
-// history and lists of rooms hold hundreds of them.
-func AppendShownMessage(dst []byte, m *chat.Message) []byte {
-	dst = appendUint(dst, `{"room_id":`, uint64(m.Room))
+// appendMessage is the one encoder of messages: the members of MessageView(m), without braces. It is by hand because every message
+// goes through it, and lists hold hundreds.
+func appendMessage(dst []byte, m *chat.Message) []byte {
+	dst = appendUint(dst, `"room_id":`, uint64(m.Room))
 	dst = appendUint(dst, `,"seq":`, uint64(m.Seq))
 	dst = appendID(dst, m.Room, m.Seq)
 	dst = appendText(dst, `,"kind":`, string(m.Kind))
 	dst = appendUint(dst, `,"sender_id":`, uint64(m.Sender))
 	dst = appendText(dst, `,"client_msg_id":`, m.ClientMsgID)
 	dst = appendText(dst, `,"content":`, m.Content)
-	dst = appendTime(dst, `,"created_at":`, m.CreatedAt)
-	return append(dst, '}')
+	return appendTime(dst, `,"created_at":`, m.CreatedAt)
 }
 
-// AppendAck appends the `ack` of a committed message; clientSeq is echoed where it isn't 0.
+func appendID(dst []byte, room chat.RoomID, seq chat.Seq) []byte {
+	return append(appendPlace(append(dst, `,"id":"`...), room, seq), '"')
+}
+
+// AppendMessage appends a `message` frame.
+func AppendMessage(dst []byte, m chat.Message) []byte {
+	dst = append(dst, `{"type":"`+string(TMessage)+`",`...)
+	return append(appendMessage(dst, &m), '}')
+}
+
+// AppendShownMessage appends a message as REST shows it: the frame without its type.
+func AppendShownMessage(dst []byte, m *chat.Message) []byte {
+	return append(appendMessage(append(dst, '{'), m), '}')
+}
+
+// AppendAck appends the `ack` of a committed message; clientSeq is echoed unless it is 0. Gateways of the release before find the
+// message that it answers by the frame's beginning: client_msg_id stays first.
 func AppendAck(dst []byte, m chat.Message, clientSeq uint64, duplicate bool) []byte {
-	dst = append(dst, `{"type":"ack","client_msg_id":`...)
-	dst = AppendString(dst, m.ClientMsgID)
-	dst = append(dst, `,"room_id":`...)
-	dst = strconv.AppendUint(dst, uint64(m.Room), 10)
-	dst = append(dst, `,"seq":`...)
-	dst = strconv.AppendUint(dst, uint64(m.Seq), 10)
+	dst = appendText(dst, `{"type":"`+string(TAck)+`","client_msg_id":`, m.ClientMsgID)
+	dst = appendUint(dst, `,"room_id":`, uint64(m.Room))
+	dst = appendUint(dst, `,"seq":`, uint64(m.Seq))
 	dst = appendID(dst, m.Room, m.Seq)
 	if clientSeq != 0 {
-		dst = append(dst, `,"client_seq":`...)
-		dst = strconv.AppendUint(dst, clientSeq, 10)
+		dst = appendUint(dst, `,"client_seq":`, clientSeq)
 	}
-	dst = append(dst, `,"created_at":"`...)
-	dst = m.CreatedAt.UTC().AppendFormat(dst, chat.TimeLayout)
-	dst = append(dst, `","duplicate":`...)
-	dst = strconv.AppendBool(dst, duplicate)
+	dst = appendTime(dst, `,"created_at":`, m.CreatedAt)
+	dst = strconv.AppendBool(append(dst, `,"duplicate":`...), duplicate)
 	return append(dst, '}')
 }
 
-// AppendHistoryReply appends a stretch of a room's log; page and page_size only where q asks for a page.
+// AppendHistoryReply appends a stretch of a room's log; page and page_size only if q asks for a page.
 func AppendHistoryReply(dst []byte, p chat.HistoryPage, q chat.HistoryQuery) []byte {
 	dst = appendList(append(dst, `{"messages":`...), p.Messages, AppendShownMessage)
 	dst = appendUint(dst, `,"last_seq":`, uint64(p.LastSeq))
@@ -96,12 +92,4 @@ func AppendHistoryReply(dst []byte, p chat.HistoryPage, q chat.HistoryQuery) []b
 		dst = appendUint(dst, `,"page_size":`, uint64(q.PageSize))
 	}
 	return append(dst, '}')
-}
-
-func appendID(dst []byte, room chat.RoomID, seq chat.Seq) []byte {
-	dst = append(dst, `,"id":"`...)
-	dst = strconv.AppendUint(dst, uint64(room), 10)
-	dst = append(dst, ':')
-	dst = strconv.AppendUint(dst, uint64(seq), 10)
-	return append(dst, '"')
 }

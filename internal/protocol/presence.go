@@ -1,16 +1,12 @@
 package protocol
 
-import (
-	"strconv"
+import "chat-service/internal/chat"
 
-	"chat-service/internal/chat"
-)
-
-// Presence is how a user's presence is shown. Online nil: unknown.
+// Presence is how a user's presence is shown.
 type Presence struct {
 	User     chat.UserID `json:"user_id"`
-	Online   *bool       `json:"online"`
-	LastSeen *string     `json:"last_seen"`
+	Online   *bool       `json:"online"`    // null: unknown
+	LastSeen *string     `json:"last_seen"` // null: never
 }
 
 // PresenceView shows p.
@@ -29,16 +25,13 @@ func AppendPresence(dst []byte, ps []chat.Presence) []byte {
 		vs[i] = PresenceView(p)
 	}
 	return appendJSON(dst, struct {
-		Type  string     `json:"type"`
+		Type  Type       `json:"type"`
 		Users []Presence `json:"users"`
-	}{"presence", vs})
+	}{TPresence, vs})
 }
 
 // AppendTyping appends a `typing` frame.
 func AppendTyping(dst []byte, room chat.RoomID, user chat.UserID) []byte {
-	dst = append(dst, `{"type":"typing","room_id":`...)
-	dst = strconv.AppendUint(dst, uint64(room), 10)
-	dst = append(dst, `,"user_id":`...)
-	dst = strconv.AppendUint(dst, uint64(user), 10)
-	return append(dst, '}')
+	dst = appendUint(dst, `{"type":"`+string(TTyping)+`","room_id":`, uint64(room))
+	return append(appendUint(dst, `,"user_id":`, uint64(user)), '}')
 }

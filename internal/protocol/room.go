@@ -6,14 +6,15 @@ import (
 	"chat-service/internal/chat"
 )
 
-// Room is how a room is shown.
+// Room is how a room is shown to anybody who may see it. To add a field: chat.Room, here Room, RoomView and appendRoom, the table of
+// rooms in store, and the stored form in envelope (announcement.go).
 type Room struct {
 	ID          chat.RoomID     `json:"id"`
 	Type        chat.RoomType   `json:"type"`
 	Name        string          `json:"name"`
 	Description string          `json:"description"`
 	Visibility  chat.Visibility `json:"visibility"`
-	Owner       chat.UserID     `json:"owner_id"`
+	Owner       chat.UserID     `json:"owner_id"` // 0 of a direct room
 	MemberCount int             `json:"member_count"`
 	LastSeq     chat.Seq        `json:"last_seq"`
 	Epoch       uint64          `json:"epoch"`
@@ -28,14 +29,28 @@ func RoomView(r chat.Room) Room {
 	}
 }
 
-// ListedRoom is a room in its member's list.
+// appendRoom appends the members of RoomView(r), without braces.
+func appendRoom(dst []byte, r *chat.Room) []byte {
+	dst = appendUint(dst, `"id":`, uint64(r.ID))
+	dst = appendText(dst, `,"type":`, string(r.Type))
+	dst = appendText(dst, `,"name":`, r.Name)
+	dst = appendText(dst, `,"description":`, r.Description)
+	dst = appendText(dst, `,"visibility":`, string(r.Visibility))
+	dst = appendUint(dst, `,"owner_id":`, uint64(r.Owner))
+	dst = strconv.AppendInt(append(dst, `,"member_count":`...), int64(r.MemberCount), 10)
+	dst = appendUint(dst, `,"last_seq":`, uint64(r.LastSeq))
+	dst = appendUint(dst, `,"epoch":`, r.Epoch)
+	return appendTime(dst, `,"created_at":`, r.CreatedAt)
+}
+
+// ListedRoom is a room in its member's list: the room, and what concerns this member only.
 type ListedRoom struct {
 	Room
 	Role        chat.Role `json:"role"`
 	Unread      uint64    `json:"unread"`
 	ReadSeq     chat.Seq  `json:"read_seq"`
-	LastMessage *Message  `json:"last_message,omitempty"`
-	Peer        *User     `json:"peer,omitempty"` // the other person of a direct room
+	LastMessage *Message  `json:"last_message,omitempty"` // the newest that the member may see
+	Peer        *User     `json:"peer,omitempty"`         // the other person of a direct room
 }
 
 // ListedRoomView shows a membership.
@@ -52,20 +67,9 @@ func ListedRoomView(m chat.Membership) ListedRoom {
 	return l
 }
 
-// AppendListedRoom appends what encoding/json makes of ListedRoomView(m), byte for byte.
+// AppendListedRoom appends ListedRoomView(m). By hand: a page of a list holds up to 200.
 func AppendListedRoom(dst []byte, m *chat.Membership) []byte {
-	r := &m.Room
-	dst = appendUint(dst, `{"id":`, uint64(r.ID))
-	dst = appendText(dst, `,"type":`, string(r.Type))
-	dst = appendText(dst, `,"name":`, r.Name)
-	dst = appendText(dst, `,"description":`, r.Description)
-	dst = appendText(dst, `,"visibility":`, string(r.Visibility))
-	dst = appendUint(dst, `,"owner_id":`, uint64(r.Owner))
-	dst = append(dst, `,"member_count":`...)
-	dst = strconv.AppendInt(dst, int64(r.MemberCount), 10)
-	dst = appendUint(dst, `,"last_seq":`, uint64(r.LastSeq))
-	dst = appendUint(dst, `,"epoch":`, r.Epoch)
-	dst = appendTime(dst, `,"created_at":`, r.CreatedAt)
+	dst = appendRoom(append(dst, '{'), &m.Room)
 	dst = appendText(dst, `,"role":`, string(m.Member.Role))
 	dst = appendUint(dst, `,"unread":`, m.Unread())
 	dst = appendUint(dst, `,"read_seq":`, uint64(m.Member.ReadSeq))
@@ -73,7 +77,7 @@ func AppendListedRoom(dst []byte, m *chat.Membership) []byte {
 		dst = AppendShownMessage(append(dst, `,"last_message":`...), m.Last)
 	}
 	if m.Peer != nil {
-		dst = appendShownUser(append(dst, `,"peer":`...), m.Peer)
+		dst = appendUser(append(dst, `,"peer":`...), m.Peer)
 	}
 	return append(dst, '}')
 }
@@ -90,38 +94,38 @@ func AppendRoomsReply(dst []byte, ms []chat.Membership, next string) []byte {
 // AppendJoined appends a `joined` frame.
 func AppendJoined(dst []byte, r ListedRoom) []byte {
 	return appendJSON(dst, struct {
-		Type string     `json:"type"`
+		Type Type       `json:"type"`
 		Room ListedRoom `json:"room"`
-	}{"joined", r})
+	}{TJoined, r})
 }
 
-// AppendLeft appends a `left` frame; seq 0 where the leave has no place in the log (leave_room).
+// AppendLeft appends a `left` frame; seq 0 if the leave has no place in the log (leave_room).
 func AppendLeft(dst []byte, room chat.RoomID, seq chat.Seq, why chat.LeaveReason) []byte {
 	return appendJSON(dst, struct {
-		Type   string           `json:"type"`
+		Type   Type             `json:"type"`
 		Room   chat.RoomID      `json:"room_id"`
 		Seq    chat.Seq         `json:"seq"`
 		Reason chat.LeaveReason `json:"reason"`
-	}{"left", room, seq, why})
+	}{TLeft, room, seq, why})
 }
 
-// AppendRoom appends a `room` frame.
+// AppendRoom appends a `room` frame. about is the user whom the change concerns, 0 if it isn't one.
 func AppendRoom(dst []byte, r Room, c chat.Change, about chat.UserID) []byte {
 	return appendJSON(dst, struct {
-		Type   string      `json:"type"`
+		Type   Type        `json:"type"`
 		Room   Room        `json:"room"`
 		Change chat.Change `json:"change"`
 		User   chat.UserID `json:"user_id,omitempty"`
-	}{"room", r, c, about})
+	}{TRoom, r, c, about})
 }
 
-// AppendRead appends a `read` frame; unread is shown to the reader's own devices only (nil: leave it out).
+// AppendRead appends a `read` frame; unread is shown to the reader's own devices only (nil: left out).
 func AppendRead(dst []byte, room chat.RoomID, user chat.UserID, seq chat.Seq, unread *uint64) []byte {
 	return appendJSON(dst, struct {
-		Type   string      `json:"type"`
+		Type   Type        `json:"type"`
 		Room   chat.RoomID `json:"room_id"`
 		User   chat.UserID `json:"user_id"`
 		Seq    chat.Seq    `json:"seq"`
 		Unread *uint64     `json:"unread,omitempty"`
-	}{"read", room, user, seq, unread})
+	}{TRead, room, user, seq, unread})
 }

@@ -16,9 +16,9 @@ type WelcomeRoom struct {
 	Unread  uint64        `json:"unread"`
 }
 
-// Welcome is the `welcome` frame's content.
+// Welcome is the `welcome` frame: the first that a logged-in socket gets.
 type Welcome struct {
-	Type           string         `json:"type"`
+	Type           Type           `json:"type"` // set by AppendWelcome
 	SessionID      chat.SessionID `json:"session_id"`
 	User           User           `json:"user"`
 	ServerTime     string         `json:"server_time"`
@@ -26,25 +26,23 @@ type Welcome struct {
 	Limits         Limits         `json:"limits"`
 	Rooms          []WelcomeRoom  `json:"rooms"`
 	More           bool           `json:"more,omitempty"`
+	Features       []string       `json:"features,omitempty"` // what this way through the system can do beyond the first edition
 }
 
-// AppendWelcome appends a `welcome` frame; w.Type is set here.
+// AppendWelcome appends a `welcome` frame.
 func AppendWelcome(dst []byte, w Welcome) []byte {
-	w.Type = "welcome"
-	if w.Rooms == nil {
-		w.Rooms = []WelcomeRoom{}
-	}
+	w.Type = TWelcome
 	return appendJSON(dst, w)
 }
 
 // AppendGoaway appends a `goaway` frame.
 func AppendGoaway(dst []byte, after time.Duration, reason string) []byte {
 	return appendJSON(dst, struct {
-		Type    string `json:"type"`
+		Type    Type   `json:"type"`
 		AfterMS int64  `json:"after_ms"`
 		Reason  string `json:"reason"`
-	}{"goaway", after.Milliseconds(), reason})
+	}{TGoaway, after.Milliseconds(), reason})
 }
 
 // AppendPong appends a `pong` frame.
-func AppendPong(dst []byte) []byte { return append(dst, `{"type":"pong"}`...) }
+func AppendPong(dst []byte) []byte { return append(dst, `{"type":"`+string(TPong)+`"}`...) }

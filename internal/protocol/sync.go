@@ -5,24 +5,24 @@ import "chat-service/internal/chat"
 // AppendHead appends a `head` frame of one or more rooms' last seqs.
 func AppendHead(dst []byte, heads map[chat.RoomID]chat.Seq) []byte {
 	return appendJSON(dst, struct {
-		Type  string                   `json:"type"`
+		Type  Type                     `json:"type"`
 		Rooms map[chat.RoomID]chat.Seq `json:"rooms"`
-	}{"head", heads})
+	}{THead, heads})
 }
 
-// AppendResync appends a `resync` frame.
+// AppendResync appends a `resync` frame; ref is left out if it is "".
 func AppendResync(dst []byte, room chat.RoomID, epoch uint64, ref string) []byte {
 	return appendJSON(dst, struct {
-		Type  string      `json:"type"`
+		Type  Type        `json:"type"`
 		Room  chat.RoomID `json:"room_id"`
 		Epoch uint64      `json:"epoch"`
 		Ref   string      `json:"ref,omitempty"`
-	}{"resync", room, epoch, ref})
+	}{TResync, room, epoch, ref})
 }
 
-// Synced is the `synced` frame's content.
+// Synced is the `synced` frame: every message from From to To that the client may see was sent before it.
 type Synced struct {
-	Type    string      `json:"type"`
+	Type    Type        `json:"type"` // set by AppendSynced
 	Room    chat.RoomID `json:"room_id"`
 	Epoch   uint64      `json:"epoch"`
 	From    chat.Seq    `json:"from_seq"`
@@ -32,8 +32,8 @@ type Synced struct {
 	Ref     string      `json:"ref,omitempty"`
 }
 
-// AppendSynced appends a `synced` frame; s.Type is set here.
+// AppendSynced appends a `synced` frame.
 func AppendSynced(dst []byte, s Synced) []byte {
-	s.Type = "synced"
+	s.Type = TSynced
 	return appendJSON(dst, s)
 }

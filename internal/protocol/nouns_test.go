@@ -2,9 +2,14 @@ package protocol_test
 
 import (
 	"encoding/json"
+	"errors"
+	"reflect"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
 	"chat-service/internal/chat"
@@ -42,20 +47,36 @@ func anyMessage() *rapid.Generator[*chat.Message] {
 	})
 }
 
-func same(t *rapid.T, got []byte, view any) {
-	want, err := json.Marshal(view)
+// same compares what an encoder appended with the one form of its view, and reads it back as other people's programs do.
+func same[T any](t *rapid.T, got []byte, view T) {
+	want, err := protocol.Marshal(view)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if string(got) != "before"+string(want) {
 		t.Fatalf("got  %s\nwant before%s", got, want)
 	}
+	var back, std T
+	b, err := json.Marshal(view) // escapes otherwise, and says the same
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(json.Unmarshal(want, &back), json.Unmarshal(b, &std)); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(std, back); d != "" {
+		t.Fatalf("encoding/json reads %s as another thing (-meant +read):\n%s", want, d)
+	}
 }
 
-func TestShownMessageIsItsView(t *testing.T) {
+func TestMessageIsItsViewOnBothRoads(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := anyMessage().Draw(t, "message")
 		same(t, protocol.AppendShownMessage([]byte("before"), m), protocol.MessageView(*m))
+		frame, ok := strings.CutPrefix(string(protocol.AppendMessage(nil, *m)), `{"type":"message",`)
+		if rest := string(protocol.AppendShownMessage(nil, m)); !ok || "{"+frame != rest {
+			t.Fatalf("the socket says {%s, REST %s", frame, rest)
+		}
 	})
 }
 
@@ -82,4 +103,42 @@ func TestListedRoomIsItsView(t *testing.T) {
 		}
 		same(t, protocol.AppendListedRoom([]byte("before"), m), protocol.ListedRoomView(*m))
 	})
+}
+
+// A view's fields come from somewhere: with every field of the noun set, none of them is empty.
+func TestViewsShowEveryField(t *testing.T) {
+	at := time.Date(2026, 11, 29, 8, 30, 0, 0, time.UTC)
+	user := chat.User{ID: 1, Username: "u", Nickname: "n", AvatarURL: "a", Email: "e", CreatedAt: at}
+	message := chat.Message{Room: 1, Seq: 2, Ord: 3, Kind: chat.Text, Sender: 4, ClientMsgID: "c", Content: "x", CreatedAt: at}
+	room := chat.Room{
+		ID: 1, Type: chat.Group, Name: "n", Description: "d", Visibility: chat.Public, Owner: 2, MemberCount: 3, LastSeq: 4, MsgCount: 5, Epoch: 6, CreatedAt: at,
+	}
+	member := chat.Member{Role: chat.Admin, ReadSeq: 1, ReadCount: 1}
+	for _, view := range []any{
+		protocol.UserView(user), protocol.MessageView(message), protocol.RoomView(room),
+		protocol.ListedRoomView(chat.Membership{Room: room, Member: member, Last: &message, Peer: &user}),
+		protocol.PresenceView(chat.Presence{User: 1, Online: true, Known: true, LastSeen: at}),
+	} {
+		v := reflect.ValueOf(view)
+		for i := range v.NumField() {
+			if f := v.Type().Field(i); v.Field(i).IsZero() != (f.Name == "Email") { // shown to its owner only
+				t.Errorf("%s.%s is %v", v.Type(), f.Name, v.Field(i))
+			}
+		}
+	}
+}
+
+// The two that the API's lists are made of.
+func BenchmarkAppendHistoryReply(b *testing.B) {
+	for name, content := range map[string]string{"ascii": strings.Repeat("x", 128), "chinese": strings.Repeat("你好", 21), "escapes": strings.Repeat("a\"\n<", 32)} {
+		m := chat.Message{Room: 12345, Seq: 99, Kind: chat.Text, Sender: 7, ClientMsgID: "00000000000000000000000000000042", Content: content, CreatedAt: time.Now()}
+		p := chat.HistoryPage{Messages: slices.Repeat([]chat.Message{m}, 100)}
+		b.Run(name, func(b *testing.B) {
+			buf := make([]byte, 0, 64<<10)
+			b.ReportAllocs()
+			for b.Loop() {
+				buf = protocol.AppendHistoryReply(buf[:0], p, chat.HistoryQuery{})
+			}
+		})
+	}
 }
