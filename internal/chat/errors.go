@@ -4,13 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
 // Kind is what went wrong, from a closed set. Its String is the stable code that clients see (docs/protocol.md, "Errors").
 type Kind uint8
 
-// The kinds. Every edge (HTTP, socket, bus) has one table that turns each of them into its own answer.
+// The kinds; the table kinds says everything about each but what it is at an edge. HTTP, sockets and close codes take that from one
+// table, protocol's edges.
 const (
 	Internal Kind = iota
 	Invalid
@@ -34,15 +36,40 @@ const (
 	kindCount
 )
 
-var kindCodes = [kindCount]string{
-	Internal: "internal", Invalid: "invalid", UnknownType: "unknown_type", UnknownField: "unknown_field",
-	Unauthenticated: "unauthenticated", TokenExpired: "token_expired", Forbidden: "forbidden", Muted: "muted",
-	Blocked: "blocked", NotFound: "not_found", Conflict: "conflict", UsernameTaken: "username_taken",
-	EmailTaken: "email_taken", IdempotencyConflict: "idempotency_conflict", RoomFull: "room_full",
-	OutOfOrder: "out_of_order", TooLarge: "too_large", RateLimited: "rate_limited", Unavailable: "unavailable",
+// KindSpec is a row of the table of kinds.
+type KindSpec struct {
+	Kind  Kind
+	Code  string // what clients see; never changed
+	Retry bool   // the same request may succeed later, unchanged
+	Doc   string // what it means; the message of an error that has none of its own
 }
 
-// Kinds lists every kind, for tables that must cover them all.
+var kinds = [kindCount]KindSpec{
+	{Invalid, "invalid", false, "malformed JSON, or a value out of range"},
+	{UnknownType, "unknown_type", false, "no such frame type"},
+	{UnknownField, "unknown_field", false, "no such field"},
+	{Unauthenticated, "unauthenticated", false, "no valid token"},
+	{TokenExpired, "token_expired", false, "the token has expired: refresh it"},
+	{Forbidden, "forbidden", false, "not allowed, or not with this role"},
+	{Muted, "muted", false, "muted in this room"},
+	{Blocked, "blocked", false, "this account is disabled"},
+	{NotFound, "not_found", false, "not there, or not for you"},
+	{Conflict, "conflict", false, "the state doesn't allow it"},
+	{UsernameTaken, "username_taken", false, "another account has this username"},
+	{EmailTaken, "email_taken", false, "another account has this address"},
+	{IdempotencyConflict, "idempotency_conflict", false, "this `client_msg_id` was used with another body"},
+	{RoomFull, "room_full", false, "the room has as many members as it may"},
+	{OutOfOrder, "out_of_order", true, "`client_seq` is not the next; see `expected`"},
+	{TooLarge, "too_large", false, "larger than the limit"},
+	{RateLimited, "rate_limited", true, "too much in too short a time"},
+	{Unavailable, "unavailable", true, "something needed is unavailable for the moment; try again"},
+	{Internal, "internal", true, "something went wrong on the server; try again"},
+}
+
+// KindSpecs returns the registry of error kinds, in the order of the documents.
+func KindSpecs() []KindSpec { return slices.Clone(kinds[:]) }
+
+// Kinds returns every kind, for tables that must cover them all.
 func Kinds() []Kind {
 	ks := make([]Kind, kindCount)
 	for i := range ks {
@@ -51,23 +78,24 @@ func Kinds() []Kind {
 	return ks
 }
 
-// String returns the client-visible code.
-func (k Kind) String() string {
-	if k >= kindCount {
-		return "internal"
+// spec finds the kind's row; a number that is no kind counts as Internal.
+func (k Kind) spec() *KindSpec {
+	for i := range kinds {
+		if kinds[i].Kind == k {
+			return &kinds[i]
+		}
 	}
-	return kindCodes[k]
+	return Internal.spec()
 }
 
-// Retry tells whether the same request may succeed later, unchanged.
-func (k Kind) Retry() bool {
-	switch k {
-	case OutOfOrder, RateLimited, Unavailable, Internal:
-		return true
-	default:
-		return false
-	}
-}
+// String returns the client-visible code.
+func (k Kind) String() string { return k.spec().Code }
+
+// Retry reports whether the same request may succeed later, unchanged.
+func (k Kind) Retry() bool { return k.spec().Retry }
+
+// Text returns what the kind means, for a client that gets no better message.
+func (k Kind) Text() string { return k.spec().Doc }
 
 // FieldError names one bad field of a request.
 type FieldError struct {
@@ -75,17 +103,17 @@ type FieldError struct {
 	Message string `json:"message"`
 }
 
-// Error is the one error type that crosses package walls. Msg is shown to the client; Err stays with the operator.
+// Error is the one error type that crosses package walls.
 type Error struct {
 	Kind       Kind
-	Msg        string
-	Fields     []FieldError
-	RetryAfter time.Duration // 0: the edge's default for the kind
-	Expected   uint64        // OutOfOrder: the client_seq that would be taken
-	Err        error
+	Msg        string        // for the client, in plain words; "": Kind.Text
+	Fields     []FieldError  // Invalid, UnknownField: the fields at fault
+	RetryAfter time.Duration // 0: the default of the kind (protocol.RetryAfter)
+	Expected   uint64        // OutOfOrder: the client_seq that is next
+	Err        error         // the cause, for the operator only
 }
 
-// Error returns the operator's text: kind, message and cause.
+// Error returns the text for the operator: kind, message, fields and cause.
 func (e *Error) Error() string {
 	s := e.Kind.String()
 	if e.Msg != "" {
@@ -103,12 +131,12 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// E makes an error of a kind with a message for the client.
+// E makes an error with a message for the client.
 func E(k Kind, format string, args ...any) *Error {
 	return &Error{Kind: k, Msg: fmt.Sprintf(format, args...)}
 }
 
-// Wrap makes an error of a kind around a cause that the client must not see.
+// Wrap makes an error around a cause that the client must not see.
 func Wrap(k Kind, err error, msg string) *Error { return &Error{Kind: k, Msg: msg, Err: err} }
 
 // BadField makes an Invalid error about one field.
@@ -117,7 +145,8 @@ func BadField(field, format string, args ...any) *Error {
 	return &Error{Kind: Invalid, Msg: field + ": " + m, Fields: []FieldError{{Field: field, Message: m}}}
 }
 
-// KindOf finds the kind of an error: its own if it is or wraps an *Error, Unavailable for deadlines, else Internal.
+// KindOf returns the kind of an error: its own if it is or wraps an *Error, Unavailable if a deadline or a cancelled context ended the
+// work, else Internal.
 func KindOf(err error) Kind {
 	var e *Error
 	if errors.As(err, &e) {
@@ -129,7 +158,7 @@ func KindOf(err error) Kind {
 	return Internal
 }
 
-// As returns err as an *Error, making one of KindOf(err) without a client message if it is none.
+// As returns err as an *Error; one that isn't gets its kind from KindOf, and no message for the client.
 func As(err error) *Error {
 	var e *Error
 	if errors.As(err, &e) {

@@ -1,9 +1,6 @@
 package chat_test
 
 import (
-	"context"
-	"errors"
-	"fmt"
 	"strings"
 	"testing"
 
@@ -140,23 +137,6 @@ func TestWhoMayWhat(t *testing.T) {
 		if got != c.want {
 			t.Errorf("%s: got %s, want %s", c.name, got, c.want)
 		}
-	}
-}
-
-func TestKinds(t *testing.T) {
-	seen := map[string]bool{}
-	for _, k := range chat.Kinds() {
-		if k.String() == "" || seen[k.String()] {
-			t.Errorf("kind %d has the code %q, which is empty or taken", k, k)
-		}
-		seen[k.String()] = true
-	}
-	wrapped := fmt.Errorf("append message: %w", chat.E(chat.Muted, "until noon"))
-	if chat.KindOf(wrapped) != chat.Muted || chat.As(wrapped).Msg != "until noon" {
-		t.Errorf("kind of a wrapped error is %v", chat.KindOf(wrapped))
-	}
-	if chat.KindOf(context.DeadlineExceeded) != chat.Unavailable || chat.KindOf(errors.New("?")) != chat.Internal {
-		t.Error("foreign errors must be unavailable where a deadline passed, else internal")
 	}
 }
 

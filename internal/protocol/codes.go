@@ -1,19 +1,18 @@
 package protocol
 
 import (
+	"slices"
 	"strconv"
 	"time"
-
-	"chat-service/internal/chat"
 )
 
-// CloseCode is a WebSocket close code. 4000–4499, 1001, 1012 and 1013 mean "connect again", 4500–4999, 1002, 1003, 1007,
-// 1008 and 1009 mean "stop" (docs/protocol.md, "Close codes").
+// CloseCode is a WebSocket close code. 4000–4499, 1001, 1012 and 1013 mean "connect again", 4500–4999, 1002, 1003, 1007, 1008 and 1009
+// mean "stop" (docs/protocol.md, "Close codes").
 type CloseCode int
 
-// The close codes that the gateway sends.
+// The close codes that the gateway sends; the table closeCodes says what each means.
 const (
-	CloseProtocolFrame  CloseCode = 1002 // framing error
+	CloseProtocolFrame  CloseCode = 1002
 	CloseBinary         CloseCode = 1003
 	CloseUTF8           CloseCode = 1007
 	CloseTooBig         CloseCode = 1009
@@ -34,43 +33,63 @@ const (
 	CloseVersion        CloseCode = 4506
 )
 
-var closeNames = map[CloseCode]string{
-	CloseProtocolFrame: "protocol_error", CloseBinary: "binary_unsupported", CloseUTF8: "invalid_utf8", CloseTooBig: "frame_too_big",
-	CloseRestart: "service_restart", CloseGoingAway: "going_away", CloseTokenExpired: "token_expired", CloseSlow: "slow_consumer",
-	CloseNoPong: "no_pong", CloseRateLimited: "rate_limited", CloseServerError: "server_error", CloseResync: "state_invalid",
-	CloseBadToken: "bad_token", CloseProtocol: "protocol_error", CloseRevoked: "session_revoked", CloseReplaced: "replaced",
-	CloseDisabled: "account_disabled", CloseTooManySockets: "too_many_connections", CloseVersion: "unsupported_version",
+// CloseSpec is a row of CloseCodes.
+type CloseSpec struct {
+	Code   CloseCode
+	Name   string // in the close reason; "" if the gateway never sends the code
+	Doc    string // why the socket closes
+	Client string // what the client does then
 }
 
-// String names the code as the close reason does.
-func (c CloseCode) String() string { return closeNames[c] }
+// CloseCodes returns the registry of close codes, ascending, with those that clients see without the gateway sending them.
+func CloseCodes() []CloseSpec { return slices.Clone(closeCodes) }
 
-// Retry tells whether the client should connect again.
+var closeCodes = []CloseSpec{
+	{1000, "", "a normal end", "connects again"},
+	{1001, "", "something between goes away", "connects again"},
+	{CloseProtocolFrame, "protocol_error", "framing error", "stops: a fault in the client"},
+	{CloseBinary, "binary_unsupported", "a binary frame", "stops: a fault in the client"},
+	{1006, "", "the connection broke without a close frame", "connects again"},
+	{CloseUTF8, "invalid_utf8", "a frame that is no UTF-8", "stops: a fault in the client"},
+	{1008, "", "policy of something between", "stops"},
+	{CloseTooBig, "frame_too_big", "a frame over `limits.frame_bytes`", "stops: a fault in the client"},
+	{1011, "", "an error of something between", "connects again"},
+	{CloseRestart, "service_restart", "the gateway restarts", "connects again"},
+	{1013, "", "something between is overloaded", "connects again"},
+	{CloseGoingAway, "going_away", "drain", "connects again"},
+	{CloseTokenExpired, "token_expired", "the token has expired", "refreshes the token, connects again"},
+	{CloseSlow, "slow_consumer", "the client reads more slowly than messages come", "connects again, syncs"},
+	{CloseNoPong, "no_pong", "two intervals of silence", "connects again"},
+	{CloseRateLimited, "rate_limited", "too many frames", "connects again after `retry_after_ms`"},
+	{CloseServerError, "server_error", "the server can't serve the socket", "connects again"},
+	{CloseResync, "state_invalid", "the gateway lost what it knew of the socket", "connects again, syncs"},
+	{CloseBadToken, "bad_token", "no valid token", "stops, asks for a login"},
+	{CloseProtocol, "protocol_error", "a frame before `auth`, too many bad frames, another user's token", "stops: a fault in the client"},
+	{CloseRevoked, "session_revoked", "the session ended", "stops, asks for a login"},
+	{CloseReplaced, "replaced", "a newer socket of the session took its place", "stops, says so (or two devices push each other out for ever)"},
+	{CloseDisabled, "account_disabled", "the account is disabled", "stops"},
+	{CloseTooManySockets, "too_many_connections", "the session has too many sockets", "stops, or asks the user"},
+	{CloseVersion, "unsupported_version", "the subprotocol isn't `chat.v1`", "stops, asks for an update"},
+}
+
+// String names the code as the close reason does, "" for one that the gateway doesn't send.
+func (c CloseCode) String() string {
+	for i := range closeCodes {
+		if closeCodes[i].Code == c {
+			return closeCodes[i].Name
+		}
+	}
+	return ""
+}
+
+// Retry reports whether the client should connect again.
 func (c CloseCode) Retry() bool { return c >= 4000 && c < 4500 || c == 1001 || c == 1012 || c == 1013 }
 
-// CloseReason is the close frame's reason: {"code":…,"retry_after_ms":…}, at most 123 bytes.
+// CloseReason is the close frame's reason: {"code":…,"name":…,"retry_after_ms":…}, at most 123 bytes.
 func CloseReason(c CloseCode, retryAfter time.Duration) string {
 	s := `{"code":` + strconv.Itoa(int(c)) + `,"name":"` + c.String() + `"`
 	if c.Retry() {
 		s += `,"retry_after_ms":` + strconv.FormatInt(retryAfter.Milliseconds(), 10)
 	}
 	return s + "}"
-}
-
-// CloseFor is the close code that ends a socket whose connect failed with e.
-func CloseFor(e *chat.Error) CloseCode {
-	switch e.Kind {
-	case chat.TokenExpired:
-		return CloseTokenExpired
-	case chat.Unauthenticated:
-		return CloseRevoked
-	case chat.Forbidden, chat.Blocked:
-		return CloseDisabled
-	case chat.RateLimited:
-		return CloseRateLimited
-	case chat.RoomFull, chat.Conflict:
-		return CloseTooManySockets
-	default:
-		return CloseServerError
-	}
 }
