@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"io"
 	"log"
 	"net"
@@ -15,6 +14,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"chat-service/internal/chat"
+	"chat-service/internal/protocol"
 )
 
 // socketPath goes to the gateways, everything else to the api.
@@ -90,20 +92,20 @@ func refused(w http.ResponseWriter, r *http.Request, err error) {
 
 func unavailable(w http.ResponseWriter) {
 	w.Header().Set("Retry-After", "1")
-	problem(w, http.StatusServiceUnavailable, "unavailable", "the service is starting, stopping or overloaded")
+	problem(w, chat.E(chat.Unavailable, "the service is starting, stopping or overloaded"))
 }
 
-func problem(w http.ResponseWriter, status int, code, detail string) {
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(status)
-	_, _ = fmt.Fprintf(w, `{"type":"about:blank","title":%q,"status":%d,"code":%q,"detail":%q,"request_id":%q}`,
-		http.StatusText(status), status, code, detail, rand.Text())
+func problem(w http.ResponseWriter, e *chat.Error) {
+	p := protocol.NewProblem(e, 0, rand.Text())
+	w.Header().Set("Content-Type", protocol.ProblemType)
+	w.WriteHeader(p.Status)
+	_, _ = w.Write(protocol.AppendProblem(nil, p))
 }
 
 // ServeHTTP forwards the request.
 func (f *FrontDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.ContentLength > mostBody {
-		problem(w, http.StatusRequestEntityTooLarge, "too_large", "the body is too large")
+		problem(w, chat.E(chat.TooLarge, "the body is too large"))
 		return
 	}
 	candidates := []*backend{f.api}

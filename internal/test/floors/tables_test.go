@@ -35,7 +35,7 @@ var stations = map[string]station{
 	"internal/broker":    {2, []string{"internal/chat", "internal/envelope", "internal/telemetry", "internal/faults"}, whyAdapter},
 	"internal/store":     {2, []string{"internal/chat", "internal/envelope", "internal/telemetry", "internal/faults"}, whyAdapter},
 	"internal/state":     {2, []string{"internal/chat", "internal/telemetry", "internal/faults"}, whyAdapter},
-	"internal/ops/stack": {2, []string{"internal/chat", "internal/config", "internal/telemetry", "internal/daemon"}, "it brings up servers for people and tests, and knows nothing of what runs on them"},
+	"internal/ops/stack": {2, []string{"internal/chat", "internal/protocol", "internal/config", "internal/telemetry", "internal/daemon"}, "it brings up servers for people and tests, and knows of what runs on them only how an error is answered"},
 
 	"internal/ops/bench": {2, []string{"internal/chat", "internal/ops/stack"}, "it measures the system from outside, and the servers by themselves"},
 
