@@ -122,24 +122,14 @@ func (a Auth) Validate() error {
 	return errors.Join(errs...)
 }
 
-// Limits are those that the api judges; 0 turns one off.
-type Limits struct {
-	MessageBytes      int             `yaml:"message_bytes"`
-	RoomMembers       int             `yaml:"room_members"`
-	MembersCall       int             `yaml:"members_call"`
-	LoginPerMinute    int             `yaml:"login_per_minute"`
-	RegisterPerMinute int             `yaml:"register_per_minute"`
-	RequestsPerSecond int             `yaml:"requests_per_second"`
-	RequestTime       config.Duration `yaml:"request_time"`
-}
+// Limits are those of the installation that the api reads.
+type Limits chat.Limits
 
-// Validate refuses negative limits.
-func (l Limits) Validate() error {
-	if min(l.MessageBytes, l.RoomMembers, l.MembersCall, l.LoginPerMinute, l.RegisterPerMinute, l.RequestsPerSecond, int(l.RequestTime)) < 0 {
-		return errors.New("limits: set 0 (off) or more")
-	}
-	return nil
-}
+// ConfigKeys lists them.
+func (Limits) ConfigKeys() []string { return chat.LimitKeys(chat.ByAPI) }
+
+// Validate checks the ranges.
+func (l Limits) Validate() error { return chat.Limits(l).Validate() }
 
 // CORS says which pages of other origins may call the api.
 type CORS struct {
@@ -170,16 +160,13 @@ func (c CORS) ValidateRelease() error {
 }
 
 func defaults() Config {
-	l, r := api.DefaultLimits(), config.DefaultRabbitMQ()
+	r := config.DefaultRabbitMQ()
 	return Config{
 		Server:   Server{Host: "0.0.0.0", Port: 8081, Mode: config.ModeDebug, TrustedProxies: []string{"127.0.0.0/8", "::1"}, Site: true},
 		Database: config.DefaultDatabase(), Redis: config.DefaultRedis(), RabbitMQ: Names{r.Exchange, r.Partitions}, JWT: config.DefaultJWT(),
-		Auth: Auth{Argon2: auth.DefaultHashOptions(), IdleHours: 7 * 24, RefreshGrace: config.Duration(10 * time.Second)},
-		Limits: Limits{
-			MessageBytes: l.MessageBytes, RoomMembers: l.RoomMembers, MembersCall: l.MembersCall, LoginPerMinute: l.LoginPerMinute,
-			RegisterPerMinute: l.RegisterPerMinute, RequestsPerSecond: l.RequestsPerSecond, RequestTime: config.Duration(l.RequestTime),
-		},
-		CORS: CORS{Origins: []string{}}, Debug: config.DefaultDebug(9103), Log: config.DefaultLog(),
+		Auth:   Auth{Argon2: auth.DefaultHashOptions(), IdleHours: 7 * 24, RefreshGrace: config.Duration(10 * time.Second)},
+		Limits: Limits(chat.DefaultLimits().For(chat.ByAPI)),
+		CORS:   CORS{Origins: []string{}}, Debug: config.DefaultDebug(9103), Log: config.DefaultLog(),
 	}
 }
 
@@ -190,9 +177,7 @@ func (c *Config) load(path string) error {
 
 func (c *Config) print(w io.Writer) error { return config.Print(w, *c) }
 
-func (c *Config) limits() chat.Limits {
-	return chat.Limits{MessageBytes: c.Limits.MessageBytes, RoomMembers: c.Limits.RoomMembers, MembersCall: c.Limits.MembersCall}
-}
+func (c *Config) limits() chat.Limits { return chat.Limits(c.Limits) }
 
 func (c *Config) store(log *slog.Logger) (store.Options, error) {
 	d := c.Database
@@ -234,10 +219,7 @@ func (c *Config) api(log *slog.Logger, reg prometheus.Registerer) (api.Options, 
 	idle := time.Duration(c.Auth.IdleHours * float64(time.Hour))
 	o := api.Options{
 		Addr: net.JoinHostPort(c.Server.Host, c.Server.Port.String()), Release: c.Server.Release(),
-		Limits: api.Limits{
-			Limits: c.limits(), LoginPerMinute: c.Limits.LoginPerMinute, RegisterPerMinute: c.Limits.RegisterPerMinute,
-			RequestsPerSecond: c.Limits.RequestsPerSecond, RequestTime: c.Limits.RequestTime.D(),
-		},
+		Limits:   api.Limits{Limits: c.limits()},
 		Sessions: api.SessionTimes{Idle: min(idle, c.JWT.Refresh()), Absolute: c.JWT.Refresh(), Grace: c.Auth.RefreshGrace.D()},
 		Origins:  c.CORS.Origins, TrustedProxies: proxies, Log: log, Metrics: api.NewMetrics(reg),
 	}

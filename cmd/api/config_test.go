@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"chat-service/internal/auth"
+	"chat-service/internal/chat"
 	"chat-service/internal/config"
 )
 
@@ -85,5 +86,26 @@ func TestRefreshTokensFollowFromEachOther(t *testing.T) {
 	}
 	if _, other, _ := (tokens{key: []byte("another")}).NextRefresh(token); other == next1 {
 		t.Error("what follows a refresh token doesn't depend on the key")
+	}
+}
+
+func TestEveryLimitCanBeOff(t *testing.T) {
+	var env []string
+	for _, key := range chat.LimitKeys(chat.ByAPI) {
+		env = append(env, config.EnvName("limits."+key)+"=0")
+	}
+	cfg := defaults()
+	if err := config.Load("", &cfg, config.Environ(env)); err != nil || cfg.Limits != (Limits{}) {
+		t.Errorf("all limits set to 0: %+v, %v", cfg.Limits, err)
+	}
+}
+
+func TestLimitsOfOtherProcessesAreUnknown(t *testing.T) {
+	for _, s := range chat.LimitSpecs() {
+		cfg := defaults()
+		err := config.Load("", &cfg, config.Environ([]string{config.EnvName("limits."+s.Key) + "=0"}))
+		if reads := s.By&chat.ByAPI != 0; reads != (err == nil) {
+			t.Errorf("%s is read here: %v, but Load says %v", s.Key, reads, err)
+		}
 	}
 }

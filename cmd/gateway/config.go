@@ -19,7 +19,6 @@ import (
 	"chat-service/internal/chat"
 	"chat-service/internal/config"
 	"chat-service/internal/gateway"
-	"chat-service/internal/protocol"
 )
 
 // Config is configs/gateway.yaml.
@@ -111,31 +110,22 @@ func (g Gateway) ValidateRelease() error {
 	return nil
 }
 
-// Limits are the sizes and rates that the gateway judges; 0 turns one off.
-type Limits struct {
-	MessageBytes int `yaml:"message_bytes"`
-	FrameBytes   int `yaml:"frame_bytes"`
-	SyncRooms    int `yaml:"sync_rooms"`
-	Watch        int `yaml:"watch"`
-	// MessagesPerSecond and MessageBurst bound the frames of one socket.
-	MessagesPerSecond float64 `yaml:"messages_per_second"`
-	MessageBurst      int     `yaml:"message_burst"`
-}
+// Limits are those of the installation that the gateway reads.
+type Limits chat.Limits
+
+// ConfigKeys lists them.
+func (Limits) ConfigKeys() []string { return chat.LimitKeys(chat.ByGateway) }
 
 // Validate checks the ranges.
 func (l Limits) Validate() error {
-	var errs []error
-	if l.MessageBytes < 0 || l.SyncRooms < 0 || l.Watch < 0 || l.MessageBurst < 0 || l.MessagesPerSecond < 0 {
-		errs = append(errs, errors.New("message_bytes, sync_rooms, watch, messages_per_second, message_burst: set 0 (off) or more"))
-	}
-	if l.FrameBytes < 0 || l.FrameBytes > gateway.MaxFrame {
+	errs := []error{chat.Limits(l).Validate()}
+	if l.FrameBytes > gateway.MaxFrame {
 		errs = append(errs, fmt.Errorf("frame_bytes: is %d: set at most %d; 0 is that", l.FrameBytes, gateway.MaxFrame))
 	}
 	return errors.Join(errs...)
 }
 
 func defaults() Config {
-	p := protocol.DefaultLimits()
 	return Config{
 		Server: config.DefaultServer(8081), RabbitMQ: config.DefaultRabbitMQ(), JWT: config.DefaultJWT(),
 		Debug: config.DefaultDebug(9101), Log: config.DefaultLog(),
@@ -145,10 +135,7 @@ func defaults() Config {
 			QueueBytes: 256 << 10, SocketWindow: 256, WindowCommands: 16 << 10, WindowBytes: 64 << 20,
 			HeldEntries: 1024, HeldBytes: 1 << 20, Drain: config.Duration(10 * time.Second), BusPatience: config.Duration(20 * time.Second),
 		},
-		Limits: Limits{
-			MessageBytes: p.MessageBytes, FrameBytes: p.FrameBytes, SyncRooms: p.SyncRooms, Watch: p.Watch,
-			MessagesPerSecond: 50, MessageBurst: 200,
-		},
+		Limits: Limits(chat.DefaultLimits().For(chat.ByGateway)),
 	}
 }
 
@@ -194,7 +181,7 @@ func (c *Config) gateway(name, boot string) gateway.Options {
 	o := gateway.Options{
 		ID: chat.GatewayID(name + "." + boot), Partitions: c.RabbitMQ.Partitions, Addr: c.Server.Addr(), Origins: g.Origins,
 		MaxSockets: g.MaxSockets, SocketsPerSecond: g.SocketsPerSecond,
-		Frames:            protocol.Limits{MessageBytes: l.MessageBytes, FrameBytes: l.FrameBytes, SyncRooms: l.SyncRooms, Watch: l.Watch},
+		Frames:            chat.Limits(l),
 		MessagesPerSecond: l.MessagesPerSecond, MessageBurst: l.MessageBurst, PingInterval: g.PingInterval.D(),
 		AuthTimeout: g.AuthTimeout.D(), ConnectTimeout: g.ConnectTimeout.D(), AnswerTimeout: g.AnswerTimeout.D(),
 		QueueBytes: g.QueueBytes, SocketWindow: g.SocketWindow, WindowCommands: g.WindowCommands, WindowBytes: g.WindowBytes,

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"chat-service/internal/chat"
 	"chat-service/internal/config"
 )
 
@@ -60,5 +61,26 @@ func TestIdentityIsFitForAQueueName(t *testing.T) {
 	}
 	if _, again, _ := cfg.identity(); again == boot {
 		t.Error("two boots have the same name")
+	}
+}
+
+func TestEveryLimitCanBeOff(t *testing.T) {
+	var env []string
+	for _, key := range chat.LimitKeys(chat.ByGateway) {
+		env = append(env, config.EnvName("limits."+key)+"=0")
+	}
+	cfg := defaults()
+	if err := config.Load("", &cfg, config.Environ(env)); err != nil || cfg.Limits != (Limits{}) {
+		t.Errorf("all limits set to 0: %+v, %v", cfg.Limits, err)
+	}
+}
+
+func TestLimitsOfOtherProcessesAreUnknown(t *testing.T) {
+	for _, s := range chat.LimitSpecs() {
+		cfg := defaults()
+		err := config.Load("", &cfg, config.Environ([]string{config.EnvName("limits."+s.Key) + "=0"}))
+		if reads := s.By&chat.ByGateway != 0; reads != (err == nil) {
+			t.Errorf("%s is read here: %v, but Load says %v", s.Key, reads, err)
+		}
 	}
 }

@@ -12,7 +12,6 @@ import (
 	"chat-service/internal/broker"
 	"chat-service/internal/chat"
 	"chat-service/internal/config"
-	"chat-service/internal/protocol"
 	"chat-service/internal/state"
 	"chat-service/internal/store"
 	"chat-service/internal/worker"
@@ -68,22 +67,16 @@ func (w Worker) Validate() error {
 	return errors.Join(errs...)
 }
 
-// Limits are the sizes that the worker judges; 0 turns one off.
-type Limits struct {
-	MessageBytes int `yaml:"message_bytes"`
-	FrameBytes   int `yaml:"frame_bytes"`
-	RoomMembers  int `yaml:"room_members"`
-	MembersCall  int `yaml:"members_call"`
-	SyncRooms    int `yaml:"sync_rooms"`
-	Watch        int `yaml:"watch"`
-	// SocketsPerSession bounds the sockets that share one login session.
-	SocketsPerSession int `yaml:"sockets_per_session"`
-	// PeerReads is the size up to which a room shows its members' reads to each other.
-	PeerReads int `yaml:"peer_reads"`
-}
+// Limits are those of the installation that the worker reads.
+type Limits chat.Limits
+
+// ConfigKeys lists them.
+func (Limits) ConfigKeys() []string { return chat.LimitKeys(chat.ByWorker) }
+
+// Validate checks the ranges.
+func (l Limits) Validate() error { return chat.Limits(l).Validate() }
 
 func defaults() Config {
-	l, p := chat.DefaultLimits(), protocol.DefaultLimits()
 	return Config{
 		Server: config.ServerMode{Mode: config.ModeDebug}, Database: config.DefaultDatabase(), Redis: config.DefaultRedis(),
 		RabbitMQ: config.DefaultRabbitMQ(), Debug: config.DefaultDebug(9102), Log: config.DefaultLog(),
@@ -92,16 +85,11 @@ func defaults() Config {
 			DigestEvery: config.Duration(10 * time.Second), OfflineGrace: config.Duration(8 * time.Second),
 			PingInterval: config.Duration(25 * time.Second),
 		},
-		Limits: Limits{
-			MessageBytes: l.MessageBytes, FrameBytes: p.FrameBytes, RoomMembers: l.RoomMembers, MembersCall: l.MembersCall,
-			SyncRooms: p.SyncRooms, Watch: p.Watch, SocketsPerSession: 10, PeerReads: 50,
-		},
+		Limits: Limits(chat.DefaultLimits().For(chat.ByWorker)),
 	}
 }
 
-func (c *Config) limits() chat.Limits {
-	return chat.Limits{MessageBytes: c.Limits.MessageBytes, RoomMembers: c.Limits.RoomMembers, MembersCall: c.Limits.MembersCall}
-}
+func (c *Config) limits() chat.Limits { return chat.Limits(c.Limits) }
 
 // security holds the TLS settings of the three servers; nil means no encryption (for RabbitMQ: by the URL).
 type security struct{ mysql, redis, rabbit *tls.Config }
@@ -146,10 +134,7 @@ func (c *Config) worker(boot string, log *slog.Logger, reg prometheus.Registerer
 		Committers: w.Committers, Lanes: w.Lanes, BatchRecords: w.BatchRecords, OutboxPoll: time.Duration(w.OutboxPoll),
 		DigestEvery: time.Duration(w.DigestEvery), OfflineGrace: time.Duration(w.OfflineGrace), PingInterval: time.Duration(w.PingInterval),
 		MaxSockets: c.Limits.SocketsPerSession, MaxSyncRooms: c.Limits.SyncRooms, Limits: c.limits(), PeerReads: c.Limits.PeerReads,
-		ProtocolLimit: protocol.Limits{
-			MessageBytes: c.Limits.MessageBytes, FrameBytes: c.Limits.FrameBytes,
-			SyncRooms: c.Limits.SyncRooms, Watch: c.Limits.Watch,
-		},
+		ProtocolLimit: c.limits(),
 	}
 }
 

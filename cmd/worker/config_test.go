@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"chat-service/internal/chat"
 	"chat-service/internal/config"
 )
 
@@ -30,6 +31,27 @@ func TestConfigFileHoldsEveryKeyWithItsDefault(t *testing.T) {
 	for _, k := range config.Keys(want) {
 		if !slices.Contains(inFile, k) {
 			t.Errorf("%s doesn't mention %s", path, k)
+		}
+	}
+}
+
+func TestEveryLimitCanBeOff(t *testing.T) {
+	var env []string
+	for _, key := range chat.LimitKeys(chat.ByWorker) {
+		env = append(env, config.EnvName("limits."+key)+"=0")
+	}
+	cfg := defaults()
+	if err := config.Load("", &cfg, config.Environ(env)); err != nil || cfg.Limits != (Limits{}) {
+		t.Errorf("all limits set to 0: %+v, %v", cfg.Limits, err)
+	}
+}
+
+func TestLimitsOfOtherProcessesAreUnknown(t *testing.T) {
+	for _, s := range chat.LimitSpecs() {
+		cfg := defaults()
+		err := config.Load("", &cfg, config.Environ([]string{config.EnvName("limits."+s.Key) + "=0"}))
+		if reads := s.By&chat.ByWorker != 0; reads != (err == nil) {
+			t.Errorf("%s is read here: %v, but Load says %v", s.Key, reads, err)
 		}
 	}
 }

@@ -27,17 +27,7 @@ const (
 )
 
 // Limits are those of an installation. Zero turns one off.
-type Limits struct {
-	chat.Limits
-	// LoginPerMinute bounds attempts to log in, per IP address. Zero also turns off the delays of an account after failures.
-	LoginPerMinute int
-	// RegisterPerMinute bounds new accounts, per IP address.
-	RegisterPerMinute int
-	// RequestsPerSecond bounds one user's requests to this process, after a burst of twice as many.
-	RequestsPerSecond int
-	// RequestTime bounds how long one request may work.
-	RequestTime time.Duration
-}
+type Limits struct{ chat.Limits }
 
 // body bounds a request's body: a content may be all escapes. Four times as much is read, so that a 413 is heard and not a reset.
 func (l Limits) body() int {
@@ -45,12 +35,7 @@ func (l Limits) body() int {
 }
 
 // DefaultLimits are what configs/api.yaml starts from.
-func DefaultLimits() Limits {
-	return Limits{
-		Limits: chat.DefaultLimits(), LoginPerMinute: 600, RegisterPerMinute: 600, RequestsPerSecond: 1000,
-		RequestTime: 10 * time.Second,
-	}
-}
+func DefaultLimits() Limits { return Limits{chat.DefaultLimits()} }
 
 // SessionTimes bound a login session.
 type SessionTimes struct {

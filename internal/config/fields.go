@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -27,12 +29,28 @@ func appendFields(out []field, v reflect.Value, prefix string) []field {
 		switch {
 		case name == "":
 		case isSection(sf.Type):
-			out = appendFields(out, v.Field(i), prefix+name+".")
+			out = append(out, selected(v.Field(i), prefix+name+".")...)
 		default:
 			out = append(out, field{key: prefix + name, val: v.Field(i)})
 		}
 	}
 	return out
+}
+
+// Selective is a section whose struct several processes share, each of which reads only some of its keys: the others are unknown.
+type Selective interface {
+	// ConfigKeys lists the keys that are read, without the section's own.
+	ConfigKeys() []string
+}
+
+func selected(section reflect.Value, prefix string) []field {
+	all := appendFields(nil, section, prefix)
+	s, ok := section.Interface().(Selective)
+	if !ok {
+		return all
+	}
+	read := s.ConfigKeys()
+	return slices.DeleteFunc(all, func(f field) bool { return !slices.Contains(read, strings.TrimPrefix(f.key, prefix)) })
 }
 
 // nameOf returns a struct field's key, "" where it has none. Embedded structs have a key like any other: were they
@@ -122,8 +140,11 @@ func (f field) secret() bool {
 
 // setScalar sets v from text. Errors tell what was expected, and never the value of a secret.
 func setScalar(v reflect.Value, text string) error {
-	if u, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
+	switch u := v.Addr().Interface().(type) {
+	case encoding.TextUnmarshaler:
 		return u.UnmarshalText([]byte(text))
+	case *time.Duration:
+		return (*Duration)(u).UnmarshalText([]byte(text))
 	}
 	if v.Kind() == reflect.String {
 		v.SetString(text)

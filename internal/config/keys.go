@@ -47,12 +47,33 @@ func appendNodeKeys(out []string, m *yaml.Node, prefix string) []string {
 
 // Print writes v as YAML, secrets redacted. Given a struct of defaults it prints the file that changes nothing.
 func Print(w io.Writer, v any) error {
+	var n yaml.Node
+	if err := n.Encode(v); err != nil {
+		return err
+	}
+	prune(&n, Keys(v), "")
 	enc := yaml.NewEncoder(w)
 	enc.SetIndent(2)
-	if err := enc.Encode(v); err != nil {
+	if err := enc.Encode(&n); err != nil {
 		return err
 	}
 	return enc.Close()
+}
+
+// prune removes from a mapping what a Selective section doesn't read.
+func prune(m *yaml.Node, known []string, prefix string) {
+	var kept []*yaml.Node
+	for i := 0; i+1 < len(m.Content); i += 2 {
+		key := prefix + m.Content[i].Value
+		section := slices.ContainsFunc(known, func(k string) bool { return strings.HasPrefix(k, key+".") })
+		if section {
+			prune(m.Content[i+1], known, key+".")
+		}
+		if section || slices.Contains(known, key) {
+			kept = append(kept, m.Content[i], m.Content[i+1])
+		}
+	}
+	m.Content = kept
 }
 
 func (l *loader) find(key string) *field {

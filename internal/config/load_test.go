@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -286,5 +287,43 @@ func TestSections(t *testing.T) {
 	j.Keys = []NamedSecret{{"1", NewSecret("x")}}
 	if j.Validate() == nil {
 		t.Error("two keys of one name were taken")
+	}
+}
+
+// shared is a section of several processes: this one reads two of its keys.
+type shared struct {
+	Mine   int           `yaml:"mine"`
+	Theirs int           `yaml:"theirs"`
+	Wait   time.Duration `yaml:"wait"`
+}
+
+func (shared) ConfigKeys() []string { return []string{"mine", "wait"} }
+
+func TestSelectiveSections(t *testing.T) {
+	type settings struct {
+		Shared shared `yaml:"shared"`
+	}
+	c := settings{shared{Mine: 1, Theirs: 2, Wait: time.Second}}
+	if got, want := Keys(c), []string{"shared.mine", "shared.wait"}; !slices.Equal(got, want) {
+		t.Errorf("the keys are %v, want %v", got, want)
+	}
+	var b strings.Builder
+	if err := Print(&b, c); err != nil || b.String() != "shared:\n  mine: 1\n  wait: 1s\n" {
+		t.Errorf("printed as %q, %v", b.String(), err)
+	}
+	if err := Load("", &c, Environ([]string{"CHAT_SHARED_WAIT=1m30s"})); err != nil || c.Shared.Wait != 90*time.Second {
+		t.Errorf("a plain time.Duration is read as %v, %v", c.Shared.Wait, err)
+	}
+	for _, bad := range []string{"CHAT_SHARED_THEIRS=3", "CHAT_SHARED_WAIT=5"} {
+		if err := Load("", &c, Environ([]string{bad})); err == nil {
+			t.Errorf("%s was accepted", bad)
+		}
+	}
+	file := filepath.Join(t.TempDir(), "f.yaml")
+	if err := os.WriteFile(file, []byte("shared:\n  theirs: 3\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := Load(file, &c, Environ(nil)); err == nil || !strings.Contains(err.Error(), "shared.theirs") {
+		t.Errorf("a key that another process reads: %v", err)
 	}
 }

@@ -24,15 +24,8 @@ type SyncPoint struct {
 	Epoch uint64
 }
 
-// Limits bound frames; `welcome` shows them to the client.
-type Limits struct {
-	MessageBytes int `json:"message_bytes"`
-	FrameBytes   int `json:"frame_bytes"`
-	SyncRooms    int `json:"sync_rooms"`
-	Watch        int `json:"watch"`
-}
+// Limits are the installation's; Decode obeys those of frames, and `welcome` shows those with a JSON name.
+type Limits = chat.Limits
 
-// DefaultLimits are docs/protocol.md's.
-func DefaultLimits() Limits {
-	return Limits{MessageBytes: 16 << 10, FrameBytes: 64 << 10, SyncRooms: 100, Watch: 200}
-}
+// DefaultLimits are chat's.
+func DefaultLimits() Limits { return chat.DefaultLimits() }
