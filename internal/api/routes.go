@@ -64,6 +64,19 @@ func routes() []route {
 	return all
 }
 
+// RouteInfo names a route: its method, and its path below /api/v1 with parameters as {name}.
+type RouteInfo struct{ Method, Path string }
+
+// Routes lists what the server mounts, for documents and tests.
+func Routes() []RouteInfo {
+	all := routes()
+	infos := make([]RouteInfo, len(all))
+	for i, r := range all {
+		infos[i] = RouteInfo{r.method, r.path}
+	}
+	return infos
+}
+
 func kinds(ks ...chat.Kind) []chat.Kind { return ks }
 
 func authRoutes() []route {
