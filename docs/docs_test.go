@@ -229,7 +229,7 @@ func TestCloseCodesSayWhatToDo(t *testing.T) {
 	for _, row := range table(t, "docs/protocol.md", "### Close codes") {
 		for cell := range strings.SplitSeq(row[0], ",") {
 			if n, err := strconv.Atoi(strings.TrimSpace(cell)); err == nil {
-				told[protocol.CloseCode(n)] = row[2]
+				told[protocol.CloseCode(n)] = row[3]
 			}
 		}
 	}
