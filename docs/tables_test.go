@@ -15,6 +15,7 @@ import (
 
 	"chat-service/internal/api"
 	"chat-service/internal/chat"
+	"chat-service/internal/envelope"
 	"chat-service/internal/protocol"
 )
 
@@ -24,7 +25,8 @@ var update = flag.Bool("update", false, "write the tables that come from the reg
 func tables() map[string]func() string {
 	return map[string]func() string{
 		"errors": errorTable, "client frames": clientFrameTable, "client fields": clientFieldTable, "server frames": serverFrameTable,
-		"close codes": closeCodeTable, "limits": limitTable,
+		"close codes": closeCodeTable, "limits": limitTable, "commands": commandTable, "deliveries": deliveryTable,
+		"announcements": announcementTable,
 	}
 }
 
@@ -93,9 +95,12 @@ func errorTable() string {
 	return b.String()
 }
 
+// probe begins the names of what test builds add.
+const probe = "probe"
+
 // released leaves out the frames of test builds.
 func released(specs []protocol.FrameSpec) []protocol.FrameSpec {
-	return slices.DeleteFunc(specs, func(s protocol.FrameSpec) bool { return strings.HasPrefix(string(s.Type), "probe") })
+	return slices.DeleteFunc(specs, func(s protocol.FrameSpec) bool { return strings.HasPrefix(string(s.Type), probe) })
 }
 
 func clientFrameTable() string {
@@ -183,6 +188,48 @@ func limitTable() string {
 			}
 		}
 		row(b, code("limits."+s.Key), code(fmt.Sprint(def)), s.Unit, s.Doc, strings.Join(by, ", "))
+	}
+	return b.String()
+}
+
+var keys = map[envelope.Key]string{
+	envelope.ByRoom: "room", envelope.ByUser: "user", envelope.BySocket: "socket", envelope.ByGateway: "by turns", envelope.ToControl: "`chat.control`",
+}
+
+func commandTable() string {
+	b := rows("command", "partition by", "asked for by", "what it asks for")
+	for _, s := range envelope.Commands() {
+		frame := "the gateway"
+		if s.Frame != "" {
+			frame = code(s.Frame)
+		}
+		if s.Name != probe {
+			row(b, code(s.Name), keys[s.Key], frame, s.Doc)
+		}
+	}
+	return b.String()
+}
+
+func deliveryTable() string {
+	audiences := map[envelope.Audience]string{
+		envelope.ForRoom: "a room's sessions", envelope.ForSocket: "a socket", envelope.ForUser: "a user's sockets",
+		envelope.ForWatcher: "who watches", envelope.ForGateway: "the gateway",
+	}
+	b := rows("delivery", "for", "what it is")
+	for _, s := range envelope.Deliveries() {
+		if !strings.HasPrefix(s.Name, probe) {
+			row(b, code(s.Name), audiences[s.For], s.Doc)
+		}
+	}
+	return b.String()
+}
+
+func announcementTable() string {
+	b := rows("announcement", "partition by", "what it is")
+	for _, s := range envelope.Announcements() {
+		if s.Kind != probe {
+			row(b, code(s.Kind), keys[s.Key], s.Doc)
+		}
 	}
 	return b.String()
 }

@@ -31,7 +31,7 @@ type Announcement struct {
 	All     bool // everybody is removed (dissolved)
 	Reason  chat.LeaveReason
 	Change  chat.Change
-	About   chat.UserID // whom the change concerns, where it is one person
+	About   chat.UserID // the user whose membership changed, if it is one person
 
 	Read    *chat.ReadState
 	Revoked *chat.Revoked

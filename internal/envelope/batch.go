@@ -14,7 +14,7 @@ const (
 	MaxRecord = 4 << 20
 )
 
-// ErrMalformed tells that bytes from the bus are not a batch or a record of a version that is read here.
+// ErrMalformed is the cause if bytes from the bus are not a batch or a record of a version that is read here.
 var ErrMalformed = errors.New("malformed envelope")
 
 // Frame appends a batch of already encoded records to dst.

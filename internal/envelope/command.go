@@ -3,6 +3,8 @@ package envelope
 import (
 	"math"
 
+	"google.golang.org/protobuf/encoding/protowire"
+
 	"chat-service/internal/chat"
 )
 
@@ -26,35 +28,84 @@ const (
 	Beat
 )
 
-// Command is a client's or a gateway's intent on its way to the worker that owns the partition.
+// Command is a client's or a gateway's request on its way to the worker that owns the partition: a head, and of the body what its kind
+// needs. To add a field: the place in the body of its feature, a number that was never used, Append and DecodeCommand; a test fails on a
+// field that doesn't come back, another one if a number changes. A process of the release before skips the field: if that would change
+// what the command means, it must be a new kind.
 type Command struct {
-	Kind    CommandKind
-	Gateway chat.GatewayID // who asks, and where the answer goes
-	Socket  chat.SocketID
-	User    chat.UserID
-	Session chat.SessionID
-	At      int64 // when the gateway took it, Unix milliseconds
+	// The head.
+	Kind     CommandKind
+	Gateway  chat.GatewayID // who asks, and where the answer goes
+	Socket   chat.SocketID  // 0: the gateway itself asks
+	User     chat.UserID
+	Session  chat.SessionID
+	At       int64       // when the gateway took it, Unix milliseconds
+	Room     chat.RoomID // of commands that are keyed by room
+	ErrorRef string      // what an error refers to; set if a client's frame caused the command, so that a worker that doesn't know the kind can refuse it
 
-	Room        chat.RoomID
+	// Send.
 	ClientMsgID string
-	ClientSeq   uint64
+	ClientSeq   uint64 // 0: the sender doesn't number messages
 	Content     string
-	Seq         chat.Seq // Read: the pointer; Attach: delivered so far (repair, with Repair set)
-	Repair      bool
-	Number      uint64        // Attach, Detach: counts up per gateway boot
-	Users       []chat.UserID // Attach: whose membership to check; Watch: the list; Show: users beside Sessions
-	Sessions    []chat.SessionID
-	Points      []Point // Sync
-	Ref         string  // Sync: the client's
-	Device      string  // Connect
-	Replace     bool    // Connect: close the session's other sockets
-	Partitions  int     // Connect: the gateway's P
 
-	// ErrorRef is what an error about the command refers to. It is set for every command that a client's frame caused, so that a
-	// worker that doesn't know the kind can refuse it.
-	ErrorRef string
-	Features []string // Connect: what the gateway can do beyond the first edition
+	// Read: the pointer. Attach with Repair: delivered so far.
+	Seq chat.Seq
+
+	// Attach, Detach. Join: Repair says that the gateway asks in the client's place.
+	Repair bool
+	Number uint64 // counts up per gateway boot: the order of a room's attaches and detaches
+
+	// Attach: whose membership to check. Watch: the watch list. Show: users beside Sessions.
+	Users []chat.UserID
+
+	// Show.
+	Sessions []chat.SessionID
+
+	// Sync.
+	Points []Point
+	Ref    string // the client's
+
+	// Connect.
+	Device     string
+	Replace    bool     // close the session's other sockets
+	Partitions int      // the gateway's P
+	Features   []string // what the gateway can do beyond the first edition
 }
+
+// The numbers of a command's fields on the bus. One that was used is never used again.
+const (
+	// the head
+	cKind     protowire.Number = 1
+	cGateway  protowire.Number = 2
+	cSocket   protowire.Number = 3
+	cUser     protowire.Number = 4
+	cSession  protowire.Number = 5
+	cAt       protowire.Number = 6
+	cRoom     protowire.Number = 7
+	cErrorRef protowire.Number = 21
+
+	// Send
+	cClientMsgID protowire.Number = 8
+	cClientSeq   protowire.Number = 9
+	cContent     protowire.Number = 10
+
+	// Read, Attach, Detach, Watch, Show
+	cSeq      protowire.Number = 11
+	cRepair   protowire.Number = 12
+	cNumber   protowire.Number = 13
+	cUsers    protowire.Number = 14
+	cSessions protowire.Number = 15
+
+	// Sync
+	cPoints protowire.Number = 16
+	cRef    protowire.Number = 17
+
+	// Connect
+	cDevice     protowire.Number = 18
+	cReplace    protowire.Number = 19
+	cPartitions protowire.Number = 20
+	cFeatures   protowire.Number = 22
+)
 
 // Point is a place in a room: the client's highest contiguous seq (Sync), a membership or a head (Delivery).
 type Point struct {
@@ -63,38 +114,38 @@ type Point struct {
 	Epoch uint64
 }
 
-// Append appends c's record to dst.
+// Append appends c's record to dst: the fields in the order of their numbers, zero values left out.
 func (c *Command) Append(dst []byte) []byte {
 	e := encoder{dst}
-	e.num(1, uint64(c.Kind))
-	e.str(2, string(c.Gateway))
-	e.num(3, uint64(c.Socket))
-	e.num(4, uint64(c.User))
-	e.str(5, string(c.Session))
-	e.num(6, uint64(c.At))
-	e.num(7, uint64(c.Room))
-	e.str(8, c.ClientMsgID)
-	e.num(9, c.ClientSeq)
-	e.str(10, c.Content)
-	e.num(11, uint64(c.Seq))
-	e.flag(12, c.Repair)
-	e.num(13, c.Number)
+	e.num(cKind, uint64(c.Kind))
+	e.str(cGateway, string(c.Gateway))
+	e.num(cSocket, uint64(c.Socket))
+	e.num(cUser, uint64(c.User))
+	e.str(cSession, string(c.Session))
+	e.num(cAt, uint64(c.At))
+	e.num(cRoom, uint64(c.Room))
+	e.str(cClientMsgID, c.ClientMsgID)
+	e.num(cClientSeq, c.ClientSeq)
+	e.str(cContent, c.Content)
+	e.num(cSeq, uint64(c.Seq))
+	e.flag(cRepair, c.Repair)
+	e.num(cNumber, c.Number)
 	for _, u := range c.Users {
-		e.always(14, uint64(u))
+		e.always(cUsers, uint64(u))
 	}
 	for _, s := range c.Sessions {
-		e.bytes(15, []byte(s))
+		e.bytes(cSessions, []byte(s))
 	}
 	for _, p := range c.Points {
-		e.point(16, p)
+		e.point(cPoints, p)
 	}
-	e.str(17, c.Ref)
-	e.str(18, c.Device)
-	e.flag(19, c.Replace)
-	e.num(20, uint64(c.Partitions))
-	e.str(21, c.ErrorRef)
+	e.str(cRef, c.Ref)
+	e.str(cDevice, c.Device)
+	e.flag(cReplace, c.Replace)
+	e.num(cPartitions, uint64(c.Partitions))
+	e.str(cErrorRef, c.ErrorRef)
 	for _, f := range c.Features {
-		e.bytes(22, []byte(f))
+		e.bytes(cFeatures, []byte(f))
 	}
 	return e.b
 }
@@ -102,30 +153,30 @@ func (c *Command) Append(dst []byte) []byte {
 // DecodeCommand reads one record. The command keeps nothing of b. A kind of a later release is no error: see CommandKind.Known.
 func DecodeCommand(b []byte) (Command, error) {
 	var c Command
-	err := fields(b, func(num int, v uint64, s []byte) error {
+	err := fields(b, func(num protowire.Number, v uint64, s []byte) error {
 		switch num {
-		case 1:
+		case cKind:
 			c.Kind = CommandKind(min(v, math.MaxUint16)) // cut off, a later kind would pass for another one
-		case 2:
+		case cGateway:
 			c.Gateway = chat.GatewayID(s)
-		case 3:
+		case cSocket:
 			c.Socket = chat.SocketID(v)
-		case 4:
+		case cUser:
 			c.User = chat.UserID(v)
-		case 5:
+		case cSession:
 			c.Session = chat.SessionID(s)
-		case 6:
+		case cAt:
 			c.At = int64(v)
-		case 7:
+		case cRoom:
 			c.Room = chat.RoomID(v)
-		case 8:
+		case cClientMsgID:
 			c.ClientMsgID = string(s)
-		case 9:
+		case cClientSeq:
 			c.ClientSeq = v
-		case 10:
+		case cContent:
 			c.Content = string(s)
 		default:
-			return c.rare(num, v, s)
+			return c.body(num, v, s)
 		}
 		return nil
 	})
@@ -135,33 +186,34 @@ func DecodeCommand(b []byte) (Command, error) {
 	return c, err
 }
 
-func (c *Command) rare(num int, v uint64, s []byte) error {
+// body reads what few commands have.
+func (c *Command) body(num protowire.Number, v uint64, s []byte) error {
 	switch num {
-	case 11:
+	case cSeq:
 		c.Seq = chat.Seq(v)
-	case 12:
+	case cRepair:
 		c.Repair = v != 0
-	case 13:
+	case cNumber:
 		c.Number = v
-	case 14:
+	case cUsers:
 		c.Users = append(c.Users, chat.UserID(v))
-	case 15:
+	case cSessions:
 		c.Sessions = append(c.Sessions, chat.SessionID(s))
-	case 16:
+	case cPoints:
 		p, err := decodePoint(s)
 		c.Points = append(c.Points, p)
 		return err
-	case 17:
+	case cRef:
 		c.Ref = string(s)
-	case 18:
+	case cDevice:
 		c.Device = string(s)
-	case 19:
+	case cReplace:
 		c.Replace = v != 0
-	case 20:
+	case cPartitions:
 		c.Partitions = int(v)
-	case 21:
+	case cErrorRef:
 		c.ErrorRef = string(s)
-	case 22:
+	case cFeatures:
 		c.Features = append(c.Features, string(s))
 	}
 	return nil

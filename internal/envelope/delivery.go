@@ -3,6 +3,8 @@ package envelope
 import (
 	"math"
 
+	"google.golang.org/protobuf/encoding/protowire"
+
 	"chat-service/internal/chat"
 )
 
@@ -10,118 +12,168 @@ import (
 // again.
 type DeliveryKind uint16
 
-// The deliveries; the table Deliveries says whom each is for.
+// The deliveries; the table Deliveries says who each is for.
 const (
-	// InRoom is one entry of a room's log, delivered only directly after its predecessor. Frame is the `message` for
-	// every session of the room, except the origin (Gateway, Socket), which gets Ack. After it, Event (a `room` frame)
-	// goes to the room's sessions; users in Added are attached to the room and get Joined; users in Removed (All:
-	// everybody) are detached once they have this seq, and get a `left` frame with Reason.
+	// InRoom is one entry of a room's log, delivered only directly after its predecessor. Frame is the `message` for every session of
+	// the room, except the origin (Gateway, Socket), which gets Ack. After it, Event (a `room` frame) goes to the room's sessions; the
+	// users in Added are attached to the room and get JoinedTo; those in Removed (All: everybody) are detached once they have this seq,
+	// and get a `left` frame with Reason.
 	InRoom DeliveryKind = iota + 1
 	// ToSocket is Frame for one socket.
 	ToSocket
-	// ToUser is Frame for all of a user's sockets except the one named by Gateway and Socket (0: none). With Seq it shows his
+	// ToUser is Frame for all of a user's sockets except the one named by Gateway and Socket (0: none). With Seq it shows the user's
 	// read pointer in Room, which never goes back.
 	ToUser
 	// Aside is Frame for a room's sessions, outside its sequence (typing, peers' reads), except those of User. Seq as in ToUser.
 	Aside
 	// Welcome is the answer to Connect: Frame, then the socket is attached to Points (last_seq and epoch as read).
 	Welcome
-	// Attached is the answer to Attach: the room's announced head (Seq, Epoch) as of Number; for a repair also the
-	// missing entries (Entries) and which of the asked users are members (Users).
+	// Attached is the answer to Attach: the room's announced head (Seq, Epoch) as of Number; for a repair also the missing entries
+	// (Entries) and which of the users in question are members (Users).
 	Attached
 	// Joined is the answer to Join: Frame, then the socket is attached to the room as of Seq.
 	Joined
 	// Watched is the answer to Watch: Frame (the snapshot), then the socket watches Users.
 	Watched
-	// Close ends sockets with Code: the one named by Gateway and Socket, or all of User's (Sessions: only those
-	// sessions'; Session: all but that one's).
+	// Close ends sockets with Code: the one named by Gateway and Socket, or all of User's (Sessions: only those sessions'; Session: all
+	// but that one's).
 	Close
-	// Presences tells of users going online or offline; sessions that watch them get a `presence` frame.
+	// Presences reports users that went online or offline; sessions that watch them get a `presence` frame.
 	Presences
-	// Heads tells how far rooms have been announced (Points): a digest.
+	// Heads reports how far rooms have been announced (Points): a digest.
 	Heads
 	// Reassert asks for Assert of every socket and Attach of every room: Redis was lost. With Room: that room only.
 	Reassert
 )
 
-// Delivery is what a worker sends to a gateway.
+// Delivery is what a worker sends to a gateway: a head, and of the body what its kind needs. Fields are added as to Command.
 type Delivery struct {
+	// The head.
 	Kind    DeliveryKind
-	Gateway chat.GatewayID
+	Gateway chat.GatewayID // with Socket: the socket that it is for, or from
 	Socket  chat.SocketID
 	User    chat.UserID
 	Session chat.SessionID
 	Room    chat.RoomID
 	Seq     chat.Seq
 	Epoch   uint64
-	Frame   []byte
-	Ack     []byte
+	At      int64  // when the worker made it, or for Welcome when the command was taken; Unix milliseconds
+	Frame   []byte // client bytes
+	Ref     string // client_msg_id of the send that Ack, or the error in Frame, answers. Workers of the release before leave it out
 
-	Event    []byte
+	// InRoom.
+	Ack      []byte // for the socket that sent the message
+	Event    []byte // the `room` frame
 	JoinedTo []byte // the `joined` frame for Added
 	Added    []chat.UserID
 	Removed  []chat.UserID
-	All      bool
+	All      bool // everybody is removed
 	Reason   chat.LeaveReason
 
-	Number   uint64
-	Repair   bool
-	Entries  []Entry
-	Users    []chat.UserID
-	Points   []Point
-	Sessions []chat.SessionID
-	Code     int
-	RetryMS  int64
-	At       int64 // when the worker made it, or for Welcome when the command was taken; Unix milliseconds
-	States   []Presence
+	// Attached.
+	Number  uint64 // of the Attach that is answered
+	Repair  bool
+	Entries []Entry
 
-	// Ref is the client_msg_id of the send that Ack, or the error in Frame, answers. Workers of the release before leave it out.
-	Ref string
+	// Attached: members. Watched: the watch list.
+	Users []chat.UserID
+
+	// Welcome, Heads.
+	Points []Point
+
+	// Close.
+	Sessions []chat.SessionID
+	Code     int   // a close code
+	RetryMS  int64 // the wait before the client connects again
+
+	// Presences.
+	States []Presence
 }
 
-// Entry is one entry of a room's log in client bytes. Sender is who wrote it, Added whom it made members: what lies between
-// an earlier leave of theirs and this entry is not for them.
+// The numbers of a delivery's fields on the bus. One that was used is never used again.
+const (
+	// the head
+	dKind    protowire.Number = 1
+	dGateway protowire.Number = 2
+	dSocket  protowire.Number = 3
+	dUser    protowire.Number = 4
+	dSession protowire.Number = 5
+	dRoom    protowire.Number = 6
+	dSeq     protowire.Number = 7
+	dEpoch   protowire.Number = 8
+	dFrame   protowire.Number = 9
+	dAt      protowire.Number = 25
+	dRef     protowire.Number = 27
+
+	// InRoom
+	dAck      protowire.Number = 10
+	dEvent    protowire.Number = 11
+	dJoinedTo protowire.Number = 12
+	dAdded    protowire.Number = 13
+	dRemoved  protowire.Number = 14
+	dAll      protowire.Number = 15
+	dReason   protowire.Number = 16
+
+	// Attached, Watched
+	dNumber  protowire.Number = 17
+	dRepair  protowire.Number = 18
+	dEntries protowire.Number = 19
+	dUsers   protowire.Number = 20
+
+	// Welcome, Heads
+	dPoints protowire.Number = 21
+
+	// Close
+	dSessions protowire.Number = 22
+	dCode     protowire.Number = 23
+	dRetryMS  protowire.Number = 24
+
+	// Presences
+	dStates protowire.Number = 26
+)
+
+// Entry is one entry of a room's log in client bytes, for a repair.
 type Entry struct {
 	Seq    chat.Seq
-	Sender chat.UserID
+	Sender chat.UserID // who wrote it; 0: nobody
 	Frame  []byte
-	Added  []chat.UserID
+	Added  []chat.UserID // who became a member by it: they don't see what lies between an earlier leave of theirs and this entry
 }
 
-// Presence is one user's state in Presences. LastSeen is Unix milliseconds, 0 for never.
+// Presence is one user's state in Presences.
 type Presence struct {
 	User     chat.UserID
 	Online   bool
-	LastSeen int64
+	LastSeen int64 // Unix milliseconds; 0: never
 }
 
-// Append appends d's record to dst.
+// Append appends d's record to dst: the fields in the order of their numbers, zero values left out.
 func (d *Delivery) Append(dst []byte) []byte {
 	e := encoder{dst}
-	e.num(1, uint64(d.Kind))
-	e.str(2, string(d.Gateway))
-	e.num(3, uint64(d.Socket))
-	e.num(4, uint64(d.User))
-	e.str(5, string(d.Session))
-	e.num(6, uint64(d.Room))
-	e.num(7, uint64(d.Seq))
-	e.num(8, d.Epoch)
-	e.opt(9, d.Frame)
-	e.opt(10, d.Ack)
-	e.opt(11, d.Event)
-	e.opt(12, d.JoinedTo)
+	e.num(dKind, uint64(d.Kind))
+	e.str(dGateway, string(d.Gateway))
+	e.num(dSocket, uint64(d.Socket))
+	e.num(dUser, uint64(d.User))
+	e.str(dSession, string(d.Session))
+	e.num(dRoom, uint64(d.Room))
+	e.num(dSeq, uint64(d.Seq))
+	e.num(dEpoch, d.Epoch)
+	e.opt(dFrame, d.Frame)
+	e.opt(dAck, d.Ack)
+	e.opt(dEvent, d.Event)
+	e.opt(dJoinedTo, d.JoinedTo)
 	for _, u := range d.Added {
-		e.always(13, uint64(u))
+		e.always(dAdded, uint64(u))
 	}
 	for _, u := range d.Removed {
-		e.always(14, uint64(u))
+		e.always(dRemoved, uint64(u))
 	}
-	e.flag(15, d.All)
-	e.str(16, string(d.Reason))
-	e.num(17, d.Number)
-	e.flag(18, d.Repair)
+	e.flag(dAll, d.All)
+	e.str(dReason, string(d.Reason))
+	e.num(dNumber, d.Number)
+	e.flag(dRepair, d.Repair)
 	for _, x := range d.Entries {
-		e.sub(19, func(s *encoder) {
+		e.sub(dEntries, func(s *encoder) {
 			s.num(1, uint64(x.Seq))
 			s.num(2, uint64(x.Sender))
 			s.opt(3, x.Frame)
@@ -131,21 +183,21 @@ func (d *Delivery) Append(dst []byte) []byte {
 		})
 	}
 	for _, u := range d.Users {
-		e.always(20, uint64(u))
+		e.always(dUsers, uint64(u))
 	}
 	for _, p := range d.Points {
-		e.point(21, p)
+		e.point(dPoints, p)
 	}
 	for _, s := range d.Sessions {
-		e.bytes(22, []byte(s))
+		e.bytes(dSessions, []byte(s))
 	}
-	e.num(23, uint64(d.Code))
-	e.num(24, uint64(d.RetryMS))
-	e.num(25, uint64(d.At))
+	e.num(dCode, uint64(d.Code))
+	e.num(dRetryMS, uint64(d.RetryMS))
+	e.num(dAt, uint64(d.At))
 	for _, p := range d.States {
-		e.sub(26, func(s *encoder) { s.num(1, uint64(p.User)); s.flag(2, p.Online); s.num(3, uint64(p.LastSeen)) })
+		e.sub(dStates, func(s *encoder) { s.num(1, uint64(p.User)); s.flag(2, p.Online); s.num(3, uint64(p.LastSeen)) })
 	}
-	e.str(27, d.Ref)
+	e.str(dRef, d.Ref)
 	return e.b
 }
 
@@ -153,30 +205,30 @@ func (d *Delivery) Append(dst []byte) []byte {
 // later release is no error: see DeliveryKind.Known.
 func DecodeDelivery(b []byte) (Delivery, error) {
 	var d Delivery
-	err := fields(b, func(num int, v uint64, s []byte) error {
+	err := fields(b, func(num protowire.Number, v uint64, s []byte) error {
 		switch num {
-		case 1:
+		case dKind:
 			d.Kind = DeliveryKind(min(v, math.MaxUint16)) // cut off, a later kind would pass for another one
-		case 2:
+		case dGateway:
 			d.Gateway = chat.GatewayID(s)
-		case 3:
+		case dSocket:
 			d.Socket = chat.SocketID(v)
-		case 4:
+		case dUser:
 			d.User = chat.UserID(v)
-		case 5:
+		case dSession:
 			d.Session = chat.SessionID(s)
-		case 6:
+		case dRoom:
 			d.Room = chat.RoomID(v)
-		case 7:
+		case dSeq:
 			d.Seq = chat.Seq(v)
-		case 8:
+		case dEpoch:
 			d.Epoch = v
-		case 9:
+		case dFrame:
 			d.Frame = s
-		case 10:
+		case dAck:
 			d.Ack = s
 		default:
-			return d.rare(num, v, s)
+			return d.body(num, v, s)
 		}
 		return nil
 	})
@@ -186,35 +238,36 @@ func DecodeDelivery(b []byte) (Delivery, error) {
 	return d, err
 }
 
-func (d *Delivery) rare(num int, v uint64, s []byte) error {
+// body reads what few deliveries have.
+func (d *Delivery) body(num protowire.Number, v uint64, s []byte) error {
 	switch num {
-	case 11:
+	case dEvent:
 		d.Event = s
-	case 12:
+	case dJoinedTo:
 		d.JoinedTo = s
-	case 13:
+	case dAdded:
 		d.Added = append(d.Added, chat.UserID(v))
-	case 14:
+	case dRemoved:
 		d.Removed = append(d.Removed, chat.UserID(v))
-	case 15:
+	case dAll:
 		d.All = v != 0
-	case 16:
+	case dReason:
 		d.Reason = chat.LeaveReason(s)
-	case 17:
+	case dNumber:
 		d.Number = v
-	case 18:
+	case dRepair:
 		d.Repair = v != 0
-	case 20:
+	case dUsers:
 		d.Users = append(d.Users, chat.UserID(v))
-	case 22:
+	case dSessions:
 		d.Sessions = append(d.Sessions, chat.SessionID(s))
-	case 23:
+	case dCode:
 		d.Code = int(v)
-	case 24:
+	case dRetryMS:
 		d.RetryMS = int64(v)
-	case 25:
+	case dAt:
 		d.At = int64(v)
-	case 27:
+	case dRef:
 		d.Ref = string(s)
 	default:
 		return d.nested(num, s)
@@ -222,11 +275,12 @@ func (d *Delivery) rare(num int, v uint64, s []byte) error {
 	return nil
 }
 
-func (d *Delivery) nested(num int, s []byte) error {
+// nested reads the fields that have fields of their own.
+func (d *Delivery) nested(num protowire.Number, s []byte) error {
 	switch num {
-	case 19:
+	case dEntries:
 		var x Entry
-		err := fields(s, func(num int, v uint64, s []byte) error {
+		err := fields(s, func(num protowire.Number, v uint64, s []byte) error {
 			switch num {
 			case 1:
 				x.Seq = chat.Seq(v)
@@ -241,13 +295,13 @@ func (d *Delivery) nested(num int, s []byte) error {
 		})
 		d.Entries = append(d.Entries, x)
 		return err
-	case 21:
+	case dPoints:
 		p, err := decodePoint(s)
 		d.Points = append(d.Points, p)
 		return err
-	case 26:
+	case dStates:
 		var p Presence
-		err := fields(s, func(num int, v uint64, _ []byte) error {
+		err := fields(s, func(num protowire.Number, v uint64, _ []byte) error {
 			switch num {
 			case 1:
 				p.User = chat.UserID(v)

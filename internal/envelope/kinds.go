@@ -38,7 +38,7 @@ var commands = append([]CommandSpec{
 	{Sync, "sync", ByUser, "sync", "send what the client lacks"},
 	{Watch, "watch", ByUser, "presence", "set the socket's presence watch list"},
 	{Assert, "assert", BySocket, "", "a socket that is open, reported again after Redis lost its data"},
-	{Show, "show", ByGateway, "", "session ids of live sockets: revoked ones are to be closed"},
+	{Show, "show", ByGateway, "", "session ids of live sockets, so that those of revoked sessions are closed"},
 	{Beat, "beat", ToControl, "", "the gateway is alive"},
 }, probeCommands...)
 
@@ -67,7 +67,7 @@ func (k CommandKind) spec() *CommandSpec {
 	return nil
 }
 
-// Audience says whom a delivery is for.
+// Audience says who a delivery is for.
 type Audience uint8
 
 // The audiences.

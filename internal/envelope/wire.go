@@ -10,7 +10,7 @@ import (
 
 func malformed(what string) error { return fmt.Errorf("%w: %s", ErrMalformed, what) }
 
-// encoder appends fields; zero values are left out, except where a list needs its place.
+// encoder appends fields in the wire format of Protocol Buffers. Zero values are left out, but in lists, where each has its place.
 type encoder struct{ b []byte }
 
 func (e *encoder) always(num protowire.Number, v uint64) {
@@ -56,7 +56,7 @@ func (e *encoder) point(num protowire.Number, p Point) {
 }
 
 func decodePoint(b []byte) (p Point, err error) {
-	err = fields(b, func(num int, v uint64, _ []byte) error {
+	err = fields(b, func(num protowire.Number, v uint64, _ []byte) error {
 		switch num {
 		case 1:
 			p.Room = chat.RoomID(v)
@@ -70,8 +70,9 @@ func decodePoint(b []byte) (p Point, err error) {
 	return p, err
 }
 
-// fields walks a record: v is set for varint fields, s (aliasing b) for bytes; other wire types are skipped.
-func fields(b []byte, take func(num int, v uint64, s []byte) error) error {
+// fields walks a record: v is set for varint fields, s (aliasing b) for bytes; other wire types come from later releases and are
+// skipped.
+func fields(b []byte, take func(num protowire.Number, v uint64, s []byte) error) error {
 	for len(b) > 0 {
 		num, typ, n := protowire.ConsumeTag(b)
 		if n < 0 {
@@ -95,7 +96,7 @@ func fields(b []byte, take func(num int, v uint64, s []byte) error) error {
 		if typ != protowire.VarintType && typ != protowire.BytesType {
 			continue
 		}
-		if err := take(int(num), v, s); err != nil {
+		if err := take(num, v, s); err != nil {
 			return err
 		}
 	}
