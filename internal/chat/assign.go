@@ -6,7 +6,7 @@ import (
 )
 
 // Assignment says who consumes a partition: the owner, and the standby that takes over when the owner's channel closes
-// ("" where there is one worker only).
+// ("" if there is one worker only).
 type Assignment struct{ Owner, Standby string }
 
 // Assign spreads p partitions over the workers: each partition goes to its highest rendezvous rank that still has room,
@@ -18,7 +18,7 @@ func Assign(workers []string, p int) []Assignment {
 	if n == 0 {
 		return out
 	}
-	least, more := p/n, p%n
+	base, extra := p/n, p%n
 	load := make(map[string]int, n)
 	rank := slices.Clone(workers)
 	for i := range out {
@@ -35,11 +35,11 @@ func Assign(workers []string, p int) []Assignment {
 			return 1
 		})
 		for j, w := range rank {
-			if load[w] > least || load[w] == least && more == 0 {
+			if load[w] > base || load[w] == base && extra == 0 {
 				continue
 			}
-			if load[w] == least {
-				more--
+			if load[w] == base {
+				extra--
 			}
 			load[w]++
 			out[i].Owner = w

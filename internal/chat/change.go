@@ -1,6 +1,6 @@
 package chat
 
-// Change says what happened to a room besides its message.
+// Change says how a room or its membership changed, beside the system message about it.
 type Change string
 
 // The changes, as the `room` frame names them.
@@ -14,13 +14,13 @@ const (
 	RoomDissolved Change = "dissolved"
 )
 
-// LeaveReason says why a room left a user's view, as the `left` frame names it.
+// LeaveReason says why a user no longer gets a room, as the `left` frame names it.
 type LeaveReason string
 
 // The reasons.
 const (
-	LeftSelf      LeaveReason = "left"
-	LeftKicked    LeaveReason = "kicked"
-	LeftDissolved LeaveReason = "dissolved"
-	LeftUnsub     LeaveReason = "unsubscribed"
+	LeftSelf      LeaveReason = "left"         // the user left
+	LeftKicked    LeaveReason = "kicked"       // an admin removed them
+	LeftDissolved LeaveReason = "dissolved"    // the room ended
+	LeftUnsub     LeaveReason = "unsubscribed" // this connection asked for no more of it; they are still a member
 )

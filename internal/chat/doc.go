@@ -1,6 +1,7 @@
 // Package chat is the vocabulary of the product: ids, rooms, members, messages, seqs, and the rules over them.
 //
-// It owns the nouns that every other package speaks in, the pure functions that judge them (who may do what,
-// what a member may see, what counts as unread) and the closed set of error kinds that cross package walls.
-// It refuses anything that touches the outside: no clock, no network, no database, no logging.
+// It owns the nouns that cross package walls, a file each; the pure functions over them (who may do what, what a member may see, what
+// counts as unread); the registries that every process shares (error kinds, limits, system events); and ids. It holds no clock, no
+// network, no database and no logging. Fields that only one adapter needs (a password hash, a partition) are here too, if they travel
+// between packages; what clients see of a noun is package protocol's business, what is stored of it the store's.
 package chat

@@ -34,8 +34,8 @@ type EventSpec struct {
 func Events() []EventSpec { return slices.Clone(events) }
 
 var events = []EventSpec{
-	{EventCreated, false, "the room was made, with its first members"},
-	{EventJoined, true, "somebody joined a public room"},
+	{EventCreated, false, "the room was created, with its first members"},
+	{EventJoined, true, "a user joined a public room"},
 	{EventAdded, true, "members were added"},
 	{EventLeft, false, "a member left"},
 	{EventRemoved, false, "a member was removed"},
@@ -59,7 +59,7 @@ type SystemEvent struct {
 	Until       string     `json:"until,omitempty"` // in TimeLayout
 }
 
-// Added returns whom an entry of a room's log made members, by what its content says; nil for a message of a user.
+// Added returns the users that an entry of a room's log made members, by what its content says; nil for a message of a user.
 func (m *Message) Added() []UserID {
 	if m.Kind != System {
 		return nil

@@ -1,6 +1,6 @@
 package chat
 
-// LiveWorker is a worker process that has reported in lately.
+// LiveWorker is a worker process whose last beat is recent enough.
 type LiveWorker struct {
 	Boot     string   // names one start of the process
 	Features []string // what it can do beyond the first edition, ascending
@@ -15,12 +15,12 @@ func Boots(ws []LiveWorker) []string {
 	return boots
 }
 
-// DeadCommand is a command that failed for good, kept for an operator to look at.
+// DeadCommand is a command that kept failing and was taken out of its partition, for an operator to look at.
 type DeadCommand struct {
 	Partition int
 	Kind      string
 	User      UserID
 	Room      RoomID
-	Payload   []byte
+	Payload   []byte // the record, as it was on the bus
 	Reason    string
 }

@@ -2,13 +2,13 @@ package chat
 
 import "strconv"
 
-// MaxID is the largest id or seq that the protocol lets through: JSON readers keep integers exact below 2^53.
+// MaxID is the largest id or seq in the protocol: JSON readers keep integers exact below 2^53.
 const MaxID = 1<<53 - 1
 
-// UserID names a user. Zero is nobody (the sender of a message that no user wrote).
+// UserID names a user. Zero is nobody: the sender of a system message.
 type UserID uint64
 
-// RoomID names a room. Zero is no room.
+// RoomID names a room. Zero is none.
 type RoomID uint64
 
 // Seq is a message's place in its room: 1, 2, 3 … without holes. Zero is "before the first".
@@ -17,7 +17,7 @@ type Seq uint64
 // SessionID names a login session (a device); several sockets may share one.
 type SessionID string
 
-// SocketID numbers one WebSocket within one gateway boot.
+// SocketID numbers a WebSocket within one boot of one gateway.
 type SocketID uint64
 
 // GatewayID names one boot of one gateway: "<gateway>.<boot>". It is also the tail of its queue's name.

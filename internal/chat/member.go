@@ -2,15 +2,15 @@ package chat
 
 import "time"
 
-// Role is a member's standing in a room.
+// Role is what a member may do in a room.
 type Role string
 
-// The roles, strongest first. A direct room knows members only.
+// The roles, strongest first. In a direct room both are Plain.
 const (
-	Owner  Role = "owner"
+	Owner  Role = "owner" // one per group
 	Admin  Role = "admin"
 	Plain  Role = "member"
-	Nobody Role = ""
+	Nobody Role = "" // of who isn't a member
 )
 
 // Member is a user's place in a room, open or ended.
@@ -18,26 +18,26 @@ type Member struct {
 	Room        RoomID
 	User        UserID
 	Role        Role
-	VisibleFrom Seq // first seq he may see
-	LeftSeq     Seq // last seq he may see; 0 while he is a member
-	ReadSeq     Seq
-	ReadCount   uint64 // real messages up to and including ReadSeq
-	MutedUntil  time.Time
+	VisibleFrom Seq       // the first seq that they may see
+	LeftSeq     Seq       // the last seq that they may see; 0 while they are a member
+	ReadSeq     Seq       // everything up to here is read
+	ReadCount   uint64    // messages of users up to and including ReadSeq
+	MutedUntil  time.Time // may not send before; zero: not muted
 	JoinedAt    time.Time
 }
 
-// In tells whether the membership is open.
+// In reports whether the membership is open.
 func (m Member) In() bool { return m.User != 0 && m.LeftSeq == 0 }
 
-// Membership is a member's room together with his place in it.
+// Membership is a room together with one member's place in it.
 type Membership struct {
 	Room   Room
 	Member Member
-	Last   *Message // newest message that he may see; nil where not asked for or none
-	Peer   *User    // the other person of a direct room, where asked for
+	Last   *Message // the newest message that the member may see; nil: not asked for, or none
+	Peer   *User    // the other person of a direct room; nil: not asked for, or a group
 }
 
-// Unread counts the real messages that he has not read.
+// Unread counts the messages of users that the member hasn't read.
 func (m Membership) Unread() uint64 { return Unread(m.Room.MsgCount, m.Member.ReadCount) }
 
 // Place is a user in a room.
@@ -59,17 +59,17 @@ type ReadState struct {
 	User    UserID
 	ReadSeq Seq
 	Unread  uint64
-	Moved   bool   // false: it was already there or beyond
-	Err     *Error // nil: the state stands committed
+	Moved   bool   // false: it was there already, or beyond
+	Err     *Error // nil: the state is committed
 }
 
-// MemberUser is a member together with his account.
+// MemberUser is a member together with their account.
 type MemberUser struct {
 	Member Member
 	User   User
 }
 
-// Unread counts real messages after the read pointer: never negative.
+// Unread counts the messages of users after the read pointer: never negative.
 func Unread(msgCount, readCount uint64) uint64 {
 	if readCount >= msgCount {
 		return 0
@@ -77,8 +77,8 @@ func Unread(msgCount, readCount uint64) uint64 {
 	return msgCount - readCount
 }
 
-// Window returns the first and last seq that the member may see in a room that has come to last; ok is false
-// where he may see nothing.
+// Window returns the first and last seq that the member may see in a room that has come to last. ok is false if they may see nothing,
+// because they never were a member.
 func (m Member) Window(last Seq) (from, to Seq, ok bool) {
 	if m.User == 0 {
 		return 0, 0, false
@@ -104,5 +104,5 @@ func (r Role) rank() int {
 	}
 }
 
-// Outranks tells whether r stands strictly above s.
+// Outranks reports whether r is strictly stronger than s.
 func (r Role) Outranks(s Role) bool { return r.rank() > s.rank() }

@@ -6,53 +6,53 @@ import (
 	"unicode/utf8"
 )
 
-// MessageKind tells what a message's content is.
+// MessageKind says what a message's content is.
 type MessageKind string
 
-// The kinds. A system message's content is a JSON object: {"event":…, "by":…, "user_ids":[…], …}.
+// The kinds.
 const (
-	Text   MessageKind = "text"
-	System MessageKind = "system"
+	Text   MessageKind = "text"   // what a user wrote
+	System MessageKind = "system" // what happened to the room: a SystemEvent as JSON
 )
 
 // Message is one entry of a room's log.
 type Message struct {
 	Room        RoomID
 	Seq         Seq
-	Ord         uint64 // real messages up to and including this one
+	Ord         uint64 // how many messages of users the log holds up to and including this entry: unread counts are differences of it
 	Kind        MessageKind
-	Sender      UserID
-	ClientMsgID string
+	Sender      UserID // 0 of a system message
+	ClientMsgID string // the sender's own id, unique per room and sender; "" of a system message
 	Content     string
-	CreatedAt   time.Time
+	CreatedAt   time.Time // when the seq was taken, by the server's clock; to the millisecond. Order is by seq
 }
 
-// Send asks for one message to be appended.
+// Send asks for one message to be appended to a room.
 type Send struct {
 	Room        RoomID
 	Sender      UserID
 	Session     SessionID
 	ClientMsgID string
-	ClientSeq   uint64 // 0: the sender doesn't number his messages
+	ClientSeq   uint64 // 1, 2, 3 … per room and session; 0: the sender doesn't number messages
 	Content     string
-	Refused     *Error // set: it is not to be appended, only its ClientSeq used up
+	Refused     *Error // set: it was refused already. Nothing is appended, only its ClientSeq is used up
 }
 
-// Sent is the verdict on one Send: the message as it stands in the log, or why there is none.
+// Sent is the outcome of one Send: the message as it is in the log, or why there is none.
 type Sent struct {
 	Message   Message
-	Duplicate bool
-	Err       *Error // nil: Message stands committed
+	Duplicate bool   // it was there already: a retry
+	Err       *Error // nil: Message is committed
 }
 
-// Span is a stretch of a room's log, both ends in it.
+// Span is a stretch of a room's log, both ends included.
 type Span struct {
 	Room     RoomID
 	From, To Seq
 }
 
-// HistoryQuery asks for a stretch of a room's log as one user may see it: Before, After or Around one seq, or a page
-// (1 is the newest) where none of them is set.
+// HistoryQuery asks for a stretch of a room's log as one user may see it: Before, After or Around one seq, or a page (1 is the newest)
+// if none of them is set.
 type HistoryQuery struct {
 	Room     RoomID
 	User     UserID
@@ -62,19 +62,19 @@ type HistoryQuery struct {
 	After    *Seq
 	Around   *Seq
 	Limit    int // 0: 20; for Before, After and Around
-	MinSeq   Seq // what the caller has seen already: no older copy of the room may answer
+	MinSeq   Seq // what the caller has seen already: a replica that hasn't got this seq yet may not answer
 }
 
 // HistoryPage is the answer to a HistoryQuery, ascending by seq.
 type HistoryPage struct {
 	Messages []Message
 	LastSeq  Seq  // the newest seq that the user may see
-	HasMore  bool // older messages exist (newer ones where After was asked)
+	HasMore  bool // older messages exist (newer ones if After was asked)
 	Epoch    uint64
-	Replica  bool // a replica answered
+	Replica  bool // a replica answered, not the primary
 }
 
-// CheckClientMsgID judges a sender's own id for a message.
+// CheckClientMsgID checks a sender's own id for a message: 1–36 of A–Z a–z 0–9 . _ : -. The error names client_msg_id.
 func CheckClientMsgID(id string) error {
 	ok := len(id) >= 1 && len(id) <= 36
 	for i := 0; ok && i < len(id); i++ {
@@ -88,7 +88,8 @@ func CheckClientMsgID(id string) error {
 	return nil
 }
 
-// CheckContent judges a message's text: valid UTF-8, not blank, no NUL, at most maxBytes (0: any size).
+// CheckContent checks a message's text: valid UTF-8, not blank, no NUL, at most maxBytes (0: any size). Errors are TooLarge, or Invalid
+// about content.
 func CheckContent(s string, maxBytes int) error {
 	if maxBytes > 0 && len(s) > maxBytes {
 		return E(TooLarge, "content has %d bytes, the limit is %d", len(s), maxBytes)

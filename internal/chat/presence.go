@@ -2,10 +2,10 @@ package chat
 
 import "time"
 
-// Presence is whether a user has a live socket. Known false: it can't be told now.
+// Presence is whether a user has a live socket.
 type Presence struct {
 	User     UserID
 	Online   bool
-	Known    bool
-	LastSeen time.Time // zero: never seen
+	Known    bool      // false: Redis can't say, so Online means nothing
+	LastSeen time.Time // zero: never
 }

@@ -1,9 +1,12 @@
 package chat
 
-// MayInvite judges an invitation: in a group, any member of a public room, owner and admins of a private one.
+// Who may do what. The functions judge values that the caller has read under the room's lock; an error is Forbidden, or Conflict if
+// something else must happen first, with a message for the client.
+
+// MayInvite returns nil if the member may add others: to a public group any member, to a private one owner and admins.
 func MayInvite(room Room, by Member) error {
 	if room.Type == Direct {
-		return E(Forbidden, "a direct room has exactly two members")
+		return E(Forbidden, "a direct room has two members, and no more can be added")
 	}
 	if room.Visibility == Public && by.In() || by.Role.rank() >= Admin.rank() {
 		return nil
@@ -11,10 +14,10 @@ func MayInvite(room Room, by Member) error {
 	return E(Forbidden, "only owner and admins may add members to a private room")
 }
 
-// MayEdit judges a change of name, description or settings: owner and admins change name, description and settings of a group.
+// MayEdit returns nil if the member may change a group's name, description and settings: owner and admins.
 func MayEdit(room Room, by Member) error {
 	if room.Type == Direct {
-		return E(Forbidden, "a direct room has no settings of its own")
+		return E(Forbidden, "a direct room has no settings")
 	}
 	if by.Role.rank() < Admin.rank() {
 		return E(Forbidden, "only owner and admins may change the room")
@@ -22,10 +25,10 @@ func MayEdit(room Room, by Member) error {
 	return nil
 }
 
-// MayRemove judges a kick: one may kick whom one outranks.
+// MayRemove returns nil if by may remove target: owner and admins remove those whom they outrank.
 func MayRemove(room Room, by, target Member) error {
 	if room.Type == Direct {
-		return E(Forbidden, "a direct room can't be left")
+		return E(Forbidden, "nobody can be removed from a direct room")
 	}
 	if by.Role.rank() < Admin.rank() || !by.Role.Outranks(target.Role) {
 		return E(Forbidden, "only owner and admins may remove members, and only those below them")
@@ -33,7 +36,7 @@ func MayRemove(room Room, by, target Member) error {
 	return nil
 }
 
-// MayLeave judges a leave: anybody may leave a group, except its owner, who transfers or dissolves it first.
+// MayLeave returns nil if the member may leave: anybody a group, but its owner, who must transfer or dissolve it first.
 func MayLeave(room Room, by Member) error {
 	if room.Type == Direct {
 		return E(Forbidden, "a direct room can't be left")
@@ -44,7 +47,7 @@ func MayLeave(room Room, by Member) error {
 	return nil
 }
 
-// MayOwn judges transfer and dissolution: transfer and dissolution are the owner's, in groups only.
+// MayOwn returns nil if the member may transfer or dissolve the group: its owner.
 func MayOwn(room Room, by Member) error {
 	if room.Type == Direct || by.Role != Owner {
 		return E(Forbidden, "only the owner of a group may do this")
@@ -52,7 +55,7 @@ func MayOwn(room Room, by Member) error {
 	return nil
 }
 
-// MayRank judges a change of role: the owner makes and unmakes admins.
+// MayRank returns nil if by may change the role of target: the owner makes members admins, and admins members.
 func MayRank(room Room, by, target Member, to Role) error {
 	if err := MayOwn(room, by); err != nil {
 		return err
@@ -66,7 +69,7 @@ func MayRank(room Room, by, target Member, to Role) error {
 	return nil
 }
 
-// MayMute judges a mute: one may mute whom one outranks, as owner or admin of a group.
+// MayMute returns nil if by may mute target: owner and admins mute those whom they outrank.
 func MayMute(room Room, by, target Member) error {
 	if room.Type == Direct || by.Role.rank() < Admin.rank() || !by.Role.Outranks(target.Role) {
 		return E(Forbidden, "only owner and admins may mute members, and only those below them")

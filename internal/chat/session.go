@@ -2,25 +2,25 @@ package chat
 
 import "time"
 
-// Session is a login session of one device, ended by logout, revocation or expiry.
+// Session is one login of one device. It ends by logout, revocation or expiry; several sockets may share it.
 type Session struct {
 	ID         SessionID
 	User       UserID
-	Device     string
+	Device     string // the client's own name for it
 	CreatedAt  time.Time
-	LastSeenAt time.Time
-	ExpiresAt  time.Time
-	RevokedAt  time.Time // zero: live
+	LastSeenAt time.Time // when it was opened or last refreshed
+	ExpiresAt  time.Time // unless it is refreshed before
+	RevokedAt  time.Time // zero: not revoked
 }
 
 // Login is a session with its user, or why it may not be used.
 type Login struct {
 	Session Session
 	User    User
-	Err     error
+	Err     error // an *Error; nil: the rest is set
 }
 
-// Revoked tells that sockets must close: all of a user's, some sessions', or all but one session's.
+// Revoked says which sockets must close: all of a user's, some sessions', or all but one session's.
 type Revoked struct {
 	User     UserID      `json:"user"`
 	Sessions []SessionID `json:"sessions,omitempty"` // empty: all of the user's
@@ -30,15 +30,15 @@ type Revoked struct {
 
 // NewSession is a login session to open, with the hash of its first refresh token.
 type NewSession struct {
-	Session     Session   // ExpiresAt is the end of the first idle span
+	Session     Session   // ExpiresAt: if it is never refreshed
 	RefreshHash [32]byte  // SHA-256 of the token
-	Until       time.Time // absolute end, however busy
+	Until       time.Time // it ends then, however often it is refreshed
 }
 
 // Rotation exchanges a refresh token for its successor.
 type Rotation struct {
 	Old, Next [32]byte      // SHA-256 of the tokens; Next follows from Old's token, so that parallel calls agree
-	Now       time.Time     // the clock that judges expiry
-	Grace     time.Duration // how long a used token still works
-	Idle      time.Duration // the session's new idle span, cut at its absolute end
+	Now       time.Time     // what expiry is measured against
+	Grace     time.Duration // how long a used token still works, for answers that got lost
+	Idle      time.Duration // how long the session lasts from Now without a refresh, at most to its absolute end
 }

@@ -2,27 +2,25 @@ package chat
 
 import "time"
 
-// Socket is one live WebSocket: whose it is, where it is, and since when (At, to the millisecond).
+// Socket is one live WebSocket: whose it is, and where.
 type Socket struct {
 	User    UserID
 	Session SessionID
 	Gateway GatewayID
 	Socket  SocketID
-	Device  string
-	At      time.Time
+	Device  string    // the client's own name for its device; "" for most
+	At      time.Time // when it opened, to the millisecond
 }
 
-// Registration is what was there when a socket was entered into the registry: First says that the user had no other live socket,
-// OfSession are the live sockets of its login session, this one included, oldest first.
+// Registration is the outcome of entering a socket into the registry.
 type Registration struct {
-	First     bool
-	OfSession []Socket
+	First     bool     // the user had no other live socket
+	OfSession []Socket // the live sockets of its login session, this one included, oldest first
 }
 
-// Route says which gateways hold a room. Known false: the entry is missing or not whole, which is not the same as nobody; Ask says
-// that the caller is the one to ask the gateways.
+// Route says which gateways want a room's deliveries.
 type Route struct {
-	Known    bool
-	Ask      bool
-	Gateways map[GatewayID]uint64 // with the number of the attach
+	Known    bool                 // false: the entry is missing or incomplete, which doesn't mean that no gateway wants them
+	Ask      bool                 // not known: it is this caller's turn to ask the gateways
+	Gateways map[GatewayID]uint64 // with the number of each one's last move
 }

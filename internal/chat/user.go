@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// UserStatus says whether an account may be used.
+// UserStatus says whether an account may be used: a disabled one can't log in, and its sockets are closed.
 type UserStatus string
 
 // The statuses.
@@ -17,28 +17,28 @@ const (
 	Disabled UserStatus = "disabled"
 )
 
-// User is an account. Email and PasswordHash never leave the process except to the owner (email).
+// User is an account. Nobody but the user sees Email; nobody at all PasswordHash.
 type User struct {
 	ID           UserID
-	Username     string
+	Username     string // normalised, unique
 	Nickname     string
-	Email        string
-	AvatarURL    string
-	PasswordHash string
+	Email        string // "": none
+	AvatarURL    string // "": none
+	PasswordHash string // argon2id, in its text form
 	Status       UserStatus
-	LastSeen     time.Time // zero: never
+	LastSeen     time.Time // when the last socket closed; zero: never
 	CreatedAt    time.Time
 }
 
-// UserPatch changes what is not nil.
+// UserPatch changes an account: what is nil stays.
 type UserPatch struct {
 	Nickname  *string
 	AvatarURL *string
 	Email     *string // trimmed and lower-cased; "" removes it
 }
 
-// CheckLine judges a short single-line text (names, descriptions): valid UTF-8, no control characters,
-// between min and max characters.
+// CheckLine checks a short single-line text (names, descriptions): valid UTF-8, no control characters, minRunes to maxRunes characters,
+// and not blank unless minRunes is 0. The error is about field.
 func CheckLine(field, s string, minRunes, maxRunes int) error {
 	n := utf8.RuneCountInString(s)
 	switch {
@@ -54,20 +54,20 @@ func CheckLine(field, s string, minRunes, maxRunes int) error {
 	return nil
 }
 
-// CheckUsername judges a username that is already normalised (NFKC, lower case, trimmed): 2–64 letters, digits, . _ -.
+// CheckUsername checks a username that is already normalised (NFKC, lower case, trimmed): 2–64 letters, digits, . _ -.
 func CheckUsername(s string) error {
 	if n := utf8.RuneCountInString(s); n < 2 || n > 64 {
 		return BadField("username", "must have 2–64 characters")
 	}
 	for _, r := range s {
 		if !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("._-", r) {
-			return BadField("username", "may hold letters, digits, '.', '_' and '-' only")
+			return BadField("username", "may contain letters, digits, '.', '_' and '-' only")
 		}
 	}
 	return nil
 }
 
-// CheckEmail judges an address that is already trimmed and lower-cased; empty is legal (no address).
+// CheckEmail checks an address that is already trimmed and lower-cased; empty is legal (no address).
 func CheckEmail(s string) error {
 	if s == "" {
 		return nil

@@ -8,7 +8,7 @@ import (
 	"chat-service/internal/chat"
 )
 
-// AnnouncementKind says what an outbox row announces, as it stands in outbox.kind.
+// AnnouncementKind says what an outbox row announces, as in the column outbox.kind.
 type AnnouncementKind string
 
 // The announcements; the table Announcements says what each is.

@@ -14,7 +14,7 @@ const (
 	ToControl                // no partition: the control queue
 )
 
-// CommandSpec is a row of Commands: everything about a kind of command but its handler, which stands in the worker's dispatch table.
+// CommandSpec is a row of Commands: everything about a kind of command but its handler, which is in the worker's dispatch table.
 type CommandSpec struct {
 	Kind  CommandKind
 	Name  string // in metrics, logs and dead_commands
@@ -130,7 +130,7 @@ func (k DeliveryKind) spec() *DeliverySpec {
 
 // AnnouncementSpec is a row of Announcements.
 type AnnouncementSpec struct {
-	Kind AnnouncementKind // as it stands in outbox.kind
+	Kind AnnouncementKind // as in the column outbox.kind
 	Key  Key              // whose partition the row is stamped with
 	Doc  string
 }

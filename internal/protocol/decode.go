@@ -195,7 +195,7 @@ func (w *walk) point(d *jsontext.Decoder, name string, p *SyncPoint) error {
 	})
 }
 
-// check judges a frame whose values have the right form: by the row of its type, then value by value.
+// check validates a frame whose values have the right form: by the row of its type, then value by value.
 func (w *walk) check(lim Limits) error {
 	if w.frame.Type == "" {
 		return chat.BadField("type", "is required")
@@ -237,9 +237,9 @@ func lowest(set fieldSet) string {
 
 // clip shortens what a client sent for an error about it.
 func clip(s string) string {
-	const most = 40
-	if len(s) > most {
-		return s[:most] + "…"
+	const limit = 40
+	if len(s) > limit {
+		return s[:limit] + "…"
 	}
 	return s
 }

@@ -1,7 +1,10 @@
-// Package protocol is what clients see: frames, their codec, error codes and close codes.
+// Package protocol is what clients see: frames and their codec, the JSON of every noun, error answers and close codes.
 //
-// It owns the JSON on the socket (docs/protocol.md, "WebSocket") and the views of users, rooms and messages that REST
-// shows too. Decoding is strict: unknown types and fields, repeated keys, trailing data, invalid UTF-8 and values out
-// of range are errors, so that two processes can never read one frame in two ways. Encoding appends to a caller's
-// buffer; a message is encoded once and its bytes are shared by all who receive it.
+// kinds.go is the registry of frames and of their fields: decoding, the tests and the tables of docs/protocol.md come from it. The files
+// named after nouns hold each noun's JSON once, for REST and the socket, with its only encoder. edges (problem.go) and closeCodes
+// (codes.go) say what an error becomes on each road.
+//
+// Decoding is strict: unknown types and fields, repeated names, trailing data, invalid UTF-8 and values out of range are errors, so
+// that two processes can't read one frame in two ways. Encoding appends to a caller's buffer; a message is encoded once, and its bytes
+// are shared by all who receive it.
 package protocol

@@ -67,7 +67,7 @@ func referNumber[T ~uint64](to *T, value []byte) {
 	}
 }
 
-// unquoted returns what stands between the quotes of a JSON string; it aliases the string unless that holds escapes.
+// unquoted returns the text of a JSON string; it aliases the string unless that holds escapes.
 func unquoted(s []byte) []byte {
 	inner := bytes.TrimSuffix(s[1:], []byte{'"'})
 	if bytes.IndexByte(inner, '\\') < 0 {

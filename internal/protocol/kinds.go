@@ -6,7 +6,7 @@ import (
 	"chat-service/internal/chat"
 )
 
-// Type is a frame's type as it stands in its "type" member. A type may be in use in both directions (read: the client moves its
+// Type is a frame's type in its member "type". A type may be in use in both directions (read: the client moves its
 // pointer, the server reports one that moved).
 type Type string
 
@@ -185,7 +185,7 @@ type clientField struct {
 	Field
 
 	read  readField                        // reads the value into its place in the frame
-	check func(f *Frame, lim Limits) error // judges the value; nil: every value of the form is legal
+	check func(f *Frame, lim Limits) error // validates the value; nil: every value of the form is legal
 }
 
 var clientFields = [fieldCount]clientField{
@@ -221,7 +221,7 @@ var clientFields = [fieldCount]clientField{
 		read:  number(func(f *Frame) *chat.Seq { return &f.Seq }),
 	},
 	fieldUsers: {
-		Field: Field{Name: "user_ids", Form: FormList, Doc: "at most `limits.watch`; replaces the list of before"},
+		Field: Field{Name: "user_ids", Form: FormList, Doc: "at most `limits.watch`; replaces the previous list"},
 		read:  readUsers,
 		check: func(f *Frame, lim Limits) error {
 			if lim.Watch > 0 && len(f.Users) > lim.Watch {
@@ -285,7 +285,7 @@ func may(name string, form Form, doc string) Field {
 	return Field{Name: name, Form: form, Optional: true, Doc: doc}
 }
 
-// Fields that stand in many frames.
+// Fields of several frames.
 var (
 	roomID    = need("room_id", FormNumber, "")
 	userID    = need("user_id", FormNumber, "")
@@ -301,7 +301,7 @@ var serverFrames = append([]FrameSpec{
 		need("ping_interval_ms", FormNumber, ""), need("limits", FormObject, "{message_bytes, frame_bytes, sync_rooms, watch}"),
 		need("rooms", FormList, "[{id, type, last_seq, epoch, read_seq, unread}]"),
 		may("more", FormBool, "above 1,000 rooms: page through `GET /rooms`"),
-		may("features", FormList, "what this way through the system can do now, beyond what stands here"),
+		may("features", FormList, "what this way through the system can do now, beyond what is described here"),
 	}},
 	{Type: TAck, Doc: "the message is committed", Fields: []Field{
 		need("client_msg_id", FormText, ""), roomID, seq, need("id", FormText, ""), may("client_seq", FormNumber, ""), createdAt,

@@ -77,7 +77,7 @@ const ProblemType = "application/problem+json"
 // Problem is the body of every HTTP error (RFC 9457), whoever answers: api, gateway or front door. Code is stable; Detail is for people
 // and may change.
 type Problem struct {
-	Type      string            `json:"type" doc:"always about:blank: the code tells the kind"`
+	Type      string            `json:"type" doc:"always about:blank: the code says what went wrong"`
 	Title     string            `json:"title" doc:"the status in words"`
 	Status    int               `json:"status"`
 	Detail    string            `json:"detail,omitempty"`

@@ -109,7 +109,7 @@ func AppendLeft(dst []byte, room chat.RoomID, seq chat.Seq, why chat.LeaveReason
 	}{TLeft, room, seq, why})
 }
 
-// AppendRoom appends a `room` frame. about is the user whom the change concerns, 0 if it isn't one.
+// AppendRoom appends a `room` frame. about is the user whose membership changed, 0 if it isn't one user's.
 func AppendRoom(dst []byte, r Room, c chat.Change, about chat.UserID) []byte {
 	return appendJSON(dst, struct {
 		Type   Type        `json:"type"`

@@ -98,7 +98,7 @@ func syntaxText(err error) string {
 
 // fieldName writes a JSON pointer the way clients name fields: "member_ids.2".
 func fieldName(p jsontext.Pointer) string {
-	const most = 64
+	const limit = 64
 	var parts []string
 	for tok := range p.Tokens() {
 		parts = append(parts, tok)
@@ -107,13 +107,13 @@ func fieldName(p jsontext.Pointer) string {
 	if name == "" {
 		return "body"
 	}
-	if len(name) > most {
-		name = strings.ToValidUTF8(name[:most], "") + "…"
+	if len(name) > limit {
+		name = strings.ToValidUTF8(name[:limit], "") + "…"
 	}
 	return name
 }
 
-// Maybe is a field that tells "left out" from null and from a value.
+// Maybe is a field that distinguishes absent, null and a value.
 type Maybe[T any] struct {
 	Set   bool
 	Value *T // nil: null
