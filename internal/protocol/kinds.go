@@ -68,7 +68,7 @@ type Field struct {
 //
 // To add a frame from the client: its Type, a row in clientFrames (and in clientFields for a new field, with the place in Frame that
 // it goes to), the row of envelope.Commands that names it, and the gateway's handling. To add a frame from the server: its Type, a
-// row in serverFrames, its encoder in the file of its noun, a sample in frames_test.go. Tests name what is missing, and write the
+// row in serverFrames, its encoder in the file of its noun, a sample in kinds_test.go. Tests name what is missing, and write the
 // tables of docs/protocol.md (go test ./docs -update).
 type FrameSpec struct {
 	Type      Type
