@@ -27,36 +27,36 @@ type UsersReply struct {
 	NextCursor *string         `json:"next_cursor" doc:"null on the last page"`
 }
 
-func (s *Server) me(c *call) error {
-	u, err := s.ports.Accounts.User(c.ctx, c.user)
+func (s *station) me(c *Call) error {
+	u, err := s.ports.Accounts.User(c.Ctx, c.User)
 	if err != nil {
 		return err
 	}
-	return c.ok(ownView(u))
+	return c.OK(ownView(u))
 }
 
-func (s *Server) updateMe(c *call, b MeBody) error {
+func (s *station) updateMe(c *Call, b MeBody) error {
 	p := chat.UserPatch{Nickname: trimmed(b.Nickname), AvatarURL: trimmed(b.AvatarURL)}
-	var k checks
+	var k Checks
 	if p.Nickname != nil {
-		k.add(chat.CheckLine("nickname", *p.Nickname, 1, maxNickname))
+		k.Add(chat.CheckLine("nickname", *p.Nickname, 1, maxNickname))
 	}
 	if b.Email != nil {
 		email := normal(*b.Email)
 		p.Email = &email
-		k.add(chat.CheckEmail(email))
+		k.Add(chat.CheckEmail(email))
 	}
 	if p.AvatarURL != nil {
-		k.bad(webURL(*p.AvatarURL), "avatar_url", "must be an http or https address of at most 512 bytes")
+		k.Require(webURL(*p.AvatarURL), "avatar_url", "must be an http or https address of at most 512 bytes")
 	}
-	if err := k.err(); err != nil {
+	if err := k.Err(); err != nil {
 		return err
 	}
-	u, err := s.ports.Accounts.UpdateUser(c.ctx, c.user, p)
+	u, err := s.ports.Accounts.UpdateUser(c.Ctx, c.User, p)
 	if err != nil {
 		return err
 	}
-	return c.ok(ownView(u))
+	return c.OK(ownView(u))
 }
 
 func trimmed(s *string) *string {
@@ -75,33 +75,33 @@ func webURL(s string) bool {
 	return err == nil && len(s) <= maxAvatarURL && u.Host != "" && u.User == nil && (u.Scheme == "https" || u.Scheme == "http")
 }
 
-func (s *Server) users(c *call) error {
-	q := query{c: c.Ctx}
-	prefix := normal(q.text("q", maxQuery))
-	cursor, limit := q.page()
-	q.check.bad(prefix != "", "q", "is required")
+func (s *station) users(c *Call) error {
+	q := c.Query()
+	prefix := normal(q.Text("q", maxQuery))
+	cursor, limit := q.Page()
+	q.Check.Require(prefix != "", "q", "is required")
 	after, err := idCursor(cursor)
-	q.check.add(err)
-	if err := q.check.err(); err != nil {
+	q.Check.Add(err)
+	if err := q.Check.Err(); err != nil {
 		return err
 	}
-	list, err := s.ports.People.SearchUsers(c.ctx, prefix, chat.UserID(after), limit+1)
+	list, err := s.ports.People.SearchUsers(c.Ctx, prefix, chat.UserID(after), limit+1)
 	if err != nil {
 		return err
 	}
 	list, next := cut(list, limit, func(u chat.User) chat.UserID { return u.ID })
-	return c.ok(UsersReply{views(list, protocol.UserView), next})
+	return c.OK(UsersReply{Views(list, protocol.UserView), next})
 }
 
-func (s *Server) oneUser(c *call) error {
-	u, err := s.ports.Accounts.User(c.ctx, c.target)
+func (s *station) oneUser(c *Call) error {
+	u, err := s.ports.Accounts.User(c.Ctx, c.Target)
 	if err != nil {
 		return err
 	}
-	if c.target == c.user {
-		return c.ok(ownView(u))
+	if c.Target == c.User {
+		return c.OK(ownView(u))
 	}
-	return c.ok(protocol.UserView(u))
+	return c.OK(protocol.UserView(u))
 }
 
 // idCursor reads the cursor of a list by id: 0 for the first page.

@@ -5,163 +5,110 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"strings"
 
 	"github.com/gofiber/fiber/v2"
 
 	"chat-service/internal/chat"
 )
 
-// call is one request on its way through a handler. User and session are 0 and empty on open routes, room and target
-// where the path names none.
-type call struct {
-	*fiber.Ctx
-	ctx     context.Context
-	user    chat.UserID
-	session chat.SessionID
-	room    chat.RoomID
-	target  chat.UserID // the user that the path names; "me" is the caller
+// Call is one request on its way through a verb. User and Session are zero on open routes, Room and Target if the path names
+// none. Texts that it returns are copies: they stay valid after the request.
+type Call struct {
+	// Ctx ends when the request's time is over, or when draining has taken too long.
+	Ctx     context.Context
+	User    chat.UserID
+	Session chat.SessionID
+	Room    chat.RoomID
+	Target  chat.UserID // the user that the path names; "me" is the caller
+
+	srv  *Server
+	http *fiber.Ctx
 }
 
-// handler answers a call, or returns why not.
-type handler func(s *Server, c *call) error
-
-// plain is an action that takes no body.
-func plain(h handler) action { return action{handler: h} }
-
-// takes is an action that wants a JSON body.
-func takes[T any](h func(*Server, *call, T) error) action {
-	var zero T
-	return action{body: zero, handler: func(s *Server, c *call) error {
-		var body T
-		if err := decode(c.Ctx, &body); err != nil {
-			return err
-		}
-		return h(s, c, body)
-	}}
-}
-
-// mayTake is takes for a body that may be left out.
-func mayTake[T any](h func(*Server, *call, T) error) action {
-	a := takes(h)
-	with := a.handler
-	a.optional, a.handler = true, func(s *Server, c *call) error {
-		if len(c.Request().Body()) > 0 {
-			return with(s, c)
-		}
-		var none T
-		return h(s, c, none)
-	}
-	return a
-}
-
-// open runs a handler that needs no login.
-func (s *Server) open(h handler) fiber.Handler {
-	return func(c *fiber.Ctx) error { return h(s, &call{Ctx: c, ctx: c.UserContext()}) }
-}
-
-// guarded runs a handler for who holds a valid access token of a session that hasn't ended.
-func (s *Server) guarded(h handler) fiber.Handler {
-	return func(c *fiber.Ctx) error {
-		token, err := bearer(c)
-		if err != nil {
-			return err
-		}
-		user, session, err := s.ports.Tokens.Verify(token)
-		if err != nil {
-			return err
-		}
-		k := &call{Ctx: c, ctx: c.UserContext(), user: user, session: session}
-		if err := s.live.check(k.ctx, user, session); err != nil {
-			return err
-		}
-		if err := s.guesses.pace(user, s.opts.Limits.RequestsPerSecond); err != nil {
-			return err
-		}
-		if err := k.names(); err != nil {
-			return err
-		}
-		return h(s, k)
-	}
-}
-
-// names reads whom and what the path names.
-func (c *call) names() error {
-	if text := c.Params("room_id"); text != "" {
+// names reads the room and the user that the path names.
+func (c *Call) names() error {
+	if text := c.http.Params("room_id"); text != "" {
 		n, err := pathID("room_id", text)
 		if err != nil {
 			return err
 		}
-		c.room = chat.RoomID(n)
+		c.Room = chat.RoomID(n)
 	}
-	switch text := c.Params("user_id"); text {
+	switch text := c.http.Params("user_id"); text {
 	case "":
 	case "me":
-		c.target = c.user
+		c.Target = c.User
 	default:
 		n, err := pathID("user_id", text)
 		if err != nil {
 			return err
 		}
-		c.target = chat.UserID(n)
+		c.Target = chat.UserID(n)
 	}
 	return nil
 }
 
-func bearer(c *fiber.Ctx) (string, error) {
-	heads := peekAll(c, fiber.HeaderAuthorization)
-	if len(heads) != 1 {
-		return "", chat.E(chat.Unauthenticated, "send the access token as Authorization: Bearer …")
-	}
-	scheme, token, _ := strings.Cut(heads[0], " ")
-	token = strings.TrimSpace(token)
-	if !strings.EqualFold(scheme, "Bearer") || token == "" {
-		return "", chat.E(chat.Unauthenticated, "send the access token as Authorization: Bearer …")
-	}
-	return token, nil
-}
+// Param returns a parameter of the path as it stands there.
+func (c *Call) Param(name string) string { return c.http.Params(name) }
 
-// reply answers with v as JSON.
-func (c *call) reply(status int, v any) error {
+// Query reads the request's query parameters.
+func (c *Call) Query() *Query { return &Query{http: c.http} }
+
+// Address is what limits per address count by: the client's IPv4 address, or its IPv6 network.
+func (c *Call) Address() string { return ipKey(c.srv.clientIP(c.http)) }
+
+// Reply answers with v as JSON.
+func (c *Call) Reply(status int, v any) error {
 	body, err := json.Marshal(v)
 	if err != nil {
 		return fmt.Errorf("encode answer: %w", err)
 	}
-	c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSONCharsetUTF8)
-	return c.Status(status).Send(body)
+	c.http.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSONCharsetUTF8)
+	return c.http.Status(status).Send(body)
 }
 
-// buffer is for an answer that is appended by hand: the server's own, which it keeps for the next one.
-func (c *call) buffer() []byte { return c.Response().SwapBody(nil)[:0] }
+// OK answers 200 with v.
+func (c *Call) OK(v any) error { return c.Reply(http.StatusOK, v) }
 
-// write answers 200 with JSON that was appended to buffer.
-func (c *call) write(body []byte) error {
-	c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSONCharsetUTF8)
-	c.Status(http.StatusOK).Response().SwapBody(body)
+// Created answers 201 with v, which can be read at location.
+func (c *Call) Created(location string, v any) error {
+	c.http.Location(Base + location)
+	return c.Reply(http.StatusCreated, v)
+}
+
+// Buffer is for an answer that is appended by hand: the HTTP server's own, which it keeps for the next one.
+func (c *Call) Buffer() []byte { return c.http.Response().SwapBody(nil)[:0] }
+
+// Write answers 200 with JSON that was appended to Buffer.
+func (c *Call) Write(body []byte) error {
+	c.http.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSONCharsetUTF8)
+	c.http.Status(http.StatusOK).Response().SwapBody(body)
 	return nil
 }
 
-// ok answers 200 with v.
-func (c *call) ok(v any) error { return c.reply(http.StatusOK, v) }
+// DoneReply says that it is done.
+type DoneReply struct {
+	OK bool `json:"ok"`
+}
 
-// done answers 200 and no more than that, or passes on why not.
-func (c *call) done(err error) error {
+// Done answers 200 without more to say, or returns err.
+func (c *Call) Done(err error) error {
 	if err != nil {
 		return err
 	}
-	return c.ok(DoneReply{true})
+	return c.OK(DoneReply{true})
 }
 
-// gone answers 204, or passes on why not.
-func (c *call) gone(err error) error {
+// Gone answers 204, or returns err.
+func (c *Call) Gone(err error) error {
 	if err != nil {
 		return err
 	}
-	return c.SendStatus(http.StatusNoContent)
+	return c.http.SendStatus(http.StatusNoContent)
 }
 
-// views shows each of a list; an empty list is [], never null.
-func views[T, V any](list []T, view func(T) V) []V {
+// Views shows each of a list; an empty list is [], never null.
+func Views[T, V any](list []T, view func(T) V) []V {
 	out := make([]V, len(list))
 	for i, x := range list {
 		out[i] = view(x)

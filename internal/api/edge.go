@@ -54,19 +54,19 @@ func saneID(id string) bool {
 // edge is the outermost handler: it gives every answer its headers, turns errors and panics into problems, bounds the
 // time, counts and logs.
 func (s *Server) edge(c *fiber.Ctx) error {
-	begin := s.now()
+	begin := s.opts.Now()
 	s.opts.Metrics.InFlight.Inc()
 	defer s.opts.Metrics.InFlight.Dec()
 	ctx := s.base
-	if s.opts.Limits.RequestTime > 0 {
+	if s.opts.RequestTime > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, s.opts.Limits.RequestTime)
+		ctx, cancel = context.WithTimeout(ctx, s.opts.RequestTime)
 		defer cancel()
 	}
 	c.SetUserContext(ctx)
 	s.headers(c)
 	err := error(fiber.ErrRequestEntityTooLarge)
-	if len(c.Request().Body()) <= s.opts.Limits.body() {
+	if len(c.Request().Body()) <= s.opts.BodyBytes {
 		err = s.cors(c)
 	}
 	if err != nil {
@@ -76,7 +76,7 @@ func (s *Server) edge(c *fiber.Ctx) error {
 	if !known {
 		route = "other"
 	}
-	s.opts.Metrics.answered(c.Method(), route, c.Response().StatusCode(), s.now().Sub(begin))
+	s.opts.Metrics.answered(c.Method(), route, c.Response().StatusCode(), s.opts.Now().Sub(begin))
 	return err
 }
 

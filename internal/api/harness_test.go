@@ -67,7 +67,7 @@ type answer struct {
 func (b *bench) raw(method, path, token, contentType, body string, heads ...string) answer {
 	b.Helper()
 	if !strings.HasPrefix(path, "/") {
-		path = base + "/" + path
+		path = Base + "/" + path
 	}
 	req, err := http.NewRequestWithContext(b.Context(), method, "http://"+b.srv.Addr()+path, strings.NewReader(body))
 	if err != nil {

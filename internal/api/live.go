@@ -9,10 +9,10 @@ import (
 	"chat-service/internal/chat"
 )
 
-// liveCache remembers for a moment which sessions may act, so that not every request asks the store. What this process
+// LiveCache remembers for a moment which sessions may act, so that not every request asks the store. What this process
 // ends is forgotten at once; what another one ends, after ttl. It holds at most size sessions: the one that was asked for
 // longest ago goes first, and costs a query when it comes back.
-type liveCache struct {
+type LiveCache struct {
 	port Liveness
 	ttl  time.Duration
 	size int
@@ -31,12 +31,23 @@ type liveEntry struct {
 	until   time.Time
 }
 
-func newLiveCache(port Liveness, ttl time.Duration, size int, now func() time.Time) *liveCache {
-	return &liveCache{port: port, ttl: ttl, size: size, now: now, byID: map[chat.SessionID]*list.Element{}, order: list.New()}
+const (
+	// liveFor is how long a session's validity is believed: a logout elsewhere ends REST access within it.
+	liveFor      = 3 * time.Second
+	liveSessions = 20_000 // whose validity is remembered at most
+)
+
+// NewLiveCache makes an empty cache in front of port.
+func NewLiveCache(port Liveness, now func() time.Time) *LiveCache {
+	return newLiveCache(port, liveFor, liveSessions, now)
+}
+
+func newLiveCache(port Liveness, ttl time.Duration, size int, now func() time.Time) *LiveCache {
+	return &LiveCache{port: port, ttl: ttl, size: size, now: now, byID: map[chat.SessionID]*list.Element{}, order: list.New()}
 }
 
 // check returns nil where the session may act. Failures to find out are not remembered.
-func (l *liveCache) check(ctx context.Context, user chat.UserID, id chat.SessionID) error {
+func (l *LiveCache) check(ctx context.Context, user chat.UserID, id chat.SessionID) error {
 	known, gen := l.look(user, id)
 	if known != nil {
 		return known.verdict
@@ -45,7 +56,7 @@ func (l *liveCache) check(ctx context.Context, user chat.UserID, id chat.Session
 	session, account, err := l.port.Session(ctx, id, user)
 	switch chat.KindOf(err) {
 	case chat.NotFound, chat.Unauthenticated, chat.Forbidden, chat.Blocked, chat.TokenExpired:
-		verdict = ended
+		verdict = Ended
 	default:
 		if err != nil {
 			return err
@@ -53,17 +64,17 @@ func (l *liveCache) check(ctx context.Context, user chat.UserID, id chat.Session
 	}
 	if err != nil || session.User != user || !session.RevokedAt.IsZero() || account.Status == chat.Disabled ||
 		!session.ExpiresAt.IsZero() && l.now().After(session.ExpiresAt) {
-		verdict = ended
+		verdict = Ended
 	}
 	l.keep(&liveEntry{id: id, user: user, verdict: verdict, until: l.now().Add(l.ttl)}, gen)
 	return verdict
 }
 
-// ended is the verdict on a session that may not act any more.
-var ended error = chat.E(chat.Unauthenticated, "this session has ended: log in again")
+// Ended is the verdict on a session that may not act any more.
+var Ended error = chat.E(chat.Unauthenticated, "this session has ended: log in again")
 
 // look returns what is remembered, nil where nothing fresh is.
-func (l *liveCache) look(user chat.UserID, id chat.SessionID) (e *liveEntry, gen uint64) {
+func (l *LiveCache) look(user chat.UserID, id chat.SessionID) (e *liveEntry, gen uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	el := l.byID[id]
@@ -78,7 +89,7 @@ func (l *liveCache) look(user chat.UserID, id chat.SessionID) (e *liveEntry, gen
 	return e, l.gen
 }
 
-func (l *liveCache) keep(e *liveEntry, gen uint64) {
+func (l *LiveCache) keep(e *liveEntry, gen uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if gen != l.gen {
@@ -93,13 +104,13 @@ func (l *liveCache) keep(e *liveEntry, gen uint64) {
 	}
 }
 
-func (l *liveCache) drop(el *list.Element) {
+func (l *LiveCache) drop(el *list.Element) {
 	delete(l.byID, el.Value.(*liveEntry).id)
 	l.order.Remove(el)
 }
 
-// forget makes the next check of a session ask the store.
-func (l *liveCache) forget(id chat.SessionID) {
+// Forget makes the next check of a session ask the store.
+func (l *LiveCache) Forget(id chat.SessionID) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.gen++
@@ -108,8 +119,8 @@ func (l *liveCache) forget(id chat.SessionID) {
 	}
 }
 
-// forgetUser does the same for all sessions of a user.
-func (l *liveCache) forgetUser(user chat.UserID) {
+// ForgetUser does the same for all sessions of a user.
+func (l *LiveCache) ForgetUser(user chat.UserID) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.gen++

@@ -54,35 +54,35 @@ type TokenReply struct {
 	User         protocol.User `json:"user"`
 }
 
-func (s *Server) register(c *call, b RegisterBody) error {
+func (s *station) register(c *Call, b RegisterBody) error {
 	u := chat.User{Username: normal(b.Username), Nickname: strings.TrimSpace(b.Nickname), Status: chat.Active, CreatedAt: s.now()}
 	if b.Email != nil {
 		u.Email = normal(*b.Email)
 	}
-	var k checks
-	k.add(chat.CheckUsername(u.Username))
-	k.add(chat.CheckLine("nickname", u.Nickname, 0, maxNickname))
-	k.add(chat.CheckEmail(u.Email))
-	k.add(s.checkPassword("password", b.Password, u.Username))
-	if err := k.err(); err != nil {
+	var k Checks
+	k.Add(chat.CheckUsername(u.Username))
+	k.Add(chat.CheckLine("nickname", u.Nickname, 0, maxNickname))
+	k.Add(chat.CheckEmail(u.Email))
+	k.Add(s.checkPassword("password", b.Password, u.Username))
+	if err := k.Err(); err != nil {
 		return err
 	}
-	if err := s.guesses.allow(c.ctx, "register", ipKey(s.clientIP(c.Ctx)), s.opts.Limits.RegisterPerMinute); err != nil {
+	if err := s.attempts.Allow(c.Ctx, "register", c.Address(), s.opts.Limits.RegisterPerMinute); err != nil {
 		return err
 	}
-	hash, err := s.ports.Passwords.Hash(c.ctx, b.Password)
+	hash, err := s.ports.Passwords.Hash(c.Ctx, b.Password)
 	if err != nil {
 		return err
 	}
 	u.PasswordHash, u.Nickname = hash, cmp.Or(u.Nickname, u.Username)
-	if u, err = s.ports.Accounts.CreateUser(c.ctx, u); err != nil {
+	if u, err = s.ports.Accounts.CreateUser(c.Ctx, u); err != nil {
 		return err
 	}
-	return c.reply(http.StatusCreated, RegisterReply{ownView(u)})
+	return c.Reply(http.StatusCreated, RegisterReply{ownView(u)})
 }
 
 // checkPassword judges a new password; the port names the field password, a body may call it otherwise.
-func (s *Server) checkPassword(field, password, username string) error {
+func (s *station) checkPassword(field, password, username string) error {
 	if password == "" {
 		return chat.BadField(field, "is required")
 	}
@@ -107,21 +107,21 @@ func ownView(u chat.User) protocol.User {
 	return v
 }
 
-func (s *Server) login(c *call, b LoginBody) error {
-	var k checks
-	k.bad(b.Username != "", "username", "is required")
-	k.bad(len(b.Username) <= maxLogin, "username", "is too long")
-	k.bad(b.Password != "", "password", "is required")
-	k.bad(len(b.Password) <= maxPassword, "password", "is too long")
-	k.add(chat.CheckLine("device", b.Device, 0, maxDevice))
-	if err := k.err(); err != nil {
+func (s *station) login(c *Call, b LoginBody) error {
+	var k Checks
+	k.Require(b.Username != "", "username", "is required")
+	k.Require(len(b.Username) <= maxLogin, "username", "is too long")
+	k.Require(b.Password != "", "password", "is required")
+	k.Require(len(b.Password) <= maxPassword, "password", "is too long")
+	k.Add(chat.CheckLine("device", b.Device, 0, maxDevice))
+	if err := k.Err(); err != nil {
 		return err
 	}
 	login := normal(b.Username)
-	if err := s.guesses.allow(c.ctx, "login", ipKey(s.clientIP(c.Ctx)), s.opts.Limits.LoginPerMinute); err != nil {
+	if err := s.attempts.Allow(c.Ctx, "login", c.Address(), s.opts.Limits.LoginPerMinute); err != nil {
 		return err
 	}
-	u, err := s.prove(c.ctx, login, b.Password)
+	u, err := s.prove(c.Ctx, login, b.Password)
 	if err != nil {
 		return err
 	}
@@ -130,10 +130,10 @@ func (s *Server) login(c *call, b LoginBody) error {
 
 // prove finds who logs in and checks the password. An unknown user costs the same time and gets the same answer as a
 // wrong password; failures make the account's next tries wait.
-func (s *Server) prove(ctx context.Context, login, password string) (chat.User, error) {
+func (s *station) prove(ctx context.Context, login, password string) (chat.User, error) {
 	slow := s.opts.Limits.LoginPerMinute > 0
 	if slow {
-		if err := s.guesses.due(ctx, login); err != nil {
+		if err := s.attempts.Due(ctx, login); err != nil {
 			return chat.User{}, err
 		}
 	}
@@ -148,7 +148,7 @@ func (s *Server) prove(ctx context.Context, login, password string) (chat.User, 
 	}
 	if !ok || !found {
 		if slow {
-			s.guesses.failed(ctx, login)
+			s.attempts.Failed(ctx, login)
 		}
 		return chat.User{}, chat.E(chat.Unauthenticated, "wrong username or password")
 	}
@@ -156,7 +156,7 @@ func (s *Server) prove(ctx context.Context, login, password string) (chat.User, 
 		return chat.User{}, chat.E(chat.Blocked, "this account is disabled")
 	}
 	if slow {
-		s.guesses.cleared(ctx, login)
+		s.attempts.Cleared(ctx, login)
 	}
 	if stale {
 		s.renew(ctx, u, password)
@@ -165,7 +165,7 @@ func (s *Server) prove(ctx context.Context, login, password string) (chat.User, 
 }
 
 // renew replaces a hash made with weaker parameters. The login succeeds without it: the next one tries again.
-func (s *Server) renew(ctx context.Context, u chat.User, password string) {
+func (s *station) renew(ctx context.Context, u chat.User, password string) {
 	hash, err := s.ports.Passwords.Hash(ctx, password)
 	if err == nil {
 		err = s.ports.Hashes.Rehash(ctx, u.ID, u.PasswordHash, hash)
@@ -175,14 +175,14 @@ func (s *Server) renew(ctx context.Context, u chat.User, password string) {
 	}
 }
 
-func (s *Server) openSession(c *call, u chat.User, device string) error {
+func (s *station) openSession(c *Call, u chat.User, device string) error {
 	refresh, hash := s.ports.Tokens.NewRefresh()
 	now := s.now()
 	session := chat.Session{
 		ID: newSessionID(), User: u.ID, Device: strings.TrimSpace(device),
 		CreatedAt: now, LastSeenAt: now, ExpiresAt: now.Add(s.opts.Sessions.Idle),
 	}
-	err := s.ports.Sessions.OpenSession(c.ctx, chat.NewSession{Session: session, RefreshHash: hash, Until: now.Add(s.opts.Sessions.Absolute)})
+	err := s.ports.Sessions.OpenSession(c.Ctx, chat.NewSession{Session: session, RefreshHash: hash, Until: now.Add(s.opts.Sessions.Absolute)})
 	if err != nil {
 		return err
 	}
@@ -196,29 +196,29 @@ func newSessionID() chat.SessionID {
 	return chat.SessionID(hex.EncodeToString(b[:]))
 }
 
-func (s *Server) tokens(c *call, u chat.User, session chat.SessionID, refresh string) error {
+func (s *station) tokens(c *Call, u chat.User, session chat.SessionID, refresh string) error {
 	access, lifetime, err := s.ports.Tokens.Issue(u.ID, session)
 	if err != nil {
 		return err
 	}
-	return c.ok(TokenReply{
+	return c.OK(TokenReply{
 		AccessToken: access, TokenType: "Bearer", ExpiresIn: int(lifetime.Seconds()),
 		RefreshToken: refresh, User: ownView(u),
 	})
 }
 
-func (s *Server) refresh(c *call, b RefreshBody) error {
+func (s *station) refresh(c *Call, b RefreshBody) error {
 	if b.RefreshToken == "" || len(b.RefreshToken) > maxPassword {
 		return chat.BadField("refresh_token", "is required")
 	}
 	hash, next, nextHash := s.ports.Tokens.NextRefresh(b.RefreshToken)
-	session, u, err := s.ports.Sessions.RotateRefresh(c.ctx, chat.Rotation{
+	session, u, err := s.ports.Sessions.RotateRefresh(c.Ctx, chat.Rotation{
 		Old: hash, Next: nextHash, Now: s.now(),
 		Grace: s.opts.Sessions.Grace, Idle: s.opts.Sessions.Idle,
 	})
 	if err != nil {
 		if chat.KindOf(err) == chat.NotFound {
-			return ended
+			return Ended
 		}
 		return err
 	}

@@ -45,20 +45,20 @@ type UnreadReply struct {
 	Rooms map[chat.RoomID]uint64 `json:"rooms" doc:"by room id"`
 }
 
-func (s *Server) post(c *call, b MessageBody) error {
-	m := chat.Send{Room: c.room, Sender: c.user, Session: c.session, Content: b.Content}
-	var k checks
-	k.add(chat.CheckContent(b.Content, s.opts.Limits.MessageBytes))
+func (s *station) post(c *Call, b MessageBody) error {
+	m := chat.Send{Room: c.Room, Sender: c.User, Session: c.Session, Content: b.Content}
+	var k Checks
+	k.Add(chat.CheckContent(b.Content, s.opts.Limits.MessageBytes))
 	if b.ClientMsgID != nil {
 		m.ClientMsgID = *b.ClientMsgID
-		k.add(chat.CheckClientMsgID(m.ClientMsgID))
+		k.Add(chat.CheckClientMsgID(m.ClientMsgID))
 	} else {
 		m.ClientMsgID = newMsgID()
 	}
-	if err := k.err(); err != nil {
+	if err := k.Err(); err != nil {
 		return err
 	}
-	sent, err := s.ports.Log.Post(c.ctx, m, s.now())
+	sent, err := s.ports.Log.Post(c.Ctx, m, s.now())
 	if err != nil {
 		return err
 	}
@@ -69,7 +69,7 @@ func (s *Server) post(c *call, b MessageBody) error {
 	if sent.Duplicate {
 		status = http.StatusOK
 	}
-	return c.reply(status, protocol.MessageView(sent.Message))
+	return c.Reply(status, protocol.MessageView(sent.Message))
 }
 
 func newMsgID() string {
@@ -78,51 +78,51 @@ func newMsgID() string {
 	return "api-" + hex.EncodeToString(b[:])
 }
 
-func (s *Server) history(c *call) error {
+func (s *station) history(c *Call) error {
 	q, err := historyQuery(c)
 	if err != nil {
 		return err
 	}
-	p, err := s.stretch(c.ctx, q)
+	p, err := s.stretch(c.Ctx, q)
 	if err != nil {
 		return err
 	}
-	return c.write(protocol.AppendHistoryReply(c.buffer(), p, q))
+	return c.Write(protocol.AppendHistoryReply(c.Buffer(), p, q))
 }
 
 // historyQuery reads the two ways to ask: by page, or by one seq and a limit. limit alone is the size of the newest page.
-func historyQuery(c *call) (chat.HistoryQuery, error) {
-	q := query{c: c.Ctx}
-	h := chat.HistoryQuery{Room: c.room, User: c.user}
+func historyQuery(c *Call) (chat.HistoryQuery, error) {
+	q := c.Query()
+	h := chat.HistoryQuery{Room: c.Room, User: c.User}
 	seqs := 0
 	seq := func(name string) *chat.Seq {
-		if !q.has(name) {
+		if !q.Has(name) {
 			return nil
 		}
 		seqs++
-		s := chat.Seq(q.number(name, 0, 0, chat.MaxID))
+		s := chat.Seq(q.Number(name, 0, 0, chat.MaxID))
 		return &s
 	}
 	h.Before, h.After, h.Around = seq("before_seq"), seq("after_seq"), seq("around_seq")
-	paged := q.has("page") || q.has("page_size")
-	page := q.number("page", 1, 1, chat.MaxID)
-	size := q.number("page_size", defaultPageSize, 1, maxPageSize)
-	limit := q.number("limit", size, 1, maxPageSize)
-	h.MinSeq = chat.Seq(q.number("min_seq", 0, 0, chat.MaxID))
-	q.check.bad(seqs <= 1, "before_seq", "give only one of before_seq, after_seq and around_seq")
-	q.check.bad(seqs == 0 || !paged, "page", "can't be mixed with before_seq, after_seq or around_seq")
-	q.check.bad(!paged || !q.has("limit"), "limit", "belongs to before_seq, after_seq and around_seq: use page_size")
+	paged := q.Has("page") || q.Has("page_size")
+	page := q.Number("page", 1, 1, chat.MaxID)
+	size := q.Number("page_size", defaultPageSize, 1, maxPageSize)
+	limit := q.Number("limit", size, 1, maxPageSize)
+	h.MinSeq = chat.Seq(q.Number("min_seq", 0, 0, chat.MaxID))
+	q.Check.Require(seqs <= 1, "before_seq", "give only one of before_seq, after_seq and around_seq")
+	q.Check.Require(seqs == 0 || !paged, "page", "can't be mixed with before_seq, after_seq or around_seq")
+	q.Check.Require(!paged || !q.Has("limit"), "limit", "belongs to before_seq, after_seq and around_seq: use page_size")
 	if seqs == 0 {
 		h.Page, h.PageSize = int(page), int(limit)
 	} else {
 		h.Limit = int(limit)
 	}
-	return h, q.check.err()
+	return h, q.Check.Err()
 }
 
 // stretch reads from the store, or, where the newest page is asked for, from the cache. What the user may see, and how far
 // the room has come, is the store's word; the cache counts only where it holds exactly that page.
-func (s *Server) stretch(ctx context.Context, q chat.HistoryQuery) (chat.HistoryPage, error) {
+func (s *station) stretch(ctx context.Context, q chat.HistoryQuery) (chat.HistoryPage, error) {
 	if s.ports.Recents == nil || q.Page != 1 {
 		return s.ports.Log.History(ctx, q)
 	}
@@ -161,22 +161,22 @@ func tail(ms []chat.Message, upTo chat.Seq, n int) (cut []chat.Message, ok bool)
 	return cut, cut[0].Seq+chat.Seq(n-1) == upTo // each seq is there once, so no hole fits in between
 }
 
-func (s *Server) read(c *call, b ReadBody) error {
+func (s *station) read(c *Call, b ReadBody) error {
 	if b.Seq == nil || *b.Seq > chat.MaxID {
 		return chat.BadField("seq", "must be a number from 0 to 2^53-1")
 	}
-	st, err := s.ports.Log.ReadAndTell(c.ctx, chat.ReadMark{Room: c.room, User: c.user, Seq: *b.Seq})
+	st, err := s.ports.Log.ReadAndTell(c.Ctx, chat.ReadMark{Room: c.Room, User: c.User, Seq: *b.Seq})
 	if err != nil {
 		return err
 	}
 	if st.Err != nil {
 		return st.Err
 	}
-	return c.ok(ReadReply{st.ReadSeq, st.Unread})
+	return c.OK(ReadReply{st.ReadSeq, st.Unread})
 }
 
-func (s *Server) unread(c *call) error {
-	total, per, err := s.ports.Lists.Unread(c.ctx, c.user)
+func (s *station) unread(c *Call) error {
+	total, per, err := s.ports.Lists.Unread(c.Ctx, c.User)
 	if err != nil {
 		return err
 	}
@@ -184,5 +184,5 @@ func (s *Server) unread(c *call) error {
 	for room, n := range per {
 		r.Rooms[room] = n
 	}
-	return c.ok(r)
+	return c.OK(r)
 }

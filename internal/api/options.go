@@ -10,20 +10,10 @@ import (
 	"chat-service/internal/chat"
 )
 
-// Sizes and times that are part of the contract or of the server's safety, not of an installation's taste.
 const (
-	headerLimit      = 16 << 10
-	readTimeout      = 10 * time.Second
-	writeTimeout     = 30 * time.Second
-	idleTimeout      = 75 * time.Second
-	defaultListLimit = 50
-	maxListLimit     = 200
-	defaultPageSize  = 20
-	maxPageSize      = 100
-	maxPresence      = 200
-	// liveFor is how long a session's validity is believed: a logout elsewhere ends REST access within it.
-	liveFor      = 3 * time.Second
-	liveSessions = 20_000 // whose validity is remembered at most
+	defaultPageSize = 20 // messages
+	maxPageSize     = 100
+	maxPresence     = 200 // users in one request
 )
 
 // Limits are those of an installation. Zero turns one off.
@@ -39,7 +29,7 @@ type Limits struct {
 	RequestTime time.Duration
 }
 
-// body bounds a request's body: a content may be all escapes. Four times as much is read, so that a 413 is heard and not a reset.
+// body bounds a request's body in bytes: a content may be all escapes.
 func (l Limits) body() int {
 	return max(64<<10, 6*cmp.Or(l.MessageBytes, 1<<20)+8<<10)
 }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -8,6 +9,12 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"chat-service/internal/chat"
+)
+
+// How long a page of a list is.
+const (
+	defaultListLimit = 50
+	maxListLimit     = 200
 )
 
 // pathID reads an id from the path. What is no number can't be read (400); a number that no id can be names nothing (404).
@@ -22,57 +29,67 @@ func pathID(name, text string) (uint64, error) {
 	return n, nil
 }
 
-// query reads query parameters strictly: unknown ones are let through (links get decorated on their way), a repeated
+// Query reads query parameters strictly: unknown ones are let through (links get decorated on their way), a repeated
 // known one is refused, since two readers could differ on which counts.
-type query struct {
-	c     *fiber.Ctx
-	check checks
+type Query struct {
+	// Check collects what is wrong with them.
+	Check Checks
+
+	http *fiber.Ctx
 }
 
-// has tells whether the parameter is there.
-func (q *query) has(name string) bool { return q.c.Context().QueryArgs().Has(name) }
+// Has tells whether the parameter is there.
+func (q *Query) Has(name string) bool { return q.http.Context().QueryArgs().Has(name) }
 
 // value returns the parameter's text, and refuses it where it is there twice.
-func (q *query) value(name string) (s string, ok bool) {
-	n := len(q.c.Context().QueryArgs().PeekMulti(name))
-	q.check.bad(n < 2, name, "is there twice")
-	return q.c.Query(name), n == 1
+func (q *Query) value(name string) (s string, ok bool) {
+	n := len(q.http.Context().QueryArgs().PeekMulti(name))
+	q.Check.Require(n < 2, name, "is there twice")
+	return q.http.Query(name), n == 1
 }
 
-// text reads a parameter of at most most bytes.
-func (q *query) text(name string, most int) string {
+// Text reads a parameter of at most high bytes.
+func (q *Query) Text(name string, high int) string {
 	s, ok := q.value(name)
 	if !ok {
 		return ""
 	}
-	q.check.bad(len(s) <= most, name, "is too long")
+	q.Check.Require(len(s) <= high, name, "is too long")
 	return s
 }
 
-// number reads a parameter between least and most; def where it is left out.
-func (q *query) number(name string, def, least, most uint64) uint64 {
+// Number reads a parameter between low and high; def where it is left out.
+func (q *Query) Number(name string, def, low, high uint64) uint64 {
 	s, ok := q.value(name)
 	if !ok {
 		return def
 	}
 	n, err := strconv.ParseUint(s, 10, 64)
-	if err != nil || n < least || n > most {
-		q.check.add(chat.BadField(name, "must be a number from %d to %d", least, most))
+	if err != nil || n < low || n > high {
+		q.Check.Add(chat.BadField(name, "must be a number from %d to %d", low, high))
 		return def
 	}
 	return n
 }
 
-// oneOf reads a parameter that knows few values; "" where it is left out.
-func (q *query) oneOf(name string, values ...string) string {
-	s := q.text(name, 64)
+// OneOf reads a parameter that knows few values; "" where it is left out.
+func (q *Query) OneOf(name string, values ...string) string {
+	s := q.Text(name, 64)
 	if s != "" && !slices.Contains(values, s) {
-		q.check.add(chat.BadField(name, "must be one of %q", values))
+		q.Check.Add(chat.BadField(name, "must be one of %q", values))
 	}
 	return s
 }
 
-// page reads cursor and limit of a list.
-func (q *query) page() (cursor string, limit int) {
-	return q.text("cursor", 512), int(q.number("limit", defaultListLimit, 1, maxListLimit))
+// Page reads cursor and limit of a list.
+func (q *Query) Page() (cursor string, limit int) {
+	return q.Text("cursor", 512), int(q.Number("limit", defaultListLimit, 1, maxListLimit))
+}
+
+// PageParams are the rows of the parameters that Page reads.
+func PageParams() []Param {
+	return []Param{
+		{Name: "cursor", Doc: "next_cursor of the page before"},
+		{Name: "limit", Doc: fmt.Sprintf("items per page, %d where left out", defaultListLimit), Min: 1, Max: maxListLimit},
+	}
 }

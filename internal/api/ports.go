@@ -67,12 +67,6 @@ type Sessions interface {
 	Sessions(ctx context.Context, user chat.UserID) ([]chat.Session, error)
 }
 
-// Liveness tells whether a session may still act: chat.Unauthenticated where it is revoked or expired, chat.Blocked or
-// chat.Forbidden where its user is disabled.
-type Liveness interface {
-	Session(ctx context.Context, id chat.SessionID, user chat.UserID) (chat.Session, chat.User, error)
-}
-
 // Rooms keeps rooms. What the caller may not see is chat.NotFound.
 type Rooms interface {
 	CreateRoom(ctx context.Context, n chat.NewRoom) (chat.Membership, error)
@@ -132,19 +126,6 @@ type Recents interface {
 type Presences interface {
 	// Online answers for every one of the users, Known false where it can't be told.
 	Online(ctx context.Context, ids []chat.UserID) ([]chat.Presence, error)
-}
-
-// Throttle slows guessing down, across processes.
-type Throttle interface {
-	// Allow takes one from the key's allowance of limit per per, of which burst may be taken at once; where none is left it
-	// tells when there will be.
-	Allow(ctx context.Context, key string, limit, burst int, per time.Duration) (ok bool, retryAfter time.Duration, err error)
-	// Fail notes a failed try, and returns how long the key must wait before the next.
-	Fail(ctx context.Context, key string) (time.Duration, error)
-	// Delay is how long the key must wait before its next try.
-	Delay(ctx context.Context, key string) (time.Duration, error)
-	// Clear forgets the failures.
-	Clear(ctx context.Context, key string) error
 }
 
 // Passwords hashes and verifies, a bounded number at a time: chat.Unavailable where too many wait.

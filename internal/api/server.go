@@ -6,21 +6,16 @@ import (
 	"fmt"
 	"net"
 	"sync"
-	"time"
 
 	"github.com/gofiber/fiber/v2"
 )
 
-// Server serves the REST API. Make it with New; Start and Stop it once.
+// Server serves routes over HTTP. Make it with New; Start and Stop it once.
 type Server struct {
-	opts  Options
-	ports Ports
-	now   func() time.Time
+	opts edgeOptions
 
 	app       *fiber.App
 	templates map[string]string // fiber path → route template, for metrics
-	live      *liveCache
-	guesses   throttle
 
 	base   context.Context // ends when draining has taken too long
 	cancel context.CancelFunc
@@ -29,23 +24,20 @@ type Server struct {
 	fatal  chan error
 }
 
-// New makes a server; nothing listens yet.
-func New(opts Options, ports Ports) (*Server, error) {
-	opts = opts.withDefaults()
-	s := &Server{opts: opts, ports: ports, now: opts.Now, templates: map[string]string{}, fatal: make(chan error, 1)}
+// newServer makes a server of the routes, their OpenAPI document, its page and the site; nothing listens yet.
+func newServer(opts edgeOptions, routes []Route) (*Server, error) {
+	s := &Server{opts: opts, templates: map[string]string{}, fatal: make(chan error, 1)}
 	s.base, s.cancel = context.WithCancel(context.Background())
-	s.live = newLiveCache(ports.Liveness, liveFor, liveSessions, opts.Now)
-	s.guesses = throttle{shared: ports.Throttle, local: newLocalThrottle(opts.Now), metrics: opts.Metrics}
 	s.app = fiber.New(fiber.Config{
 		AppName: "chat-service", DisableStartupMessage: true,
 		Immutable: true, CaseSensitive: true, UnescapePath: false,
-		BodyLimit: 4 * opts.Limits.body(), ReadBufferSize: headerLimit,
+		BodyLimit: 4 * opts.BodyBytes, ReadBufferSize: headerLimit,
 		ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
 		DisablePreParseMultipartForm: true,
 		ErrorHandler:                 s.problem,
 	})
 	s.app.Use(s.edge)
-	if err := s.mount(); err != nil {
+	if err := s.mount(routes); err != nil {
 		return nil, err
 	}
 	return s, nil

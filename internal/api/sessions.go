@@ -29,72 +29,67 @@ type PasswordBody struct {
 	NewPassword string `json:"new_password" required:"true"`
 }
 
-// DoneReply says that it is done.
-type DoneReply struct {
-	OK bool `json:"ok"`
-}
-
-func (s *Server) logout(c *call, _ LogoutBody) error {
-	return c.done(s.revoke(c, c.session))
+func (s *station) logout(c *Call, _ LogoutBody) error {
+	return c.Done(s.revoke(c, c.Session))
 }
 
 // revoke ends one of the caller's sessions, here at once.
-func (s *Server) revoke(c *call, id chat.SessionID) error {
-	err := s.ports.Sessions.RevokeSession(c.ctx, c.user, id)
-	s.live.forget(id)
+func (s *station) revoke(c *Call, id chat.SessionID) error {
+	err := s.ports.Sessions.RevokeSession(c.Ctx, c.User, id)
+	s.live.Forget(id)
 	return err
 }
 
-func (s *Server) logoutAll(c *call, _ LogoutBody) error {
-	err := s.ports.Sessions.RevokeSessions(c.ctx, c.user, "")
-	s.live.forgetUser(c.user)
-	return c.done(err)
+func (s *station) logoutAll(c *Call, _ LogoutBody) error {
+	err := s.ports.Sessions.RevokeSessions(c.Ctx, c.User, "")
+	s.live.ForgetUser(c.User)
+	return c.Done(err)
 }
 
-func (s *Server) sessions(c *call) error {
-	list, err := s.ports.Sessions.Sessions(c.ctx, c.user)
+func (s *station) sessions(c *Call) error {
+	list, err := s.ports.Sessions.Sessions(c.Ctx, c.User)
 	if err != nil {
 		return err
 	}
-	return c.ok(SessionsReply{views(list, func(x chat.Session) SessionView {
+	return c.OK(SessionsReply{Views(list, func(x chat.Session) SessionView {
 		return SessionView{
 			ID: x.ID, Device: x.Device, CreatedAt: chat.FormatTime(x.CreatedAt),
-			LastSeenAt: chat.FormatTime(x.LastSeenAt), Current: x.ID == c.session,
+			LastSeenAt: chat.FormatTime(x.LastSeenAt), Current: x.ID == c.Session,
 		}
 	})})
 }
 
-func (s *Server) endOther(c *call) error {
-	id := chat.SessionID(c.Params("session_id"))
+func (s *station) endOther(c *Call) error {
+	id := chat.SessionID(c.Param("session_id"))
 	if len(id) > 64 {
 		return chat.E(chat.NotFound, "")
 	}
-	return c.gone(s.revoke(c, id))
+	return c.Gone(s.revoke(c, id))
 }
 
-func (s *Server) changePassword(c *call, b PasswordBody) error {
-	u, err := s.ports.Accounts.User(c.ctx, c.user)
+func (s *station) changePassword(c *Call, b PasswordBody) error {
+	u, err := s.ports.Accounts.User(c.Ctx, c.User)
 	if err != nil {
 		return err
 	}
-	var k checks
-	k.bad(b.OldPassword != "", "old_password", "is required")
-	k.bad(len(b.OldPassword) <= maxPassword, "old_password", "is too long")
-	k.add(s.checkPassword("new_password", b.NewPassword, u.Username))
-	if err := k.err(); err != nil {
+	var k Checks
+	k.Require(b.OldPassword != "", "old_password", "is required")
+	k.Require(len(b.OldPassword) <= maxPassword, "old_password", "is too long")
+	k.Add(s.checkPassword("new_password", b.NewPassword, u.Username))
+	if err := k.Err(); err != nil {
 		return err
 	}
-	if _, err := s.prove(c.ctx, u.Username, b.OldPassword); err != nil {
+	if _, err := s.prove(c.Ctx, u.Username, b.OldPassword); err != nil {
 		if chat.KindOf(err) == chat.Unauthenticated {
 			return chat.E(chat.Forbidden, "the old password is wrong")
 		}
 		return err
 	}
-	hash, err := s.ports.Passwords.Hash(c.ctx, b.NewPassword)
+	hash, err := s.ports.Passwords.Hash(c.Ctx, b.NewPassword)
 	if err != nil {
 		return err
 	}
-	err = s.ports.Accounts.SetPassword(c.ctx, c.user, hash, c.session)
-	s.live.forgetUser(c.user)
-	return c.done(err)
+	err = s.ports.Accounts.SetPassword(c.Ctx, c.User, hash, c.Session)
+	s.live.ForgetUser(c.User)
+	return c.Done(err)
 }

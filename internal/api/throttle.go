@@ -10,69 +10,77 @@ import (
 	"chat-service/internal/chat"
 )
 
-// throttle asks the shared throttle, and the process's own one where that is away: guessing stays slow without Redis.
-type throttle struct {
-	shared  Throttle // nil: always away
+// Attempts asks the shared throttle, and the process's own one while that is unavailable: guessing stays slow without Redis.
+type Attempts struct {
+	shared  Throttle // nil: always unavailable
 	local   Throttle
-	metrics *Metrics
+	metrics *edgeMetrics
 }
 
-// first runs ask on the shared throttle, then on the local one where the first failed.
-func (t throttle) first(ask func(Throttle) (time.Duration, error)) time.Duration {
-	if t.shared != nil {
-		if d, err := ask(t.shared); err == nil {
+// NewAttempts counts attempts in shared, which may be nil.
+func NewAttempts(shared Throttle, now func() time.Time, metrics *edgeMetrics) *Attempts {
+	return &Attempts{shared: shared, local: newLocalThrottle(now), metrics: metrics}
+}
+
+// first runs ask on the shared throttle, then on the local one if that failed.
+func (a *Attempts) first(ask func(Throttle) (time.Duration, error)) time.Duration {
+	if a.shared != nil {
+		if d, err := ask(a.shared); err == nil {
 			return d
 		}
 	}
-	t.metrics.Degraded.WithLabelValues("throttle").Inc()
-	d, _ := ask(t.local) // memory does not fail
+	a.metrics.Degraded.WithLabelValues("throttle").Inc()
+	d, _ := ask(a.local) // memory does not fail
 	return d
 }
 
-// allow takes one of limit tries a minute; limit 0 allows all.
-func (t throttle) allow(ctx context.Context, what, who string, limit int) error {
+// Allow takes one of limit attempts a minute at what, which who makes; limit 0 allows all. It returns nil or chat.RateLimited.
+func (a *Attempts) Allow(ctx context.Context, what, who string, limit int) error {
 	if limit <= 0 {
 		return nil
 	}
-	wait := t.first(func(p Throttle) (time.Duration, error) {
-		ok, wait, err := p.Allow(ctx, what+":"+who, limit, limit, time.Minute)
+	wait := a.first(func(t Throttle) (time.Duration, error) {
+		ok, wait, err := t.Allow(ctx, what+":"+who, limit, limit, time.Minute)
 		if ok {
 			wait = 0
 		}
 		return wait, err
 	})
-	return t.refuse(what, wait)
+	return a.refuse(what, wait)
 }
 
 // pace bounds one user's requests to this process, after a burst of twice as many; 0 is no bound.
-func (t throttle) pace(user chat.UserID, perSecond int) error {
+func (a *Attempts) pace(user chat.UserID, perSecond int) error {
 	if perSecond <= 0 {
 		return nil
 	}
-	_, wait, _ := t.local.Allow(context.Background(), "requests:"+user.String(), perSecond, 2*perSecond, time.Second)
-	return t.refuse("requests", wait)
+	_, wait, _ := a.local.Allow(context.Background(), "requests:"+user.String(), perSecond, 2*perSecond, time.Second)
+	return a.refuse("requests", wait)
 }
 
-// due refuses while an account waits after failures.
-func (t throttle) due(ctx context.Context, account string) error {
-	wait := t.first(func(p Throttle) (time.Duration, error) { return p.Delay(ctx, account) })
-	return t.refuse("account", wait)
+// Due returns chat.RateLimited while an account has to wait after failures.
+func (a *Attempts) Due(ctx context.Context, account string) error {
+	wait := a.first(func(t Throttle) (time.Duration, error) { return t.Delay(ctx, account) })
+	return a.refuse("account", wait)
 }
 
-func (t throttle) failed(ctx context.Context, account string) {
-	t.first(func(p Throttle) (time.Duration, error) { return p.Fail(ctx, account) })
+// Failed notes a failed attempt on an account.
+func (a *Attempts) Failed(ctx context.Context, account string) {
+	a.first(func(t Throttle) (time.Duration, error) { return t.Fail(ctx, account) })
 }
 
-func (t throttle) cleared(ctx context.Context, account string) {
-	t.first(func(p Throttle) (time.Duration, error) { return 0, p.Clear(ctx, account) })
+// Cleared forgets an account's failures.
+func (a *Attempts) Cleared(ctx context.Context, account string) {
+	a.first(func(t Throttle) (time.Duration, error) { return 0, t.Clear(ctx, account) })
 }
 
-func (t throttle) refuse(what string, wait time.Duration) error {
+// refuse turns a wait into an error that says how long it is.
+func (a *Attempts) refuse(what string, wait time.Duration) error {
 	if wait <= 0 {
 		return nil
 	}
-	t.metrics.Throttled.WithLabelValues(what).Inc()
-	return &chat.Error{Kind: chat.RateLimited, Msg: "too many tries: wait a while", RetryAfter: wait}
+	a.metrics.Throttled.WithLabelValues(what).Inc()
+	return &chat.Error{Kind: chat.RateLimited, Msg: "too many attempts: wait a while", RetryAfter: wait}
 }
 
 // The local throttle's measure, as the shared one's: a few failures are free, then the delay doubles.

@@ -1,0 +1,134 @@
+package api
+
+import (
+	"cmp"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+
+	"chat-service/internal/chat"
+)
+
+// Base is where the API lives.
+const Base = "/api/v1"
+
+// Route is one row of the route table: the server mounts it and the OpenAPI document describes it, from the same values.
+type Route struct {
+	Method, Path string // Path is below Base, parameters as {name}
+	ID, Summary  string // operation id, and what it does
+	Tag          string // its group's
+	Open         bool   // no access token is needed
+	Params       []Param
+	Reply        any // zero value of the JSON type; nil: none
+	Status       int // of success; 0: 204 for DELETE, else 200
+	Again        int // of success if it was done before; 0: the same
+	Errors       []chat.Kind
+	Do           Action
+}
+
+// Param is one query parameter.
+type Param struct {
+	Name, Doc string
+	Min, Max  uint64   // of a number; Max 0: it is text
+	Enum      []string // of a text
+	Required  bool
+}
+
+// Handler answers a call, or returns why not.
+type Handler func(c *Call) error
+
+// Action is what answers a route, with the zero value of the body that it takes.
+type Action struct {
+	handler  Handler
+	body     any // nil: none
+	optional bool
+}
+
+// Plain is an action that takes no body.
+func Plain(h Handler) Action { return Action{handler: h} }
+
+// Takes is an action that wants a JSON body.
+func Takes[T any](h func(*Call, T) error) Action {
+	var zero T
+	return Action{body: zero, handler: func(c *Call) error {
+		var body T
+		if err := decode(c.http, &body); err != nil {
+			return err
+		}
+		return h(c, body)
+	}}
+}
+
+// MayTake is Takes for a body that may be left out.
+func MayTake[T any](h func(*Call, T) error) Action {
+	a := Takes(h)
+	with := a.handler
+	a.optional, a.handler = true, func(c *Call) error {
+		if len(c.http.Request().Body()) > 0 {
+			return with(c)
+		}
+		var none T
+		return h(c, none)
+	}
+	return a
+}
+
+// success is the status of success.
+func (r Route) success() int {
+	if r.Status == 0 && r.Method == http.MethodDelete {
+		return http.StatusNoContent
+	}
+	return cmp.Or(r.Status, http.StatusOK)
+}
+
+// fiberPath writes {name} as :name.
+func fiberPath(path string) string {
+	return Base + strings.NewReplacer("{", ":", "}", "").Replace(path)
+}
+
+// mount registers all routes, the document, its page and the site.
+func (s *Server) mount(routes []Route) error {
+	for _, r := range routes {
+		path := fiberPath(r.Path)
+		s.templates[path] = Base + r.Path
+		h := s.guarded(r.Do.handler)
+		if r.Open {
+			h = s.open(r.Do.handler)
+		}
+		if s.app.Add(r.Method, path, h); r.Method == fiber.MethodGet {
+			s.app.Head(path, h)
+		}
+	}
+	spec, err := document(s.opts.About, routes)
+	if err != nil {
+		return fmt.Errorf("make the OpenAPI document: %w", err)
+	}
+	s.app.Get(Base+"/openapi.json", func(c *fiber.Ctx) error {
+		c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
+		c.Set(fiber.HeaderCacheControl, "no-cache")
+		return c.Send(spec)
+	})
+	s.templates[Base+"/openapi.json"] = Base + "/openapi.json"
+	s.mountDocs()
+	s.mountSite()
+	return nil
+}
+
+// Mounted lists what the server answers below Base, as "METHOD /path/{name}", without HEAD and the document itself: whatever
+// the route table says, this is what clients reach.
+func (s *Server) Mounted() []string {
+	var out []string
+	for _, r := range s.app.GetRoutes(true) {
+		if r.Method == http.MethodHead || r.Path == Base+"/openapi.json" || strings.HasPrefix(r.Path, "/docs") {
+			continue
+		}
+		path := r.Path
+		for _, p := range r.Params {
+			path = strings.ReplaceAll(path, ":"+p, "{"+p+"}")
+		}
+		out = append(out, r.Method+" "+strings.TrimPrefix(path, Base))
+	}
+	return out
+}
