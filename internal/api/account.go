@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"chat-service/internal/api/server"
 	"chat-service/internal/chat"
 	"chat-service/internal/protocol"
 )
@@ -27,7 +28,7 @@ type UsersReply struct {
 	NextCursor *string         `json:"next_cursor" doc:"null on the last page"`
 }
 
-func (s *station) me(c *Call) error {
+func (s *station) me(c *server.Call) error {
 	u, err := s.ports.Accounts.User(c.Ctx, c.User)
 	if err != nil {
 		return err
@@ -35,9 +36,9 @@ func (s *station) me(c *Call) error {
 	return c.OK(ownView(u))
 }
 
-func (s *station) updateMe(c *Call, b MeBody) error {
+func (s *station) updateMe(c *server.Call, b MeBody) error {
 	p := chat.UserPatch{Nickname: trimmed(b.Nickname), AvatarURL: trimmed(b.AvatarURL)}
-	var k Checks
+	var k server.Checks
 	if p.Nickname != nil {
 		k.Add(chat.CheckLine("nickname", *p.Nickname, 1, maxNickname))
 	}
@@ -75,7 +76,7 @@ func webURL(s string) bool {
 	return err == nil && len(s) <= maxAvatarURL && u.Host != "" && u.User == nil && (u.Scheme == "https" || u.Scheme == "http")
 }
 
-func (s *station) users(c *Call) error {
+func (s *station) users(c *server.Call) error {
 	q := c.Query()
 	prefix := normal(q.Text("q", maxQuery))
 	cursor, limit := q.Page()
@@ -90,10 +91,10 @@ func (s *station) users(c *Call) error {
 		return err
 	}
 	list, next := cut(list, limit, func(u chat.User) chat.UserID { return u.ID })
-	return c.OK(UsersReply{Views(list, protocol.UserView), next})
+	return c.OK(UsersReply{server.Views(list, protocol.UserView), next})
 }
 
-func (s *station) oneUser(c *Call) error {
+func (s *station) oneUser(c *server.Call) error {
 	u, err := s.ports.Accounts.User(c.Ctx, c.Target)
 	if err != nil {
 		return err

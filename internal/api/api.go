@@ -2,6 +2,8 @@ package api
 
 import (
 	"time"
+
+	"chat-service/internal/api/server"
 )
 
 // station is what the verbs work with: each verb is a method that answers one route.
@@ -9,34 +11,34 @@ type station struct {
 	opts     Options
 	ports    Ports
 	now      func() time.Time
-	live     *LiveCache
-	attempts *Attempts
+	live     *server.LiveCache
+	attempts *server.Attempts
 }
 
 // New makes the server of all routes; nothing listens yet.
-func New(opts Options, ports Ports) (*Server, error) {
+func New(opts Options, ports Ports) (*server.Server, error) {
 	opts = opts.withDefaults()
 	s := &station{
 		opts: opts, ports: ports, now: opts.Now,
-		live:     NewLiveCache(ports.Liveness, opts.Now),
-		attempts: NewAttempts(ports.Throttle, opts.Now, opts.Metrics.edgeMetrics),
+		live:     server.NewLiveCache(ports.Liveness, opts.Now),
+		attempts: server.NewAttempts(ports.Throttle, opts.Now, opts.Metrics.Metrics),
 	}
-	return newServer(edgeOptions{
+	return server.New(server.Options{
 		Addr: opts.Addr, About: about(), Release: opts.Release,
-		Guard: Guard{
+		Guard: server.Guard{
 			Tokens: ports.Tokens, Live: s.live, Attempts: s.attempts, RequestsPerSecond: opts.Limits.RequestsPerSecond,
 		},
 		BodyBytes: opts.Limits.body(), RequestTime: opts.Limits.RequestTime,
 		Origins: opts.Origins, TrustedProxies: opts.TrustedProxies, Site: opts.Site,
-		Log: opts.Log, Metrics: opts.Metrics.edgeMetrics, Now: opts.Now,
+		Log: opts.Log, Metrics: opts.Metrics.Metrics, Now: opts.Now,
 	}, s.routes())
 }
 
 // about is what the OpenAPI document says of the station.
-func about() About {
-	return About{
+func about() server.About {
+	return server.About{
 		Title: "chat-service", Version: "1",
-		Text:   "Rooms, messages and presence over REST. Live messages come over the WebSocket at GET " + Base + "/ws.",
+		Text:   "Rooms, messages and presence over REST. Live messages come over the WebSocket at GET " + server.Base + "/ws.",
 		Closes: "A room that the caller may not see is 404, as one that is not there.",
 		// Who isn't in a public room sees no more than a Room of it.
 		AtLeast: map[string]string{"ListedRoom": "Room"},

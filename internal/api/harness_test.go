@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"chat-service/internal/api/server"
 	"chat-service/internal/chat"
 )
 
@@ -20,7 +21,7 @@ import (
 type bench struct {
 	*testing.T
 	*world
-	srv  *Server
+	srv  *server.Server
 	http *http.Client
 }
 
@@ -67,7 +68,7 @@ type answer struct {
 func (b *bench) raw(method, path, token, contentType, body string, heads ...string) answer {
 	b.Helper()
 	if !strings.HasPrefix(path, "/") {
-		path = Base + "/" + path
+		path = server.Base + "/" + path
 	}
 	req, err := http.NewRequestWithContext(b.Context(), method, "http://"+b.srv.Addr()+path, strings.NewReader(body))
 	if err != nil {
@@ -127,7 +128,7 @@ func (b *bench) problem(a answer, status int, code string) {
 	if a.status != status {
 		b.Fatalf("status %d, want %d: %s", a.status, status, a.raw)
 	}
-	if ct := a.head.Get("Content-Type"); ct != problemType {
+	if ct := a.head.Get("Content-Type"); ct != "application/problem+json" {
 		b.Errorf("content type %q", ct)
 	}
 	if a.body["code"] != code || a.body["status"] != float64(status) || a.body["type"] != "about:blank" ||

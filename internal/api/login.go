@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 
+	"chat-service/internal/api/server"
 	"chat-service/internal/chat"
 	"chat-service/internal/protocol"
 )
@@ -54,12 +55,12 @@ type TokenReply struct {
 	User         protocol.User `json:"user"`
 }
 
-func (s *station) register(c *Call, b RegisterBody) error {
+func (s *station) register(c *server.Call, b RegisterBody) error {
 	u := chat.User{Username: normal(b.Username), Nickname: strings.TrimSpace(b.Nickname), Status: chat.Active, CreatedAt: s.now()}
 	if b.Email != nil {
 		u.Email = normal(*b.Email)
 	}
-	var k Checks
+	var k server.Checks
 	k.Add(chat.CheckUsername(u.Username))
 	k.Add(chat.CheckLine("nickname", u.Nickname, 0, maxNickname))
 	k.Add(chat.CheckEmail(u.Email))
@@ -107,8 +108,8 @@ func ownView(u chat.User) protocol.User {
 	return v
 }
 
-func (s *station) login(c *Call, b LoginBody) error {
-	var k Checks
+func (s *station) login(c *server.Call, b LoginBody) error {
+	var k server.Checks
 	k.Require(b.Username != "", "username", "is required")
 	k.Require(len(b.Username) <= maxLogin, "username", "is too long")
 	k.Require(b.Password != "", "password", "is required")
@@ -175,7 +176,7 @@ func (s *station) renew(ctx context.Context, u chat.User, password string) {
 	}
 }
 
-func (s *station) openSession(c *Call, u chat.User, device string) error {
+func (s *station) openSession(c *server.Call, u chat.User, device string) error {
 	refresh, hash := s.ports.Tokens.NewRefresh()
 	now := s.now()
 	session := chat.Session{
@@ -196,7 +197,7 @@ func newSessionID() chat.SessionID {
 	return chat.SessionID(hex.EncodeToString(b[:]))
 }
 
-func (s *station) tokens(c *Call, u chat.User, session chat.SessionID, refresh string) error {
+func (s *station) tokens(c *server.Call, u chat.User, session chat.SessionID, refresh string) error {
 	access, lifetime, err := s.ports.Tokens.Issue(u.ID, session)
 	if err != nil {
 		return err
@@ -207,7 +208,7 @@ func (s *station) tokens(c *Call, u chat.User, session chat.SessionID, refresh s
 	})
 }
 
-func (s *station) refresh(c *Call, b RefreshBody) error {
+func (s *station) refresh(c *server.Call, b RefreshBody) error {
 	if b.RefreshToken == "" || len(b.RefreshToken) > maxPassword {
 		return chat.BadField("refresh_token", "is required")
 	}
@@ -218,7 +219,7 @@ func (s *station) refresh(c *Call, b RefreshBody) error {
 	})
 	if err != nil {
 		if chat.KindOf(err) == chat.NotFound {
-			return Ended
+			return server.ErrEnded
 		}
 		return err
 	}

@@ -3,6 +3,7 @@ package api
 import (
 	"time"
 
+	"chat-service/internal/api/server"
 	"chat-service/internal/chat"
 	"chat-service/internal/protocol"
 )
@@ -34,9 +35,9 @@ type AddReply struct {
 
 // MemberPatchBody changes a member's role, or forbids him to send for a while.
 type MemberPatchBody struct {
-	Role        *chat.Role       `json:"role,omitempty" enum:"admin,member"`
-	MutedUntil  maybe[time.Time] `json:"muted_until,omitzero" doc:"RFC 3339; null lifts the mute"`
-	MuteSeconds *int64           `json:"mute_seconds,omitempty" doc:"in place of muted_until; 0 lifts the mute"`
+	Role        *chat.Role              `json:"role,omitempty" enum:"admin,member"`
+	MutedUntil  server.Maybe[time.Time] `json:"muted_until,omitzero" doc:"RFC 3339; null lifts the mute"`
+	MuteSeconds *int64                  `json:"mute_seconds,omitempty" doc:"in place of muted_until; 0 lifts the mute"`
 }
 
 // maxMute bounds a mute: longer is a kick.
@@ -50,7 +51,7 @@ func memberView(m chat.MemberUser, now time.Time) MemberView {
 	return v
 }
 
-func (s *station) members(c *Call) error {
+func (s *station) members(c *server.Call) error {
 	q := c.Query()
 	cursor, limit := q.Page()
 	after, err := idCursor(cursor)
@@ -64,11 +65,11 @@ func (s *station) members(c *Call) error {
 	}
 	list, next := cut(list, limit, func(m chat.MemberUser) chat.UserID { return m.Member.User })
 	now := s.now()
-	return c.OK(MembersReply{Views(list, func(m chat.MemberUser) MemberView { return memberView(m, now) }), next})
+	return c.OK(MembersReply{server.Views(list, func(m chat.MemberUser) MemberView { return memberView(m, now) }), next})
 }
 
-func (s *station) addMembers(c *Call, b AddBody) error {
-	ids, err := Distinct("member_ids", b.MemberIDs, 1, s.opts.Limits.MembersCall)
+func (s *station) addMembers(c *server.Call, b AddBody) error {
+	ids, err := server.Distinct("member_ids", b.MemberIDs, 1, s.opts.Limits.MembersCall)
 	if err != nil {
 		return err
 	}
@@ -79,11 +80,11 @@ func (s *station) addMembers(c *Call, b AddBody) error {
 	return c.OK(AddReply{append([]chat.UserID{}, added...)})
 }
 
-func (s *station) removeMember(c *Call) error {
+func (s *station) removeMember(c *server.Call) error {
 	return c.Gone(s.ports.Members.RemoveMember(c.Ctx, c.Room, c.User, c.Target))
 }
 
-func (s *station) updateMember(c *Call, b MemberPatchBody) error {
+func (s *station) updateMember(c *server.Call, b MemberPatchBody) error {
 	until, mute, err := b.check(s.now())
 	if err != nil {
 		return err
@@ -108,7 +109,7 @@ func (s *station) updateMember(c *Call, b MemberPatchBody) error {
 
 // check judges the body: one of role and mute, since each is a transaction of its own and half a change helps nobody.
 func (b MemberPatchBody) check(now time.Time) (until time.Time, mute bool, err error) {
-	var k Checks
+	var k server.Checks
 	mute = b.MutedUntil.Set || b.MuteSeconds != nil
 	k.Require(b.Role != nil || mute, "role", "give role, muted_until or mute_seconds")
 	k.Require(b.Role == nil || !mute, "role", "role and mute change one at a time")

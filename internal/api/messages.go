@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 
+	"chat-service/internal/api/server"
 	"chat-service/internal/chat"
 	"chat-service/internal/protocol"
 )
@@ -45,9 +46,9 @@ type UnreadReply struct {
 	Rooms map[chat.RoomID]uint64 `json:"rooms" doc:"by room id"`
 }
 
-func (s *station) post(c *Call, b MessageBody) error {
+func (s *station) post(c *server.Call, b MessageBody) error {
 	m := chat.Send{Room: c.Room, Sender: c.User, Session: c.Session, Content: b.Content}
-	var k Checks
+	var k server.Checks
 	k.Add(chat.CheckContent(b.Content, s.opts.Limits.MessageBytes))
 	if b.ClientMsgID != nil {
 		m.ClientMsgID = *b.ClientMsgID
@@ -78,7 +79,7 @@ func newMsgID() string {
 	return "api-" + hex.EncodeToString(b[:])
 }
 
-func (s *station) history(c *Call) error {
+func (s *station) history(c *server.Call) error {
 	q, err := historyQuery(c)
 	if err != nil {
 		return err
@@ -91,7 +92,7 @@ func (s *station) history(c *Call) error {
 }
 
 // historyQuery reads the two ways to ask: by page, or by one seq and a limit. limit alone is the size of the newest page.
-func historyQuery(c *Call) (chat.HistoryQuery, error) {
+func historyQuery(c *server.Call) (chat.HistoryQuery, error) {
 	q := c.Query()
 	h := chat.HistoryQuery{Room: c.Room, User: c.User}
 	seqs := 0
@@ -161,7 +162,7 @@ func tail(ms []chat.Message, upTo chat.Seq, n int) (cut []chat.Message, ok bool)
 	return cut, cut[0].Seq+chat.Seq(n-1) == upTo // each seq is there once, so no hole fits in between
 }
 
-func (s *station) read(c *Call, b ReadBody) error {
+func (s *station) read(c *server.Call, b ReadBody) error {
 	if b.Seq == nil || *b.Seq > chat.MaxID {
 		return chat.BadField("seq", "must be a number from 0 to 2^53-1")
 	}
@@ -175,7 +176,7 @@ func (s *station) read(c *Call, b ReadBody) error {
 	return c.OK(ReadReply{st.ReadSeq, st.Unread})
 }
 
-func (s *station) unread(c *Call) error {
+func (s *station) unread(c *server.Call) error {
 	total, per, err := s.ports.Lists.Unread(c.Ctx, c.User)
 	if err != nil {
 		return err

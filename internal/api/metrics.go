@@ -2,18 +2,20 @@ package api
 
 import (
 	"github.com/prometheus/client_golang/prometheus"
+
+	"chat-service/internal/api/server"
 )
 
 // Metrics counts what the station serves.
 type Metrics struct {
-	*edgeMetrics
+	*server.Metrics
 	// Recent counts newest pages of history, by whether the cache had them ("hit", "miss").
 	Recent *prometheus.CounterVec
 }
 
 // NewMetrics makes the collectors and registers them with reg, unless that is nil.
 func NewMetrics(reg prometheus.Registerer) *Metrics {
-	m := &Metrics{newEdgeMetrics(reg), prometheus.NewCounterVec(prometheus.CounterOpts{
+	m := &Metrics{server.NewMetrics(reg), prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: "chat", Subsystem: "api", Name: "recent_total", Help: "Newest pages asked of the cache.",
 	}, []string{"outcome"})}
 	if reg != nil {

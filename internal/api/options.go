@@ -49,7 +49,7 @@ type SessionTimes struct {
 	Grace    time.Duration // how long a used refresh token still works, for answers that got lost
 }
 
-// Options are what a Server is made from, besides its ports.
+// Options are what a server is made from, besides its ports.
 type Options struct {
 	// Addr is the "host:port" to listen on.
 	Addr string

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"chat-service/internal/api/server"
 	"chat-service/internal/chat"
 )
 
@@ -14,7 +15,7 @@ type Ports struct {
 	Hashes    Hashes
 	People    People
 	Sessions  Sessions
-	Liveness  Liveness
+	Liveness  server.Liveness
 	Rooms     Rooms
 	Members   Members
 	Lists     Lists
@@ -23,7 +24,7 @@ type Ports struct {
 	Tokens    Tokens
 	Recents   Recents
 	Presences Presences
-	Throttle  Throttle
+	Throttle  server.Throttle
 }
 
 // Accounts keeps users. Unknown ones are chat.NotFound; taken names are chat.UsernameTaken and chat.EmailTaken.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"chat-service/internal/api/server"
 	"chat-service/internal/chat"
 	"chat-service/internal/protocol"
 )
@@ -24,8 +25,8 @@ type OnePresenceReply struct {
 	Users []protocol.Presence `json:"users"`
 }
 
-func (s *station) presence(c *Call, b PresenceBody) error {
-	ids, err := Distinct("user_ids", b.UserIDs, 1, maxPresence)
+func (s *station) presence(c *server.Call, b PresenceBody) error {
+	ids, err := server.Distinct("user_ids", b.UserIDs, 1, maxPresence)
 	if err != nil {
 		return err
 	}
@@ -36,7 +37,7 @@ func (s *station) presence(c *Call, b PresenceBody) error {
 	return c.OK(PresenceReply{users})
 }
 
-func (s *station) onePresence(c *Call) error {
+func (s *station) onePresence(c *server.Call) error {
 	users, err := s.presences(c, []chat.UserID{c.Target})
 	if err != nil {
 		return err
@@ -49,7 +50,7 @@ func (s *station) onePresence(c *Call) error {
 
 // presences tells of the caller and of those of ids who share a room with him; of strangers it doesn't even tell that
 // they exist.
-func (s *station) presences(c *Call, ids []chat.UserID) ([]protocol.Presence, error) {
+func (s *station) presences(c *server.Call, ids []chat.UserID) ([]protocol.Presence, error) {
 	others := slices.DeleteFunc(slices.Clone(ids), func(id chat.UserID) bool { return id == c.User })
 	var known []chat.UserID
 	if len(others) > 0 {

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"chat-service/internal/api/server"
 	"chat-service/internal/chat"
 	"chat-service/internal/protocol"
 )
@@ -42,7 +43,7 @@ type RoomsReply struct {
 	NextCursor *string               `json:"next_cursor" doc:"null on the last page"`
 }
 
-func (s *station) rooms(c *Call) error {
+func (s *station) rooms(c *server.Call) error {
 	q := c.Query()
 	visibility := q.OneOf("visibility", string(chat.Public))
 	name := strings.TrimSpace(q.Text("q", maxQuery))
@@ -61,19 +62,19 @@ func (s *station) rooms(c *Call) error {
 	return c.Write(protocol.AppendRoomsReply(c.Buffer(), list, next))
 }
 
-func (s *station) findRooms(c *Call, name, cursor string, limit int) error {
+func (s *station) findRooms(c *server.Call, name, cursor string, limit int) error {
 	list, next, err := s.ports.Lists.PublicRooms(c.Ctx, name, cursor, limit)
 	if err != nil {
 		return err
 	}
-	return c.OK(map[string]any{"rooms": Views(list, protocol.RoomView), "next_cursor": orNull(next)})
+	return c.OK(map[string]any{"rooms": server.Views(list, protocol.RoomView), "next_cursor": orNull(next)})
 }
 
-func (s *station) createRoom(c *Call, b RoomBody) error {
-	var k Checks
+func (s *station) createRoom(c *server.Call, b RoomBody) error {
+	var k server.Checks
 	k.Require(b.Type == "" || b.Type == chat.Group || b.Type == chat.Direct, "type", "must be group or direct")
 	k.Require(b.Visibility == "" || b.Visibility == chat.Private || b.Visibility == chat.Public, "visibility", "must be private or public")
-	ids, err := Distinct("member_ids", b.MemberIDs, 0, s.opts.Limits.MembersCall)
+	ids, err := server.Distinct("member_ids", b.MemberIDs, 0, s.opts.Limits.MembersCall)
 	k.Add(err)
 	others := slices.DeleteFunc(ids, func(id chat.UserID) bool { return id == c.User })
 	if b.Type == chat.Direct {
@@ -100,7 +101,7 @@ func (s *station) createRoom(c *Call, b RoomBody) error {
 	return roomCreated(c, m)
 }
 
-func (s *station) direct(c *Call, others []chat.UserID, bad error) error {
+func (s *station) direct(c *server.Call, others []chat.UserID, bad error) error {
 	if bad != nil {
 		return bad
 	}
@@ -115,7 +116,7 @@ func (s *station) direct(c *Call, others []chat.UserID, bad error) error {
 }
 
 // roomCreated answers with a room that was made.
-func roomCreated(c *Call, m chat.Membership) error {
+func roomCreated(c *server.Call, m chat.Membership) error {
 	return c.Created("/rooms/"+m.Room.ID.String(), protocol.ListedRoomView(m))
 }
 
@@ -124,7 +125,7 @@ func checkText(field, text string, most int) error {
 	return chat.CheckLine(field, strings.NewReplacer("\n", " ", "\r", " ", "\t", " ").Replace(text), 0, most)
 }
 
-func (s *station) room(c *Call) error {
+func (s *station) room(c *server.Call) error {
 	m, err := s.ports.Rooms.View(c.Ctx, c.Room, c.User)
 	if err != nil {
 		return err
@@ -135,9 +136,9 @@ func (s *station) room(c *Call) error {
 	return c.OK(protocol.ListedRoomView(m))
 }
 
-func (s *station) updateRoom(c *Call, b RoomPatchBody) error {
+func (s *station) updateRoom(c *server.Call, b RoomPatchBody) error {
 	p := chat.RoomPatch{Name: trimmed(b.Name), Description: trimmed(b.Description), Visibility: b.Visibility, HistoryAll: b.HistoryAll}
-	var k Checks
+	var k server.Checks
 	if p.Name != nil {
 		k.Add(chat.CheckLine("name", *p.Name, 1, maxRoomName))
 	}
@@ -157,11 +158,11 @@ func (s *station) updateRoom(c *Call, b RoomPatchBody) error {
 	return c.OK(protocol.ListedRoomView(m))
 }
 
-func (s *station) dissolve(c *Call) error {
+func (s *station) dissolve(c *server.Call) error {
 	return c.Gone(s.ports.Rooms.Dissolve(c.Ctx, c.Room, c.User))
 }
 
-func (s *station) transfer(c *Call, b OwnerBody) error {
+func (s *station) transfer(c *server.Call, b OwnerBody) error {
 	if b.UserID == 0 || b.UserID > chat.MaxID {
 		return chat.BadField("user_id", "must be an id from 1 to 2^53-1")
 	}

@@ -3,16 +3,17 @@ package api
 import (
 	"net/http"
 
+	"chat-service/internal/api/server"
 	"chat-service/internal/chat"
 	"chat-service/internal/protocol"
 )
 
 // routes lists everything there is below base.
-func (s *station) routes() []Route {
-	var all []Route
+func (s *station) routes() []server.Route {
+	var all []server.Route
 	for _, group := range []struct {
 		tag  string
-		rows []Route
+		rows []server.Route
 	}{{"auth", s.authRoutes()}, {"users", s.userRoutes()}, {"rooms", s.roomRoutes()}, {"members", s.memberRoutes()}, {"messages", s.messageRoutes()}} {
 		for _, r := range group.rows {
 			r.Tag = group.tag
@@ -24,119 +25,119 @@ func (s *station) routes() []Route {
 
 func kinds(ks ...chat.Kind) []chat.Kind { return ks }
 
-func (s *station) authRoutes() []Route {
-	return []Route{
+func (s *station) authRoutes() []server.Route {
+	return []server.Route{
 		{
 			Method: "POST", Path: "/auth/register", ID: "register", Summary: "Make an account", Open: true, Reply: RegisterReply{}, Status: http.StatusCreated,
-			Errors: kinds(chat.UsernameTaken, chat.EmailTaken, chat.RateLimited), Do: Takes(s.register),
+			Errors: kinds(chat.UsernameTaken, chat.EmailTaken, chat.RateLimited), Do: server.Takes(s.register),
 		},
 		{
 			Method: "POST", Path: "/auth/login", ID: "login", Summary: "Open a session", Open: true, Reply: TokenReply{},
-			Errors: kinds(chat.Unauthenticated, chat.Blocked, chat.RateLimited), Do: Takes(s.login),
+			Errors: kinds(chat.Unauthenticated, chat.Blocked, chat.RateLimited), Do: server.Takes(s.login),
 		},
 		{
 			Method: "POST", Path: "/auth/refresh", ID: "refresh", Summary: "Trade a refresh token for a new pair; a token used twice ends its session", Open: true,
-			Reply: TokenReply{}, Errors: kinds(chat.Unauthenticated, chat.Forbidden), Do: Takes(s.refresh),
+			Reply: TokenReply{}, Errors: kinds(chat.Unauthenticated, chat.Forbidden), Do: server.Takes(s.refresh),
 		},
-		{Method: "POST", Path: "/auth/logout", ID: "logout", Summary: "End this session and close its sockets", Reply: DoneReply{}, Do: MayTake(s.logout)},
-		{Method: "POST", Path: "/auth/logout-all", ID: "logoutAll", Summary: "End all of the caller's sessions", Reply: DoneReply{}, Do: MayTake(s.logoutAll)},
+		{Method: "POST", Path: "/auth/logout", ID: "logout", Summary: "End this session and close its sockets", Reply: server.DoneReply{}, Do: server.MayTake(s.logout)},
+		{Method: "POST", Path: "/auth/logout-all", ID: "logoutAll", Summary: "End all of the caller's sessions", Reply: server.DoneReply{}, Do: server.MayTake(s.logoutAll)},
 		{
-			Method: "POST", Path: "/auth/password", ID: "changePassword", Summary: "Change the password and end the other sessions", Reply: DoneReply{},
-			Errors: kinds(chat.Forbidden, chat.RateLimited), Do: Takes(s.changePassword),
+			Method: "POST", Path: "/auth/password", ID: "changePassword", Summary: "Change the password and end the other sessions", Reply: server.DoneReply{},
+			Errors: kinds(chat.Forbidden, chat.RateLimited), Do: server.Takes(s.changePassword),
 		},
-		{Method: "GET", Path: "/auth/sessions", ID: "sessions", Summary: "The caller's devices", Reply: SessionsReply{}, Do: Plain(s.sessions)},
-		{Method: "DELETE", Path: "/auth/sessions/{session_id}", ID: "endSession", Summary: "End one of them", Errors: kinds(chat.NotFound), Do: Plain(s.endOther)},
+		{Method: "GET", Path: "/auth/sessions", ID: "sessions", Summary: "The caller's devices", Reply: SessionsReply{}, Do: server.Plain(s.sessions)},
+		{Method: "DELETE", Path: "/auth/sessions/{session_id}", ID: "endSession", Summary: "End one of them", Errors: kinds(chat.NotFound), Do: server.Plain(s.endOther)},
 	}
 }
 
-func (s *station) userRoutes() []Route {
-	find := append([]Param{{Name: "q", Doc: "the beginning of a username or nickname", Required: true}}, PageParams()...)
-	return []Route{
-		{Method: "GET", Path: "/me", ID: "me", Summary: "The caller's account", Reply: protocol.User{}, Do: Plain(s.me)},
+func (s *station) userRoutes() []server.Route {
+	find := append([]server.Param{{Name: "q", Doc: "the beginning of a username or nickname", Required: true}}, server.PageParams()...)
+	return []server.Route{
+		{Method: "GET", Path: "/me", ID: "me", Summary: "The caller's account", Reply: protocol.User{}, Do: server.Plain(s.me)},
 		{
 			Method: "PATCH", Path: "/me", ID: "updateMe", Summary: "Change nickname, email or picture", Reply: protocol.User{},
-			Errors: kinds(chat.EmailTaken), Do: Takes(s.updateMe),
+			Errors: kinds(chat.EmailTaken), Do: server.Takes(s.updateMe),
 		},
-		{Method: "GET", Path: "/users", ID: "findUsers", Summary: "Find users", Params: find, Reply: UsersReply{}, Do: Plain(s.users)},
-		{Method: "GET", Path: "/users/{user_id}", ID: "user", Summary: "One user", Reply: protocol.User{}, Errors: kinds(chat.NotFound), Do: Plain(s.oneUser)},
+		{Method: "GET", Path: "/users", ID: "findUsers", Summary: "Find users", Params: find, Reply: UsersReply{}, Do: server.Plain(s.users)},
+		{Method: "GET", Path: "/users/{user_id}", ID: "user", Summary: "One user", Reply: protocol.User{}, Errors: kinds(chat.NotFound), Do: server.Plain(s.oneUser)},
 		{
 			Method: "GET", Path: "/users/{user_id}/presence", ID: "userPresence", Summary: "Whether somebody who shares a room with the caller is online",
-			Reply: OnePresenceReply{}, Errors: kinds(chat.NotFound), Do: Plain(s.onePresence),
+			Reply: OnePresenceReply{}, Errors: kinds(chat.NotFound), Do: server.Plain(s.onePresence),
 		},
-		{Method: "POST", Path: "/presence", ID: "presence", Summary: "The same of many; strangers are left out", Reply: PresenceReply{}, Do: Takes(s.presence)},
+		{Method: "POST", Path: "/presence", ID: "presence", Summary: "The same of many; strangers are left out", Reply: PresenceReply{}, Do: server.Takes(s.presence)},
 	}
 }
 
-func (s *station) roomRoutes() []Route {
-	list := append([]Param{
+func (s *station) roomRoutes() []server.Route {
+	list := append([]server.Param{
 		{Name: "visibility", Doc: "public: find rooms to join", Enum: []string{"public"}}, {Name: "q", Doc: "with visibility=public: part of a name"},
-	}, PageParams()...)
+	}, server.PageParams()...)
 	denied := kinds(chat.NotFound, chat.Forbidden)
-	return []Route{
+	return []server.Route{
 		{
 			Method: "GET", Path: "/rooms", ID: "rooms", Summary: "The caller's rooms, newest activity first; or public rooms by name", Params: list,
-			Reply: RoomsReply{}, Do: Plain(s.rooms),
+			Reply: RoomsReply{}, Do: server.Plain(s.rooms),
 		},
 		{
 			Method: "POST", Path: "/rooms", ID: "createRoom", Summary: "Make a group, or find or make the direct room with somebody",
-			Reply: protocol.ListedRoom{}, Status: http.StatusCreated, Again: http.StatusOK, Errors: kinds(chat.RoomFull), Do: Takes(s.createRoom),
+			Reply: protocol.ListedRoom{}, Status: http.StatusCreated, Again: http.StatusOK, Errors: kinds(chat.RoomFull), Do: server.Takes(s.createRoom),
 		},
-		{Method: "GET", Path: "/rooms/{room_id}", ID: "room", Summary: "One room", Reply: protocol.ListedRoom{}, Errors: kinds(chat.NotFound), Do: Plain(s.room)},
+		{Method: "GET", Path: "/rooms/{room_id}", ID: "room", Summary: "One room", Reply: protocol.ListedRoom{}, Errors: kinds(chat.NotFound), Do: server.Plain(s.room)},
 		{
 			Method: "PATCH", Path: "/rooms/{room_id}", ID: "updateRoom", Summary: "Rename, describe, open or close a group",
-			Reply: protocol.ListedRoom{}, Errors: denied, Do: Takes(s.updateRoom),
+			Reply: protocol.ListedRoom{}, Errors: denied, Do: server.Takes(s.updateRoom),
 		},
-		{Method: "DELETE", Path: "/rooms/{room_id}", ID: "dissolveRoom", Summary: "Dissolve a group", Errors: denied, Do: Plain(s.dissolve)},
+		{Method: "DELETE", Path: "/rooms/{room_id}", ID: "dissolveRoom", Summary: "Dissolve a group", Errors: denied, Do: server.Plain(s.dissolve)},
 		{
 			Method: "POST", Path: "/rooms/{room_id}/owner", ID: "transferRoom", Summary: "Hand a group over to another member",
-			Reply: protocol.Room{}, Errors: denied, Do: Takes(s.transfer),
+			Reply: protocol.Room{}, Errors: denied, Do: server.Takes(s.transfer),
 		},
-		{Method: "GET", Path: "/unread", ID: "unread", Summary: "Unread messages, in total and per room", Reply: UnreadReply{}, Do: Plain(s.unread)},
+		{Method: "GET", Path: "/unread", ID: "unread", Summary: "Unread messages, in total and per room", Reply: UnreadReply{}, Do: server.Plain(s.unread)},
 	}
 }
 
-func (s *station) memberRoutes() []Route {
+func (s *station) memberRoutes() []server.Route {
 	denied := kinds(chat.NotFound, chat.Forbidden, chat.Conflict)
-	return []Route{
+	return []server.Route{
 		{
-			Method: "GET", Path: "/rooms/{room_id}/members", ID: "members", Summary: "Who is in a room", Params: PageParams(),
-			Reply: MembersReply{}, Errors: kinds(chat.NotFound, chat.Forbidden), Do: Plain(s.members),
+			Method: "GET", Path: "/rooms/{room_id}/members", ID: "members", Summary: "Who is in a room", Params: server.PageParams(),
+			Reply: MembersReply{}, Errors: kinds(chat.NotFound, chat.Forbidden), Do: server.Plain(s.members),
 		},
 		{
 			Method: "POST", Path: "/rooms/{room_id}/members", ID: "addMembers", Summary: "Add people; with one's own id: join a public room",
-			Reply: AddReply{}, Errors: kinds(chat.NotFound, chat.Forbidden, chat.RoomFull), Do: Takes(s.addMembers),
+			Reply: AddReply{}, Errors: kinds(chat.NotFound, chat.Forbidden, chat.RoomFull), Do: server.Takes(s.addMembers),
 		},
 		{
 			Method: "DELETE", Path: "/rooms/{room_id}/members/{user_id}", ID: "removeMember", Summary: "Remove a member; with me: leave",
-			Errors: denied, Do: Plain(s.removeMember),
+			Errors: denied, Do: server.Plain(s.removeMember),
 		},
 		{
 			Method: "PATCH", Path: "/rooms/{room_id}/members/{user_id}", ID: "updateMember", Summary: "Change a member's role, or mute him",
-			Reply: MemberView{}, Errors: denied, Do: Takes(s.updateMember),
+			Reply: MemberView{}, Errors: denied, Do: server.Takes(s.updateMember),
 		},
 	}
 }
 
-func (s *station) messageRoutes() []Route {
-	return []Route{
+func (s *station) messageRoutes() []server.Route {
+	return []server.Route{
 		{
 			Method: "GET", Path: "/rooms/{room_id}/messages", ID: "history", Params: historyParams(), Reply: HistoryReply{}, Errors: kinds(chat.NotFound),
-			Summary: "History: by page, newest first, or around a seq; without parameters page 1 of 20", Do: Plain(s.history),
+			Summary: "History: by page, newest first, or around a seq; without parameters page 1 of 20", Do: server.Plain(s.history),
 		},
 		{
 			Method: "POST", Path: "/rooms/{room_id}/messages", ID: "postMessage", Summary: "Send a message; 200 where it was there already",
 			Reply: protocol.Message{}, Status: http.StatusCreated, Again: http.StatusOK,
-			Errors: kinds(chat.NotFound, chat.Forbidden, chat.Muted, chat.Blocked, chat.IdempotencyConflict), Do: Takes(s.post),
+			Errors: kinds(chat.NotFound, chat.Forbidden, chat.Muted, chat.Blocked, chat.IdempotencyConflict), Do: server.Takes(s.post),
 		},
 		{
 			Method: "PUT", Path: "/rooms/{room_id}/read", ID: "read", Summary: "Move the read pointer",
-			Reply: ReadReply{}, Errors: kinds(chat.NotFound), Do: Takes(s.read),
+			Reply: ReadReply{}, Errors: kinds(chat.NotFound), Do: server.Takes(s.read),
 		},
 	}
 }
 
-func historyParams() []Param {
-	return []Param{
+func historyParams() []server.Param {
+	return []server.Param{
 		{Name: "page", Doc: "1 is the newest", Min: 1, Max: chat.MaxID},
 		{Name: "page_size", Doc: "20 where left out", Min: 1, Max: maxPageSize},
 		{Name: "before_seq", Doc: "the newest messages below it", Max: chat.MaxID},

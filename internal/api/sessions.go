@@ -1,6 +1,7 @@
 package api
 
 import (
+	"chat-service/internal/api/server"
 	"chat-service/internal/chat"
 )
 
@@ -29,29 +30,29 @@ type PasswordBody struct {
 	NewPassword string `json:"new_password" required:"true"`
 }
 
-func (s *station) logout(c *Call, _ LogoutBody) error {
+func (s *station) logout(c *server.Call, _ LogoutBody) error {
 	return c.Done(s.revoke(c, c.Session))
 }
 
 // revoke ends one of the caller's sessions, here at once.
-func (s *station) revoke(c *Call, id chat.SessionID) error {
+func (s *station) revoke(c *server.Call, id chat.SessionID) error {
 	err := s.ports.Sessions.RevokeSession(c.Ctx, c.User, id)
 	s.live.Forget(id)
 	return err
 }
 
-func (s *station) logoutAll(c *Call, _ LogoutBody) error {
+func (s *station) logoutAll(c *server.Call, _ LogoutBody) error {
 	err := s.ports.Sessions.RevokeSessions(c.Ctx, c.User, "")
 	s.live.ForgetUser(c.User)
 	return c.Done(err)
 }
 
-func (s *station) sessions(c *Call) error {
+func (s *station) sessions(c *server.Call) error {
 	list, err := s.ports.Sessions.Sessions(c.Ctx, c.User)
 	if err != nil {
 		return err
 	}
-	return c.OK(SessionsReply{Views(list, func(x chat.Session) SessionView {
+	return c.OK(SessionsReply{server.Views(list, func(x chat.Session) SessionView {
 		return SessionView{
 			ID: x.ID, Device: x.Device, CreatedAt: chat.FormatTime(x.CreatedAt),
 			LastSeenAt: chat.FormatTime(x.LastSeenAt), Current: x.ID == c.Session,
@@ -59,7 +60,7 @@ func (s *station) sessions(c *Call) error {
 	})})
 }
 
-func (s *station) endOther(c *Call) error {
+func (s *station) endOther(c *server.Call) error {
 	id := chat.SessionID(c.Param("session_id"))
 	if len(id) > 64 {
 		return chat.E(chat.NotFound, "")
@@ -67,12 +68,12 @@ func (s *station) endOther(c *Call) error {
 	return c.Gone(s.revoke(c, id))
 }
 
-func (s *station) changePassword(c *Call, b PasswordBody) error {
+func (s *station) changePassword(c *server.Call, b PasswordBody) error {
 	u, err := s.ports.Accounts.User(c.Ctx, c.User)
 	if err != nil {
 		return err
 	}
-	var k Checks
+	var k server.Checks
 	k.Require(b.OldPassword != "", "old_password", "is required")
 	k.Require(len(b.OldPassword) <= maxPassword, "old_password", "is too long")
 	k.Add(s.checkPassword("new_password", b.NewPassword, u.Username))

@@ -1,4 +1,4 @@
-package api
+package server
 
 import "chat-service/internal/chat"
 
@@ -60,3 +60,6 @@ func Distinct(field string, ids []chat.UserID, low, high int) (once []chat.UserI
 	}
 	return once, err
 }
+
+// Maybe is a field of a body that tells "left out" from null and from a value.
+type Maybe[T any] = maybe[T]

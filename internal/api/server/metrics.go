@@ -1,4 +1,4 @@
-package api
+package server
 
 import (
 	"strconv"
@@ -7,8 +7,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// edgeMetrics counts what a Server serves and refuses.
-type edgeMetrics struct {
+// Metrics counts what a Server serves and refuses.
+type Metrics struct {
 	// Requests counts answers, by method, route template and status.
 	Requests *prometheus.CounterVec
 	// Seconds is the distribution of the time to an answer, by method and route template.
@@ -21,9 +21,9 @@ type edgeMetrics struct {
 	Degraded *prometheus.CounterVec
 }
 
-// newEdgeMetrics makes the collectors and registers them with reg, unless that is nil.
-func newEdgeMetrics(reg prometheus.Registerer) *edgeMetrics {
-	m := &edgeMetrics{
+// NewMetrics makes the collectors and registers them with reg, unless that is nil.
+func NewMetrics(reg prometheus.Registerer) *Metrics {
+	m := &Metrics{
 		Requests: counters("requests_total", "Answers given.", "method", "route", "status"),
 		Seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: "chat", Subsystem: "api", Name: "request_seconds",
@@ -46,7 +46,7 @@ func counters(name, help string, labels ...string) *prometheus.CounterVec {
 	return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "chat", Subsystem: "api", Name: name, Help: help}, labels)
 }
 
-func (m *edgeMetrics) answered(method, route string, status int, took time.Duration) {
+func (m *Metrics) answered(method, route string, status int, took time.Duration) {
 	m.Requests.WithLabelValues(method, route, strconv.Itoa(status)).Inc()
 	m.Seconds.WithLabelValues(method, route).Observe(took.Seconds())
 }

@@ -1,4 +1,4 @@
-package api
+package server
 
 import (
 	"io/fs"
@@ -15,8 +15,8 @@ const (
 	idleTimeout  = 75 * time.Second
 )
 
-// edgeOptions are what a Server is made from, besides its routes.
-type edgeOptions struct {
+// Options are what a Server is made from, besides its routes.
+type Options struct {
 	// Addr is the "host:port" to listen on.
 	Addr string
 	// About says in the OpenAPI document what the server is for.
@@ -36,7 +36,7 @@ type edgeOptions struct {
 	// Site, if set, is served at /.
 	Site    fs.FS
 	Log     *slog.Logger
-	Metrics *edgeMetrics
+	Metrics *Metrics
 	// Now is the clock.
 	Now func() time.Time
 }

@@ -1,4 +1,4 @@
-package api
+package server
 
 import (
 	"container/list"
@@ -56,7 +56,7 @@ func (l *LiveCache) check(ctx context.Context, user chat.UserID, id chat.Session
 	session, account, err := l.port.Session(ctx, id, user)
 	switch chat.KindOf(err) {
 	case chat.NotFound, chat.Unauthenticated, chat.Forbidden, chat.Blocked, chat.TokenExpired:
-		verdict = Ended
+		verdict = ErrEnded
 	default:
 		if err != nil {
 			return err
@@ -64,14 +64,14 @@ func (l *LiveCache) check(ctx context.Context, user chat.UserID, id chat.Session
 	}
 	if err != nil || session.User != user || !session.RevokedAt.IsZero() || account.Status == chat.Disabled ||
 		!session.ExpiresAt.IsZero() && l.now().After(session.ExpiresAt) {
-		verdict = Ended
+		verdict = ErrEnded
 	}
 	l.keep(&liveEntry{id: id, user: user, verdict: verdict, until: l.now().Add(l.ttl)}, gen)
 	return verdict
 }
 
-// Ended is the verdict on a session that may not act any more.
-var Ended error = chat.E(chat.Unauthenticated, "this session has ended: log in again")
+// ErrEnded is the verdict on a session that may not act any more.
+var ErrEnded error = chat.E(chat.Unauthenticated, "this session has ended: log in again")
 
 // look returns what is remembered, nil where nothing fresh is.
 func (l *LiveCache) look(user chat.UserID, id chat.SessionID) (e *liveEntry, gen uint64) {

@@ -1,4 +1,4 @@
-package api
+package server
 
 import (
 	"context"
@@ -14,11 +14,11 @@ import (
 type Attempts struct {
 	shared  Throttle // nil: always unavailable
 	local   Throttle
-	metrics *edgeMetrics
+	metrics *Metrics
 }
 
 // NewAttempts counts attempts in shared, which may be nil.
-func NewAttempts(shared Throttle, now func() time.Time, metrics *edgeMetrics) *Attempts {
+func NewAttempts(shared Throttle, now func() time.Time, metrics *Metrics) *Attempts {
 	return &Attempts{shared: shared, local: newLocalThrottle(now), metrics: metrics}
 }
 

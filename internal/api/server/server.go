@@ -1,4 +1,4 @@
-package api
+package server
 
 import (
 	"context"
@@ -12,7 +12,7 @@ import (
 
 // Server serves routes over HTTP. Make it with New; Start and Stop it once.
 type Server struct {
-	opts edgeOptions
+	opts Options
 
 	app       *fiber.App
 	templates map[string]string // fiber path → route template, for metrics
@@ -24,8 +24,8 @@ type Server struct {
 	fatal  chan error
 }
 
-// newServer makes a server of the routes, their OpenAPI document, its page and the site; nothing listens yet.
-func newServer(opts edgeOptions, routes []Route) (*Server, error) {
+// New makes a server of the routes, their OpenAPI document, its page and the site; nothing listens yet.
+func New(opts Options, routes []Route) (*Server, error) {
 	s := &Server{opts: opts, templates: map[string]string{}, fatal: make(chan error, 1)}
 	s.base, s.cancel = context.WithCancel(context.Background())
 	s.app = fiber.New(fiber.Config{
