@@ -78,7 +78,7 @@ func webURL(s string) bool {
 
 func (s *station) users(c *server.Call) error {
 	q := c.Query()
-	prefix := normal(q.Text("q", maxQuery))
+	prefix := normal(q.Text("q"))
 	cursor, limit := q.Page()
 	q.Check.Require(prefix != "", "q", "is required")
 	after, err := idCursor(cursor)

@@ -101,20 +101,22 @@ func historyQuery(c *server.Call) (chat.HistoryQuery, error) {
 			return nil
 		}
 		seqs++
-		s := chat.Seq(q.Number(name, 0, 0, chat.MaxID))
+		s := chat.Seq(q.Number(name))
 		return &s
 	}
 	h.Before, h.After, h.Around = seq("before_seq"), seq("after_seq"), seq("around_seq")
 	paged := q.Has("page") || q.Has("page_size")
-	page := q.Number("page", 1, 1, chat.MaxID)
-	size := q.Number("page_size", defaultPageSize, 1, maxPageSize)
-	limit := q.Number("limit", size, 1, maxPageSize)
-	h.MinSeq = chat.Seq(q.Number("min_seq", 0, 0, chat.MaxID))
+	page := q.Number("page")
+	size, limit := q.Number("page_size"), q.Number("limit")
+	h.MinSeq = chat.Seq(q.Number("min_seq"))
 	q.Check.Require(seqs <= 1, "before_seq", "give only one of before_seq, after_seq and around_seq")
 	q.Check.Require(seqs == 0 || !paged, "page", "can't be mixed with before_seq, after_seq or around_seq")
 	q.Check.Require(!paged || !q.Has("limit"), "limit", "belongs to before_seq, after_seq and around_seq: use page_size")
 	if seqs == 0 {
-		h.Page, h.PageSize = int(page), int(limit)
+		h.Page, h.PageSize = int(page), int(size)
+		if q.Has("limit") {
+			h.PageSize = int(limit)
+		}
 	} else {
 		h.Limit = int(limit)
 	}

@@ -45,8 +45,8 @@ type RoomsReply struct {
 
 func (s *station) rooms(c *server.Call) error {
 	q := c.Query()
-	visibility := q.OneOf("visibility", string(chat.Public))
-	name := strings.TrimSpace(q.Text("q", maxQuery))
+	visibility := q.Text("visibility")
+	name := strings.TrimSpace(q.Text("q"))
 	cursor, limit := q.Page()
 	q.Check.Require(name == "" || visibility != "", "q", "searches public rooms: add visibility=public")
 	if err := q.Check.Err(); err != nil {

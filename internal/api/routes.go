@@ -1,6 +1,7 @@
 package api
 
 import (
+	"fmt"
 	"net/http"
 
 	"chat-service/internal/api/server"
@@ -51,7 +52,7 @@ func (s *station) authRoutes() []server.Route {
 }
 
 func (s *station) userRoutes() []server.Route {
-	find := append([]server.Param{{Name: "q", Doc: "the beginning of a username or nickname", Required: true}}, server.PageParams()...)
+	find := append([]server.Param{{Name: "q", Doc: "the beginning of a username or nickname", Bytes: maxQuery, Required: true}}, server.PageParams()...)
 	return []server.Route{
 		{Method: "GET", Path: "/me", ID: "me", Summary: "The caller's account", Reply: protocol.User{}, Do: server.Plain(s.me)},
 		{
@@ -70,7 +71,8 @@ func (s *station) userRoutes() []server.Route {
 
 func (s *station) roomRoutes() []server.Route {
 	list := append([]server.Param{
-		{Name: "visibility", Doc: "public: find rooms to join", Enum: []string{"public"}}, {Name: "q", Doc: "with visibility=public: part of a name"},
+		{Name: "visibility", Doc: "public: find rooms to join", Enum: []string{string(chat.Public)}},
+		{Name: "q", Doc: "with visibility=public: part of a name", Bytes: maxQuery},
 	}, server.PageParams()...)
 	denied := kinds(chat.NotFound, chat.Forbidden)
 	return []server.Route{
@@ -138,12 +140,12 @@ func (s *station) messageRoutes() []server.Route {
 
 func historyParams() []server.Param {
 	return []server.Param{
-		{Name: "page", Doc: "1 is the newest", Min: 1, Max: chat.MaxID},
-		{Name: "page_size", Doc: "20 where left out", Min: 1, Max: maxPageSize},
+		{Name: "page", Doc: "1 is the newest", Min: 1, Max: chat.MaxID, Default: 1},
+		{Name: "page_size", Doc: fmt.Sprintf("%d where left out", defaultPageSize), Min: 1, Max: maxPageSize, Default: defaultPageSize},
 		{Name: "before_seq", Doc: "the newest messages below it", Max: chat.MaxID},
 		{Name: "after_seq", Doc: "the oldest messages above it", Max: chat.MaxID},
 		{Name: "around_seq", Doc: "messages on both sides of it", Max: chat.MaxID},
-		{Name: "limit", Doc: "with the seqs: how many, 20 where left out", Min: 1, Max: maxPageSize},
+		{Name: "limit", Doc: fmt.Sprintf("with the seqs: how many, %d where left out", defaultPageSize), Min: 1, Max: maxPageSize, Default: defaultPageSize},
 		{Name: "min_seq", Doc: "the caller has seen this seq already: no older copy may answer", Max: chat.MaxID},
 	}
 }

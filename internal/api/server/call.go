@@ -21,8 +21,9 @@ type Call struct {
 	Room    chat.RoomID
 	Target  chat.UserID // the user that the path names; "me" is the caller
 
-	srv  *Server
-	http *fiber.Ctx
+	srv    *Server
+	http   *fiber.Ctx
+	params []Param // of the route
 }
 
 // names reads the room and the user that the path names.
@@ -52,7 +53,7 @@ func (c *Call) names() error {
 func (c *Call) Param(name string) string { return c.http.Params(name) }
 
 // Query reads the request's query parameters.
-func (c *Call) Query() *Query { return &Query{http: c.http} }
+func (c *Call) Query() *Query { return &Query{http: c.http, params: c.params} }
 
 // Address is what limits per address count by: the client's IPv4 address, or its IPv6 network.
 func (c *Call) Address() string { return ipKey(c.srv.clientIP(c.http)) }

@@ -33,23 +33,25 @@ func (g *Guard) admit(c *fiber.Ctx) (user chat.UserID, session chat.SessionID, e
 	return user, session, g.Attempts.pace(user, g.RequestsPerSecond)
 }
 
-// open runs a verb that needs no login.
-func (s *Server) open(h Handler) fiber.Handler {
-	return func(c *fiber.Ctx) error { return h(&Call{Ctx: c.UserContext(), srv: s, http: c}) }
+// open serves a route that needs no login.
+func (s *Server) open(r Route) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		return r.Do.handler(&Call{Ctx: c.UserContext(), srv: s, http: c, params: r.Params})
+	}
 }
 
-// guarded runs a verb for those whom the guard admits.
-func (s *Server) guarded(h Handler) fiber.Handler {
+// guarded serves a route to callers that the guard admits.
+func (s *Server) guarded(r Route) fiber.Handler {
 	return func(c *fiber.Ctx) error {
 		user, session, err := s.opts.Guard.admit(c)
 		if err != nil {
 			return err
 		}
-		k := &Call{Ctx: c.UserContext(), User: user, Session: session, srv: s, http: c}
+		k := &Call{Ctx: c.UserContext(), User: user, Session: session, srv: s, http: c, params: r.Params}
 		if err := k.names(); err != nil {
 			return err
 		}
-		return h(k)
+		return r.Do.handler(k)
 	}
 }
 

@@ -28,14 +28,6 @@ type Route struct {
 	Do           Action
 }
 
-// Param is one query parameter.
-type Param struct {
-	Name, Doc string
-	Min, Max  uint64   // of a number; Max 0: it is text
-	Enum      []string // of a text
-	Required  bool
-}
-
 // Handler answers a call, or returns why not.
 type Handler func(c *Call) error
 
@@ -93,9 +85,9 @@ func (s *Server) mount(routes []Route) error {
 	for _, r := range routes {
 		path := fiberPath(r.Path)
 		s.templates[path] = Base + r.Path
-		h := s.guarded(r.Do.handler)
+		h := s.guarded(r)
 		if r.Open {
-			h = s.open(r.Do.handler)
+			h = s.open(r)
 		}
 		if s.app.Add(r.Method, path, h); r.Method == fiber.MethodGet {
 			s.app.Head(path, h)
