@@ -97,7 +97,7 @@ func problems(r Route, op *huma.Operation, reg huma.Registry) {
 	}
 	byStatus := map[int][]string{}
 	for _, k := range append(kinds, chat.Unavailable) {
-		status := statusOf(k)
+		status := answerTo(k).status
 		byStatus[status] = append(byStatus[status], k.String())
 	}
 	content := map[string]*huma.MediaType{problemType: {Schema: reg.Schema(reflect.TypeOf(Problem{}), true, "")}}

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"math"
@@ -29,31 +30,42 @@ type Problem struct {
 // problemType is the media type of Problem.
 const problemType = "application/problem+json"
 
-// statusOf maps every kind to its HTTP status. Invalid is 422: the request was read and a value is bad; what could not
-// be read at all is refused by malformed, with 400.
-func statusOf(k chat.Kind) int {
-	switch k {
-	case chat.Invalid:
-		return http.StatusUnprocessableEntity
-	case chat.UnknownType, chat.UnknownField:
-		return http.StatusBadRequest
-	case chat.Unauthenticated, chat.TokenExpired:
-		return http.StatusUnauthorized
-	case chat.Forbidden, chat.Muted, chat.Blocked:
-		return http.StatusForbidden
-	case chat.NotFound:
-		return http.StatusNotFound
-	case chat.Conflict, chat.UsernameTaken, chat.EmailTaken, chat.IdempotencyConflict, chat.RoomFull, chat.OutOfOrder:
-		return http.StatusConflict
-	case chat.TooLarge:
-		return http.StatusRequestEntityTooLarge
-	case chat.RateLimited:
-		return http.StatusTooManyRequests
-	case chat.Unavailable:
-		return http.StatusServiceUnavailable
-	default:
-		return http.StatusInternalServerError
+// answer is what an error of a kind looks like over HTTP.
+type answer struct {
+	status int
+	text   string // what a client reads if the error itself has nothing to say, or must not say it
+}
+
+// answers has a row for every kind. Invalid is 422: the request was read and a value is bad; what can't be read at all is
+// refused by malformed, with 400.
+var answers = map[chat.Kind]answer{
+	chat.Internal:            {http.StatusInternalServerError, "something went wrong here; the request id names it in our logs"},
+	chat.Invalid:             {http.StatusUnprocessableEntity, "a value is invalid"},
+	chat.UnknownType:         {http.StatusBadRequest, "unknown type"},
+	chat.UnknownField:        {http.StatusBadRequest, "unknown field"},
+	chat.Unauthenticated:     {http.StatusUnauthorized, "log in first"},
+	chat.TokenExpired:        {http.StatusUnauthorized, "the access token has expired: refresh it"},
+	chat.Forbidden:           {http.StatusForbidden, "not allowed"},
+	chat.Muted:               {http.StatusForbidden, "muted in this room"},
+	chat.Blocked:             {http.StatusForbidden, "blocked"},
+	chat.NotFound:            {http.StatusNotFound, "Not Found"},
+	chat.Conflict:            {http.StatusConflict, "the state does not allow it"},
+	chat.UsernameTaken:       {http.StatusConflict, "this username is taken"},
+	chat.EmailTaken:          {http.StatusConflict, "this email address is taken"},
+	chat.IdempotencyConflict: {http.StatusConflict, "this client_msg_id was used with another body"},
+	chat.RoomFull:            {http.StatusConflict, "the room is full"},
+	chat.OutOfOrder:          {http.StatusConflict, "client_seq is not the next one"},
+	chat.TooLarge:            {http.StatusRequestEntityTooLarge, "too large"},
+	chat.RateLimited:         {http.StatusTooManyRequests, "too many requests: wait a while"},
+	chat.Unavailable:         {http.StatusServiceUnavailable, "the service can't do this right now; try again"},
+}
+
+// answerTo returns the row of a kind; of an unknown one, that of Internal.
+func answerTo(k chat.Kind) answer {
+	if a, ok := answers[k]; ok {
+		return a
 	}
+	return answers[chat.Internal]
 }
 
 // refusal is an error whose status differs from its kind's.
@@ -84,7 +96,7 @@ func judge(err error) (int, *chat.Error) {
 		return judgeFiber(f)
 	}
 	e := chat.As(err)
-	return statusOf(e.Kind), e
+	return answerTo(e.Kind).status, e
 }
 
 // judgeFiber covers what the HTTP server itself refuses: unknown paths, wrong methods, unreadable and oversized requests.
@@ -107,20 +119,8 @@ func judgeFiber(f *fiber.Error) (int, *chat.Error) {
 	return http.StatusInternalServerError, chat.Wrap(chat.Internal, f, "")
 }
 
-// publicText is what a client reads where the error has nothing to say, or must not say it.
-func publicText(e *chat.Error) string {
-	if e.Msg != "" {
-		return e.Msg
-	}
-	switch e.Kind {
-	case chat.Internal:
-		return "something went wrong here; the request id names it in our logs"
-	case chat.Unavailable:
-		return "the service can't do this right now; try again"
-	default:
-		return http.StatusText(statusOf(e.Kind))
-	}
-}
+// publicText is what a client reads of an error: its own message, else its kind's.
+func publicText(e *chat.Error) string { return cmp.Or(e.Msg, answerTo(e.Kind).text) }
 
 // writeProblem answers with err.
 func writeProblem(c *fiber.Ctx, err error) error {

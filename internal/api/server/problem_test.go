@@ -14,11 +14,15 @@ func TestKinds(t *testing.T) {
 		chat.TooLarge: 413, chat.RateLimited: 429, chat.Unavailable: 503,
 	}
 	for _, k := range chat.Kinds() {
-		if status, ok := want[k]; !ok || statusOf(k) != status {
-			t.Errorf("%v → %d, the contract says %d", k, statusOf(k), status)
+		got, ok := answers[k]
+		if !ok || got.status != want[k] {
+			t.Errorf("%v → %d, the contract says %d", k, got.status, want[k])
 		}
 		if publicText(&chat.Error{Kind: k}) == "" {
 			t.Errorf("%v has nothing to say", k)
 		}
+	}
+	if len(answers) != len(want) {
+		t.Errorf("%d rows for %d kinds", len(answers), len(want))
 	}
 }
