@@ -41,7 +41,7 @@ func TestGuard(t *testing.T) {
 	b := newBench(t)
 	b.do(200, "POST", "auth/logout", b.join("gone"), "")
 	revoked := b.revoked()
-	for _, r := range (&station{}).routes() {
+	for _, r := range Routes() {
 		t.Run(r.ID, func(t *testing.T) {
 			for _, tt := range []struct{ token, code string }{
 				{"", "unauthenticated"},
@@ -89,7 +89,7 @@ func TestHidden(t *testing.T) {
 		"updateRoom": `{"name":"x"}`, "transferRoom": `{"user_id":2}`, "addMembers": `{"member_ids":[2]}`,
 		"updateMember": `{"role":"admin"}`, "postMessage": `{"content":"x"}`, "read": `{"seq":1}`,
 	}
-	for _, r := range (&station{}).routes() {
+	for _, r := range Routes() {
 		if !strings.Contains(r.Path, "{room_id}") {
 			continue
 		}
@@ -111,16 +111,32 @@ func TestDocumentListsTheRoutes(t *testing.T) {
 	b := newBench(t)
 	a := b.do(200, "GET", "openapi.json", "", "")
 	var doc struct {
-		OpenAPI string                    `json:"openapi"`
-		Paths   map[string]map[string]any `json:"paths"`
+		OpenAPI string `json:"openapi"`
+		Paths   map[string]map[string]struct {
+			ID        string         `json:"operationId"`
+			Responses map[string]any `json:"responses"`
+		} `json:"paths"`
 	}
 	if err := json.Unmarshal(a.raw, &doc); err != nil || doc.OpenAPI[:3] != "3.1" {
 		t.Fatalf("%v, version %q", err, doc.OpenAPI)
 	}
 	listed := map[string]bool{}
 	for path, ops := range doc.Paths {
-		for method := range ops {
+		for method, op := range ops {
 			listed[strings.ToUpper(method)+" "+path] = true
+			i := slices.IndexFunc(Routes(), func(r server.RouteInfo) bool { return r.ID == op.ID })
+			if i < 0 {
+				t.Errorf("Routes has no %s", op.ID)
+				continue
+			}
+			var statuses []string
+			for _, s := range Routes()[i].Statuses {
+				statuses = append(statuses, fmt.Sprint(s))
+			}
+			delete(op.Responses, "default")
+			if d := cmp.Diff(slices.Sorted(maps.Keys(op.Responses)), statuses); d != "" {
+				t.Errorf("%s: statuses of the document and of Routes differ:\n%s", op.ID, d)
+			}
 		}
 	}
 	served := map[string]bool{}
@@ -130,8 +146,8 @@ func TestDocumentListsTheRoutes(t *testing.T) {
 	if d := cmp.Diff(slices.Sorted(maps.Keys(served)), slices.Sorted(maps.Keys(listed))); d != "" {
 		t.Errorf("served and listed differ:\n%s", d)
 	}
-	if len(served) < 25 {
-		t.Errorf("only %d routes", len(served))
+	if len(served) < 25 || len(served) != len(Routes()) {
+		t.Errorf("%d routes served, %d in the table", len(served), len(Routes()))
 	}
 	for _, ref := range strings.Split(string(a.raw), `"$ref":"`)[1:] {
 		name := strings.TrimPrefix(ref[:strings.IndexByte(ref, '"')], "#/components/schemas/")

@@ -9,7 +9,17 @@ import (
 	"chat-service/internal/protocol"
 )
 
-// routes lists everything there is below base.
+// Routes lists the routes below server.Base, in the order of the table.
+func Routes() []server.RouteInfo {
+	var all []server.RouteInfo
+	for _, r := range new(station).routes() {
+		all = append(all, r.Info())
+	}
+	return all
+}
+
+// routes is the route table, a group of rows per tag. A new route is a row here and a verb; its schema, its errors' statuses
+// and its metrics' label follow from the row.
 func (s *station) routes() []server.Route {
 	var all []server.Route
 	for _, group := range []struct {

@@ -84,19 +84,10 @@ func operation(r Route, reg huma.Registry) *huma.Operation {
 	return op
 }
 
-// problems adds the errors: the route's own, those that every route of its form has, and a default.
+// problems adds the errors by status, and a default.
 func problems(r Route, op *huma.Operation, reg huma.Registry) {
-	kinds := r.Errors
-	if !r.Open {
-		kinds = append([]chat.Kind{chat.Unauthenticated, chat.TokenExpired, chat.RateLimited}, kinds...)
-	}
-	if r.Do.body != nil {
-		kinds = append([]chat.Kind{chat.UnknownField, chat.Invalid, chat.TooLarge}, kinds...)
-	} else if len(r.Params) > 0 {
-		kinds = append([]chat.Kind{chat.Invalid}, kinds...)
-	}
 	byStatus := map[int][]string{}
-	for _, k := range append(kinds, chat.Unavailable) {
+	for _, k := range r.kinds() {
 		status := answerTo(k).status
 		byStatus[status] = append(byStatus[status], k.String())
 	}

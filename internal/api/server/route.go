@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
@@ -73,6 +74,42 @@ func (r Route) success() int {
 		return http.StatusNoContent
 	}
 	return cmp.Or(r.Status, http.StatusOK)
+}
+
+// kinds lists the errors of a route: those of every route of its form, its own, and that something is unavailable.
+func (r Route) kinds() []chat.Kind {
+	var ks []chat.Kind
+	if r.Do.body != nil {
+		ks = append(ks, chat.UnknownField, chat.Invalid, chat.TooLarge)
+	} else if len(r.Params) > 0 {
+		ks = append(ks, chat.Invalid)
+	}
+	if !r.Open {
+		ks = append(ks, chat.Unauthenticated, chat.TokenExpired, chat.RateLimited)
+	}
+	return append(append(ks, r.Errors...), chat.Unavailable)
+}
+
+// RouteInfo is what can be known of a route without serving it: what tests and documents compare themselves with.
+type RouteInfo struct {
+	Method, Path, ID, Tag string
+	Open                  bool // no access token is needed
+	Body, Reply           any  // zero values of the JSON types; nil: none
+	Params                []Param
+	Statuses              []int // of success and of its problems, ascending, each once
+}
+
+// Info describes the route.
+func (r Route) Info() RouteInfo {
+	statuses := []int{r.success(), cmp.Or(r.Again, r.success())}
+	for _, k := range r.kinds() {
+		statuses = append(statuses, answerTo(k).status)
+	}
+	slices.Sort(statuses)
+	return RouteInfo{
+		Method: r.Method, Path: r.Path, ID: r.ID, Tag: r.Tag, Open: r.Open, Body: r.Do.body, Reply: r.Reply, Params: r.Params,
+		Statuses: slices.Compact(statuses),
+	}
 }
 
 // fiberPath writes {name} as :name.
