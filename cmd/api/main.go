@@ -59,8 +59,8 @@ func wire(ctx context.Context, cfg *Config, log *slog.Logger) ([]daemon.Part, er
 		return nil, err
 	}
 	server, err := api.New(o, api.Ports{
-		Accounts: db, People: db, Sessions: db, Liveness: db, Rooms: db, Members: db, Lists: db, Log: db,
-		Passwords: hasher, Hashes: db, Tokens: tokens{issuer, cfg.refreshKey()}, Recents: cache, Presences: cache, Throttle: cache,
+		Accounts: db, People: db, Sessions: db, Rooms: db, Members: db, Lists: db, Messages: db,
+		Passwords: hasher, Tokens: tokens{issuer, cfg.refreshKey()}, Recents: cache, Presences: cache, Throttle: cache,
 	})
 	if err != nil {
 		return nil, err

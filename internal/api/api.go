@@ -20,7 +20,7 @@ func New(opts Options, ports Ports) (*server.Server, error) {
 	opts = opts.withDefaults()
 	s := &station{
 		opts: opts, ports: ports, now: opts.Now,
-		live:     server.NewLiveCache(ports.Liveness, opts.Now),
+		live:     server.NewLiveCache(ports.Sessions, opts.Now),
 		attempts: server.NewAttempts(ports.Throttle, opts.Now, opts.Metrics.Metrics),
 	}
 	return server.New(server.Options{

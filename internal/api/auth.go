@@ -169,7 +169,7 @@ func (s *station) prove(ctx context.Context, login, password string) (chat.User,
 func (s *station) renew(ctx context.Context, u chat.User, password string) {
 	hash, err := s.ports.Passwords.Hash(ctx, password)
 	if err == nil {
-		err = s.ports.Hashes.Rehash(ctx, u.ID, u.PasswordHash, hash)
+		err = s.ports.Accounts.Rehash(ctx, u.ID, u.PasswordHash, hash)
 	}
 	if err != nil {
 		s.opts.Log.Warn("password hash not renewed", "user_id", u.ID, "error", err)

@@ -117,8 +117,8 @@ func TestBadBodies(t *testing.T) {
 			}
 		})
 	}
-	if len(b.world.users) != 2 || len(b.world.rooms) != 1 || len(b.log[1]) != 0 {
-		t.Errorf("something was done: %d users, %d rooms, %d messages", len(b.world.users), len(b.world.rooms), len(b.log[1]))
+	if len(b.store.users) != 2 || len(b.store.rooms) != 1 || len(b.store.log[1]) != 0 {
+		t.Errorf("something was done: %d users, %d rooms, %d messages", len(b.store.users), len(b.store.rooms), len(b.store.log[1]))
 	}
 }
 
@@ -275,17 +275,17 @@ func TestSessions(t *testing.T) {
 func TestRevocationElsewhere(t *testing.T) {
 	b := newBench(t)
 	ann := b.join("ann")
-	b.lookups = 0
+	b.store.lookups = 0
 	for range 10 {
 		b.do(200, "GET", "me", ann, "")
 	}
-	if b.lookups != 1 {
-		t.Errorf("%d queries for 10 requests", b.lookups)
+	if b.store.lookups != 1 {
+		t.Errorf("%d queries for 10 requests", b.store.lookups)
 	}
-	if err := (sessionTwin{b.world}).RevokeSessions(t.Context(), 1, ""); err != nil {
+	if err := b.store.RevokeSessions(t.Context(), 1, ""); err != nil {
 		t.Fatal(err)
 	}
-	b.pass(5 * time.Second)
+	b.store.pass(5 * time.Second)
 	b.problem(b.raw("GET", "me", ann, "", ""), 401, "unauthenticated")
 }
 
@@ -295,7 +295,7 @@ func TestLoginThrottling(t *testing.T) {
 			b := newBench(t)
 			b.join("ann")
 			if away {
-				b.stateDown = errAway
+				b.state.down = errAway
 			}
 			wrong := func(name string) answer {
 				return b.raw("POST", "auth/login", "", "application/json", `{"username":"`+name+`","password":"wrong!"}`)
@@ -314,7 +314,7 @@ func TestLoginThrottling(t *testing.T) {
 			if !away {
 				return
 			}
-			b.pass(5 * time.Minute)
+			b.store.pass(5 * time.Minute)
 			b.do(200, "POST", "auth/login", "", `{"username":"ann","password":"123456"}`)
 			if a := wrong("ann"); a.status != 401 {
 				t.Errorf("a success didn't clear the failures: %s", a.raw)
@@ -339,7 +339,7 @@ func TestLimitsPerAddress(t *testing.T) {
 		b := newBench(t, func(o *Options, _ *Ports) { o.Limits.LoginPerMinute, o.Limits.RegisterPerMinute = 4, 3 })
 		b.join("ann")
 		if away {
-			b.stateDown = errAway
+			b.state.down = errAway
 		}
 		var last answer
 		for i := range 5 {
@@ -361,7 +361,7 @@ func TestRequestsPerUser(t *testing.T) {
 	}
 	b.problem(b.raw("GET", "me", ann, "", ""), 429, "rate_limited")
 	b.do(200, "GET", "me", bob, "")
-	b.pass(time.Second)
+	b.store.pass(time.Second)
 	b.do(200, "GET", "me", ann, "")
 }
 
@@ -375,15 +375,15 @@ func TestLoginAnswers(t *testing.T) {
 	}
 	b.do(201, "POST", "auth/register", "", `{"username":"old","password":"stale-1"}`)
 	b.do(200, "POST", "auth/login", "", `{"username":"old","password":"stale-1"}`)
-	if !slices.Equal(b.rehashed, []string{"hash:stale-1 → hash:stale-1"}) {
-		t.Errorf("rehashed %v", b.rehashed)
+	if !slices.Equal(b.store.rehashed, []string{"hash:stale-1 → hash:stale-1"}) {
+		t.Errorf("rehashed %v", b.store.rehashed)
 	}
-	b.hashing = chat.E(chat.Unavailable, "too many logins")
+	b.auth.down = chat.E(chat.Unavailable, "too many logins")
 	b.problem(b.raw("POST", "auth/login", "", "application/json", `{"username":"ann","password":"123456"}`), 503, "unavailable")
-	b.hashing = nil
-	u := b.world.users[1]
+	b.auth.down = nil
+	u := b.store.users[1]
 	u.Status = chat.Disabled
-	b.world.users[1] = u
+	b.store.users[1] = u
 	b.problem(b.raw("POST", "auth/login", "", "application/json", `{"username":"ann","password":"123456"}`), 403, "blocked")
 }
 
@@ -568,9 +568,9 @@ func TestRecent(t *testing.T) {
 	}
 	newest := func(token string, fromStore bool) answer {
 		b.Helper()
-		before := b.histories
+		before := b.store.histories
 		a := b.do(200, "GET", "rooms/1/messages?page_size=5", token, "")
-		if got := b.histories > before; got != fromStore {
+		if got := b.store.histories > before; got != fromStore {
 			b.Errorf("asked the store: %v, want %v", got, fromStore)
 		}
 		return a
@@ -582,30 +582,30 @@ func TestRecent(t *testing.T) {
 	}
 	say(1)
 	newest(ann, true) // behind
-	b.cached[1] = slices.Delete(b.cached[1], 2, 3)
+	b.state.cached[1] = slices.Delete(b.state.cached[1], 2, 3)
 	newest(ann, true) // a hole
-	b.cached[1] = b.log[1][7:]
+	b.state.cached[1] = b.store.log[1][7:]
 	newest(ann, true) // too short
-	b.cached[1] = slices.Clone(b.log[1])
+	b.state.cached[1] = slices.Clone(b.store.log[1])
 	a := newest(bob, false)
 	if d := cmp.Diff([]any{5.0, 6.0, 7.0, 8.0, 9.0}, a.list("messages", "seq")); d != "" || a.body["has_more"] != true {
 		t.Errorf("page:\n%s", d)
 	}
-	b.rooms[1].Epoch++ // chatctl epoch bump
-	if a = newest(ann, true); a.body["epoch"] != float64(b.rooms[1].Epoch) {
+	b.store.rooms[1].Epoch++ // chatctl epoch bump
+	if a = newest(ann, true); a.body["epoch"] != float64(b.store.rooms[1].Epoch) {
 		t.Errorf("epoch %v", a.body["epoch"])
 	}
-	b.cached[1] = slices.Clone(b.log[1])
-	b.members[1][2].LeftSeq = 7
+	b.state.cached[1] = slices.Clone(b.store.log[1])
+	b.store.members[1][2].LeftSeq = 7
 	a = newest(bob, false)
 	if d := cmp.Diff([]any{3.0, 4.0, 5.0, 6.0, 7.0}, a.list("messages", "seq")); d != "" || a.body["last_seq"] != 7.0 {
 		t.Errorf("someone who left sees:\n%s", d)
 	}
-	b.members[1][2].VisibleFrom = 6
+	b.store.members[1][2].VisibleFrom = 6
 	if a = newest(bob, false); len(a.list("messages", "seq")) != 2 || a.body["has_more"] != false {
 		t.Errorf("someone who came late sees %s", a.raw)
 	}
-	b.stateDown = errAway
+	b.state.down = errAway
 	newest(ann, true)
 }
 
@@ -655,7 +655,7 @@ func TestPresence(t *testing.T) {
 	}
 	b.problem(b.raw("GET", "users/3/presence", ann, "", ""), 404, "not_found")
 	b.problem(b.raw("GET", "users/77/presence", ann, "", ""), 404, "not_found")
-	b.stateDown = errAway
+	b.state.down = errAway
 	if a = b.do(200, "GET", "users/2/presence", ann, ""); a.body["online"] != nil {
 		t.Errorf("without the state %s", a.raw)
 	}

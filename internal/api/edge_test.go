@@ -69,9 +69,9 @@ func TestGuard(t *testing.T) {
 
 // revoked returns the token of the session that has been revoked.
 func (b *bench) revoked() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for id, s := range b.world.sessions {
+	b.store.mu.Lock()
+	defer b.store.mu.Unlock()
+	for id, s := range b.store.sessions {
 		if !s.RevokedAt.IsZero() {
 			return "good|" + s.User.String() + "|" + string(id)
 		}
@@ -229,26 +229,26 @@ func (b *bench) announced(method, path string, length int) answer {
 func TestPanicCostsOneAnswer(t *testing.T) {
 	b := newBench(t)
 	token := b.join("ann")
-	b.panics = true
+	b.store.panics = true
 	a := b.raw("GET", "me", token, "", "")
 	b.problem(a, 500, "internal")
-	if strings.Contains(string(a.raw), "twin") {
+	if strings.Contains(string(a.raw), "fake") {
 		t.Errorf("the panic shows: %s", a.raw)
 	}
-	b.panics = false
+	b.store.panics = false
 	b.do(200, "GET", "me", token, "")
 }
 
 func TestCausesStayInside(t *testing.T) {
 	b := newBench(t)
 	token := b.join("ann")
-	b.storeDown = fmt.Errorf("dial tcp db.internal:3306: secret")
+	b.store.down = fmt.Errorf("dial tcp db.internal:3306: secret")
 	a := b.raw("GET", "rooms", token, "", "")
 	b.problem(a, 500, "internal")
 	if strings.Contains(string(a.raw), "secret") {
 		t.Errorf("the cause shows: %s", a.raw)
 	}
-	b.storeDown = chat.Wrap(chat.Unavailable, fmt.Errorf("secret"), "")
+	b.store.down = chat.Wrap(chat.Unavailable, fmt.Errorf("secret"), "")
 	a = b.raw("GET", "rooms", token, "", "")
 	b.problem(a, 503, "unavailable")
 	if strings.Contains(string(a.raw), "secret") {
@@ -389,7 +389,7 @@ func TestCanaries(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	for room, ms := range b.log {
+	for room, ms := range b.store.log {
 		own := fmt.Sprintf("canary%02d", room-1)
 		if len(ms) != 20 {
 			t.Errorf("room %d has %d messages", room, len(ms))
@@ -400,7 +400,7 @@ func TestCanaries(t *testing.T) {
 			}
 		}
 	}
-	for id, u := range b.world.users {
+	for id, u := range b.store.users {
 		if own := fmt.Sprintf("canary%02d", id-1); u.Nickname != own || u.Username != own {
 			t.Errorf("user %d is %+v", id, u)
 		}
@@ -451,7 +451,7 @@ func TestStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer ln.Close()
-	s, err := New(Options{Addr: ln.Addr().String()}, newWorld().ports())
+	s, err := New(Options{Addr: ln.Addr().String()}, newFakes().ports())
 	if err != nil {
 		t.Fatal(err)
 	}

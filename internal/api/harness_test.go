@@ -17,23 +17,23 @@ import (
 	"chat-service/internal/chat"
 )
 
-// bench is a server over a world, with a client.
+// bench is a server over fakes, with a client.
 type bench struct {
 	*testing.T
-	*world
+	fakes
 	srv  *server.Server
 	http *http.Client
 }
 
 func newBench(t *testing.T, change ...func(*Options, *Ports)) *bench {
 	t.Helper()
-	w := newWorld()
+	f := newFakes()
 	o := Options{
-		Addr: "127.0.0.1:0", Limits: DefaultLimits(), Now: w.clock, Origins: []string{"https://app.example.com"},
+		Addr: "127.0.0.1:0", Limits: DefaultLimits(), Now: f.store.clock, Origins: []string{"https://app.example.com"},
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
 	}
 	o.Limits.RequestsPerSecond = 0
-	p := w.ports()
+	p := f.ports()
 	for _, c := range change {
 		c(&o, &p)
 	}
@@ -44,7 +44,7 @@ func newBench(t *testing.T, change ...func(*Options, *Ports)) *bench {
 	if err := s.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	b := &bench{t, w, s, &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}, Timeout: 20 * time.Second}}
+	b := &bench{t, f, s, &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}, Timeout: 20 * time.Second}}
 	t.Cleanup(func() {
 		b.http.CloseIdleConnections()
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)

@@ -59,7 +59,7 @@ func (s *station) post(c *server.Call, b MessageBody) error {
 	if err := k.Err(); err != nil {
 		return err
 	}
-	sent, err := s.ports.Log.Post(c.Ctx, m, s.now())
+	sent, err := s.ports.Messages.Post(c.Ctx, m, s.now())
 	if err != nil {
 		return err
 	}
@@ -127,15 +127,15 @@ func historyQuery(c *server.Call) (chat.HistoryQuery, error) {
 // the room has come, is the store's word; the cache counts only where it holds exactly that page.
 func (s *station) stretch(ctx context.Context, q chat.HistoryQuery) (chat.HistoryPage, error) {
 	if s.ports.Recents == nil || q.Page != 1 {
-		return s.ports.Log.History(ctx, q)
+		return s.ports.Messages.History(ctx, q)
 	}
-	m, err := s.ports.Log.Membership(ctx, q.Room, q.User)
+	m, err := s.ports.Messages.Membership(ctx, q.Room, q.User)
 	if err != nil {
 		return chat.HistoryPage{}, err
 	}
 	from, to, ok := m.Member.Window(m.Room.LastSeq)
 	if !ok || from > to || to < q.MinSeq {
-		return s.ports.Log.History(ctx, q)
+		return s.ports.Messages.History(ctx, q)
 	}
 	n := min(q.PageSize, int(to-from+1))
 	ms, away := s.ports.Recents.Recent(ctx, q.Room, m.Room.Epoch)
@@ -143,7 +143,7 @@ func (s *station) stretch(ctx context.Context, q chat.HistoryQuery) (chat.Histor
 		s.opts.Metrics.Recent.WithLabelValues("hit").Inc()
 		return chat.HistoryPage{Messages: ms, LastSeq: to, Epoch: m.Room.Epoch, HasMore: to-chat.Seq(n) >= from}, nil
 	}
-	p, err := s.ports.Log.History(ctx, q)
+	p, err := s.ports.Messages.History(ctx, q)
 	if err == nil && away == nil && m.Member.In() && len(p.Messages) > 0 {
 		away = s.ports.Recents.Warm(ctx, q.Room, p.Epoch, p.Messages)
 	}
@@ -168,7 +168,7 @@ func (s *station) read(c *server.Call, b ReadBody) error {
 	if b.Seq == nil || *b.Seq > chat.MaxID {
 		return chat.BadField("seq", "must be a number from 0 to 2^53-1")
 	}
-	st, err := s.ports.Log.ReadAndTell(c.Ctx, chat.ReadMark{Room: c.Room, User: c.User, Seq: *b.Seq})
+	st, err := s.ports.Messages.ReadAndTell(c.Ctx, chat.ReadMark{Room: c.Room, User: c.User, Seq: *b.Seq})
 	if err != nil {
 		return err
 	}
