@@ -60,7 +60,7 @@ func wire(ctx context.Context, cfg *Config, log *slog.Logger) ([]daemon.Part, er
 	}
 	server, err := api.New(o, api.Ports{
 		Accounts: db, People: db, Sessions: db, Rooms: db, Members: db, Lists: db, Messages: db,
-		Passwords: hasher, Tokens: tokens{issuer, cfg.refreshKey()}, Recents: cache, Presences: cache, Throttle: cache,
+		Passwords: hasher, Tokens: issuer, Refreshes: auth.NewRefreshTokens(cfg.refreshKey()), Recents: cache, Presences: cache, Throttle: cache,
 	})
 	if err != nil {
 		return nil, err

@@ -177,7 +177,7 @@ func (s *station) renew(ctx context.Context, u chat.User, password string) {
 }
 
 func (s *station) openSession(c *server.Call, u chat.User, device string) error {
-	refresh, hash := s.ports.Tokens.NewRefresh()
+	refresh, hash := s.ports.Refreshes.NewRefresh()
 	now := s.now()
 	session := chat.Session{
 		ID: newSessionID(), User: u.ID, Device: strings.TrimSpace(device),
@@ -212,7 +212,7 @@ func (s *station) refresh(c *server.Call, b RefreshBody) error {
 	if b.RefreshToken == "" || len(b.RefreshToken) > maxPassword {
 		return chat.BadField("refresh_token", "is required")
 	}
-	hash, next, nextHash := s.ports.Tokens.NextRefresh(b.RefreshToken)
+	hash, next, nextHash := s.ports.Refreshes.NextRefresh(b.RefreshToken)
 	session, u, err := s.ports.Sessions.RotateRefresh(c.Ctx, chat.Rotation{
 		Old: hash, Next: nextHash, Now: s.now(),
 		Grace: s.opts.Sessions.Grace, Idle: s.opts.Sessions.Idle,

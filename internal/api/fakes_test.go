@@ -38,7 +38,7 @@ func newFakes() fakes {
 func (f fakes) ports() Ports {
 	return Ports{
 		Accounts: f.store, People: f.store, Sessions: f.store, Rooms: f.store, Members: f.store, Lists: fakeLists{f.store}, Messages: f.store,
-		Passwords: f.auth, Tokens: fakeTokens{f.auth}, Recents: f.state, Presences: f.state, Throttle: f.state,
+		Passwords: f.auth, Tokens: fakeTokens{f.auth}, Refreshes: f.auth, Recents: f.state, Presences: f.state, Throttle: f.state,
 	}
 }
 
@@ -665,11 +665,11 @@ func (f *fakeAuth) Verify(_ context.Context, password, hash string) (ok, stale b
 // fakeTokens is apart because passwords and tokens are both verified.
 type fakeTokens struct{ *fakeAuth }
 
-func (f fakeTokens) Issue(user chat.UserID, session chat.SessionID) (string, time.Duration, error) {
+func (fakeTokens) Issue(user chat.UserID, session chat.SessionID) (string, time.Duration, error) {
 	return "good|" + user.String() + "|" + string(session), time.Hour, nil
 }
 
-func (f fakeTokens) Verify(token string) (chat.UserID, chat.SessionID, error) {
+func (fakeTokens) Verify(token string) (chat.UserID, chat.SessionID, error) {
 	parts := strings.Split(token, "|")
 	switch {
 	case parts[0] == "old":
@@ -681,12 +681,12 @@ func (f fakeTokens) Verify(token string) (chat.UserID, chat.SessionID, error) {
 	return chat.UserID(n), chat.SessionID(parts[2]), err
 }
 
-func (f fakeTokens) NewRefresh() (string, [32]byte) {
+func (f *fakeAuth) NewRefresh() (string, [32]byte) {
 	t := "refresh-" + strconv.FormatInt(f.issued.Add(1), 10)
 	return t, sha256.Sum256([]byte(t))
 }
 
-func (f fakeTokens) NextRefresh(token string) ([32]byte, string, [32]byte) {
+func (*fakeAuth) NextRefresh(token string) ([32]byte, string, [32]byte) {
 	next := token + "+"
 	return sha256.Sum256([]byte(token)), next, sha256.Sum256([]byte(next))
 }

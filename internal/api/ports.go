@@ -20,6 +20,7 @@ type Ports struct {
 	Messages  Messages
 	Passwords Passwords
 	Tokens    Tokens
+	Refreshes Refreshes
 	Recents   Recents
 	Presences Presences
 	Throttle  server.Throttle
@@ -134,11 +135,15 @@ type Passwords interface {
 	Verify(ctx context.Context, password, hash string) (ok, stale bool, err error)
 }
 
-// Tokens issues and verifies tokens.
+// Tokens issues and verifies access tokens.
 type Tokens interface {
 	server.Verifier
 	// Issue returns an access token and its lifetime.
 	Issue(user chat.UserID, session chat.SessionID) (token string, lifetime time.Duration, err error)
+}
+
+// Refreshes makes refresh tokens and what is kept of them.
+type Refreshes interface {
 	// NewRefresh returns a refresh token and its hash.
 	NewRefresh() (token string, hash [32]byte)
 	// NextRefresh returns a refresh token's hash and what follows it: always the same, so that parallel refreshes agree.
