@@ -1,5 +1,5 @@
-// Command api serves REST: accounts, rooms, members, messages, presence. It keeps everything in MySQL and lives on when
-// Redis is away; any number of apis share the load.
+// Command api serves REST: accounts, rooms, members, messages, presence. Everything is kept in MySQL; without Redis it serves on,
+// with presence unknown. Any number of these processes share the load.
 package main
 
 import (

@@ -14,11 +14,11 @@ const (
 	maxQuery     = 256 // bytes of a search
 )
 
-// MeBody changes what it holds of the caller's account.
+// MeBody changes those fields of the caller's account that it holds.
 type MeBody struct {
 	Nickname  *string `json:"nickname,omitempty" doc:"1–64 characters"`
-	Email     *string `json:"email,omitempty" doc:"an empty one removes it"`
-	AvatarURL *string `json:"avatar_url,omitempty" doc:"http or https; an empty one removes it"`
+	Email     *string `json:"email,omitempty" doc:"empty: remove it"`
+	AvatarURL *string `json:"avatar_url,omitempty" doc:"http or https; empty: remove it"`
 }
 
 // UsersReply is a page of users.
@@ -59,6 +59,7 @@ func (s *station) updateMe(c *server.Call, b MeBody) error {
 	return c.OK(ownView(u))
 }
 
+// trimmed is strings.TrimSpace of a field that may be left out.
 func trimmed(s *string) *string {
 	if s == nil {
 		return nil
@@ -67,12 +68,14 @@ func trimmed(s *string) *string {
 	return &t
 }
 
+// webURL reports whether s may be shown as a picture: empty, or a web address that carries no password.
 func webURL(s string) bool {
 	if s == "" {
 		return true
 	}
 	u, err := url.Parse(s)
-	return err == nil && len(s) <= maxAvatarURL && u.Host != "" && u.User == nil && (u.Scheme == "https" || u.Scheme == "http")
+	return err == nil && len(s) <= maxAvatarURL && u.Host != "" && u.User == nil &&
+		(u.Scheme == "https" || u.Scheme == "http")
 }
 
 func (s *station) users(c *server.Call) error {

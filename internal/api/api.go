@@ -15,7 +15,7 @@ type station struct {
 	attempts *server.Attempts
 }
 
-// New makes the server of all routes; nothing listens yet.
+// New makes the server of all routes; nothing listens yet. It fails only if the OpenAPI document can't be made.
 func New(opts Options, ports Ports) (*server.Server, error) {
 	opts = opts.withDefaults()
 	s := &station{
@@ -39,8 +39,8 @@ func about() server.About {
 	return server.About{
 		Title: "chat-service", Version: "1",
 		Text:   "Rooms, messages and presence over REST. Live messages come over the WebSocket at GET " + server.Base + "/ws.",
-		Closes: "A room that the caller may not see is 404, as one that is not there.",
-		// Who isn't in a public room sees no more than a Room of it.
+		Closes: "A room that the caller may not see is 404, exactly as one that does not exist.",
+		// A public room is a plain Room to callers who aren't in it.
 		AtLeast: map[string]string{"ListedRoom": "Room"},
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"chat-service/internal/protocol"
 )
 
-// What is taken in at all, before anything costs time.
+// Sizes that are refused before a request costs time.
 const (
 	maxLogin    = 256  // bytes
 	maxPassword = 1024 // bytes
@@ -21,11 +21,11 @@ const (
 	maxNickname = 64   // characters
 )
 
-// RegisterBody asks for an account.
+// RegisterBody describes a new account.
 type RegisterBody struct {
 	Username string  `json:"username" required:"true" doc:"2–64 letters, digits, '.', '_', '-'; stored in lower case"`
-	Nickname string  `json:"nickname,omitempty" doc:"up to 64 characters; the username where left out"`
-	Email    *string `json:"email,omitempty" doc:"logs in too"`
+	Nickname string  `json:"nickname,omitempty" doc:"up to 64 characters; the username if left out"`
+	Email    *string `json:"email,omitempty" doc:"can be used to log in, too"`
 	Password string  `json:"password" required:"true" doc:"up to 1024 bytes; at least 6 in debug mode, 8 and uncommon in release mode"`
 }
 
@@ -34,14 +34,14 @@ type RegisterReply struct {
 	User protocol.User `json:"user"`
 }
 
-// LoginBody asks for a session.
+// LoginBody opens a session.
 type LoginBody struct {
 	Username string `json:"username" required:"true" doc:"username or email"`
 	Password string `json:"password" required:"true"`
-	Device   string `json:"device,omitempty" doc:"what the list of sessions calls this device, up to 128 characters"`
+	Device   string `json:"device,omitempty" doc:"name of this device in the list of sessions, up to 128 characters"`
 }
 
-// RefreshBody trades a refresh token in.
+// RefreshBody trades a refresh token for a new pair.
 type RefreshBody struct {
 	RefreshToken string `json:"refresh_token" required:"true"`
 }
@@ -56,7 +56,10 @@ type TokenReply struct {
 }
 
 func (s *station) register(c *server.Call, b RegisterBody) error {
-	u := chat.User{Username: normal(b.Username), Nickname: strings.TrimSpace(b.Nickname), Status: chat.Active, CreatedAt: s.now()}
+	u := chat.User{
+		Username: normal(b.Username), Nickname: strings.TrimSpace(b.Nickname),
+		Status: chat.Active, CreatedAt: s.now(),
+	}
 	if b.Email != nil {
 		u.Email = normal(*b.Email)
 	}
@@ -82,7 +85,7 @@ func (s *station) register(c *server.Call, b RegisterBody) error {
 	return c.Reply(http.StatusCreated, RegisterReply{ownView(u)})
 }
 
-// checkPassword judges a new password; the port names the field password, a body may call it otherwise.
+// checkPassword checks a new password. The port calls the field "password"; field is its name in this request.
 func (s *station) checkPassword(field, password, username string) error {
 	if password == "" {
 		return chat.BadField(field, "is required")
@@ -101,7 +104,7 @@ func (s *station) checkPassword(field, password, username string) error {
 	return chat.BadField(field, "%s", e.Fields[0].Message)
 }
 
-// ownView shows a user to himself.
+// ownView shows users their own account: with the email address.
 func ownView(u chat.User) protocol.User {
 	v := protocol.UserView(u)
 	v.Email = u.Email
@@ -122,18 +125,19 @@ func (s *station) login(c *server.Call, b LoginBody) error {
 	if err := s.attempts.Allow(c.Ctx, "login", c.Address(), s.opts.Limits.LoginPerMinute); err != nil {
 		return err
 	}
-	u, err := s.prove(c.Ctx, login, b.Password)
+	u, err := s.authenticate(c.Ctx, login, b.Password)
 	if err != nil {
 		return err
 	}
 	return s.openSession(c, u, b.Device)
 }
 
-// prove finds who logs in and checks the password. An unknown user costs the same time and gets the same answer as a
-// wrong password; failures make the account's next tries wait.
-func (s *station) prove(ctx context.Context, login, password string) (chat.User, error) {
-	slow := s.opts.Limits.LoginPerMinute > 0
-	if slow {
+// authenticate finds the user of a login name and checks the password. An unknown user costs the same time and gets
+// the same answer as a wrong password, so that nobody can find out who has an account; failures delay the account's
+// next attempts.
+func (s *station) authenticate(ctx context.Context, login, password string) (chat.User, error) {
+	throttled := s.opts.Limits.LoginPerMinute > 0
+	if throttled {
 		if err := s.attempts.Due(ctx, login); err != nil {
 			return chat.User{}, err
 		}
@@ -148,7 +152,7 @@ func (s *station) prove(ctx context.Context, login, password string) (chat.User,
 		return chat.User{}, err
 	}
 	if !ok || !found {
-		if slow {
+		if throttled {
 			s.attempts.Failed(ctx, login)
 		}
 		return chat.User{}, chat.E(chat.Unauthenticated, "wrong username or password")
@@ -156,7 +160,7 @@ func (s *station) prove(ctx context.Context, login, password string) (chat.User,
 	if u.Status == chat.Disabled {
 		return chat.User{}, chat.E(chat.Blocked, "this account is disabled")
 	}
-	if slow {
+	if throttled {
 		s.attempts.Cleared(ctx, login)
 	}
 	if stale {
@@ -165,7 +169,8 @@ func (s *station) prove(ctx context.Context, login, password string) (chat.User,
 	return u, nil
 }
 
-// renew replaces a hash made with weaker parameters. The login succeeds without it: the next one tries again.
+// renew replaces a hash that was made with weaker parameters than today's. It must not fail the login: the next one
+// tries again.
 func (s *station) renew(ctx context.Context, u chat.User, password string) {
 	hash, err := s.ports.Passwords.Hash(ctx, password)
 	if err == nil {
@@ -176,6 +181,7 @@ func (s *station) renew(ctx context.Context, u chat.User, password string) {
 	}
 }
 
+// openSession starts a login session on a device and answers with its tokens.
 func (s *station) openSession(c *server.Call, u chat.User, device string) error {
 	refresh, hash := s.ports.Refreshes.NewRefresh()
 	now := s.now()
@@ -183,20 +189,23 @@ func (s *station) openSession(c *server.Call, u chat.User, device string) error 
 		ID: newSessionID(), User: u.ID, Device: strings.TrimSpace(device),
 		CreatedAt: now, LastSeenAt: now, ExpiresAt: now.Add(s.opts.Sessions.Idle),
 	}
-	err := s.ports.Sessions.OpenSession(c.Ctx, chat.NewSession{Session: session, RefreshHash: hash, Until: now.Add(s.opts.Sessions.Absolute)})
+	err := s.ports.Sessions.OpenSession(c.Ctx, chat.NewSession{
+		Session: session, RefreshHash: hash, Until: now.Add(s.opts.Sessions.Absolute),
+	})
 	if err != nil {
 		return err
 	}
 	return s.tokens(c, u, session.ID, refresh)
 }
 
-// newSessionID makes an id that nobody guesses.
+// newSessionID makes an id that can't be guessed: 128 random bits.
 func newSessionID() chat.SessionID {
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // never fails
 	return chat.SessionID(hex.EncodeToString(b[:]))
 }
 
+// tokens answers with a new access token and the given refresh token.
 func (s *station) tokens(c *server.Call, u chat.User, session chat.SessionID, refresh string) error {
 	access, lifetime, err := s.ports.Tokens.Issue(u.ID, session)
 	if err != nil {
@@ -208,6 +217,9 @@ func (s *station) tokens(c *server.Call, u chat.User, session chat.SessionID, re
 	})
 }
 
+// refresh trades a refresh token for its successor. Which one that is follows from the token, so that parallel
+// requests with one token get the same answer; a token that was used longer ago than the grace ends the session,
+// because it was copied.
 func (s *station) refresh(c *server.Call, b RefreshBody) error {
 	if b.RefreshToken == "" || len(b.RefreshToken) > maxPassword {
 		return chat.BadField("refresh_token", "is required")

@@ -13,7 +13,7 @@ import (
 	"chat-service/internal/chat"
 )
 
-// TestBadBodies: what can't be read is 400, a bad value is 422 and names its field, and nothing is done.
+// TestBadBodies: what can't be read is 400, a bad value is 422 and names its field, and nothing changes.
 func TestBadBodies(t *testing.T) {
 	b := newBench(t)
 	ann := b.join("ann")
@@ -271,7 +271,7 @@ func TestSessions(t *testing.T) {
 	b.problem(b.raw("GET", "me", a.body["access_token"].(string), "", ""), 401, "unauthenticated")
 }
 
-// TestRevocationElsewhere: what another process revokes is believed for a moment, and not longer.
+// TestRevocationElsewhere: a session that another process revokes is believed in for a moment, and no longer.
 func TestRevocationElsewhere(t *testing.T) {
 	b := newBench(t)
 	ann := b.join("ann")
@@ -290,17 +290,17 @@ func TestRevocationElsewhere(t *testing.T) {
 }
 
 func TestLoginThrottling(t *testing.T) {
-	for _, away := range []bool{false, true} {
-		t.Run(fmt.Sprintf("redis away %v", away), func(t *testing.T) {
+	for _, down := range []bool{false, true} {
+		t.Run(fmt.Sprintf("redis down %v", down), func(t *testing.T) {
 			b := newBench(t)
 			b.join("ann")
-			if away {
-				b.state.down = errAway
+			if down {
+				b.state.down = errDown
 			}
 			wrong := func(name string) answer {
 				return b.raw("POST", "auth/login", "", "application/json", `{"username":"`+name+`","password":"wrong!"}`)
 			}
-			for _, name := range []string{"ann", "nobody"} { // the same for who is not there
+			for _, name := range []string{"ann", "nobody"} { // the same for a user who does not exist
 				var last answer
 				for range 20 {
 					if last = wrong(name); last.status == 429 {
@@ -311,7 +311,7 @@ func TestLoginThrottling(t *testing.T) {
 				b.problem(last, 429, "rate_limited")
 			}
 			b.problem(b.raw("POST", "auth/login", "", "application/json", `{"username":"ann","password":"123456"}`), 429, "rate_limited")
-			if !away {
+			if !down {
 				return
 			}
 			b.store.pass(5 * time.Minute)
@@ -335,11 +335,11 @@ func TestLimitsOff(t *testing.T) {
 }
 
 func TestLimitsPerAddress(t *testing.T) {
-	for _, away := range []bool{false, true} {
+	for _, down := range []bool{false, true} {
 		b := newBench(t, func(o *Options, _ *Ports) { o.Limits.LoginPerMinute, o.Limits.RegisterPerMinute = 4, 3 })
 		b.join("ann")
-		if away {
-			b.state.down = errAway
+		if down {
+			b.state.down = errDown
 		}
 		var last answer
 		for i := range 5 {
@@ -556,7 +556,7 @@ func TestHistory(t *testing.T) {
 	}
 }
 
-// TestRecent: the cache serves the newest page where it holds exactly that, and never anything else.
+// TestRecent: the cache serves the newest page if it holds exactly that, and never anything else.
 func TestRecent(t *testing.T) {
 	b := newBench(t)
 	ann, bob := b.join("ann"), b.join("bob")
@@ -583,7 +583,7 @@ func TestRecent(t *testing.T) {
 	say(1)
 	newest(ann, true) // behind
 	b.state.cached[1] = slices.Delete(b.state.cached[1], 2, 3)
-	newest(ann, true) // a hole
+	newest(ann, true) // a gap
 	b.state.cached[1] = b.store.log[1][7:]
 	newest(ann, true) // too short
 	b.state.cached[1] = slices.Clone(b.store.log[1])
@@ -605,7 +605,7 @@ func TestRecent(t *testing.T) {
 	if a = newest(bob, false); len(a.list("messages", "seq")) != 2 || a.body["has_more"] != false {
 		t.Errorf("someone who came late sees %s", a.raw)
 	}
-	b.state.down = errAway
+	b.state.down = errDown
 	newest(ann, true)
 }
 
@@ -655,7 +655,7 @@ func TestPresence(t *testing.T) {
 	}
 	b.problem(b.raw("GET", "users/3/presence", ann, "", ""), 404, "not_found")
 	b.problem(b.raw("GET", "users/77/presence", ann, "", ""), 404, "not_found")
-	b.state.down = errAway
+	b.state.down = errDown
 	if a = b.do(200, "GET", "users/2/presence", ann, ""); a.body["online"] != nil {
 		t.Errorf("without the state %s", a.raw)
 	}
@@ -664,7 +664,7 @@ func TestPresence(t *testing.T) {
 	}
 }
 
-// TestWithoutState: nil ports of the state are the same as one that is away.
+// TestWithoutState: nil ports of the state are as good as an unavailable one.
 func TestWithoutState(t *testing.T) {
 	b := newBench(t, func(_ *Options, p *Ports) { p.Recents, p.Presences, p.Throttle = nil, nil, nil })
 	ann := b.join("ann")

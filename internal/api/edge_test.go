@@ -36,7 +36,7 @@ func fill(path string) string {
 	return server.Base + strings.NewReplacer("{room_id}", "1", "{user_id}", "1", "{session_id}", "x").Replace(path)
 }
 
-// TestGuard walks every route as nobody, with a bad, an expired and a revoked token.
+// TestGuard walks every route without a token and with a bad, an expired and a revoked one.
 func TestGuard(t *testing.T) {
 	b := newBench(t)
 	b.do(200, "POST", "auth/logout", b.join("gone"), "")
@@ -80,7 +80,7 @@ func (b *bench) revoked() string {
 	return ""
 }
 
-// TestHidden: what a stranger may not see looks exactly like what is not there.
+// TestHidden: what a stranger may not see looks exactly like what does not exist.
 func TestHidden(t *testing.T) {
 	b := newBench(t)
 	owner, stranger := b.join("owner"), b.join("stranger")
@@ -200,8 +200,9 @@ func TestServerProblems(t *testing.T) {
 	}
 }
 
-// announced tells of a body and waits for the answer before it sends any: what is too large even to be read is refused by its length,
-// and who goes on writing it may meet a reset before he has read that.
+// announced sends a request's head with a Content-Length and waits for the answer before it sends any body: what is too
+// large even to be read is refused by its length, and a client that goes on writing may get a reset before it has read
+// the answer.
 func (b *bench) announced(method, path string, length int) answer {
 	b.Helper()
 	c, err := net.Dial("tcp", b.srv.Addr())
@@ -318,7 +319,7 @@ func TestSite(t *testing.T) {
 	b.problem(b.raw("PUT", "rooms", "", "", ""), 405, "invalid")
 }
 
-// TestClientIP: only trusted proxies are believed, and of them only what they added themselves.
+// TestClientIP: only trusted proxies are believed, and only about the address that they added themselves.
 func TestClientIP(t *testing.T) {
 	loopback := netip.MustParsePrefix("127.0.0.0/8")
 	for _, tt := range []struct {

@@ -14,8 +14,8 @@ import (
 	"chat-service/internal/chat"
 )
 
-// fakes are small in-memory stand-ins for all ports, made in one place: enough of the rules for the station's own behaviour to
-// show. What the store itself does is tested with the store.
+// fakes are small in-memory stand-ins for all ports, made in one place: enough of the rules for the station's own
+// behaviour to show. What the store itself does is tested with the store.
 type fakes struct {
 	store *fakeStore
 	state *fakeState

@@ -64,7 +64,7 @@ type answer struct {
 	body   map[string]any
 }
 
-// raw sends a request as it is.
+// raw sends a request exactly as given.
 func (b *bench) raw(method, path, token, contentType, body string, heads ...string) answer {
 	b.Helper()
 	if !strings.HasPrefix(path, "/") {
@@ -114,7 +114,7 @@ func (b *bench) do(want int, method, path, token, body string) answer {
 	return a
 }
 
-// join registers a user, logs him in and returns his token.
+// join registers a user, logs in and returns the token.
 func (b *bench) join(name string) string {
 	b.Helper()
 	b.do(201, "POST", "auth/register", "", fmt.Sprintf(`{"username":%q,"password":"123456"}`, name))
@@ -122,7 +122,7 @@ func (b *bench) join(name string) string {
 	return a.body["access_token"].(string)
 }
 
-// problem checks that an answer is a whole problem of a code.
+// problem checks that an answer is a complete problem with a code.
 func (b *bench) problem(a answer, status int, code string) {
 	b.Helper()
 	if a.status != status {
@@ -148,7 +148,7 @@ func (b *bench) problem(a answer, status int, code string) {
 	}
 }
 
-// fields names the fields that a problem blames, in order of name.
+// fields lists the fields that a problem names, sorted.
 func (a answer) fields() []string {
 	var out []string
 	list, _ := a.body["errors"].([]any)
@@ -169,4 +169,4 @@ func (a answer) list(name, field string) []any {
 	return out
 }
 
-var errAway = chat.E(chat.Unavailable, "")
+var errDown = chat.E(chat.Unavailable, "")

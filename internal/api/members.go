@@ -23,28 +23,32 @@ type MembersReply struct {
 	NextCursor *string      `json:"next_cursor" doc:"null on the last page"`
 }
 
-// AddBody names people to add; one's own id joins a public room.
+// AddBody names users to add; the caller's own id joins a public room.
 type AddBody struct {
 	MemberIDs []chat.UserID `json:"member_ids" required:"true" doc:"1–500 ids"`
 }
 
-// AddReply names those who were not in the room before.
+// AddReply names the users who were not in the room before.
 type AddReply struct {
 	Added []chat.UserID `json:"added"`
 }
 
-// MemberPatchBody changes a member's role, or forbids him to send for a while.
+// MemberPatchBody changes a member's role, or mutes or unmutes the member.
 type MemberPatchBody struct {
 	Role        *chat.Role              `json:"role,omitempty" enum:"admin,member"`
 	MutedUntil  server.Maybe[time.Time] `json:"muted_until,omitzero" doc:"RFC 3339; null lifts the mute"`
-	MuteSeconds *int64                  `json:"mute_seconds,omitempty" doc:"in place of muted_until; 0 lifts the mute"`
+	MuteSeconds *int64                  `json:"mute_seconds,omitempty" doc:"instead of muted_until; 0 lifts the mute"`
 }
 
-// maxMute bounds a mute: longer is a kick.
+// maxMute bounds a mute: beyond it, removing the member is meant.
 const maxMute = 10 * 365 * 24 * time.Hour
 
+// memberView shows a member; a mute that is over isn't shown.
 func memberView(m chat.MemberUser, now time.Time) MemberView {
-	v := MemberView{UserID: m.Member.User, User: protocol.UserView(m.User), Role: m.Member.Role, JoinedAt: chat.FormatTime(m.Member.JoinedAt)}
+	v := MemberView{
+		UserID: m.Member.User, User: protocol.UserView(m.User),
+		Role: m.Member.Role, JoinedAt: chat.FormatTime(m.Member.JoinedAt),
+	}
 	if m.Member.MutedUntil.After(now) {
 		v.MutedUntil = protocol.TimePtr(m.Member.MutedUntil)
 	}
@@ -107,12 +111,13 @@ func (s *station) updateMember(c *server.Call, b MemberPatchBody) error {
 	return c.OK(memberView(chat.MemberUser{Member: m, User: u}, s.now()))
 }
 
-// check judges the body: one of role and mute, since each is a transaction of its own and half a change helps nobody.
+// check returns until when to mute, and whether to. Role and mute exclude each other: each is a transaction of its
+// own, and a request that fails must not be half done.
 func (b MemberPatchBody) check(now time.Time) (until time.Time, mute bool, err error) {
 	var k server.Checks
 	mute = b.MutedUntil.Set || b.MuteSeconds != nil
 	k.Require(b.Role != nil || mute, "role", "give role, muted_until or mute_seconds")
-	k.Require(b.Role == nil || !mute, "role", "role and mute change one at a time")
+	k.Require(b.Role == nil || !mute, "role", "change role and mute in two requests")
 	k.Require(!b.MutedUntil.Set || b.MuteSeconds == nil, "mute_seconds", "give either muted_until or mute_seconds")
 	k.Require(b.Role == nil || *b.Role == chat.Admin || *b.Role == chat.Plain, "role", "must be admin or member")
 	if b.MutedUntil.Value != nil {

@@ -16,7 +16,7 @@ import (
 // MessageBody is a message to send.
 type MessageBody struct {
 	Content     string  `json:"content" required:"true" doc:"up to 16 KiB of UTF-8, not blank"`
-	ClientMsgID *string `json:"client_msg_id,omitempty" doc:"[A-Za-z0-9._:-]{1,36}: a retry with the same id is answered with the first result; made here where left out"`
+	ClientMsgID *string `json:"client_msg_id,omitempty" doc:"[A-Za-z0-9._:-]{1,36}: a retry with the same id returns the first result; the server makes one if left out"`
 }
 
 // HistoryReply is a stretch of a room's log, ascending by seq.
@@ -24,7 +24,7 @@ type HistoryReply struct {
 	Messages []protocol.Message `json:"messages"`
 	LastSeq  chat.Seq           `json:"last_seq" doc:"the newest that the caller may see"`
 	Epoch    uint64             `json:"epoch"`
-	HasMore  bool               `json:"has_more" doc:"there are older messages, or newer ones where after_seq was asked"`
+	HasMore  bool               `json:"has_more" doc:"there are older messages, or newer ones if after_seq was given"`
 	Page     int                `json:"page,omitempty"`
 	PageSize int                `json:"page_size,omitempty"`
 }
@@ -34,7 +34,7 @@ type ReadBody struct {
 	Seq *chat.Seq `json:"seq" required:"true" doc:"clamped to the room's last seq; never moves backwards"`
 }
 
-// ReadReply is where the pointer stands.
+// ReadReply is the read pointer's new position.
 type ReadReply struct {
 	ReadSeq chat.Seq `json:"read_seq"`
 	Unread  uint64   `json:"unread"`
@@ -46,6 +46,8 @@ type UnreadReply struct {
 	Rooms map[chat.RoomID]uint64 `json:"rooms" doc:"by room id"`
 }
 
+// post sends a message. Without a client_msg_id a lost answer can't be retried safely, but the message gets one all
+// the same: the log's rows are unique by it.
 func (s *station) post(c *server.Call, b MessageBody) error {
 	m := chat.Send{Room: c.Room, Sender: c.User, Session: c.Session, Content: b.Content}
 	var k server.Checks
@@ -73,6 +75,7 @@ func (s *station) post(c *server.Call, b MessageBody) error {
 	return c.Reply(status, protocol.MessageView(sent.Message))
 }
 
+// newMsgID makes a client_msg_id for a client that sent none.
 func newMsgID() string {
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // never fails
@@ -84,14 +87,15 @@ func (s *station) history(c *server.Call) error {
 	if err != nil {
 		return err
 	}
-	p, err := s.stretch(c.Ctx, q)
+	p, err := s.readHistory(c.Ctx, q)
 	if err != nil {
 		return err
 	}
 	return c.Write(protocol.AppendHistoryReply(c.Buffer(), p, q))
 }
 
-// historyQuery reads the two ways to ask: by page, or by one seq and a limit. limit alone is the size of the newest page.
+// historyQuery reads the two forms of a request: by page, or by one seq and a limit. limit alone is the size of the
+// newest page.
 func historyQuery(c *server.Call) (chat.HistoryQuery, error) {
 	q := c.Query()
 	h := chat.HistoryQuery{Room: c.Room, User: c.User}
@@ -123,9 +127,10 @@ func historyQuery(c *server.Call) (chat.HistoryQuery, error) {
 	return h, q.Check.Err()
 }
 
-// stretch reads from the store, or, where the newest page is asked for, from the cache. What the user may see, and how far
-// the room has come, is the store's word; the cache counts only where it holds exactly that page.
-func (s *station) stretch(ctx context.Context, q chat.HistoryQuery) (chat.HistoryPage, error) {
+// readHistory reads from the store, or, if it is the newest page, from the cache. Which messages the user may see and
+// what the newest one is, only the store can say; the cache is used only if it holds exactly the page that follows
+// from that.
+func (s *station) readHistory(ctx context.Context, q chat.HistoryQuery) (chat.HistoryPage, error) {
 	if s.ports.Recents == nil || q.Page != 1 {
 		return s.ports.Messages.History(ctx, q)
 	}
@@ -138,30 +143,30 @@ func (s *station) stretch(ctx context.Context, q chat.HistoryQuery) (chat.Histor
 		return s.ports.Messages.History(ctx, q)
 	}
 	n := min(q.PageSize, int(to-from+1))
-	ms, away := s.ports.Recents.Recent(ctx, q.Room, m.Room.Epoch)
-	if ms, ok = tail(ms, to, n); ok && away == nil {
+	ms, failed := s.ports.Recents.Recent(ctx, q.Room, m.Room.Epoch)
+	if ms, ok = tail(ms, to, n); ok && failed == nil {
 		s.opts.Metrics.Recent.WithLabelValues("hit").Inc()
 		return chat.HistoryPage{Messages: ms, LastSeq: to, Epoch: m.Room.Epoch, HasMore: to-chat.Seq(n) >= from}, nil
 	}
 	p, err := s.ports.Messages.History(ctx, q)
-	if err == nil && away == nil && m.Member.In() && len(p.Messages) > 0 {
-		away = s.ports.Recents.Warm(ctx, q.Room, p.Epoch, p.Messages)
+	if err == nil && failed == nil && m.Member.In() && len(p.Messages) > 0 {
+		failed = s.ports.Recents.Warm(ctx, q.Room, p.Epoch, p.Messages)
 	}
-	if away != nil {
+	if failed != nil {
 		s.opts.Metrics.Degraded.WithLabelValues("recents").Inc()
 	}
 	s.opts.Metrics.Recent.WithLabelValues("miss").Inc()
 	return p, err
 }
 
-// tail cuts the n messages up to the seq out of ascending ones; ok is false where one of them is not there.
+// tail cuts the n messages up to the seq out of ascending ones; ok is false if one of them is missing.
 func tail(ms []chat.Message, upTo chat.Seq, n int) (cut []chat.Message, ok bool) {
 	end, found := slices.BinarySearchFunc(ms, upTo, func(m chat.Message, s chat.Seq) int { return cmp.Compare(m.Seq, s) })
 	if !found || end+1 < n {
 		return nil, false
 	}
 	cut = ms[end+1-n : end+1]
-	return cut, cut[0].Seq+chat.Seq(n-1) == upTo // each seq is there once, so no hole fits in between
+	return cut, cut[0].Seq+chat.Seq(n-1) == upTo // each seq is there once, so there can't be a gap
 }
 
 func (s *station) read(c *server.Call, b ReadBody) error {

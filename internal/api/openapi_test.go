@@ -17,9 +17,10 @@ import (
 
 var update = flag.Bool("update", false, "write testdata/openapi.txt anew")
 
-// TestDocumentIsTheContract compares what clients depend on in the OpenAPI document with testdata/openapi.txt: methods, paths,
-// parameters, statuses, schemas and their fields. Descriptions may change freely; a change of anything else is a change of the
-// contract, so it must be meant: `go test ./internal/api -run Contract -args -update` writes the file anew.
+// TestDocumentIsTheContract compares what clients depend on in the OpenAPI document with testdata/openapi.txt:
+// methods, paths, parameters, statuses, schemas and their fields. Descriptions may change freely; a change of
+// anything else is a change of the contract, so it must be meant: `go test ./internal/api -run Contract -args
+// -update` writes the file anew.
 func TestDocumentIsTheContract(t *testing.T) {
 	const file = "testdata/openapi.txt"
 	got := outline(t, newBench(t).do(200, "GET", "openapi.json", "", "").raw)

@@ -16,10 +16,11 @@ const (
 	maxPresence     = 200 // users in one request
 )
 
-// Limits are those of an installation. Zero turns one off.
+// Limits are those that an installation sets. Zero turns one off.
 type Limits struct {
 	chat.Limits
-	// LoginPerMinute bounds attempts to log in, per IP address. Zero also turns off the delays of an account after failures.
+	// LoginPerMinute bounds attempts to log in, per IP address. Zero also turns off the delays of an account after
+	// failures.
 	LoginPerMinute int
 	// RegisterPerMinute bounds new accounts, per IP address.
 	RegisterPerMinute int
@@ -29,7 +30,7 @@ type Limits struct {
 	RequestTime time.Duration
 }
 
-// body bounds a request's body in bytes: a content may be all escapes.
+// body bounds a request's body in bytes: JSON may spend six on one of a message's, as an escape.
 func (l Limits) body() int {
 	return max(64<<10, 6*cmp.Or(l.MessageBytes, 1<<20)+8<<10)
 }
@@ -53,7 +54,7 @@ type SessionTimes struct {
 type Options struct {
 	// Addr is the "host:port" to listen on.
 	Addr string
-	// Release adds headers that make sense behind TLS only.
+	// Release adds headers that make sense only behind TLS.
 	Release bool
 	Limits  Limits
 	// Sessions may be left zero: 7 days idle, 30 days in all, 10 s of grace.
@@ -62,7 +63,7 @@ type Options struct {
 	Origins []string
 	// TrustedProxies may name the client's address in X-Forwarded-For.
 	TrustedProxies []netip.Prefix
-	// Site, where set, is served at /.
+	// Site, if set, is served at /.
 	Site    fs.FS
 	Log     *slog.Logger
 	Metrics *Metrics

@@ -8,8 +8,8 @@ import (
 	"chat-service/internal/chat"
 )
 
-// Ports are the adapters that the station works through. All but Recents, Presences and Throttle are needed; a nil one of
-// these three stands for an adapter that is always unavailable.
+// Ports are the adapters that the station works through. All but Recents, Presences and Throttle are needed; a nil
+// one of these three stands for an adapter that is always unavailable.
 type Ports struct {
 	Accounts  Accounts
 	People    People
@@ -88,7 +88,8 @@ type Members interface {
 	Transfer(ctx context.Context, room chat.RoomID, by, to chat.UserID) (chat.Room, error)
 }
 
-// Lists reads pages. Cursors are the next of the page before, "" for the first; one that no list gave out is chat.Invalid.
+// Lists reads pages. Cursors are the next of the page before, "" for the first; one that no list gave out is
+// chat.Invalid.
 type Lists interface {
 	// RoomList lists the user's rooms, newest activity first, with Last and Peer.
 	RoomList(ctx context.Context, user chat.UserID, cursor string, limit int) (ms []chat.Membership, next string, err error)
@@ -114,7 +115,8 @@ type Messages interface {
 
 // Recents caches the newest messages of rooms. Its errors only cost speed.
 type Recents interface {
-	// Recent returns a room's newest messages of the epoch as far as they are cached, ascending, each once, perhaps with gaps.
+	// Recent returns a room's newest messages of the epoch as far as they are cached, ascending, each once, perhaps
+	// with gaps.
 	Recent(ctx context.Context, room chat.RoomID, epoch uint64) ([]chat.Message, error)
 	// Warm puts in a room's newest messages, ascending and without gaps.
 	Warm(ctx context.Context, room chat.RoomID, epoch uint64, ms []chat.Message) error
@@ -131,7 +133,8 @@ type Passwords interface {
 	// Check judges a new password: chat.Invalid about the field password.
 	Check(password, username string) error
 	Hash(ctx context.Context, password string) (string, error)
-	// Verify compares; an empty hash costs as much time as a real one and never fits. stale: the hash should be renewed.
+	// Verify compares; an empty hash costs as much time as a real one and never fits. stale: the hash should be
+	// renewed.
 	Verify(ctx context.Context, password, hash string) (ok, stale bool, err error)
 }
 
@@ -146,6 +149,7 @@ type Tokens interface {
 type Refreshes interface {
 	// NewRefresh returns a refresh token and its hash.
 	NewRefresh() (token string, hash [32]byte)
-	// NextRefresh returns a refresh token's hash and what follows it: always the same, so that parallel refreshes agree.
+	// NextRefresh returns a refresh token's hash and what follows it: always the same, so that parallel refreshes
+	// agree.
 	NextRefresh(token string) (hash [32]byte, next string, nextHash [32]byte)
 }

@@ -9,17 +9,17 @@ import (
 	"chat-service/internal/protocol"
 )
 
-// PresenceBody asks about people.
+// PresenceBody names the users whose presence is wanted.
 type PresenceBody struct {
 	UserIDs []chat.UserID `json:"user_ids" required:"true" doc:"1–200 ids"`
 }
 
-// PresenceReply tells of those among them who share a room with the caller.
+// PresenceReply shows those of them who share a room with the caller.
 type PresenceReply struct {
 	Users []protocol.Presence `json:"users"`
 }
 
-// OnePresenceReply tells of one person, flat and in the form of the list.
+// OnePresenceReply shows one user, flat and as a list of one.
 type OnePresenceReply struct {
 	protocol.Presence
 	Users []protocol.Presence `json:"users"`
@@ -43,13 +43,13 @@ func (s *station) onePresence(c *server.Call) error {
 		return err
 	}
 	if len(users) == 0 {
-		return chat.E(chat.NotFound, "there is nobody of that id who shares a room with you")
+		return chat.E(chat.NotFound, "there is no user with this id who shares a room with you")
 	}
 	return c.OK(OnePresenceReply{users[0], users})
 }
 
-// presences tells of the caller and of those of ids who share a room with him; of strangers it doesn't even tell that
-// they exist.
+// presences shows the caller and those of ids who share a room with the caller. Strangers are left out, whether they
+// exist or not.
 func (s *station) presences(c *server.Call, ids []chat.UserID) ([]protocol.Presence, error) {
 	others := slices.DeleteFunc(slices.Clone(ids), func(id chat.UserID) bool { return id == c.User })
 	var known []chat.UserID
@@ -59,7 +59,9 @@ func (s *station) presences(c *server.Call, ids []chat.UserID) ([]protocol.Prese
 			return nil, err
 		}
 	}
-	ids = slices.DeleteFunc(slices.Clone(ids), func(id chat.UserID) bool { return id != c.User && !slices.Contains(known, id) })
+	ids = slices.DeleteFunc(slices.Clone(ids), func(id chat.UserID) bool {
+		return id != c.User && !slices.Contains(known, id)
+	})
 	views := make([]protocol.Presence, 0, len(ids))
 	if len(ids) == 0 {
 		return views, nil
@@ -80,7 +82,7 @@ func (s *station) presences(c *server.Call, ids []chat.UserID) ([]protocol.Prese
 	return views, nil
 }
 
-// online asks the state; while that is away nobody's presence is known.
+// online asks the state; while that is unavailable, nobody's presence is known.
 func (s *station) online(ctx context.Context, ids []chat.UserID) map[chat.UserID]chat.Presence {
 	out := make(map[chat.UserID]chat.Presence, len(ids))
 	if s.ports.Presences == nil {

@@ -14,17 +14,17 @@ const (
 	maxDescription = 1024 // characters
 )
 
-// RoomBody asks for a room.
+// RoomBody describes a new room.
 type RoomBody struct {
-	Type        chat.RoomType   `json:"type,omitempty" enum:"group,direct" doc:"group where left out"`
+	Type        chat.RoomType   `json:"type,omitempty" enum:"group,direct" doc:"group if left out"`
 	Name        string          `json:"name,omitempty" doc:"of a group: 1–128 characters"`
 	Description string          `json:"description,omitempty" doc:"up to 1024 characters"`
-	Visibility  chat.Visibility `json:"visibility,omitempty" enum:"private,public" doc:"private where left out"`
-	HistoryAll  bool            `json:"history_all,omitempty" doc:"who joins a private group later sees it from its beginning"`
-	MemberIDs   []chat.UserID   `json:"member_ids,omitempty" doc:"up to 500; of a direct room: the other person"`
+	Visibility  chat.Visibility `json:"visibility,omitempty" enum:"private,public" doc:"private if left out"`
+	HistoryAll  bool            `json:"history_all,omitempty" doc:"members who join a private group later see it from its beginning"`
+	MemberIDs   []chat.UserID   `json:"member_ids,omitempty" doc:"up to 500; of a direct room: the other user"`
 }
 
-// RoomPatchBody changes what it holds of a group.
+// RoomPatchBody changes those fields of a group that it holds.
 type RoomPatchBody struct {
 	Name        *string          `json:"name,omitempty"`
 	Description *string          `json:"description,omitempty"`
@@ -37,10 +37,16 @@ type OwnerBody struct {
 	UserID chat.UserID `json:"user_id" required:"true"`
 }
 
-// RoomsReply is a page of the caller's rooms; of public rooms without what only a member has.
+// RoomsReply is a page of the caller's rooms, or of public rooms; those lack the fields that depend on membership.
 type RoomsReply struct {
 	Rooms      []protocol.ListedRoom `json:"rooms"`
 	NextCursor *string               `json:"next_cursor" doc:"null on the last page"`
+}
+
+// publicRoomsReply is a RoomsReply of rooms as they look from outside.
+type publicRoomsReply struct {
+	NextCursor *string         `json:"next_cursor"`
+	Rooms      []protocol.Room `json:"rooms"`
 }
 
 func (s *station) rooms(c *server.Call) error {
@@ -67,18 +73,18 @@ func (s *station) findRooms(c *server.Call, name, cursor string, limit int) erro
 	if err != nil {
 		return err
 	}
-	return c.OK(map[string]any{"rooms": server.Views(list, protocol.RoomView), "next_cursor": orNull(next)})
+	return c.OK(publicRoomsReply{orNull(next), server.Views(list, protocol.RoomView)})
 }
 
 func (s *station) createRoom(c *server.Call, b RoomBody) error {
 	var k server.Checks
 	k.Require(b.Type == "" || b.Type == chat.Group || b.Type == chat.Direct, "type", "must be group or direct")
-	k.Require(b.Visibility == "" || b.Visibility == chat.Private || b.Visibility == chat.Public, "visibility", "must be private or public")
+	k.Require(b.Visibility == "" || knownVisibility(b.Visibility), "visibility", "must be private or public")
 	ids, err := server.Distinct("member_ids", b.MemberIDs, 0, s.opts.Limits.MembersCall)
 	k.Add(err)
 	others := slices.DeleteFunc(ids, func(id chat.UserID) bool { return id == c.User })
 	if b.Type == chat.Direct {
-		k.Require(len(others) == 1, "member_ids", "must name exactly one other person")
+		k.Require(len(others) == 1, "member_ids", "must name exactly one other user")
 		k.Require(b.Visibility != chat.Public, "visibility", "a direct room is private")
 		return s.direct(c, others, k.Err())
 	}
@@ -101,6 +107,9 @@ func (s *station) createRoom(c *server.Call, b RoomBody) error {
 	return roomCreated(c, m)
 }
 
+func knownVisibility(v chat.Visibility) bool { return v == chat.Private || v == chat.Public }
+
+// direct finds or makes the one direct room of the caller and another user. bad is what is wrong with the body.
 func (s *station) direct(c *server.Call, others []chat.UserID, bad error) error {
 	if bad != nil {
 		return bad
@@ -115,14 +124,14 @@ func (s *station) direct(c *server.Call, others []chat.UserID, bad error) error 
 	return roomCreated(c, m)
 }
 
-// roomCreated answers with a room that was made.
+// roomCreated answers 201 with a new room.
 func roomCreated(c *server.Call, m chat.Membership) error {
 	return c.Created("/rooms/"+m.Room.ID.String(), protocol.ListedRoomView(m))
 }
 
 // checkText is chat.CheckLine for texts that may have several lines.
-func checkText(field, text string, most int) error {
-	return chat.CheckLine(field, strings.NewReplacer("\n", " ", "\r", " ", "\t", " ").Replace(text), 0, most)
+func checkText(field, text string, limit int) error {
+	return chat.CheckLine(field, strings.NewReplacer("\n", " ", "\r", " ", "\t", " ").Replace(text), 0, limit)
 }
 
 func (s *station) room(c *server.Call) error {
@@ -131,13 +140,15 @@ func (s *station) room(c *server.Call) error {
 		return err
 	}
 	if !m.Member.In() {
-		return c.OK(protocol.RoomView(m.Room)) // a public room that the caller may join
+		return c.OK(protocol.RoomView(m.Room)) // a public room, seen from outside
 	}
 	return c.OK(protocol.ListedRoomView(m))
 }
 
 func (s *station) updateRoom(c *server.Call, b RoomPatchBody) error {
-	p := chat.RoomPatch{Name: trimmed(b.Name), Description: trimmed(b.Description), Visibility: b.Visibility, HistoryAll: b.HistoryAll}
+	p := chat.RoomPatch{
+		Name: trimmed(b.Name), Description: trimmed(b.Description), Visibility: b.Visibility, HistoryAll: b.HistoryAll,
+	}
 	var k server.Checks
 	if p.Name != nil {
 		k.Add(chat.CheckLine("name", *p.Name, 1, maxRoomName))
@@ -146,7 +157,7 @@ func (s *station) updateRoom(c *server.Call, b RoomPatchBody) error {
 		k.Add(checkText("description", *p.Description, maxDescription))
 	}
 	if p.Visibility != nil {
-		k.Require(*p.Visibility == chat.Private || *p.Visibility == chat.Public, "visibility", "must be private or public")
+		k.Require(knownVisibility(*p.Visibility), "visibility", "must be private or public")
 	}
 	if err := k.Err(); err != nil {
 		return err

@@ -18,14 +18,20 @@ func Routes() []server.RouteInfo {
 	return all
 }
 
-// routes is the route table, a group of rows per tag. A new route is a row here and a verb; its schema, its errors' statuses
-// and its metrics' label follow from the row.
+// routes is the route table, a group of rows per tag. A new route is a row here and a verb; its schema, its errors'
+// statuses and its metrics' label follow from the row.
 func (s *station) routes() []server.Route {
 	var all []server.Route
 	for _, group := range []struct {
 		tag  string
 		rows []server.Route
-	}{{"auth", s.authRoutes()}, {"users", s.userRoutes()}, {"rooms", s.roomRoutes()}, {"members", s.memberRoutes()}, {"messages", s.messageRoutes()}} {
+	}{
+		{"auth", s.authRoutes()},
+		{"users", s.userRoutes()},
+		{"rooms", s.roomRoutes()},
+		{"members", s.memberRoutes()},
+		{"messages", s.messageRoutes()},
+	} {
 		for _, r := range group.rows {
 			r.Tag = group.tag
 			all = append(all, r)
@@ -34,77 +40,123 @@ func (s *station) routes() []server.Route {
 	return all
 }
 
+// kinds lists the errors of a row besides those that its form brings along (server.Route).
 func kinds(ks ...chat.Kind) []chat.Kind { return ks }
 
 func (s *station) authRoutes() []server.Route {
 	return []server.Route{
 		{
-			Method: "POST", Path: "/auth/register", ID: "register", Summary: "Make an account", Open: true, Reply: RegisterReply{}, Status: http.StatusCreated,
+			Method: "POST", Path: "/auth/register", ID: "register", Open: true, Summary: "Create an account",
+			Reply: RegisterReply{}, Status: http.StatusCreated,
 			Errors: kinds(chat.UsernameTaken, chat.EmailTaken, chat.RateLimited), Do: server.Takes(s.register),
 		},
 		{
-			Method: "POST", Path: "/auth/login", ID: "login", Summary: "Open a session", Open: true, Reply: TokenReply{},
+			Method: "POST", Path: "/auth/login", ID: "login", Open: true, Summary: "Open a session", Reply: TokenReply{},
 			Errors: kinds(chat.Unauthenticated, chat.Blocked, chat.RateLimited), Do: server.Takes(s.login),
 		},
 		{
-			Method: "POST", Path: "/auth/refresh", ID: "refresh", Summary: "Trade a refresh token for a new pair; a token used twice ends its session", Open: true,
-			Reply: TokenReply{}, Errors: kinds(chat.Unauthenticated, chat.Forbidden), Do: server.Takes(s.refresh),
+			Method: "POST", Path: "/auth/refresh", ID: "refresh", Open: true,
+			Summary: "Trade a refresh token for a new pair; using one twice ends its session", Reply: TokenReply{},
+			Errors: kinds(chat.Unauthenticated, chat.Forbidden), Do: server.Takes(s.refresh),
 		},
-		{Method: "POST", Path: "/auth/logout", ID: "logout", Summary: "End this session and close its sockets", Reply: server.DoneReply{}, Do: server.MayTake(s.logout)},
-		{Method: "POST", Path: "/auth/logout-all", ID: "logoutAll", Summary: "End all of the caller's sessions", Reply: server.DoneReply{}, Do: server.MayTake(s.logoutAll)},
 		{
-			Method: "POST", Path: "/auth/password", ID: "changePassword", Summary: "Change the password and end the other sessions", Reply: server.DoneReply{},
+			Method: "POST", Path: "/auth/logout", ID: "logout", Summary: "End this session and close its sockets",
+			Reply: server.DoneReply{}, Do: server.MayTake(s.logout),
+		},
+		{
+			Method: "POST", Path: "/auth/logout-all", ID: "logoutAll", Summary: "End all of the caller's sessions",
+			Reply: server.DoneReply{}, Do: server.MayTake(s.logoutAll),
+		},
+		{
+			Method: "POST", Path: "/auth/password", ID: "changePassword",
+			Summary: "Change the password and end the other sessions", Reply: server.DoneReply{},
 			Errors: kinds(chat.Forbidden, chat.RateLimited), Do: server.Takes(s.changePassword),
 		},
-		{Method: "GET", Path: "/auth/sessions", ID: "sessions", Summary: "The caller's devices", Reply: SessionsReply{}, Do: server.Plain(s.sessions)},
-		{Method: "DELETE", Path: "/auth/sessions/{session_id}", ID: "endSession", Summary: "End one of them", Errors: kinds(chat.NotFound), Do: server.Plain(s.endOther)},
+		{
+			Method: "GET", Path: "/auth/sessions", ID: "sessions", Summary: "List the caller's sessions",
+			Reply: SessionsReply{}, Do: server.Plain(s.sessions),
+		},
+		{
+			Method: "DELETE", Path: "/auth/sessions/{session_id}", ID: "endSession",
+			Summary: "End one of the caller's sessions", Errors: kinds(chat.NotFound), Do: server.Plain(s.endOther),
+		},
 	}
 }
 
 func (s *station) userRoutes() []server.Route {
-	find := append([]server.Param{{Name: "q", Doc: "the beginning of a username or nickname", Bytes: maxQuery, Required: true}}, server.PageParams()...)
+	find := append([]server.Param{
+		{Name: "q", Doc: "the beginning of a username or nickname", Bytes: maxQuery, Required: true},
+	}, server.PageParams()...)
 	return []server.Route{
-		{Method: "GET", Path: "/me", ID: "me", Summary: "The caller's account", Reply: protocol.User{}, Do: server.Plain(s.me)},
 		{
-			Method: "PATCH", Path: "/me", ID: "updateMe", Summary: "Change nickname, email or picture", Reply: protocol.User{},
-			Errors: kinds(chat.EmailTaken), Do: server.Takes(s.updateMe),
+			Method: "GET", Path: "/me", ID: "me", Summary: "Show the caller's account", Reply: protocol.User{},
+			Do: server.Plain(s.me),
 		},
-		{Method: "GET", Path: "/users", ID: "findUsers", Summary: "Find users", Params: find, Reply: UsersReply{}, Do: server.Plain(s.users)},
-		{Method: "GET", Path: "/users/{user_id}", ID: "user", Summary: "One user", Reply: protocol.User{}, Errors: kinds(chat.NotFound), Do: server.Plain(s.oneUser)},
 		{
-			Method: "GET", Path: "/users/{user_id}/presence", ID: "userPresence", Summary: "Whether somebody who shares a room with the caller is online",
-			Reply: OnePresenceReply{}, Errors: kinds(chat.NotFound), Do: server.Plain(s.onePresence),
+			Method: "PATCH", Path: "/me", ID: "updateMe", Summary: "Change nickname, email or picture",
+			Reply: protocol.User{}, Errors: kinds(chat.EmailTaken), Do: server.Takes(s.updateMe),
 		},
-		{Method: "POST", Path: "/presence", ID: "presence", Summary: "The same of many; strangers are left out", Reply: PresenceReply{}, Do: server.Takes(s.presence)},
+		{
+			Method: "GET", Path: "/users", ID: "findUsers", Summary: "Find users", Params: find, Reply: UsersReply{},
+			Do: server.Plain(s.users),
+		},
+		{
+			Method: "GET", Path: "/users/{user_id}", ID: "user", Summary: "Show a user", Reply: protocol.User{},
+			Errors: kinds(chat.NotFound), Do: server.Plain(s.oneUser),
+		},
+		{
+			Method: "GET", Path: "/users/{user_id}/presence", ID: "userPresence",
+			Summary: "Show whether a user who shares a room with the caller is online", Reply: OnePresenceReply{},
+			Errors: kinds(chat.NotFound), Do: server.Plain(s.onePresence),
+		},
+		{
+			Method: "POST", Path: "/presence", ID: "presence",
+			Summary: "Show which of many users are online; those who share no room with the caller are left out",
+			Reply:   PresenceReply{}, Do: server.Takes(s.presence),
+		},
 	}
 }
 
 func (s *station) roomRoutes() []server.Route {
 	list := append([]server.Param{
-		{Name: "visibility", Doc: "public: find rooms to join", Enum: []string{string(chat.Public)}},
-		{Name: "q", Doc: "with visibility=public: part of a name", Bytes: maxQuery},
+		{Name: "visibility", Doc: "public: find rooms that anybody may join", Enum: []string{string(chat.Public)}},
+		{Name: "q", Doc: "part of a name; only with visibility=public", Bytes: maxQuery},
 	}, server.PageParams()...)
 	denied := kinds(chat.NotFound, chat.Forbidden)
 	return []server.Route{
 		{
-			Method: "GET", Path: "/rooms", ID: "rooms", Summary: "The caller's rooms, newest activity first; or public rooms by name", Params: list,
-			Reply: RoomsReply{}, Do: server.Plain(s.rooms),
+			Method: "GET", Path: "/rooms", ID: "rooms",
+			Summary: "List the caller's rooms, newest activity first, or find public rooms by name",
+			Params:  list, Reply: RoomsReply{}, Do: server.Plain(s.rooms),
 		},
 		{
-			Method: "POST", Path: "/rooms", ID: "createRoom", Summary: "Make a group, or find or make the direct room with somebody",
-			Reply: protocol.ListedRoom{}, Status: http.StatusCreated, Again: http.StatusOK, Errors: kinds(chat.RoomFull), Do: server.Takes(s.createRoom),
+			Method: "POST", Path: "/rooms", ID: "createRoom",
+			Summary: "Create a group, or find or create the direct room with a user",
+			Reply:   protocol.ListedRoom{}, Status: http.StatusCreated, Again: http.StatusOK,
+			Errors: kinds(chat.RoomFull), Do: server.Takes(s.createRoom),
 		},
-		{Method: "GET", Path: "/rooms/{room_id}", ID: "room", Summary: "One room", Reply: protocol.ListedRoom{}, Errors: kinds(chat.NotFound), Do: server.Plain(s.room)},
 		{
-			Method: "PATCH", Path: "/rooms/{room_id}", ID: "updateRoom", Summary: "Rename, describe, open or close a group",
-			Reply: protocol.ListedRoom{}, Errors: denied, Do: server.Takes(s.updateRoom),
+			Method: "GET", Path: "/rooms/{room_id}", ID: "room", Summary: "Show a room", Reply: protocol.ListedRoom{},
+			Errors: kinds(chat.NotFound), Do: server.Plain(s.room),
 		},
-		{Method: "DELETE", Path: "/rooms/{room_id}", ID: "dissolveRoom", Summary: "Dissolve a group", Errors: denied, Do: server.Plain(s.dissolve)},
 		{
-			Method: "POST", Path: "/rooms/{room_id}/owner", ID: "transferRoom", Summary: "Hand a group over to another member",
-			Reply: protocol.Room{}, Errors: denied, Do: server.Takes(s.transfer),
+			Method: "PATCH", Path: "/rooms/{room_id}", ID: "updateRoom",
+			Summary: "Change a group's name, description or visibility", Reply: protocol.ListedRoom{},
+			Errors: denied, Do: server.Takes(s.updateRoom),
 		},
-		{Method: "GET", Path: "/unread", ID: "unread", Summary: "Unread messages, in total and per room", Reply: UnreadReply{}, Do: server.Plain(s.unread)},
+		{
+			Method: "DELETE", Path: "/rooms/{room_id}", ID: "dissolveRoom", Summary: "Dissolve a group",
+			Errors: denied, Do: server.Plain(s.dissolve),
+		},
+		{
+			Method: "POST", Path: "/rooms/{room_id}/owner", ID: "transferRoom",
+			Summary: "Hand a group over to another member", Reply: protocol.Room{},
+			Errors: denied, Do: server.Takes(s.transfer),
+		},
+		{
+			Method: "GET", Path: "/unread", ID: "unread", Summary: "Count unread messages, in total and per room",
+			Reply: UnreadReply{}, Do: server.Plain(s.unread),
+		},
 	}
 }
 
@@ -112,20 +164,23 @@ func (s *station) memberRoutes() []server.Route {
 	denied := kinds(chat.NotFound, chat.Forbidden, chat.Conflict)
 	return []server.Route{
 		{
-			Method: "GET", Path: "/rooms/{room_id}/members", ID: "members", Summary: "Who is in a room", Params: server.PageParams(),
-			Reply: MembersReply{}, Errors: kinds(chat.NotFound, chat.Forbidden), Do: server.Plain(s.members),
+			Method: "GET", Path: "/rooms/{room_id}/members", ID: "members", Summary: "List the members of a room",
+			Params: server.PageParams(), Reply: MembersReply{},
+			Errors: kinds(chat.NotFound, chat.Forbidden), Do: server.Plain(s.members),
 		},
 		{
-			Method: "POST", Path: "/rooms/{room_id}/members", ID: "addMembers", Summary: "Add people; with one's own id: join a public room",
-			Reply: AddReply{}, Errors: kinds(chat.NotFound, chat.Forbidden, chat.RoomFull), Do: server.Takes(s.addMembers),
+			Method: "POST", Path: "/rooms/{room_id}/members", ID: "addMembers",
+			Summary: "Add members; with the caller's own id: join a public room", Reply: AddReply{},
+			Errors: kinds(chat.NotFound, chat.Forbidden, chat.RoomFull), Do: server.Takes(s.addMembers),
 		},
 		{
-			Method: "DELETE", Path: "/rooms/{room_id}/members/{user_id}", ID: "removeMember", Summary: "Remove a member; with me: leave",
-			Errors: denied, Do: server.Plain(s.removeMember),
+			Method: "DELETE", Path: "/rooms/{room_id}/members/{user_id}", ID: "removeMember",
+			Summary: "Remove a member; with me: leave", Errors: denied, Do: server.Plain(s.removeMember),
 		},
 		{
-			Method: "PATCH", Path: "/rooms/{room_id}/members/{user_id}", ID: "updateMember", Summary: "Change a member's role, or mute him",
-			Reply: MemberView{}, Errors: denied, Do: server.Takes(s.updateMember),
+			Method: "PATCH", Path: "/rooms/{room_id}/members/{user_id}", ID: "updateMember",
+			Summary: "Change a member's role, or mute or unmute them", Reply: MemberView{},
+			Errors: denied, Do: server.Takes(s.updateMember),
 		},
 	}
 }
@@ -133,13 +188,16 @@ func (s *station) memberRoutes() []server.Route {
 func (s *station) messageRoutes() []server.Route {
 	return []server.Route{
 		{
-			Method: "GET", Path: "/rooms/{room_id}/messages", ID: "history", Params: historyParams(), Reply: HistoryReply{}, Errors: kinds(chat.NotFound),
-			Summary: "History: by page, newest first, or around a seq; without parameters page 1 of 20", Do: server.Plain(s.history),
+			Method: "GET", Path: "/rooms/{room_id}/messages", ID: "history",
+			Summary: "Read history: by page, or by seq; without parameters, the newest 20 messages",
+			Params:  historyParams(), Reply: HistoryReply{}, Errors: kinds(chat.NotFound), Do: server.Plain(s.history),
 		},
 		{
-			Method: "POST", Path: "/rooms/{room_id}/messages", ID: "postMessage", Summary: "Send a message; 200 where it was there already",
-			Reply: protocol.Message{}, Status: http.StatusCreated, Again: http.StatusOK,
-			Errors: kinds(chat.NotFound, chat.Forbidden, chat.Muted, chat.Blocked, chat.IdempotencyConflict), Do: server.Takes(s.post),
+			Method: "POST", Path: "/rooms/{room_id}/messages", ID: "postMessage",
+			Summary: "Send a message; 200 if a retry finds it already sent",
+			Reply:   protocol.Message{}, Status: http.StatusCreated, Again: http.StatusOK,
+			Errors: kinds(chat.NotFound, chat.Forbidden, chat.Muted, chat.Blocked, chat.IdempotencyConflict),
+			Do:     server.Takes(s.post),
 		},
 		{
 			Method: "PUT", Path: "/rooms/{room_id}/read", ID: "read", Summary: "Move the read pointer",
@@ -151,11 +209,17 @@ func (s *station) messageRoutes() []server.Route {
 func historyParams() []server.Param {
 	return []server.Param{
 		{Name: "page", Doc: "1 is the newest", Min: 1, Max: chat.MaxID, Default: 1},
-		{Name: "page_size", Doc: fmt.Sprintf("%d where left out", defaultPageSize), Min: 1, Max: maxPageSize, Default: defaultPageSize},
-		{Name: "before_seq", Doc: "the newest messages below it", Max: chat.MaxID},
-		{Name: "after_seq", Doc: "the oldest messages above it", Max: chat.MaxID},
-		{Name: "around_seq", Doc: "messages on both sides of it", Max: chat.MaxID},
-		{Name: "limit", Doc: fmt.Sprintf("with the seqs: how many, %d where left out", defaultPageSize), Min: 1, Max: maxPageSize, Default: defaultPageSize},
-		{Name: "min_seq", Doc: "the caller has seen this seq already: no older copy may answer", Max: chat.MaxID},
+		{
+			Name: "page_size", Doc: fmt.Sprintf("%d if left out", defaultPageSize),
+			Min: 1, Max: maxPageSize, Default: defaultPageSize,
+		},
+		{Name: "before_seq", Doc: "the newest messages below this seq", Max: chat.MaxID},
+		{Name: "after_seq", Doc: "the oldest messages above this seq", Max: chat.MaxID},
+		{Name: "around_seq", Doc: "messages on both sides of this seq", Max: chat.MaxID},
+		{
+			Name: "limit", Doc: fmt.Sprintf("how many messages, with one of the seqs; %d if left out", defaultPageSize),
+			Min: 1, Max: maxPageSize, Default: defaultPageSize,
+		},
+		{Name: "min_seq", Doc: "the caller has already seen this seq: a replica that lacks it must not answer", Max: chat.MaxID},
 	}
 }

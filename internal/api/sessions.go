@@ -11,10 +11,10 @@ type SessionView struct {
 	Device     string         `json:"device"`
 	CreatedAt  string         `json:"created_at"`
 	LastSeenAt string         `json:"last_seen_at"`
-	Current    bool           `json:"current" doc:"the one that asks"`
+	Current    bool           `json:"current" doc:"the session of this request"`
 }
 
-// SessionsReply lists them.
+// SessionsReply lists the caller's login sessions.
 type SessionsReply struct {
 	Sessions []SessionView `json:"sessions"`
 }
@@ -34,7 +34,8 @@ func (s *station) logout(c *server.Call, _ LogoutBody) error {
 	return c.Done(s.revoke(c, c.Session))
 }
 
-// revoke ends one of the caller's sessions, here at once.
+// revoke ends one of the caller's sessions. This process stops believing in it at once, even if the store's answer
+// got lost.
 func (s *station) revoke(c *server.Call, id chat.SessionID) error {
 	err := s.ports.Sessions.RevokeSession(c.Ctx, c.User, id)
 	s.live.Forget(id)
@@ -60,6 +61,7 @@ func (s *station) sessions(c *server.Call) error {
 	})})
 }
 
+// endOther ends a session by its id, which the list of sessions shows.
 func (s *station) endOther(c *server.Call) error {
 	id := chat.SessionID(c.Param("session_id"))
 	if len(id) > 64 {
@@ -68,6 +70,8 @@ func (s *station) endOther(c *server.Call) error {
 	return c.Gone(s.revoke(c, id))
 }
 
+// changePassword asks for the old password although the caller is logged in: a stolen access token must not be
+// enough. It ends the other sessions.
 func (s *station) changePassword(c *server.Call, b PasswordBody) error {
 	u, err := s.ports.Accounts.User(c.Ctx, c.User)
 	if err != nil {
@@ -80,7 +84,7 @@ func (s *station) changePassword(c *server.Call, b PasswordBody) error {
 	if err := k.Err(); err != nil {
 		return err
 	}
-	if _, err := s.prove(c.Ctx, u.Username, b.OldPassword); err != nil {
+	if _, err := s.authenticate(c.Ctx, u.Username, b.OldPassword); err != nil {
 		if chat.KindOf(err) == chat.Unauthenticated {
 			return chat.E(chat.Forbidden, "the old password is wrong")
 		}

@@ -11,8 +11,8 @@ import (
 	"chat-service/internal/chat"
 )
 
-// Call is one request on its way through a verb. User and Session are zero on open routes, Room and Target if the path names
-// none. Texts that it returns are copies: they stay valid after the request.
+// Call is one request on its way through a verb. User and Session are zero on open routes, Room and Target if the
+// path names none. Texts that it returns are copies: they stay valid after the request.
 type Call struct {
 	// Ctx ends when the request's time is over, or when draining has taken too long.
 	Ctx     context.Context
@@ -49,7 +49,7 @@ func (c *Call) names() error {
 	return nil
 }
 
-// Param returns a parameter of the path as it stands there.
+// Param returns a parameter of the path, undecoded.
 func (c *Call) Param(name string) string { return c.http.Params(name) }
 
 // Query reads the request's query parameters.
@@ -77,7 +77,8 @@ func (c *Call) Created(location string, v any) error {
 	return c.Reply(http.StatusCreated, v)
 }
 
-// Buffer is for an answer that is appended by hand: the HTTP server's own, which it keeps for the next one.
+// Buffer returns an empty buffer for an answer that is appended by hand. It is the HTTP server's own, which reuses
+// it: hand it to Write and keep nothing of it.
 func (c *Call) Buffer() []byte { return c.http.Response().SwapBody(nil)[:0] }
 
 // Write answers 200 with JSON that was appended to Buffer.
@@ -87,12 +88,12 @@ func (c *Call) Write(body []byte) error {
 	return nil
 }
 
-// DoneReply says that it is done.
+// DoneReply is the answer to a change that has nothing to show.
 type DoneReply struct {
 	OK bool `json:"ok"`
 }
 
-// Done answers 200 without more to say, or returns err.
+// Done answers 200 and {"ok":true}, or returns err.
 func (c *Call) Done(err error) error {
 	if err != nil {
 		return err

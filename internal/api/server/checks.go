@@ -61,5 +61,5 @@ func Distinct(field string, ids []chat.UserID, low, high int) (once []chat.UserI
 	return once, err
 }
 
-// Maybe is a field of a body that tells "left out" from null and from a value.
+// Maybe is a field of a body that distinguishes "left out", null and a value.
 type Maybe[T any] = maybe[T]

@@ -8,8 +8,8 @@ import (
 	"chat-service/internal/chat"
 )
 
-// Guard decides who may call a route that isn't open: holders of a valid access token of a session that hasn't ended, as often
-// as one user may.
+// Guard admits callers to routes that aren't open: they need a valid access token of a session that hasn't ended, and
+// a user may call only so often.
 type Guard struct {
 	Tokens   Verifier
 	Live     *LiveCache
@@ -18,7 +18,7 @@ type Guard struct {
 	RequestsPerSecond int
 }
 
-// admit returns who calls, or why they may not.
+// admit returns the caller, or why the call is refused.
 func (g *Guard) admit(c *fiber.Ctx) (user chat.UserID, session chat.SessionID, err error) {
 	token, err := bearer(c)
 	if err != nil {

@@ -20,12 +20,12 @@ const (
 // ErrEnded is the answer to a session that may not act any more.
 var ErrEnded error = chat.E(chat.Unauthenticated, "this session has ended: log in again")
 
-// LiveCache remembers for a moment which sessions may act, so that not every request asks the store. What this process
-// ends is forgotten at once; what another one ends, after liveFor. It is bounded: the session that was used longest ago is
-// dropped first, and costs a query when it comes back.
+// LiveCache remembers for a moment which sessions may act, so that not every request asks the store. What this
+// process ends is forgotten at once; what another one ends, after liveFor. It is bounded: the session that was used
+// longest ago is dropped first, and costs a query when it comes back.
 //
-// The entries carry their own end instead of leaving it to the expirable LRU: that one reads the system's clock, and starts
-// a goroutine that never ends.
+// The entries carry their own end instead of leaving it to the expirable LRU: that one reads the system's clock, and
+// starts a goroutine that never ends.
 type LiveCache struct {
 	port Liveness
 	ttl  time.Duration
@@ -55,7 +55,8 @@ func newLiveCache(port Liveness, ttl time.Duration, size int, now func() time.Ti
 	return &LiveCache{port: port, ttl: ttl, now: now, known: known}
 }
 
-// check returns nil if the session may act, ErrEnded if not, and the store's error, which isn't remembered, if it can't tell.
+// check returns nil if the session may act, ErrEnded if not, and the store's error, which isn't remembered, if that
+// is unknown.
 func (l *LiveCache) check(ctx context.Context, user chat.UserID, id chat.SessionID) error {
 	e, ok, gen := l.look(user, id)
 	if ok {
@@ -88,7 +89,8 @@ func (l *LiveCache) look(user chat.UserID, id chat.SessionID) (e liveEntry, ok b
 	return e, true, l.gen
 }
 
-// keep remembers an answer, unless something was forgotten since it was asked for: it may be the session that just ended.
+// keep remembers an answer, unless something was forgotten since it was asked for: it may be the session that just
+// ended.
 func (l *LiveCache) keep(id chat.SessionID, e liveEntry, gen uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

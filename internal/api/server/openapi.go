@@ -124,7 +124,7 @@ func parameters(r Route) []*huma.Param {
 	return out
 }
 
-// pathSchema knows the three parameters that paths have.
+// pathSchema describes a path's parameter: Call reads room_id and user_id, verbs read the others as text.
 func pathSchema(name string) *huma.Schema {
 	low := 1.0
 	id := &huma.Schema{Type: huma.TypeInteger, Minimum: &low}
@@ -138,8 +138,8 @@ func pathSchema(name string) *huma.Schema {
 	}
 }
 
-// loosen says what Go's types don't: lists are never null, times are times, and answers may hold more than the document
-// says, since later versions add fields; requests stay strict.
+// loosen corrects what can't be seen in Go's types: lists are never null, fields named …_at are times, and answers
+// may hold more than the document says, since later versions add fields. Requests stay strict.
 func loosen(reg huma.Registry, atLeast map[string]string) {
 	all := reg.Map()
 	for name, s := range all {
@@ -160,7 +160,7 @@ func loosen(reg huma.Registry, atLeast map[string]string) {
 	}
 }
 
-// Schema tells the document what the field may be.
+// Schema describes the field to the document: a T or null.
 func (maybe[T]) Schema(reg huma.Registry) *huma.Schema {
 	return reg.Schema(reflect.TypeFor[*T](), true, "")
 }

@@ -32,14 +32,14 @@ func PageParams() []Param {
 	return []Param{
 		{Name: "cursor", Doc: "next_cursor of the page before", Bytes: 512},
 		{
-			Name: "limit", Doc: fmt.Sprintf("items per page, %d where left out", defaultListLimit),
+			Name: "limit", Doc: fmt.Sprintf("items per page, %d if left out", defaultListLimit),
 			Min: 1, Max: maxListLimit, Default: defaultListLimit,
 		},
 	}
 }
 
-// Query reads query parameters strictly, as the route's rows describe them. Unknown ones are let through, because links get
-// decorated on their way; a repeated known one is refused, since two readers could differ on which counts.
+// Query reads query parameters strictly, as the route's rows describe them. Unknown ones are let through, because
+// links get decorated on their way; a repeated known one is refused, since two readers could differ on which counts.
 type Query struct {
 	// Check collects what is wrong with them.
 	Check Checks
@@ -101,7 +101,8 @@ func (q *Query) Number(name string) uint64 {
 // Page reads cursor and limit of a list.
 func (q *Query) Page() (cursor string, limit int) { return q.Text("cursor"), int(q.Number("limit")) }
 
-// pathID reads an id from the path. What is no number can't be read (400); a number that no id can be names nothing (404).
+// pathID reads an id from the path. What is no number can't be read (400); a number that no id can be names nothing
+// (404).
 func pathID(name, text string) (uint64, error) {
 	if strings.Trim(text, "0123456789") != "" {
 		return 0, malformed(name, "must be a number")

@@ -20,7 +20,7 @@ type Liveness interface {
 	Session(ctx context.Context, id chat.SessionID, user chat.UserID) (chat.Session, chat.User, error)
 }
 
-// Throttle counts attempts, across processes where its adapter does.
+// Throttle counts attempts, across processes if its adapter does.
 type Throttle interface {
 	// Allow takes one from the key's allowance: limit per per, of which burst may be taken at once. If none is left,
 	// retryAfter is the time until there is one.

@@ -17,14 +17,14 @@ import (
 
 // Problem is the body of every error (RFC 9457). Code is stable; Detail is for people and may change.
 type Problem struct {
-	Type      string            `json:"type" doc:"always about:blank: the code tells the kind"`
+	Type      string            `json:"type" doc:"always about:blank: code is the kind of the problem"`
 	Title     string            `json:"title" doc:"the status in words"`
 	Status    int               `json:"status"`
 	Detail    string            `json:"detail,omitempty"`
 	Code      string            `json:"code" doc:"stable kind of the error"`
 	RequestID string            `json:"request_id" doc:"as in the header X-Request-Id"`
-	Errors    []chat.FieldError `json:"errors,omitempty" doc:"the fields at fault, where code is invalid or unknown_field"`
-	Expected  uint64            `json:"expected,omitempty" doc:"the client_seq that would be taken, where code is out_of_order"`
+	Errors    []chat.FieldError `json:"errors,omitempty" doc:"the fields at fault, if code is invalid or unknown_field"`
+	Expected  uint64            `json:"expected,omitempty" doc:"the client_seq that would be accepted, if code is out_of_order"`
 }
 
 // problemType is the media type of Problem.
@@ -36,8 +36,8 @@ type answer struct {
 	text   string // what a client reads if the error itself has nothing to say, or must not say it
 }
 
-// answers has a row for every kind. Invalid is 422: the request was read and a value is bad; what can't be read at all is
-// refused by malformed, with 400.
+// answers has a row for every kind. Invalid is 422: the request was read and a value is bad; what can't be read at
+// all is refused by malformed, with 400.
 var answers = map[chat.Kind]answer{
 	chat.Internal:            {http.StatusInternalServerError, "something went wrong here; the request id names it in our logs"},
 	chat.Invalid:             {http.StatusUnprocessableEntity, "a value is invalid"},
@@ -68,7 +68,7 @@ func answerTo(k chat.Kind) answer {
 	return answers[chat.Internal]
 }
 
-// refusal is an error whose status differs from its kind's.
+// refusal is an error with another status than its kind's.
 type refusal struct {
 	err    *chat.Error
 	status int
@@ -77,7 +77,7 @@ type refusal struct {
 // Error implements error.
 func (r *refusal) Error() string { return r.err.Error() }
 
-// Unwrap returns the error that is refused with.
+// Unwrap returns the error to show.
 func (r *refusal) Unwrap() error { return r.err }
 
 // malformed refuses, with 400, a request that can't be read.
@@ -85,27 +85,28 @@ func malformed(field, message string) error {
 	return &refusal{chat.BadField(field, "%s", message), http.StatusBadRequest}
 }
 
-// judge turns any error into a status and the error to show.
-func judge(err error) (int, *chat.Error) {
+// translate turns any error into a status and the error to show.
+func translate(err error) (int, *chat.Error) {
 	var r *refusal
 	var f *fiber.Error
 	switch {
 	case errors.As(err, &r):
 		return r.status, r.err
 	case errors.As(err, &f):
-		return judgeFiber(f)
+		return translateFiber(f)
 	}
 	e := chat.As(err)
 	return answerTo(e.Kind).status, e
 }
 
-// judgeFiber covers what the HTTP server itself refuses: unknown paths, wrong methods, unreadable and oversized requests.
-func judgeFiber(f *fiber.Error) (int, *chat.Error) {
+// translateFiber covers what the HTTP server itself refuses: unknown paths, wrong methods, unreadable and oversized
+// requests.
+func translateFiber(f *fiber.Error) (int, *chat.Error) {
 	switch f.Code {
 	case http.StatusNotFound:
 		return f.Code, chat.E(chat.NotFound, "there is nothing at this path")
 	case http.StatusMethodNotAllowed:
-		return f.Code, chat.E(chat.Invalid, "this path does not know the method, see the header Allow")
+		return f.Code, chat.E(chat.Invalid, "this path does not support the method: see the header Allow")
 	case http.StatusRequestEntityTooLarge:
 		return f.Code, chat.E(chat.TooLarge, "the body is too large")
 	case http.StatusRequestHeaderFieldsTooLarge:
@@ -124,7 +125,7 @@ func publicText(e *chat.Error) string { return cmp.Or(e.Msg, answerTo(e.Kind).te
 
 // writeProblem answers with err.
 func writeProblem(c *fiber.Ctx, err error) error {
-	status, e := judge(err)
+	status, e := translate(err)
 	p := Problem{
 		Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: publicText(e),
 		Code: e.Kind.String(), RequestID: requestID(c), Errors: e.Fields, Expected: e.Expected,

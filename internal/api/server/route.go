@@ -12,10 +12,11 @@ import (
 	"chat-service/internal/chat"
 )
 
-// Base is where the API lives.
+// Base is the path under which the routes are served.
 const Base = "/api/v1"
 
-// Route is one row of the route table: the server mounts it and the OpenAPI document describes it, from the same values.
+// Route is one row of the route table: the server mounts it and the OpenAPI document describes it, from the same
+// values.
 type Route struct {
 	Method, Path string // Path is below Base, parameters as {name}
 	ID, Summary  string // operation id, and what it does
@@ -29,10 +30,10 @@ type Route struct {
 	Do           Action
 }
 
-// Handler answers a call, or returns why not.
+// Handler is a verb: it answers a call, or returns the error to answer with.
 type Handler func(c *Call) error
 
-// Action is what answers a route, with the zero value of the body that it takes.
+// Action is the verb of a route, with the zero value of the body that it takes.
 type Action struct {
 	handler  Handler
 	body     any // nil: none
@@ -42,7 +43,7 @@ type Action struct {
 // Plain is an action that takes no body.
 func Plain(h Handler) Action { return Action{handler: h} }
 
-// Takes is an action that wants a JSON body.
+// Takes is an action with a JSON body, decoded strictly: what can't be read never reaches the verb.
 func Takes[T any](h func(*Call, T) error) Action {
 	var zero T
 	return Action{body: zero, handler: func(c *Call) error {
@@ -145,8 +146,8 @@ func (s *Server) mount(routes []Route) error {
 	return nil
 }
 
-// Mounted lists what the server answers below Base, as "METHOD /path/{name}", without HEAD and the document itself: whatever
-// the route table says, this is what clients reach.
+// Mounted lists what the server answers below Base, as "METHOD /path/{name}", without HEAD and the document itself:
+// whatever the route table says, this is what clients reach.
 func (s *Server) Mounted() []string {
 	var out []string
 	for _, r := range s.app.GetRoutes(true) {

@@ -59,7 +59,7 @@ func (s *Server) Start(ctx context.Context) error {
 	return nil
 }
 
-// Fatal reports that serving ended by itself.
+// Fatal delivers an error if serving ends by itself.
 func (s *Server) Fatal() <-chan error { return s.fatal }
 
 // Addr returns the address that Start bound, "" before.
@@ -70,7 +70,7 @@ func (s *Server) Addr() string {
 	return s.ln.Addr().String()
 }
 
-// Stop takes no new connections, lets running requests end, and cuts those that outlast ctx.
+// Stop accepts no new connections, waits for running requests, and cuts those that outlast ctx.
 func (s *Server) Stop(ctx context.Context) error {
 	defer s.cancel()
 	if s.ln == nil {

@@ -10,7 +10,8 @@ import (
 	"chat-service/internal/chat"
 )
 
-// Attempts asks the shared throttle, and the process's own one while that is unavailable: guessing stays slow without Redis.
+// Attempts asks the shared throttle, and the process's own one while that is unavailable: guessing stays slow without
+// Redis.
 type Attempts struct {
 	shared  Throttle // nil: always unavailable
 	local   Throttle
@@ -34,7 +35,8 @@ func (a *Attempts) first(ask func(Throttle) (time.Duration, error)) time.Duratio
 	return d
 }
 
-// Allow takes one of limit attempts a minute at what, which who makes; limit 0 allows all. It returns nil or chat.RateLimited.
+// Allow takes one of limit attempts a minute at what, which who makes; limit 0 allows all. It returns nil or
+// chat.RateLimited.
 func (a *Attempts) Allow(ctx context.Context, what, who string, limit int) error {
 	if limit <= 0 {
 		return nil
@@ -83,7 +85,7 @@ func (a *Attempts) refuse(what string, wait time.Duration) error {
 	return &chat.Error{Kind: chat.RateLimited, Msg: "too many attempts: wait a while", RetryAfter: wait}
 }
 
-// The local throttle's measure, as the shared one's: a few failures are free, then the delay doubles.
+// How the local throttle counts, which is as the shared one does: a few failures are free, then the delay doubles.
 const (
 	freeFailures = 3
 	firstDelay   = time.Second
@@ -91,8 +93,8 @@ const (
 	localKeys    = 10_000
 )
 
-// localThrottle is a Throttle of this process alone. It holds a bounded number of keys and forgets all of them when that
-// is reached: a flood of names must not cost memory, and the limit per address still stands against the flood.
+// localThrottle is a Throttle of this process alone. It holds a bounded number of keys, and forgets all of them when
+// that is reached: a flood of names must not use up memory, and the limit per address still holds against the flood.
 type localThrottle struct {
 	now func() time.Time
 
