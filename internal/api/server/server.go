@@ -77,6 +77,8 @@ func (s *Server) Stop(ctx context.Context) error {
 		return nil
 	}
 	err := s.app.ShutdownWithContext(ctx)
+	// Shutdown knows nothing of a listener whose Serve hasn't begun yet, right after Start: closing it ends that one.
+	_ = s.ln.Close()
 	if errors.Is(err, net.ErrClosed) {
 		err = nil
 	}
