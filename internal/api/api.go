@@ -38,8 +38,8 @@ func New(opts Options, ports Ports) (*server.Server, error) {
 func about() server.About {
 	return server.About{
 		Title: "chat-service", Version: "1",
-		Text:   "Rooms, messages and presence over REST. Live messages come over the WebSocket at GET " + server.Base + "/ws.",
-		Closes: "A room that the caller may not see is 404, exactly as one that does not exist.",
+		Intro: "Rooms, messages and presence over REST. Live messages come over the WebSocket at GET " + server.Base + "/ws.",
+		Note:  "A room that the caller may not see is 404, exactly as one that does not exist.",
 		// A public room is a plain Room to callers who aren't in it.
 		AtLeast: map[string]string{"ListedRoom": "Room"},
 	}

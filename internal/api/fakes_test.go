@@ -54,7 +54,6 @@ type fakeStore struct {
 	log      map[chat.RoomID][]chat.Message
 
 	down      error // what every call returns
-	panics    bool  // User panics
 	lookups   int   // calls of Session
 	histories int   // calls of History
 	rehashed  []string
@@ -128,9 +127,6 @@ func (f *fakeStore) UserByLogin(_ context.Context, login string) (chat.User, err
 func (f *fakeStore) User(_ context.Context, id chat.UserID) (chat.User, error) {
 	unlock, err := f.lock()
 	defer unlock()
-	if f.panics {
-		panic("fake")
-	}
 	u, ok := f.users[id]
 	if !ok {
 		return u, chat.E(chat.NotFound, "no such user")

@@ -17,8 +17,8 @@ import (
 // About is what the OpenAPI document says of the whole, besides the routes.
 type About struct {
 	Title, Version string
-	Text           string // what the API is for: the document's first paragraph
-	Closes         string // what else every caller should know: its last sentence
+	Intro          string // what the API is for: the description's first paragraph
+	Note           string // what else every caller should know: its last sentence
 	// AtLeast relaxes replies: one of the first schema may hold no more than what the second one requires.
 	AtLeast map[string]string
 }
@@ -30,9 +30,9 @@ func document(about About, routes []Route) ([]byte, error) {
 		OpenAPI: "3.1.0",
 		Info: &huma.Info{
 			Title: about.Title, Version: about.Version,
-			Description: about.Text + "\n\n" +
+			Description: about.Intro + "\n\n" +
 				"Errors are RFC 9457 problems with a stable code: " + strings.Join(codes(), ", ") + ". " +
-				"429 and 503 carry Retry-After in whole seconds. " + about.Closes,
+				"429 and 503 carry Retry-After in whole seconds. " + about.Note,
 		},
 		Servers: []*huma.Server{{URL: Base}},
 		Components: &huma.Components{Schemas: reg, SecuritySchemes: map[string]*huma.SecurityScheme{
