@@ -368,7 +368,7 @@ func TestRouteInfo(t *testing.T) {
 		if want, ok := statuses[i.ID]; ok && !slices.Equal(i.Statuses, want) {
 			t.Errorf("%s answers %v, want %v", i.ID, i.Statuses, want)
 		}
-		if (i.Body != nil) != (i.Method == "POST") {
+		if (i.Body != nil) != (i.Method == http.MethodPost) {
 			t.Errorf("%s takes %v", i.ID, i.Body)
 		}
 	}
