@@ -35,6 +35,8 @@ func (s *station) me(c *server.Call) error {
 	return c.OK(ownView(u))
 }
 
+// updateMe changes what the body holds: a field that is left out stays as it is, an empty email or avatar_url is
+// removed.
 func (s *station) updateMe(c *server.Call, b MeBody) error {
 	p := chat.UserPatch{Nickname: trimmed(b.Nickname), AvatarURL: trimmed(b.AvatarURL)}
 	var k server.Checks
@@ -78,6 +80,8 @@ func webURL(s string) bool {
 		(u.Scheme == "https" || u.Scheme == "http")
 }
 
+// users finds others by the beginning of a name, compared in the form in which names are stored. Any user may be found:
+// names are public, email addresses are not.
 func (s *station) users(c *server.Call) error {
 	q := c.Query()
 	prefix := normal(q.Text("q"))
@@ -96,6 +100,7 @@ func (s *station) users(c *server.Call) error {
 	return c.OK(UsersReply{server.Views(list, protocol.UserView), next})
 }
 
+// oneUser shows a user; only to themselves with the email address.
 func (s *station) oneUser(c *server.Call) error {
 	u, err := s.ports.Accounts.User(c.Ctx, c.Target)
 	if err != nil {

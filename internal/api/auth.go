@@ -55,6 +55,8 @@ type TokenReply struct {
 	User         protocol.User `json:"user"`
 }
 
+// register creates an account. A malformed request uses up nothing of the address's allowance, and only an allowed
+// one costs a hash.
 func (s *station) register(c *server.Call, b RegisterBody) error {
 	u := chat.User{
 		Username: normal(b.Username), Nickname: strings.TrimSpace(b.Nickname),
@@ -111,6 +113,7 @@ func ownView(u chat.User) protocol.User {
 	return v
 }
 
+// login opens a session for a username or an email address.
 func (s *station) login(c *server.Call, b LoginBody) error {
 	var k server.Checks
 	k.Require(b.Username != "", "username", "is required")

@@ -55,6 +55,7 @@ func memberView(m chat.MemberUser, now time.Time) MemberView {
 	return v
 }
 
+// members lists a page of a room's members. One more than the page holds is read, to know whether there is a next one.
 func (s *station) members(c *server.Call) error {
 	q := c.Query()
 	cursor, limit := q.Page()
@@ -72,6 +73,8 @@ func (s *station) members(c *server.Call) error {
 	return c.OK(MembersReply{server.Views(list, func(m chat.MemberUser) MemberView { return memberView(m, now) }), next})
 }
 
+// addMembers adds users, or lets the caller join a public room; which of the two is the store's rule, judged on
+// locked rows.
 func (s *station) addMembers(c *server.Call, b AddBody) error {
 	ids, err := server.Distinct("member_ids", b.MemberIDs, 1, s.opts.Limits.MembersCall)
 	if err != nil {
@@ -84,10 +87,12 @@ func (s *station) addMembers(c *server.Call, b AddBody) error {
 	return c.OK(AddReply{append([]chat.UserID{}, added...)})
 }
 
+// removeMember removes another member, or lets the caller leave.
 func (s *station) removeMember(c *server.Call) error {
 	return c.Gone(s.ports.Members.RemoveMember(c.Ctx, c.Room, c.User, c.Target))
 }
 
+// updateMember changes the role or the mute. The answer shows the member as the transaction left them.
 func (s *station) updateMember(c *server.Call, b MemberPatchBody) error {
 	until, mute, err := b.check(s.now())
 	if err != nil {

@@ -82,6 +82,7 @@ func newMsgID() string {
 	return "api-" + hex.EncodeToString(b[:])
 }
 
+// history answers with bytes that are appended without reflection: a page may hold a hundred messages.
 func (s *station) history(c *server.Call) error {
 	q, err := historyQuery(c)
 	if err != nil {
@@ -169,6 +170,7 @@ func tail(ms []chat.Message, upTo chat.Seq, n int) (cut []chat.Message, ok bool)
 	return cut, cut[0].Seq+chat.Seq(n-1) == upTo // each seq is there once, so there can't be a gap
 }
 
+// read moves the read pointer. A seq beyond the room's last one means "all", so clients need not know it.
 func (s *station) read(c *server.Call, b ReadBody) error {
 	if b.Seq == nil || *b.Seq > chat.MaxID {
 		return chat.BadField("seq", "must be a number from 0 to 2^53-1")
@@ -183,6 +185,7 @@ func (s *station) read(c *server.Call, b ReadBody) error {
 	return c.OK(ReadReply{st.ReadSeq, st.Unread})
 }
 
+// unread counts from counters that every message and read pointer carry; no message is read for it.
 func (s *station) unread(c *server.Call) error {
 	total, per, err := s.ports.Lists.Unread(c.Ctx, c.User)
 	if err != nil {

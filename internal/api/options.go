@@ -71,6 +71,7 @@ type Options struct {
 	Now func() time.Time
 }
 
+// withDefaults fills in what may be left zero.
 func (o Options) withDefaults() Options {
 	const day = 24 * time.Hour
 	if o.Log == nil {

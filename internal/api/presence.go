@@ -25,6 +25,7 @@ type OnePresenceReply struct {
 	Users []protocol.Presence `json:"users"`
 }
 
+// presence shows many users at once; those who share no room with the caller are left out.
 func (s *station) presence(c *server.Call, b PresenceBody) error {
 	ids, err := server.Distinct("user_ids", b.UserIDs, 1, maxPresence)
 	if err != nil {
@@ -37,6 +38,7 @@ func (s *station) presence(c *server.Call, b PresenceBody) error {
 	return c.OK(PresenceReply{users})
 }
 
+// onePresence shows one user: NotFound for a stranger as for nobody.
 func (s *station) onePresence(c *server.Call) error {
 	users, err := s.presences(c, []chat.UserID{c.Target})
 	if err != nil {

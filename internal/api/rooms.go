@@ -49,6 +49,7 @@ type publicRoomsReply struct {
 	Rooms      []protocol.Room `json:"rooms"`
 }
 
+// rooms lists the caller's rooms or, with visibility=public, finds those that anybody may join.
 func (s *station) rooms(c *server.Call) error {
 	q := c.Query()
 	visibility := q.Text("visibility")
@@ -68,6 +69,7 @@ func (s *station) rooms(c *server.Call) error {
 	return c.Write(protocol.AppendRoomsReply(c.Buffer(), list, next))
 }
 
+// findRooms finds public rooms by a part of their name.
 func (s *station) findRooms(c *server.Call, name, cursor string, limit int) error {
 	list, next, err := s.ports.Lists.PublicRooms(c.Ctx, name, cursor, limit)
 	if err != nil {
@@ -76,6 +78,7 @@ func (s *station) findRooms(c *server.Call, name, cursor string, limit int) erro
 	return c.OK(publicRoomsReply{orNull(next), server.Views(list, protocol.RoomView)})
 }
 
+// createRoom creates a group, or passes on to direct. The caller need not be named among the members, and may be.
 func (s *station) createRoom(c *server.Call, b RoomBody) error {
 	var k server.Checks
 	k.Require(b.Type == "" || b.Type == chat.Group || b.Type == chat.Direct, "type", "must be group or direct")
@@ -107,6 +110,7 @@ func (s *station) createRoom(c *server.Call, b RoomBody) error {
 	return roomCreated(c, m)
 }
 
+// knownVisibility reports whether v is one of the two that there are.
 func knownVisibility(v chat.Visibility) bool { return v == chat.Private || v == chat.Public }
 
 // direct finds or makes the one direct room of the caller and another user. bad is what is wrong with the body.
@@ -134,6 +138,7 @@ func checkText(field, text string, limit int) error {
 	return chat.CheckLine(field, strings.NewReplacer("\n", " ", "\r", " ", "\t", " ").Replace(text), 0, limit)
 }
 
+// room shows a room to its members, and a public one to everybody, then without the fields that depend on membership.
 func (s *station) room(c *server.Call) error {
 	m, err := s.ports.Rooms.View(c.Ctx, c.Room, c.User)
 	if err != nil {
@@ -145,6 +150,7 @@ func (s *station) room(c *server.Call) error {
 	return c.OK(protocol.ListedRoomView(m))
 }
 
+// updateRoom changes what the body holds. Who may, the store judges on the locked room.
 func (s *station) updateRoom(c *server.Call, b RoomPatchBody) error {
 	p := chat.RoomPatch{
 		Name: trimmed(b.Name), Description: trimmed(b.Description), Visibility: b.Visibility, HistoryAll: b.HistoryAll,
@@ -169,10 +175,12 @@ func (s *station) updateRoom(c *server.Call, b RoomPatchBody) error {
 	return c.OK(protocol.ListedRoomView(m))
 }
 
+// dissolve ends a group for everybody.
 func (s *station) dissolve(c *server.Call) error {
 	return c.Gone(s.ports.Rooms.Dissolve(c.Ctx, c.Room, c.User))
 }
 
+// transfer makes another member the owner; the caller stays as an admin.
 func (s *station) transfer(c *server.Call, b OwnerBody) error {
 	if b.UserID == 0 || b.UserID > chat.MaxID {
 		return chat.BadField("user_id", "must be an id from 1 to 2^53-1")

@@ -206,6 +206,7 @@ func (s *station) messageRoutes() []server.Route {
 	}
 }
 
+// historyParams are the rows of what historyQuery reads.
 func historyParams() []server.Param {
 	return []server.Param{
 		{Name: "page", Doc: "1 is the newest", Min: 1, Max: chat.MaxID, Default: 1},

@@ -30,6 +30,7 @@ type PasswordBody struct {
 	NewPassword string `json:"new_password" required:"true"`
 }
 
+// logout ends this session: its sockets close, its refresh token is void.
 func (s *station) logout(c *server.Call, _ LogoutBody) error {
 	return c.Done(s.revoke(c, c.Session))
 }
@@ -42,12 +43,14 @@ func (s *station) revoke(c *server.Call, id chat.SessionID) error {
 	return err
 }
 
+// logoutAll ends all of the caller's sessions, this one included.
 func (s *station) logoutAll(c *server.Call, _ LogoutBody) error {
 	err := s.ports.Sessions.RevokeSessions(c.Ctx, c.User, "")
 	s.live.ForgetUser(c.User)
 	return c.Done(err)
 }
 
+// sessions lists the caller's live sessions, so that a strange device can be found and ended.
 func (s *station) sessions(c *server.Call) error {
 	list, err := s.ports.Sessions.Sessions(c.Ctx, c.User)
 	if err != nil {

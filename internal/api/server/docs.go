@@ -69,6 +69,7 @@ func (s *Server) mountSite() {
 	})
 }
 
+// typeOf is the content type of a file, by its name.
 func typeOf(name string) string {
 	if t := mime.TypeByExtension(path.Ext(name)); t != "" {
 		return t

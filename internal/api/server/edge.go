@@ -169,6 +169,7 @@ func (s *Server) clientIP(c *fiber.Ctx) netip.Addr {
 	return peer
 }
 
+// trusted reports whether an address is a proxy's that the installation trusts.
 func (s *Server) trusted(a netip.Addr) bool {
 	return slices.ContainsFunc(s.opts.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(a) })
 }

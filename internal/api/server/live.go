@@ -47,6 +47,7 @@ func NewLiveCache(port Liveness, now func() time.Time) *LiveCache {
 	return newLiveCache(port, liveFor, liveSessions, now)
 }
 
+// newLiveCache is NewLiveCache with other bounds, for tests.
 func newLiveCache(port Liveness, ttl time.Duration, size int, now func() time.Time) *LiveCache {
 	known, err := simplelru.NewLRU[chat.SessionID, liveEntry](size, nil)
 	if err != nil {

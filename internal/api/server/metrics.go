@@ -42,10 +42,12 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	return m
 }
 
+// counters makes a vector of counters in the station's namespace.
 func counters(name, help string, labels ...string) *prometheus.CounterVec {
 	return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "chat", Subsystem: "api", Name: name, Help: help}, labels)
 }
 
+// answered counts an answer. route is a template or "other", so that the paths clients make up don't become labels.
 func (m *Metrics) answered(method, route string, status int, took time.Duration) {
 	m.Requests.WithLabelValues(method, route, strconv.Itoa(status)).Inc()
 	m.Seconds.WithLabelValues(method, route).Observe(took.Seconds())

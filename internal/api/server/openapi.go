@@ -49,6 +49,7 @@ func document(about About, routes []Route) ([]byte, error) {
 	return json.Marshal(d)
 }
 
+// codes lists the codes of all kinds of errors.
 func codes() []string {
 	var out []string
 	for _, k := range chat.Kinds() {
@@ -57,6 +58,7 @@ func codes() []string {
 	return out
 }
 
+// operation describes a route, and registers the schemas of its body and reply.
 func operation(r Route, reg huma.Registry) *huma.Operation {
 	op := &huma.Operation{
 		Method: r.Method, Path: r.Path, OperationID: r.ID, Summary: r.Summary, Tags: []string{r.Tag},
@@ -102,6 +104,7 @@ func problems(r Route, op *huma.Operation, reg huma.Registry) {
 	op.Responses["default"] = &huma.Response{Description: "any other problem", Content: content}
 }
 
+// parameters describes those of the path and of the query.
 func parameters(r Route) []*huma.Param {
 	var out []*huma.Param
 	for part := range strings.SplitSeq(r.Path, "/") {

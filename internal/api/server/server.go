@@ -10,7 +10,8 @@ import (
 	"github.com/gofiber/fiber/v2"
 )
 
-// Server serves routes over HTTP. Make it with New; Start and Stop it once.
+// Server serves routes over HTTP. Make it with New; Start and Stop it once. A request passes edge (edge.go), then the
+// guard if its route isn't open (guard.go), then its verb; every error on the way goes to problem (problem.go).
 type Server struct {
 	opts Options
 
@@ -30,7 +31,8 @@ func New(opts Options, routes []Route) (*Server, error) {
 	s.base, s.cancel = context.WithCancel(context.Background())
 	s.app = fiber.New(fiber.Config{
 		AppName: "chat-service", DisableStartupMessage: true,
-		Immutable: true, CaseSensitive: true, UnescapePath: false,
+		Immutable:     true, // texts that fiber returns are copies: fasthttp reuses the request's memory
+		CaseSensitive: true, UnescapePath: false,
 		BodyLimit: 4 * opts.BodyBytes, ReadBufferSize: headerLimit,
 		ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
 		DisablePreParseMultipartForm: true,

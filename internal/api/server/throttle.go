@@ -108,6 +108,7 @@ type failures struct {
 	until time.Time
 }
 
+// newLocalThrottle makes one that has seen nothing.
 func newLocalThrottle(now func() time.Time) *localThrottle {
 	return &localThrottle{now: now, failures: map[string]failures{}, buckets: map[string]*rate.Limiter{}}
 }
