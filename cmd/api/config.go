@@ -51,7 +51,7 @@ type Server struct {
 	Site bool `yaml:"site"`
 }
 
-// Release tells whether the process runs in release mode.
+// Release reports whether the process runs in release mode.
 func (s Server) Release() bool { return s.Mode == config.ModeRelease }
 
 // Validate checks the mode and the proxies.
@@ -77,7 +77,7 @@ func (s Server) proxies() (nets []netip.Prefix, err error) {
 	return nets, errors.Join(errs...)
 }
 
-// Names are what the api must know of the bus, which it doesn't speak to: rows carry their partition, and Redis keys the
+// Names are what the api must know of the bus, to which it never connects: rows carry their partition, and Redis keys the
 // prefix.
 type Names struct {
 	// Exchange names the installation up to its first dot, as in the other processes.
@@ -104,7 +104,7 @@ func (n Names) Validate() error {
 // Auth is how passwords are kept and how long sessions last.
 type Auth struct {
 	Argon2 auth.HashOptions `yaml:"argon2"`
-	// IdleHours ends a session that was not refreshed for so long; jwt.refresh_hours ends any.
+	// IdleHours ends a session that was not refreshed for so long; jwt.refresh_hours ends any session.
 	IdleHours float64 `yaml:"idle_hours"`
 	// RefreshGrace is how long a used refresh token still works, for answers that got lost.
 	RefreshGrace config.Duration `yaml:"refresh_grace"`
@@ -131,7 +131,7 @@ func (Limits) ConfigKeys() []string { return chat.LimitKeys(chat.ByAPI) }
 // Validate checks the ranges.
 func (l Limits) Validate() error { return chat.Limits(l).Validate() }
 
-// CORS says which pages of other origins may call the api.
+// CORS says which other origins' pages may call the api.
 type CORS struct {
 	// Origins are scheme://host[:port], exact; "*" is any, and not in release mode.
 	Origins []string `yaml:"origins"`

@@ -8,7 +8,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"chat-service/internal/auth"
 	"chat-service/internal/chat"
 	"chat-service/internal/config"
 )
@@ -75,17 +74,15 @@ func TestFlags(t *testing.T) {
 	}
 }
 
-func TestRefreshTokensFollowFromEachOther(t *testing.T) {
-	c := defaults()
-	a, b := tokens{key: c.refreshKey()}, tokens{key: c.refreshKey()}
-	token, hash := a.NewRefresh()
-	h1, next1, n1 := a.NextRefresh(token)
-	h2, next2, n2 := b.NextRefresh(token)
-	if h1 != hash || h2 != hash || next1 != next2 || n1 != n2 || next1 == token || n1 != auth.HashRefresh(next1) {
-		t.Error("two processes don't agree on what follows a refresh token")
+// TestRefreshKey: all processes of an installation derive one key, which isn't the one that signs.
+func TestRefreshKey(t *testing.T) {
+	a, b, other := defaults(), defaults(), defaults()
+	other.JWT.Secret = config.NewSecret("another secret, as long as it has to be")
+	if !bytes.Equal(a.refreshKey(), b.refreshKey()) {
+		t.Error("two processes derive different keys from one secret")
 	}
-	if _, other, _ := (tokens{key: []byte("another")}).NextRefresh(token); other == next1 {
-		t.Error("what follows a refresh token doesn't depend on the key")
+	if bytes.Equal(a.refreshKey(), other.refreshKey()) || bytes.Equal(a.refreshKey(), []byte(a.JWT.Secret.Reveal())) {
+		t.Error("the key doesn't depend on the secret, or is the secret")
 	}
 }
 

@@ -1,5 +1,5 @@
-// Command api serves REST: accounts, rooms, members, messages, presence. It keeps everything in MySQL and lives on when
-// Redis is away; any number of apis share the load.
+// Command api serves REST: accounts, rooms, members, messages, presence. Everything is kept in MySQL; without Redis it serves on,
+// with presence unknown. Any number of these processes share the load.
 package main
 
 import (
@@ -59,8 +59,8 @@ func wire(ctx context.Context, cfg *Config, log *slog.Logger) ([]daemon.Part, er
 		return nil, err
 	}
 	server, err := api.New(o, api.Ports{
-		Accounts: db, People: db, Sessions: db, Liveness: db, Rooms: db, Members: db, Lists: db, Log: db,
-		Passwords: hasher, Hashes: db, Tokens: tokens{issuer, cfg.refreshKey()}, Recents: cache, Presences: cache, Throttle: cache,
+		Accounts: db, People: db, Sessions: db, Rooms: db, Members: db, Lists: db, Messages: db,
+		Passwords: hasher, Tokens: issuer, Refreshes: auth.NewRefreshTokens(cfg.refreshKey()), Recents: cache, Presences: cache, Throttle: cache,
 	})
 	if err != nil {
 		return nil, err

@@ -2,9 +2,9 @@ package api
 
 import (
 	"net/url"
-	"strconv"
 	"strings"
 
+	"chat-service/internal/api/server"
 	"chat-service/internal/chat"
 	"chat-service/internal/protocol"
 )
@@ -14,11 +14,11 @@ const (
 	maxQuery     = 256 // bytes of a search
 )
 
-// MeBody changes what it holds of the caller's account.
+// MeBody changes those fields of the caller's account that it holds.
 type MeBody struct {
 	Nickname  *string `json:"nickname,omitempty" doc:"1–64 characters"`
-	Email     *string `json:"email,omitempty" doc:"an empty one removes it"`
-	AvatarURL *string `json:"avatar_url,omitempty" doc:"http or https; an empty one removes it"`
+	Email     *string `json:"email,omitempty" doc:"empty: remove it"`
+	AvatarURL *string `json:"avatar_url,omitempty" doc:"http or https; empty: remove it"`
 }
 
 // UsersReply is a page of users.
@@ -27,38 +27,41 @@ type UsersReply struct {
 	NextCursor *string         `json:"next_cursor" doc:"null on the last page"`
 }
 
-func (s *Server) me(c *call) error {
-	u, err := s.ports.Accounts.User(c.ctx, c.user)
+func (s *station) me(c *server.Call) error {
+	u, err := s.ports.Accounts.User(c.Ctx, c.User)
 	if err != nil {
 		return err
 	}
-	return c.ok(ownView(u))
+	return c.OK(ownView(u))
 }
 
-func (s *Server) updateMe(c *call, b MeBody) error {
+// updateMe changes what the body holds: a field that is left out stays as it is, an empty email or avatar_url is
+// removed.
+func (s *station) updateMe(c *server.Call, b MeBody) error {
 	p := chat.UserPatch{Nickname: trimmed(b.Nickname), AvatarURL: trimmed(b.AvatarURL)}
-	var k checks
+	var k server.Checks
 	if p.Nickname != nil {
-		k.add(chat.CheckLine("nickname", *p.Nickname, 1, maxNickname))
+		k.Add(chat.CheckLine("nickname", *p.Nickname, 1, maxNickname))
 	}
 	if b.Email != nil {
 		email := normal(*b.Email)
 		p.Email = &email
-		k.add(chat.CheckEmail(email))
+		k.Add(chat.CheckEmail(email))
 	}
 	if p.AvatarURL != nil {
-		k.bad(webURL(*p.AvatarURL), "avatar_url", "must be an http or https address of at most 512 bytes")
+		k.Require(webURL(*p.AvatarURL), "avatar_url", "must be an http or https address of at most 512 bytes")
 	}
-	if err := k.err(); err != nil {
+	if err := k.Err(); err != nil {
 		return err
 	}
-	u, err := s.ports.Accounts.UpdateUser(c.ctx, c.user, p)
+	u, err := s.ports.Accounts.UpdateUser(c.Ctx, c.User, p)
 	if err != nil {
 		return err
 	}
-	return c.ok(ownView(u))
+	return c.OK(ownView(u))
 }
 
+// trimmed is strings.TrimSpace of a field that may be left out.
 func trimmed(s *string) *string {
 	if s == nil {
 		return nil
@@ -67,69 +70,44 @@ func trimmed(s *string) *string {
 	return &t
 }
 
+// webURL reports whether s may be shown as a picture: empty, or a web address that carries no password.
 func webURL(s string) bool {
 	if s == "" {
 		return true
 	}
 	u, err := url.Parse(s)
-	return err == nil && len(s) <= maxAvatarURL && u.Host != "" && u.User == nil && (u.Scheme == "https" || u.Scheme == "http")
+	return err == nil && len(s) <= maxAvatarURL && u.Host != "" && u.User == nil &&
+		(u.Scheme == "https" || u.Scheme == "http")
 }
 
-func (s *Server) users(c *call) error {
-	q := query{c: c.Ctx}
-	prefix := normal(q.text("q", maxQuery))
-	cursor, limit := q.page()
-	q.check.bad(prefix != "", "q", "is required")
+// users finds others by the beginning of a name, compared in the form in which names are stored. Any user may be found:
+// names are public, email addresses are not.
+func (s *station) users(c *server.Call) error {
+	q := c.Query()
+	prefix := normal(q.Text("q"))
+	cursor, limit := q.Page()
+	q.Check.Require(prefix != "", "q", "is required")
 	after, err := idCursor(cursor)
-	q.check.add(err)
-	if err := q.check.err(); err != nil {
+	q.Check.Add(err)
+	if err := q.Check.Err(); err != nil {
 		return err
 	}
-	list, err := s.ports.People.SearchUsers(c.ctx, prefix, chat.UserID(after), limit+1)
+	list, err := s.ports.People.SearchUsers(c.Ctx, prefix, chat.UserID(after), limit+1)
 	if err != nil {
 		return err
 	}
 	list, next := cut(list, limit, func(u chat.User) chat.UserID { return u.ID })
-	return c.ok(UsersReply{views(list, protocol.UserView), next})
+	return c.OK(UsersReply{server.Views(list, protocol.UserView), next})
 }
 
-func (s *Server) oneUser(c *call) error {
-	u, err := s.ports.Accounts.User(c.ctx, c.target)
+// oneUser shows a user; only to themselves with the email address.
+func (s *station) oneUser(c *server.Call) error {
+	u, err := s.ports.Accounts.User(c.Ctx, c.Target)
 	if err != nil {
 		return err
 	}
-	if c.target == c.user {
-		return c.ok(ownView(u))
+	if c.Target == c.User {
+		return c.OK(ownView(u))
 	}
-	return c.ok(protocol.UserView(u))
-}
-
-// idCursor reads the cursor of a list by id: 0 for the first page.
-func idCursor(cursor string) (uint64, error) {
-	if cursor == "" {
-		return 0, nil
-	}
-	n, err := strconv.ParseUint(strings.TrimPrefix(cursor, "i"), 36, 64)
-	if err != nil || n == 0 || n > chat.MaxID || writeIDCursor(n) != cursor {
-		return 0, chat.BadField("cursor", "is not one that a list gave out")
-	}
-	return n, nil
-}
-
-func writeIDCursor(id uint64) string { return "i" + strconv.FormatUint(id, 36) }
-
-// cut shortens a list that was read one longer than limit, and makes the cursor of the next page where there is one.
-func cut[T any](list []T, limit int, id func(T) chat.UserID) ([]T, *string) {
-	if len(list) <= limit {
-		return list, nil
-	}
-	list = list[:limit]
-	return list, orNull(writeIDCursor(uint64(id(list[limit-1]))))
-}
-
-func orNull(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
+	return c.OK(protocol.UserView(u))
 }

@@ -13,26 +13,27 @@ import (
 	"testing"
 	"time"
 
+	"chat-service/internal/api/server"
 	"chat-service/internal/chat"
 )
 
-// bench is a server over a world, with a client.
+// bench is a server over fakes, with a client.
 type bench struct {
 	*testing.T
-	*world
-	srv  *Server
+	fakes
+	srv  *server.Server
 	http *http.Client
 }
 
 func newBench(t *testing.T, change ...func(*Options, *Ports)) *bench {
 	t.Helper()
-	w := newWorld()
+	f := newFakes()
 	o := Options{
-		Addr: "127.0.0.1:0", Limits: DefaultLimits(), Now: w.clock, Origins: []string{"https://app.example.com"},
+		Addr: "127.0.0.1:0", Limits: DefaultLimits(), Now: f.store.clock, Origins: []string{"https://app.example.com"},
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
 	}
 	o.Limits.RequestsPerSecond = 0
-	p := w.ports()
+	p := f.ports()
 	for _, c := range change {
 		c(&o, &p)
 	}
@@ -43,7 +44,7 @@ func newBench(t *testing.T, change ...func(*Options, *Ports)) *bench {
 	if err := s.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	b := &bench{t, w, s, &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}, Timeout: 20 * time.Second}}
+	b := &bench{t, f, s, &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}, Timeout: 20 * time.Second}}
 	t.Cleanup(func() {
 		b.http.CloseIdleConnections()
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
@@ -63,11 +64,11 @@ type answer struct {
 	body   map[string]any
 }
 
-// raw sends a request as it is.
+// raw sends a request exactly as given.
 func (b *bench) raw(method, path, token, contentType, body string, heads ...string) answer {
 	b.Helper()
 	if !strings.HasPrefix(path, "/") {
-		path = base + "/" + path
+		path = server.Base + "/" + path
 	}
 	req, err := http.NewRequestWithContext(b.Context(), method, "http://"+b.srv.Addr()+path, strings.NewReader(body))
 	if err != nil {
@@ -113,7 +114,7 @@ func (b *bench) do(want int, method, path, token, body string) answer {
 	return a
 }
 
-// join registers a user, logs him in and returns his token.
+// join registers a user, logs in and returns the token.
 func (b *bench) join(name string) string {
 	b.Helper()
 	b.do(201, "POST", "auth/register", "", fmt.Sprintf(`{"username":%q,"password":"123456"}`, name))
@@ -121,13 +122,13 @@ func (b *bench) join(name string) string {
 	return a.body["access_token"].(string)
 }
 
-// problem checks that an answer is a whole problem of a code.
+// problem checks that an answer is a complete problem with a code.
 func (b *bench) problem(a answer, status int, code string) {
 	b.Helper()
 	if a.status != status {
 		b.Fatalf("status %d, want %d: %s", a.status, status, a.raw)
 	}
-	if ct := a.head.Get("Content-Type"); ct != problemType {
+	if ct := a.head.Get("Content-Type"); ct != "application/problem+json" {
 		b.Errorf("content type %q", ct)
 	}
 	if a.body["code"] != code || a.body["status"] != float64(status) || a.body["type"] != "about:blank" ||
@@ -147,7 +148,7 @@ func (b *bench) problem(a answer, status int, code string) {
 	}
 }
 
-// fields names the fields that a problem blames, in order of name.
+// fields lists the fields that a problem names, sorted.
 func (a answer) fields() []string {
 	var out []string
 	list, _ := a.body["errors"].([]any)
@@ -168,4 +169,4 @@ func (a answer) list(name, field string) []any {
 	return out
 }
 
-var errAway = chat.E(chat.Unavailable, "")
+var errDown = chat.E(chat.Unavailable, "")

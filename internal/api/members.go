@@ -3,6 +3,7 @@ package api
 import (
 	"time"
 
+	"chat-service/internal/api/server"
 	"chat-service/internal/chat"
 	"chat-service/internal/protocol"
 )
@@ -22,109 +23,119 @@ type MembersReply struct {
 	NextCursor *string      `json:"next_cursor" doc:"null on the last page"`
 }
 
-// AddBody names people to add; one's own id joins a public room.
+// AddBody names users to add; the caller's own id joins a public room.
 type AddBody struct {
 	MemberIDs []chat.UserID `json:"member_ids" required:"true" doc:"1–500 ids"`
 }
 
-// AddReply names those who were not in the room before.
+// AddReply names the users who were not in the room before.
 type AddReply struct {
 	Added []chat.UserID `json:"added"`
 }
 
-// MemberPatchBody changes a member's role, or forbids him to send for a while.
+// MemberPatchBody changes a member's role, or mutes or unmutes the member.
 type MemberPatchBody struct {
-	Role        *chat.Role       `json:"role,omitempty" enum:"admin,member"`
-	MutedUntil  maybe[time.Time] `json:"muted_until,omitzero" doc:"RFC 3339; null lifts the mute"`
-	MuteSeconds *int64           `json:"mute_seconds,omitempty" doc:"in place of muted_until; 0 lifts the mute"`
+	Role        *chat.Role              `json:"role,omitempty" enum:"admin,member"`
+	MutedUntil  server.Maybe[time.Time] `json:"muted_until,omitzero" doc:"RFC 3339; null lifts the mute"`
+	MuteSeconds *int64                  `json:"mute_seconds,omitempty" doc:"instead of muted_until; 0 lifts the mute"`
 }
 
-// maxMute bounds a mute: longer is a kick.
+// maxMute bounds a mute: beyond it, removing the member is meant.
 const maxMute = 10 * 365 * 24 * time.Hour
 
+// memberView shows a member; a mute that is over isn't shown.
 func memberView(m chat.MemberUser, now time.Time) MemberView {
-	v := MemberView{UserID: m.Member.User, User: protocol.UserView(m.User), Role: m.Member.Role, JoinedAt: chat.FormatTime(m.Member.JoinedAt)}
+	v := MemberView{
+		UserID: m.Member.User, User: protocol.UserView(m.User),
+		Role: m.Member.Role, JoinedAt: chat.FormatTime(m.Member.JoinedAt),
+	}
 	if m.Member.MutedUntil.After(now) {
 		v.MutedUntil = protocol.TimePtr(m.Member.MutedUntil)
 	}
 	return v
 }
 
-func (s *Server) members(c *call) error {
-	q := query{c: c.Ctx}
-	cursor, limit := q.page()
+// members lists a page of a room's members. One more than the page holds is read, to know whether there is a next one.
+func (s *station) members(c *server.Call) error {
+	q := c.Query()
+	cursor, limit := q.Page()
 	after, err := idCursor(cursor)
-	q.check.add(err)
-	if err := q.check.err(); err != nil {
+	q.Check.Add(err)
+	if err := q.Check.Err(); err != nil {
 		return err
 	}
-	list, err := s.ports.Lists.Members(c.ctx, c.room, c.user, chat.UserID(after), limit+1)
+	list, err := s.ports.Lists.Members(c.Ctx, c.Room, c.User, chat.UserID(after), limit+1)
 	if err != nil {
 		return err
 	}
 	list, next := cut(list, limit, func(m chat.MemberUser) chat.UserID { return m.Member.User })
 	now := s.now()
-	return c.ok(MembersReply{views(list, func(m chat.MemberUser) MemberView { return memberView(m, now) }), next})
+	return c.OK(MembersReply{server.Views(list, func(m chat.MemberUser) MemberView { return memberView(m, now) }), next})
 }
 
-func (s *Server) addMembers(c *call, b AddBody) error {
-	ids, err := distinct("member_ids", b.MemberIDs, 1, s.opts.Limits.MembersCall)
+// addMembers adds users, or lets the caller join a public room; which of the two is the store's rule, judged on
+// locked rows.
+func (s *station) addMembers(c *server.Call, b AddBody) error {
+	ids, err := server.Distinct("member_ids", b.MemberIDs, 1, s.opts.Limits.MembersCall)
 	if err != nil {
 		return err
 	}
-	added, err := s.ports.Members.AddMembers(c.ctx, c.room, c.user, ids)
+	added, err := s.ports.Members.AddMembers(c.Ctx, c.Room, c.User, ids)
 	if err != nil {
 		return err
 	}
-	return c.ok(AddReply{append([]chat.UserID{}, added...)})
+	return c.OK(AddReply{append([]chat.UserID{}, added...)})
 }
 
-func (s *Server) removeMember(c *call) error {
-	return c.gone(s.ports.Members.RemoveMember(c.ctx, c.room, c.user, c.target))
+// removeMember removes another member, or lets the caller leave.
+func (s *station) removeMember(c *server.Call) error {
+	return c.Gone(s.ports.Members.RemoveMember(c.Ctx, c.Room, c.User, c.Target))
 }
 
-func (s *Server) updateMember(c *call, b MemberPatchBody) error {
+// updateMember changes the role or the mute. The answer shows the member as the transaction left them.
+func (s *station) updateMember(c *server.Call, b MemberPatchBody) error {
 	until, mute, err := b.check(s.now())
 	if err != nil {
 		return err
 	}
 	var m chat.Member
 	if b.Role != nil {
-		if m, err = s.ports.Members.SetRole(c.ctx, c.room, c.user, c.target, *b.Role); err != nil {
+		if m, err = s.ports.Members.SetRole(c.Ctx, c.Room, c.User, c.Target, *b.Role); err != nil {
 			return err
 		}
 	}
 	if mute {
-		if m, err = s.ports.Members.Mute(c.ctx, c.room, c.user, c.target, until); err != nil {
+		if m, err = s.ports.Members.Mute(c.Ctx, c.Room, c.User, c.Target, until); err != nil {
 			return err
 		}
 	}
-	u, err := s.ports.Accounts.User(c.ctx, c.target)
+	u, err := s.ports.Accounts.User(c.Ctx, c.Target)
 	if err != nil {
 		return err
 	}
-	return c.ok(memberView(chat.MemberUser{Member: m, User: u}, s.now()))
+	return c.OK(memberView(chat.MemberUser{Member: m, User: u}, s.now()))
 }
 
-// check judges the body: one of role and mute, since each is a transaction of its own and half a change helps nobody.
+// check returns until when to mute, and whether to. Role and mute exclude each other: each is a transaction of its
+// own, and a request that fails must not be half done.
 func (b MemberPatchBody) check(now time.Time) (until time.Time, mute bool, err error) {
-	var k checks
+	var k server.Checks
 	mute = b.MutedUntil.Set || b.MuteSeconds != nil
-	k.bad(b.Role != nil || mute, "role", "give role, muted_until or mute_seconds")
-	k.bad(b.Role == nil || !mute, "role", "role and mute change one at a time")
-	k.bad(!b.MutedUntil.Set || b.MuteSeconds == nil, "mute_seconds", "give either muted_until or mute_seconds")
-	k.bad(b.Role == nil || *b.Role == chat.Admin || *b.Role == chat.Plain, "role", "must be admin or member")
+	k.Require(b.Role != nil || mute, "role", "give role, muted_until or mute_seconds")
+	k.Require(b.Role == nil || !mute, "role", "change role and mute in two requests")
+	k.Require(!b.MutedUntil.Set || b.MuteSeconds == nil, "mute_seconds", "give either muted_until or mute_seconds")
+	k.Require(b.Role == nil || *b.Role == chat.Admin || *b.Role == chat.Plain, "role", "must be admin or member")
 	if b.MutedUntil.Value != nil {
 		until = *b.MutedUntil.Value
-		k.bad(until.Before(now.Add(maxMute)), "muted_until", "must be within ten years")
+		k.Require(until.Before(now.Add(maxMute)), "muted_until", "must be within ten years")
 	}
 	if b.MuteSeconds != nil {
 		n := *b.MuteSeconds
-		k.bad(n >= 0 && n < int64(maxMute/time.Second), "mute_seconds", "must be between 0 and ten years")
+		k.Require(n >= 0 && n < int64(maxMute/time.Second), "mute_seconds", "must be between 0 and ten years")
 		until = now.Add(time.Duration(n) * time.Second)
 	}
 	if !until.After(now) {
 		until = time.Time{}
 	}
-	return until.UTC(), mute, k.err()
+	return until.UTC(), mute, k.Err()
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 
+	"chat-service/internal/api/server"
 	"chat-service/internal/chat"
 	"chat-service/internal/protocol"
 )
@@ -15,7 +16,7 @@ import (
 // MessageBody is a message to send.
 type MessageBody struct {
 	Content     string  `json:"content" required:"true" doc:"up to 16 KiB of UTF-8, not blank"`
-	ClientMsgID *string `json:"client_msg_id,omitempty" doc:"[A-Za-z0-9._:-]{1,36}: a retry with the same id is answered with the first result; made here where left out"`
+	ClientMsgID *string `json:"client_msg_id,omitempty" doc:"[A-Za-z0-9._:-]{1,36}: a retry with the same id returns the first result; the server makes one if left out"`
 }
 
 // HistoryReply is a stretch of a room's log, ascending by seq.
@@ -23,7 +24,7 @@ type HistoryReply struct {
 	Messages []protocol.Message `json:"messages"`
 	LastSeq  chat.Seq           `json:"last_seq" doc:"the newest that the caller may see"`
 	Epoch    uint64             `json:"epoch"`
-	HasMore  bool               `json:"has_more" doc:"there are older messages, or newer ones where after_seq was asked"`
+	HasMore  bool               `json:"has_more" doc:"there are older messages, or newer ones if after_seq was given"`
 	Page     int                `json:"page,omitempty"`
 	PageSize int                `json:"page_size,omitempty"`
 }
@@ -33,7 +34,7 @@ type ReadBody struct {
 	Seq *chat.Seq `json:"seq" required:"true" doc:"clamped to the room's last seq; never moves backwards"`
 }
 
-// ReadReply is where the pointer stands.
+// ReadReply is the read pointer's new position.
 type ReadReply struct {
 	ReadSeq chat.Seq `json:"read_seq"`
 	Unread  uint64   `json:"unread"`
@@ -45,20 +46,22 @@ type UnreadReply struct {
 	Rooms map[chat.RoomID]uint64 `json:"rooms" doc:"by room id"`
 }
 
-func (s *Server) post(c *call, b MessageBody) error {
-	m := chat.Send{Room: c.room, Sender: c.user, Session: c.session, Content: b.Content}
-	var k checks
-	k.add(chat.CheckContent(b.Content, s.opts.Limits.MessageBytes))
+// post sends a message. Without a client_msg_id a lost answer can't be retried safely, but the message gets one all
+// the same: the log's rows are unique by it.
+func (s *station) post(c *server.Call, b MessageBody) error {
+	m := chat.Send{Room: c.Room, Sender: c.User, Session: c.Session, Content: b.Content}
+	var k server.Checks
+	k.Add(chat.CheckContent(b.Content, s.opts.Limits.MessageBytes))
 	if b.ClientMsgID != nil {
 		m.ClientMsgID = *b.ClientMsgID
-		k.add(chat.CheckClientMsgID(m.ClientMsgID))
+		k.Add(chat.CheckClientMsgID(m.ClientMsgID))
 	} else {
 		m.ClientMsgID = newMsgID()
 	}
-	if err := k.err(); err != nil {
+	if err := k.Err(); err != nil {
 		return err
 	}
-	sent, err := s.ports.Log.Post(c.ctx, m, s.now())
+	sent, err := s.ports.Messages.Post(c.Ctx, m, s.now())
 	if err != nil {
 		return err
 	}
@@ -69,114 +72,122 @@ func (s *Server) post(c *call, b MessageBody) error {
 	if sent.Duplicate {
 		status = http.StatusOK
 	}
-	return c.reply(status, protocol.MessageView(sent.Message))
+	return c.Reply(status, protocol.MessageView(sent.Message))
 }
 
+// newMsgID makes a client_msg_id for a client that sent none.
 func newMsgID() string {
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // never fails
 	return "api-" + hex.EncodeToString(b[:])
 }
 
-func (s *Server) history(c *call) error {
+// history answers with bytes that are appended without reflection: a page may hold a hundred messages.
+func (s *station) history(c *server.Call) error {
 	q, err := historyQuery(c)
 	if err != nil {
 		return err
 	}
-	p, err := s.stretch(c.ctx, q)
+	p, err := s.readHistory(c.Ctx, q)
 	if err != nil {
 		return err
 	}
-	return c.write(protocol.AppendHistoryReply(c.buffer(), p, q))
+	return c.Write(protocol.AppendHistoryReply(c.Buffer(), p, q))
 }
 
-// historyQuery reads the two ways to ask: by page, or by one seq and a limit. limit alone is the size of the newest page.
-func historyQuery(c *call) (chat.HistoryQuery, error) {
-	q := query{c: c.Ctx}
-	h := chat.HistoryQuery{Room: c.room, User: c.user}
+// historyQuery reads the two forms of a request: by page, or by one seq and a limit. limit alone is the size of the
+// newest page.
+func historyQuery(c *server.Call) (chat.HistoryQuery, error) {
+	q := c.Query()
+	h := chat.HistoryQuery{Room: c.Room, User: c.User}
 	seqs := 0
 	seq := func(name string) *chat.Seq {
-		if !q.has(name) {
+		if !q.Has(name) {
 			return nil
 		}
 		seqs++
-		s := chat.Seq(q.number(name, 0, 0, chat.MaxID))
+		s := chat.Seq(q.Number(name))
 		return &s
 	}
 	h.Before, h.After, h.Around = seq("before_seq"), seq("after_seq"), seq("around_seq")
-	paged := q.has("page") || q.has("page_size")
-	page := q.number("page", 1, 1, chat.MaxID)
-	size := q.number("page_size", defaultPageSize, 1, maxPageSize)
-	limit := q.number("limit", size, 1, maxPageSize)
-	h.MinSeq = chat.Seq(q.number("min_seq", 0, 0, chat.MaxID))
-	q.check.bad(seqs <= 1, "before_seq", "give only one of before_seq, after_seq and around_seq")
-	q.check.bad(seqs == 0 || !paged, "page", "can't be mixed with before_seq, after_seq or around_seq")
-	q.check.bad(!paged || !q.has("limit"), "limit", "belongs to before_seq, after_seq and around_seq: use page_size")
+	paged := q.Has("page") || q.Has("page_size")
+	page := q.Number("page")
+	size, limit := q.Number("page_size"), q.Number("limit")
+	h.MinSeq = chat.Seq(q.Number("min_seq"))
+	q.Check.Require(seqs <= 1, "before_seq", "give only one of before_seq, after_seq and around_seq")
+	q.Check.Require(seqs == 0 || !paged, "page", "can't be mixed with before_seq, after_seq or around_seq")
+	q.Check.Require(!paged || !q.Has("limit"), "limit", "belongs to before_seq, after_seq and around_seq: use page_size")
 	if seqs == 0 {
-		h.Page, h.PageSize = int(page), int(limit)
+		h.Page, h.PageSize = int(page), int(size)
+		if q.Has("limit") {
+			h.PageSize = int(limit)
+		}
 	} else {
 		h.Limit = int(limit)
 	}
-	return h, q.check.err()
+	return h, q.Check.Err()
 }
 
-// stretch reads from the store, or, where the newest page is asked for, from the cache. What the user may see, and how far
-// the room has come, is the store's word; the cache counts only where it holds exactly that page.
-func (s *Server) stretch(ctx context.Context, q chat.HistoryQuery) (chat.HistoryPage, error) {
+// readHistory reads from the store, or, if it is the newest page, from the cache. Which messages the user may see and
+// what the newest one is, only the store can say; the cache is used only if it holds exactly the page that follows
+// from that.
+func (s *station) readHistory(ctx context.Context, q chat.HistoryQuery) (chat.HistoryPage, error) {
 	if s.ports.Recents == nil || q.Page != 1 {
-		return s.ports.Log.History(ctx, q)
+		return s.ports.Messages.History(ctx, q)
 	}
-	m, err := s.ports.Log.Membership(ctx, q.Room, q.User)
+	m, err := s.ports.Messages.Membership(ctx, q.Room, q.User)
 	if err != nil {
 		return chat.HistoryPage{}, err
 	}
 	from, to, ok := m.Member.Window(m.Room.LastSeq)
 	if !ok || from > to || to < q.MinSeq {
-		return s.ports.Log.History(ctx, q)
+		return s.ports.Messages.History(ctx, q)
 	}
 	n := min(q.PageSize, int(to-from+1))
-	ms, away := s.ports.Recents.Recent(ctx, q.Room, m.Room.Epoch)
-	if ms, ok = tail(ms, to, n); ok && away == nil {
+	ms, failed := s.ports.Recents.Recent(ctx, q.Room, m.Room.Epoch)
+	if ms, ok = tail(ms, to, n); ok && failed == nil {
 		s.opts.Metrics.Recent.WithLabelValues("hit").Inc()
 		return chat.HistoryPage{Messages: ms, LastSeq: to, Epoch: m.Room.Epoch, HasMore: to-chat.Seq(n) >= from}, nil
 	}
-	p, err := s.ports.Log.History(ctx, q)
-	if err == nil && away == nil && m.Member.In() && len(p.Messages) > 0 {
-		away = s.ports.Recents.Warm(ctx, q.Room, p.Epoch, p.Messages)
+	p, err := s.ports.Messages.History(ctx, q)
+	if err == nil && failed == nil && m.Member.In() && len(p.Messages) > 0 {
+		failed = s.ports.Recents.Warm(ctx, q.Room, p.Epoch, p.Messages)
 	}
-	if away != nil {
+	if failed != nil {
 		s.opts.Metrics.Degraded.WithLabelValues("recents").Inc()
 	}
 	s.opts.Metrics.Recent.WithLabelValues("miss").Inc()
 	return p, err
 }
 
-// tail cuts the n messages up to the seq out of ascending ones; ok is false where one of them is not there.
+// tail cuts the n messages up to the seq out of ascending ones; ok is false if one of them is missing.
 func tail(ms []chat.Message, upTo chat.Seq, n int) (cut []chat.Message, ok bool) {
 	end, found := slices.BinarySearchFunc(ms, upTo, func(m chat.Message, s chat.Seq) int { return cmp.Compare(m.Seq, s) })
 	if !found || end+1 < n {
 		return nil, false
 	}
 	cut = ms[end+1-n : end+1]
-	return cut, cut[0].Seq+chat.Seq(n-1) == upTo // each seq is there once, so no hole fits in between
+	return cut, cut[0].Seq+chat.Seq(n-1) == upTo // each seq is there once, so there can't be a gap
 }
 
-func (s *Server) read(c *call, b ReadBody) error {
+// read moves the read pointer. A seq beyond the room's last one means "all", so clients need not know it.
+func (s *station) read(c *server.Call, b ReadBody) error {
 	if b.Seq == nil || *b.Seq > chat.MaxID {
 		return chat.BadField("seq", "must be a number from 0 to 2^53-1")
 	}
-	st, err := s.ports.Log.ReadAndTell(c.ctx, chat.ReadMark{Room: c.room, User: c.user, Seq: *b.Seq})
+	st, err := s.ports.Messages.ReadAndTell(c.Ctx, chat.ReadMark{Room: c.Room, User: c.User, Seq: *b.Seq})
 	if err != nil {
 		return err
 	}
 	if st.Err != nil {
 		return st.Err
 	}
-	return c.ok(ReadReply{st.ReadSeq, st.Unread})
+	return c.OK(ReadReply{st.ReadSeq, st.Unread})
 }
 
-func (s *Server) unread(c *call) error {
-	total, per, err := s.ports.Lists.Unread(c.ctx, c.user)
+// unread counts from counters that every message and read pointer carry; no message is read for it.
+func (s *station) unread(c *server.Call) error {
+	total, per, err := s.ports.Lists.Unread(c.Ctx, c.User)
 	if err != nil {
 		return err
 	}
@@ -184,5 +195,5 @@ func (s *Server) unread(c *call) error {
 	for room, n := range per {
 		r.Rooms[room] = n
 	}
-	return c.ok(r)
+	return c.OK(r)
 }

@@ -10,26 +10,16 @@ import (
 	"chat-service/internal/chat"
 )
 
-// Sizes and times that are part of the contract or of the server's safety, not of an installation's taste.
 const (
-	headerLimit      = 16 << 10
-	readTimeout      = 10 * time.Second
-	writeTimeout     = 30 * time.Second
-	idleTimeout      = 75 * time.Second
-	defaultListLimit = 50
-	maxListLimit     = 200
-	defaultPageSize  = 20
-	maxPageSize      = 100
-	maxPresence      = 200
-	// liveFor is how long a session's validity is believed: a logout elsewhere ends REST access within it.
-	liveFor      = 3 * time.Second
-	liveSessions = 20_000 // whose validity is remembered at most
+	defaultPageSize = 20 // messages
+	maxPageSize     = 100
+	maxPresence     = 200 // users in one request
 )
 
-// Limits are those of an installation. Zero turns one off.
+// Limits are those that an installation sets. Zero turns one off.
 type Limits struct{ chat.Limits }
 
-// body bounds a request's body: a content may be all escapes. Four times as much is read, so that a 413 is heard and not a reset.
+// body bounds a request's body in bytes: JSON may spend six on one of a message's, as an escape.
 func (l Limits) body() int {
 	return max(64<<10, 6*cmp.Or(l.MessageBytes, 1<<20)+8<<10)
 }
@@ -44,11 +34,11 @@ type SessionTimes struct {
 	Grace    time.Duration // how long a used refresh token still works, for answers that got lost
 }
 
-// Options are what a Server is made from, besides its ports.
+// Options are what a server is made from, besides its ports.
 type Options struct {
 	// Addr is the "host:port" to listen on.
 	Addr string
-	// Release adds headers that make sense behind TLS only.
+	// Release adds headers that make sense only behind TLS.
 	Release bool
 	Limits  Limits
 	// Sessions may be left zero: 7 days idle, 30 days in all, 10 s of grace.
@@ -57,7 +47,7 @@ type Options struct {
 	Origins []string
 	// TrustedProxies may name the client's address in X-Forwarded-For.
 	TrustedProxies []netip.Prefix
-	// Site, where set, is served at /.
+	// Site, if set, is served at /.
 	Site    fs.FS
 	Log     *slog.Logger
 	Metrics *Metrics
@@ -65,6 +55,7 @@ type Options struct {
 	Now func() time.Time
 }
 
+// withDefaults fills in what may be left zero.
 func (o Options) withDefaults() Options {
 	const day = 24 * time.Hour
 	if o.Log == nil {

@@ -4,26 +4,26 @@ import (
 	"context"
 	"time"
 
+	"chat-service/internal/api/server"
 	"chat-service/internal/chat"
 )
 
-// Ports are the adapters that the station works through. All but Recents, Presences and Throttle are needed;
-// a nil one of these three is an adapter that is always away.
+// Ports are the adapters that the station works through. All but Recents, Presences and Throttle are needed; a nil
+// one of these three stands for an adapter that is always unavailable.
 type Ports struct {
 	Accounts  Accounts
-	Hashes    Hashes
 	People    People
 	Sessions  Sessions
-	Liveness  Liveness
 	Rooms     Rooms
 	Members   Members
 	Lists     Lists
-	Log       Log
+	Messages  Messages
 	Passwords Passwords
 	Tokens    Tokens
+	Refreshes Refreshes
 	Recents   Recents
 	Presences Presences
-	Throttle  Throttle
+	Throttle  server.Throttle
 }
 
 // Accounts keeps users. Unknown ones are chat.NotFound; taken names are chat.UsernameTaken and chat.EmailTaken.
@@ -33,13 +33,9 @@ type Accounts interface {
 	UserByLogin(ctx context.Context, login string) (chat.User, error)
 	User(ctx context.Context, id chat.UserID) (chat.User, error)
 	UpdateUser(ctx context.Context, id chat.UserID, p chat.UserPatch) (chat.User, error)
-	// SetPassword stores a new hash and revokes all of the user's sessions but keep.
+	// SetPassword stores the hash of a new password and revokes all of the user's sessions but keep.
 	SetPassword(ctx context.Context, id chat.UserID, hash string, keep chat.SessionID) error
-}
-
-// Hashes renews password hashes.
-type Hashes interface {
-	// Rehash replaces the hash was by another one of the same password: sessions stay. It does nothing where the user has
+	// Rehash replaces the hash was by another one of the same password: sessions stay. It does nothing if the user has
 	// another hash by now.
 	Rehash(ctx context.Context, id chat.UserID, was, hash string) error
 }
@@ -50,27 +46,22 @@ type People interface {
 	SearchUsers(ctx context.Context, prefix string, after chat.UserID, limit int) ([]chat.User, error)
 	// SharesRoom returns those of others who are in a room with the user.
 	SharesRoom(ctx context.Context, user chat.UserID, others []chat.UserID) ([]chat.UserID, error)
-	// LastSeen returns when users last had a live socket; who never had one is left out.
+	// LastSeen returns when users last had a live socket; those who never had one are left out.
 	LastSeen(ctx context.Context, ids []chat.UserID) (map[chat.UserID]time.Time, error)
 }
 
 // Sessions keeps login sessions.
 type Sessions interface {
+	server.Liveness
 	OpenSession(ctx context.Context, n chat.NewSession) error
 	// RotateRefresh trades a refresh token for its successor. One used twice revokes its session: chat.Unauthenticated.
 	RotateRefresh(ctx context.Context, r chat.Rotation) (chat.Session, chat.User, error)
-	// RevokeSession ends one session; chat.NotFound where the user has no such live session.
+	// RevokeSession ends one session; chat.NotFound if the user has no such live session.
 	RevokeSession(ctx context.Context, user chat.UserID, id chat.SessionID) error
 	// RevokeSessions ends all of the user's sessions but except (empty: all).
 	RevokeSessions(ctx context.Context, user chat.UserID, except chat.SessionID) error
 	// Sessions lists the user's live sessions.
 	Sessions(ctx context.Context, user chat.UserID) ([]chat.Session, error)
-}
-
-// Liveness tells whether a session may still act: chat.Unauthenticated where it is revoked or expired, chat.Blocked or
-// chat.Forbidden where its user is disabled.
-type Liveness interface {
-	Session(ctx context.Context, id chat.SessionID, user chat.UserID) (chat.Session, chat.User, error)
 }
 
 // Rooms keeps rooms. What the caller may not see is chat.NotFound.
@@ -80,23 +71,25 @@ type Rooms interface {
 	DirectRoom(ctx context.Context, a, b chat.UserID) (m chat.Membership, created bool, err error)
 	UpdateRoom(ctx context.Context, room chat.RoomID, by chat.UserID, p chat.RoomPatch) (chat.Membership, error)
 	Dissolve(ctx context.Context, room chat.RoomID, by chat.UserID) error
-	// View returns a room that the viewer may see, with his place in it where he has one.
+	// View returns a room that the viewer may see, with the viewer's membership if there is one.
 	View(ctx context.Context, room chat.RoomID, viewer chat.UserID) (chat.Membership, error)
 }
 
-// Members changes who is in a room and as what.
+// Members changes who is in a room and as what. What the caller may not see is chat.NotFound.
 type Members interface {
 	// AddMembers returns those who were not in the room before.
 	AddMembers(ctx context.Context, room chat.RoomID, by chat.UserID, ids []chat.UserID) ([]chat.UserID, error)
-	// RemoveMember is a kick, or leaving where by is target.
+	// RemoveMember is a kick, or leaving if by is target.
 	RemoveMember(ctx context.Context, room chat.RoomID, by, target chat.UserID) error
 	SetRole(ctx context.Context, room chat.RoomID, by, target chat.UserID, to chat.Role) (chat.Member, error)
 	// Mute forbids sending until then; a zero until lifts it.
 	Mute(ctx context.Context, room chat.RoomID, by, target chat.UserID, until time.Time) (chat.Member, error)
+	// Transfer makes another member the owner.
 	Transfer(ctx context.Context, room chat.RoomID, by, to chat.UserID) (chat.Room, error)
 }
 
-// Lists reads pages. Cursors are the next of the page before, "" for the first; a foreign one is chat.Invalid.
+// Lists reads pages. Cursors are the next of the page before, "" for the first; one that no list gave out is
+// chat.Invalid.
 type Lists interface {
 	// RoomList lists the user's rooms, newest activity first, with Last and Peer.
 	RoomList(ctx context.Context, user chat.UserID, cursor string, limit int) (ms []chat.Membership, next string, err error)
@@ -108,62 +101,55 @@ type Lists interface {
 	Unread(ctx context.Context, user chat.UserID) (total uint64, per map[chat.RoomID]uint64, err error)
 }
 
-// Log is the rooms' message log.
-type Log interface {
+// Messages is the rooms' message log, as far as one user may see it.
+type Messages interface {
 	// Post appends one message, or finds the one that an earlier call with its client_msg_id left.
 	Post(ctx context.Context, s chat.Send, now time.Time) (chat.Sent, error)
-	// ReadAndTell moves a read pointer and tells the user's other devices.
+	// ReadAndTell moves a read pointer and announces it to the user's other devices.
 	ReadAndTell(ctx context.Context, m chat.ReadMark) (chat.ReadState, error)
-	// Membership returns a room with the user's place in it, open or ended; chat.NotFound where he never had one.
+	// Membership returns a room with the user's membership, open or ended; chat.NotFound if there never was one.
 	Membership(ctx context.Context, room chat.RoomID, user chat.UserID) (chat.Membership, error)
-	// History reads a stretch of what the user may see; chat.NotFound where he may see nothing.
+	// History reads a stretch of what the user may see; chat.NotFound if that is nothing.
 	History(ctx context.Context, q chat.HistoryQuery) (chat.HistoryPage, error)
 }
 
 // Recents caches the newest messages of rooms. Its errors only cost speed.
 type Recents interface {
-	// Recent returns a room's newest messages of the epoch as far as they are known, ascending, each once, perhaps with holes.
+	// Recent returns a room's newest messages of the epoch as far as they are cached, ascending, each once, perhaps
+	// with gaps.
 	Recent(ctx context.Context, room chat.RoomID, epoch uint64) ([]chat.Message, error)
-	// Warm puts in a room's newest messages, ascending and without holes.
+	// Warm puts in a room's newest messages, ascending and without gaps.
 	Warm(ctx context.Context, room chat.RoomID, epoch uint64, ms []chat.Message) error
 }
 
-// Presences tells who has a live socket.
+// Presences knows who has a live socket.
 type Presences interface {
-	// Online answers for every one of the users, Known false where it can't be told.
+	// Online answers for every one of the users, Known false if it isn't known.
 	Online(ctx context.Context, ids []chat.UserID) ([]chat.Presence, error)
 }
 
-// Throttle slows guessing down, across processes.
-type Throttle interface {
-	// Allow takes one from the key's allowance of limit per per, of which burst may be taken at once; where none is left it
-	// tells when there will be.
-	Allow(ctx context.Context, key string, limit, burst int, per time.Duration) (ok bool, retryAfter time.Duration, err error)
-	// Fail notes a failed try, and returns how long the key must wait before the next.
-	Fail(ctx context.Context, key string) (time.Duration, error)
-	// Delay is how long the key must wait before its next try.
-	Delay(ctx context.Context, key string) (time.Duration, error)
-	// Clear forgets the failures.
-	Clear(ctx context.Context, key string) error
-}
-
-// Passwords hashes and verifies, a bounded number at a time: chat.Unavailable where too many wait.
+// Passwords hashes and verifies, a bounded number at a time: chat.Unavailable if too many wait.
 type Passwords interface {
 	// Check judges a new password: chat.Invalid about the field password.
 	Check(password, username string) error
 	Hash(ctx context.Context, password string) (string, error)
-	// Verify compares; an empty hash costs as much time as a real one and never fits. stale: the hash should be renewed.
+	// Verify compares; an empty hash costs as much time as a real one and never fits. stale: the hash should be
+	// renewed.
 	Verify(ctx context.Context, password, hash string) (ok, stale bool, err error)
 }
 
-// Tokens issues and verifies tokens.
+// Tokens issues and verifies access tokens.
 type Tokens interface {
+	server.Verifier
 	// Issue returns an access token and its lifetime.
 	Issue(user chat.UserID, session chat.SessionID) (token string, lifetime time.Duration, err error)
-	// Verify checks an access token's signature, expiry and form: chat.Unauthenticated or chat.TokenExpired.
-	Verify(token string) (chat.UserID, chat.SessionID, error)
+}
+
+// Refreshes makes refresh tokens and what is kept of them.
+type Refreshes interface {
 	// NewRefresh returns a refresh token and its hash.
 	NewRefresh() (token string, hash [32]byte)
-	// NextRefresh returns a refresh token's hash and what follows it: always the same, so that parallel refreshes agree.
+	// NextRefresh returns a refresh token's hash and what follows it: always the same, so that parallel refreshes
+	// agree.
 	NextRefresh(token string) (hash [32]byte, next string, nextHash [32]byte)
 }

@@ -4,28 +4,30 @@ import (
 	"context"
 	"slices"
 
+	"chat-service/internal/api/server"
 	"chat-service/internal/chat"
 	"chat-service/internal/protocol"
 )
 
-// PresenceBody asks about people.
+// PresenceBody names the users whose presence is wanted.
 type PresenceBody struct {
 	UserIDs []chat.UserID `json:"user_ids" required:"true" doc:"1–200 ids"`
 }
 
-// PresenceReply tells of those among them who share a room with the caller.
+// PresenceReply shows those of them who share a room with the caller.
 type PresenceReply struct {
 	Users []protocol.Presence `json:"users"`
 }
 
-// OnePresenceReply tells of one person, flat and in the form of the list.
+// OnePresenceReply shows one user, flat and as a list of one.
 type OnePresenceReply struct {
 	protocol.Presence
 	Users []protocol.Presence `json:"users"`
 }
 
-func (s *Server) presence(c *call, b PresenceBody) error {
-	ids, err := distinct("user_ids", b.UserIDs, 1, maxPresence)
+// presence shows many users at once; those who share no room with the caller are left out.
+func (s *station) presence(c *server.Call, b PresenceBody) error {
+	ids, err := server.Distinct("user_ids", b.UserIDs, 1, maxPresence)
 	if err != nil {
 		return err
 	}
@@ -33,38 +35,41 @@ func (s *Server) presence(c *call, b PresenceBody) error {
 	if err != nil {
 		return err
 	}
-	return c.ok(PresenceReply{users})
+	return c.OK(PresenceReply{users})
 }
 
-func (s *Server) onePresence(c *call) error {
-	users, err := s.presences(c, []chat.UserID{c.target})
+// onePresence shows one user: NotFound for a stranger as for nobody.
+func (s *station) onePresence(c *server.Call) error {
+	users, err := s.presences(c, []chat.UserID{c.Target})
 	if err != nil {
 		return err
 	}
 	if len(users) == 0 {
-		return chat.E(chat.NotFound, "there is nobody of that id who shares a room with you")
+		return chat.E(chat.NotFound, "there is no user with this id who shares a room with you")
 	}
-	return c.ok(OnePresenceReply{users[0], users})
+	return c.OK(OnePresenceReply{users[0], users})
 }
 
-// presences tells of the caller and of those of ids who share a room with him; of strangers it doesn't even tell that
-// they exist.
-func (s *Server) presences(c *call, ids []chat.UserID) ([]protocol.Presence, error) {
-	others := slices.DeleteFunc(slices.Clone(ids), func(id chat.UserID) bool { return id == c.user })
+// presences shows the caller and those of ids who share a room with the caller. Strangers are left out, whether they
+// exist or not.
+func (s *station) presences(c *server.Call, ids []chat.UserID) ([]protocol.Presence, error) {
+	others := slices.DeleteFunc(slices.Clone(ids), func(id chat.UserID) bool { return id == c.User })
 	var known []chat.UserID
 	if len(others) > 0 {
 		var err error
-		if known, err = s.ports.People.SharesRoom(c.ctx, c.user, others); err != nil {
+		if known, err = s.ports.People.SharesRoom(c.Ctx, c.User, others); err != nil {
 			return nil, err
 		}
 	}
-	ids = slices.DeleteFunc(slices.Clone(ids), func(id chat.UserID) bool { return id != c.user && !slices.Contains(known, id) })
+	ids = slices.DeleteFunc(slices.Clone(ids), func(id chat.UserID) bool {
+		return id != c.User && !slices.Contains(known, id)
+	})
 	views := make([]protocol.Presence, 0, len(ids))
 	if len(ids) == 0 {
 		return views, nil
 	}
-	online := s.online(c.ctx, ids)
-	seen, err := s.ports.People.LastSeen(c.ctx, ids)
+	online := s.online(c.Ctx, ids)
+	seen, err := s.ports.People.LastSeen(c.Ctx, ids)
 	if err != nil {
 		return nil, err
 	}
@@ -79,8 +84,8 @@ func (s *Server) presences(c *call, ids []chat.UserID) ([]protocol.Presence, err
 	return views, nil
 }
 
-// online asks the state; while that is away nobody's presence is known.
-func (s *Server) online(ctx context.Context, ids []chat.UserID) map[chat.UserID]chat.Presence {
+// online asks the state; while that is unavailable, nobody's presence is known.
+func (s *station) online(ctx context.Context, ids []chat.UserID) map[chat.UserID]chat.Presence {
 	out := make(map[chat.UserID]chat.Presence, len(ids))
 	if s.ports.Presences == nil {
 		return out

@@ -8,8 +8,8 @@ import (
 	"chat-service/internal/protocol"
 )
 
-// TestHandWrittenReplies reads answers that are appended by hand into the types that the OpenAPI document shows for them:
-// encoded again they are the same bytes, so no field is missing, misnamed or out of place.
+// TestHandWrittenReplies reads answers that are appended by hand into the types that the OpenAPI document shows for
+// them: encoded again they are the same bytes, so no field is missing, misnamed or out of place.
 func TestHandWrittenReplies(t *testing.T) {
 	b := newBench(t)
 	ann := b.join("ann")

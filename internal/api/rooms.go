@@ -1,10 +1,10 @@
 package api
 
 import (
-	"net/http"
 	"slices"
 	"strings"
 
+	"chat-service/internal/api/server"
 	"chat-service/internal/chat"
 	"chat-service/internal/protocol"
 )
@@ -14,17 +14,17 @@ const (
 	maxDescription = 1024 // characters
 )
 
-// RoomBody asks for a room.
+// RoomBody describes a new room.
 type RoomBody struct {
-	Type        chat.RoomType   `json:"type,omitempty" enum:"group,direct" doc:"group where left out"`
+	Type        chat.RoomType   `json:"type,omitempty" enum:"group,direct" doc:"group if left out"`
 	Name        string          `json:"name,omitempty" doc:"of a group: 1–128 characters"`
 	Description string          `json:"description,omitempty" doc:"up to 1024 characters"`
-	Visibility  chat.Visibility `json:"visibility,omitempty" enum:"private,public" doc:"private where left out"`
-	HistoryAll  bool            `json:"history_all,omitempty" doc:"who joins a private group later sees it from its beginning"`
-	MemberIDs   []chat.UserID   `json:"member_ids,omitempty" doc:"up to 500; of a direct room: the other person"`
+	Visibility  chat.Visibility `json:"visibility,omitempty" enum:"private,public" doc:"private if left out"`
+	HistoryAll  bool            `json:"history_all,omitempty" doc:"members who join a private group later see it from its beginning"`
+	MemberIDs   []chat.UserID   `json:"member_ids,omitempty" doc:"up to 500; of a direct room: the other user"`
 }
 
-// RoomPatchBody changes what it holds of a group.
+// RoomPatchBody changes those fields of a group that it holds.
 type RoomPatchBody struct {
 	Name        *string          `json:"name,omitempty"`
 	Description *string          `json:"description,omitempty"`
@@ -37,138 +37,157 @@ type OwnerBody struct {
 	UserID chat.UserID `json:"user_id" required:"true"`
 }
 
-// RoomsReply is a page of the caller's rooms; of public rooms without what only a member has.
+// RoomsReply is a page of the caller's rooms, or of public rooms; those lack the fields that depend on membership.
 type RoomsReply struct {
 	Rooms      []protocol.ListedRoom `json:"rooms"`
 	NextCursor *string               `json:"next_cursor" doc:"null on the last page"`
 }
 
-func (s *Server) rooms(c *call) error {
-	q := query{c: c.Ctx}
-	visibility := q.oneOf("visibility", string(chat.Public))
-	name := strings.TrimSpace(q.text("q", maxQuery))
-	cursor, limit := q.page()
-	q.check.bad(name == "" || visibility != "", "q", "searches public rooms: add visibility=public")
-	if err := q.check.err(); err != nil {
+// publicRoomsReply is a RoomsReply of rooms as they look from outside.
+type publicRoomsReply struct {
+	NextCursor *string         `json:"next_cursor"`
+	Rooms      []protocol.Room `json:"rooms"`
+}
+
+// rooms lists the caller's rooms or, with visibility=public, finds those that anybody may join.
+func (s *station) rooms(c *server.Call) error {
+	q := c.Query()
+	visibility := q.Text("visibility")
+	name := strings.TrimSpace(q.Text("q"))
+	cursor, limit := q.Page()
+	q.Check.Require(name == "" || visibility != "", "q", "searches public rooms: add visibility=public")
+	if err := q.Check.Err(); err != nil {
 		return err
 	}
 	if visibility != "" {
 		return s.findRooms(c, name, cursor, limit)
 	}
-	list, next, err := s.ports.Lists.RoomList(c.ctx, c.user, cursor, limit)
+	list, next, err := s.ports.Lists.RoomList(c.Ctx, c.User, cursor, limit)
 	if err != nil {
 		return err
 	}
-	return c.write(protocol.AppendRoomsReply(c.buffer(), list, next))
+	return c.Write(protocol.AppendRoomsReply(c.Buffer(), list, next))
 }
 
-func (s *Server) findRooms(c *call, name, cursor string, limit int) error {
-	list, next, err := s.ports.Lists.PublicRooms(c.ctx, name, cursor, limit)
+// findRooms finds public rooms by a part of their name.
+func (s *station) findRooms(c *server.Call, name, cursor string, limit int) error {
+	list, next, err := s.ports.Lists.PublicRooms(c.Ctx, name, cursor, limit)
 	if err != nil {
 		return err
 	}
-	return c.ok(map[string]any{"rooms": views(list, protocol.RoomView), "next_cursor": orNull(next)})
+	return c.OK(publicRoomsReply{orNull(next), server.Views(list, protocol.RoomView)})
 }
 
-func (s *Server) createRoom(c *call, b RoomBody) error {
-	var k checks
-	k.bad(b.Type == "" || b.Type == chat.Group || b.Type == chat.Direct, "type", "must be group or direct")
-	k.bad(b.Visibility == "" || b.Visibility == chat.Private || b.Visibility == chat.Public, "visibility", "must be private or public")
-	ids, err := distinct("member_ids", b.MemberIDs, 0, s.opts.Limits.MembersCall)
-	k.add(err)
-	others := slices.DeleteFunc(ids, func(id chat.UserID) bool { return id == c.user })
+// createRoom creates a group, or passes on to direct. The caller need not be named among the members, and may be.
+func (s *station) createRoom(c *server.Call, b RoomBody) error {
+	var k server.Checks
+	k.Require(b.Type == "" || b.Type == chat.Group || b.Type == chat.Direct, "type", "must be group or direct")
+	k.Require(b.Visibility == "" || knownVisibility(b.Visibility), "visibility", "must be private or public")
+	ids, err := server.Distinct("member_ids", b.MemberIDs, 0, s.opts.Limits.MembersCall)
+	k.Add(err)
+	others := slices.DeleteFunc(ids, func(id chat.UserID) bool { return id == c.User })
 	if b.Type == chat.Direct {
-		k.bad(len(others) == 1, "member_ids", "must name exactly one other person")
-		k.bad(b.Visibility != chat.Public, "visibility", "a direct room is private")
-		return s.direct(c, others, k.err())
+		k.Require(len(others) == 1, "member_ids", "must name exactly one other user")
+		k.Require(b.Visibility != chat.Public, "visibility", "a direct room is private")
+		return s.direct(c, others, k.Err())
 	}
 	n := chat.NewRoom{
-		Owner: c.user, Name: strings.TrimSpace(b.Name), Description: strings.TrimSpace(b.Description),
+		Owner: c.User, Name: strings.TrimSpace(b.Name), Description: strings.TrimSpace(b.Description),
 		Visibility: b.Visibility, HistoryAll: b.HistoryAll, Members: others,
 	}
-	k.add(chat.CheckLine("name", n.Name, 1, maxRoomName))
-	k.add(checkText("description", n.Description, maxDescription))
-	if err := k.err(); err != nil {
+	k.Add(chat.CheckLine("name", n.Name, 1, maxRoomName))
+	k.Add(checkText("description", n.Description, maxDescription))
+	if err := k.Err(); err != nil {
 		return err
 	}
 	if n.Visibility == "" {
 		n.Visibility = chat.Private
 	}
-	m, err := s.ports.Rooms.CreateRoom(c.ctx, n)
+	m, err := s.ports.Rooms.CreateRoom(c.Ctx, n)
 	if err != nil {
 		return err
 	}
-	return c.created(m)
+	return roomCreated(c, m)
 }
 
-func (s *Server) direct(c *call, others []chat.UserID, bad error) error {
+// knownVisibility reports whether v is one of the two that there are.
+func knownVisibility(v chat.Visibility) bool { return v == chat.Private || v == chat.Public }
+
+// direct finds or makes the one direct room of the caller and another user. bad is what is wrong with the body.
+func (s *station) direct(c *server.Call, others []chat.UserID, bad error) error {
 	if bad != nil {
 		return bad
 	}
-	m, created, err := s.ports.Rooms.DirectRoom(c.ctx, c.user, others[0])
+	m, created, err := s.ports.Rooms.DirectRoom(c.Ctx, c.User, others[0])
 	if err != nil {
 		return err
 	}
 	if !created {
-		return c.ok(protocol.ListedRoomView(m))
+		return c.OK(protocol.ListedRoomView(m))
 	}
-	return c.created(m)
+	return roomCreated(c, m)
 }
 
-func (c *call) created(m chat.Membership) error {
-	c.Location("/api/v1/rooms/" + m.Room.ID.String())
-	return c.reply(http.StatusCreated, protocol.ListedRoomView(m))
+// roomCreated answers 201 with a new room.
+func roomCreated(c *server.Call, m chat.Membership) error {
+	return c.Created("/rooms/"+m.Room.ID.String(), protocol.ListedRoomView(m))
 }
 
 // checkText is chat.CheckLine for texts that may have several lines.
-func checkText(field, text string, most int) error {
-	return chat.CheckLine(field, strings.NewReplacer("\n", " ", "\r", " ", "\t", " ").Replace(text), 0, most)
+func checkText(field, text string, limit int) error {
+	return chat.CheckLine(field, strings.NewReplacer("\n", " ", "\r", " ", "\t", " ").Replace(text), 0, limit)
 }
 
-func (s *Server) room(c *call) error {
-	m, err := s.ports.Rooms.View(c.ctx, c.room, c.user)
+// room shows a room to its members, and a public one to everybody, then without the fields that depend on membership.
+func (s *station) room(c *server.Call) error {
+	m, err := s.ports.Rooms.View(c.Ctx, c.Room, c.User)
 	if err != nil {
 		return err
 	}
 	if !m.Member.In() {
-		return c.ok(protocol.RoomView(m.Room)) // a public room that the caller may join
+		return c.OK(protocol.RoomView(m.Room)) // a public room, seen from outside
 	}
-	return c.ok(protocol.ListedRoomView(m))
+	return c.OK(protocol.ListedRoomView(m))
 }
 
-func (s *Server) updateRoom(c *call, b RoomPatchBody) error {
-	p := chat.RoomPatch{Name: trimmed(b.Name), Description: trimmed(b.Description), Visibility: b.Visibility, HistoryAll: b.HistoryAll}
-	var k checks
+// updateRoom changes what the body holds. Who may, the store judges on the locked room.
+func (s *station) updateRoom(c *server.Call, b RoomPatchBody) error {
+	p := chat.RoomPatch{
+		Name: trimmed(b.Name), Description: trimmed(b.Description), Visibility: b.Visibility, HistoryAll: b.HistoryAll,
+	}
+	var k server.Checks
 	if p.Name != nil {
-		k.add(chat.CheckLine("name", *p.Name, 1, maxRoomName))
+		k.Add(chat.CheckLine("name", *p.Name, 1, maxRoomName))
 	}
 	if p.Description != nil {
-		k.add(checkText("description", *p.Description, maxDescription))
+		k.Add(checkText("description", *p.Description, maxDescription))
 	}
 	if p.Visibility != nil {
-		k.bad(*p.Visibility == chat.Private || *p.Visibility == chat.Public, "visibility", "must be private or public")
+		k.Require(knownVisibility(*p.Visibility), "visibility", "must be private or public")
 	}
-	if err := k.err(); err != nil {
+	if err := k.Err(); err != nil {
 		return err
 	}
-	m, err := s.ports.Rooms.UpdateRoom(c.ctx, c.room, c.user, p)
+	m, err := s.ports.Rooms.UpdateRoom(c.Ctx, c.Room, c.User, p)
 	if err != nil {
 		return err
 	}
-	return c.ok(protocol.ListedRoomView(m))
+	return c.OK(protocol.ListedRoomView(m))
 }
 
-func (s *Server) dissolve(c *call) error {
-	return c.gone(s.ports.Rooms.Dissolve(c.ctx, c.room, c.user))
+// dissolve ends a group for everybody.
+func (s *station) dissolve(c *server.Call) error {
+	return c.Gone(s.ports.Rooms.Dissolve(c.Ctx, c.Room, c.User))
 }
 
-func (s *Server) transfer(c *call, b OwnerBody) error {
+// transfer makes another member the owner; the caller stays as an admin.
+func (s *station) transfer(c *server.Call, b OwnerBody) error {
 	if b.UserID == 0 || b.UserID > chat.MaxID {
 		return chat.BadField("user_id", "must be an id from 1 to 2^53-1")
 	}
-	r, err := s.ports.Members.Transfer(c.ctx, c.room, c.user, b.UserID)
+	r, err := s.ports.Members.Transfer(c.Ctx, c.Room, c.User, b.UserID)
 	if err != nil {
 		return err
 	}
-	return c.ok(protocol.RoomView(r))
+	return c.OK(protocol.RoomView(r))
 }

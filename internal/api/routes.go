@@ -1,244 +1,226 @@
 package api
 
 import (
-	"cmp"
 	"fmt"
 	"net/http"
-	"strings"
 
-	"github.com/gofiber/fiber/v2"
-
+	"chat-service/internal/api/server"
 	"chat-service/internal/chat"
 	"chat-service/internal/protocol"
 )
 
-// base is where the API lives.
-const base = "/api/v1"
-
-// route is one row of docs/protocol.md's table: the server mounts it and the OpenAPI document describes it, from the same
-// values.
-type route struct {
-	method, path string // path is below base, parameters as {name}
-	id, summary  string // operation id, and what it does
-	tag          string // its group's
-	open         bool   // no access token is needed
-	params       []param
-	reply        any // zero value of the JSON type; nil: none
-	status       int // of success; 0: 204 for DELETE, else 200
-	again        int // of success where it was done before; 0: the same
-	errors       []chat.Kind
-	do           action
+// Routes lists the routes below server.Base, in the order of the table.
+func Routes() []server.RouteInfo {
+	var all []server.RouteInfo
+	for _, r := range new(station).routes() {
+		all = append(all, r.Info())
+	}
+	return all
 }
 
-// action is what answers a route, with the zero value of the body that it takes.
-type action struct {
-	handler
-	body     any // nil: none
-	optional bool
-}
-
-// param is one query parameter.
-type param struct {
-	name, doc   string
-	least, most uint64   // of a number; most 0: it is text
-	enum        []string // of a text
-	required    bool
-}
-
-// routes lists everything there is below base.
-func routes() []route {
-	var all []route
+// routes is the route table, a group of rows per tag. A new route is a row here and a verb; its schema, its errors'
+// statuses and its metrics' label follow from the row.
+func (s *station) routes() []server.Route {
+	var all []server.Route
 	for _, group := range []struct {
 		tag  string
-		rows []route
-	}{{"auth", authRoutes()}, {"users", userRoutes()}, {"rooms", roomRoutes()}, {"members", memberRoutes()}, {"messages", messageRoutes()}} {
+		rows []server.Route
+	}{
+		{"auth", s.authRoutes()},
+		{"users", s.userRoutes()},
+		{"rooms", s.roomRoutes()},
+		{"members", s.memberRoutes()},
+		{"messages", s.messageRoutes()},
+	} {
 		for _, r := range group.rows {
-			r.tag = group.tag
-			if r.status == 0 && r.method == http.MethodDelete {
-				r.status = http.StatusNoContent
-			}
-			r.status = cmp.Or(r.status, http.StatusOK)
+			r.Tag = group.tag
 			all = append(all, r)
 		}
 	}
 	return all
 }
 
-// RouteInfo names a route: its method, and its path below /api/v1 with parameters as {name}.
-type RouteInfo struct{ Method, Path string }
-
-// Routes lists what the server mounts, for documents and tests.
-func Routes() []RouteInfo {
-	all := routes()
-	infos := make([]RouteInfo, len(all))
-	for i, r := range all {
-		infos[i] = RouteInfo{r.method, r.path}
-	}
-	return infos
-}
-
+// kinds lists the errors of a row besides those that its form brings along (server.Route).
 func kinds(ks ...chat.Kind) []chat.Kind { return ks }
 
-func authRoutes() []route {
-	return []route{
+func (s *station) authRoutes() []server.Route {
+	return []server.Route{
 		{
-			method: "POST", path: "/auth/register", id: "register", summary: "Make an account", open: true, reply: RegisterReply{}, status: http.StatusCreated,
-			errors: kinds(chat.UsernameTaken, chat.EmailTaken, chat.RateLimited), do: takes((*Server).register),
+			Method: "POST", Path: "/auth/register", ID: "register", Open: true, Summary: "Create an account",
+			Reply: RegisterReply{}, Status: http.StatusCreated,
+			Errors: kinds(chat.UsernameTaken, chat.EmailTaken, chat.RateLimited), Do: server.Takes(s.register),
 		},
 		{
-			method: "POST", path: "/auth/login", id: "login", summary: "Open a session", open: true, reply: TokenReply{},
-			errors: kinds(chat.Unauthenticated, chat.Blocked, chat.RateLimited), do: takes((*Server).login),
+			Method: "POST", Path: "/auth/login", ID: "login", Open: true, Summary: "Open a session", Reply: TokenReply{},
+			Errors: kinds(chat.Unauthenticated, chat.Blocked, chat.RateLimited), Do: server.Takes(s.login),
 		},
 		{
-			method: "POST", path: "/auth/refresh", id: "refresh", summary: "Trade a refresh token for a new pair; a token used twice ends its session", open: true,
-			reply: TokenReply{}, errors: kinds(chat.Unauthenticated, chat.Forbidden), do: takes((*Server).refresh),
+			Method: "POST", Path: "/auth/refresh", ID: "refresh", Open: true,
+			Summary: "Trade a refresh token for a new pair; using one twice ends its session", Reply: TokenReply{},
+			Errors: kinds(chat.Unauthenticated, chat.Forbidden), Do: server.Takes(s.refresh),
 		},
-		{method: "POST", path: "/auth/logout", id: "logout", summary: "End this session and close its sockets", reply: DoneReply{}, do: mayTake((*Server).logout)},
-		{method: "POST", path: "/auth/logout-all", id: "logoutAll", summary: "End all of the caller's sessions", reply: DoneReply{}, do: mayTake((*Server).logoutAll)},
 		{
-			method: "POST", path: "/auth/password", id: "changePassword", summary: "Change the password and end the other sessions", reply: DoneReply{},
-			errors: kinds(chat.Forbidden, chat.RateLimited), do: takes((*Server).changePassword),
+			Method: "POST", Path: "/auth/logout", ID: "logout", Summary: "End this session and close its sockets",
+			Reply: server.DoneReply{}, Do: server.MayTake(s.logout),
 		},
-		{method: "GET", path: "/auth/sessions", id: "sessions", summary: "The caller's devices", reply: SessionsReply{}, do: plain((*Server).sessions)},
-		{method: "DELETE", path: "/auth/sessions/{session_id}", id: "endSession", summary: "End one of them", errors: kinds(chat.NotFound), do: plain((*Server).endOther)},
+		{
+			Method: "POST", Path: "/auth/logout-all", ID: "logoutAll", Summary: "End all of the caller's sessions",
+			Reply: server.DoneReply{}, Do: server.MayTake(s.logoutAll),
+		},
+		{
+			Method: "POST", Path: "/auth/password", ID: "changePassword",
+			Summary: "Change the password and end the other sessions", Reply: server.DoneReply{},
+			Errors: kinds(chat.Forbidden, chat.RateLimited), Do: server.Takes(s.changePassword),
+		},
+		{
+			Method: "GET", Path: "/auth/sessions", ID: "sessions", Summary: "List the caller's sessions",
+			Reply: SessionsReply{}, Do: server.Plain(s.sessions),
+		},
+		{
+			Method: "DELETE", Path: "/auth/sessions/{session_id}", ID: "endSession",
+			Summary: "End one of the caller's sessions", Errors: kinds(chat.NotFound), Do: server.Plain(s.endOther),
+		},
 	}
 }
 
-func userRoutes() []route {
-	find := append([]param{{name: "q", doc: "the beginning of a username or nickname", required: true}}, pageParams()...)
-	return []route{
-		{method: "GET", path: "/me", id: "me", summary: "The caller's account", reply: protocol.User{}, do: plain((*Server).me)},
+func (s *station) userRoutes() []server.Route {
+	find := append([]server.Param{
+		{Name: "q", Doc: "the beginning of a username or nickname", Bytes: maxQuery, Required: true},
+	}, server.PageParams()...)
+	return []server.Route{
 		{
-			method: "PATCH", path: "/me", id: "updateMe", summary: "Change nickname, email or picture", reply: protocol.User{},
-			errors: kinds(chat.EmailTaken), do: takes((*Server).updateMe),
+			Method: "GET", Path: "/me", ID: "me", Summary: "Show the caller's account", Reply: protocol.User{},
+			Do: server.Plain(s.me),
 		},
-		{method: "GET", path: "/users", id: "findUsers", summary: "Find users", params: find, reply: UsersReply{}, do: plain((*Server).users)},
-		{method: "GET", path: "/users/{user_id}", id: "user", summary: "One user", reply: protocol.User{}, errors: kinds(chat.NotFound), do: plain((*Server).oneUser)},
 		{
-			method: "GET", path: "/users/{user_id}/presence", id: "userPresence", summary: "Whether somebody who shares a room with the caller is online",
-			reply: OnePresenceReply{}, errors: kinds(chat.NotFound), do: plain((*Server).onePresence),
+			Method: "PATCH", Path: "/me", ID: "updateMe", Summary: "Change nickname, email or picture",
+			Reply: protocol.User{}, Errors: kinds(chat.EmailTaken), Do: server.Takes(s.updateMe),
 		},
-		{method: "POST", path: "/presence", id: "presence", summary: "The same of many; strangers are left out", reply: PresenceReply{}, do: takes((*Server).presence)},
+		{
+			Method: "GET", Path: "/users", ID: "findUsers", Summary: "Find users", Params: find, Reply: UsersReply{},
+			Do: server.Plain(s.users),
+		},
+		{
+			Method: "GET", Path: "/users/{user_id}", ID: "user", Summary: "Show a user", Reply: protocol.User{},
+			Errors: kinds(chat.NotFound), Do: server.Plain(s.oneUser),
+		},
+		{
+			Method: "GET", Path: "/users/{user_id}/presence", ID: "userPresence",
+			Summary: "Show whether a user who shares a room with the caller is online", Reply: OnePresenceReply{},
+			Errors: kinds(chat.NotFound), Do: server.Plain(s.onePresence),
+		},
+		{
+			Method: "POST", Path: "/presence", ID: "presence",
+			Summary: "Show which of many users are online; those who share no room with the caller are left out",
+			Reply:   PresenceReply{}, Do: server.Takes(s.presence),
+		},
 	}
 }
 
-func roomRoutes() []route {
-	list := append([]param{
-		{name: "visibility", doc: "public: find rooms to join", enum: []string{"public"}}, {name: "q", doc: "with visibility=public: part of a name"},
-	}, pageParams()...)
+func (s *station) roomRoutes() []server.Route {
+	list := append([]server.Param{
+		{Name: "visibility", Doc: "public: find rooms that anybody may join", Enum: []string{string(chat.Public)}},
+		{Name: "q", Doc: "part of a name; only with visibility=public", Bytes: maxQuery},
+	}, server.PageParams()...)
 	denied := kinds(chat.NotFound, chat.Forbidden)
-	return []route{
+	return []server.Route{
 		{
-			method: "GET", path: "/rooms", id: "rooms", summary: "The caller's rooms, newest activity first; or public rooms by name", params: list,
-			reply: RoomsReply{}, do: plain((*Server).rooms),
+			Method: "GET", Path: "/rooms", ID: "rooms",
+			Summary: "List the caller's rooms, newest activity first, or find public rooms by name",
+			Params:  list, Reply: RoomsReply{}, Do: server.Plain(s.rooms),
 		},
 		{
-			method: "POST", path: "/rooms", id: "createRoom", summary: "Make a group, or find or make the direct room with somebody",
-			reply: protocol.ListedRoom{}, status: http.StatusCreated, again: http.StatusOK, errors: kinds(chat.RoomFull), do: takes((*Server).createRoom),
+			Method: "POST", Path: "/rooms", ID: "createRoom",
+			Summary: "Create a group, or find or create the direct room with a user",
+			Reply:   protocol.ListedRoom{}, Status: http.StatusCreated, Again: http.StatusOK,
+			Errors: kinds(chat.RoomFull), Do: server.Takes(s.createRoom),
 		},
-		{method: "GET", path: "/rooms/{room_id}", id: "room", summary: "One room", reply: protocol.ListedRoom{}, errors: kinds(chat.NotFound), do: plain((*Server).room)},
 		{
-			method: "PATCH", path: "/rooms/{room_id}", id: "updateRoom", summary: "Rename, describe, open or close a group",
-			reply: protocol.ListedRoom{}, errors: denied, do: takes((*Server).updateRoom),
+			Method: "GET", Path: "/rooms/{room_id}", ID: "room", Summary: "Show a room", Reply: protocol.ListedRoom{},
+			Errors: kinds(chat.NotFound), Do: server.Plain(s.room),
 		},
-		{method: "DELETE", path: "/rooms/{room_id}", id: "dissolveRoom", summary: "Dissolve a group", errors: denied, do: plain((*Server).dissolve)},
 		{
-			method: "POST", path: "/rooms/{room_id}/owner", id: "transferRoom", summary: "Hand a group over to another member",
-			reply: protocol.Room{}, errors: denied, do: takes((*Server).transfer),
+			Method: "PATCH", Path: "/rooms/{room_id}", ID: "updateRoom",
+			Summary: "Change a group's name, description or visibility", Reply: protocol.ListedRoom{},
+			Errors: denied, Do: server.Takes(s.updateRoom),
 		},
-		{method: "GET", path: "/unread", id: "unread", summary: "Unread messages, in total and per room", reply: UnreadReply{}, do: plain((*Server).unread)},
+		{
+			Method: "DELETE", Path: "/rooms/{room_id}", ID: "dissolveRoom", Summary: "Dissolve a group",
+			Errors: denied, Do: server.Plain(s.dissolve),
+		},
+		{
+			Method: "POST", Path: "/rooms/{room_id}/owner", ID: "transferRoom",
+			Summary: "Hand a group over to another member", Reply: protocol.Room{},
+			Errors: denied, Do: server.Takes(s.transfer),
+		},
+		{
+			Method: "GET", Path: "/unread", ID: "unread", Summary: "Count unread messages, in total and per room",
+			Reply: UnreadReply{}, Do: server.Plain(s.unread),
+		},
 	}
 }
 
-func memberRoutes() []route {
+func (s *station) memberRoutes() []server.Route {
 	denied := kinds(chat.NotFound, chat.Forbidden, chat.Conflict)
-	return []route{
+	return []server.Route{
 		{
-			method: "GET", path: "/rooms/{room_id}/members", id: "members", summary: "Who is in a room", params: pageParams(),
-			reply: MembersReply{}, errors: kinds(chat.NotFound, chat.Forbidden), do: plain((*Server).members),
+			Method: "GET", Path: "/rooms/{room_id}/members", ID: "members", Summary: "List the members of a room",
+			Params: server.PageParams(), Reply: MembersReply{},
+			Errors: kinds(chat.NotFound, chat.Forbidden), Do: server.Plain(s.members),
 		},
 		{
-			method: "POST", path: "/rooms/{room_id}/members", id: "addMembers", summary: "Add people; with one's own id: join a public room",
-			reply: AddReply{}, errors: kinds(chat.NotFound, chat.Forbidden, chat.RoomFull), do: takes((*Server).addMembers),
+			Method: "POST", Path: "/rooms/{room_id}/members", ID: "addMembers",
+			Summary: "Add members; with the caller's own id: join a public room", Reply: AddReply{},
+			Errors: kinds(chat.NotFound, chat.Forbidden, chat.RoomFull), Do: server.Takes(s.addMembers),
 		},
 		{
-			method: "DELETE", path: "/rooms/{room_id}/members/{user_id}", id: "removeMember", summary: "Remove a member; with me: leave",
-			errors: denied, do: plain((*Server).removeMember),
+			Method: "DELETE", Path: "/rooms/{room_id}/members/{user_id}", ID: "removeMember",
+			Summary: "Remove a member; with me: leave", Errors: denied, Do: server.Plain(s.removeMember),
 		},
 		{
-			method: "PATCH", path: "/rooms/{room_id}/members/{user_id}", id: "updateMember", summary: "Change a member's role, or mute him",
-			reply: MemberView{}, errors: denied, do: takes((*Server).updateMember),
-		},
-	}
-}
-
-func messageRoutes() []route {
-	return []route{
-		{
-			method: "GET", path: "/rooms/{room_id}/messages", id: "history", params: historyParams(), reply: HistoryReply{}, errors: kinds(chat.NotFound),
-			summary: "History: by page, newest first, or around a seq; without parameters page 1 of 20", do: plain((*Server).history),
-		},
-		{
-			method: "POST", path: "/rooms/{room_id}/messages", id: "postMessage", summary: "Send a message; 200 where it was there already",
-			reply: protocol.Message{}, status: http.StatusCreated, again: http.StatusOK,
-			errors: kinds(chat.NotFound, chat.Forbidden, chat.Muted, chat.Blocked, chat.IdempotencyConflict), do: takes((*Server).post),
-		},
-		{
-			method: "PUT", path: "/rooms/{room_id}/read", id: "read", summary: "Move the read pointer",
-			reply: ReadReply{}, errors: kinds(chat.NotFound), do: takes((*Server).read),
+			Method: "PATCH", Path: "/rooms/{room_id}/members/{user_id}", ID: "updateMember",
+			Summary: "Change a member's role, or mute or unmute them", Reply: MemberView{},
+			Errors: denied, Do: server.Takes(s.updateMember),
 		},
 	}
 }
 
-func pageParams() []param {
-	return []param{
-		{name: "cursor", doc: "next_cursor of the page before"},
-		{name: "limit", doc: "items per page, 50 where left out", least: 1, most: maxListLimit},
+func (s *station) messageRoutes() []server.Route {
+	return []server.Route{
+		{
+			Method: "GET", Path: "/rooms/{room_id}/messages", ID: "history",
+			Summary: "Read history: by page, or by seq; without parameters, the newest 20 messages",
+			Params:  historyParams(), Reply: HistoryReply{}, Errors: kinds(chat.NotFound), Do: server.Plain(s.history),
+		},
+		{
+			Method: "POST", Path: "/rooms/{room_id}/messages", ID: "postMessage",
+			Summary: "Send a message; 200 if a retry finds it already sent",
+			Reply:   protocol.Message{}, Status: http.StatusCreated, Again: http.StatusOK,
+			Errors: kinds(chat.NotFound, chat.Forbidden, chat.Muted, chat.Blocked, chat.IdempotencyConflict),
+			Do:     server.Takes(s.post),
+		},
+		{
+			Method: "PUT", Path: "/rooms/{room_id}/read", ID: "read", Summary: "Move the read pointer",
+			Reply: ReadReply{}, Errors: kinds(chat.NotFound), Do: server.Takes(s.read),
+		},
 	}
 }
 
-func historyParams() []param {
-	return []param{
-		{name: "page", doc: "1 is the newest", least: 1, most: chat.MaxID},
-		{name: "page_size", doc: "20 where left out", least: 1, most: maxPageSize},
-		{name: "before_seq", doc: "the newest messages below it", most: chat.MaxID},
-		{name: "after_seq", doc: "the oldest messages above it", most: chat.MaxID},
-		{name: "around_seq", doc: "messages on both sides of it", most: chat.MaxID},
-		{name: "limit", doc: "with the seqs: how many, 20 where left out", least: 1, most: maxPageSize},
-		{name: "min_seq", doc: "the caller has seen this seq already: no older copy may answer", most: chat.MaxID},
+// historyParams are the rows of what historyQuery reads.
+func historyParams() []server.Param {
+	return []server.Param{
+		{Name: "page", Doc: "1 is the newest", Min: 1, Max: chat.MaxID, Default: 1},
+		{
+			Name: "page_size", Doc: fmt.Sprintf("%d if left out", defaultPageSize),
+			Min: 1, Max: maxPageSize, Default: defaultPageSize,
+		},
+		{Name: "before_seq", Doc: "the newest messages below this seq", Max: chat.MaxID},
+		{Name: "after_seq", Doc: "the oldest messages above this seq", Max: chat.MaxID},
+		{Name: "around_seq", Doc: "messages on both sides of this seq", Max: chat.MaxID},
+		{
+			Name: "limit", Doc: fmt.Sprintf("how many messages, with one of the seqs; %d if left out", defaultPageSize),
+			Min: 1, Max: maxPageSize, Default: defaultPageSize,
+		},
+		{Name: "min_seq", Doc: "the caller has already seen this seq: a replica that lacks it must not answer", Max: chat.MaxID},
 	}
-}
-
-// fiberPath writes {name} as :name.
-func fiberPath(path string) string {
-	return base + strings.NewReplacer("{", ":", "}", "").Replace(path)
-}
-
-// mount registers all routes, the document, its page and the site.
-func (s *Server) mount() error {
-	all := routes()
-	for _, r := range all {
-		path := fiberPath(r.path)
-		s.templates[path] = base + r.path
-		h := s.guarded(r.do.handler)
-		if r.open {
-			h = s.open(r.do.handler)
-		}
-		if s.app.Add(r.method, path, h); r.method == fiber.MethodGet {
-			s.app.Head(path, h)
-		}
-	}
-	spec, err := document(all)
-	if err != nil {
-		return fmt.Errorf("make the OpenAPI document: %w", err)
-	}
-	s.app.Get(base+"/openapi.json", func(c *fiber.Ctx) error {
-		c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
-		c.Set(fiber.HeaderCacheControl, "no-cache")
-		return c.Send(spec)
-	})
-	s.templates[base+"/openapi.json"] = base + "/openapi.json"
-	s.mountDocs()
-	s.mountSite()
-	return nil
 }

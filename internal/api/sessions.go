@@ -1,6 +1,7 @@
 package api
 
 import (
+	"chat-service/internal/api/server"
 	"chat-service/internal/chat"
 )
 
@@ -10,10 +11,10 @@ type SessionView struct {
 	Device     string         `json:"device"`
 	CreatedAt  string         `json:"created_at"`
 	LastSeenAt string         `json:"last_seen_at"`
-	Current    bool           `json:"current" doc:"the one that asks"`
+	Current    bool           `json:"current" doc:"the session of this request"`
 }
 
-// SessionsReply lists them.
+// SessionsReply lists the caller's login sessions.
 type SessionsReply struct {
 	Sessions []SessionView `json:"sessions"`
 }
@@ -29,72 +30,74 @@ type PasswordBody struct {
 	NewPassword string `json:"new_password" required:"true"`
 }
 
-// DoneReply says that it is done.
-type DoneReply struct {
-	OK bool `json:"ok"`
+// logout ends this session: its sockets close, its refresh token is void.
+func (s *station) logout(c *server.Call, _ LogoutBody) error {
+	return c.Done(s.revoke(c, c.Session))
 }
 
-func (s *Server) logout(c *call, _ LogoutBody) error {
-	return c.done(s.revoke(c, c.session))
-}
-
-// revoke ends one of the caller's sessions, here at once.
-func (s *Server) revoke(c *call, id chat.SessionID) error {
-	err := s.ports.Sessions.RevokeSession(c.ctx, c.user, id)
-	s.live.forget(id)
+// revoke ends one of the caller's sessions. This process stops believing in it at once, even if the store's answer
+// got lost.
+func (s *station) revoke(c *server.Call, id chat.SessionID) error {
+	err := s.ports.Sessions.RevokeSession(c.Ctx, c.User, id)
+	s.live.Forget(id)
 	return err
 }
 
-func (s *Server) logoutAll(c *call, _ LogoutBody) error {
-	err := s.ports.Sessions.RevokeSessions(c.ctx, c.user, "")
-	s.live.forgetUser(c.user)
-	return c.done(err)
+// logoutAll ends all of the caller's sessions, this one included.
+func (s *station) logoutAll(c *server.Call, _ LogoutBody) error {
+	err := s.ports.Sessions.RevokeSessions(c.Ctx, c.User, "")
+	s.live.ForgetUser(c.User)
+	return c.Done(err)
 }
 
-func (s *Server) sessions(c *call) error {
-	list, err := s.ports.Sessions.Sessions(c.ctx, c.user)
+// sessions lists the caller's live sessions, so that a strange device can be found and ended.
+func (s *station) sessions(c *server.Call) error {
+	list, err := s.ports.Sessions.Sessions(c.Ctx, c.User)
 	if err != nil {
 		return err
 	}
-	return c.ok(SessionsReply{views(list, func(x chat.Session) SessionView {
+	return c.OK(SessionsReply{server.Views(list, func(x chat.Session) SessionView {
 		return SessionView{
 			ID: x.ID, Device: x.Device, CreatedAt: chat.FormatTime(x.CreatedAt),
-			LastSeenAt: chat.FormatTime(x.LastSeenAt), Current: x.ID == c.session,
+			LastSeenAt: chat.FormatTime(x.LastSeenAt), Current: x.ID == c.Session,
 		}
 	})})
 }
 
-func (s *Server) endOther(c *call) error {
-	id := chat.SessionID(c.Params("session_id"))
+// endOther ends a session by its id, which the list of sessions shows.
+func (s *station) endOther(c *server.Call) error {
+	id := chat.SessionID(c.Param("session_id"))
 	if len(id) > 64 {
 		return chat.E(chat.NotFound, "")
 	}
-	return c.gone(s.revoke(c, id))
+	return c.Gone(s.revoke(c, id))
 }
 
-func (s *Server) changePassword(c *call, b PasswordBody) error {
-	u, err := s.ports.Accounts.User(c.ctx, c.user)
+// changePassword asks for the old password although the caller is logged in: a stolen access token must not be
+// enough. It ends the other sessions.
+func (s *station) changePassword(c *server.Call, b PasswordBody) error {
+	u, err := s.ports.Accounts.User(c.Ctx, c.User)
 	if err != nil {
 		return err
 	}
-	var k checks
-	k.bad(b.OldPassword != "", "old_password", "is required")
-	k.bad(len(b.OldPassword) <= maxPassword, "old_password", "is too long")
-	k.add(s.checkPassword("new_password", b.NewPassword, u.Username))
-	if err := k.err(); err != nil {
+	var k server.Checks
+	k.Require(b.OldPassword != "", "old_password", "is required")
+	k.Require(len(b.OldPassword) <= maxPassword, "old_password", "is too long")
+	k.Add(s.checkPassword("new_password", b.NewPassword, u.Username))
+	if err := k.Err(); err != nil {
 		return err
 	}
-	if _, err := s.prove(c.ctx, u.Username, b.OldPassword); err != nil {
+	if _, err := s.authenticate(c.Ctx, u.Username, b.OldPassword); err != nil {
 		if chat.KindOf(err) == chat.Unauthenticated {
 			return chat.E(chat.Forbidden, "the old password is wrong")
 		}
 		return err
 	}
-	hash, err := s.ports.Passwords.Hash(c.ctx, b.NewPassword)
+	hash, err := s.ports.Passwords.Hash(c.Ctx, b.NewPassword)
 	if err != nil {
 		return err
 	}
-	err = s.ports.Accounts.SetPassword(c.ctx, c.user, hash, c.session)
-	s.live.forgetUser(c.user)
-	return c.done(err)
+	err = s.ports.Accounts.SetPassword(c.Ctx, c.User, hash, c.Session)
+	s.live.ForgetUser(c.User)
+	return c.Done(err)
 }

@@ -1,4 +1,4 @@
-package api
+package server
 
 import (
 	_ "embed"
@@ -21,7 +21,8 @@ var docsPage []byte
 //go:embed docs.js
 var docsScript []byte
 
-// mountDocs serves a page of the document at /docs, from the binary alone: it works offline.
+// mountDocs serves a page that shows the document at /docs. All of it is in the binary, so it works without the
+// internet.
 func (s *Server) mountDocs() {
 	serve := func(at, contentType string, body []byte) {
 		s.templates[at] = "/docs"
@@ -44,7 +45,7 @@ func (s *Server) mountDocs() {
 const siteCSP = "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data: https: http:; object-src 'none'; " +
 	"base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 
-// mountSite serves Options.Site at /, behind everything else.
+// mountSite serves Options.Site at /. It must be mounted last: it catches every GET outside /api/ whose file exists.
 func (s *Server) mountSite() {
 	if s.opts.Site == nil {
 		return
@@ -68,6 +69,7 @@ func (s *Server) mountSite() {
 	})
 }
 
+// typeOf is the content type of a file, by its name.
 func typeOf(name string) string {
 	if t := mime.TypeByExtension(path.Ext(name)); t != "" {
 		return t

@@ -1,4 +1,4 @@
-package api
+package server
 
 import (
 	"context"
@@ -6,21 +6,17 @@ import (
 	"fmt"
 	"net"
 	"sync"
-	"time"
 
 	"github.com/gofiber/fiber/v2"
 )
 
-// Server serves the REST API. Make it with New; Start and Stop it once.
+// Server serves routes over HTTP. Make it with New; Start and Stop it once. A request passes edge (edge.go), then the
+// guard if its route isn't open (guard.go), then its verb; every error on the way goes to problem (problem.go).
 type Server struct {
-	opts  Options
-	ports Ports
-	now   func() time.Time
+	opts Options
 
 	app       *fiber.App
 	templates map[string]string // fiber path → route template, for metrics
-	live      *liveCache
-	guesses   throttle
 
 	base   context.Context // ends when draining has taken too long
 	cancel context.CancelFunc
@@ -29,23 +25,21 @@ type Server struct {
 	fatal  chan error
 }
 
-// New makes a server; nothing listens yet.
-func New(opts Options, ports Ports) (*Server, error) {
-	opts = opts.withDefaults()
-	s := &Server{opts: opts, ports: ports, now: opts.Now, templates: map[string]string{}, fatal: make(chan error, 1)}
+// New makes a server of the routes, their OpenAPI document, its page and the site; nothing listens yet.
+func New(opts Options, routes []Route) (*Server, error) {
+	s := &Server{opts: opts, templates: map[string]string{}, fatal: make(chan error, 1)}
 	s.base, s.cancel = context.WithCancel(context.Background())
-	s.live = newLiveCache(ports.Liveness, liveFor, liveSessions, opts.Now)
-	s.guesses = throttle{shared: ports.Throttle, local: newLocalThrottle(opts.Now), metrics: opts.Metrics}
 	s.app = fiber.New(fiber.Config{
 		AppName: "chat-service", DisableStartupMessage: true,
-		Immutable: true, CaseSensitive: true, UnescapePath: false,
-		BodyLimit: 4 * opts.Limits.body(), ReadBufferSize: headerLimit,
+		Immutable:     true, // texts that fiber returns are copies: fasthttp reuses the request's memory
+		CaseSensitive: true, UnescapePath: false,
+		BodyLimit: 4 * opts.BodyBytes, ReadBufferSize: headerLimit,
 		ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
 		DisablePreParseMultipartForm: true,
 		ErrorHandler:                 s.problem,
 	})
 	s.app.Use(s.edge)
-	if err := s.mount(); err != nil {
+	if err := s.mount(routes); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -67,7 +61,7 @@ func (s *Server) Start(ctx context.Context) error {
 	return nil
 }
 
-// Fatal reports that serving ended by itself.
+// Fatal delivers an error if serving ends by itself.
 func (s *Server) Fatal() <-chan error { return s.fatal }
 
 // Addr returns the address that Start bound, "" before.
@@ -78,13 +72,15 @@ func (s *Server) Addr() string {
 	return s.ln.Addr().String()
 }
 
-// Stop takes no new connections, lets running requests end, and cuts those that outlast ctx.
+// Stop accepts no new connections, waits for running requests, and cuts those that outlast ctx.
 func (s *Server) Stop(ctx context.Context) error {
 	defer s.cancel()
 	if s.ln == nil {
 		return nil
 	}
 	err := s.app.ShutdownWithContext(ctx)
+	// Shutdown knows nothing of a listener whose Serve hasn't begun yet, right after Start: closing it ends that one.
+	_ = s.ln.Close()
 	if errors.Is(err, net.ErrClosed) {
 		err = nil
 	}

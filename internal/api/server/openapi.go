@@ -1,10 +1,11 @@
-package api
+package server
 
 import (
 	"cmp"
 	"encoding/json"
 	"net/http"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,30 +14,42 @@ import (
 	"chat-service/internal/chat"
 )
 
-// document describes the routes as OpenAPI 3.1; schemas come from the types that the handlers read and write.
-func document(all []route) ([]byte, error) {
+// About is what the OpenAPI document says of the whole, besides the routes.
+type About struct {
+	Title, Version string
+	Intro          string // what the API is for: the description's first paragraph
+	Note           string // what else every caller should know: its last sentence
+	// AtLeast relaxes replies: one of the first schema may hold no more than what the second one requires.
+	AtLeast map[string]string
+}
+
+// document describes the routes as OpenAPI 3.1; schemas come from the types that the verbs read and write.
+func document(about About, routes []Route) ([]byte, error) {
 	reg := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
 	d := &huma.OpenAPI{
 		OpenAPI: "3.1.0",
 		Info: &huma.Info{
-			Title: "chat-service", Version: "1",
-			Description: "Rooms, messages and presence over REST. Live messages come over the WebSocket at GET " + base + "/ws.\n\n" +
+			Title: about.Title, Version: about.Version,
+			Description: about.Intro + "\n\n" +
 				"Errors are RFC 9457 problems with a stable code: " + strings.Join(codes(), ", ") + ". " +
-				"429 and 503 carry Retry-After in whole seconds. A room that the caller may not see is 404, as one that is not there.",
+				"429 and 503 carry Retry-After in whole seconds. " + about.Note,
 		},
-		Servers: []*huma.Server{{URL: base}},
+		Servers: []*huma.Server{{URL: Base}},
 		Components: &huma.Components{Schemas: reg, SecuritySchemes: map[string]*huma.SecurityScheme{
 			"bearer": {Type: "http", Scheme: "bearer", BearerFormat: "JWT"},
 		}},
-		Tags: []*huma.Tag{{Name: "auth"}, {Name: "users"}, {Name: "rooms"}, {Name: "members"}, {Name: "messages"}},
 	}
-	for _, r := range all {
+	for _, r := range routes {
 		d.AddOperation(operation(r, reg))
+		if !slices.ContainsFunc(d.Tags, func(t *huma.Tag) bool { return t.Name == r.Tag }) {
+			d.Tags = append(d.Tags, &huma.Tag{Name: r.Tag})
+		}
 	}
-	loosen(reg)
+	loosen(reg, about.AtLeast)
 	return json.Marshal(d)
 }
 
+// codes lists the codes of all kinds of errors.
 func codes() []string {
 	var out []string
 	for _, k := range chat.Kinds() {
@@ -45,26 +58,27 @@ func codes() []string {
 	return out
 }
 
-func operation(r route, reg huma.Registry) *huma.Operation {
+// operation describes a route, and registers the schemas of its body and reply.
+func operation(r Route, reg huma.Registry) *huma.Operation {
 	op := &huma.Operation{
-		Method: r.method, Path: r.path, OperationID: r.id, Summary: r.summary, Tags: []string{r.tag},
+		Method: r.Method, Path: r.Path, OperationID: r.ID, Summary: r.Summary, Tags: []string{r.Tag},
 		Parameters: parameters(r), Responses: map[string]*huma.Response{},
 	}
-	if r.open {
+	if r.Open {
 		op.Security = []map[string][]string{{}}
 	} else {
 		op.Security = []map[string][]string{{"bearer": {}}}
 	}
-	if r.do.body != nil {
+	if r.Do.body != nil {
 		op.RequestBody = &huma.RequestBody{
-			Required: !r.do.optional,
-			Content:  map[string]*huma.MediaType{"application/json": {Schema: reg.Schema(reflect.TypeOf(r.do.body), true, "")}},
+			Required: !r.Do.optional,
+			Content:  map[string]*huma.MediaType{"application/json": {Schema: reg.Schema(reflect.TypeOf(r.Do.body), true, "")}},
 		}
 	}
-	for _, status := range []int{r.status, cmp.Or(r.again, r.status)} {
+	for _, status := range []int{r.success(), cmp.Or(r.Again, r.success())} {
 		res := &huma.Response{Description: http.StatusText(status)}
-		if r.reply != nil {
-			res.Content = map[string]*huma.MediaType{"application/json": {Schema: reg.Schema(reflect.TypeOf(r.reply), true, "")}}
+		if r.Reply != nil {
+			res.Content = map[string]*huma.MediaType{"application/json": {Schema: reg.Schema(reflect.TypeOf(r.Reply), true, "")}}
 		}
 		op.Responses[strconv.Itoa(status)] = res
 	}
@@ -72,20 +86,11 @@ func operation(r route, reg huma.Registry) *huma.Operation {
 	return op
 }
 
-// problems adds the errors: the route's own, those that every route of its form has, and a default.
-func problems(r route, op *huma.Operation, reg huma.Registry) {
-	kinds := r.errors
-	if !r.open {
-		kinds = append([]chat.Kind{chat.Unauthenticated, chat.TokenExpired, chat.RateLimited}, kinds...)
-	}
-	if r.do.body != nil {
-		kinds = append([]chat.Kind{chat.UnknownField, chat.Invalid, chat.TooLarge}, kinds...)
-	} else if len(r.params) > 0 {
-		kinds = append([]chat.Kind{chat.Invalid}, kinds...)
-	}
+// problems adds the errors by status, and a default.
+func problems(r Route, op *huma.Operation, reg huma.Registry) {
 	byStatus := map[int][]string{}
-	for _, k := range append(kinds, chat.Unavailable) {
-		status := statusOf(k)
+	for _, k := range r.kinds() {
+		status := answerTo(k).status
 		byStatus[status] = append(byStatus[status], k.String())
 	}
 	content := map[string]*huma.MediaType{problemType: {Schema: reg.Schema(reflect.TypeOf(Problem{}), true, "")}}
@@ -99,32 +104,33 @@ func problems(r route, op *huma.Operation, reg huma.Registry) {
 	op.Responses["default"] = &huma.Response{Description: "any other problem", Content: content}
 }
 
-func parameters(r route) []*huma.Param {
+// parameters describes those of the path and of the query.
+func parameters(r Route) []*huma.Param {
 	var out []*huma.Param
-	for part := range strings.SplitSeq(r.path, "/") {
+	for part := range strings.SplitSeq(r.Path, "/") {
 		if name, ok := strings.CutPrefix(part, "{"); ok {
 			name = strings.TrimSuffix(name, "}")
 			out = append(out, &huma.Param{Name: name, In: "path", Required: true, Schema: pathSchema(name)})
 		}
 	}
-	for _, p := range r.params {
+	for _, p := range r.Params {
 		s := &huma.Schema{Type: huma.TypeString}
-		if p.most > 0 {
-			least, most := float64(p.least), float64(p.most)
-			s = &huma.Schema{Type: huma.TypeInteger, Minimum: &least, Maximum: &most}
+		if p.Max > 0 {
+			low, high := float64(p.Min), float64(p.Max)
+			s = &huma.Schema{Type: huma.TypeInteger, Minimum: &low, Maximum: &high}
 		}
-		for _, v := range p.enum {
+		for _, v := range p.Enum {
 			s.Enum = append(s.Enum, v)
 		}
-		out = append(out, &huma.Param{Name: p.name, In: "query", Description: p.doc, Required: p.required, Schema: s})
+		out = append(out, &huma.Param{Name: p.Name, In: "query", Description: p.Doc, Required: p.Required, Schema: s})
 	}
 	return out
 }
 
-// pathSchema knows the three parameters that paths have.
+// pathSchema describes a path's parameter: Call reads room_id and user_id, verbs read the others as text.
 func pathSchema(name string) *huma.Schema {
-	least := 1.0
-	id := &huma.Schema{Type: huma.TypeInteger, Minimum: &least}
+	low := 1.0
+	id := &huma.Schema{Type: huma.TypeInteger, Minimum: &low}
 	switch name {
 	case "room_id":
 		return id
@@ -135,9 +141,9 @@ func pathSchema(name string) *huma.Schema {
 	}
 }
 
-// loosen says what Go's types don't: lists are never null, times are times, and answers may hold more than the document
-// says, since later versions add fields; requests stay strict. Who isn't in a public room sees no more than a Room of it.
-func loosen(reg huma.Registry) {
+// loosen corrects what can't be seen in Go's types: lists are never null, fields named …_at are times, and answers
+// may hold more than the document says, since later versions add fields. Requests stay strict.
+func loosen(reg huma.Registry, atLeast map[string]string) {
 	all := reg.Map()
 	for name, s := range all {
 		if !strings.HasSuffix(name, "Body") && s.AdditionalProperties == false {
@@ -152,10 +158,12 @@ func loosen(reg huma.Registry) {
 			}
 		}
 	}
-	all["ListedRoom"].Required = all["Room"].Required
+	for reply, least := range atLeast {
+		all[reply].Required = all[least].Required
+	}
 }
 
-// Schema tells the document what the field may be.
+// Schema describes the field to the document: a T or null.
 func (maybe[T]) Schema(reg huma.Registry) *huma.Schema {
 	return reg.Schema(reflect.TypeFor[*T](), true, "")
 }

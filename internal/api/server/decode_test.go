@@ -1,4 +1,4 @@
-package api
+package server
 
 import (
 	stdjson "encoding/json"
@@ -25,8 +25,8 @@ type anyBody struct {
 	On      bool             `json:"on"`
 }
 
-// FuzzDecode: a body is taken whole, and then the standard library reads the same from it, or it is refused with a status of the
-// 4xx and words that a client can be shown.
+// FuzzDecode: a body is taken whole, and then the standard library reads the same from it, or it is refused with a
+// status of the 4xx and words that a client can be shown.
 func FuzzDecode(f *testing.F) {
 	for _, s := range []string{
 		"", "{}", "null", "[]", "{", `{"name":"n"}`, `{"name":"n"} x`, `{"name":"n","name":"m"}`, `{"Name":"n"}`, `{"nickname":1}`, `{"name":1}`,
@@ -44,7 +44,7 @@ func FuzzDecode(f *testing.F) {
 		req.Request.SetBody(body)
 		var got anyBody
 		if err := decode(c, &got); err != nil {
-			status, e := judge(err)
+			status, e := translate(err)
 			if status < 400 || status > 499 || status == 415 {
 				t.Fatalf("%d for a body: %v", status, err)
 			}
@@ -54,7 +54,7 @@ func FuzzDecode(f *testing.F) {
 			}
 			for _, w := range words {
 				if !utf8.ValidString(w) || w == "" || len(w) > 300 || strings.Contains(w, "anyBody") || strings.Contains(w, "chat.") {
-					t.Fatalf("the client is told %q", words)
+					t.Fatalf("the client reads %q", words)
 				}
 			}
 			return

@@ -1,4 +1,4 @@
-package api
+package server
 
 import (
 	"context"
@@ -22,7 +22,8 @@ const (
 	apiCSP          = "default-src 'none'; frame-ancestors 'none'"
 )
 
-// requestID returns the request's id, giving it one on the first call: the client's own where it is sane.
+// requestID returns the request's id, giving it one on the first call: the client's own if it is harmless, else a
+// random one.
 func requestID(c *fiber.Ctx) string {
 	if id, ok := c.Locals(localRequestID).(string); ok {
 		return id
@@ -38,6 +39,7 @@ func requestID(c *fiber.Ctx) string {
 	return id
 }
 
+// saneID reports whether an id from a client can go into headers, logs and bodies as it is.
 func saneID(id string) bool {
 	if len(id) < 1 || len(id) > 64 {
 		return false
@@ -51,22 +53,22 @@ func saneID(id string) bool {
 	return true
 }
 
-// edge is the outermost handler: it gives every answer its headers, turns errors and panics into problems, bounds the
-// time, counts and logs.
+// edge is the outermost handler: it gives every answer its headers, turns errors and panics into problems, bounds
+// size and time, counts and logs.
 func (s *Server) edge(c *fiber.Ctx) error {
-	begin := s.now()
+	begin := s.opts.Now()
 	s.opts.Metrics.InFlight.Inc()
 	defer s.opts.Metrics.InFlight.Dec()
 	ctx := s.base
-	if s.opts.Limits.RequestTime > 0 {
+	if s.opts.RequestTime > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, s.opts.Limits.RequestTime)
+		ctx, cancel = context.WithTimeout(ctx, s.opts.RequestTime)
 		defer cancel()
 	}
 	c.SetUserContext(ctx)
 	s.headers(c)
 	err := error(fiber.ErrRequestEntityTooLarge)
-	if len(c.Request().Body()) <= s.opts.Limits.body() {
+	if len(c.Request().Body()) <= s.opts.BodyBytes {
 		err = s.cors(c)
 	}
 	if err != nil {
@@ -76,25 +78,25 @@ func (s *Server) edge(c *fiber.Ctx) error {
 	if !known {
 		route = "other"
 	}
-	s.opts.Metrics.answered(c.Method(), route, c.Response().StatusCode(), s.now().Sub(begin))
+	s.opts.Metrics.answered(c.Method(), route, c.Response().StatusCode(), s.opts.Now().Sub(begin))
 	return err
 }
 
-// problem answers with err, and logs what the operator must know of.
+// problem answers with err, and logs it if it is the server's fault.
 func (s *Server) problem(c *fiber.Ctx, err error) error {
 	s.headers(c)
-	status, e := judge(err)
+	status, e := translate(err)
 	if status >= http.StatusInternalServerError {
 		s.opts.Log.Error("request failed", "request_id", requestID(c), "method", c.Method(),
 			"path", c.Path(), "code", e.Kind.String(), "error", err)
 	}
 	if status == http.StatusMethodNotAllowed && c.Method() == fiber.MethodOptions {
-		return c.SendStatus(http.StatusNoContent) // the header Allow is there: that is the answer
+		return c.SendStatus(http.StatusNoContent) // fiber has set Allow: that is the answer
 	}
 	return writeProblem(c, err)
 }
 
-// headers gives the answer what every answer carries.
+// headers sets what every answer carries.
 func (s *Server) headers(c *fiber.Ctx) {
 	requestID(c)
 	h := &c.Response().Header
@@ -109,7 +111,8 @@ func (s *Server) headers(c *fiber.Ctx) {
 	}
 }
 
-// cors lets the configured origins read answers. There are no cookies, so credentials are never allowed.
+// cors lets pages of the configured origins read answers, and answers preflights. The API uses no cookies, so
+// credentials are never allowed.
 func (s *Server) cors(c *fiber.Ctx) error {
 	origin := c.Get(fiber.HeaderOrigin)
 	if origin == "" || len(s.opts.Origins) == 0 {
@@ -145,8 +148,8 @@ func (s *Server) safely(c *fiber.Ctx) (err error) {
 	return c.Next()
 }
 
-// clientIP is the address of who asks: the peer's, or, where the peer is a trusted proxy, the last one in
-// X-Forwarded-For that isn't a trusted proxy too. What stands left of it anybody may have written.
+// clientIP is the client's address: the peer's, or, if the peer is a trusted proxy, the last one in X-Forwarded-For
+// that isn't a trusted proxy's too. Anything left of that one may be forged by the client.
 func (s *Server) clientIP(c *fiber.Ctx) netip.Addr {
 	peer, _ := netip.AddrFromSlice(c.Context().RemoteIP())
 	peer = peer.Unmap()
@@ -166,10 +169,12 @@ func (s *Server) clientIP(c *fiber.Ctx) netip.Addr {
 	return peer
 }
 
+// trusted reports whether an address is a proxy's that the installation trusts.
 func (s *Server) trusted(a netip.Addr) bool {
 	return slices.ContainsFunc(s.opts.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
+// peekAll returns copies of all values of a request header.
 func peekAll(c *fiber.Ctx, name string) []string {
 	var out []string
 	for _, v := range c.Request().Header.PeekAll(name) {
@@ -178,7 +183,7 @@ func peekAll(c *fiber.Ctx, name string) []string {
 	return out
 }
 
-// ipKey is what per-address limits count by: an IPv6 customer holds a /64, so that counts as one.
+// ipKey is what limits per address count by. An IPv6 customer holds a whole /64, so that counts as one address.
 func ipKey(a netip.Addr) string {
 	if a.Is6() {
 		if p, err := a.Prefix(64); err == nil {

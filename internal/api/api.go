@@ -1,0 +1,46 @@
+package api
+
+import (
+	"time"
+
+	"chat-service/internal/api/server"
+)
+
+// station is what the verbs work with: each verb is a method that answers one route.
+type station struct {
+	opts     Options
+	ports    Ports
+	now      func() time.Time
+	live     *server.LiveCache
+	attempts *server.Attempts
+}
+
+// New makes the server of all routes; nothing listens yet. It fails only if the OpenAPI document can't be made.
+func New(opts Options, ports Ports) (*server.Server, error) {
+	opts = opts.withDefaults()
+	s := &station{
+		opts: opts, ports: ports, now: opts.Now,
+		live:     server.NewLiveCache(ports.Sessions, opts.Now),
+		attempts: server.NewAttempts(ports.Throttle, opts.Now, opts.Metrics.Metrics),
+	}
+	return server.New(server.Options{
+		Addr: opts.Addr, About: about(), Release: opts.Release,
+		Guard: server.Guard{
+			Tokens: ports.Tokens, Live: s.live, Attempts: s.attempts, RequestsPerSecond: opts.Limits.RequestsPerSecond,
+		},
+		BodyBytes: opts.Limits.body(), RequestTime: opts.Limits.RequestTime,
+		Origins: opts.Origins, TrustedProxies: opts.TrustedProxies, Site: opts.Site,
+		Log: opts.Log, Metrics: opts.Metrics.Metrics, Now: opts.Now,
+	}, s.routes())
+}
+
+// about is what the OpenAPI document says of the station.
+func about() server.About {
+	return server.About{
+		Title: "chat-service", Version: "1",
+		Intro: "Rooms, messages and presence over REST. Live messages come over the WebSocket at GET " + server.Base + "/ws.",
+		Note:  "A room that the caller may not see is 404, exactly as one that does not exist.",
+		// A public room is a plain Room to callers who aren't in it.
+		AtLeast: map[string]string{"ListedRoom": "Room"},
+	}
+}

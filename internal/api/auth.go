@@ -1,0 +1,242 @@
+package api
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"net/http"
+	"strings"
+
+	"chat-service/internal/api/server"
+	"chat-service/internal/chat"
+	"chat-service/internal/protocol"
+)
+
+// Sizes that are refused before a request costs time.
+const (
+	maxLogin    = 256  // bytes
+	maxPassword = 1024 // bytes
+	maxDevice   = 128  // characters
+	maxNickname = 64   // characters
+)
+
+// RegisterBody describes a new account.
+type RegisterBody struct {
+	Username string  `json:"username" required:"true" doc:"2–64 letters, digits, '.', '_', '-'; stored in lower case"`
+	Nickname string  `json:"nickname,omitempty" doc:"up to 64 characters; the username if left out"`
+	Email    *string `json:"email,omitempty" doc:"can be used to log in, too"`
+	Password string  `json:"password" required:"true" doc:"up to 1024 bytes; at least 6 in debug mode, 8 and uncommon in release mode"`
+}
+
+// RegisterReply shows the new account.
+type RegisterReply struct {
+	User protocol.User `json:"user"`
+}
+
+// LoginBody opens a session.
+type LoginBody struct {
+	Username string `json:"username" required:"true" doc:"username or email"`
+	Password string `json:"password" required:"true"`
+	Device   string `json:"device,omitempty" doc:"name of this device in the list of sessions, up to 128 characters"`
+}
+
+// RefreshBody trades a refresh token for a new pair.
+type RefreshBody struct {
+	RefreshToken string `json:"refresh_token" required:"true"`
+}
+
+// TokenReply is a session's pair of tokens.
+type TokenReply struct {
+	AccessToken  string        `json:"access_token"`
+	TokenType    string        `json:"token_type" doc:"Bearer"`
+	ExpiresIn    int           `json:"expires_in" doc:"seconds"`
+	RefreshToken string        `json:"refresh_token" doc:"works once"`
+	User         protocol.User `json:"user"`
+}
+
+// register creates an account. A malformed request uses up nothing of the address's allowance, and only an allowed
+// one costs a hash.
+func (s *station) register(c *server.Call, b RegisterBody) error {
+	u := chat.User{
+		Username: normal(b.Username), Nickname: strings.TrimSpace(b.Nickname),
+		Status: chat.Active, CreatedAt: s.now(),
+	}
+	if b.Email != nil {
+		u.Email = normal(*b.Email)
+	}
+	var k server.Checks
+	k.Add(chat.CheckUsername(u.Username))
+	k.Add(chat.CheckLine("nickname", u.Nickname, 0, maxNickname))
+	k.Add(chat.CheckEmail(u.Email))
+	k.Add(s.checkPassword("password", b.Password, u.Username))
+	if err := k.Err(); err != nil {
+		return err
+	}
+	if err := s.attempts.Allow(c.Ctx, "register", c.Address(), s.opts.Limits.RegisterPerMinute); err != nil {
+		return err
+	}
+	hash, err := s.ports.Passwords.Hash(c.Ctx, b.Password)
+	if err != nil {
+		return err
+	}
+	u.PasswordHash, u.Nickname = hash, cmp.Or(u.Nickname, u.Username)
+	if u, err = s.ports.Accounts.CreateUser(c.Ctx, u); err != nil {
+		return err
+	}
+	return c.Reply(http.StatusCreated, RegisterReply{ownView(u)})
+}
+
+// checkPassword checks a new password. The port calls the field "password"; field is its name in this request.
+func (s *station) checkPassword(field, password, username string) error {
+	if password == "" {
+		return chat.BadField(field, "is required")
+	}
+	if len(password) > maxPassword {
+		return chat.BadField(field, "must have at most %d bytes", maxPassword)
+	}
+	err := s.ports.Passwords.Check(password, username)
+	if err == nil {
+		return nil
+	}
+	e := chat.As(err)
+	if e.Kind != chat.Invalid || len(e.Fields) == 0 {
+		return err
+	}
+	return chat.BadField(field, "%s", e.Fields[0].Message)
+}
+
+// ownView shows users their own account: with the email address.
+func ownView(u chat.User) protocol.User {
+	v := protocol.UserView(u)
+	v.Email = u.Email
+	return v
+}
+
+// login opens a session for a username or an email address.
+func (s *station) login(c *server.Call, b LoginBody) error {
+	var k server.Checks
+	k.Require(b.Username != "", "username", "is required")
+	k.Require(len(b.Username) <= maxLogin, "username", "is too long")
+	k.Require(b.Password != "", "password", "is required")
+	k.Require(len(b.Password) <= maxPassword, "password", "is too long")
+	k.Add(chat.CheckLine("device", b.Device, 0, maxDevice))
+	if err := k.Err(); err != nil {
+		return err
+	}
+	login := normal(b.Username)
+	if err := s.attempts.Allow(c.Ctx, "login", c.Address(), s.opts.Limits.LoginPerMinute); err != nil {
+		return err
+	}
+	u, err := s.authenticate(c.Ctx, login, b.Password)
+	if err != nil {
+		return err
+	}
+	return s.openSession(c, u, b.Device)
+}
+
+// authenticate finds the user of a login name and checks the password. An unknown user costs the same time and gets
+// the same answer as a wrong password, so that nobody can find out who has an account; failures delay the account's
+// next attempts.
+func (s *station) authenticate(ctx context.Context, login, password string) (chat.User, error) {
+	throttled := s.opts.Limits.LoginPerMinute > 0
+	if throttled {
+		if err := s.attempts.Due(ctx, login); err != nil {
+			return chat.User{}, err
+		}
+	}
+	u, err := s.ports.Accounts.UserByLogin(ctx, login)
+	if err != nil && chat.KindOf(err) != chat.NotFound {
+		return chat.User{}, err
+	}
+	found := err == nil
+	ok, stale, err := s.ports.Passwords.Verify(ctx, password, u.PasswordHash)
+	if err != nil {
+		return chat.User{}, err
+	}
+	if !ok || !found {
+		if throttled {
+			s.attempts.Failed(ctx, login)
+		}
+		return chat.User{}, chat.E(chat.Unauthenticated, "wrong username or password")
+	}
+	if u.Status == chat.Disabled {
+		return chat.User{}, chat.E(chat.Blocked, "this account is disabled")
+	}
+	if throttled {
+		s.attempts.Cleared(ctx, login)
+	}
+	if stale {
+		s.renew(ctx, u, password)
+	}
+	return u, nil
+}
+
+// renew replaces a hash that was made with weaker parameters than today's. It must not fail the login: the next one
+// tries again.
+func (s *station) renew(ctx context.Context, u chat.User, password string) {
+	hash, err := s.ports.Passwords.Hash(ctx, password)
+	if err == nil {
+		err = s.ports.Accounts.Rehash(ctx, u.ID, u.PasswordHash, hash)
+	}
+	if err != nil {
+		s.opts.Log.Warn("password hash not renewed", "user_id", u.ID, "error", err)
+	}
+}
+
+// openSession starts a login session on a device and answers with its tokens.
+func (s *station) openSession(c *server.Call, u chat.User, device string) error {
+	refresh, hash := s.ports.Refreshes.NewRefresh()
+	now := s.now()
+	session := chat.Session{
+		ID: newSessionID(), User: u.ID, Device: strings.TrimSpace(device),
+		CreatedAt: now, LastSeenAt: now, ExpiresAt: now.Add(s.opts.Sessions.Idle),
+	}
+	err := s.ports.Sessions.OpenSession(c.Ctx, chat.NewSession{
+		Session: session, RefreshHash: hash, Until: now.Add(s.opts.Sessions.Absolute),
+	})
+	if err != nil {
+		return err
+	}
+	return s.tokens(c, u, session.ID, refresh)
+}
+
+// newSessionID makes an id that can't be guessed: 128 random bits.
+func newSessionID() chat.SessionID {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return chat.SessionID(hex.EncodeToString(b[:]))
+}
+
+// tokens answers with a new access token and the given refresh token.
+func (s *station) tokens(c *server.Call, u chat.User, session chat.SessionID, refresh string) error {
+	access, lifetime, err := s.ports.Tokens.Issue(u.ID, session)
+	if err != nil {
+		return err
+	}
+	return c.OK(TokenReply{
+		AccessToken: access, TokenType: "Bearer", ExpiresIn: int(lifetime.Seconds()),
+		RefreshToken: refresh, User: ownView(u),
+	})
+}
+
+// refresh trades a refresh token for its successor. Which one that is follows from the token, so that parallel
+// requests with one token get the same answer; a token that was used longer ago than the grace ends the session,
+// because it was copied.
+func (s *station) refresh(c *server.Call, b RefreshBody) error {
+	if b.RefreshToken == "" || len(b.RefreshToken) > maxPassword {
+		return chat.BadField("refresh_token", "is required")
+	}
+	hash, next, nextHash := s.ports.Refreshes.NextRefresh(b.RefreshToken)
+	session, u, err := s.ports.Sessions.RotateRefresh(c.Ctx, chat.Rotation{
+		Old: hash, Next: nextHash, Now: s.now(),
+		Grace: s.opts.Sessions.Grace, Idle: s.opts.Sessions.Idle,
+	})
+	if err != nil {
+		if chat.KindOf(err) == chat.NotFound {
+			return server.ErrEnded
+		}
+		return err
+	}
+	return s.tokens(c, u, session.ID, next)
+}

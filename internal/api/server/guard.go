@@ -1,0 +1,70 @@
+package server
+
+import (
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+
+	"chat-service/internal/chat"
+)
+
+// Guard admits callers to routes that aren't open: they need a valid access token of a session that hasn't ended, and
+// a user may call only so often.
+type Guard struct {
+	Tokens   Verifier
+	Live     *LiveCache
+	Attempts *Attempts
+	// RequestsPerSecond bounds one user's requests to this process, after a burst of twice as many; 0 is no bound.
+	RequestsPerSecond int
+}
+
+// admit returns the caller, or why the call is refused.
+func (g *Guard) admit(c *fiber.Ctx) (user chat.UserID, session chat.SessionID, err error) {
+	token, err := bearer(c)
+	if err != nil {
+		return 0, "", err
+	}
+	if user, session, err = g.Tokens.Verify(token); err != nil {
+		return 0, "", err
+	}
+	if err := g.Live.check(c.UserContext(), user, session); err != nil {
+		return 0, "", err
+	}
+	return user, session, g.Attempts.pace(user, g.RequestsPerSecond)
+}
+
+// open serves a route that needs no login.
+func (s *Server) open(r Route) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		return r.Do.handler(&Call{Ctx: c.UserContext(), srv: s, http: c, params: r.Params})
+	}
+}
+
+// guarded serves a route to callers that the guard admits.
+func (s *Server) guarded(r Route) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		user, session, err := s.opts.Guard.admit(c)
+		if err != nil {
+			return err
+		}
+		k := &Call{Ctx: c.UserContext(), User: user, Session: session, srv: s, http: c, params: r.Params}
+		if err := k.names(); err != nil {
+			return err
+		}
+		return r.Do.handler(k)
+	}
+}
+
+// bearer returns the access token of the header Authorization, which must be there exactly once.
+func bearer(c *fiber.Ctx) (string, error) {
+	heads := peekAll(c, fiber.HeaderAuthorization)
+	if len(heads) != 1 {
+		return "", chat.E(chat.Unauthenticated, "send the access token as Authorization: Bearer …")
+	}
+	scheme, token, _ := strings.Cut(heads[0], " ")
+	token = strings.TrimSpace(token)
+	if !strings.EqualFold(scheme, "Bearer") || token == "" {
+		return "", chat.E(chat.Unauthenticated, "send the access token as Authorization: Bearer …")
+	}
+	return token, nil
+}

@@ -1,0 +1,164 @@
+package server
+
+import (
+	"cmp"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+
+	"chat-service/internal/chat"
+)
+
+// Base is the path under which the routes are served.
+const Base = "/api/v1"
+
+// Route is one row of the route table: the server mounts it and the OpenAPI document describes it, from the same
+// values.
+type Route struct {
+	Method, Path string // Path is below Base, parameters as {name}
+	ID, Summary  string // operation id, and what it does
+	Tag          string // its group's
+	Open         bool   // no access token is needed
+	Params       []Param
+	Reply        any // zero value of the JSON type; nil: none
+	Status       int // of success; 0: 204 for DELETE, else 200
+	Again        int // of success if it was done before; 0: the same
+	Errors       []chat.Kind
+	Do           Action
+}
+
+// Handler is a verb: it answers a call, or returns the error to answer with.
+type Handler func(c *Call) error
+
+// Action is the verb of a route, with the zero value of the body that it takes.
+type Action struct {
+	handler  Handler
+	body     any // nil: none
+	optional bool
+}
+
+// Plain is an action that takes no body.
+func Plain(h Handler) Action { return Action{handler: h} }
+
+// Takes is an action with a JSON body, decoded strictly: what can't be read never reaches the verb.
+func Takes[T any](h func(*Call, T) error) Action {
+	var zero T
+	return Action{body: zero, handler: func(c *Call) error {
+		var body T
+		if err := decode(c.http, &body); err != nil {
+			return err
+		}
+		return h(c, body)
+	}}
+}
+
+// MayTake is Takes for a body that may be left out.
+func MayTake[T any](h func(*Call, T) error) Action {
+	a := Takes(h)
+	with := a.handler
+	a.optional, a.handler = true, func(c *Call) error {
+		if len(c.http.Request().Body()) > 0 {
+			return with(c)
+		}
+		var none T
+		return h(c, none)
+	}
+	return a
+}
+
+// success is the status of success.
+func (r Route) success() int {
+	if r.Status == 0 && r.Method == http.MethodDelete {
+		return http.StatusNoContent
+	}
+	return cmp.Or(r.Status, http.StatusOK)
+}
+
+// kinds lists the errors of a route: those of every route of its form, its own, and that something is unavailable.
+func (r Route) kinds() []chat.Kind {
+	var ks []chat.Kind
+	if r.Do.body != nil {
+		ks = append(ks, chat.UnknownField, chat.Invalid, chat.TooLarge)
+	} else if len(r.Params) > 0 {
+		ks = append(ks, chat.Invalid)
+	}
+	if !r.Open {
+		ks = append(ks, chat.Unauthenticated, chat.TokenExpired, chat.RateLimited)
+	}
+	return append(append(ks, r.Errors...), chat.Unavailable)
+}
+
+// RouteInfo is what can be known of a route without serving it: what tests and documents compare themselves with.
+type RouteInfo struct {
+	Method, Path, ID, Tag string
+	Open                  bool // no access token is needed
+	Body, Reply           any  // zero values of the JSON types; nil: none
+	Params                []Param
+	Statuses              []int // of success and of its problems, ascending, each once
+}
+
+// Info describes the route.
+func (r Route) Info() RouteInfo {
+	statuses := []int{r.success(), cmp.Or(r.Again, r.success())}
+	for _, k := range r.kinds() {
+		statuses = append(statuses, answerTo(k).status)
+	}
+	slices.Sort(statuses)
+	return RouteInfo{
+		Method: r.Method, Path: r.Path, ID: r.ID, Tag: r.Tag, Open: r.Open, Body: r.Do.body, Reply: r.Reply, Params: r.Params,
+		Statuses: slices.Compact(statuses),
+	}
+}
+
+// fiberPath writes {name} as :name.
+func fiberPath(path string) string {
+	return Base + strings.NewReplacer("{", ":", "}", "").Replace(path)
+}
+
+// mount registers all routes, the document, its page and the site.
+func (s *Server) mount(routes []Route) error {
+	for _, r := range routes {
+		path := fiberPath(r.Path)
+		s.templates[path] = Base + r.Path
+		h := s.guarded(r)
+		if r.Open {
+			h = s.open(r)
+		}
+		if s.app.Add(r.Method, path, h); r.Method == fiber.MethodGet {
+			s.app.Head(path, h)
+		}
+	}
+	spec, err := document(s.opts.About, routes)
+	if err != nil {
+		return fmt.Errorf("make the OpenAPI document: %w", err)
+	}
+	s.app.Get(Base+"/openapi.json", func(c *fiber.Ctx) error {
+		c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
+		c.Set(fiber.HeaderCacheControl, "no-cache")
+		return c.Send(spec)
+	})
+	s.templates[Base+"/openapi.json"] = Base + "/openapi.json"
+	s.mountDocs()
+	s.mountSite()
+	return nil
+}
+
+// Mounted lists what the server answers below Base, as "METHOD /path/{name}", without HEAD and the document itself:
+// whatever the route table says, this is what clients reach.
+func (s *Server) Mounted() []string {
+	var out []string
+	for _, r := range s.app.GetRoutes(true) {
+		if r.Method == http.MethodHead || r.Path == Base+"/openapi.json" || strings.HasPrefix(r.Path, "/docs") {
+			continue
+		}
+		path := r.Path
+		for _, p := range r.Params {
+			path = strings.ReplaceAll(path, ":"+p, "{"+p+"}")
+		}
+		out = append(out, r.Method+" "+strings.TrimPrefix(path, Base))
+	}
+	return out
+}
