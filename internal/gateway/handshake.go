@@ -2,15 +2,12 @@ package gateway
 
 import (
 	"bufio"
-	"crypto/rand"
 	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"net"
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,7 +17,6 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"chat-service/internal/chat"
-	"chat-service/internal/envelope"
 	"chat-service/internal/protocol"
 )
 
@@ -30,76 +26,6 @@ const (
 	bearer      = "bearer."
 	deviceRunes = 64
 )
-
-// route serves the few paths of a gateway.
-func (g *Gateway) route(ctx *fasthttp.RequestCtx) {
-	switch string(ctx.Path()) {
-	case wsPath:
-		g.handshake(ctx)
-	case "/healthz":
-		answer(ctx, http.StatusOK, "application/json", `{"status":"ok"}`)
-	case "/readyz":
-		if g.Ready() != nil {
-			answer(ctx, http.StatusServiceUnavailable, "application/json", `{"status":"unavailable"}`)
-			return
-		}
-		answer(ctx, http.StatusOK, "application/json", `{"status":"ok"}`)
-	default:
-		problem(ctx, http.StatusNotFound, chat.NotFound.String(), "the gateway serves "+wsPath)
-	}
-}
-
-func answer(ctx *fasthttp.RequestCtx, status int, contentType, body string) {
-	ctx.SetStatusCode(status)
-	ctx.SetContentType(contentType)
-	ctx.SetBodyString(body)
-}
-
-// problem answers with RFC 9457 problem details.
-func problem(ctx *fasthttp.RequestCtx, status int, code, detail string) {
-	id := requestID(ctx)
-	ctx.Response.Header.Set("X-Request-Id", id)
-	b := append([]byte(`{"type":"about:blank","title":`), protocol.AppendString(nil, http.StatusText(status))...)
-	b = append(strconv.AppendInt(append(b, `,"status":`...), int64(status), 10), `,"code":`...)
-	b = append(protocol.AppendString(b, code), `,"detail":`...)
-	b = append(protocol.AppendString(b, detail), `,"request_id":`...)
-	b = append(protocol.AppendString(b, id), '}')
-	answer(ctx, status, "application/problem+json", string(b))
-}
-
-// requestID names a request in what is refused: by the client's own name for it where that is sane.
-func requestID(ctx *fasthttp.RequestCtx) string {
-	id := string(ctx.Request.Header.Peek("X-Request-Id"))
-	if chat.CheckClientMsgID(id) == nil {
-		return id
-	}
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails
-	return hex.EncodeToString(b[:])
-}
-
-// unreadable answers a request that is no HTTP, is too long or takes too long.
-func unreadable(ctx *fasthttp.RequestCtx, err error) {
-	var small *fasthttp.ErrSmallBuffer
-	var late net.Error
-	switch {
-	case errors.As(err, &small):
-		problem(ctx, http.StatusRequestHeaderFieldsTooLarge, chat.TooLarge.String(), "the head of the request is too large")
-	case errors.As(err, &late) && late.Timeout():
-		problem(ctx, http.StatusRequestTimeout, chat.Invalid.String(), "the request took too long to arrive")
-	default:
-		problem(ctx, http.StatusBadRequest, chat.Invalid.String(), "the request can't be read")
-	}
-	ctx.SetConnectionClose()
-}
-
-// refuse answers 503 with a jittered Retry-After, so that refused clients don't come back together.
-func (g *Gateway) refuse(ctx *fasthttp.RequestCtx, reason string) {
-	g.m.Refused.WithLabelValues(reason).Inc()
-	ctx.Response.Header.Set("Retry-After", strconv.FormatInt(1+jitterMS(5), 10))
-	problem(ctx, http.StatusServiceUnavailable, chat.Unavailable.String(), reason)
-	ctx.SetConnectionClose()
-}
 
 // admit decides before anything is judged whether there is room for one more; "" is yes.
 func (g *Gateway) admit() (reason string) {
@@ -364,34 +290,4 @@ func (g *Gateway) opened(s *session, claims Claims, code protocol.CloseCode) {
 	if g.draining.Load() { // since it was taken: whoever sends the sockets away may have passed
 		s.close(protocol.CloseRestart, jitter(time.Second))
 	}
-}
-
-// identify binds a session to its user and asks the workers for its welcome. Its reader, where there is one, must stop: what
-// comes next starts another. False means that the session closes already.
-func (s *session) identify(c Claims) bool {
-	g := s.g
-	s.mu.Lock()
-	if s.phase == closing {
-		s.mu.Unlock()
-		return false
-	}
-	s.user, s.login = c.User, c.Session
-	s.expiry.Store(c.ExpiresAt.UnixMilli())
-	s.phase, s.reading, s.announced = connecting, false, true
-	s.deadline = g.now() + g.o.ConnectTimeout.Milliseconds()
-	g.wheel.move(s, s.deadline)
-	s.mu.Unlock()
-	g.hub.Add(s) // before the workers hear of it: what they say from then on must find it
-	cmd := envelope.Command{
-		Kind: envelope.Connect, Socket: s.id, User: s.user, Session: s.login,
-		Device: s.device, Replace: s.replace, Partitions: g.o.Partitions,
-	}
-	refused := func(err error) {
-		if err != nil {
-			g.nextDoor(s.id)
-			s.closeConnecting(protocol.CloseServerError, time.Second+jitter(4*time.Second))
-		}
-	}
-	refused(g.tell(&cmd, refused))
-	return true
 }

@@ -10,7 +10,6 @@ import (
 
 	"github.com/fasthttp/websocket"
 
-	"chat-service/internal/chat"
 	"chat-service/internal/gateway/hub"
 	"chat-service/internal/protocol"
 )
@@ -18,39 +17,15 @@ import (
 // preAuthLimit bounds the first frame of a socket that has shown no token.
 const preAuthLimit = 8 << 10
 
-// readConn is the connection as the WebSocket library sees it: after the handshake its writes go nowhere, because all
-// writing is the writers'. What the library tries to write is its answer to a framing error, which is noted.
-type readConn struct {
-	net.Conn
-	s *session
-}
-
-// Write passes the handshake through and swallows the rest.
-func (c readConn) Write(p []byte) (int, error) {
-	if c.s.ws == nil {
-		return c.Conn.Write(p)
-	}
-	c.s.framing = true
-	return len(p), nil
-}
-
-// SetWriteDeadline acts during the handshake only.
-func (c readConn) SetWriteDeadline(t time.Time) error {
-	if c.s.ws == nil {
-		return c.Conn.SetWriteDeadline(t)
-	}
-	return nil
-}
-
-// SetDeadline acts during the handshake only.
-func (c readConn) SetDeadline(t time.Time) error {
-	if c.s.ws == nil {
-		return c.Conn.SetDeadline(t)
-	}
-	return nil
-}
-
 var readBuffers = sync.Pool{New: func() any { b := make([]byte, 0, 1024); return &b }}
+
+// startLocked starts the reader, which is also who finishes the session.
+func (s *session) startLocked() {
+	if !s.reading {
+		s.reading = true
+		go s.run()
+	}
+}
 
 // run reads until a data frame is handled, which hands the session over to a goroutine of its own kind, or reading fails, or pauses until welcome (which starts it again). Frames that come while the
 // session closes are dropped, up to the peer's close frame.
@@ -80,13 +55,6 @@ func (s *session) run() {
 		}
 		return
 	}
-}
-
-// end is the reader's last act.
-func (s *session) end(err error) {
-	s.failed(err)
-	s.discard()
-	s.finish()
 }
 
 func (s *session) ending() bool {
@@ -138,6 +106,38 @@ func readAll(r io.Reader, b []byte) ([]byte, error) {
 	}
 }
 
+// authenticate takes the first frame of a socket without a token; false means that the socket closes.
+func (s *session) authenticate(b []byte) bool {
+	f, err := protocol.Decode(b, s.g.o.Frames)
+	if err != nil || f.Type != protocol.TAuth {
+		s.close(protocol.CloseProtocol, 0)
+		return false
+	}
+	c, err := s.g.o.Verifier.Verify(f.Token)
+	if err != nil {
+		s.close(tokenCode(err), 0)
+		return false
+	}
+	s.ws.SetReadLimit(int64(s.g.o.Frames.FrameBytes))
+	return s.identify(c)
+}
+
+func (s *session) onPing(data string) error {
+	s.seen.Store(s.g.now())
+	if !s.admitFrame() {
+		return nil
+	}
+	s.send(hub.Encode(opPong, []byte(data)))
+	return nil
+}
+
+func (s *session) onPong(string) error {
+	s.seen.Store(s.g.now())
+	return nil
+}
+
+func ignoreClose(int, string) error { return nil }
+
 // failed turns an error of the library into the close code it means.
 func (s *session) failed(err error) {
 	var ce *websocket.CloseError
@@ -161,6 +161,13 @@ func (s *session) failed(err error) {
 	}
 }
 
+// end is the reader's last act.
+func (s *session) end(err error) {
+	s.failed(err)
+	s.discard()
+	s.finish()
+}
+
 // discard reads on until the connection ends: closing it with unread data would reset it and lose our close frame. The
 // wheel bounds it by closing the connection.
 func (s *session) discard() {
@@ -174,42 +181,34 @@ func (s *session) discard() {
 	readBuffers.Put(p)
 }
 
-func (s *session) onPing(data string) error {
-	s.seen.Store(s.g.now())
-	if !s.admitFrame() {
-		return nil
+// readConn is the connection as the WebSocket library sees it: after the handshake its writes go nowhere, because all
+// writing is the writers'. What the library tries to write is its answer to a framing error, which is noted.
+type readConn struct {
+	net.Conn
+	s *session
+}
+
+// Write passes the handshake through and swallows the rest.
+func (c readConn) Write(p []byte) (int, error) {
+	if c.s.ws == nil {
+		return c.Conn.Write(p)
 	}
-	s.send(hub.Encode(opPong, []byte(data)))
+	c.s.framing = true
+	return len(p), nil
+}
+
+// SetWriteDeadline acts during the handshake only.
+func (c readConn) SetWriteDeadline(t time.Time) error {
+	if c.s.ws == nil {
+		return c.Conn.SetWriteDeadline(t)
+	}
 	return nil
 }
 
-func (s *session) onPong(string) error {
-	s.seen.Store(s.g.now())
+// SetDeadline acts during the handshake only.
+func (c readConn) SetDeadline(t time.Time) error {
+	if c.s.ws == nil {
+		return c.Conn.SetDeadline(t)
+	}
 	return nil
-}
-
-func ignoreClose(int, string) error { return nil }
-
-// authenticate takes the first frame of a socket without a token; false means that the socket closes.
-func (s *session) authenticate(b []byte) bool {
-	f, err := protocol.Decode(b, s.g.o.Frames)
-	if err != nil || f.Type != protocol.TAuth {
-		s.close(protocol.CloseProtocol, 0)
-		return false
-	}
-	c, err := s.g.o.Verifier.Verify(f.Token)
-	if err != nil {
-		s.close(tokenCode(err), 0)
-		return false
-	}
-	s.ws.SetReadLimit(int64(s.g.o.Frames.FrameBytes))
-	return s.identify(c)
-}
-
-// tokenCode is the close code for a refused token.
-func tokenCode(err error) protocol.CloseCode {
-	if chat.KindOf(err) == chat.TokenExpired {
-		return protocol.CloseTokenExpired
-	}
-	return protocol.CloseBadToken
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -216,4 +217,22 @@ func (g *Gateway) watchBus(now int64) {
 func (g *Gateway) busAway() bool {
 	since := g.awaySince.Load()
 	return !g.everUp.Load() || since != 0 && g.now()-since >= g.o.BusPatience.Milliseconds()
+}
+
+// route serves the few paths of a gateway.
+func (g *Gateway) route(ctx *fasthttp.RequestCtx) {
+	switch string(ctx.Path()) {
+	case wsPath:
+		g.handshake(ctx)
+	case "/healthz":
+		answer(ctx, http.StatusOK, "application/json", `{"status":"ok"}`)
+	case "/readyz":
+		if g.Ready() != nil {
+			answer(ctx, http.StatusServiceUnavailable, "application/json", `{"status":"unavailable"}`)
+			return
+		}
+		answer(ctx, http.StatusOK, "application/json", `{"status":"ok"}`)
+	default:
+		problem(ctx, http.StatusNotFound, chat.NotFound.String(), "the gateway serves "+wsPath)
+	}
 }

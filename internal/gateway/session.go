@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"encoding/binary"
 	"math/rand/v2"
 	"net"
 	"sync"
@@ -70,182 +71,114 @@ type session struct {
 	bad  tally
 }
 
-// pending is a message without ack or error.
-type pending struct {
-	ref   string
-	room  chat.RoomID
-	cseq  uint64
-	at    int64 // Unix milliseconds
-	bytes int32
-}
-
 // User is whose socket it is, 0 before it is known.
 func (s *session) User() chat.UserID { return s.user }
 
 // Seat is the hub's note.
 func (s *session) Seat() *hub.Seat { return &s.seat }
 
-// Push queues a frame; true means that the caller must schedule the session.
-func (s *session) Push(f hub.Frame) bool {
+// identify binds a session to its user and asks the workers for its welcome. Its reader, where there is one, must stop: what
+// comes next starts another. False means that the session closes already.
+func (s *session) identify(c Claims) bool {
+	g := s.g
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.pushLocked(f)
-}
-
-func (s *session) pushLocked(f hub.Frame) bool {
-	if s.gone || s.phase == closing {
+	if s.phase == closing {
+		s.mu.Unlock()
 		return false
 	}
-	if int(s.outBytes)+len(f)+frameCost > s.g.o.QueueBytes {
-		s.closeLocked(protocol.CloseSlow, jitter(time.Second))
-		return false
+	s.user, s.login = c.User, c.Session
+	s.expiry.Store(c.ExpiresAt.UnixMilli())
+	s.phase, s.reading, s.announced = connecting, false, true
+	s.deadline = g.now() + g.o.ConnectTimeout.Milliseconds()
+	g.wheel.move(s, s.deadline)
+	s.mu.Unlock()
+	g.hub.Add(s) // before the workers hear of it: what they say from then on must find it
+	cmd := envelope.Command{
+		Kind: envelope.Connect, Socket: s.id, User: s.user, Session: s.login,
+		Device: s.device, Replace: s.replace, Partitions: g.o.Partitions,
 	}
-	s.enqueue(f)
-	if s.writing || s.phase == connecting {
-		return false
+	refused := func(err error) {
+		if err != nil {
+			g.nextDoor(s.id)
+			s.closeConnecting(protocol.CloseServerError, time.Second+jitter(4*time.Second))
+		}
 	}
-	s.writing = true
+	refused(g.tell(&cmd, refused))
 	return true
 }
 
-// send queues a frame and schedules the session.
-func (s *session) send(f hub.Frame) {
-	if s.Push(f) {
-		s.g.writers.of(s).add(s)
+// tell publishes that a socket comes, is there, or goes, in the order of the calls for each socket.
+func (g *Gateway) tell(c *envelope.Command, done func(error)) error {
+	return g.hand(g.o.Bus.Together, g.doorOf(c.Socket), c, done)
+}
+
+// socketRun is how many sockets that came one after another share a partition.
+const socketRun = 128
+
+// doorOf is the partition in which a socket's coming and going is told. It follows the socket, not its user, so that those who
+// come together travel together: by users, a storm of connects would be an AMQP message for nearly each.
+func (g *Gateway) doorOf(id chat.SocketID) int {
+	return chat.PartitionOf(g.salt+uint64(id)/socketRun, g.o.Partitions)
+}
+
+// nextDoor leaves a partition that doesn't let a socket in to those who are there: others take the next one.
+func (g *Gateway) nextDoor(id chat.SocketID) {
+	if n := g.numbers.Load(); n/socketRun == uint64(id)/socketRun {
+		g.numbers.CompareAndSwap(n, (n/socketRun+1)*socketRun)
 	}
 }
 
-// Lags tells that a quarter of the queue is taken, so that ephemeral frames are left out.
-func (s *session) Lags() bool {
+// welcomed puts the welcome before all that is queued and starts the reader; false where the session doesn't wait for it.
+// Nothing is written until uncork.
+func (s *session) welcomed(f hub.Frame, now int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return int(s.outBytes) > s.g.o.QueueBytes/4
-}
-
-func (s *session) enqueue(f hub.Frame) {
-	if s.out == nil {
-		s.out = queues.Get().(*queue)
+	if s.phase != connecting || s.gone {
+		return false
 	}
-	s.out.frames = append(s.out.frames, f)
-	s.outBytes += int32(len(f) + frameCost)
+	s.enqueue(f)
+	q := s.out.frames
+	copy(q[1:], q)
+	q[0] = f
+	s.phase, s.writing = live, true
+	s.seen.Store(now)
+	s.nextPing = now + jitterMS(s.g.o.PingInterval.Milliseconds()) // the first one, so that those who came together aren't pinged so
+	s.g.wheel.move(s, min(s.nextPing, s.expiry.Load()))
+	return true
 }
 
-// take copies queued frames to buf: at least one, then as many as fit into a write.
-func (s *session) take(buf []byte) (_ []byte, n int) {
+// uncork lets the writers at a session that was welcomed and starts its reader.
+func (s *session) uncork(sw *hub.Sweep) {
+	sw.Ready = append(sw.Ready, s)
+	s.mu.Lock()
+	s.startLocked()
+	s.mu.Unlock()
+}
+
+// closeConnecting ends a session that still waits for its welcome.
+func (s *session) closeConnecting(code protocol.CloseCode, retry time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.out == nil {
-		return buf, 0
+	if s.phase == connecting {
+		s.closeLocked(code, retry)
 	}
-	q := s.out
-	for n < len(q.frames) && (n == 0 || len(buf)+len(q.frames[n]) <= writeBuffer) {
-		buf = append(buf, q.frames[n]...)
-		s.outBytes -= int32(len(q.frames[n]) + frameCost)
-		n++
-	}
-	q.frames = q.frames[:copy(q.frames, q.frames[n:])]
-	clear(q.frames[len(q.frames):min(len(q.frames)+n, cap(q.frames))])
-	if len(q.frames) == 0 {
-		s.dropQueue()
-	}
-	return buf, n
 }
 
-func (s *session) dropQueue() {
-	if q := s.out; q != nil {
-		clear(q.frames)
-		q.frames = q.frames[:0]
-		if cap(q.frames) <= 256 {
-			queues.Put(q)
-		}
-	}
-	s.out, s.outBytes = nil, 0
-}
-
-// rest ends a write: true means that there is more to write, and the session stays scheduled.
-func (s *session) rest() bool {
+// present tells that the session is live: welcomed and not closing.
+func (s *session) present() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.out != nil && !s.gone {
-		return true
-	}
-	s.writing = false
-	if s.phase == closing && !s.gone {
-		if s.peerDone {
-			_ = s.conn.Close()
-		} else {
-			s.deadline = s.g.now() + closeWait.Milliseconds()
-			s.g.wheel.move(s, s.deadline)
-		}
-	}
-	return false
+	return s.phase == live && !s.gone
 }
 
-// close queues a close frame behind what is queued and ends the session; the first code stands.
-func (s *session) close(code protocol.CloseCode, retry time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.closeLocked(code, retry)
-}
-
-func (s *session) closeLocked(code protocol.CloseCode, retry time.Duration) {
-	if s.gone || s.phase == closing {
+// Recall asks for a room that the session's user was added to, in the client's place: it is answered by joined where he is a
+// member, and by nothing else. What is lost is asked for again after the next digest.
+func (s *session) Recall(room chat.RoomID) {
+	if !s.present() {
 		return
 	}
-	if code == protocol.CloseSlow || s.phase == connecting {
-		s.dropQueue() // it will not take them, or they wait for a welcome that doesn't come
-	}
-	s.endLocked(code, closeFrame(code, protocol.CloseReason(code, retry)))
-}
-
-// endLocked moves to closing with a last hub.Frame.
-func (s *session) endLocked(code protocol.CloseCode, last hub.Frame) {
-	s.phase, s.code = closing, code
-	s.enqueue(last)
-	if !s.writing {
-		s.writing = true
-		s.g.writers.of(s).add(s)
-	}
-	s.deadline = s.g.now() + closePatience.Milliseconds()
-	s.g.wheel.move(s, s.deadline)
-	s.startLocked()
-}
-
-// peerClosed answers the peer's close frame, or ends the wait for it.
-func (s *session) peerClosed(code protocol.CloseCode) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.peerDone = true
-	switch {
-	case s.gone:
-	case s.phase != closing:
-		s.endLocked(code, closeFrame(code, ""))
-	case !s.writing:
-		_ = s.conn.Close()
-	}
-}
-
-// broken ends a session whose socket can't be used any more.
-func (s *session) broken() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.phase != closing {
-		s.phase, s.code = closing, 0
-	}
-	s.dropQueue()
-	s.writing = false
-	_ = s.conn.Close()
-	if !s.gone {
-		s.startLocked()
-	}
-}
-
-// startLocked starts the reader, which is also who finishes the session.
-func (s *session) startLocked() {
-	if !s.reading {
-		s.reading = true
-		go s.run()
-	}
+	c := envelope.Command{Kind: envelope.Join, Socket: s.id, User: s.user, Session: s.login, Room: room, Repair: true}
+	_ = s.g.publish(room.Partition(s.g.o.Partitions), &c, nil)
 }
 
 // look is the wheel's call: do what is due and say when to look again.
@@ -329,6 +262,65 @@ func (s *session) leave(at int64, goaway hub.Frame) {
 	}
 }
 
+// close queues a close frame behind what is queued and ends the session; the first code stands.
+func (s *session) close(code protocol.CloseCode, retry time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closeLocked(code, retry)
+}
+
+func (s *session) closeLocked(code protocol.CloseCode, retry time.Duration) {
+	if s.gone || s.phase == closing {
+		return
+	}
+	if code == protocol.CloseSlow || s.phase == connecting {
+		s.dropQueue() // it will not take them, or they wait for a welcome that doesn't come
+	}
+	s.endLocked(code, closeFrame(code, protocol.CloseReason(code, retry)))
+}
+
+// endLocked moves to closing with a last hub.Frame.
+func (s *session) endLocked(code protocol.CloseCode, last hub.Frame) {
+	s.phase, s.code = closing, code
+	s.enqueue(last)
+	if !s.writing {
+		s.writing = true
+		s.g.writers.of(s).add(s)
+	}
+	s.deadline = s.g.now() + closePatience.Milliseconds()
+	s.g.wheel.move(s, s.deadline)
+	s.startLocked()
+}
+
+// peerClosed answers the peer's close frame, or ends the wait for it.
+func (s *session) peerClosed(code protocol.CloseCode) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.peerDone = true
+	switch {
+	case s.gone:
+	case s.phase != closing:
+		s.endLocked(code, closeFrame(code, ""))
+	case !s.writing:
+		_ = s.conn.Close()
+	}
+}
+
+// broken ends a session whose socket can't be used any more.
+func (s *session) broken() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.phase != closing {
+		s.phase, s.code = closing, 0
+	}
+	s.dropQueue()
+	s.writing = false
+	_ = s.conn.Close()
+	if !s.gone {
+		s.startLocked()
+	}
+}
+
 // finish takes the session out of everything. The reader calls it, last.
 func (s *session) finish() {
 	_ = s.conn.Close()
@@ -351,6 +343,27 @@ func (s *session) finish() {
 	s.g.m.Sockets.Dec()
 	s.g.m.closed(code)
 	s.g.live.Done()
+}
+
+const (
+	opClose = 0x8
+	opPing  = 0x9
+	opPong  = 0xA
+)
+
+// frames says the frames that are the same for everybody.
+type frames struct{ ping, pong hub.Frame }
+
+func newFrames() frames {
+	return frames{ping: hub.Encode(opPing, nil), pong: hub.Text(protocol.AppendPong(nil))}
+}
+
+// closeFrame makes a close frame; code 0 makes one without a code.
+func closeFrame(code protocol.CloseCode, reason string) hub.Frame {
+	if code == 0 {
+		return hub.Encode(opClose, nil)
+	}
+	return hub.Encode(opClose, append(binary.BigEndian.AppendUint16(nil, uint16(code)), reason...))
 }
 
 func jitter(d time.Duration) time.Duration {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"chat-service/internal/gateway/hub"
+	"chat-service/internal/protocol"
 )
 
 const (
@@ -20,6 +21,51 @@ type queue struct {
 }
 
 var queues = sync.Pool{New: func() any { return &queue{frames: make([]hub.Frame, 0, 8)} }}
+
+// send queues a frame and schedules the session.
+func (s *session) send(f hub.Frame) {
+	if s.Push(f) {
+		s.g.writers.of(s).add(s)
+	}
+}
+
+// Push queues a frame; true means that the caller must schedule the session.
+func (s *session) Push(f hub.Frame) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.pushLocked(f)
+}
+
+func (s *session) pushLocked(f hub.Frame) bool {
+	if s.gone || s.phase == closing {
+		return false
+	}
+	if int(s.outBytes)+len(f)+frameCost > s.g.o.QueueBytes {
+		s.closeLocked(protocol.CloseSlow, jitter(time.Second))
+		return false
+	}
+	s.enqueue(f)
+	if s.writing || s.phase == connecting {
+		return false
+	}
+	s.writing = true
+	return true
+}
+
+func (s *session) enqueue(f hub.Frame) {
+	if s.out == nil {
+		s.out = queues.Get().(*queue)
+	}
+	s.out.frames = append(s.out.frames, f)
+	s.outBytes += int32(len(f) + frameCost)
+}
+
+// Lags tells that a quarter of the queue is taken, so that ephemeral frames are left out.
+func (s *session) Lags() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return int(s.outBytes) > s.g.o.QueueBytes/4
+}
 
 // writers write what sessions have queued: a few goroutines take the scheduled sessions in turn, copy as many frames of one
 // as fit into their buffer and write them at once without blocking. A socket that would block is left to a goroutine of
@@ -71,6 +117,16 @@ func (ws *writers) close() {
 	}
 	ws.ended.Wait()
 	ws.slow.Wait()
+}
+
+// flush hands the collected sessions to the writers.
+func (ws *writers) flush(sw *hub.Sweep) {
+	for i, x := range sw.Ready {
+		s := x.(*session) // there are no others
+		ws.of(s).add(s)
+		sw.Ready[i] = nil
+	}
+	sw.Ready = sw.Ready[:0]
 }
 
 func (ws *writers) of(s *session) *writer { return ws.ws[uint64(s.id)%uint64(len(ws.ws))] }
@@ -148,6 +204,27 @@ func (w *writer) write(s *session) (more bool) {
 	return s.rest()
 }
 
+// take copies queued frames to buf: at least one, then as many as fit into a write.
+func (s *session) take(buf []byte) (_ []byte, n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.out == nil {
+		return buf, 0
+	}
+	q := s.out
+	for n < len(q.frames) && (n == 0 || len(buf)+len(q.frames[n]) <= writeBuffer) {
+		buf = append(buf, q.frames[n]...)
+		s.outBytes -= int32(len(q.frames[n]) + frameCost)
+		n++
+	}
+	q.frames = q.frames[:copy(q.frames, q.frames[n:])]
+	clear(q.frames[len(q.frames):min(len(q.frames)+n, cap(q.frames))])
+	if len(q.frames) == 0 {
+		s.dropQueue()
+	}
+	return buf, n
+}
+
 // tryOnce writes once without blocking: true tells the runtime not to wait for the socket.
 func (w *writer) tryOnce(fd uintptr) bool {
 	for {
@@ -163,6 +240,36 @@ func (w *writer) tryOnce(fd uintptr) bool {
 		}
 		return true
 	}
+}
+
+// rest ends a write: true means that there is more to write, and the session stays scheduled.
+func (s *session) rest() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.out != nil && !s.gone {
+		return true
+	}
+	s.writing = false
+	if s.phase == closing && !s.gone {
+		if s.peerDone {
+			_ = s.conn.Close()
+		} else {
+			s.deadline = s.g.now() + closeWait.Milliseconds()
+			s.g.wheel.move(s, s.deadline)
+		}
+	}
+	return false
+}
+
+func (s *session) dropQueue() {
+	if q := s.out; q != nil {
+		clear(q.frames)
+		q.frames = q.frames[:0]
+		if cap(q.frames) <= 256 {
+			queues.Put(q)
+		}
+	}
+	s.out, s.outBytes = nil, 0
 }
 
 // writeSlow writes with a deadline until the session has nothing left.
@@ -185,14 +292,4 @@ func (ws *writers) writeSlow(s *session, b []byte) {
 		ws.m.BytesOut.Add(float64(len(b)))
 		ws.m.Writes.Inc()
 	}
-}
-
-// flush hands the collected sessions to the writers.
-func (ws *writers) flush(sw *hub.Sweep) {
-	for i, x := range sw.Ready {
-		s := x.(*session) // there are no others
-		ws.of(s).add(s)
-		sw.Ready[i] = nil
-	}
-	sw.Ready = sw.Ready[:0]
 }

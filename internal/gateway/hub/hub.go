@@ -51,12 +51,6 @@ type Seat struct {
 	quiet []chat.RoomID // which it has left by itself, its user being a member
 }
 
-type roomShard struct {
-	mu    sync.Mutex
-	rooms map[chat.RoomID]*room
-	timed map[*room]struct{} // those with something due
-}
-
 type userShard struct {
 	mu    sync.Mutex
 	users map[chat.UserID]*userEntry
@@ -76,10 +70,6 @@ func New(o Options) *Hub {
 		h.users[i].users = map[chat.UserID]*userEntry{}
 	}
 	return h
-}
-
-func (h *Hub) roomShard(id chat.RoomID) *roomShard {
-	return &h.rooms[chat.PartitionOf(uint64(id), Shards)]
 }
 
 func (h *Hub) userShard(id chat.UserID) *userShard {
@@ -267,30 +257,4 @@ func (h *Hub) Turn(sw *Sweep, now int64) {
 	}
 	h.facts.age(now)
 	h.o.Metrics.HeldBytes.Set(float64(h.heldBytes.Load()))
-}
-
-// Reattach asks for the heads of one shard's rooms again. It stops at the first command that the bus refuses.
-func (h *Hub) Reattach(shard int) error {
-	sh := &h.rooms[shard]
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	for _, rm := range sh.rooms {
-		if len(rm.members) == 0 || rm.waiting {
-			continue
-		}
-		if err := h.ask(sh, rm, false); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// ReattachRoom is Reattach for one room.
-func (h *Hub) ReattachRoom(id chat.RoomID) {
-	sh := h.roomShard(id)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	if rm := sh.rooms[id]; rm != nil && len(rm.members) > 0 && !rm.waiting {
-		_ = h.ask(sh, rm, false) // tried again when due
-	}
 }

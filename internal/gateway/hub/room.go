@@ -1,8 +1,8 @@
 package hub
 
 import (
-	"maps"
 	"slices"
+	"sync"
 
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
@@ -79,74 +79,17 @@ type leaving struct {
 // cold tells that nobody has been asked for the head: only rooms without sessions are.
 func (rm *room) cold() bool { return rm.phase == attaching && !rm.waiting }
 
+type roomShard struct {
+	mu    sync.Mutex
+	rooms map[chat.RoomID]*room
+	timed map[*room]struct{} // those with something due
+}
+
+func (h *Hub) roomShard(id chat.RoomID) *roomShard {
+	return &h.rooms[chat.PartitionOf(uint64(id), Shards)]
+}
+
 func (h *Hub) time(sh *roomShard, rm *room) { sh.timed[rm] = struct{}{} }
-
-// ask sends a new Attach: for the head, or with repair for what is missing and for who is still a member.
-func (h *Hub) ask(sh *roomShard, rm *room, repair bool) error {
-	rm.number, rm.asked, rm.waiting, rm.resends = h.numbers.Add(1), nil, true, 0
-	if repair {
-		h.o.Metrics.Repairs.Inc()
-		rm.phase = repairing
-		for _, m := range rm.members {
-			rm.asked = append(rm.asked, m.s.User())
-		}
-		slices.Sort(rm.asked)
-		rm.asked = slices.Compact(rm.asked)
-	} else if rm.phase != running {
-		rm.phase = attaching
-	}
-	return h.sendAttach(sh, rm)
-}
-
-// sendAttach sends the Attach, again with the same number where it stays unanswered.
-func (h *Hub) sendAttach(sh *roomShard, rm *room) error {
-	pause := min(int64(resendMS)<<rm.resends, resendMax)
-	rm.resends = min(rm.resends+1, 8)
-	rm.resendAt = h.o.Now() + pause + h.o.Jitter(pause/2)
-	h.time(sh, rm)
-	c := envelope.Command{Kind: envelope.Attach, Room: rm.id, Number: rm.number}
-	if rm.asked != nil {
-		c.Repair, c.Seq, c.Users = true, rm.delivered, rm.asked
-	}
-	return h.o.Publish(rm.id, &c)
-}
-
-// due does what is due in a room and forgets its times where nothing is left.
-func (h *Hub) due(sw *Sweep, sh *roomShard, rm *room, now int64) {
-	if rm.dropAt != 0 && now >= rm.dropAt && len(rm.members) == 0 {
-		if h.cool(sw, sh, rm); len(rm.members) > 0 {
-			return
-		}
-		c := envelope.Command{Kind: envelope.Detach, Room: rm.id, Number: h.numbers.Add(1)}
-		if h.o.Publish(rm.id, &c) != nil {
-			rm.dropAt = now + resendMS
-			return
-		}
-		delete(sh.rooms, rm.id)
-		delete(sh.timed, rm)
-		h.o.Metrics.Rooms.Dec()
-		return
-	}
-	if rm.waiting && now >= rm.resendAt && len(rm.members) > 0 {
-		_ = h.sendAttach(sh, rm) // due again
-	}
-	if rm.lookAt != 0 && now >= rm.lookAt {
-		rm.lookAt = 0
-		h.lookBehind(sh, rm)
-	}
-	if !rm.waiting && rm.lookAt == 0 && rm.dropAt == 0 {
-		delete(sh.timed, rm)
-	}
-}
-
-// lookBehind repairs where the room is still behind what is known to be announced, or unsure of its members.
-func (h *Hub) lookBehind(sh *roomShard, rm *room) {
-	if rm.waiting || rm.phase == attaching || len(rm.members) == 0 ||
-		len(rm.held) == 0 && rm.want <= rm.delivered && !rm.doubt {
-		return
-	}
-	_ = h.ask(sh, rm, true) // sent again when due
-}
 
 // InRoom applies one entry of a room's log in its order.
 func (h *Hub) InRoom(sw *Sweep, d *envelope.Delivery) {
@@ -207,22 +150,6 @@ func (h *Hub) arrive(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
 		if rm.phase == running {
 			_ = h.ask(sh, rm, true) // sent again when due
 		}
-	}
-}
-
-// aside does what an entry asks for besides its room's sessions: its ack and the users it adds.
-func (h *Hub) aside(sw *Sweep, sh *roomShard, d *envelope.Delivery) {
-	h.ack(sw, d)
-	h.added(sw, sh, d)
-}
-
-// cool lets a room without sessions forget where it stands. Users whom a held entry adds are attached then, and find it cold.
-func (h *Hub) cool(sw *Sweep, sh *roomShard, rm *room) {
-	held := rm.held
-	h.unholdAll(rm)
-	rm.phase, rm.waiting, rm.doubt, rm.lookAt = attaching, false, false, 0
-	for _, seq := range slices.Sorted(maps.Keys(held)) {
-		h.aside(sw, sh, held[seq])
 	}
 }
 
@@ -311,13 +238,10 @@ func (h *Hub) confirm(sw *Sweep, rm *room, s Session, seq chat.Seq) {
 	}
 }
 
-func headFrame(id chat.RoomID, seq chat.Seq) Frame {
-	return Text(protocol.AppendHead(nil, map[chat.RoomID]chat.Seq{id: seq}))
-}
-
-func (h *Hub) resyncFrame(rm *room) Frame {
-	h.o.Metrics.Resyncs.Inc()
-	return Text(protocol.AppendResync(nil, rm.id, rm.epoch, ""))
+// aside does what an entry asks for besides its room's sessions: its ack and the users it adds.
+func (h *Hub) aside(sw *Sweep, sh *roomShard, d *envelope.Delivery) {
+	h.ack(sw, d)
+	h.added(sw, sh, d)
 }
 
 func (h *Hub) addLeaves(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
@@ -391,49 +315,7 @@ func (h *Hub) expel(sw *Sweep, sh *roomShard, rm *room, l leaving, seq chat.Seq)
 	}
 }
 
-// Aside passes an ephemeral frame to a room's sessions, except those of d.User; those that lag do without it.
-func (h *Hub) Aside(sw *Sweep, d *envelope.Delivery) {
-	sh := h.roomShard(d.Room)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	rm := sh.rooms[d.Room]
-	if rm == nil || len(rm.members) == 0 || d.Seq != 0 && !rm.readTo(d.User, d.Seq) {
-		return
-	}
-	f := Text(d.Frame)
-	for _, m := range rm.members {
-		switch {
-		case d.User != 0 && m.s.User() == d.User || m.doubt:
-		case m.s.Lags():
-			h.o.Metrics.Dropped.Inc()
-		default:
-			sw.Put(m.s, f)
-		}
-	}
-}
-
-// readsMax bounds the pointers that a room remembers; more make it forget all, and a late repeat may show then.
-const readsMax = 256
-
-// readTo notes a pointer that is about to be shown; false where a later one was shown already. Announcements come again
-// after a crash, and late.
-func (rm *room) readTo(u chat.UserID, seq chat.Seq) bool {
-	if seq < rm.reads[u] {
-		return false
-	}
-	if rm.reads == nil || len(rm.reads) >= readsMax {
-		rm.reads = map[chat.UserID]chat.Seq{}
-	}
-	rm.reads[u] = seq
-	return true
-}
-
-// ReadTo notes that a user's read pointer in a room is about to be shown to his own sockets; false where it is behind one that
-// was shown already.
-func (h *Hub) ReadTo(id chat.RoomID, u chat.UserID, seq chat.Seq) bool {
-	sh := h.roomShard(id)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	rm := sh.rooms[id]
-	return rm == nil || rm.readTo(u, seq)
+func (h *Hub) resyncFrame(rm *room) Frame {
+	h.o.Metrics.Resyncs.Inc()
+	return Text(protocol.AppendResync(nil, rm.id, rm.epoch, ""))
 }

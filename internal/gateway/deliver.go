@@ -136,42 +136,6 @@ func (g *Gateway) welcome(sw *hub.Sweep, d *envelope.Delivery) {
 	s.uncork(sw)
 }
 
-// closeConnecting ends a session that still waits for its welcome.
-func (s *session) closeConnecting(code protocol.CloseCode, retry time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.phase == connecting {
-		s.closeLocked(code, retry)
-	}
-}
-
-// welcomed puts the welcome before all that is queued and starts the reader; false where the session doesn't wait for it.
-// Nothing is written until uncork.
-func (s *session) welcomed(f hub.Frame, now int64) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.phase != connecting || s.gone {
-		return false
-	}
-	s.enqueue(f)
-	q := s.out.frames
-	copy(q[1:], q)
-	q[0] = f
-	s.phase, s.writing = live, true
-	s.seen.Store(now)
-	s.nextPing = now + jitterMS(s.g.o.PingInterval.Milliseconds()) // the first one, so that those who came together aren't pinged so
-	s.g.wheel.move(s, min(s.nextPing, s.expiry.Load()))
-	return true
-}
-
-// uncork lets the writers at a session that was welcomed and starts its reader.
-func (s *session) uncork(sw *hub.Sweep) {
-	sw.Ready = append(sw.Ready, s)
-	s.mu.Lock()
-	s.startLocked()
-	s.mu.Unlock()
-}
-
 func (g *Gateway) joined(sw *hub.Sweep, d *envelope.Delivery) {
 	s := g.addressed(d)
 	if s == nil {

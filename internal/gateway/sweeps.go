@@ -83,13 +83,6 @@ func (r *rounds) assertShard(g *Gateway, shard int) bool {
 	return true
 }
 
-// present tells that the session is live: welcomed and not closing.
-func (s *session) present() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.phase == live && !s.gone
-}
-
 // disconnects publishes Disconnect for ended sockets, again where the bus refused or lost it: a socket that stays registered
 // would show its user online as long as the gateway lives. Beyond lostBound the oldest are given up.
 type disconnects struct {

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/protocol"
 )
 
 // Frame is one whole WebSocket frame as a server sends it: header and payload. It is immutable once made and shared by all
@@ -61,4 +62,8 @@ func (sw *Sweep) Tell(l []Session, f Frame) {
 	for _, s := range l {
 		sw.Put(s, f)
 	}
+}
+
+func headFrame(id chat.RoomID, seq chat.Seq) Frame {
+	return Text(protocol.AppendHead(nil, map[chat.RoomID]chat.Seq{id: seq}))
 }
