@@ -18,24 +18,24 @@ func (t tokens) Verify(token string) (gateway.Claims, error) {
 	return gateway.Claims{User: c.UserID, Session: c.SessionID, ExpiresAt: c.ExpiresAt}, err
 }
 
-// togetherDelay is the pace of what tells of sockets that come and go; the first after a pause doesn't wait.
-const togetherDelay = 16 * time.Millisecond
+// batchDelay is the pace of what tells of sockets that come and go; the first after a pause doesn't wait.
+const batchDelay = 16 * time.Millisecond
 
 // bus publishes commands: batched by partition, heartbeats alone.
 type bus struct {
 	pub      *broker.Publisher
 	o        broker.Options
 	in       []*broker.Batcher
-	together []*broker.Batcher
+	batched []*broker.Batcher
 }
 
 func newBus(pub *broker.Publisher, o broker.Options) *bus {
 	b := &bus{pub: pub, o: o}
 	// Less than messages may have: both together leave room in the window for other partitions.
-	crowd := broker.BatchOptions{Delay: togetherDelay, Records: 128, Pending: o.WithDefaults().WindowRecords / 4}
+	crowd := broker.BatchOptions{Delay: batchDelay, Records: 128, Pending: o.WithDefaults().WindowRecords / 4}
 	for p := range o.Partitions {
 		b.in = append(b.in, broker.NewBatcher(pub, o.In(p), envelope.Frame, broker.BatchOptions{}))
-		b.together = append(b.together, broker.NewBatcher(pub, o.In(p), envelope.Frame, crowd))
+		b.batched = append(b.batched, broker.NewBatcher(pub, o.In(p), envelope.Frame, crowd))
 	}
 	return b
 }
@@ -45,9 +45,9 @@ func (b *bus) Publish(partition int, record []byte, done func(error)) error {
 	return b.in[partition].Add(record, done)
 }
 
-// Together adds a record to a batch of its partition that waits longer.
-func (b *bus) Together(partition int, record []byte, done func(error)) error {
-	return b.together[partition].Add(record, done)
+// PublishBatched adds a record to a batch of its partition that waits longer.
+func (b *bus) PublishBatched(partition int, record []byte, done func(error)) error {
+	return b.batched[partition].Add(record, done)
 }
 
 // Beat sends a heartbeat.
@@ -58,17 +58,17 @@ func (b *bus) Beat(record []byte) error {
 // Ready tells whether the publisher is connected.
 func (b *bus) Ready() error { return b.pub.Ready() }
 
-// ears hands deliveries to the gateway.
-type ears struct{ g *gateway.Gateway }
+// inbound hands deliveries to the gateway.
+type inbound struct{ g *gateway.Gateway }
 
 // Up tells that deliveries flow.
-func (e ears) Up(bool) { e.g.BusUp() }
+func (i inbound) Up(bool) { i.g.BusUp() }
 
 // Down tells that they don't.
-func (e ears) Down(err error) { e.g.BusDown(err) }
+func (i inbound) Down(err error) { i.g.BusDown(err) }
 
 // Handle applies one batch. It is done with then: what it lost, the hub asks for again.
-func (e ears) Handle(d *broker.Delivery) {
-	e.g.Deliver(d.Body)
+func (i inbound) Handle(d *broker.Delivery) {
+	i.g.Deliver(d.Body)
 	_ = d.Ack() // it reports nothing
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // handle judges one frame of an authenticated socket and passes it on.
-func (s *session) handle(b []byte) {
+func (s *socket) handle(b []byte) {
 	f, err := protocol.Decode(b, s.g.o.Frames)
 	if wait, ok := s.pace(); !ok {
 		s.fail(f, &chat.Error{Kind: chat.RateLimited, Msg: "too many frames", RetryAfter: wait})
@@ -45,7 +45,7 @@ func (s *session) handle(b []byte) {
 	}
 }
 
-func (s *session) pace() (wait time.Duration, ok bool) {
+func (s *socket) pace() (wait time.Duration, ok bool) {
 	ms, over := s.rate.take(s.g.now(), s.g.o.MessagesPerSecond, s.g.o.MessageBurst)
 	if over {
 		s.close(protocol.CloseRateLimited, 5*time.Second+jitter(5*time.Second))
@@ -54,7 +54,7 @@ func (s *session) pace() (wait time.Duration, ok bool) {
 }
 
 // admitFrame spends one frame of the socket's rate; false means that the frame is dropped (and answered by the caller).
-func (s *session) admitFrame() bool {
+func (s *socket) admitFrame() bool {
 	_, ok := s.pace()
 	return ok
 }
@@ -96,8 +96,8 @@ func (p *pace) take(now int64, perSecond float64, burst int) (wait int64, over b
 }
 
 // command maps a frame to the command that it asks for, and its partition.
-func (s *session) command(f protocol.Frame) (c envelope.Command, partition int) {
-	c = envelope.Command{Socket: s.id, User: s.user, Session: s.login, Room: f.Room, Seq: f.Seq, Ref: f.Ref}
+func (s *socket) command(f protocol.Frame) (c envelope.Command, partition int) {
+	c = envelope.Command{Socket: s.id, User: s.user, Session: s.session, Room: f.Room, Seq: f.Seq, Ref: f.Ref}
 	partition = f.Room.Partition(s.g.o.Partitions)
 	switch f.Type {
 	case protocol.TMessage:
@@ -129,7 +129,7 @@ func refusedForGood(f protocol.Frame, e *chat.Error) bool {
 }
 
 // unsubscribe stops a room's live delivery to this socket.
-func (s *session) unsubscribe(f protocol.Frame) {
+func (s *socket) unsubscribe(f protocol.Frame) {
 	var sw hub.Sweep
 	if !s.g.hub.Leave(&sw, s, f.Room) {
 		s.fail(f, chat.E(chat.NotFound, "this connection doesn't receive that room"))
@@ -138,7 +138,7 @@ func (s *session) unsubscribe(f protocol.Frame) {
 }
 
 // renew extends a live socket by a newer token of its user. It is answered only by what goes wrong.
-func (s *session) renew(token string) {
+func (s *socket) renew(token string) {
 	c, err := s.g.o.Verifier.Verify(token)
 	switch {
 	case err != nil:
@@ -151,7 +151,7 @@ func (s *session) renew(token string) {
 }
 
 // fail answers a frame with an error.
-func (s *session) fail(f protocol.Frame, e *chat.Error) {
+func (s *socket) fail(f protocol.Frame, e *chat.Error) {
 	ref := protocol.ErrorRef{Ref: string(f.Type), Room: f.Room, ClientSeq: f.ClientSeq}
 	switch {
 	case f.ClientMsgID != "" && chat.CheckClientMsgID(f.ClientMsgID) == nil:
@@ -164,7 +164,7 @@ func (s *session) fail(f protocol.Frame, e *chat.Error) {
 	s.sendError(e, ref)
 }
 
-func (s *session) sendError(e *chat.Error, ref protocol.ErrorRef) { s.send(errorFrame(e, ref)) }
+func (s *socket) sendError(e *chat.Error, ref protocol.ErrorRef) { s.send(errorFrame(e, ref)) }
 
 func errorFrame(e *chat.Error, ref protocol.ErrorRef) hub.Frame {
 	return hub.Text(protocol.AppendError(nil, e, ref))

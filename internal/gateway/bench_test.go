@@ -13,8 +13,8 @@ import (
 )
 
 // idle is a session that is always being written to, so that frames only queue.
-func idle(g *Gateway, id chat.SocketID) *session {
-	s := &session{g: g, id: id, user: chat.UserID(id), phase: live, writing: true, reading: true}
+func idle(g *Gateway, id chat.SocketID) *socket {
+	s := &socket{g: g, id: id, user: chat.UserID(id), phase: live, writing: true, reading: true}
 	g.sockets.add(s)
 	g.hub.Add(s)
 	return s
@@ -34,7 +34,7 @@ func BenchmarkDeliver(b *testing.B) {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			g := benchGateway(b)
 			var sw hub.Sweep
-			var l []*session
+			var l []*socket
 			for i := range n {
 				s := idle(g, chat.SocketID(i+1))
 				g.hub.Attach(&sw, s, envelope.Point{Room: testRoom, Seq: 1, Epoch: 1})

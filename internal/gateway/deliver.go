@@ -84,7 +84,7 @@ func (g *Gateway) apply(sw *hub.Sweep, d *envelope.Delivery) {
 }
 
 // addressed is the local socket that a delivery names; nil where it is another gateway's or gone.
-func (g *Gateway) addressed(d *envelope.Delivery) *session {
+func (g *Gateway) addressed(d *envelope.Delivery) *socket {
 	if d.Gateway != g.o.ID {
 		return nil
 	}
@@ -97,7 +97,7 @@ func (g *Gateway) toUser(sw *hub.Sweep, d *envelope.Delivery) {
 	}
 	var f hub.Frame
 	for _, s := range g.hub.Of(d.User) {
-		if d.Gateway == g.o.ID && d.Socket == s.(*session).id {
+		if d.Gateway == g.o.ID && d.Socket == s.(*socket).id {
 			continue
 		}
 		if f == nil {
@@ -157,10 +157,10 @@ func (g *Gateway) closes(d *envelope.Delivery) {
 		return
 	}
 	for _, x := range g.hub.Of(d.User) {
-		s := x.(*session)
+		s := x.(*socket)
 		switch {
-		case d.Session != "" && s.login == d.Session:
-		case len(d.Sessions) > 0 && !slices.Contains(d.Sessions, s.login):
+		case d.Session != "" && s.session == d.Session:
+		case len(d.Sessions) > 0 && !slices.Contains(d.Sessions, s.session):
 		default:
 			s.close(code, retry)
 		}

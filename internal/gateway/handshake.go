@@ -234,7 +234,7 @@ func (g *Gateway) take(c net.Conn, h hello, claims Claims, code protocol.CloseCo
 	}
 	g.live.Add(1)
 	g.gate.Unlock()
-	s := &session{g: g, conn: c, id: chat.SocketID(g.numbers.Add(1)), device: h.device, replace: h.replace}
+	s := &socket{g: g, conn: c, id: chat.SocketID(g.numbers.Add(1)), device: h.device, replace: h.replace}
 	if sc, ok := c.(syscall.Conn); ok {
 		s.raw, _ = sc.SyscallConn()
 	}
@@ -263,7 +263,7 @@ func (g *Gateway) take(c net.Conn, h hello, claims Claims, code protocol.CloseCo
 }
 
 // opened registers an upgraded session and starts it: reading for its auth frame, connecting, or closing.
-func (g *Gateway) opened(s *session, claims Claims, code protocol.CloseCode) {
+func (g *Gateway) opened(s *socket, claims Claims, code protocol.CloseCode) {
 	g.m.Opened.Inc()
 	g.m.Sockets.Inc()
 	g.open.Add(1)

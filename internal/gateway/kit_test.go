@@ -76,7 +76,7 @@ type fakeBus struct {
 	todo   chan func()
 }
 
-func (b *fakeBus) Together(partition int, record []byte, done func(error)) error {
+func (b *fakeBus) PublishBatched(partition int, record []byte, done func(error)) error {
 	c, err := envelope.DecodeCommand(record)
 	if err != nil {
 		return err

@@ -26,7 +26,7 @@ type pending struct {
 }
 
 // message publishes a send and remembers it until its ack or error.
-func (s *session) message(f protocol.Frame) {
+func (s *socket) message(f protocol.Frame) {
 	if f.ClientMsgID == "" {
 		f.ClientMsgID = newMsgID()
 	}
@@ -81,7 +81,7 @@ func (w *window) show() {
 }
 
 // remember notes an unanswered message; false where the socket has too many.
-func (s *session) remember(p pending) bool {
+func (s *socket) remember(p pending) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.gone || len(s.sends) >= s.g.o.SocketWindow {
@@ -118,7 +118,7 @@ func (g *Gateway) hand(to func(int, []byte, func(error)) error, partition int, c
 }
 
 // answered forgets an unanswered message and frees its place in the window.
-func (s *session) answered(ref string) (p pending, ok bool) {
+func (s *socket) answered(ref string) (p pending, ok bool) {
 	s.mu.Lock()
 	for i := range s.sends {
 		if s.sends[i].ref == ref {
@@ -134,7 +134,7 @@ func (s *session) answered(ref string) (p pending, ok bool) {
 	return p, ok
 }
 
-func (s *session) forgetSend(i int) {
+func (s *socket) forgetSend(i int) {
 	n := copy(s.sends[i:], s.sends[i+1:])
 	s.sends[i+n] = pending{}
 	s.sends = s.sends[:i+n]
@@ -144,14 +144,14 @@ func (s *session) forgetSend(i int) {
 }
 
 // undelivered answers a message that the bus couldn't take, once.
-func (s *session) undelivered(room chat.RoomID, ref string, err error) {
+func (s *socket) undelivered(room chat.RoomID, ref string, err error) {
 	if p, ok := s.answered(ref); ok {
 		s.sendError(chat.Wrap(chat.Unavailable, err, ""), protocol.ErrorRef{Ref: ref, Room: room, ClientSeq: p.cseq})
 	}
 }
 
 // expireSends answers the messages that waited too long and returns when the next one will have; 0 for none.
-func (s *session) expireSends(now int64, sw *hub.Sweep) int64 {
+func (s *socket) expireSends(now int64, sw *hub.Sweep) int64 {
 	patience := s.g.o.AnswerTimeout.Milliseconds()
 	for len(s.sends) > 0 && s.sends[0].at+patience <= now {
 		p := s.sends[0]
@@ -170,7 +170,7 @@ func (s *session) expireSends(now int64, sw *hub.Sweep) int64 {
 }
 
 // forward publishes a command whose answer nobody here waits for; the window holds it until the bus has it.
-func (s *session) forward(f protocol.Frame, c envelope.Command, partition int) {
+func (s *socket) forward(f protocol.Frame, c envelope.Command, partition int) {
 	size := 64 + 16*len(c.Points) + 9*len(c.Users)
 	if !s.g.window.acquire(size) {
 		s.fail(f, busy())
@@ -190,7 +190,7 @@ func (s *session) forward(f protocol.Frame, c envelope.Command, partition int) {
 
 // spend refuses a numbered message for good once the bus has what makes the worker use up its number, in its place among the
 // others: a send without content, which the worker answers to nobody.
-func (s *session) spend(f protocol.Frame, e *chat.Error) {
+func (s *socket) spend(f protocol.Frame, e *chat.Error) {
 	const size = 64
 	if !s.g.window.acquire(size) {
 		s.fail(f, busy())
@@ -230,7 +230,7 @@ var (
 )
 
 // Answered forgets the message that a worker's frame answers: an ack, or an error with its id.
-func (s *session) Answered(payload []byte) {
+func (s *socket) Answered(payload []byte) {
 	rest, ok := bytes.CutPrefix(payload, ackStart)
 	if !ok && bytes.HasPrefix(payload, errorStart) {
 		// Inside a JSON string the quotes would be escaped, so this is the member.

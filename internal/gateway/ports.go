@@ -25,9 +25,9 @@ type Bus interface {
 	// returns. An error means that the record was refused; else done, where it isn't nil, is called once, later and from
 	// another goroutine: nil when the bus holds the record, an error when it may be lost.
 	Publish(partition int, record []byte, done func(error)) error
-	// Together is Publish for what many do at once: a record may wait some milliseconds for more of the kind. Records keep the
+	// PublishBatched is Publish for what many do at once: a record may wait some milliseconds for more of the kind. Records keep the
 	// order of the calls among themselves, not with those of Publish.
-	Together(partition int, record []byte, done func(error)) error
+	PublishBatched(partition int, record []byte, done func(error)) error
 	// Beat sends one encoded Beat; nobody waits for it.
 	Beat(record []byte) error
 	// Ready returns nil while the bus can be reached.

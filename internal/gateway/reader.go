@@ -20,7 +20,7 @@ const preAuthLimit = 8 << 10
 var readBuffers = sync.Pool{New: func() any { b := make([]byte, 0, 1024); return &b }}
 
 // startLocked starts the reader, which is also who finishes the session.
-func (s *session) startLocked() {
+func (s *socket) startLocked() {
 	if !s.reading {
 		s.reading = true
 		go s.run()
@@ -29,7 +29,7 @@ func (s *session) startLocked() {
 
 // run reads until a data frame is handled, which hands the session over to a goroutine of its own kind, or reading fails, or pauses until welcome (which starts it again). Frames that come while the
 // session closes are dropped, up to the peer's close frame.
-func (s *session) run() {
+func (s *socket) run() {
 	for {
 		op, r, err := s.ws.NextReader()
 		if err != nil {
@@ -57,14 +57,14 @@ func (s *session) run() {
 	}
 }
 
-func (s *session) ending() bool {
+func (s *socket) ending() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.phase == closing
 }
 
 // one reads and handles one data frame.
-func (s *session) one(r io.Reader) (paused bool, err error) {
+func (s *socket) one(r io.Reader) (paused bool, err error) {
 	p := readBuffers.Get().(*[]byte)
 	b, err := readAll(r, (*p)[:0])
 	defer func() {
@@ -107,7 +107,7 @@ func readAll(r io.Reader, b []byte) ([]byte, error) {
 }
 
 // authenticate takes the first frame of a socket without a token; false means that the socket closes.
-func (s *session) authenticate(b []byte) bool {
+func (s *socket) authenticate(b []byte) bool {
 	f, err := protocol.Decode(b, s.g.o.Frames)
 	if err != nil || f.Type != protocol.TAuth {
 		s.close(protocol.CloseProtocol, 0)
@@ -122,7 +122,7 @@ func (s *session) authenticate(b []byte) bool {
 	return s.identify(c)
 }
 
-func (s *session) onPing(data string) error {
+func (s *socket) onPing(data string) error {
 	s.seen.Store(s.g.now())
 	if !s.admitFrame() {
 		return nil
@@ -131,7 +131,7 @@ func (s *session) onPing(data string) error {
 	return nil
 }
 
-func (s *session) onPong(string) error {
+func (s *socket) onPong(string) error {
 	s.seen.Store(s.g.now())
 	return nil
 }
@@ -139,7 +139,7 @@ func (s *session) onPong(string) error {
 func ignoreClose(int, string) error { return nil }
 
 // failed turns an error of the library into the close code it means.
-func (s *session) failed(err error) {
+func (s *socket) failed(err error) {
 	var ce *websocket.CloseError
 	switch {
 	case errors.Is(err, websocket.ErrReadLimit):
@@ -162,7 +162,7 @@ func (s *session) failed(err error) {
 }
 
 // end is the reader's last act.
-func (s *session) end(err error) {
+func (s *socket) end(err error) {
 	s.failed(err)
 	s.discard()
 	s.finish()
@@ -170,7 +170,7 @@ func (s *session) end(err error) {
 
 // discard reads on until the connection ends: closing it with unread data would reset it and lose our close frame. The
 // wheel bounds it by closing the connection.
-func (s *session) discard() {
+func (s *socket) discard() {
 	p := readBuffers.Get().(*[]byte)
 	b := (*p)[:cap(*p)]
 	for {
@@ -185,7 +185,7 @@ func (s *session) discard() {
 // writing is the writers'. What the library tries to write is its answer to a framing error, which is noted.
 type readConn struct {
 	net.Conn
-	s *session
+	s *socket
 }
 
 // Write passes the handshake through and swallows the rest.

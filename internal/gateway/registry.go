@@ -16,25 +16,25 @@ type registry struct {
 
 type socketShard struct {
 	mu sync.Mutex
-	m  map[chat.SocketID]*session
+	m  map[chat.SocketID]*socket
 }
 
 func newRegistry() *registry {
 	r := &registry{}
 	for i := range r.shards {
-		r.shards[i].m = map[chat.SocketID]*session{}
+		r.shards[i].m = map[chat.SocketID]*socket{}
 	}
 	return r
 }
 
-func (r *registry) add(s *session) {
+func (r *registry) add(s *socket) {
 	sh := &r.shards[s.id%shards]
 	sh.mu.Lock()
 	sh.m[s.id] = s
 	sh.mu.Unlock()
 }
 
-func (r *registry) remove(s *session) {
+func (r *registry) remove(s *socket) {
 	sh := &r.shards[s.id%shards]
 	sh.mu.Lock()
 	delete(sh.m, s.id)
@@ -42,7 +42,7 @@ func (r *registry) remove(s *session) {
 }
 
 // find returns the socket or nil.
-func (r *registry) find(id chat.SocketID) *session {
+func (r *registry) find(id chat.SocketID) *socket {
 	sh := &r.shards[id%shards]
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -50,7 +50,7 @@ func (r *registry) find(id chat.SocketID) *session {
 }
 
 // shard appends one shard's sockets to dst.
-func (r *registry) shard(i int, dst []*session) []*session {
+func (r *registry) shard(i int, dst []*socket) []*socket {
 	sh := &r.shards[i]
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -61,8 +61,8 @@ func (r *registry) shard(i int, dst []*session) []*session {
 }
 
 // all returns every socket.
-func (r *registry) all() []*session {
-	var l []*session
+func (r *registry) all() []*socket {
+	var l []*socket
 	for i := range r.shards {
 		l = r.shard(i, l)
 	}

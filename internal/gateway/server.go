@@ -79,7 +79,7 @@ func New(o Options) (*Gateway, error) {
 	g.writers = newWriters(g.m)
 	g.hub = hub.New(hub.Options{
 		ID: o.ID, Now: g.now, Jitter: jitterMS, Metrics: o.Metrics.Hub, HeldEntries: o.HeldEntries, HeldBytes: o.HeldBytes,
-		Find: func(id chat.SocketID) hub.Session {
+		Find: func(id chat.SocketID) hub.Socket {
 			if s := g.sockets.find(id); s != nil {
 				return s
 			}
@@ -168,7 +168,7 @@ func (g *Gateway) tick() {
 		case <-t.C:
 		}
 		now := g.now()
-		g.wheel.turn(now, (*session).look)
+		g.wheel.turn(now, (*socket).look)
 		g.hub.Turn(&sw, now)
 		g.writers.flush(&sw)
 		g.disconnects.flush()

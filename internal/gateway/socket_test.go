@@ -438,7 +438,7 @@ func TestSocketsAreToldOfTogether(t *testing.T) {
 	}
 	gt.gone()
 	gt.bus.set(func(b *fakeBus) { b.refuse = nil })
-	first := gt.doorOf(1)
+	first := gt.connectPartition(1)
 	var cs []*client
 	for u := 1; u <= 5; u++ {
 		cs = append(cs, gt.login(u))
@@ -469,7 +469,7 @@ func TestSocketsAreToldOfTogether(t *testing.T) {
 		t.Errorf("%d sockets took the partitions %v", len(told), ways)
 	}
 	for id := range chat.SocketID(64 * socketRun) {
-		ways[gt.doorOf(id)]++
+		ways[gt.connectPartition(id)]++
 	}
 	if len(ways) != gt.o.Partitions {
 		t.Errorf("thousands of sockets took the partitions %v", ways)

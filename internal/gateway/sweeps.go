@@ -21,7 +21,7 @@ type rounds struct {
 
 	asserting, reattaching int // shards left to do, counted down; the ticker's alone
 	shown                  int
-	buf                    []*session
+	buf                    []*socket
 }
 
 func (r *rounds) turn(g *Gateway, tick int64) {
@@ -55,7 +55,7 @@ func (r *rounds) show(g *Gateway) {
 		if !s.present() {
 			continue
 		}
-		c.Users, c.Sessions = append(c.Users, s.user), append(c.Sessions, s.login)
+		c.Users, c.Sessions = append(c.Users, s.user), append(c.Sessions, s.session)
 		if len(c.Sessions) == showBatch {
 			_ = g.publish(p, &c, nil) // shown again in the next round
 			c.Users, c.Sessions = c.Users[:0], c.Sessions[:0]
@@ -75,8 +75,8 @@ func (r *rounds) assertShard(g *Gateway, shard int) bool {
 		if !s.present() {
 			continue
 		}
-		c := envelope.Command{Kind: envelope.Assert, Socket: s.id, User: s.user, Session: s.login, Device: s.device}
-		if g.tell(&c, nil) != nil {
+		c := envelope.Command{Kind: envelope.Assert, Socket: s.id, User: s.user, Session: s.session, Device: s.device}
+		if g.publishLifecycle(&c, nil) != nil {
 			return false
 		}
 	}
@@ -94,7 +94,7 @@ type disconnects struct {
 
 func (ds *disconnects) add(c envelope.Command) {
 	ds.on.Add(1)
-	err := ds.g.tell(&c, func(err error) {
+	err := ds.g.publishLifecycle(&c, func(err error) {
 		if err != nil {
 			ds.keep(c)
 		}

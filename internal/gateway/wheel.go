@@ -11,22 +11,22 @@ const (
 // at most, so an idle socket costs one look per ping and no timer. What is due is the session's own knowledge (session.due).
 type wheel struct {
 	mu    sync.Mutex
-	slots [wheelSlots][]*session
+	slots [wheelSlots][]*socket
 	done  int64 // the last tick that was handled
-	spare []*session
+	spare []*socket
 }
 
 func newWheel(now int64) *wheel { return &wheel{done: now / tickMS} }
 
 // move puts s where it will be looked at at due (Unix milliseconds), at the earliest in the next tick.
-func (w *wheel) move(s *session, due int64) {
+func (w *wheel) move(s *socket, due int64) {
 	w.mu.Lock()
 	w.put(s, due)
 	w.mu.Unlock()
 }
 
 // bring is move, unless s is looked at earlier anyway.
-func (w *wheel) bring(s *session, due int64) {
+func (w *wheel) bring(s *socket, due int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if s.slot != 0 {
@@ -38,7 +38,7 @@ func (w *wheel) bring(s *session, due int64) {
 	w.put(s, due)
 }
 
-func (w *wheel) put(s *session, due int64) {
+func (w *wheel) put(s *socket, due int64) {
 	w.drop(s)
 	tick := min(max((due+tickMS-1)/tickMS, w.done+1), w.done+wheelSlots-1)
 	i := int(tick % wheelSlots)
@@ -47,13 +47,13 @@ func (w *wheel) put(s *session, due int64) {
 }
 
 // remove forgets s.
-func (w *wheel) remove(s *session) {
+func (w *wheel) remove(s *socket) {
 	w.mu.Lock()
 	w.drop(s)
 	w.mu.Unlock()
 }
 
-func (w *wheel) drop(s *session) {
+func (w *wheel) drop(s *socket) {
 	if s.slot == 0 {
 		return
 	}
@@ -67,7 +67,7 @@ func (w *wheel) drop(s *session) {
 }
 
 // turn calls look for every session whose slot has come. look moves the session on, or lets it go.
-func (w *wheel) turn(now int64, look func(s *session, now int64)) {
+func (w *wheel) turn(now int64, look func(s *socket, now int64)) {
 	for {
 		w.mu.Lock()
 		if w.done >= now/tickMS {

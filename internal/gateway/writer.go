@@ -23,20 +23,20 @@ type queue struct {
 var queues = sync.Pool{New: func() any { return &queue{frames: make([]hub.Frame, 0, 8)} }}
 
 // send queues a frame and schedules the session.
-func (s *session) send(f hub.Frame) {
+func (s *socket) send(f hub.Frame) {
 	if s.Push(f) {
 		s.g.writers.of(s).add(s)
 	}
 }
 
 // Push queues a frame; true means that the caller must schedule the session.
-func (s *session) Push(f hub.Frame) bool {
+func (s *socket) Push(f hub.Frame) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.pushLocked(f)
 }
 
-func (s *session) pushLocked(f hub.Frame) bool {
+func (s *socket) pushLocked(f hub.Frame) bool {
 	if s.gone || s.phase == closing {
 		return false
 	}
@@ -52,7 +52,7 @@ func (s *session) pushLocked(f hub.Frame) bool {
 	return true
 }
 
-func (s *session) enqueue(f hub.Frame) {
+func (s *socket) enqueue(f hub.Frame) {
 	if s.out == nil {
 		s.out = queues.Get().(*queue)
 	}
@@ -61,7 +61,7 @@ func (s *session) enqueue(f hub.Frame) {
 }
 
 // Lags tells that a quarter of the queue is taken, so that ephemeral frames are left out.
-func (s *session) Lags() bool {
+func (s *socket) Lags() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return int(s.outBytes) > s.g.o.QueueBytes/4
@@ -80,7 +80,7 @@ type writers struct {
 type writer struct {
 	all  *writers
 	mu   sync.Mutex
-	todo []*session // each session at most once: bounded by the number of sockets
+	todo []*socket // each session at most once: bounded by the number of sockets
 	stop bool
 	wake chan struct{}
 
@@ -122,16 +122,16 @@ func (ws *writers) close() {
 // flush hands the collected sessions to the writers.
 func (ws *writers) flush(sw *hub.Sweep) {
 	for i, x := range sw.Ready {
-		s := x.(*session) // there are no others
+		s := x.(*socket) // there are no others
 		ws.of(s).add(s)
 		sw.Ready[i] = nil
 	}
 	sw.Ready = sw.Ready[:0]
 }
 
-func (ws *writers) of(s *session) *writer { return ws.ws[uint64(s.id)%uint64(len(ws.ws))] }
+func (ws *writers) of(s *socket) *writer { return ws.ws[uint64(s.id)%uint64(len(ws.ws))] }
 
-func (w *writer) add(s *session) {
+func (w *writer) add(s *socket) {
 	w.mu.Lock()
 	w.todo = append(w.todo, s)
 	w.mu.Unlock()
@@ -146,7 +146,7 @@ func (w *writer) poke() {
 }
 
 func (w *writer) run() {
-	var turn []*session
+	var turn []*socket
 	for {
 		w.mu.Lock()
 		turn, w.todo = w.todo, turn[:0]
@@ -171,7 +171,7 @@ func (w *writer) run() {
 }
 
 // write takes one buffer of the session's frames to its socket; true means that there is more.
-func (w *writer) write(s *session) (more bool) {
+func (w *writer) write(s *socket) (more bool) {
 	var frames int
 	w.buf, frames = s.take(w.buf[:0])
 	b := w.buf
@@ -205,7 +205,7 @@ func (w *writer) write(s *session) (more bool) {
 }
 
 // take copies queued frames to buf: at least one, then as many as fit into a write.
-func (s *session) take(buf []byte) (_ []byte, n int) {
+func (s *socket) take(buf []byte) (_ []byte, n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.out == nil {
@@ -243,7 +243,7 @@ func (w *writer) tryOnce(fd uintptr) bool {
 }
 
 // rest ends a write: true means that there is more to write, and the session stays scheduled.
-func (s *session) rest() bool {
+func (s *socket) rest() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.out != nil && !s.gone {
@@ -261,7 +261,7 @@ func (s *session) rest() bool {
 	return false
 }
 
-func (s *session) dropQueue() {
+func (s *socket) dropQueue() {
 	if q := s.out; q != nil {
 		clear(q.frames)
 		q.frames = q.frames[:0]
@@ -273,7 +273,7 @@ func (s *session) dropQueue() {
 }
 
 // writeSlow writes with a deadline until the session has nothing left.
-func (ws *writers) writeSlow(s *session, b []byte) {
+func (ws *writers) writeSlow(s *socket, b []byte) {
 	for {
 		_ = s.conn.SetWriteDeadline(time.Now().Add(writeDeadline))
 		if _, err := s.conn.Write(b); err != nil {

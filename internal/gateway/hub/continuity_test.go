@@ -79,7 +79,7 @@ func (w *world) toggle(u chat.UserID) {
 // connect opens a socket; its welcome is read now and may arrive later.
 func (w *world) connect(u chat.UserID) {
 	w.lastID++
-	f := w.session(w.lastID, u)
+	f := w.socket(w.lastID, u)
 	w.subs = append(w.subs, f)
 	if !w.members[u] {
 		return
@@ -196,9 +196,9 @@ func (w *world) settle() {
 	}
 	for _, f := range w.subs {
 		last, told := w.check(f)
-		f.seat.mu.Lock()
-		in := len(f.seat.rooms) > 0
-		f.seat.mu.Unlock()
+		f.state.mu.Lock()
+		in := len(f.state.rooms) > 0
+		f.state.mu.Unlock()
 		// An addition that got lost is made good by the next welcome only.
 		if in && !w.members[f.user] || !in && w.members[f.user] && !lossy {
 			w.rt.Fatalf("socket %d of user %d: attached %v, member %v: %v", f.id, f.user, in, w.members[f.user], f.got)

@@ -22,7 +22,7 @@ type Options struct {
 	// Jitter returns a random number from 0 to below n, which is above 0.
 	Jitter func(n int64) int64
 	// Find returns the local session of a socket, nil where there is none.
-	Find func(chat.SocketID) Session
+	Find func(chat.SocketID) Socket
 	// Publish sends a command to a room's partition without blocking; an error means that it wasn't sent.
 	Publish func(room chat.RoomID, c *envelope.Command) error
 	// HeldEntries and HeldBytes bound what one room holds behind a gap; all rooms together hold at most 64 times HeldBytes.
@@ -34,16 +34,16 @@ type Options struct {
 // Hub keeps the rooms and users of one gateway. Methods that take a Sweep queue frames and leave the writing to the caller.
 // Deliveries come from one goroutine, everything else from any.
 type Hub struct {
-	o         Options
-	numbers   atomic.Uint64 // of Attach and Detach, for this boot
-	heldBytes atomic.Int64  // of all rooms
-	facts     facts
-	rooms     [Shards]roomShard
-	users     [Shards]userShard
+	o           Options
+	numbers     atomic.Uint64 // of Attach and Detach, for this boot
+	heldBytes   atomic.Int64  // of all rooms
+	memberships memberships
+	rooms       [Shards]roomShard
+	users       [Shards]userShard
 }
 
-// Seat is what the hub notes about a session; its zero value is ready.
-type Seat struct {
+// State is what the hub notes about a session; its zero value is ready.
+type State struct {
 	mu    sync.Mutex
 	gone  bool // forgotten: in no room and no index, for good
 	rooms []*room
@@ -58,8 +58,8 @@ type userShard struct {
 
 // userEntry is what is here of one user: sockets, and the sessions that watch his presence.
 type userEntry struct {
-	sockets  []Session
-	watchers []Session
+	sockets  []Socket
+	watchers []Socket
 }
 
 // New makes an empty hub.
@@ -77,7 +77,7 @@ func (h *Hub) userShard(id chat.UserID) *userShard {
 }
 
 // Add lists a session under its user.
-func (h *Hub) Add(s Session) {
+func (h *Hub) Add(s Socket) {
 	us := h.userShard(s.User())
 	us.mu.Lock()
 	e := us.entry(s.User())
@@ -95,7 +95,7 @@ func (us *userShard) entry(u chat.UserID) *userEntry {
 }
 
 // Of returns a user's sessions.
-func (h *Hub) Of(u chat.UserID) []Session {
+func (h *Hub) Of(u chat.UserID) []Socket {
 	us := h.userShard(u)
 	us.mu.Lock()
 	defer us.mu.Unlock()
@@ -106,13 +106,13 @@ func (h *Hub) Of(u chat.UserID) []Session {
 }
 
 // Forget removes an ended session from everywhere, for good.
-func (h *Hub) Forget(s Session) {
-	seat := s.Seat()
-	seat.mu.Lock()
-	seat.gone = true
-	rooms, watch := seat.rooms, seat.watch
-	seat.rooms, seat.watch = nil, nil
-	seat.mu.Unlock()
+func (h *Hub) Forget(s Socket) {
+	state := s.State()
+	state.mu.Lock()
+	state.gone = true
+	rooms, watch := state.rooms, state.watch
+	state.rooms, state.watch = nil, nil
+	state.mu.Unlock()
 	for _, rm := range rooms {
 		sh := h.roomShard(rm.id)
 		sh.mu.Lock()
@@ -136,7 +136,7 @@ func (us *userShard) tidy(u chat.UserID, e *userEntry) {
 }
 
 // without removes s, not keeping the order.
-func without(l []Session, s Session) []Session {
+func without(l []Socket, s Socket) []Socket {
 	if i := slices.Index(l, s); i >= 0 {
 		l[i] = l[len(l)-1]
 		l[len(l)-1] = nil
@@ -148,7 +148,7 @@ func without(l []Session, s Session) []Session {
 // Attach puts a session into a room whose membership was read at p. It returns the seq that the room has delivered where that
 // is above p: the session then lacks what lies between (where its membership is in doubt, it is told later). Nothing happens where the user is known to have left since, or
 // where the session is there already.
-func (h *Hub) Attach(sw *Sweep, s Session, p envelope.Point) (head chat.Seq) {
+func (h *Hub) Attach(sw *Sweep, s Socket, p envelope.Point) (head chat.Seq) {
 	sh := h.roomShard(p.Room)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -157,25 +157,25 @@ func (h *Hub) Attach(sw *Sweep, s Session, p envelope.Point) (head chat.Seq) {
 }
 
 // attachLocked also tells whether the session is new in the room.
-func (h *Hub) attachLocked(sw *Sweep, sh *roomShard, s Session, p envelope.Point) (head chat.Seq, fresh bool) {
-	if h.facts.out(p.Room, s.User(), fact{epoch: p.Epoch, seq: p.Seq}) {
+func (h *Hub) attachLocked(sw *Sweep, sh *roomShard, s Socket, p envelope.Point) (head chat.Seq, fresh bool) {
+	if h.memberships.out(p.Room, s.User(), membership{epoch: p.Epoch, seq: p.Seq}) {
 		return 0, false
 	}
 	rm := sh.rooms[p.Room]
 	if rm == nil {
 		rm = &room{id: p.Room, epoch: p.Epoch}
 	}
-	seat := s.Seat()
-	seat.mu.Lock()
-	if seat.gone || slices.Contains(seat.rooms, rm) {
-		seat.mu.Unlock()
+	state := s.State()
+	state.mu.Lock()
+	if state.gone || slices.Contains(state.rooms, rm) {
+		state.mu.Unlock()
 		return 0, false
 	}
-	seat.rooms = append(seat.rooms, rm)
-	if i := slices.Index(seat.quiet, p.Room); i >= 0 {
-		seat.quiet = slices.Delete(seat.quiet, i, i+1)
+	state.rooms = append(state.rooms, rm)
+	if i := slices.Index(state.quiet, p.Room); i >= 0 {
+		state.quiet = slices.Delete(state.quiet, i, i+1)
 	}
-	seat.mu.Unlock()
+	state.mu.Unlock()
 	if sh.rooms[p.Room] == nil {
 		sh.rooms[p.Room] = rm
 		h.o.Metrics.Rooms.Inc()
@@ -192,7 +192,7 @@ func (h *Hub) attachLocked(sw *Sweep, sh *roomShard, s Session, p envelope.Point
 	case rm.cold():
 		rm.epoch = max(rm.epoch, p.Epoch)
 		_ = h.ask(sh, rm, false) // sent again when due
-	case rm.phase != attaching && p.Seq < rm.blind:
+	case rm.phase != attaching && p.Seq < rm.skipped:
 		rm.doubt, rm.members[len(rm.members)-1].doubt = true, true
 		h.lookSoon(sh, rm)
 	case rm.phase != attaching && p.Seq < rm.delivered:
@@ -202,7 +202,7 @@ func (h *Hub) attachLocked(sw *Sweep, sh *roomShard, s Session, p envelope.Point
 }
 
 // Leave takes one session out of a room, telling it so; false where it isn't there.
-func (h *Hub) Leave(sw *Sweep, s Session, id chat.RoomID) bool {
+func (h *Hub) Leave(sw *Sweep, s Socket, id chat.RoomID) bool {
 	sh := h.roomShard(id)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -210,17 +210,17 @@ func (h *Hub) Leave(sw *Sweep, s Session, id chat.RoomID) bool {
 	if rm == nil || !slices.ContainsFunc(rm.members, func(m member) bool { return m.s == s }) {
 		return false
 	}
-	seat := s.Seat()
-	seat.mu.Lock()
-	seat.quiet = append(seat.quiet, id) // first: somebody may look whether it is in the room meanwhile
-	seat.mu.Unlock()
+	state := s.State()
+	state.mu.Lock()
+	state.quiet = append(state.quiet, id) // first: somebody may look whether it is in the room meanwhile
+	state.mu.Unlock()
 	h.detach(sh, rm, s)
 	sw.Put(s, Text(protocol.AppendLeft(nil, id, 0, chat.LeftUnsub)))
 	return true
 }
 
 // detach removes a session from a room; the last one starts the room's end.
-func (h *Hub) detach(sh *roomShard, rm *room, s Session) {
+func (h *Hub) detach(sh *roomShard, rm *room, s Socket) {
 	if i := slices.IndexFunc(rm.members, func(m member) bool { return m.s == s }); i >= 0 {
 		h.drop(sh, rm, i)
 	}
@@ -228,17 +228,17 @@ func (h *Hub) detach(sh *roomShard, rm *room, s Session) {
 
 // drop removes the member at i, moving the last one to its place.
 func (h *Hub) drop(sh *roomShard, rm *room, i int) {
-	seat, last := rm.members[i].s.Seat(), len(rm.members)-1
+	state, last := rm.members[i].s.State(), len(rm.members)-1
 	rm.members[i] = rm.members[last]
 	rm.members[last] = member{}
 	rm.members = rm.members[:last]
-	seat.mu.Lock()
-	if j := slices.Index(seat.rooms, rm); j >= 0 {
-		seat.rooms[j] = seat.rooms[len(seat.rooms)-1]
-		seat.rooms[len(seat.rooms)-1] = nil
-		seat.rooms = seat.rooms[:len(seat.rooms)-1]
+	state.mu.Lock()
+	if j := slices.Index(state.rooms, rm); j >= 0 {
+		state.rooms[j] = state.rooms[len(state.rooms)-1]
+		state.rooms[len(state.rooms)-1] = nil
+		state.rooms = state.rooms[:len(state.rooms)-1]
 	}
-	seat.mu.Unlock()
+	state.mu.Unlock()
 	if last == 0 {
 		rm.dropAt = h.o.Now() + lingerMS + h.o.Jitter(lingerMS/5)
 		h.time(sh, rm)
@@ -255,6 +255,6 @@ func (h *Hub) Turn(sw *Sweep, now int64) {
 		}
 		sh.mu.Unlock()
 	}
-	h.facts.age(now)
+	h.memberships.age(now)
 	h.o.Metrics.HeldBytes.Set(float64(h.heldBytes.Load()))
 }

@@ -121,7 +121,7 @@ func (h *Hub) begin(sw *Sweep, sh *roomShard, rm *room, head chat.Seq) {
 	for rm.held[head] != nil {
 		head--
 	}
-	rm.delivered, rm.blind, rm.phase = head, head, running
+	rm.delivered, rm.skipped, rm.phase = head, head, running
 	for i := range rm.members {
 		if m := &rm.members[i]; m.asOf < head {
 			rm.doubt, m.doubt = true, true
@@ -169,23 +169,23 @@ func (h *Hub) Heads(sw *Sweep, points []envelope.Point) {
 // Newcomers applies a digest of additions: users[i] was added to points[i].Room at its seq, some time ago.
 func (h *Hub) Newcomers(points []envelope.Point, users []chat.UserID) {
 	for i := range min(len(points), len(users)) {
-		h.recall(points[i], users[i])
+		h.requestRoom(points[i], users[i])
 	}
 }
 
-// recall has the sessions of a user who was added to a room ask for it where they aren't in it: the entry that said so is lost.
-func (h *Hub) recall(p envelope.Point, u chat.UserID) {
+// requestRoom has the sessions of a user who was added to a room ask for it where they aren't in it: the entry that said so is lost.
+func (h *Hub) requestRoom(p envelope.Point, u chat.UserID) {
 	sessions := h.Of(u)
-	if len(sessions) == 0 || h.facts.out(p.Room, u, fact{epoch: p.Epoch, seq: p.Seq}) {
+	if len(sessions) == 0 || h.memberships.out(p.Room, u, membership{epoch: p.Epoch, seq: p.Seq}) {
 		return
 	}
 	for _, s := range sessions {
-		seat := s.Seat()
-		seat.mu.Lock()
-		here := seat.gone || slices.Contains(seat.quiet, p.Room) || slices.ContainsFunc(seat.rooms, func(r *room) bool { return r.id == p.Room })
-		seat.mu.Unlock()
+		state := s.State()
+		state.mu.Lock()
+		here := state.gone || slices.Contains(state.quiet, p.Room) || slices.ContainsFunc(state.rooms, func(r *room) bool { return r.id == p.Room })
+		state.mu.Unlock()
 		if !here {
-			s.Recall(p.Room)
+			s.RequestRoom(p.Room)
 		}
 	}
 }
@@ -233,7 +233,7 @@ func (h *Hub) leaveEpoch(sw *Sweep, sh *roomShard, rm *room, epoch uint64) {
 	h.unholdAll(rm)
 	h.settleAll(sw, sh, rm)
 	rm.epoch, rm.delivered, rm.want, rm.phase = epoch, 0, 0, attaching
-	rm.lookAt, rm.tries, rm.overflows, rm.asked, rm.blind, rm.reads = 0, 0, 0, nil, 0, nil
+	rm.lookAt, rm.tries, rm.overflows, rm.asked, rm.skipped, rm.reads = 0, 0, 0, nil, 0, nil
 	if len(rm.members) == 0 {
 		return
 	}

@@ -106,7 +106,7 @@ func (h *Hub) repaired(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery)
 	}
 	for i := range d.Entries {
 		for _, u := range d.Entries[i].Added {
-			h.recall(envelope.Point{Room: rm.id, Seq: d.Entries[i].Seq, Epoch: rm.epoch}, u)
+			h.requestRoom(envelope.Point{Room: rm.id, Seq: d.Entries[i].Seq, Epoch: rm.epoch}, u)
 		}
 	}
 	if whole {
@@ -156,7 +156,7 @@ func (h *Hub) review(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
 		if in[u] {
 			continue
 		}
-		h.facts.note(rm.id, u, fact{rm.epoch, d.Seq, false})
+		h.memberships.note(rm.id, u, membership{rm.epoch, d.Seq, false})
 		known := chat.Seq(0) // those who were attached before it are to go there
 		for _, l := range rm.leaves {
 			if l.user == u || l.user == 0 {
@@ -190,7 +190,7 @@ func (h *Hub) doubtOthers(rm *room, d *envelope.Delivery) {
 	if rm.phase != repairing {
 		return
 	}
-	rm.blind = max(rm.blind, d.Seq)
+	rm.skipped = max(rm.skipped, d.Seq)
 	for i := range rm.members {
 		m := &rm.members[i]
 		if _, asked := slices.BinarySearch(rm.asked, m.s.User()); !asked && m.asOf < d.Seq {
@@ -201,8 +201,8 @@ func (h *Hub) doubtOthers(rm *room, d *envelope.Delivery) {
 
 // jump goes on behind seq without what lies before it, and tells the sessions to load it. Where it jumps blindly, another
 // repair tells who of them may go on.
-func (h *Hub) jump(sw *Sweep, sh *roomShard, rm *room, seq chat.Seq, blindly bool) {
-	rm.delivered, rm.blind = seq, seq
+func (h *Hub) jump(sw *Sweep, sh *roomShard, rm *room, seq chat.Seq, unchecked bool) {
+	rm.delivered, rm.skipped = seq, seq
 	var f Frame
 	for i := range rm.members {
 		m := &rm.members[i]
@@ -213,8 +213,8 @@ func (h *Hub) jump(sw *Sweep, sh *roomShard, rm *room, seq chat.Seq, blindly boo
 			f = h.resyncFrame(rm)
 		}
 		sw.Put(m.s, f)
-		m.doubt = m.doubt || blindly
-		rm.doubt = rm.doubt || blindly
+		m.doubt = m.doubt || unchecked
+		rm.doubt = rm.doubt || unchecked
 	}
 	h.purge(sw, sh, rm)
 	h.settle(sw, sh, rm)

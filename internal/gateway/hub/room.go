@@ -36,7 +36,7 @@ type room struct {
 	epoch     uint64
 	delivered chat.Seq
 	want      chat.Seq // the highest seq known to be announced
-	blind     chat.Seq // the highest seq passed without its own delivery: who left there isn't known
+	skipped   chat.Seq // the highest seq passed without its own delivery: who left there isn't known
 	number    uint64   // of the last Attach; 0: none yet
 	members   []member
 	held      map[chat.Seq]*envelope.Delivery // nil mostly
@@ -60,7 +60,7 @@ type room struct {
 // member is a session in a room. It gets entries above asOf: what is below, welcome or joined told it of. In doubt it gets
 // none: its user may have left above asOf, at a seq that was passed blindly, and a repair is to tell.
 type member struct {
-	s     Session
+	s     Socket
 	asOf  chat.Seq
 	doubt bool
 }
@@ -94,13 +94,13 @@ func (h *Hub) time(sh *roomShard, rm *room) { sh.timed[rm] = struct{}{} }
 // InRoom applies one entry of a room's log in its order.
 func (h *Hub) InRoom(sw *Sweep, d *envelope.Delivery) {
 	for _, u := range d.Removed {
-		h.facts.note(d.Room, u, fact{d.Epoch, d.Seq, false})
+		h.memberships.note(d.Room, u, membership{d.Epoch, d.Seq, false})
 	}
 	for _, u := range d.Added {
-		h.facts.note(d.Room, u, fact{d.Epoch, d.Seq, true})
+		h.memberships.note(d.Room, u, membership{d.Epoch, d.Seq, true})
 	}
 	if d.All {
-		h.facts.note(d.Room, 0, fact{d.Epoch, d.Seq, false})
+		h.memberships.note(d.Room, 0, membership{d.Epoch, d.Seq, false})
 	}
 	sh := h.roomShard(d.Room)
 	sh.mu.Lock()
@@ -131,7 +131,7 @@ func (h *Hub) arrive(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
 	case d.Seq <= rm.delivered:
 		h.o.Metrics.Repeats.Inc()
 		h.ack(sw, d)
-		if d.Seq <= rm.blind {
+		if d.Seq <= rm.skipped {
 			h.added(sw, sh, d)
 		}
 		h.settle(sw, sh, rm)
@@ -179,7 +179,7 @@ func (h *Hub) step(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
 }
 
 // origin is the local socket that an entry came from, nil where there is none.
-func (h *Hub) origin(d *envelope.Delivery) Session {
+func (h *Hub) origin(d *envelope.Delivery) Socket {
 	if len(d.Ack) == 0 || d.Gateway != h.o.ID {
 		return nil
 	}
@@ -220,7 +220,7 @@ func (h *Hub) added(sw *Sweep, sh *roomShard, d *envelope.Delivery) {
 
 // confirm notes that a session which is in the room was added at seq: a leave before it is over, and so is a doubt, unless
 // more was passed blindly since.
-func (h *Hub) confirm(sw *Sweep, rm *room, s Session, seq chat.Seq) {
+func (h *Hub) confirm(sw *Sweep, rm *room, s Socket, seq chat.Seq) {
 	if rm == nil || seq > rm.delivered || rm.phase == attaching {
 		return
 	}
@@ -230,7 +230,7 @@ func (h *Hub) confirm(sw *Sweep, rm *room, s Session, seq chat.Seq) {
 			continue
 		}
 		m.asOf = max(m.asOf, seq)
-		if m.doubt && seq >= rm.blind {
+		if m.doubt && seq >= rm.skipped {
 			m.doubt = false
 			sw.Put(s, headFrame(rm.id, rm.delivered))
 		}
@@ -288,7 +288,7 @@ func (h *Hub) expel(sw *Sweep, sh *roomShard, rm *room, l leaving, seq chat.Seq)
 	back := chat.Seq(0)
 	if l.user != 0 {
 		// He is back already, and the entry that says so was passed or dropped: he stays, from there on.
-		if back = h.facts.in(rm.id, l.user, rm.epoch); rm.held[back] != nil {
+		if back = h.memberships.in(rm.id, l.user, rm.epoch); rm.held[back] != nil {
 			back = 0
 		}
 	}
@@ -300,7 +300,7 @@ func (h *Hub) expel(sw *Sweep, sh *roomShard, rm *room, l leaving, seq chat.Seq)
 		}
 		if back > l.seq {
 			m.asOf = back
-			if back < rm.blind {
+			if back < rm.skipped {
 				rm.doubt, m.doubt = true, true
 			} else {
 				sw.Put(m.s, headFrame(rm.id, back))

@@ -29,8 +29,8 @@ func Encode(op byte, payload []byte) Frame {
 // Text makes a text frame.
 func Text(payload []byte) Frame { return Encode(0x1, payload) }
 
-// Session is one socket as the hub sees it. Its methods don't block.
-type Session interface {
+// Socket is one socket as the hub sees it. Its methods don't block.
+type Socket interface {
 	// User is whose socket it is; it never changes.
 	User() chat.UserID
 	// Push queues a frame to be written; true means that the session must be put to the writers.
@@ -39,26 +39,26 @@ type Session interface {
 	Answered(payload []byte)
 	// Lags tells that the session is behind, so that ephemeral frames should be left out.
 	Lags() bool
-	// Recall has the session ask for a room that its user was added to without its knowledge.
-	Recall(room chat.RoomID)
-	// Seat is the hub's own note about the session.
-	Seat() *Seat
+	// RequestRoom has the session ask for a room that its user was added to without its knowledge.
+	RequestRoom(room chat.RoomID)
+	// State is the hub's own note about the session.
+	State() *State
 }
 
 // Sweep collects the sessions that a run of frames makes ready, so that each is written to once for all of them.
 type Sweep struct {
-	Ready []Session
+	Ready []Socket
 }
 
 // Put queues a frame for a session.
-func (sw *Sweep) Put(s Session, f Frame) {
+func (sw *Sweep) Put(s Socket, f Frame) {
 	if s.Push(f) {
 		sw.Ready = append(sw.Ready, s)
 	}
 }
 
-// Tell queues a frame for many sessions.
-func (sw *Sweep) Tell(l []Session, f Frame) {
+// PutAll queues a frame for many sessions.
+func (sw *Sweep) PutAll(l []Socket, f Frame) {
 	for _, s := range l {
 		sw.Put(s, f)
 	}

@@ -33,15 +33,15 @@ const (
 	frameCost     = 32              // what a queued reference costs beside its bytes
 )
 
-// session is one socket from its upgrade to its end.
-type session struct {
+// socket is one WebSocket from its upgrade to its end.
+type socket struct {
 	g       *Gateway
 	conn    net.Conn
 	raw     syscall.RawConn // nil: can't be written to without blocking
 	ws      *websocket.Conn // reads only: see readConn
 	id      chat.SocketID
 	user    chat.UserID // user, login, device: set once, before the session is in the hub
-	login   chat.SessionID
+	session chat.SessionID
 	device  string
 	replace bool
 	framing bool // the reader's: the library has found a framing error
@@ -66,27 +66,27 @@ type session struct {
 	leaveAt   int64     // drain: when to close; 0 stays
 	nextPing  int64
 
-	seat hub.Seat
-	rate pace // the reader's
-	bad  tally
+	state hub.State
+	rate  pace // the reader's
+	bad   tally
 }
 
 // User is whose socket it is, 0 before it is known.
-func (s *session) User() chat.UserID { return s.user }
+func (s *socket) User() chat.UserID { return s.user }
 
-// Seat is the hub's note.
-func (s *session) Seat() *hub.Seat { return &s.seat }
+// State is the hub's note.
+func (s *socket) State() *hub.State { return &s.state }
 
 // identify binds a session to its user and asks the workers for its welcome. Its reader, where there is one, must stop: what
 // comes next starts another. False means that the session closes already.
-func (s *session) identify(c Claims) bool {
+func (s *socket) identify(c Claims) bool {
 	g := s.g
 	s.mu.Lock()
 	if s.phase == closing {
 		s.mu.Unlock()
 		return false
 	}
-	s.user, s.login = c.User, c.Session
+	s.user, s.session = c.User, c.Session
 	s.expiry.Store(c.ExpiresAt.UnixMilli())
 	s.phase, s.reading, s.announced = connecting, false, true
 	s.deadline = g.now() + g.o.ConnectTimeout.Milliseconds()
@@ -94,35 +94,35 @@ func (s *session) identify(c Claims) bool {
 	s.mu.Unlock()
 	g.hub.Add(s) // before the workers hear of it: what they say from then on must find it
 	cmd := envelope.Command{
-		Kind: envelope.Connect, Socket: s.id, User: s.user, Session: s.login,
+		Kind: envelope.Connect, Socket: s.id, User: s.user, Session: s.session,
 		Device: s.device, Replace: s.replace, Partitions: g.o.Partitions,
 	}
 	refused := func(err error) {
 		if err != nil {
-			g.nextDoor(s.id)
+			g.nextRun(s.id)
 			s.closeConnecting(protocol.CloseServerError, time.Second+jitter(4*time.Second))
 		}
 	}
-	refused(g.tell(&cmd, refused))
+	refused(g.publishLifecycle(&cmd, refused))
 	return true
 }
 
-// tell publishes that a socket comes, is there, or goes, in the order of the calls for each socket.
-func (g *Gateway) tell(c *envelope.Command, done func(error)) error {
-	return g.hand(g.o.Bus.Together, g.doorOf(c.Socket), c, done)
+// publishLifecycle publishes that a socket comes, is there, or goes, in the order of the calls for each socket.
+func (g *Gateway) publishLifecycle(c *envelope.Command, done func(error)) error {
+	return g.hand(g.o.Bus.PublishBatched, g.connectPartition(c.Socket), c, done)
 }
 
 // socketRun is how many sockets that came one after another share a partition.
 const socketRun = 128
 
-// doorOf is the partition in which a socket's coming and going is told. It follows the socket, not its user, so that those who
+// connectPartition is the partition in which a socket's coming and going is told. It follows the socket, not its user, so that those who
 // come together travel together: by users, a storm of connects would be an AMQP message for nearly each.
-func (g *Gateway) doorOf(id chat.SocketID) int {
+func (g *Gateway) connectPartition(id chat.SocketID) int {
 	return chat.PartitionOf(g.salt+uint64(id)/socketRun, g.o.Partitions)
 }
 
-// nextDoor leaves a partition that doesn't let a socket in to those who are there: others take the next one.
-func (g *Gateway) nextDoor(id chat.SocketID) {
+// nextRun leaves a partition that doesn't let a socket in to those who are there: others take the next one.
+func (g *Gateway) nextRun(id chat.SocketID) {
 	if n := g.numbers.Load(); n/socketRun == uint64(id)/socketRun {
 		g.numbers.CompareAndSwap(n, (n/socketRun+1)*socketRun)
 	}
@@ -130,7 +130,7 @@ func (g *Gateway) nextDoor(id chat.SocketID) {
 
 // welcomed puts the welcome before all that is queued and starts the reader; false where the session doesn't wait for it.
 // Nothing is written until uncork.
-func (s *session) welcomed(f hub.Frame, now int64) bool {
+func (s *socket) welcomed(f hub.Frame, now int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.phase != connecting || s.gone {
@@ -148,7 +148,7 @@ func (s *session) welcomed(f hub.Frame, now int64) bool {
 }
 
 // uncork lets the writers at a session that was welcomed and starts its reader.
-func (s *session) uncork(sw *hub.Sweep) {
+func (s *socket) uncork(sw *hub.Sweep) {
 	sw.Ready = append(sw.Ready, s)
 	s.mu.Lock()
 	s.startLocked()
@@ -156,7 +156,7 @@ func (s *session) uncork(sw *hub.Sweep) {
 }
 
 // closeConnecting ends a session that still waits for its welcome.
-func (s *session) closeConnecting(code protocol.CloseCode, retry time.Duration) {
+func (s *socket) closeConnecting(code protocol.CloseCode, retry time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.phase == connecting {
@@ -165,24 +165,24 @@ func (s *session) closeConnecting(code protocol.CloseCode, retry time.Duration) 
 }
 
 // present tells that the session is live: welcomed and not closing.
-func (s *session) present() bool {
+func (s *socket) present() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.phase == live && !s.gone
 }
 
-// Recall asks for a room that the session's user was added to, in the client's place: it is answered by joined where he is a
+// RequestRoom asks for a room that the session's user was added to, in the client's place: it is answered by joined where he is a
 // member, and by nothing else. What is lost is asked for again after the next digest.
-func (s *session) Recall(room chat.RoomID) {
+func (s *socket) RequestRoom(room chat.RoomID) {
 	if !s.present() {
 		return
 	}
-	c := envelope.Command{Kind: envelope.Join, Socket: s.id, User: s.user, Session: s.login, Room: room, Repair: true}
+	c := envelope.Command{Kind: envelope.Join, Socket: s.id, User: s.user, Session: s.session, Room: room, Repair: true}
 	_ = s.g.publish(room.Partition(s.g.o.Partitions), &c, nil)
 }
 
 // look is the wheel's call: do what is due and say when to look again.
-func (s *session) look(now int64) {
+func (s *socket) look(now int64) {
 	var sw hub.Sweep
 	s.mu.Lock()
 	if next := s.dueLocked(now, &sw); next != 0 && !s.gone {
@@ -193,7 +193,7 @@ func (s *session) look(now int64) {
 }
 
 // dueLocked returns when to look again, 0 where somebody else has said so.
-func (s *session) dueLocked(now int64, sw *hub.Sweep) int64 {
+func (s *socket) dueLocked(now int64, sw *hub.Sweep) int64 {
 	switch {
 	case s.gone:
 		return 0
@@ -210,7 +210,7 @@ func (s *session) dueLocked(now int64, sw *hub.Sweep) int64 {
 		if s.phase == awaitAuth {
 			s.closeLocked(protocol.CloseProtocol, 0)
 		} else {
-			s.g.nextDoor(s.id)
+			s.g.nextRun(s.id)
 			s.closeLocked(protocol.CloseServerError, time.Second+jitter(2*time.Second))
 		}
 		return 0
@@ -248,7 +248,7 @@ func (s *session) dueLocked(now int64, sw *hub.Sweep) int64 {
 }
 
 // leave asks the session to go at a time (Unix milliseconds), telling it so where there is a frame for it.
-func (s *session) leave(at int64, goaway hub.Frame) {
+func (s *socket) leave(at int64, goaway hub.Frame) {
 	s.mu.Lock()
 	ready := false
 	if s.phase == live && !s.gone {
@@ -263,13 +263,13 @@ func (s *session) leave(at int64, goaway hub.Frame) {
 }
 
 // close queues a close frame behind what is queued and ends the session; the first code stands.
-func (s *session) close(code protocol.CloseCode, retry time.Duration) {
+func (s *socket) close(code protocol.CloseCode, retry time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closeLocked(code, retry)
 }
 
-func (s *session) closeLocked(code protocol.CloseCode, retry time.Duration) {
+func (s *socket) closeLocked(code protocol.CloseCode, retry time.Duration) {
 	if s.gone || s.phase == closing {
 		return
 	}
@@ -280,7 +280,7 @@ func (s *session) closeLocked(code protocol.CloseCode, retry time.Duration) {
 }
 
 // endLocked moves to closing with a last hub.Frame.
-func (s *session) endLocked(code protocol.CloseCode, last hub.Frame) {
+func (s *socket) endLocked(code protocol.CloseCode, last hub.Frame) {
 	s.phase, s.code = closing, code
 	s.enqueue(last)
 	if !s.writing {
@@ -293,7 +293,7 @@ func (s *session) endLocked(code protocol.CloseCode, last hub.Frame) {
 }
 
 // peerClosed answers the peer's close frame, or ends the wait for it.
-func (s *session) peerClosed(code protocol.CloseCode) {
+func (s *socket) peerClosed(code protocol.CloseCode) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.peerDone = true
@@ -307,7 +307,7 @@ func (s *session) peerClosed(code protocol.CloseCode) {
 }
 
 // broken ends a session whose socket can't be used any more.
-func (s *session) broken() {
+func (s *socket) broken() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.phase != closing {
@@ -322,7 +322,7 @@ func (s *session) broken() {
 }
 
 // finish takes the session out of everything. The reader calls it, last.
-func (s *session) finish() {
+func (s *socket) finish() {
 	_ = s.conn.Close()
 	s.mu.Lock()
 	s.gone = true
@@ -337,7 +337,7 @@ func (s *session) finish() {
 	s.g.hub.Forget(s)
 	s.g.sockets.remove(s)
 	if announced {
-		s.g.disconnects.add(envelope.Command{Kind: envelope.Disconnect, Socket: s.id, User: s.user, Session: s.login, Device: s.device})
+		s.g.disconnects.add(envelope.Command{Kind: envelope.Disconnect, Socket: s.id, User: s.user, Session: s.session, Device: s.device})
 	}
 	s.g.open.Add(-1)
 	s.g.m.Sockets.Dec()
