@@ -6,7 +6,6 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
-	"chat-service/internal/faults"
 	"chat-service/internal/protocol"
 )
 
@@ -116,7 +115,7 @@ func (h *Hub) InRoom(sw *Sweep, d *envelope.Delivery) {
 		h.ack(sw, d)
 		return
 	}
-	if !faults.Planted("skip_membership") {
+	if !forgetsLeaves() {
 		h.addLeaves(sw, sh, rm, d)
 	}
 	h.arrive(sw, sh, rm, d)
@@ -143,7 +142,7 @@ func (h *Hub) arrive(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
 	case len(rm.members) == 0:
 		h.cool(sw, sh, rm)
 		h.aside(sw, sh, d)
-	case faults.Planted("hub_no_gap") && rm.phase == running:
+	case rm.stepsOver():
 		h.step(sw, sh, rm, d)
 	default:
 		h.hold(sw, sh, rm, d)
