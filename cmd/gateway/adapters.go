@@ -23,9 +23,9 @@ const batchDelay = 16 * time.Millisecond
 
 // bus publishes commands: batched by partition, heartbeats alone.
 type bus struct {
-	pub      *broker.Publisher
-	o        broker.Options
-	in       []*broker.Batcher
+	pub     *broker.Publisher
+	o       broker.Options
+	in      []*broker.Batcher
 	batched []*broker.Batcher
 }
 

@@ -52,7 +52,7 @@ func (g *Gateway) Stop(ctx context.Context) error {
 
 // sendAway spreads the sockets over the window: told at four fifths of it at the latest, closed a fifth after that.
 func (g *Gateway) sendAway() {
-	now, grace := g.now(), g.o.Drain/5
+	now, grace := g.o.Now().UnixMilli(), g.o.Drain/5
 	for _, s := range g.sockets.all() {
 		after := jitter(g.o.Drain - grace)
 		if s.present() {

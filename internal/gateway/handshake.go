@@ -267,7 +267,7 @@ func (g *Gateway) opened(s *socket, claims Claims, code protocol.CloseCode) {
 	g.m.Opened.Inc()
 	g.m.Sockets.Inc()
 	g.open.Add(1)
-	now := g.now()
+	now := g.o.Now().UnixMilli()
 	s.seen.Store(now)
 	g.sockets.add(s)
 	limit := g.o.Frames.FrameBytes

@@ -25,6 +25,8 @@ type Options struct {
 	Verifier Verifier
 	Log      *slog.Logger // default: discard
 	Metrics  *Metrics     // default: a set that nobody reads
+	// Now is the clock; default time.Now.
+	Now func() time.Time
 
 	// Frames are the limits of frames; what is zero is off, but FrameBytes is then MaxFrame.
 	Frames protocol.Limits
@@ -75,6 +77,9 @@ func (o Options) ready() Options {
 	or(&o.Log, slog.New(slog.DiscardHandler))
 	if o.Metrics == nil {
 		o.Metrics = NewMetrics(prometheus.NewRegistry())
+	}
+	if o.Now == nil {
+		o.Now = time.Now
 	}
 	or(&o.Frames.FrameBytes, MaxFrame)
 	or(&o.PingInterval, 25*time.Second)

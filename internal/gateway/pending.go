@@ -1,9 +1,6 @@
 package gateway
 
 import (
-	"bytes"
-	"crypto/rand"
-	"encoding/hex"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,44 +13,45 @@ import (
 	"chat-service/internal/protocol"
 )
 
-// pending is a message without ack or error.
+// pending is a send without ack or error.
 type pending struct {
-	ref   string
-	room  chat.RoomID
-	cseq  uint64
+	ref   protocol.ErrorRef
 	at    int64 // Unix milliseconds
 	bytes int32
 }
 
-// message publishes a send and remembers it until its ack or error.
-func (s *socket) message(f protocol.Frame) {
-	if f.ClientMsgID == "" {
-		f.ClientMsgID = newMsgID()
+// await publishes a send and remembers it until it is answered: by the worker, by the bus, or by the timeout. So no send stays
+// without an answer for longer than AnswerTimeout.
+func (s *socket) await(c *envelope.Command, partition int) {
+	p := pending{
+		ref: protocol.ErrorRef{Ref: c.ClientMsgID, Room: c.Room, ClientSeq: c.ClientSeq},
+		at:  s.g.o.Now().UnixMilli(), bytes: int32(size(c)),
 	}
-	c, partition := s.command(f)
-	p := pending{ref: f.ClientMsgID, room: f.Room, cseq: f.ClientSeq, at: s.g.now(), bytes: int32(len(f.Content) + 64)}
 	if !s.g.window.acquire(int(p.bytes)) {
-		s.fail(f, busy())
+		s.sendError(busy(), p.ref)
 		return
 	}
 	if !s.remember(p) {
 		s.g.window.release(int(p.bytes))
-		s.fail(f, &chat.Error{Kind: chat.RateLimited, Msg: "too many unanswered messages"})
+		s.sendError(&chat.Error{Kind: chat.RateLimited, Msg: "too many unanswered messages"}, p.ref)
 		return
 	}
-	room, ref := f.Room, f.ClientMsgID
-	err := s.g.publish(partition, &c, func(err error) {
+	id := c.ClientMsgID
+	undelivered := func(err error) {
 		if err != nil {
-			s.undelivered(room, ref, err)
+			s.undelivered(id, err)
 		}
-	})
-	if err != nil {
-		s.undelivered(room, ref, err)
+	}
+	if err := s.g.publish(partition, c, undelivered); err != nil {
+		undelivered(err)
 	}
 }
 
-// window bounds the commands on their way, so that neither a slow broker nor absent workers fill the memory or the queues.
-// What doesn't fit is refused and answered with an error.
+// size is what a command counts in the window.
+func size(c *envelope.Command) int { return 64 + len(c.Content) + 16*len(c.Points) + 9*len(c.Users) }
+
+// window bounds the commands that are published and not confirmed or answered, so that neither a slow broker nor missing workers
+// fill the memory or the queues. What doesn't fit is refused and answered with an error.
 type window struct {
 	maxN, maxBytes int64
 	n, bytes       atomic.Int64
@@ -80,7 +78,11 @@ func (w *window) show() {
 	w.gbytes.Set(float64(w.bytes.Load()))
 }
 
-// remember notes an unanswered message; false where the socket has too many.
+func busy() *chat.Error {
+	return &chat.Error{Kind: chat.Unavailable, Msg: "too many commands are in flight; try again", RetryAfter: time.Second}
+}
+
+// remember notes an unanswered send; false if the socket has too many.
 func (s *socket) remember(p pending) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -97,19 +99,21 @@ func (s *socket) remember(p pending) bool {
 
 var records = sync.Pool{New: func() any { b := make([]byte, 0, 1024); return &b }}
 
-// publish encodes a command and hands it to the bus.
+// publish encodes a command for a partition and passes it to the bus. done is as for Bus.Publish.
 func (g *Gateway) publish(partition int, c *envelope.Command, done func(error)) error {
-	return g.hand(g.o.Bus.Publish, partition, c, done)
+	return g.publishBy(g.o.Bus.Publish, partition, c, done)
 }
 
-func (g *Gateway) hand(to func(int, []byte, func(error)) error, partition int, c *envelope.Command, done func(error)) error {
+func (g *Gateway) publishBy(
+	publish func(int, []byte, func(error)) error, partition int, c *envelope.Command, done func(error),
+) error {
 	c.Gateway = g.o.ID
 	if c.At == 0 {
-		c.At = g.now()
+		c.At = g.o.Now().UnixMilli()
 	}
 	p := records.Get().(*[]byte)
 	b := c.Append((*p)[:0])
-	err := to(partition, b, done)
+	err := publish(partition, b, done)
 	if cap(b) <= 64<<10 {
 		*p = b[:0]
 	}
@@ -117,11 +121,18 @@ func (g *Gateway) hand(to func(int, []byte, func(error)) error, partition int, c
 	return err
 }
 
-// answered forgets an unanswered message and frees its place in the window.
+// Answered notes that an ack or an error for the send with this client_msg_id is being queued. An empty ref answers nothing.
+func (s *socket) Answered(ref string) {
+	if ref != "" {
+		s.answered(ref)
+	}
+}
+
+// answered forgets an unanswered send and frees its place in the window.
 func (s *socket) answered(ref string) (p pending, ok bool) {
 	s.mu.Lock()
 	for i := range s.sends {
-		if s.sends[i].ref == ref {
+		if s.sends[i].ref.Ref == ref {
 			p, ok = s.sends[i], true
 			s.forgetSend(i)
 			break
@@ -143,14 +154,15 @@ func (s *socket) forgetSend(i int) {
 	}
 }
 
-// undelivered answers a message that the bus couldn't take, once.
-func (s *socket) undelivered(room chat.RoomID, ref string, err error) {
+// undelivered answers a send that the bus couldn't take, unless it was answered already.
+func (s *socket) undelivered(ref string, err error) {
 	if p, ok := s.answered(ref); ok {
-		s.sendError(chat.Wrap(chat.Unavailable, err, ""), protocol.ErrorRef{Ref: ref, Room: room, ClientSeq: p.cseq})
+		s.sendError(chat.Wrap(chat.Unavailable, err, ""), p.ref)
 	}
 }
 
-// expireSends answers the messages that waited too long and returns when the next one will have; 0 for none.
+// expireSends answers the sends that have waited too long and returns when the next one will have, in Unix milliseconds; 0 if
+// there is none. The caller holds s.mu.
 func (s *socket) expireSends(now int64, sw *hub.Sweep) int64 {
 	patience := s.g.o.AnswerTimeout.Milliseconds()
 	for len(s.sends) > 0 && s.sends[0].at+patience <= now {
@@ -159,7 +171,7 @@ func (s *socket) expireSends(now int64, sw *hub.Sweep) int64 {
 		s.g.window.release(int(p.bytes))
 		s.g.m.Unanswered.Inc()
 		e := chat.E(chat.Unavailable, "no answer in time; send it again with the same client_msg_id")
-		if s.pushLocked(errorFrame(e, protocol.ErrorRef{Ref: p.ref, Room: p.room, ClientSeq: p.cseq})) {
+		if s.pushLocked(errorFrame(e, p.ref)) {
 			sw.Ready = append(sw.Ready, s)
 		}
 	}
@@ -169,77 +181,27 @@ func (s *socket) expireSends(now int64, sw *hub.Sweep) int64 {
 	return s.sends[0].at + patience
 }
 
-// forward publishes a command whose answer nobody here waits for; the window holds it until the bus has it.
-func (s *socket) forward(f protocol.Frame, c envelope.Command, partition int) {
-	size := 64 + 16*len(c.Points) + 9*len(c.Users)
-	if !s.g.window.acquire(size) {
-		s.fail(f, busy())
-		return
+// forward publishes a command that isn't awaited here: its answer, if there is one, is the worker's. The window holds it until the bus
+// has it, and then the client gets the refusal, if there is one.
+func (s *socket) forward(c *envelope.Command, partition int, r *refusal) {
+	n, ref := size(c), protocol.ErrorRef{Ref: c.ErrorRef, Room: c.Room, ClientSeq: c.ClientSeq}
+	if r != nil {
+		ref = r.ref
 	}
-	err := s.g.publish(partition, &c, func(err error) {
-		s.g.window.release(size)
-		if err != nil {
-			s.fail(f, chat.Wrap(chat.Unavailable, err, ""))
-		}
-	})
-	if err != nil {
-		s.g.window.release(size)
-		s.fail(f, chat.Wrap(chat.Unavailable, err, ""))
-	}
-}
-
-// spend refuses a numbered message for good once the bus has what makes the worker use up its number, in its place among the
-// others: a send without content, which the worker answers to nobody.
-func (s *socket) spend(f protocol.Frame, e *chat.Error) {
-	const size = 64
-	if !s.g.window.acquire(size) {
-		s.fail(f, busy())
+	if !s.g.window.acquire(n) {
+		s.sendError(busy(), ref)
 		return
 	}
 	done := func(err error) {
-		s.g.window.release(size)
-		if err != nil {
-			e = chat.Wrap(chat.Unavailable, err, "")
+		s.g.window.release(n)
+		switch {
+		case err != nil:
+			s.sendError(chat.Wrap(chat.Unavailable, err, ""), ref)
+		case r != nil:
+			s.sendError(r.err, ref)
 		}
-		s.fail(f, e)
 	}
-	x := f
-	x.ClientMsgID, x.Content = newMsgID(), ""
-	c, partition := s.command(x)
-	c.Socket = 0
-	if err := s.g.publish(partition, &c, done); err != nil {
+	if err := s.g.publish(partition, c, done); err != nil {
 		done(err)
-	}
-}
-
-func busy() *chat.Error {
-	return &chat.Error{Kind: chat.Unavailable, Msg: "too much is on its way; try again", RetryAfter: time.Second}
-}
-
-// newMsgID makes a client_msg_id for a sender who gave none.
-func newMsgID() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails
-	return "g-" + hex.EncodeToString(b[:])
-}
-
-var (
-	ackStart   = []byte(`{"type":"ack","client_msg_id":"`)
-	errorStart = []byte(`{"type":"error",`)
-	refStart   = []byte(`"ref":"`)
-)
-
-// Answered forgets the message that a worker's frame answers: an ack, or an error with its id.
-func (s *socket) Answered(payload []byte) {
-	rest, ok := bytes.CutPrefix(payload, ackStart)
-	if !ok && bytes.HasPrefix(payload, errorStart) {
-		// Inside a JSON string the quotes would be escaped, so this is the member.
-		_, rest, ok = bytes.Cut(payload, refStart)
-	}
-	if !ok {
-		return
-	}
-	if ref, _, ok := bytes.Cut(rest, []byte{'"'}); ok {
-		s.answered(string(ref))
 	}
 }

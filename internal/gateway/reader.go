@@ -36,7 +36,7 @@ func (s *socket) run() {
 			s.end(err)
 			return
 		}
-		s.seen.Store(s.g.now())
+		s.seen.Store(s.g.o.Now().UnixMilli())
 		if s.ending() {
 			continue
 		}
@@ -123,16 +123,15 @@ func (s *socket) authenticate(b []byte) bool {
 }
 
 func (s *socket) onPing(data string) error {
-	s.seen.Store(s.g.now())
-	if !s.admitFrame() {
-		return nil
+	s.seen.Store(s.g.o.Now().UnixMilli())
+	if _, ok := s.pace(); ok {
+		s.send(hub.Encode(opPong, []byte(data)))
 	}
-	s.send(hub.Encode(opPong, []byte(data)))
 	return nil
 }
 
 func (s *socket) onPong(string) error {
-	s.seen.Store(s.g.now())
+	s.seen.Store(s.g.o.Now().UnixMilli())
 	return nil
 }
 

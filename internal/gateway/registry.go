@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/gateway/hub"
 )
 
 const shards = 64
@@ -47,6 +48,14 @@ func (r *registry) find(id chat.SocketID) *socket {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	return sh.m[id]
+}
+
+// forHub is find for the hub, where no socket must be a nil interface.
+func (r *registry) forHub(id chat.SocketID) hub.Socket {
+	if s := r.find(id); s != nil {
+		return s
+	}
+	return nil
 }
 
 // shard appends one shard's sockets to dst.

@@ -18,6 +18,7 @@ import (
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
 	"chat-service/internal/gateway/hub"
+	"chat-service/internal/protocol"
 )
 
 // Gateway is one boot of the station.
@@ -28,6 +29,9 @@ type Gateway struct {
 	pacer   *rate.Limiter // nil: off
 	up      websocket.Upgrader
 	frames  frames
+
+	admissions map[protocol.Type]admission
+	appliers   map[envelope.DeliveryKind]applier
 
 	http     *fasthttp.Server
 	listener net.Listener
@@ -71,26 +75,22 @@ func New(o Options) (*Gateway, error) {
 			gn: o.Metrics.Window, gbytes: o.Metrics.WindowBytes,
 		},
 	}
+	g.admissions, g.appliers = admissions(), newAppliers(o.Metrics)
 	g.origins = allowedOrigins(o.Origins)
 	if o.SocketsPerSecond > 0 {
 		g.pacer = rate.NewLimiter(rate.Limit(o.SocketsPerSecond), o.SocketsPerSecond)
 	}
-	g.wheel = newWheel(g.now())
+	g.wheel = newWheel(g.o.Now().UnixMilli())
 	g.writers = newWriters(g.m)
 	g.hub = hub.New(hub.Options{
-		ID: o.ID, Now: g.now, Jitter: jitterMS, Metrics: o.Metrics.Hub, HeldEntries: o.HeldEntries, HeldBytes: o.HeldBytes,
-		Find: func(id chat.SocketID) hub.Socket {
-			if s := g.sockets.find(id); s != nil {
-				return s
-			}
-			return nil
-		},
+		ID: o.ID, Now: func() int64 { return o.Now().UnixMilli() }, Jitter: jitterMS, Metrics: o.Metrics.Hub, HeldEntries: o.HeldEntries, HeldBytes: o.HeldBytes,
+		Find: g.sockets.forHub,
 		Publish: func(room chat.RoomID, c *envelope.Command) error {
 			return g.publish(room.Partition(g.o.Partitions), c, nil)
 		},
 	})
 	g.disconnects = &disconnects{g: g}
-	g.awaySince.Store(g.now())
+	g.awaySince.Store(g.o.Now().UnixMilli())
 	g.http = &fasthttp.Server{
 		Handler: g.route, NoDefaultServerHeader: true, NoDefaultDate: true, NoDefaultContentType: true,
 		// Tokens may travel in headers: the buffer is the cap of the whole head, and goes back to a pool with the upgrade.
@@ -107,8 +107,6 @@ type quiet struct{}
 
 // Printf drops the line.
 func (quiet) Printf(string, ...any) {}
-
-func (g *Gateway) now() int64 { return time.Now().UnixMilli() }
 
 // Start listens and returns; sockets are refused until the bus is up.
 func (g *Gateway) Start(ctx context.Context) error {
@@ -167,7 +165,7 @@ func (g *Gateway) tick() {
 			return
 		case <-t.C:
 		}
-		now := g.now()
+		now := g.o.Now().UnixMilli()
 		g.wheel.turn(now, (*socket).look)
 		g.hub.Turn(&sw, now)
 		g.writers.flush(&sw)
@@ -185,7 +183,7 @@ const beatEvery = 5_000
 
 // beat tells the workers that this boot lives. A lost beat is made good by the next.
 func (g *Gateway) beat() {
-	c := envelope.Command{Kind: envelope.Beat, Gateway: g.o.ID, At: g.now(), Partitions: g.o.Partitions}
+	c := envelope.Command{Kind: envelope.Beat, Gateway: g.o.ID, At: g.o.Now().UnixMilli(), Partitions: g.o.Partitions}
 	if err := g.o.Bus.Beat(c.Append(nil)); err != nil {
 		g.o.Log.Debug("heartbeat not sent", "error", err)
 	}
@@ -216,7 +214,7 @@ func (g *Gateway) watchBus(now int64) {
 // busAway tells that sockets must not be taken: the bus was never there, or has been away too long.
 func (g *Gateway) busAway() bool {
 	since := g.awaySince.Load()
-	return !g.everUp.Load() || since != 0 && g.now()-since >= g.o.BusPatience.Milliseconds()
+	return !g.everUp.Load() || since != 0 && g.o.Now().UnixMilli()-since >= g.o.BusPatience.Milliseconds()
 }
 
 // route serves the few paths of a gateway.

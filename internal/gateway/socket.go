@@ -89,13 +89,13 @@ func (s *socket) identify(c Claims) bool {
 	s.user, s.session = c.User, c.Session
 	s.expiry.Store(c.ExpiresAt.UnixMilli())
 	s.phase, s.reading, s.announced = connecting, false, true
-	s.deadline = g.now() + g.o.ConnectTimeout.Milliseconds()
+	s.deadline = g.o.Now().UnixMilli() + g.o.ConnectTimeout.Milliseconds()
 	g.wheel.move(s, s.deadline)
 	s.mu.Unlock()
 	g.hub.Add(s) // before the workers hear of it: what they say from then on must find it
 	cmd := envelope.Command{
 		Kind: envelope.Connect, Socket: s.id, User: s.user, Session: s.session,
-		Device: s.device, Replace: s.replace, Partitions: g.o.Partitions,
+		Device: s.device, Replace: s.replace, Partitions: g.o.Partitions, Features: envelope.Features(),
 	}
 	refused := func(err error) {
 		if err != nil {
@@ -109,7 +109,7 @@ func (s *socket) identify(c Claims) bool {
 
 // publishLifecycle publishes that a socket comes, is there, or goes, in the order of the calls for each socket.
 func (g *Gateway) publishLifecycle(c *envelope.Command, done func(error)) error {
-	return g.hand(g.o.Bus.PublishBatched, g.connectPartition(c.Socket), c, done)
+	return g.publishBy(g.o.Bus.PublishBatched, g.connectPartition(c.Socket), c, done)
 }
 
 // socketRun is how many sockets that came one after another share a partition.
@@ -254,7 +254,7 @@ func (s *socket) leave(at int64, goaway hub.Frame) {
 	if s.phase == live && !s.gone {
 		s.leaveAt = at
 		ready = goaway != nil && s.pushLocked(goaway)
-		s.g.wheel.move(s, min(at, s.g.now()+s.g.o.PingInterval.Milliseconds()))
+		s.g.wheel.move(s, min(at, s.g.o.Now().UnixMilli()+s.g.o.PingInterval.Milliseconds()))
 	}
 	s.mu.Unlock()
 	if ready {
@@ -287,7 +287,7 @@ func (s *socket) endLocked(code protocol.CloseCode, last hub.Frame) {
 		s.writing = true
 		s.g.writers.of(s).add(s)
 	}
-	s.deadline = s.g.now() + closePatience.Milliseconds()
+	s.deadline = s.g.o.Now().UnixMilli() + closePatience.Milliseconds()
 	s.g.wheel.move(s, s.deadline)
 	s.startLocked()
 }

@@ -65,9 +65,10 @@ func TestFramesBecomeCommands(t *testing.T) {
 		}
 	}
 	want := map[envelope.CommandKind]envelope.Command{
-		envelope.Read: {Room: 7, Seq: 3}, envelope.Typing: {Room: 7}, envelope.Join: {Room: 9},
-		envelope.Sync:  {Ref: "r", Points: []envelope.Point{{Room: 7, Seq: 4}, {Room: 8, Seq: 5, Epoch: 2}}},
-		envelope.Watch: {Users: []chat.UserID{5, 6}},
+		envelope.Read: {Room: 7, Seq: 3, ErrorRef: "read"}, envelope.Typing: {Room: 7, ErrorRef: "typing"},
+		envelope.Join:  {Room: 9, ErrorRef: "join_room"},
+		envelope.Sync:  {Ref: "r", ErrorRef: "r", Points: []envelope.Point{{Room: 7, Seq: 4}, {Room: 8, Seq: 5, Epoch: 2}}},
+		envelope.Watch: {Users: []chat.UserID{5, 6}, ErrorRef: "presence"},
 	}
 	for kind, c := range want {
 		got := gt.bus.commands(kind)
@@ -197,7 +198,7 @@ func TestSocketWindowBounds(t *testing.T) {
 	x.mu.Lock()
 	p := slices.Clone(x.sends)
 	x.mu.Unlock()
-	if len(p) != 2 || p[0].ref != "m0" || p[1].ref != "m2" {
+	if len(p) != 2 || p[0].ref.Ref != "m0" || p[1].ref.Ref != "m2" {
 		t.Errorf("unanswered: %+v", p)
 	}
 	_ = s.conn.Close()

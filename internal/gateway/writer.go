@@ -254,7 +254,7 @@ func (s *socket) rest() bool {
 		if s.peerDone {
 			_ = s.conn.Close()
 		} else {
-			s.deadline = s.g.now() + closeWait.Milliseconds()
+			s.deadline = s.g.o.Now().UnixMilli() + closeWait.Milliseconds()
 			s.g.wheel.move(s, s.deadline)
 		}
 	}

@@ -33,7 +33,7 @@ type fake struct {
 func (f *fake) User() chat.UserID         { return f.user }
 func (f *fake) State() *State             { return &f.state }
 func (f *fake) Lags() bool                { return f.lag }
-func (f *fake) Answered(p []byte)         { f.acks = append(f.acks, string(p)) }
+func (f *fake) Answered(ref string)       { f.acks = append(f.acks, ref) }
 func (f *fake) RequestRoom(r chat.RoomID) { f.requested = append(f.requested, r) }
 func (f *fake) Push(fr Frame) bool        { f.got = append(f.got, short(fr)); return true }
 func (f *fake) take() (got []string)      { got, f.got = f.got, nil; return got }
@@ -243,11 +243,11 @@ func TestRepeatsAreIgnoredButAcked(t *testing.T) {
 	f := b.attached(1, 1, 5)
 	d := entry(6)
 	d.Gateway, d.Socket = me, 1
-	d.Ack = []byte(`{"type":"ack","seq":6}`)
+	d.Ack, d.Ref = []byte(`{"type":"ack","seq":6}`), "m1"
 	b.in(d, d)
 	b.want(f, "ack6", "ack6")
-	if len(f.acks) != 2 {
-		t.Errorf("the session heard of %d answers", len(f.acks))
+	if !slices.Equal(f.acks, []string{"m1", "m1"}) {
+		t.Errorf("the socket was told of answers to %v", f.acks)
 	}
 }
 

@@ -188,7 +188,7 @@ func (h *Hub) origin(d *envelope.Delivery) Socket {
 // ack answers the origin. An ack for a repeat does no harm.
 func (h *Hub) ack(sw *Sweep, d *envelope.Delivery) {
 	if s := h.origin(d); s != nil {
-		s.Answered(d.Ack)
+		s.Answered(d.Ref)
 		sw.Put(s, Text(d.Ack))
 	}
 }

@@ -35,8 +35,8 @@ type Socket interface {
 	User() chat.UserID
 	// Push queues a frame to be written; true means that the session must be put to the writers.
 	Push(f Frame) (ready bool)
-	// Answered tells that a worker's frame for this session comes: an ack, or an error with a reference.
-	Answered(payload []byte)
+	// Answered reports that an ack or an error for the send with this client_msg_id is about to be pushed; "" is no send.
+	Answered(ref string)
 	// Lags tells that the session is behind, so that ephemeral frames should be left out.
 	Lags() bool
 	// RequestRoom has the session ask for a room that its user was added to without its knowledge.
