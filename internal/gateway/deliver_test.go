@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
 )
 
 func TestEveryDeliveryIsApplied(t *testing.T) {
-	all := newAppliers(newGate(t, nil, nil).m)
+	all := newAppliers(NewMetrics(prometheus.NewRegistry()))
 	for _, d := range envelope.Deliveries() {
 		if all[d.Kind].apply == nil {
 			t.Errorf("%s: the gateway doesn't apply it", d.Name)

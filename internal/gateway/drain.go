@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -75,15 +76,21 @@ func (g *Gateway) flushDisconnects() {
 	}
 }
 
-// shutdown closes the listener.
+// shutdown closes the listener and waits for the server to return.
 func (g *Gateway) shutdown() error {
 	ctx, cancel := context.WithTimeout(context.Background(), flushLimit)
 	defer cancel()
 	if err := g.http.ShutdownWithContext(ctx); err != nil {
 		return fmt.Errorf("gateway: shut down: %w", err)
 	}
-	if err := <-g.served; err != nil {
-		return fmt.Errorf("gateway: serve: %w", err)
+	_ = g.listener.Close() // Shutdown passes over it if Serve hasn't begun yet; else it is closed already
+	select {
+	case err := <-g.served:
+		if err != nil {
+			return fmt.Errorf("gateway: serve: %w", err)
+		}
+		return nil
+	case <-ctx.Done():
+		return errors.New("gateway: the listener's server doesn't return")
 	}
-	return nil
 }

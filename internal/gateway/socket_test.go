@@ -521,6 +521,13 @@ func TestDisconnectsGetThroughInTheEnd(t *testing.T) {
 	})
 }
 
+// TestStopRightAfterStart: the server may not have begun to accept yet.
+func TestStopRightAfterStart(t *testing.T) {
+	for range 20 {
+		newGate(t, nil, nil).stop()
+	}
+}
+
 func TestDrain(t *testing.T) {
 	const sockets = 50
 	gt := newGate(t, nil, func(o *Options) { o.Drain = time.Second })
