@@ -3,7 +3,6 @@ package gateway
 import (
 	"bufio"
 	"encoding/base64"
-	"errors"
 	"net"
 	"net/http"
 	"net/url"
@@ -27,19 +26,19 @@ const (
 	deviceRunes = 64
 )
 
-// admit decides before anything is judged whether there is room for one more; "" is yes.
-func (g *Gateway) admit() (reason string) {
+// overload returns why there is no room for one more socket, nil if there is. It is looked at before anything costs time.
+func (g *Gateway) overload() *httpError {
 	switch {
 	case g.draining.Load():
-		return "draining"
+		return draining
 	case g.busAway():
-		return "broker_away"
+		return brokerAway
 	case g.o.MaxSockets > 0 && g.open.Load() >= int64(g.o.MaxSockets):
-		return "full"
+		return full
 	case g.pacer != nil && !g.pacer.Allow():
-		return "pace"
+		return pacing
 	}
-	return ""
+	return nil
 }
 
 // hello is what a handshake says, copied out of fasthttp's buffers.
@@ -52,24 +51,18 @@ type hello struct {
 	token   string
 }
 
-// handshake admits a socket, judges its token and takes the connection over. A refused token is upgraded all the same: a
-// browser can't read a refused upgrade, but a close code.
+// handshake checks the request, verifies its token and takes the connection over. A refused token is upgraded all the same: a
+// browser can't read a refused upgrade, but it can read a close code.
 func (g *Gateway) handshake(ctx *fasthttp.RequestCtx) {
-	key, err := upgradeKey(&ctx.Request.Header)
-	switch {
-	case err != nil:
-		g.m.Refused.WithLabelValues("no_upgrade").Inc()
-		ctx.Response.Header.Set("Upgrade", "websocket")
-		ctx.Response.Header.Set("Sec-WebSocket-Version", "13")
-		problem(ctx, http.StatusUpgradeRequired, chat.Invalid.String(), err.Error())
-		return
-	case !g.originAllowed(string(ctx.Request.Header.Peek("Origin")), string(ctx.Host())):
-		g.m.Refused.WithLabelValues("origin").Inc()
-		problem(ctx, http.StatusForbidden, chat.Forbidden.String(), "this origin may not open sockets")
-		return
+	key, refused := upgradeKey(&ctx.Request.Header)
+	if refused == nil && !g.originAllowed(string(ctx.Request.Header.Peek("Origin")), string(ctx.Host())) {
+		refused = badOrigin
 	}
-	if reason := g.admit(); reason != "" {
-		g.refuse(ctx, reason)
+	if refused == nil {
+		refused = g.overload()
+	}
+	if refused != nil {
+		g.refuse(ctx, refused)
 		return
 	}
 	h := readHello(ctx, key)
@@ -79,6 +72,7 @@ func (g *Gateway) handshake(ctx *fasthttp.RequestCtx) {
 	case !h.version:
 		code = protocol.CloseVersion
 	case h.token != "":
+		var err error
 		if claims, err = g.o.Verifier.Verify(h.token); err != nil {
 			code = tokenCode(err)
 		}
@@ -89,18 +83,18 @@ func (g *Gateway) handshake(ctx *fasthttp.RequestCtx) {
 }
 
 // upgradeKey checks that a request is a WebSocket handshake and returns its key.
-func upgradeKey(h *fasthttp.RequestHeader) (string, error) {
+func upgradeKey(h *fasthttp.RequestHeader) (string, *httpError) {
 	key := strings.Clone(string(h.Peek("Sec-WebSocket-Key")))
 	raw, err := base64.StdEncoding.DecodeString(key)
 	switch {
 	case !h.IsGet():
-		return "", errors.New("a WebSocket handshake is a GET")
+		return "", notGet
 	case !hasToken(h, "Connection", "upgrade") || !hasToken(h, "Upgrade", "websocket"):
-		return "", errors.New("a WebSocket handshake is expected")
+		return "", notUpgrade
 	case string(h.Peek("Sec-WebSocket-Version")) != "13":
-		return "", errors.New("WebSocket version 13 is expected")
+		return "", otherVersion
 	case err != nil || len(raw) != 16:
-		return "", errors.New("Sec-WebSocket-Key must be 16 bytes in base64")
+		return "", badKey
 	}
 	return key, nil
 }

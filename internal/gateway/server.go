@@ -97,7 +97,7 @@ func New(o Options) (*Gateway, error) {
 		ReadBufferSize: 8 << 10, WriteBufferSize: 1 << 10,
 		ReadTimeout: 5 * time.Second, WriteTimeout: 5 * time.Second, IdleTimeout: 5 * time.Second,
 		MaxIdleWorkerDuration: 2 * time.Second, Concurrency: 20_000, MaxRequestBodySize: 1 << 10,
-		CloseOnShutdown: true, Logger: quiet{}, ErrorHandler: unreadable,
+		CloseOnShutdown: true, Logger: quiet{}, ErrorHandler: g.refuseUnread,
 	}
 	return g, nil
 }
@@ -231,6 +231,6 @@ func (g *Gateway) route(ctx *fasthttp.RequestCtx) {
 		}
 		answer(ctx, http.StatusOK, "application/json", `{"status":"ok"}`)
 	default:
-		problem(ctx, http.StatusNotFound, chat.NotFound.String(), "the gateway serves "+wsPath)
+		g.refuse(ctx, otherPath)
 	}
 }

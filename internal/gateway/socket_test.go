@@ -558,7 +558,7 @@ func TestDrain(t *testing.T) {
 	if len(spread) < 4 {
 		t.Errorf("the goaways aren't spread: %v", spread)
 	}
-	unavailable(t, gt, "while draining")
+	wantUnavailable(t, gt, "while draining")
 	for range sockets {
 		if code := <-codes; code != 1012 {
 			t.Errorf("closed with %d", code)
