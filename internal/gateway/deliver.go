@@ -125,7 +125,7 @@ func (g *Gateway) aside(sw *hub.Sweep, d *envelope.Delivery) { g.hub.Aside(sw, d
 // welcomeLife is how old a welcome may be when it is applied: what the hub remembers of memberships must reach back further.
 const welcomeLife = 30 * time.Second
 
-// welcome makes a connecting socket live: its frame goes first, then what was queued meanwhile, then it is attached.
+// welcome makes a connecting socket live: it gets the welcome, then what was queued meanwhile, and is attached to its rooms.
 func (g *Gateway) welcome(sw *hub.Sweep, d *envelope.Delivery) {
 	s := g.addressed(d)
 	if s == nil {
@@ -151,7 +151,7 @@ func (g *Gateway) welcome(sw *hub.Sweep, d *envelope.Delivery) {
 	if len(heads) > 0 {
 		sw.Put(s, hub.Text(protocol.AppendHead(nil, heads)))
 	}
-	s.uncork(sw)
+	s.start(sw)
 }
 
 func (g *Gateway) attached(sw *hub.Sweep, d *envelope.Delivery) {
@@ -178,7 +178,7 @@ func (g *Gateway) watched(sw *hub.Sweep, d *envelope.Delivery) {
 	}
 }
 
-// closes ends one socket, or a user's: all of them, those of some sessions, or all but one session's.
+// closes ends one socket, or a user's: all of them, those of some sessions, or all but those of one session.
 func (g *Gateway) closes(_ *hub.Sweep, d *envelope.Delivery) {
 	code, retry := protocol.CloseCode(d.Code), time.Duration(d.RetryMS)*time.Millisecond
 	if d.Socket != 0 {

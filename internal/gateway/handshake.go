@@ -31,7 +31,7 @@ func (g *Gateway) overload() *httpError {
 	switch {
 	case g.draining.Load():
 		return draining
-	case g.busAway():
+	case g.busLost():
 		return brokerAway
 	case g.o.MaxSockets > 0 && g.open.Load() >= int64(g.o.MaxSockets):
 		return full
@@ -41,11 +41,11 @@ func (g *Gateway) overload() *httpError {
 	return nil
 }
 
-// hello is what a handshake says, copied out of fasthttp's buffers.
+// hello is what a handshake asks for, copied out of fasthttp's buffers.
 type hello struct {
 	key     string
-	sub     string // subprotocol to answer
-	version bool   // the client can speak chat.v1
+	sub     string // the subprotocol to answer with
+	version bool   // the client speaks chat.v1
 	device  string
 	replace bool
 	token   string
@@ -116,7 +116,7 @@ func readHello(ctx *fasthttp.RequestCtx, key string) hello {
 	if strings.EqualFold(scheme, "Bearer") && h.token == "" {
 		h.token = strings.TrimSpace(t)
 	}
-	var offers []string
+	var protocols []string
 	for _, line := range ctx.Request.Header.PeekAll("Sec-WebSocket-Protocol") {
 		for part := range strings.SplitSeq(string(line), ",") {
 			part = strings.TrimSpace(part)
@@ -125,20 +125,20 @@ func readHello(ctx *fasthttp.RequestCtx, key string) hello {
 					h.token = t
 				}
 			} else if part != "" {
-				offers = append(offers, part)
+				protocols = append(protocols, part)
 			}
 		}
 	}
 	switch {
-	case slices.Contains(offers, subprotocol):
+	case slices.Contains(protocols, subprotocol):
 		h.sub = subprotocol
-	case len(offers) > 0:
-		h.version, h.sub = false, offers[0] // answered, so that a browser lets the close code through
+	case len(protocols) > 0:
+		h.version, h.sub = false, protocols[0] // answered, or a browser would hide the close code
 	}
 	return h
 }
 
-// device bounds the name that a client gives its device.
+// device cuts the name that a client gives its device.
 func device(s string) string {
 	s = strings.ToValidUTF8(s, "")
 	if r := []rune(s); len(r) > deviceRunes {
@@ -155,7 +155,8 @@ func allowedOrigins(list []string) map[string]bool {
 	return m
 }
 
-// originAllowed judges a browser's Origin: none (not a browser), the own host, or one of the list, compared whole.
+// originAllowed checks the Origin header. Allowed are none (it isn't a browser), the gateway's own host, and the listed ones, each
+// compared as a whole.
 func (g *Gateway) originAllowed(origin, host string) bool {
 	if origin == "" || g.origins["*"] {
 		return true
@@ -167,7 +168,7 @@ func (g *Gateway) originAllowed(origin, host string) bool {
 	return strings.EqualFold(u.Host, host) || g.origins[strings.ToLower(origin)]
 }
 
-// hijacker gives the WebSocket library the raw connection: fasthttp's wrapper and its buffers can go.
+// hijacker gives the WebSocket library the raw connection, so that fasthttp's wrapper and its buffers can be freed.
 type hijacker struct {
 	conn net.Conn
 	rw   *bufio.ReadWriter
@@ -178,8 +179,8 @@ func (h hijacker) WriteHeader(int)                              {}
 func (h hijacker) Write(b []byte) (int, error)                  { return len(b), nil }
 func (h hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) { return h.conn, h.rw, nil }
 
-// lender lends connections to fasthttp: what closes a hijacked one there gives its buffer of 8 KiB back to a pool, which fasthttp
-// doesn't do for connections that it is told to keep.
+// lender lends connections to fasthttp: it believes that it closes a hijacked one, and so returns its buffer of 8 KiB to a pool.
+// It doesn't do that for connections that it is told to keep.
 type lender struct{ net.Listener }
 
 // Accept waits for the next connection.
@@ -191,14 +192,14 @@ func (l lender) Accept() (net.Conn, error) {
 	return &lent{Conn: c}, nil
 }
 
-// lent is a connection until its handshake is through.
+// lent is a connection during its handshake.
 type lent struct {
 	net.Conn
 
 	taken atomic.Bool
 }
 
-// Close does nothing to a connection that was taken over.
+// Close closes the connection unless it was taken over.
 func (l *lent) Close() error {
 	if l.taken.Load() {
 		return nil
@@ -208,10 +209,10 @@ func (l *lent) Close() error {
 
 var handshakeBuffers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 512) }}
 
-// readBuffer is the smallest that the WebSocket library takes over from a handshake, in one of the allocator's sizes.
+// readBuffer is the smallest buffer, in bytes, that the WebSocket library takes over from a handshake, in one of the allocator's sizes.
 const readBuffer = 288
 
-// take makes a session of a hijacked connection: fasthttp's goroutine, which ends with it.
+// take makes a socket of a hijacked connection. It runs on fasthttp's goroutine, which ends when it returns.
 func (g *Gateway) take(c net.Conn, h hello, claims Claims, code protocol.CloseCode) {
 	if u, ok := c.(interface{ UnsafeConn() net.Conn }); ok {
 		c = u.UnsafeConn()
@@ -232,7 +233,7 @@ func (g *Gateway) take(c net.Conn, h hello, claims Claims, code protocol.CloseCo
 	if sc, ok := c.(syscall.Conn); ok {
 		s.raw, _ = sc.SyscallConn()
 	}
-	// The reader goes past readConn: a frame less on the stack of every idle socket keeps it at 2 KiB.
+	// The buffered reader reads from c and not through readConn: one call frame less keeps the stack of an idle socket at 2 KiB.
 	w := handshakeBuffers.Get().(*bufio.Writer)
 	rw := bufio.NewReadWriter(bufio.NewReaderSize(c, readBuffer), w)
 	req := &http.Request{Method: http.MethodGet, Header: http.Header{
@@ -256,7 +257,7 @@ func (g *Gateway) take(c net.Conn, h hello, claims Claims, code protocol.CloseCo
 	g.opened(s, claims, code)
 }
 
-// opened registers an upgraded session and starts it: reading for its auth frame, connecting, or closing.
+// opened registers an upgraded socket and starts it: waiting for its auth frame, connecting, or closing.
 func (g *Gateway) opened(s *socket, claims Claims, code protocol.CloseCode) {
 	g.m.Opened.Inc()
 	g.m.Sockets.Inc()
@@ -281,7 +282,7 @@ func (g *Gateway) opened(s *socket, claims Claims, code protocol.CloseCode) {
 		s.startLocked()
 		s.mu.Unlock()
 	}
-	if g.draining.Load() { // since it was taken: whoever sends the sockets away may have passed
+	if g.draining.Load() { // the drain may have begun since take looked, and may have missed this socket
 		s.close(protocol.CloseRestart, jitter(time.Second))
 	}
 }

@@ -14,12 +14,12 @@ import (
 	"chat-service/internal/protocol"
 )
 
-// preAuthLimit bounds the first frame of a socket that has shown no token.
+// preAuthLimit bounds, in bytes, the first frame of a socket that brought no token.
 const preAuthLimit = 8 << 10
 
 var readBuffers = sync.Pool{New: func() any { b := make([]byte, 0, 1024); return &b }}
 
-// startLocked starts the reader, which is also who finishes the session.
+// startLocked starts the reader unless it runs. The reader also finishes the socket.
 func (s *socket) startLocked() {
 	if !s.reading {
 		s.reading = true
@@ -27,8 +27,9 @@ func (s *socket) startLocked() {
 	}
 }
 
-// run reads until a data frame is handled, which hands the session over to a goroutine of its own kind, or reading fails, or pauses until welcome (which starts it again). Frames that come while the
-// session closes are dropped, up to the peer's close frame.
+// run reads until one data frame is handled, and leaves the socket to a new goroutine that does the same; or until reading fails; or
+// until the socket must wait for its welcome, which starts it again. Frames that arrive while the socket closes are dropped, up to the
+// peer's close frame.
 func (s *socket) run() {
 	for {
 		op, r, err := s.ws.NextReader()
@@ -45,12 +46,12 @@ func (s *socket) run() {
 			continue
 		}
 		switch paused, err := s.one(r); {
-		case paused: // the session is not this goroutine's any more
+		case paused: // another goroutine may have the socket by now
 		case err != nil:
 			s.end(err)
 		default:
-			// Handling a frame takes more stack than waiting for one, and a stack that has grown so little never shrinks: over
-			// idle sockets that have spoken once it would be a quarter of their memory. A goroutine costs less than a microsecond.
+			// Handling a frame takes more stack than waiting for one, and a stack that has grown so little never shrinks: that would
+			// be a quarter of the memory of sockets that are mostly idle. A new goroutine costs less than a microsecond.
 			go s.run()
 		}
 		return
@@ -63,7 +64,7 @@ func (s *socket) ending() bool {
 	return s.phase == closing
 }
 
-// one reads and handles one data frame.
+// one reads and handles one data frame. After paused the caller must not touch the socket.
 func (s *socket) one(r io.Reader) (paused bool, err error) {
 	p := readBuffers.Get().(*[]byte)
 	b, err := readAll(r, (*p)[:0])
@@ -89,7 +90,7 @@ func (s *socket) one(r io.Reader) (paused bool, err error) {
 	return false, nil
 }
 
-// readAll appends r to b; the library's read limit bounds it.
+// readAll appends r to b. The read limit of the WebSocket library bounds it.
 func readAll(r io.Reader, b []byte) ([]byte, error) {
 	for {
 		if len(b) == cap(b) {
@@ -106,7 +107,7 @@ func readAll(r io.Reader, b []byte) ([]byte, error) {
 	}
 }
 
-// authenticate takes the first frame of a socket without a token; false means that the socket closes.
+// authenticate handles the first frame of a socket that brought no token; false means that the socket is closing.
 func (s *socket) authenticate(b []byte) bool {
 	f, err := protocol.Decode(b, s.g.o.Frames)
 	if err != nil || f.Type != protocol.TAuth {
@@ -137,7 +138,7 @@ func (s *socket) onPong(string) error {
 
 func ignoreClose(int, string) error { return nil }
 
-// failed turns an error of the library into the close code it means.
+// failed closes the socket after an error of the WebSocket library, with the close code that it means.
 func (s *socket) failed(err error) {
 	var ce *websocket.CloseError
 	switch {
@@ -160,15 +161,15 @@ func (s *socket) failed(err error) {
 	}
 }
 
-// end is the reader's last act.
+// end is the last thing a reader does.
 func (s *socket) end(err error) {
 	s.failed(err)
 	s.discard()
 	s.finish()
 }
 
-// discard reads on until the connection ends: closing it with unread data would reset it and lose our close frame. The
-// wheel bounds it by closing the connection.
+// discard reads on until the connection ends: to close it with unread data would reset it, and the peer might never see our close
+// frame. The wheel bounds this by closing the connection.
 func (s *socket) discard() {
 	p := readBuffers.Get().(*[]byte)
 	b := (*p)[:cap(*p)]
@@ -180,14 +181,14 @@ func (s *socket) discard() {
 	readBuffers.Put(p)
 }
 
-// readConn is the connection as the WebSocket library sees it: after the handshake its writes go nowhere, because all
-// writing is the writers'. What the library tries to write is its answer to a framing error, which is noted.
+// readConn is the connection as the WebSocket library sees it. After the handshake only the writers write, so the library's writes go
+// nowhere. It tries to write only after a framing error, so a write is taken as the report of one.
 type readConn struct {
 	net.Conn
 	s *socket
 }
 
-// Write passes the handshake through and swallows the rest.
+// Write writes the handshake and drops everything after it.
 func (c readConn) Write(p []byte) (int, error) {
 	if c.s.ws == nil {
 		return c.Conn.Write(p)

@@ -17,20 +17,19 @@ import (
 	"chat-service/internal/protocol"
 )
 
-// phase is how far a session has come.
+// phase is where a socket stands between its upgrade and its end.
 type phase uint8
 
 const (
 	awaitAuth  phase = iota // upgraded without a token: the first frame must be auth
-	connecting              // Connect is published; nothing is read, and what is queued waits for welcome
-	live
-	closing // the close frame is queued or sent; nothing else is queued any more
+	connecting              // Connect is published; nothing is read, and what is queued waits for the welcome
+	live                    // welcomed: frames are read and written
+	closing                 // the close frame is queued or sent; nothing is queued after it
 )
 
 const (
 	closeWait     = time.Second     // for the peer's close frame after ours
-	closePatience = 6 * time.Second // for our close frame to be written behind a blocked write
-	frameCost     = 32              // what a queued reference costs beside its bytes
+	closePatience = 6 * time.Second // for our close frame to be written after a blocked write
 )
 
 // socket is one WebSocket from its upgrade to its end.
@@ -40,45 +39,45 @@ type socket struct {
 	raw     syscall.RawConn // nil: can't be written to without blocking
 	ws      *websocket.Conn // reads only: see readConn
 	id      chat.SocketID
-	user    chat.UserID // user, login, device: set once, before the session is in the hub
+	user    chat.UserID // user and session are set once, before the socket is in the hub
 	session chat.SessionID
 	device  string
 	replace bool
-	framing bool // the reader's: the library has found a framing error
+	framing bool // the WebSocket library found a framing error; the reader's alone
 
-	seen   atomic.Int64 // Unix milliseconds of the last hub.Frame
-	expiry atomic.Int64 // Unix milliseconds of the token's end
+	seen   atomic.Int64 // when the last frame came, in Unix milliseconds
+	expiry atomic.Int64 // when the token expires, in Unix milliseconds
 
 	mu        sync.Mutex
 	phase     phase
-	gone      bool // finished: in no room, no index
+	gone      bool // finished: in no room and in no index
 	reading   bool // a reader goroutine lives
 	writing   bool // scheduled, or being written to
-	peerDone  bool // the peer's close frame has come
-	announced bool // Connect went out, so Disconnect must
+	peerDone  bool // the peer's close frame has arrived
+	announced bool // Connect was published, so Disconnect must be
 	code      protocol.CloseCode
-	slot      int16 // slot and place are the wheel's
+	slot      int16 // slot and place belong to the wheel
 	place     int32
 	outBytes  int32
 	out       *queue
-	sends     []pending // unanswered messages, oldest first
-	deadline  int64     // Unix milliseconds: end of the phase's patience
-	leaveAt   int64     // drain: when to close; 0 stays
+	sends     []pending // unanswered sends, oldest first
+	deadline  int64     // when the phase must be over, in Unix milliseconds
+	leaveAt   int64     // when to close because of a drain or a lost bus; 0: it stays
 	nextPing  int64
 
 	state hub.State
-	rate  pace // the reader's
+	rate  pace // rate and bad are the reader's alone
 	bad   tally
 }
 
-// User is whose socket it is, 0 before it is known.
+// User returns whose socket it is, 0 before that is known.
 func (s *socket) User() chat.UserID { return s.user }
 
-// State is the hub's note.
+// State returns what the hub keeps with the socket.
 func (s *socket) State() *hub.State { return &s.state }
 
-// identify binds a session to its user and asks the workers for its welcome. Its reader, where there is one, must stop: what
-// comes next starts another. False means that the session closes already.
+// identify binds a socket to its user and asks the workers for its welcome. If it has a reader, that must stop: the welcome, or the
+// close, starts another one. False means that the socket is closing already.
 func (s *socket) identify(c Claims) bool {
 	g := s.g
 	s.mu.Lock()
@@ -92,7 +91,7 @@ func (s *socket) identify(c Claims) bool {
 	s.deadline = g.o.Now().UnixMilli() + g.o.ConnectTimeout.Milliseconds()
 	g.wheel.move(s, s.deadline)
 	s.mu.Unlock()
-	g.hub.Add(s) // before the workers hear of it: what they say from then on must find it
+	g.hub.Add(s) // before Connect is published: what the workers send from then on must find it
 	cmd := envelope.Command{
 		Kind: envelope.Connect, Socket: s.id, User: s.user, Session: s.session,
 		Device: s.device, Replace: s.replace, Partitions: g.o.Partitions, Features: envelope.Features(),
@@ -107,29 +106,29 @@ func (s *socket) identify(c Claims) bool {
 	return true
 }
 
-// publishLifecycle publishes that a socket comes, is there, or goes, in the order of the calls for each socket.
+// publishLifecycle publishes Connect, Assert or Disconnect. Those of one socket keep the order of the calls.
 func (g *Gateway) publishLifecycle(c *envelope.Command, done func(error)) error {
 	return g.publishBy(g.o.Bus.PublishBatched, g.connectPartition(c.Socket), c, done)
 }
 
-// socketRun is how many sockets that came one after another share a partition.
+// socketRun is how many sockets, opened one after another, share a partition.
 const socketRun = 128
 
-// connectPartition is the partition in which a socket's coming and going is told. It follows the socket, not its user, so that those who
-// come together travel together: by users, a storm of connects would be an AMQP message for nearly each.
+// connectPartition returns the partition for the commands about a socket's life (ADR 9). It depends on the socket and not on its user,
+// so that sockets that open together share AMQP messages: by users, nearly each connect in a storm would be a message of its own.
 func (g *Gateway) connectPartition(id chat.SocketID) int {
 	return chat.PartitionOf(g.salt+uint64(id)/socketRun, g.o.Partitions)
 }
 
-// nextRun leaves a partition that doesn't let a socket in to those who are there: others take the next one.
+// nextRun ends the current run if this socket is in it, because its partition didn't answer: the next sockets get another partition.
 func (g *Gateway) nextRun(id chat.SocketID) {
 	if n := g.numbers.Load(); n/socketRun == uint64(id)/socketRun {
 		g.numbers.CompareAndSwap(n, (n/socketRun+1)*socketRun)
 	}
 }
 
-// welcomed puts the welcome before all that is queued and starts the reader; false where the session doesn't wait for it.
-// Nothing is written until uncork.
+// welcomed makes a connecting socket live and puts the welcome before everything that is queued; false if the socket doesn't wait for
+// one. Nothing is written before start.
 func (s *socket) welcomed(f hub.Frame, now int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -142,20 +141,20 @@ func (s *socket) welcomed(f hub.Frame, now int64) bool {
 	q[0] = f
 	s.phase, s.writing = live, true
 	s.seen.Store(now)
-	s.nextPing = now + jitterMS(s.g.o.PingInterval.Milliseconds()) // the first one, so that those who came together aren't pinged so
+	s.nextPing = now + jitterMS(s.g.o.PingInterval.Milliseconds()) // at random, so that sockets that opened together aren't pinged together
 	s.g.wheel.move(s, min(s.nextPing, s.expiry.Load()))
 	return true
 }
 
-// uncork lets the writers at a session that was welcomed and starts its reader.
-func (s *socket) uncork(sw *hub.Sweep) {
+// start has a welcomed socket written to and read from.
+func (s *socket) start(sw *hub.Sweep) {
 	sw.Ready = append(sw.Ready, s)
 	s.mu.Lock()
 	s.startLocked()
 	s.mu.Unlock()
 }
 
-// closeConnecting ends a session that still waits for its welcome.
+// closeConnecting closes a socket that still waits for its welcome.
 func (s *socket) closeConnecting(code protocol.CloseCode, retry time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -164,15 +163,15 @@ func (s *socket) closeConnecting(code protocol.CloseCode, retry time.Duration) {
 	}
 }
 
-// present tells that the session is live: welcomed and not closing.
+// present reports whether the socket is live: welcomed and not closing.
 func (s *socket) present() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.phase == live && !s.gone
 }
 
-// RequestRoom asks for a room that the session's user was added to, in the client's place: it is answered by joined where he is a
-// member, and by nothing else. What is lost is asked for again after the next digest.
+// RequestRoom asks, in the client's place, for a room that its user was added to. The answer is joined if the user is a member, else
+// there is none. A request that is lost is repeated after the next digest.
 func (s *socket) RequestRoom(room chat.RoomID) {
 	if !s.present() {
 		return
@@ -181,7 +180,7 @@ func (s *socket) RequestRoom(room chat.RoomID) {
 	_ = s.g.publish(room.Partition(s.g.o.Partitions), &c, nil)
 }
 
-// look is the wheel's call: do what is due and say when to look again.
+// look does what is due and has the wheel look again when something else will be.
 func (s *socket) look(now int64) {
 	var sw hub.Sweep
 	s.mu.Lock()
@@ -192,7 +191,7 @@ func (s *socket) look(now int64) {
 	s.g.writers.flush(&sw)
 }
 
-// dueLocked returns when to look again, 0 where somebody else has said so.
+// dueLocked does what is due and returns when to look again, in Unix milliseconds; 0 if the wheel knows it already.
 func (s *socket) dueLocked(now int64, sw *hub.Sweep) int64 {
 	switch {
 	case s.gone:
@@ -247,7 +246,7 @@ func (s *socket) dueLocked(now int64, sw *hub.Sweep) int64 {
 	return next
 }
 
-// leave asks the session to go at a time (Unix milliseconds), telling it so where there is a frame for it.
+// leave has the socket closed at a time (Unix milliseconds). goaway, unless it is nil, is sent at once.
 func (s *socket) leave(at int64, goaway hub.Frame) {
 	s.mu.Lock()
 	ready := false
@@ -262,7 +261,8 @@ func (s *socket) leave(at int64, goaway hub.Frame) {
 	}
 }
 
-// close queues a close frame behind what is queued and ends the session; the first code stands.
+// close queues a close frame after what is queued and ends the socket. Only the first call counts. retry is when the client should
+// connect again, if the code means that.
 func (s *socket) close(code protocol.CloseCode, retry time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -274,12 +274,12 @@ func (s *socket) closeLocked(code protocol.CloseCode, retry time.Duration) {
 		return
 	}
 	if code == protocol.CloseSlow || s.phase == connecting {
-		s.dropQueue() // it will not take them, or they wait for a welcome that doesn't come
+		s.dropQueue() // the peer doesn't read, or the welcome that must come first won't come
 	}
 	s.endLocked(code, closeFrame(code, protocol.CloseReason(code, retry)))
 }
 
-// endLocked moves to closing with a last hub.Frame.
+// endLocked queues the last frame and moves to closing.
 func (s *socket) endLocked(code protocol.CloseCode, last hub.Frame) {
 	s.phase, s.code = closing, code
 	s.enqueue(last)
@@ -292,7 +292,7 @@ func (s *socket) endLocked(code protocol.CloseCode, last hub.Frame) {
 	s.startLocked()
 }
 
-// peerClosed answers the peer's close frame, or ends the wait for it.
+// peerClosed answers the peer's close frame, or ends the wait for it if ours was first.
 func (s *socket) peerClosed(code protocol.CloseCode) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -306,7 +306,7 @@ func (s *socket) peerClosed(code protocol.CloseCode) {
 	}
 }
 
-// broken ends a session whose socket can't be used any more.
+// broken ends a socket that can't be written to or read from any more.
 func (s *socket) broken() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -321,7 +321,7 @@ func (s *socket) broken() {
 	}
 }
 
-// finish takes the session out of everything. The reader calls it, last.
+// finish removes the socket from everything and publishes its Disconnect. The reader calls it, last.
 func (s *socket) finish() {
 	_ = s.conn.Close()
 	s.mu.Lock()
@@ -351,7 +351,7 @@ const (
 	opPong  = 0xA
 )
 
-// frames says the frames that are the same for everybody.
+// frames are the frames that are the same for everybody.
 type frames struct{ ping, pong hub.Frame }
 
 func newFrames() frames {

@@ -11,25 +11,27 @@ import (
 )
 
 const (
-	writeBuffer   = 16 << 10
+	writeBuffer   = 16 << 10 // bytes of frames that are written at once, unless one frame is larger
+	frameCost     = 32       // bytes that a queued frame counts beside its own
 	writeDeadline = 5 * time.Second
 )
 
-// queue is what waits to be written to one session. It comes from a pool with the first frame and goes back with the last.
+// queue is what waits to be written to one socket. It is taken from a pool with the first frame and returned with the last. A queue
+// that is full closes its socket: nothing is ever dropped from its middle.
 type queue struct {
 	frames []hub.Frame
 }
 
 var queues = sync.Pool{New: func() any { return &queue{frames: make([]hub.Frame, 0, 8)} }}
 
-// send queues a frame and schedules the session.
+// send queues a frame and schedules the socket.
 func (s *socket) send(f hub.Frame) {
 	if s.Push(f) {
 		s.g.writers.of(s).add(s)
 	}
 }
 
-// Push queues a frame; true means that the caller must schedule the session.
+// Push queues a frame; true means that the caller must schedule the socket. A socket whose queue is full is closed as a slow consumer.
 func (s *socket) Push(f hub.Frame) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -60,16 +62,16 @@ func (s *socket) enqueue(f hub.Frame) {
 	s.outBytes += int32(len(f) + frameCost)
 }
 
-// Lags tells that a quarter of the queue is taken, so that ephemeral frames are left out.
+// Lags reports whether a quarter of the queue is taken: ephemeral frames are then left out.
 func (s *socket) Lags() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return int(s.outBytes) > s.g.o.QueueBytes/4
 }
 
-// writers write what sessions have queued: a few goroutines take the scheduled sessions in turn, copy as many frames of one
-// as fit into their buffer and write them at once without blocking. A socket that would block is left to a goroutine of
-// its own for writeDeadline, so that it holds up nobody.
+// writers write what sockets have queued. A few goroutines take the scheduled sockets in turn, copy as many frames of one as fit into
+// their buffer and write them at once, without blocking. A socket that would block gets a goroutine of its own for writeDeadline, so
+// that it delays nobody.
 type writers struct {
 	m     *Metrics
 	ws    []*writer
@@ -80,7 +82,7 @@ type writers struct {
 type writer struct {
 	all  *writers
 	mu   sync.Mutex
-	todo []*socket // each session at most once: bounded by the number of sockets
+	todo []*socket // each socket at most once, so it is bounded by their number
 	stop bool
 	wake chan struct{}
 
@@ -107,7 +109,7 @@ func (ws *writers) start() {
 	}
 }
 
-// close waits until everything that is scheduled was tried, then for the temporary goroutines.
+// close waits until every scheduled socket was written to once, and then for the temporary goroutines.
 func (ws *writers) close() {
 	for _, w := range ws.ws {
 		w.mu.Lock()
@@ -119,7 +121,7 @@ func (ws *writers) close() {
 	ws.slow.Wait()
 }
 
-// flush hands the collected sessions to the writers.
+// flush schedules the collected sockets.
 func (ws *writers) flush(sw *hub.Sweep) {
 	for i, x := range sw.Ready {
 		s := x.(*socket) // there are no others
@@ -170,7 +172,7 @@ func (w *writer) run() {
 	}
 }
 
-// write takes one buffer of the session's frames to its socket; true means that there is more.
+// write writes one buffer of a socket's frames; true means that there is more.
 func (w *writer) write(s *socket) (more bool) {
 	var frames int
 	w.buf, frames = s.take(w.buf[:0])
@@ -204,7 +206,7 @@ func (w *writer) write(s *socket) (more bool) {
 	return s.rest()
 }
 
-// take copies queued frames to buf: at least one, then as many as fit into a write.
+// take moves queued frames to buf: at least one, and as many as fit into a write.
 func (s *socket) take(buf []byte) (_ []byte, n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -225,7 +227,7 @@ func (s *socket) take(buf []byte) (_ []byte, n int) {
 	return buf, n
 }
 
-// tryOnce writes once without blocking: true tells the runtime not to wait for the socket.
+// tryOnce writes once without blocking. It returns true, which tells the runtime not to wait for the connection.
 func (w *writer) tryOnce(fd uintptr) bool {
 	for {
 		n, err := syscall.Write(int(fd), w.left)
@@ -242,7 +244,7 @@ func (w *writer) tryOnce(fd uintptr) bool {
 	}
 }
 
-// rest ends a write: true means that there is more to write, and the session stays scheduled.
+// rest ends a write; true means that there is more to write, and that the socket stays scheduled.
 func (s *socket) rest() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -272,7 +274,7 @@ func (s *socket) dropQueue() {
 	s.out, s.outBytes = nil, 0
 }
 
-// writeSlow writes with a deadline until the session has nothing left.
+// writeSlow writes, with a deadline for each write, until the socket has nothing queued.
 func (ws *writers) writeSlow(s *socket, b []byte) {
 	for {
 		_ = s.conn.SetWriteDeadline(time.Now().Add(writeDeadline))
@@ -280,7 +282,7 @@ func (ws *writers) writeSlow(s *socket, b []byte) {
 			s.broken()
 			return
 		}
-		_ = s.conn.SetWriteDeadline(time.Time{}) // before the session may be written to by others again
+		_ = s.conn.SetWriteDeadline(time.Time{}) // before another writer may have it again
 		if !s.rest() {
 			return
 		}
