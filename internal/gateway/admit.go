@@ -11,16 +11,17 @@ import (
 	"chat-service/internal/protocol"
 )
 
-// admission is what becomes of a type of client frame: it is handled here, or a command is published for it, in the partition
-// that its key decides.
+// admission is what becomes of a type of client frame: it is handled here, or a command is published for it, in the
+// partition that its key decides.
 type admission struct {
 	handle func(*socket, protocol.Frame)
 	kind   envelope.CommandKind
 	key    envelope.Key
 }
 
-// admissions joins the registries: the frames that the gateway handles itself, and those that a command's row names. A frame and a
-// command that are added to the registries need nothing here; a test proves that no client frame is missing.
+// admissions joins the registries: the frames that the gateway handles itself, and those that a command's row names.
+// A frame and a command that are added to the registries need nothing here; a test proves that no client frame is
+// missing.
 func admissions() map[protocol.Type]admission {
 	m := map[protocol.Type]admission{
 		protocol.TPing:      {handle: (*socket).pong},
@@ -48,8 +49,8 @@ func (s *socket) handle(b []byte) {
 	}
 }
 
-// pace spends one frame of the socket's rate. Where none is left it returns how long to wait, and too many refusals in a row
-// close the socket.
+// pace spends one frame of the socket's rate. Where none is left it returns how long to wait, and too many refusals
+// in a row close the socket.
 func (s *socket) pace() (wait time.Duration, ok bool) {
 	ms, over := s.rate.take(s.g.o.Now().UnixMilli(), s.g.o.MessagesPerSecond, s.g.o.MessageBurst)
 	if over {
@@ -71,7 +72,8 @@ const (
 	refusedTimes = 5      // bursts refused within it that end the socket
 )
 
-// take spends one token. Where there is none it returns the milliseconds to wait, and whether too many were refused lately.
+// take spends one token. Where there is none it returns the milliseconds to wait, and whether too many were refused
+// lately.
 func (p *pace) take(now int64, perSecond float64, burst int) (wait int64, over bool) {
 	if perSecond <= 0 {
 		return 0, false
@@ -127,7 +129,8 @@ func newMsgID() string {
 func (s *socket) command(f *protocol.Frame, kind envelope.CommandKind) envelope.Command {
 	c := envelope.Command{
 		Kind: kind, Socket: s.id, User: s.user, Session: s.session, ErrorRef: errorRef(f).Ref,
-		Room: f.Room, ClientMsgID: f.ClientMsgID, ClientSeq: f.ClientSeq, Content: f.Content, Seq: f.Seq, Users: f.Users, Ref: f.Ref,
+		Room: f.Room, ClientMsgID: f.ClientMsgID, ClientSeq: f.ClientSeq, Content: f.Content,
+		Seq: f.Seq, Users: f.Users, Ref: f.Ref,
 	}
 	for _, p := range f.Sync {
 		c.Points = append(c.Points, envelope.Point(p))
@@ -163,8 +166,8 @@ func (s *socket) partition(key envelope.Key, room chat.RoomID) int {
 	}
 }
 
-// refuse answers a frame that can't be decoded or has bad values. If it was a numbered message, the worker must see it all the
-// same: a message that is refused for good uses up its client_seq, and only the worker counts those.
+// refuse answers a frame that can't be decoded or has bad values. If it was a numbered message, the worker must see
+// it all the same: a message that is refused for good uses up its client_seq, and only the worker counts those.
 func (s *socket) refuse(f *protocol.Frame, e *chat.Error) {
 	s.g.m.BadFrames.Inc()
 	numbered := f.Type == protocol.TMessage && f.ClientSeq != 0 && f.Room != 0
@@ -216,7 +219,8 @@ func (t *tally) add(now int64) bool {
 
 func (s *socket) pong(protocol.Frame) { s.send(s.g.frames.pong) }
 
-// renew extends a live socket by a newer token of its user. Only a token that can't be used is answered, by a close code.
+// renew extends a live socket by a newer token of its user. Only a token that can't be used is answered, by a close
+// code.
 func (s *socket) renew(f protocol.Frame) {
 	c, err := s.g.o.Verifier.Verify(f.Token)
 	switch {

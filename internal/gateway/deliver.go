@@ -12,8 +12,8 @@ import (
 	"chat-service/internal/protocol"
 )
 
-// Deliver applies one batch of Deliveries. The consumer calls it for one batch at a time, in the order in which they came.
-// It keeps nothing of batch and doesn't wait for sockets.
+// Deliver applies one batch of Deliveries. The consumer calls it for one batch at a time, in the order in which they
+// came. It keeps nothing of batch and doesn't wait for sockets.
 func (g *Gateway) Deliver(batch []byte) {
 	records, err := envelope.Records(batch)
 	if err != nil {
@@ -29,8 +29,8 @@ func (g *Gateway) Deliver(batch []byte) {
 		}
 		a, ok := g.appliers[d.Kind]
 		if !ok {
-			// It came from a worker of a later release. If a room's entry was in it, the next one shows the gap, and the hub
-			// has it repaired as any other.
+			// It came from a worker of a later release. If a room's entry was in it, the next one shows the gap, and
+			// the hub has it repaired as any other.
 			g.m.UnknownDeliveries.Inc()
 			continue
 		}
@@ -40,8 +40,8 @@ func (g *Gateway) Deliver(batch []byte) {
 	g.writers.flush(&g.deliver)
 }
 
-// apply does what a delivery asks for, queues its frames and collects the sockets that are to be written to. It keeps nothing
-// of the delivery.
+// apply does what a delivery asks for, queues its frames and collects the sockets that are to be written to. It keeps
+// nothing of the delivery.
 type apply func(*Gateway, *hub.Sweep, *envelope.Delivery)
 
 // applier is what the gateway does with a kind of delivery, and its count.
@@ -50,8 +50,8 @@ type applier struct {
 	count prometheus.Counter
 }
 
-// applies is the gateway's part of the registry of deliveries: a test walks the registry through it. What isn't in it is unknown
-// to this process.
+// applies is the gateway's part of the registry of deliveries: a test walks the registry through it. What isn't in it
+// is unknown to this process.
 var applies = map[envelope.DeliveryKind]apply{
 	envelope.InRoom:    (*Gateway).inRoom,
 	envelope.ToSocket:  (*Gateway).toSocket,
@@ -122,10 +122,12 @@ func (g *Gateway) toUser(sw *hub.Sweep, d *envelope.Delivery) {
 
 func (g *Gateway) aside(sw *hub.Sweep, d *envelope.Delivery) { g.hub.Aside(sw, d) }
 
-// welcomeLife is how old a welcome may be when it is applied: what the hub remembers of memberships must reach back further.
+// welcomeLife is how old a welcome may be when it is applied: what the hub remembers of memberships must reach back
+// further.
 const welcomeLife = 30 * time.Second
 
-// welcome makes a connecting socket live: it gets the welcome, then what was queued meanwhile, and is attached to its rooms.
+// welcome makes a connecting socket live: it gets the welcome, then what was queued meanwhile, and is attached to its
+// rooms.
 func (g *Gateway) welcome(sw *hub.Sweep, d *envelope.Delivery) {
 	s := g.addressed(d)
 	if s == nil {

@@ -22,8 +22,8 @@ func TestEveryDeliveryIsApplied(t *testing.T) {
 	}
 }
 
-// TestDeliveriesOfALaterKind: they are counted and skipped, their neighbours are applied in order, and what a room lacks by them is
-// repaired.
+// TestDeliveriesOfALaterKind: they are counted and skipped, their neighbours are applied in order, and what a room
+// lacks by them is repaired.
 func TestDeliveriesOfALaterKind(t *testing.T) {
 	gt := newGate(t, nil, nil)
 	s := gt.login(1)

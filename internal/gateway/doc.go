@@ -1,9 +1,10 @@
-// Package gateway holds the WebSockets: it authenticates them, publishes Commands for their frames and applies the workers'
-// Deliveries.
+// Package gateway holds the WebSockets: it authenticates them, publishes Commands for their frames and applies the
+// workers' Deliveries.
 //
-// It owns everything about one socket: handshake, reading, limits, writing, pings, closing. It decides nothing: no rule of the
-// product is applied here, and no database is reached. Bus and Verifier are its ports. What a room's sockets get of the room, and in
-// which order, is the job of package hub. Whatever goes wrong with a socket ends in an `error` frame or in a close code.
+// It owns everything about one socket: handshake, reading, limits, writing, pings, closing. It decides nothing: no
+// rule of the product is applied here, and no database is reached. Bus and Verifier are its ports. What a room's
+// sockets get of the room, and in which order, is the job of package hub. Whatever goes wrong with a socket ends in
+// an `error` frame or in a close code.
 //
 // A message passes these files:
 //
@@ -15,9 +16,9 @@
 //	hub/         a room's entry → the room's sockets, in seq order
 //	writer.go    queued frames → one write
 //
-// Goroutines: fasthttp's for handshakes, one reader per socket, GOMAXPROCS writers, one temporary writer per socket that would
-// block, and one ticker for everything that is timed. Deliver is called by the bus's consumer.
+// Goroutines: fasthttp's for handshakes, one reader per socket, GOMAXPROCS writers, one temporary writer per socket
+// that would block, and one ticker for everything that is timed. Deliver is called by the bus's consumer.
 //
-// Locks, in the order in which they may be nested: the hub's, a socket's, then the wheel's or a writer's. Registry shards are
-// leaves.
+// Locks, in the order in which they may be nested: the hub's, a socket's, then the wheel's or a writer's. Registry
+// shards are leaves.
 package gateway

@@ -15,9 +15,9 @@ const (
 	flushLimit = 3 * time.Second
 )
 
-// Stop closes all sockets and returns when nothing is left running. New sockets are answered 503. Each open one gets a goaway with a
-// time of its own within the drain window, and some time after that close code 1012. The bus must work until Stop returns. It takes
-// at most the window and ten seconds more. When ctx ends, the connections are cut.
+// Stop closes all sockets and returns when nothing is left running. New sockets are answered 503. Each open one gets
+// a goaway with a time of its own within the drain window, and some time after that close code 1012. The bus must
+// work until Stop returns. It takes at most the window and ten seconds more. When ctx ends, the connections are cut.
 func (g *Gateway) Stop(ctx context.Context) error {
 	g.gate.Lock()
 	g.draining.Store(true)
@@ -51,8 +51,8 @@ func (g *Gateway) Stop(ctx context.Context) error {
 	return err
 }
 
-// sendAway spreads the closing of the sockets over the window. The time in goaway is within its first four fifths, and a socket is
-// closed a fifth of the window after its time.
+// sendAway spreads the closing of the sockets over the window. The time in goaway is within its first four fifths,
+// and a socket is closed a fifth of the window after its time.
 func (g *Gateway) sendAway() {
 	now, grace := g.o.Now().UnixMilli(), g.o.Drain/5
 	for _, s := range g.sockets.all() {

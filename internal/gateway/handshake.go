@@ -26,7 +26,8 @@ const (
 	deviceRunes = 64
 )
 
-// overload returns why there is no room for one more socket, nil if there is. It is looked at before anything costs time.
+// overload returns why there is no room for one more socket, nil if there is. It is looked at before anything costs
+// time.
 func (g *Gateway) overload() *httpError {
 	switch {
 	case g.draining.Load():
@@ -51,8 +52,8 @@ type hello struct {
 	token   string
 }
 
-// handshake checks the request, verifies its token and takes the connection over. A refused token is upgraded all the same: a
-// browser can't read a refused upgrade, but it can read a close code.
+// handshake checks the request, verifies its token and takes the connection over. A refused token is upgraded all the
+// same: a browser can't read a refused upgrade, but it can read a close code.
 func (g *Gateway) handshake(ctx *fasthttp.RequestCtx) {
 	key, refused := upgradeKey(&ctx.Request.Header)
 	if refused == nil && !g.originAllowed(string(ctx.Request.Header.Peek("Origin")), string(ctx.Host())) {
@@ -155,14 +156,15 @@ func allowedOrigins(list []string) map[string]bool {
 	return m
 }
 
-// originAllowed checks the Origin header. Allowed are none (it isn't a browser), the gateway's own host, and the listed ones, each
-// compared as a whole.
+// originAllowed checks the Origin header. Allowed are none (it isn't a browser), the gateway's own host, and the
+// listed ones, each compared as a whole.
 func (g *Gateway) originAllowed(origin, host string) bool {
 	if origin == "" || g.origins["*"] {
 		return true
 	}
 	u, err := url.Parse(origin)
-	if err != nil || u.Host == "" || u.User != nil || u.Path != "" || u.RawQuery != "" || u.Scheme != "http" && u.Scheme != "https" {
+	if err != nil || u.Host == "" || u.User != nil || u.Path != "" || u.RawQuery != "" ||
+		u.Scheme != "http" && u.Scheme != "https" {
 		return false
 	}
 	return strings.EqualFold(u.Host, host) || g.origins[strings.ToLower(origin)]
@@ -179,8 +181,8 @@ func (h hijacker) WriteHeader(int)                              {}
 func (h hijacker) Write(b []byte) (int, error)                  { return len(b), nil }
 func (h hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) { return h.conn, h.rw, nil }
 
-// lender lends connections to fasthttp: it believes that it closes a hijacked one, and so returns its buffer of 8 KiB to a pool.
-// It doesn't do that for connections that it is told to keep.
+// lender lends connections to fasthttp: it believes that it closes a hijacked one, and so returns its buffer of 8 KiB
+// to a pool. It doesn't do that for connections that it is told to keep.
 type lender struct{ net.Listener }
 
 // Accept waits for the next connection.
@@ -209,7 +211,8 @@ func (l *lent) Close() error {
 
 var handshakeBuffers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 512) }}
 
-// readBuffer is the smallest buffer, in bytes, that the WebSocket library takes over from a handshake, in one of the allocator's sizes.
+// readBuffer is the smallest buffer, in bytes, that the WebSocket library takes over from a handshake, in one of the
+// allocator's sizes.
 const readBuffer = 288
 
 // take makes a socket of a hijacked connection. It runs on fasthttp's goroutine, which ends when it returns.
@@ -233,7 +236,8 @@ func (g *Gateway) take(c net.Conn, h hello, claims Claims, code protocol.CloseCo
 	if sc, ok := c.(syscall.Conn); ok {
 		s.raw, _ = sc.SyscallConn()
 	}
-	// The buffered reader reads from c and not through readConn: one call frame less keeps the stack of an idle socket at 2 KiB.
+	// The buffered reader reads from c and not through readConn: one call frame less keeps the stack of an idle
+	// socket at 2 KiB.
 	w := handshakeBuffers.Get().(*bufio.Writer)
 	rw := bufio.NewReadWriter(bufio.NewReaderSize(c, readBuffer), w)
 	req := &http.Request{Method: http.MethodGet, Header: http.Header{

@@ -151,7 +151,7 @@ func wantUnavailable(t *testing.T, gt *gate, why string) {
 	named(t, s.res, "")
 }
 
-// named wants a problem that tells the request's id, as its header does: this one, or any.
+// named wants a problem with the request's id, the same as in its header: this one, or any if it is "".
 func named(t *testing.T, res *http.Response, id string) {
 	t.Helper()
 	var p struct {

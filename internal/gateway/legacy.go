@@ -6,8 +6,9 @@ import (
 	"chat-service/internal/envelope"
 )
 
-// Workers of the release before leave Delivery.Ref empty, and which send their ack or error answers stands only in the client's
-// bytes. This file and its test may go with the release after this one: by then no worker leaves Ref out.
+// Workers of the release before leave Delivery.Ref empty, and which send their ack or error answers stands only in
+// the client's bytes. This file and its test may go with the release after this one: by then no worker leaves Ref
+// out.
 
 var (
 	ackStart   = []byte(`{"type":"ack","client_msg_id":"`)

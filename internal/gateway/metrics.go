@@ -46,7 +46,8 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		return c
 	}
 	vec := func(name, help, label string) *prometheus.CounterVec {
-		c := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "chat", Subsystem: "gateway", Name: name, Help: help}, []string{label})
+		o := prometheus.CounterOpts{Namespace: "chat", Subsystem: "gateway", Name: name, Help: help}
+		c := prometheus.NewCounterVec(o, []string{label})
 		reg.MustRegister(c)
 		return c
 	}
@@ -62,7 +63,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		BytesOut:        count("bytes_out_total", "Bytes written."),
 		Writes:          count("writes_total", "Writes to sockets."),
 		BlockedWrites:   count("blocked_writes_total", "Writes that would have blocked."),
-		Deliveries:      vec("deliveries_total", "Deliveries by kind; those of kind unknown came from a later release and were skipped.", "kind"),
+		Deliveries:      vec("deliveries_total", "Deliveries applied, by kind; unknown ones are of a later release and skipped.", "kind"),
 		BadDeliveries:   count("bad_deliveries_total", "Batches or records from the bus that couldn't be read."),
 		Unanswered:      count("unanswered_total", "Messages that neither a worker nor the bus answered in time."),
 		LostDisconnects: count("lost_disconnects_total", "Ended sockets that couldn't be reported to the workers."),

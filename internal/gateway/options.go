@@ -11,8 +11,8 @@ import (
 	"chat-service/internal/protocol"
 )
 
-// Options configure a Gateway. ID, Partitions, Bus and Verifier must be set. For the rest, zero means the default that the field's
-// comment names, or "off" if it says so.
+// Options configure a Gateway. ID, Partitions, Bus and Verifier must be set. For the rest, zero means the default
+// that the field's comment names, or "off" if it says so.
 type Options struct {
 	// ID names this boot: "<gateway>.<boot>".
 	ID chat.GatewayID
@@ -63,7 +63,8 @@ type Options struct {
 	BusPatience time.Duration
 }
 
-// MaxFrame is the largest frame, in bytes, that FrameBytes may allow: what one record of the bus carries, less headers and escapes.
+// MaxFrame is the largest frame, in bytes, that FrameBytes may allow: what one record of the bus carries, less
+// headers and escapes.
 const MaxFrame = envelope.MaxRecord - 64<<10
 
 func or[T comparable](v *T, def T) {

@@ -20,8 +20,8 @@ type pending struct {
 	bytes int32
 }
 
-// await publishes a send and remembers it until it is answered: by the worker, by the bus, or by the timeout. So no send stays
-// without an answer for longer than AnswerTimeout.
+// await publishes a send and remembers it until it is answered: by the worker, by the bus, or by the timeout. So no
+// send stays without an answer for longer than AnswerTimeout.
 func (s *socket) await(c *envelope.Command, partition int) {
 	p := pending{
 		ref: protocol.ErrorRef{Ref: c.ClientMsgID, Room: c.Room, ClientSeq: c.ClientSeq},
@@ -50,8 +50,8 @@ func (s *socket) await(c *envelope.Command, partition int) {
 // size is what a command counts in the window.
 func size(c *envelope.Command) int { return 64 + len(c.Content) + 16*len(c.Points) + 9*len(c.Users) }
 
-// window bounds the commands that are published and not confirmed or answered, so that neither a slow broker nor missing workers
-// fill the memory or the queues. What doesn't fit is refused and answered with an error.
+// window bounds the commands that are published and not confirmed or answered, so that neither a slow broker nor
+// missing workers fill the memory or the queues. What doesn't fit is refused and answered with an error.
 type window struct {
 	maxN, maxBytes int64
 	n, bytes       atomic.Int64
@@ -121,7 +121,8 @@ func (g *Gateway) publishBy(
 	return err
 }
 
-// Answered notes that an ack or an error for the send with this client_msg_id is being queued. An empty ref answers nothing.
+// Answered notes that an ack or an error for the send with this client_msg_id is being queued. An empty ref answers
+// nothing.
 func (s *socket) Answered(ref string) {
 	if ref != "" {
 		s.answered(ref)
@@ -161,8 +162,8 @@ func (s *socket) undelivered(ref string, err error) {
 	}
 }
 
-// expireSends answers the sends that have waited too long and returns when the next one will have, in Unix milliseconds; 0 if
-// there is none. The caller holds s.mu.
+// expireSends answers the sends that have waited too long and returns when the next one will have, in Unix
+// milliseconds; 0 if there is none. The caller holds s.mu.
 func (s *socket) expireSends(now int64, sw *hub.Sweep) int64 {
 	patience := s.g.o.AnswerTimeout.Milliseconds()
 	for len(s.sends) > 0 && s.sends[0].at+patience <= now {
@@ -181,8 +182,8 @@ func (s *socket) expireSends(now int64, sw *hub.Sweep) int64 {
 	return s.sends[0].at + patience
 }
 
-// forward publishes a command that isn't awaited here: its answer, if there is one, is the worker's. The window holds it until the bus
-// has it, and then the client gets the refusal, if there is one.
+// forward publishes a command that isn't awaited here: its answer, if there is one, is the worker's. The window holds
+// it until the bus has it, and then the client gets the refusal, if there is one.
 func (s *socket) forward(c *envelope.Command, partition int, r *refusal) {
 	n, ref := size(c), protocol.ErrorRef{Ref: c.ErrorRef, Room: c.Room, ClientSeq: c.ClientSeq}
 	if r != nil {

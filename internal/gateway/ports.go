@@ -21,12 +21,13 @@ type Verifier interface {
 
 // Bus carries encoded records to the workers. Its methods don't block for long and may be called from any goroutine.
 type Bus interface {
-	// Publish sends one encoded Command to a partition (0 … P-1). Records of a partition keep the order of the calls. The record is
-	// copied before Publish returns. An error means that it was refused. Otherwise done, unless it is nil, is called once, later and
-	// from another goroutine: with nil when the bus holds the record, with an error if it may be lost.
+	// Publish sends one encoded Command to a partition (0 … P-1). Records of a partition keep the order of the calls.
+	// The record is copied before Publish returns. An error means that it was refused. Otherwise done, unless it is
+	// nil, is called once, later and from another goroutine: with nil when the bus holds the record, with an error if
+	// it may be lost.
 	Publish(partition int, record []byte, done func(error)) error
-	// PublishBatched is Publish for what many sockets do at once: a record may wait some milliseconds for others. These records keep
-	// the order of the calls among themselves, but not with those of Publish.
+	// PublishBatched is Publish for what many sockets do at once: a record may wait some milliseconds for others.
+	// These records keep the order of the calls among themselves, but not with those of Publish.
 	PublishBatched(partition int, record []byte, done func(error)) error
 	// Beat sends one encoded Beat to the control queue. Whether it arrives isn't reported.
 	Beat(record []byte) error

@@ -64,8 +64,8 @@ func unavailable(reason, detail string) *httpError {
 	}
 }
 
-// refuse answers with a problem (RFC 9457). What may succeed later comes with a random Retry-After, so that refused clients don't
-// come back all at once.
+// refuse answers with a problem (RFC 9457). What may succeed later comes with a random Retry-After, so that refused
+// clients don't come back all at once.
 func (g *Gateway) refuse(ctx *fasthttp.RequestCtx, e *httpError) {
 	if e.reason != "" {
 		g.m.Refused.WithLabelValues(e.reason).Inc()
@@ -121,8 +121,8 @@ func requestID(ctx *fasthttp.RequestCtx) string {
 	return hex.EncodeToString(b[:])
 }
 
-// tokenCode returns the close code for a token that the Verifier refuses. protocol.CloseFor is the table for a connect that a worker
-// refuses: there, unauthenticated means that the session was revoked.
+// tokenCode returns the close code for a token that the Verifier refuses. protocol.CloseFor is the table for a
+// connect that a worker refuses: there, unauthenticated means that the session was revoked.
 func tokenCode(err error) protocol.CloseCode {
 	if chat.KindOf(err) == chat.TokenExpired {
 		return protocol.CloseTokenExpired

@@ -27,9 +27,9 @@ func (s *socket) startLocked() {
 	}
 }
 
-// run reads until one data frame is handled, and leaves the socket to a new goroutine that does the same; or until reading fails; or
-// until the socket must wait for its welcome, which starts it again. Frames that arrive while the socket closes are dropped, up to the
-// peer's close frame.
+// run reads until one data frame is handled, and leaves the socket to a new goroutine that does the same; or until
+// reading fails; or until the socket must wait for its welcome, which starts it again. Frames that arrive while the
+// socket closes are dropped, up to the peer's close frame.
 func (s *socket) run() {
 	for {
 		op, r, err := s.ws.NextReader()
@@ -50,8 +50,9 @@ func (s *socket) run() {
 		case err != nil:
 			s.end(err)
 		default:
-			// Handling a frame takes more stack than waiting for one, and a stack that has grown so little never shrinks: that would
-			// be a quarter of the memory of sockets that are mostly idle. A new goroutine costs less than a microsecond.
+			// Handling a frame takes more stack than waiting for one, and a stack that has grown so little never
+			// shrinks: that would be a quarter of the memory of sockets that are mostly idle. A new goroutine costs
+			// less than a microsecond.
 			go s.run()
 		}
 		return
@@ -168,8 +169,8 @@ func (s *socket) end(err error) {
 	s.finish()
 }
 
-// discard reads on until the connection ends: to close it with unread data would reset it, and the peer might never see our close
-// frame. The wheel bounds this by closing the connection.
+// discard reads on until the connection ends: to close it with unread data would reset it, and the peer might never
+// see our close frame. The wheel bounds this by closing the connection.
 func (s *socket) discard() {
 	p := readBuffers.Get().(*[]byte)
 	b := (*p)[:cap(*p)]
@@ -181,8 +182,9 @@ func (s *socket) discard() {
 	readBuffers.Put(p)
 }
 
-// readConn is the connection as the WebSocket library sees it. After the handshake only the writers write, so the library's writes go
-// nowhere. It tries to write only after a framing error, so a write is taken as the report of one.
+// readConn is the connection as the WebSocket library sees it. After the handshake only the writers write, so the
+// library's writes go nowhere. It tries to write only after a framing error, so a write is taken as the report of
+// one.
 type readConn struct {
 	net.Conn
 	s *socket

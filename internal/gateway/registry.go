@@ -9,8 +9,8 @@ import (
 
 const shards = 64
 
-// registry finds sockets by id, from their upgrade to after their end. fasthttp forgets a connection with the upgrade, so the drain
-// walks this.
+// registry finds sockets by id, from their upgrade to after their end. fasthttp forgets a connection with the
+// upgrade, so the drain walks this.
 type registry struct {
 	shards [shards]socketShard
 }

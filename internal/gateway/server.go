@@ -83,7 +83,8 @@ func New(o Options) (*Gateway, error) {
 	g.wheel = newWheel(g.o.Now().UnixMilli())
 	g.writers = newWriters(g.m)
 	g.hub = hub.New(hub.Options{
-		ID: o.ID, Now: func() int64 { return o.Now().UnixMilli() }, Jitter: jitterMS, Metrics: o.Metrics.Hub, HeldEntries: o.HeldEntries, HeldBytes: o.HeldBytes,
+		ID: o.ID, Now: func() int64 { return o.Now().UnixMilli() }, Jitter: jitterMS, Metrics: o.Metrics.Hub,
+		HeldEntries: o.HeldEntries, HeldBytes: o.HeldBytes,
 		Find: g.sockets.forHub,
 		Publish: func(room chat.RoomID, c *envelope.Command) error {
 			return g.publish(room.Partition(g.o.Partitions), c, nil)
@@ -102,8 +103,8 @@ func New(o Options) (*Gateway, error) {
 	return g, nil
 }
 
-// quiet drops what fasthttp logs about clients that don't send HTTP: a port scan must not fill the log, and a request line may hold
-// a token.
+// quiet drops what fasthttp logs about clients that don't send HTTP: a port scan must not fill the log, and a request
+// line may hold a token.
 type quiet struct{}
 
 // Printf drops the line.
@@ -139,8 +140,8 @@ func (g *Gateway) Ready() error {
 	}
 }
 
-// BusUp reports that deliveries arrive: at the start, and again after each interruption. It has every room ask its owner for the head,
-// so that what was missed is noticed.
+// BusUp reports that deliveries arrive: at the start, and again after each interruption. It has every room ask its
+// owner for the head, so that what was missed is noticed.
 func (g *Gateway) BusUp() {
 	g.busUp.Store(true)
 	g.everUp.Store(true)

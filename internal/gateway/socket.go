@@ -76,8 +76,8 @@ func (s *socket) User() chat.UserID { return s.user }
 // State returns what the hub keeps with the socket.
 func (s *socket) State() *hub.State { return &s.state }
 
-// identify binds a socket to its user and asks the workers for its welcome. If it has a reader, that must stop: the welcome, or the
-// close, starts another one. False means that the socket is closing already.
+// identify binds a socket to its user and asks the workers for its welcome. If it has a reader, that must stop: the
+// welcome, or the close, starts another one. False means that the socket is closing already.
 func (s *socket) identify(c Claims) bool {
 	g := s.g
 	s.mu.Lock()
@@ -114,21 +114,23 @@ func (g *Gateway) publishLifecycle(c *envelope.Command, done func(error)) error 
 // socketRun is how many sockets, opened one after another, share a partition.
 const socketRun = 128
 
-// connectPartition returns the partition for the commands about a socket's life (ADR 9). It depends on the socket and not on its user,
-// so that sockets that open together share AMQP messages: by users, nearly each connect in a storm would be a message of its own.
+// connectPartition returns the partition for the commands about a socket's life (ADR 9). It depends on the socket and
+// not on its user, so that sockets that open together share AMQP messages: by users, nearly each connect in a storm
+// would be a message of its own.
 func (g *Gateway) connectPartition(id chat.SocketID) int {
 	return chat.PartitionOf(g.salt+uint64(id)/socketRun, g.o.Partitions)
 }
 
-// nextRun ends the current run if this socket is in it, because its partition didn't answer: the next sockets get another partition.
+// nextRun ends the current run if this socket is in it, because its partition didn't answer: the next sockets get
+// another partition.
 func (g *Gateway) nextRun(id chat.SocketID) {
 	if n := g.numbers.Load(); n/socketRun == uint64(id)/socketRun {
 		g.numbers.CompareAndSwap(n, (n/socketRun+1)*socketRun)
 	}
 }
 
-// welcomed makes a connecting socket live and puts the welcome before everything that is queued; false if the socket doesn't wait for
-// one. Nothing is written before start.
+// welcomed makes a connecting socket live and puts the welcome before everything that is queued; false if the socket
+// doesn't wait for one. Nothing is written before start.
 func (s *socket) welcomed(f hub.Frame, now int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -141,7 +143,8 @@ func (s *socket) welcomed(f hub.Frame, now int64) bool {
 	q[0] = f
 	s.phase, s.writing = live, true
 	s.seen.Store(now)
-	s.nextPing = now + jitterMS(s.g.o.PingInterval.Milliseconds()) // at random, so that sockets that opened together aren't pinged together
+	// At random within the interval, so that sockets that opened together aren't pinged together.
+	s.nextPing = now + jitterMS(s.g.o.PingInterval.Milliseconds())
 	s.g.wheel.move(s, min(s.nextPing, s.expiry.Load()))
 	return true
 }
@@ -170,8 +173,8 @@ func (s *socket) present() bool {
 	return s.phase == live && !s.gone
 }
 
-// RequestRoom asks, in the client's place, for a room that its user was added to. The answer is joined if the user is a member, else
-// there is none. A request that is lost is repeated after the next digest.
+// RequestRoom asks, in the client's place, for a room that its user was added to. The answer is joined if the user is
+// a member, else there is none. A request that is lost is repeated after the next digest.
 func (s *socket) RequestRoom(room chat.RoomID) {
 	if !s.present() {
 		return
@@ -261,8 +264,8 @@ func (s *socket) leave(at int64, goaway hub.Frame) {
 	}
 }
 
-// close queues a close frame after what is queued and ends the socket. Only the first call counts. retry is when the client should
-// connect again, if the code means that.
+// close queues a close frame after what is queued and ends the socket. Only the first call counts. retry is when the
+// client should connect again, if the code means that.
 func (s *socket) close(code protocol.CloseCode, retry time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -337,7 +340,9 @@ func (s *socket) finish() {
 	s.g.hub.Forget(s)
 	s.g.sockets.remove(s)
 	if announced {
-		s.g.disconnects.add(envelope.Command{Kind: envelope.Disconnect, Socket: s.id, User: s.user, Session: s.session, Device: s.device})
+		s.g.disconnects.add(envelope.Command{
+			Kind: envelope.Disconnect, Socket: s.id, User: s.user, Session: s.session, Device: s.device,
+		})
 	}
 	s.g.open.Add(-1)
 	s.g.m.Sockets.Dec()

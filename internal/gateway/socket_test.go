@@ -360,7 +360,8 @@ func TestCloseDeliveries(t *testing.T) {
 	b.want("pong")
 }
 
-// TestLateWelcome: a socket that is welcomed after its end is told of again, because it was registered after its end, perhaps.
+// TestLateWelcome: a socket that is welcomed after its end is reported as ended again, because it may have been
+// registered after its end.
 func TestLateWelcome(t *testing.T) {
 	gt := newGate(t, nil, nil)
 	gt.deliver(envelope.Delivery{Kind: envelope.Welcome, Gateway: "g2.boot", Socket: 98, User: 7, Session: "s"},
@@ -410,7 +411,7 @@ func TestBytesFromTheBusThatCannotBeRead(t *testing.T) {
 	}
 }
 
-func TestReassertTellsEverythingAgain(t *testing.T) {
+func TestReassertReportsEverythingAgain(t *testing.T) {
 	gt := newGate(t, nil, nil)
 	for u := 1; u <= 5; u++ {
 		gt.login(u)
@@ -429,13 +430,14 @@ func TestReassertTellsEverythingAgain(t *testing.T) {
 	})
 }
 
-// What is told of one socket has an order, so it goes one way; sockets of a crowd share it, and crowds are spread.
-func TestSocketsAreToldOfTogether(t *testing.T) {
+// The commands about one socket keep their order, so they share a partition; sockets that open together share it,
+// too, and runs of them are spread.
+func TestSocketsAreReportedInBatches(t *testing.T) {
 	gt := newGate(t, nil, nil)
 	gt.bus.set(func(b *fakeBus) { b.refuse = errors.New("stuck") })
 	lost := gt.dial("?token=1:s1", "")
 	if code := lost.closed(); code != 4005 {
-		t.Errorf("a socket that nobody can be told of is closed with %d", code)
+		t.Errorf("a socket whose connect was refused is closed with %d", code)
 	}
 	gt.gone()
 	gt.bus.set(func(b *fakeBus) { b.refuse = nil })
@@ -461,7 +463,7 @@ func TestSocketsAreToldOfTogether(t *testing.T) {
 		switch {
 		case id == 1 && len(slices.Compact(ps)) == 1 && ps[0] == first:
 		case id <= socketRun || len(ps) != 3 || ps[0] != ps[1] || ps[1] != ps[2]:
-			t.Errorf("socket %d, the first of which couldn't be told of, comes, is there and goes in the partitions %v", id, ps)
+			t.Errorf("socket %d of a run after a refused one: its commands went to the partitions %v", id, ps)
 		default:
 			ways[ps[0]]++
 		}
@@ -573,8 +575,8 @@ func TestDrain(t *testing.T) {
 	}
 }
 
-// TestCanaries lets many users speak at once, each with texts of his own, and looks for one user's in another's: fasthttp and
-// the pools here reuse their buffers.
+// TestCanaries has many users send at once, each with texts of their own, and looks for one user's in another's:
+// fasthttp and the pools here reuse their buffers.
 func TestCanaries(t *testing.T) {
 	const users, messages = 40, 30
 	gt := newGate(t, nil, nil)

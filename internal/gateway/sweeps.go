@@ -44,8 +44,8 @@ func (r *rounds) turn(g *Gateway, tick int64) {
 	}
 }
 
-// show reports a shard's sessions to the workers, which answer Close for those that were revoked. Any partition will do. Each shard
-// takes one: to split a shard by partitions would cost an idle system more than all its pings.
+// show reports a shard's sessions to the workers, which answer Close for those that were revoked. Any partition will
+// do. Each shard takes one: to split a shard by partitions would cost an idle system more than all its pings.
 func (r *rounds) show(g *Gateway) {
 	r.buf = g.sockets.shard(r.shown, r.buf[:0])
 	p := r.shown % g.o.Partitions
@@ -67,7 +67,8 @@ func (r *rounds) show(g *Gateway) {
 	clear(r.buf)
 }
 
-// assertShard reports a shard's sockets to the workers again; false if the bus refuses, and the shard must be tried again.
+// assertShard reports a shard's sockets to the workers again; false if the bus refuses, and the shard must be tried
+// again.
 func (r *rounds) assertShard(g *Gateway, shard int) bool {
 	r.buf = g.sockets.shard(shard, r.buf[:0])
 	defer func() { clear(r.buf) }()
@@ -83,8 +84,8 @@ func (r *rounds) assertShard(g *Gateway, shard int) bool {
 	return true
 }
 
-// disconnects publishes Disconnect for ended sockets, and again if the bus refused or lost it: a socket that stays registered would
-// show its user online for as long as the gateway lives. Beyond lostBound the oldest are given up.
+// disconnects publishes Disconnect for ended sockets, and again if the bus refused or lost it: a socket that stays
+// registered would show its user online for as long as the gateway lives. Beyond lostBound the oldest are given up.
 type disconnects struct {
 	g     *Gateway
 	mu    sync.Mutex

@@ -7,8 +7,8 @@ const (
 	wheelSlots = 512 // 51 s: more than the usual ping interval; what is due later is looked at once on the way
 )
 
-// wheel looks at sockets when something of theirs is due: pings, silence, deadlines, expiry. A socket stands in one slot at most, so
-// an idle one costs a look per ping and no timer. What is due only the socket knows (dueLocked).
+// wheel looks at sockets when something of theirs is due: pings, silence, deadlines, expiry. A socket stands in one
+// slot at most, so an idle one costs a look per ping and no timer. What is due only the socket knows (dueLocked).
 type wheel struct {
 	mu    sync.Mutex
 	slots [wheelSlots][]*socket

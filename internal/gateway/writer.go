@@ -16,8 +16,8 @@ const (
 	writeDeadline = 5 * time.Second
 )
 
-// queue is what waits to be written to one socket. It is taken from a pool with the first frame and returned with the last. A queue
-// that is full closes its socket: nothing is ever dropped from its middle.
+// queue is what waits to be written to one socket. It is taken from a pool with the first frame and returned with the
+// last. A queue that is full closes its socket: nothing is ever dropped from its middle.
 type queue struct {
 	frames []hub.Frame
 }
@@ -31,7 +31,8 @@ func (s *socket) send(f hub.Frame) {
 	}
 }
 
-// Push queues a frame; true means that the caller must schedule the socket. A socket whose queue is full is closed as a slow consumer.
+// Push queues a frame; true means that the caller must schedule the socket. A socket whose queue is full is closed as
+// a slow consumer.
 func (s *socket) Push(f hub.Frame) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -69,9 +70,9 @@ func (s *socket) Lags() bool {
 	return int(s.outBytes) > s.g.o.QueueBytes/4
 }
 
-// writers write what sockets have queued. A few goroutines take the scheduled sockets in turn, copy as many frames of one as fit into
-// their buffer and write them at once, without blocking. A socket that would block gets a goroutine of its own for writeDeadline, so
-// that it delays nobody.
+// writers write what sockets have queued. A few goroutines take the scheduled sockets in turn, copy as many frames of
+// one as fit into their buffer and write them at once, without blocking. A socket that would block gets a goroutine
+// of its own for writeDeadline, so that it delays nobody.
 type writers struct {
 	m     *Metrics
 	ws    []*writer

@@ -5,7 +5,8 @@ import (
 	"chat-service/internal/envelope"
 )
 
-// Aside passes an ephemeral frame to a room's sessions, except those of d.User; those that lag do without it.
+// Aside sends a frame outside the room's sequence (typing, reads) to the room's sockets, except those of d.User. It
+// is left out for sockets that lag.
 func (h *Hub) Aside(sw *Sweep, d *envelope.Delivery) {
 	sh := h.roomShard(d.Room)
 	sh.mu.Lock()
@@ -26,11 +27,12 @@ func (h *Hub) Aside(sw *Sweep, d *envelope.Delivery) {
 	}
 }
 
-// readsMax bounds the pointers that a room remembers; more make it forget all, and a late repeat may show then.
+// readsMax bounds the read pointers that a room remembers. One more makes it forget all, and then a late repeat may
+// be shown.
 const readsMax = 256
 
-// readTo notes a pointer that is about to be shown; false where a later one was shown already. Announcements come again
-// after a crash, and late.
+// readTo notes a read pointer that is about to be shown; false if a later one was shown already. After a crash
+// announcements are repeated, and may be late.
 func (rm *room) readTo(u chat.UserID, seq chat.Seq) bool {
 	if seq < rm.reads[u] {
 		return false
@@ -42,7 +44,7 @@ func (rm *room) readTo(u chat.UserID, seq chat.Seq) bool {
 	return true
 }
 
-// ReadTo notes that a user's read pointer in a room is about to be shown to his own sockets; false where it is behind one that
+// ReadTo notes that a user's read pointer in a room is about to be shown to their own sockets; false if a later one
 // was shown already.
 func (h *Hub) ReadTo(id chat.RoomID, u chat.UserID, seq chat.Seq) bool {
 	sh := h.roomShard(id)

@@ -120,8 +120,9 @@ func (w *world) serve() {
 	w.sent = nil
 }
 
-// check judges what a session has seen: message seqs without holes or repeats, except where a frame says so, and none above
-// the entry at which its user left. It returns the last one and whether it was told that more is there.
+// check judges what a socket has seen: message seqs without holes or repeats, except where a frame says so, and none
+// above the entry at which its user left. It returns the last one, and whether a frame after it said that there is
+// more.
 func (w *world) check(f *fake) (last uint64, told bool) {
 	free := true // the next seq may be anything above the last
 	for _, x := range f.got {
@@ -182,7 +183,7 @@ func TestContinuity(t *testing.T) {
 	})
 }
 
-// settle lets the line work for a while, and then everybody must have everything that he may have.
+// settle lets the line work for a while. Then everybody must have everything that they may have.
 func (w *world) settle() {
 	lossy := w.lossy
 	w.lossy = false

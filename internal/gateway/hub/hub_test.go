@@ -18,7 +18,8 @@ import (
 
 const me = chat.GatewayID("g1.boot")
 
-// fake is a session that notes what it gets, in short: m5 (message), ack5, left5, joined, resync, head5, room, typing, presence.
+// fake is a socket that notes what it gets, in short: m5 (message), ack5, left5, joined, resync, head5, room,
+// typing, presence.
 type fake struct {
 	id    chat.SocketID
 	user  chat.UserID
@@ -167,7 +168,7 @@ func (b *bench) answer(c envelope.Command, head chat.Seq, members ...chat.UserID
 	b.Attached(&b.sw, d)
 }
 
-// attached is a session in the running room whose head is head.
+// attached is a socket in the running room whose head is head.
 func (b *bench) attached(id chat.SocketID, user chat.UserID, head chat.Seq) *fake {
 	f := b.socket(id, user)
 	b.Attach(&b.sw, f, envelope.Point{Room: room1, Seq: head, Epoch: 1})
@@ -187,7 +188,7 @@ func TestEntriesWaitForTheHead(t *testing.T) {
 	b := newBench(t)
 	f := b.socket(1, 1)
 	if head := b.Attach(&b.sw, f, envelope.Point{Room: room1, Seq: 5, Epoch: 1}); head != 0 {
-		t.Errorf("a room that isn't attached told a head: %d", head)
+		t.Errorf("a room that isn't attached returned a head: %d", head)
 	}
 	b.in(entry(6), entry(8), entry(7))
 	b.want(f)
@@ -199,7 +200,7 @@ func TestEntriesWaitForTheHead(t *testing.T) {
 	b.want(f, "m6", "m7", "m8")
 }
 
-func TestHeadAboveWelcomeIsTold(t *testing.T) {
+func TestHeadAboveWelcomeIsSent(t *testing.T) {
 	b := newBench(t)
 	f := b.socket(1, 1)
 	b.Attach(&b.sw, f, envelope.Point{Room: room1, Seq: 5, Epoch: 1})
@@ -211,7 +212,7 @@ func TestHeadAboveWelcomeIsTold(t *testing.T) {
 	b.want(f, "head10", "m11")
 	late := b.socket(2, 2)
 	if head := b.Attach(&b.sw, late, envelope.Point{Room: room1, Seq: 10, Epoch: 1}); head != 11 {
-		t.Errorf("attaching below what was delivered told %d", head)
+		t.Errorf("attaching below what was delivered returned %d", head)
 	}
 	b.in(entry(12))
 	b.want(f, "m12")
@@ -228,7 +229,7 @@ func TestHeldEntriesBelowTheHeadAreDelivered(t *testing.T) {
 	b.want(f, "m6", "m7")
 }
 
-func TestWelcomeAheadOfTheRoomSkipsWhatItTold(t *testing.T) {
+func TestWelcomeAheadOfTheRoomSkipsWhatItCovers(t *testing.T) {
 	b := newBench(t)
 	f := b.attached(1, 1, 5)
 	g := b.socket(2, 2)
@@ -247,7 +248,7 @@ func TestRepeatsAreIgnoredButAcked(t *testing.T) {
 	b.in(d, d)
 	b.want(f, "ack6", "ack6")
 	if !slices.Equal(f.acks, []string{"m1", "m1"}) {
-		t.Errorf("the socket was told of answers to %v", f.acks)
+		t.Errorf("answered %v", f.acks)
 	}
 }
 
@@ -416,7 +417,7 @@ func TestDigestAboveWhatWasDeliveredRepairs(t *testing.T) {
 	}
 }
 
-func TestRemovedUserGetsEntriesUpToHisLeave(t *testing.T) {
+func TestRemovedUserGetsEntriesUpToTheLeave(t *testing.T) {
 	b := newBench(t)
 	f, g := b.attached(1, 1, 5), b.socket(2, 2)
 	b.Attach(&b.sw, g, envelope.Point{Room: room1, Seq: 5, Epoch: 1})
@@ -480,7 +481,7 @@ func TestOlderWelcomeReattachesNobody(t *testing.T) {
 	}
 }
 
-func TestTombstonesAge(t *testing.T) {
+func TestMembershipsAge(t *testing.T) {
 	b := newBench(t)
 	leave := entry(8)
 	leave.Removed = []chat.UserID{1}
@@ -525,7 +526,7 @@ func TestDissolvedRoomLeavesEverybodyAndDetaches(t *testing.T) {
 	}
 }
 
-func TestAddedUserIsAttachedFromHisEntryOn(t *testing.T) {
+func TestAddedUserIsAttachedFromTheEntryOn(t *testing.T) {
 	for name, attach := range map[string]bool{"room attached": true, "room unknown": false} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t)
@@ -559,7 +560,7 @@ func TestRejoinAfterLeaveInOneGap(t *testing.T) {
 	b.want(f, "m6", "m7", "left7", "joined", "m10")
 }
 
-// attached2 adds a session to the running room.
+// attached2 adds a socket to the running room.
 func (b *bench) attached2(id chat.SocketID, user chat.UserID) {
 	b.Attach(&b.sw, b.socket(id, user), envelope.Point{Room: room1, Seq: 5, Epoch: 1})
 }
@@ -662,7 +663,7 @@ func TestReattachAsksForEveryRoomInUse(t *testing.T) {
 	}
 }
 
-func TestWatchersHearOfWhomTheyWatch(t *testing.T) {
+func TestWatchersGetThePresenceOfThoseTheyWatch(t *testing.T) {
 	b := newBench(t)
 	f, g := b.socket(1, 1), b.socket(2, 2)
 	b.Watched(f, []chat.UserID{5, 6, 5})

@@ -7,13 +7,13 @@ import (
 )
 
 const (
-	membershipLife  = 60_000  // ms; a welcome is refused when it is older than half of that
+	membershipLife  = 60_000  // ms; the gateway refuses a welcome that is older than half of this
 	membershipBound = 1 << 16 // memberships per generation
 )
 
-// memberships remembers for a while, for rooms attached or not, at which seq users left or entered, so that an answer that was
-// read earlier can't undo a later notice. Two generations: a membership lives between one and two times membershipLife. When a generation
-// is full it turns early, which forgets the oldest.
+// memberships remembers for a while at which seq users entered or left rooms, attached or not, so that an answer that
+// was read earlier can't undo a later notice. There are two generations: a notice lives between one and two times
+// membershipLife. A full generation is replaced early, which forgets the oldest notices.
 type memberships struct {
 	mu     sync.Mutex
 	cur    map[membershipKey]membership
@@ -21,19 +21,20 @@ type memberships struct {
 	turned int64
 }
 
-// membershipKey names a user in a room; user 0 is everybody (the room was dissolved).
+// membershipKey is a user in a room. User 0 is everybody: the room was dissolved.
 type membershipKey struct {
 	room chat.RoomID
 	user chat.UserID
 }
 
+// membership is a notice that a user entered a room, or left it, at a seq.
 type membership struct {
 	epoch uint64
 	seq   chat.Seq
 	in    bool
 }
 
-// newer tells whether f is at least as new as g; where an epoch isn't known, the seqs decide.
+// newer reports whether f is at least as new as g. If an epoch isn't known, the seqs decide.
 func (f membership) newer(g membership) bool {
 	if f.epoch == 0 || g.epoch == 0 {
 		return f.seq >= g.seq
@@ -41,7 +42,7 @@ func (f membership) newer(g membership) bool {
 	return f.epoch > g.epoch || f.epoch == g.epoch && f.seq >= g.seq
 }
 
-// note keeps f if nothing newer is known.
+// note keeps f unless a newer one is known.
 func (ms *memberships) note(room chat.RoomID, user chat.UserID, f membership) {
 	ms.mu.Lock()
 	defer ms.mu.Unlock()
@@ -64,7 +65,7 @@ func (ms *memberships) find(k membershipKey) (membership, bool) {
 
 func (ms *memberships) turn() { ms.cur, ms.old = map[membershipKey]membership{}, ms.cur }
 
-// age drops what is too old; the ticker calls it.
+// age drops what is too old. The ticker calls it.
 func (ms *memberships) age(now int64) {
 	ms.mu.Lock()
 	defer ms.mu.Unlock()
@@ -76,7 +77,7 @@ func (ms *memberships) age(now int64) {
 	}
 }
 
-// in returns the seq at which the user is known to have entered, 0 where the newest membership is another.
+// in returns the seq at which the user entered, 0 if that isn't the newest that is known.
 func (ms *memberships) in(room chat.RoomID, user chat.UserID, epoch uint64) chat.Seq {
 	ms.mu.Lock()
 	defer ms.mu.Unlock()
@@ -86,7 +87,7 @@ func (ms *memberships) in(room chat.RoomID, user chat.UserID, epoch uint64) chat
 	return 0
 }
 
-// out tells whether the user is known to have left at asOf or after it.
+// out reports whether the user is known to have left at asOf or after it.
 func (ms *memberships) out(room chat.RoomID, user chat.UserID, asOf membership) bool {
 	ms.mu.Lock()
 	defer ms.mu.Unlock()

@@ -8,7 +8,8 @@ import (
 	"chat-service/internal/envelope"
 )
 
-// ask sends a new Attach: for the head, or with repair for what is missing and for who is still a member.
+// ask sends a new Attach: for the head or, as a repair, for what is missing and for who is still a member. An error
+// of the bus may be ignored: the Attach is due again.
 func (h *Hub) ask(sh *roomShard, rm *room, repair bool) error {
 	rm.number, rm.asked, rm.waiting, rm.resends = h.numbers.Add(1), nil, true, 0
 	if repair {
@@ -25,12 +26,12 @@ func (h *Hub) ask(sh *roomShard, rm *room, repair bool) error {
 	return h.sendAttach(sh, rm)
 }
 
-// sendAttach sends the Attach, again with the same number where it stays unanswered.
+// sendAttach sends the room's Attach, the first time or again with the same number, and makes it due again.
 func (h *Hub) sendAttach(sh *roomShard, rm *room) error {
 	pause := min(int64(resendMS)<<rm.resends, resendMax)
 	rm.resends = min(rm.resends+1, 8)
 	rm.resendAt = h.o.Now() + pause + h.o.Jitter(pause/2)
-	h.time(sh, rm)
+	h.schedule(sh, rm)
 	c := envelope.Command{Kind: envelope.Attach, Room: rm.id, Number: rm.number}
 	if rm.asked != nil {
 		c.Repair, c.Seq, c.Users = true, rm.delivered, rm.asked
@@ -38,7 +39,7 @@ func (h *Hub) sendAttach(sh *roomShard, rm *room) error {
 	return h.o.Publish(rm.id, &c)
 }
 
-// due does what is due in a room and forgets its times where nothing is left.
+// due does what is due in a room and takes it off the list if nothing else will be.
 func (h *Hub) due(sw *Sweep, sh *roomShard, rm *room, now int64) {
 	if rm.dropAt != 0 && now >= rm.dropAt && len(rm.members) == 0 {
 		if h.cool(sw, sh, rm); len(rm.members) > 0 {
@@ -55,7 +56,7 @@ func (h *Hub) due(sw *Sweep, sh *roomShard, rm *room, now int64) {
 		return
 	}
 	if rm.waiting && now >= rm.resendAt && len(rm.members) > 0 {
-		_ = h.sendAttach(sh, rm) // due again
+		_ = h.sendAttach(sh, rm) // repeated when due
 	}
 	if rm.lookAt != 0 && now >= rm.lookAt {
 		rm.lookAt = 0
@@ -66,16 +67,17 @@ func (h *Hub) due(sw *Sweep, sh *roomShard, rm *room, now int64) {
 	}
 }
 
-// lookBehind repairs where the room is still behind what is known to be announced, or unsure of its members.
+// lookBehind begins a repair if the room is still behind what was announced, or has members in doubt.
 func (h *Hub) lookBehind(sh *roomShard, rm *room) {
 	if rm.waiting || rm.phase == attaching || len(rm.members) == 0 ||
-		len(rm.held) == 0 && rm.want <= rm.delivered && !rm.doubt {
+		len(rm.held) == 0 && rm.announced <= rm.delivered && !rm.doubt {
 		return
 	}
-	_ = h.ask(sh, rm, true) // sent again when due
+	_ = h.ask(sh, rm, true) // repeated when due
 }
 
-// cool lets a room without sessions forget where it stands. Users whom a held entry adds are attached then, and find it cold.
+// cool has a room without sockets forget where it stands. Users whom a held entry adds are attached after that, and
+// find it cold.
 func (h *Hub) cool(sw *Sweep, sh *roomShard, rm *room) {
 	held := rm.held
 	h.unholdAll(rm)
@@ -85,7 +87,7 @@ func (h *Hub) cool(sw *Sweep, sh *roomShard, rm *room) {
 	}
 }
 
-// Attached applies the owner's answer to the Attach that is on its way.
+// Attached applies the owner's answer. Answers to any but the room's last Attach are ignored.
 func (h *Hub) Attached(sw *Sweep, d *envelope.Delivery) {
 	sh := h.roomShard(d.Room)
 	sh.mu.Lock()
@@ -111,12 +113,12 @@ func (h *Hub) Attached(sw *Sweep, d *envelope.Delivery) {
 	case repairing:
 		h.repaired(sw, sh, rm, d)
 	case running:
-		h.heard(sh, rm, d.Seq)
+		h.noteHead(sh, rm, d.Seq)
 	}
 }
 
-// begin starts delivering behind the announced head, or earlier as far as what is held reaches back without a gap. Members
-// who were told of less are in doubt, and a repair at once is to tell.
+// begin starts delivering after the announced head, or earlier if what is held reaches back from it without a gap.
+// Members who were attached as of less are in doubt, and a repair follows at once.
 func (h *Hub) begin(sw *Sweep, sh *roomShard, rm *room, head chat.Seq) {
 	for rm.held[head] != nil {
 		head--
@@ -135,21 +137,21 @@ func (h *Hub) begin(sw *Sweep, sh *roomShard, rm *room, head chat.Seq) {
 	}
 }
 
-// heard notes an announced head: if it hasn't come after a moment, it is fetched.
-func (h *Hub) heard(sh *roomShard, rm *room, head chat.Seq) {
-	rm.want = max(rm.want, head)
+// noteHead notes an announced head. If its entries haven't come after headWaitMS, they are fetched.
+func (h *Hub) noteHead(sh *roomShard, rm *room, head chat.Seq) {
+	rm.announced = max(rm.announced, head)
 	h.lookSoon(sh, rm)
 }
 
-// lookSoon makes lookBehind due where there is a reason.
+// lookSoon makes lookBehind due if there is a reason for it.
 func (h *Hub) lookSoon(sh *roomShard, rm *room) {
-	if rm.phase == running && rm.lookAt == 0 && (rm.doubt || rm.want > rm.delivered) {
+	if rm.phase == running && rm.lookAt == 0 && (rm.doubt || rm.announced > rm.delivered) {
 		rm.lookAt = h.o.Now() + headWaitMS
-		h.time(sh, rm)
+		h.schedule(sh, rm)
 	}
 }
 
-// Heads applies a digest of announced heads.
+// Heads applies a digest: how far rooms have been announced.
 func (h *Hub) Heads(sw *Sweep, points []envelope.Point) {
 	for _, p := range points {
 		sh := h.roomShard(p.Room)
@@ -160,20 +162,21 @@ func (h *Hub) Heads(sw *Sweep, points []envelope.Point) {
 		case p.Epoch > rm.epoch && rm.epoch != 0:
 			h.newEpoch(sw, sh, rm, p.Epoch)
 		default:
-			h.heard(sh, rm, p.Seq)
+			h.noteHead(sh, rm, p.Seq)
 		}
 		sh.mu.Unlock()
 	}
 }
 
-// Newcomers applies a digest of additions: users[i] was added to points[i].Room at its seq, some time ago.
+// Newcomers applies a digest: users[i] was added to points[i].Room at its seq, some time ago.
 func (h *Hub) Newcomers(points []envelope.Point, users []chat.UserID) {
 	for i := range min(len(points), len(users)) {
 		h.requestRoom(points[i], users[i])
 	}
 }
 
-// requestRoom has the sessions of a user who was added to a room ask for it where they aren't in it: the entry that said so is lost.
+// requestRoom has those sockets of a user who was added to a room ask for it that aren't in it: the entry that said
+// so is lost.
 func (h *Hub) requestRoom(p envelope.Point, u chat.UserID) {
 	sessions := h.Of(u)
 	if len(sessions) == 0 || h.memberships.out(p.Room, u, membership{epoch: p.Epoch, seq: p.Seq}) {
@@ -182,7 +185,8 @@ func (h *Hub) requestRoom(p envelope.Point, u chat.UserID) {
 	for _, s := range sessions {
 		state := s.State()
 		state.mu.Lock()
-		here := state.gone || slices.Contains(state.quiet, p.Room) || slices.ContainsFunc(state.rooms, func(r *room) bool { return r.id == p.Room })
+		here := state.gone || slices.Contains(state.unsubscribed, p.Room) ||
+			slices.ContainsFunc(state.rooms, func(r *room) bool { return r.id == p.Room })
 		state.mu.Unlock()
 		if !here {
 			s.RequestRoom(p.Room)
@@ -190,7 +194,8 @@ func (h *Hub) requestRoom(p envelope.Point, u chat.UserID) {
 	}
 }
 
-// Reattach asks for the heads of one shard's rooms again. It stops at the first command that the bus refuses.
+// Reattach asks for the heads of one shard's rooms again. It stops at the first command that the bus refuses, and
+// returns that error.
 func (h *Hub) Reattach(shard int) error {
 	sh := &h.rooms[shard]
 	sh.mu.Lock()
@@ -206,33 +211,33 @@ func (h *Hub) Reattach(shard int) error {
 	return nil
 }
 
-// ReattachRoom is Reattach for one room.
+// ReattachRoom asks for one room's head again.
 func (h *Hub) ReattachRoom(id chat.RoomID) {
 	sh := h.roomShard(id)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	if rm := sh.rooms[id]; rm != nil && len(rm.members) > 0 && !rm.waiting {
-		_ = h.ask(sh, rm, false) // tried again when due
+		_ = h.ask(sh, rm, false) // repeated when due
 	}
 }
 
-// newEpoch begins a room anew: seqs of before and after don't compare.
+// newEpoch begins a room again: the room was recreated or restored, and its seqs can't be compared with those before.
 func (h *Hub) newEpoch(sw *Sweep, sh *roomShard, rm *room, epoch uint64) {
 	h.leaveEpoch(sw, sh, rm, epoch)
 	rm.waiting = false
 	if len(rm.members) > 0 {
-		_ = h.ask(sh, rm, false) // sent again when due
+		_ = h.ask(sh, rm, false) // repeated when due
 	}
 }
 
-// leaveEpoch tells the sessions to resync and forgets what was delivered and held.
+// leaveEpoch sends the sockets `resync` and forgets what was delivered and held.
 func (h *Hub) leaveEpoch(sw *Sweep, sh *roomShard, rm *room, epoch uint64) {
 	for _, seq := range slices.Sorted(maps.Keys(rm.held)) {
 		h.ack(sw, rm.held[seq])
 	}
 	h.unholdAll(rm)
 	h.settleAll(sw, sh, rm)
-	rm.epoch, rm.delivered, rm.want, rm.phase = epoch, 0, 0, attaching
+	rm.epoch, rm.delivered, rm.announced, rm.phase = epoch, 0, 0, attaching
 	rm.lookAt, rm.tries, rm.overflows, rm.asked, rm.skipped, rm.reads = 0, 0, 0, nil, 0, nil
 	if len(rm.members) == 0 {
 		return

@@ -9,9 +9,9 @@ import (
 	"chat-service/internal/envelope"
 )
 
-// hold keeps an entry behind a gap. What doesn't fit drops all that is held: the repair brings it again.
+// hold keeps an entry behind a gap. If it doesn't fit, everything that is held is dropped: the repair brings it again.
 func (h *Hub) hold(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
-	rm.want = max(rm.want, d.Seq)
+	rm.announced = max(rm.announced, d.Seq)
 	if rm.held[d.Seq] != nil {
 		return
 	}
@@ -29,11 +29,12 @@ func (h *Hub) hold(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
 	}
 }
 
+// heldSize is what a held entry counts, in bytes.
 func heldSize(d *envelope.Delivery) int {
 	return len(d.Frame) + len(d.Ack) + len(d.Event) + len(d.JoinedTo) + 8*(len(d.Added)+len(d.Removed)) + 512
 }
 
-// unhold takes an entry out of what is held; nil where it isn't there.
+// unhold takes an entry out of what is held; nil if it isn't held.
 func (h *Hub) unhold(rm *room, seq chat.Seq) *envelope.Delivery {
 	d := rm.held[seq]
 	if d != nil {
@@ -49,8 +50,8 @@ func (h *Hub) unholdAll(rm *room) {
 	rm.held, rm.heldBytes = nil, 0
 }
 
-// overflow drops what is held, except, as far as they fit by themselves, entries that add users: no repair tells of those.
-// Where they don't fit the users are attached at once. Pending leaves stay.
+// overflow drops what is held. Entries that add users are kept if they fit by themselves, because a repair doesn't
+// bring their `joined` frames; else their users are attached at once. Pending leaves stay.
 func (h *Hub) overflow(sw *Sweep, sh *roomShard, rm *room) {
 	h.o.Metrics.Overflows.Inc()
 	rm.overflows = min(rm.overflows+1, overflowMax+1)
@@ -69,8 +70,8 @@ func (h *Hub) overflow(sw *Sweep, sh *roomShard, rm *room) {
 	}
 }
 
-// drain delivers what is held as far as it follows.
-func (h *Hub) drain(sw *Sweep, sh *roomShard, rm *room) {
+// deliverHeld delivers held entries for as long as the next one is among them.
+func (h *Hub) deliverHeld(sw *Sweep, sh *roomShard, rm *room) {
 	for {
 		d := h.unhold(rm, rm.delivered+1)
 		if d == nil {
@@ -80,7 +81,7 @@ func (h *Hub) drain(sw *Sweep, sh *roomShard, rm *room) {
 	}
 }
 
-// purge gives up held entries that were passed by a jump: only their acks and additions are left to do.
+// purge drops held entries that were passed by a jump. They still ack, and attach those whom they add.
 func (h *Hub) purge(sw *Sweep, sh *roomShard, rm *room) {
 	for _, seq := range slices.Sorted(maps.Keys(rm.held)) {
 		if seq <= rm.delivered {
@@ -89,7 +90,7 @@ func (h *Hub) purge(sw *Sweep, sh *roomShard, rm *room) {
 	}
 }
 
-// repaired delivers what was missing.
+// repaired applies the answer to a repair: it delivers what was missing or, if that isn't whole, jumps to the head.
 func (h *Hub) repaired(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
 	before, whole := rm.delivered, rm.overflows <= overflowMax
 	h.returned(sw, rm, d.Entries)
@@ -98,7 +99,7 @@ func (h *Hub) repaired(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery)
 		if !whole || e.Seq != rm.delivered+1 {
 			continue
 		}
-		x := h.unhold(rm, e.Seq) // it knows more than the entry: acks, additions
+		x := h.unhold(rm, e.Seq) // it has more than the entry: ack, event, joined
 		if x == nil {
 			x = &envelope.Delivery{Room: rm.id, Epoch: rm.epoch, Seq: e.Seq, Frame: e.Frame}
 		}
@@ -110,7 +111,7 @@ func (h *Hub) repaired(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery)
 		}
 	}
 	if whole {
-		h.drain(sw, sh, rm)
+		h.deliverHeld(sw, sh, rm)
 	}
 	behind := rm.delivered < d.Seq
 	switch {
@@ -123,8 +124,8 @@ func (h *Hub) repaired(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery)
 	h.closeGap(sw, sh, rm)
 }
 
-// returned has those who left and came back behind the gap go on from where they came back: what lies between is not theirs,
-// and where exactly they had left isn't known here. They are told to load the room anew from there.
+// returned has users who left and came back behind the gap go on from where they came back: what is between isn't for
+// them, and where exactly they left isn't known here. Their clients must load the room again from there.
 func (h *Hub) returned(sw *Sweep, rm *room, entries []envelope.Entry) {
 	back := map[chat.UserID]chat.Seq{}
 	for i := range entries {
@@ -145,8 +146,9 @@ func (h *Hub) returned(sw *Sweep, rm *room, entries []envelope.Entry) {
 	}
 }
 
-// review applies what a repair tells of the users it asked about: who is no member is detached, except where it is known at
-// which seq he leaves, which is waited for; who is one, and was in doubt, gets what comes from here on, and the head.
+// review applies what a repair says about the users that it asked for. Who isn't a member is detached, unless it is
+// known at which seq they leave: that is waited for. Who is one, and was in doubt, gets the head and everything after
+// it.
 func (h *Hub) review(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
 	in := make(map[chat.UserID]bool, len(d.Users))
 	for _, u := range d.Users {
@@ -157,7 +159,7 @@ func (h *Hub) review(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
 			continue
 		}
 		h.memberships.note(rm.id, u, membership{rm.epoch, d.Seq, false})
-		known := chat.Seq(0) // those who were attached before it are to go there
+		known := chat.Seq(0) // the last known leave: who was attached before it goes then
 		for _, l := range rm.leaves {
 			if l.user == u || l.user == 0 {
 				known = max(known, l.seq)
@@ -173,7 +175,7 @@ func (h *Hub) review(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
 		m := &rm.members[i]
 		switch {
 		case !m.doubt:
-		case !in[m.s.User()]: // attached since, or about to leave
+		case !in[m.s.User()]: // attached after the repair was sent, or about to leave
 			rm.doubt = true
 		default:
 			if f == nil {
@@ -185,7 +187,8 @@ func (h *Hub) review(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
 	}
 }
 
-// doubtOthers puts those in doubt who were attached after the repair was asked for, where it passes entries blindly.
+// doubtOthers puts those in doubt who were attached after the repair was sent: it skips entries, and didn't ask about
+// them.
 func (h *Hub) doubtOthers(rm *room, d *envelope.Delivery) {
 	if rm.phase != repairing {
 		return
@@ -199,8 +202,9 @@ func (h *Hub) doubtOthers(rm *room, d *envelope.Delivery) {
 	}
 }
 
-// jump goes on behind seq without what lies before it, and tells the sessions to load it. Where it jumps blindly, another
-// repair tells who of them may go on.
+// jump goes on after seq without what is before it, and sends the sockets `resync`, so that their clients load it.
+// unchecked means that it isn't known who is still a member: the sockets are in doubt until another repair has
+// answered.
 func (h *Hub) jump(sw *Sweep, sh *roomShard, rm *room, seq chat.Seq, unchecked bool) {
 	rm.delivered, rm.skipped = seq, seq
 	var f Frame
@@ -220,9 +224,10 @@ func (h *Hub) jump(sw *Sweep, sh *roomShard, rm *room, seq chat.Seq, unchecked b
 	h.settle(sw, sh, rm)
 }
 
-// closeGap goes on after an answer or an entry that may have closed the gap: delivering, or with another repair.
+// closeGap goes on after an answer or an entry that may have closed the gap: with delivering, with another repair,
+// or, after too many of those, with a jump.
 func (h *Hub) closeGap(sw *Sweep, sh *roomShard, rm *room) {
-	h.drain(sw, sh, rm)
+	h.deliverHeld(sw, sh, rm)
 	switch {
 	case len(rm.held) == 0:
 		if rm.phase == repairing && !rm.doubt {
@@ -233,7 +238,7 @@ func (h *Hub) closeGap(sw *Sweep, sh *roomShard, rm *room) {
 	case len(rm.members) == 0:
 		h.cool(sw, sh, rm)
 	case rm.phase == running:
-		_ = h.ask(sh, rm, true) // sent again when due
+		_ = h.ask(sh, rm, true) // repeated when due
 	case !rm.waiting && rm.tries >= repairTries:
 		rm.tries = 0
 		h.jump(sw, sh, rm, slices.Min(slices.Collect(maps.Keys(rm.held)))-1, true)
@@ -241,6 +246,6 @@ func (h *Hub) closeGap(sw *Sweep, sh *roomShard, rm *room) {
 	case !rm.waiting:
 		rm.tries++
 		rm.lookAt = h.o.Now() + retryMS + h.o.Jitter(retryMS)
-		h.time(sh, rm)
+		h.schedule(sh, rm)
 	}
 }

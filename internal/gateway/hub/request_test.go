@@ -34,7 +34,7 @@ func TestRepairRequestsRooms(t *testing.T) {
 	b.requested(in)
 }
 
-// TestDigestRequestsRooms: who was added is told again for a while, for gateways to which the first word of it didn't come.
+// TestDigestRequestsRooms: additions are repeated for a while, for gateways that didn't get the entry.
 func TestDigestRequestsRooms(t *testing.T) {
 	b := newBench(t)
 	in, out, quiet, kicked := b.attached(1, 1, 5), b.socket(2, 2), b.socket(3, 3), b.socket(4, 4)

@@ -9,55 +9,57 @@ import (
 	"chat-service/internal/protocol"
 )
 
-// roomPhase is where a room stands with its owner.
+// roomPhase is where a room stands with its owner: see the package's comment.
 type roomPhase uint8
 
 const (
-	attaching roomPhase = iota // the head isn't known yet: entries are held
+	attaching roomPhase = iota // the head isn't known: entries are held
 	running                    // delivering delivered+1, +2, …
 	repairing                  // behind a gap: entries are held
 )
 
 const (
-	lingerMS    = 5_000  // a room without sessions stays attached this long, so that reconnects don't flap
-	resendMS    = 2_000  // an unanswered Attach is sent again; doubled with every try up to resendMax
-	resendMax   = 16_000 //
-	headWaitMS  = 500    // a head above what was delivered may be on its way
-	retryMS     = 1_000  // pause before another repair where one was answered and a gap remains
-	repairTries = 5      // repairs in a row that leave a gap before the sessions must resync
-	overflowMax = 2      // overflows in one gap after which its next repair isn't awaited whole
-	leavesMax   = 4_096  // pending leaves of a room; more are applied at once
+	lingerMS    = 5_000 // a room without sockets stays attached this long, for those that reconnect
+	resendMS    = 2_000 // an unanswered Attach is sent again after this, doubled with every try up to resendMax
+	resendMax   = 16_000
+	headWaitMS  = 500   // how long the entries up to an announced head may be on their way
+	retryMS     = 1_000 // pause before another repair, if one was answered and a gap remains
+	repairTries = 5     // repairs in a row that leave a gap before the sockets must resync
+	overflowMax = 2     // overflows in one gap after which the hub jumps to the head instead of delivering
+	leavesMax   = 4_096 // pending leaves of a room; one more has all of them applied at once
 )
 
-// room is one room's continuity: what was delivered, what is held behind a gap, who leaves when. Its shard's lock guards it.
+// room is one room's continuity: what was delivered, what is held behind a gap, who leaves when. The shard's lock
+// guards it.
 type room struct {
 	id        chat.RoomID
 	epoch     uint64
 	delivered chat.Seq
-	want      chat.Seq // the highest seq known to be announced
-	skipped   chat.Seq // the highest seq passed without its own delivery: who left there isn't known
-	number    uint64   // of the last Attach; 0: none yet
+	announced chat.Seq // the highest seq that is known to be announced
+	skipped   chat.Seq // the highest seq that was passed without its own delivery: who left up to it isn't known
+	number    uint64   // of the last Attach, 0 before the first
 	members   []member
-	held      map[chat.Seq]*envelope.Delivery // nil mostly
+	held      map[chat.Seq]*envelope.Delivery // mostly nil
 	heldBytes int
 	leaves    []leaving
-	asked     []chat.UserID            // by the repair on its way
-	reads     map[chat.UserID]chat.Seq // pointers that were shown; nil mostly
+	asked     []chat.UserID            // whose membership the current repair asks for
+	reads     map[chat.UserID]chat.Seq // read pointers that were shown; mostly nil
 
-	resendAt int64 // Unix milliseconds, as the others; 0: not due
-	lookAt   int64
-	dropAt   int64
+	resendAt int64 // when to send Attach again, in Unix milliseconds like the next two; 0: not due
+	lookAt   int64 // when to look whether a repair is needed
+	dropAt   int64 // when to detach, if there is still no socket
 
 	phase     roomPhase
-	waiting   bool // an Attach is unanswered
-	doubt     bool // there is a member in doubt
-	tries     uint8
-	resends   uint8
-	overflows uint8
+	waiting   bool  // the last Attach is unanswered
+	doubt     bool  // some member is in doubt
+	tries     uint8 // repairs in a row that left a gap
+	resends   uint8 // of the last Attach
+	overflows uint8 // in the current gap
 }
 
-// member is a session in a room. It gets entries above asOf: what is below, welcome or joined told it of. In doubt it gets
-// none: its user may have left above asOf, at a seq that was passed blindly, and a repair is to tell.
+// member is a socket in a room. It gets entries above asOf: up to there, its welcome or joined frame has said what
+// there is. In doubt it gets none: its user may have left above asOf, at a seq that was skipped, until a repair has
+// answered.
 type member struct {
 	s     Socket
 	asOf  chat.Seq
@@ -66,8 +68,8 @@ type member struct {
 
 func (m *member) gets(seq chat.Seq) bool { return m.asOf < seq && !m.doubt }
 
-// leaving is a user who may see entries up to seq; user 0 is everybody. It concerns his sessions that were attached as of a
-// seq below that, and not below since.
+// leaving is a user who may see entries up to seq; user 0 is everybody. It concerns those of the user's sockets that
+// were attached as of a seq from since to below seq.
 type leaving struct {
 	user   chat.UserID
 	since  chat.Seq
@@ -75,22 +77,23 @@ type leaving struct {
 	reason chat.LeaveReason
 }
 
-// cold tells that nobody has been asked for the head: only rooms without sessions are.
+// cold reports whether the head isn't known and wasn't asked for. Only rooms without sockets are cold.
 func (rm *room) cold() bool { return rm.phase == attaching && !rm.waiting }
 
 type roomShard struct {
 	mu    sync.Mutex
 	rooms map[chat.RoomID]*room
-	timed map[*room]struct{} // those with something due
+	timed map[*room]struct{} // those that have something due
 }
 
 func (h *Hub) roomShard(id chat.RoomID) *roomShard {
 	return &h.rooms[chat.PartitionOf(uint64(id), Shards)]
 }
 
-func (h *Hub) time(sh *roomShard, rm *room) { sh.timed[rm] = struct{}{} }
+func (h *Hub) schedule(sh *roomShard, rm *room) { sh.timed[rm] = struct{}{} }
 
-// InRoom applies one entry of a room's log in its order.
+// InRoom applies one entry of a room's log: at once if it is the next one, else when it will be. Entries may come in
+// any order, and more than once.
 func (h *Hub) InRoom(sw *Sweep, d *envelope.Delivery) {
 	for _, u := range d.Removed {
 		h.memberships.note(d.Room, u, membership{d.Epoch, d.Seq, false})
@@ -121,6 +124,7 @@ func (h *Hub) InRoom(sw *Sweep, d *envelope.Delivery) {
 	h.arrive(sw, sh, rm, d)
 }
 
+// arrive delivers an entry, ignores it as a repeat, or holds it behind a gap.
 func (h *Hub) arrive(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
 	switch {
 	case rm.cold():
@@ -147,12 +151,13 @@ func (h *Hub) arrive(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
 	default:
 		h.hold(sw, sh, rm, d)
 		if rm.phase == running {
-			_ = h.ask(sh, rm, true) // sent again when due
+			_ = h.ask(sh, rm, true) // repeated when due
 		}
 	}
 }
 
-// step delivers the entry that comes next.
+// step delivers the next entry: its message to the members but its sender, the ack to the sender, then the `room`
+// frame, then `joined` to those whom it adds and `left` to those who leave with it.
 func (h *Hub) step(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
 	rm.delivered = d.Seq
 	origin := h.origin(d)
@@ -177,7 +182,7 @@ func (h *Hub) step(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
 	h.settle(sw, sh, rm)
 }
 
-// origin is the local socket that an entry came from, nil where there is none.
+// origin returns the local socket that sent an entry, nil if there is none.
 func (h *Hub) origin(d *envelope.Delivery) Socket {
 	if len(d.Ack) == 0 || d.Gateway != h.o.ID {
 		return nil
@@ -185,7 +190,7 @@ func (h *Hub) origin(d *envelope.Delivery) Socket {
 	return h.o.Find(d.Socket)
 }
 
-// ack answers the origin. An ack for a repeat does no harm.
+// ack answers the sender. To answer a repeat again does no harm.
 func (h *Hub) ack(sw *Sweep, d *envelope.Delivery) {
 	if s := h.origin(d); s != nil {
 		s.Answered(d.Ref)
@@ -193,7 +198,7 @@ func (h *Hub) ack(sw *Sweep, d *envelope.Delivery) {
 	}
 }
 
-// added attaches the sockets of the users whom an entry adds, from that entry on.
+// added attaches the sockets of the users whom an entry adds. They get what comes after it.
 func (h *Hub) added(sw *Sweep, sh *roomShard, d *envelope.Delivery) {
 	var f Frame
 	for _, u := range d.Added {
@@ -217,8 +222,8 @@ func (h *Hub) added(sw *Sweep, sh *roomShard, d *envelope.Delivery) {
 	}
 }
 
-// confirm notes that a session which is in the room was added at seq: a leave before it is over, and so is a doubt, unless
-// more was passed blindly since.
+// confirm notes that the user of a socket in the room was added at seq: an earlier leave doesn't count any more, and
+// the socket isn't in doubt any more, unless entries after seq were skipped.
 func (h *Hub) confirm(sw *Sweep, rm *room, s Socket, seq chat.Seq) {
 	if rm == nil || seq > rm.delivered || rm.phase == attaching {
 		return
@@ -237,12 +242,13 @@ func (h *Hub) confirm(sw *Sweep, rm *room, s Socket, seq chat.Seq) {
 	}
 }
 
-// aside does what an entry asks for besides its room's sessions: its ack and the users it adds.
+// aside does what an entry asks for beside delivering it to the room: it acks, and attaches those whom it adds.
 func (h *Hub) aside(sw *Sweep, sh *roomShard, d *envelope.Delivery) {
 	h.ack(sw, d)
 	h.added(sw, sh, d)
 }
 
+// addLeaves notes who leaves with an entry, before it is that entry's turn: a repair must not detach them earlier.
 func (h *Hub) addLeaves(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
 	add := func(u chat.UserID) {
 		l := leaving{u, 0, d.Seq, d.Reason}
@@ -261,7 +267,7 @@ func (h *Hub) addLeaves(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery
 	}
 }
 
-// settle detaches those who have got all that they may see.
+// settle detaches those who got everything that they may see.
 func (h *Hub) settle(sw *Sweep, sh *roomShard, rm *room) {
 	for i := 0; i < len(rm.leaves); {
 		l := rm.leaves[i]
@@ -274,7 +280,7 @@ func (h *Hub) settle(sw *Sweep, sh *roomShard, rm *room) {
 	}
 }
 
-// settleAll detaches all who are to leave, whether or not they have got everything.
+// settleAll detaches all who leave, whether or not they got everything.
 func (h *Hub) settleAll(sw *Sweep, sh *roomShard, rm *room) {
 	for _, l := range rm.leaves {
 		h.expel(sw, sh, rm, l, l.seq)
@@ -282,11 +288,11 @@ func (h *Hub) settleAll(sw *Sweep, sh *roomShard, rm *room) {
 	rm.leaves = nil
 }
 
-// expel detaches a user's sessions that were attached before his leave, showing them seq as the place of it.
+// expel detaches the sockets that a leave concerns. Their `left` frame says seq.
 func (h *Hub) expel(sw *Sweep, sh *roomShard, rm *room, l leaving, seq chat.Seq) {
 	back := chat.Seq(0)
 	if l.user != 0 {
-		// He is back already, and the entry that says so was passed or dropped: he stays, from there on.
+		// If the user is back already, and the entry that says so was passed or dropped, they stay, from that entry on.
 		if back = h.memberships.in(rm.id, l.user, rm.epoch); rm.held[back] != nil {
 			back = 0
 		}

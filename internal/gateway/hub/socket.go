@@ -7,11 +7,11 @@ import (
 	"chat-service/internal/protocol"
 )
 
-// Frame is one whole WebSocket frame as a server sends it: header and payload. It is immutable once made and shared by all
-// who receive it.
+// Frame is one whole WebSocket frame as a server sends it: header and payload. It is never changed, and shared by all
+// sockets that receive it.
 type Frame []byte
 
-// Encode makes a final, unmasked frame of an opcode. It copies the payload.
+// Encode makes an unfragmented, unmasked frame with this opcode. It copies the payload.
 func Encode(op byte, payload []byte) Frame {
 	f := make(Frame, 0, 10+len(payload))
 	f = append(f, 0x80|op)
@@ -26,38 +26,41 @@ func Encode(op byte, payload []byte) Frame {
 	return append(f, payload...)
 }
 
-// Text makes a text frame.
+// Text makes a text frame. It copies the payload.
 func Text(payload []byte) Frame { return Encode(0x1, payload) }
 
-// Socket is one socket as the hub sees it. Its methods don't block.
+// Socket is a WebSocket as the hub sees it. Its methods don't block.
 type Socket interface {
-	// User is whose socket it is; it never changes.
+	// User returns whose socket it is. That never changes.
 	User() chat.UserID
-	// Push queues a frame to be written; true means that the session must be put to the writers.
+	// Push queues a frame to be written; true means that the socket must be handed to the writers (Sweep.Ready).
 	Push(f Frame) (ready bool)
-	// Answered reports that an ack or an error for the send with this client_msg_id is about to be pushed; "" is no send.
+	// Answered reports that an ack or an error for the send with this client_msg_id is about to be pushed; "" is no
+	// send.
 	Answered(ref string)
-	// Lags tells that the session is behind, so that ephemeral frames should be left out.
+	// Lags reports whether much is queued already, so that ephemeral frames should be left out.
 	Lags() bool
-	// RequestRoom has the session ask for a room that its user was added to without its knowledge.
+	// RequestRoom asks the workers for a room that the socket's user was added to, when the entry that said so was
+	// lost.
 	RequestRoom(room chat.RoomID)
-	// State is the hub's own note about the session.
+	// State returns what the hub keeps with the socket.
 	State() *State
 }
 
-// Sweep collects the sessions that a run of frames makes ready, so that each is written to once for all of them.
+// Sweep collects the sockets that have something to write, so that each is scheduled once for all the frames of a
+// batch.
 type Sweep struct {
 	Ready []Socket
 }
 
-// Put queues a frame for a session.
+// Put queues a frame for a socket.
 func (sw *Sweep) Put(s Socket, f Frame) {
 	if s.Push(f) {
 		sw.Ready = append(sw.Ready, s)
 	}
 }
 
-// PutAll queues a frame for many sessions.
+// PutAll queues a frame for many sockets.
 func (sw *Sweep) PutAll(l []Socket, f Frame) {
 	for _, s := range l {
 		sw.Put(s, f)

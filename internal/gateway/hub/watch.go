@@ -9,7 +9,8 @@ import (
 	"chat-service/internal/protocol"
 )
 
-// Watched sets whose presence a session watches. The list was bounded when its frame was decoded.
+// Watched sets whose presence a socket watches, in place of what it watched before. The list was bounded when its
+// frame was decoded.
 func (h *Hub) Watched(s Socket, users []chat.UserID) {
 	users = slices.Clone(users)
 	slices.Sort(users)
@@ -28,7 +29,7 @@ func (h *Hub) Watched(s Socket, users []chat.UserID) {
 		us := h.userShard(u)
 		us.mu.Lock()
 		state.mu.Lock()
-		gone := state.gone // Forget removes what was listed before it
+		gone := state.gone // Forget removed only what was listed before it
 		state.mu.Unlock()
 		if !gone {
 			e := us.entry(u)
@@ -50,7 +51,7 @@ func (h *Hub) unwatch(s Socket, users []chat.UserID) {
 	}
 }
 
-// watchers returns who watches a user.
+// watchers returns the sockets that watch a user.
 func (h *Hub) watchers(u chat.UserID) []Socket {
 	us := h.userShard(u)
 	us.mu.Lock()
@@ -61,7 +62,8 @@ func (h *Hub) watchers(u chat.UserID) []Socket {
 	return nil
 }
 
-// Presences tells watchers who came and went: one frame for each watcher, one shared frame where it is about one user.
+// Presences sends watchers the users who went online or offline: a frame for each watcher, or one for all if it is
+// about one user.
 func (h *Hub) Presences(sw *Sweep, states []envelope.Presence) {
 	if len(states) == 1 {
 		ws := h.watchers(states[0].User)
