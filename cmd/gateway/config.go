@@ -21,7 +21,7 @@ import (
 	"chat-service/internal/gateway"
 )
 
-// Config is configs/gateway.yaml.
+// Config is the configuration of the process: configs/gateway.yaml.
 type Config struct {
 	Server   config.Server   `yaml:"server"`
 	RabbitMQ config.RabbitMQ `yaml:"rabbitmq"`
@@ -32,9 +32,9 @@ type Config struct {
 	Log      config.Log      `yaml:"log"`
 }
 
-// Gateway is how the station is tuned.
+// Gateway is the section gateway: how the station is tuned.
 type Gateway struct {
-	// ID names the gateway; empty takes the host's name. Two that run at the same time may share it.
+	// ID names the gateway; if it is empty, the host's name does. Two that run at the same time may share it.
 	ID string `yaml:"id"`
 	// Origins may open sockets from a browser besides the gateway's own host.
 	Origins []string `yaml:"origins"`
@@ -48,21 +48,21 @@ type Gateway struct {
 	AuthTimeout config.Duration `yaml:"auth_timeout"`
 	// ConnectTimeout bounds the wait for a worker's welcome.
 	ConnectTimeout config.Duration `yaml:"connect_timeout"`
-	// AnswerTimeout bounds the wait for a message's ack.
+	// AnswerTimeout bounds the wait for the answer to a message.
 	AnswerTimeout config.Duration `yaml:"answer_timeout"`
 	// QueueBytes bounds what waits to be written to one socket.
 	QueueBytes int `yaml:"queue_bytes"`
 	// SocketWindow bounds one socket's unanswered messages.
 	SocketWindow int `yaml:"socket_window"`
-	// WindowCommands and WindowBytes bound all commands on their way.
+	// WindowCommands and WindowBytes bound the commands in flight, of all sockets.
 	WindowCommands int `yaml:"window_commands"`
 	WindowBytes    int `yaml:"window_bytes"`
 	// HeldEntries and HeldBytes bound what a room holds behind a gap.
 	HeldEntries int `yaml:"held_entries"`
 	HeldBytes   int `yaml:"held_bytes"`
-	// Drain is the window over which stopping sends the sockets away.
+	// Drain is the time over which a stop spreads the closing of the sockets.
 	Drain config.Duration `yaml:"drain"`
-	// BusPatience is how long RabbitMQ may be away before sockets are refused and sent away.
+	// BusPatience is how long RabbitMQ may be unavailable before sockets are refused and closed.
 	BusPatience config.Duration `yaml:"bus_patience"`
 }
 
@@ -102,7 +102,7 @@ func (g Gateway) Validate() error {
 	return errors.Join(errs...)
 }
 
-// ValidateRelease refuses sockets from everywhere.
+// ValidateRelease refuses origins that allow every site to open sockets.
 func (g Gateway) ValidateRelease() error {
 	if slices.Contains(g.Origins, "*") {
 		return errors.New("origins: has *: server.mode release needs the origins that may open sockets, as scheme://host")
@@ -139,7 +139,7 @@ func defaults() Config {
 	}
 }
 
-// identity returns the gateway's name and a boot that no other process has had.
+// identity returns the gateway's name and a random id for this boot.
 func (c *Config) identity() (name, boot string, err error) {
 	name = c.Gateway.ID
 	if name == "" {
@@ -193,10 +193,10 @@ func (c *Config) gateway(name, boot string) gateway.Options {
 	return o
 }
 
-// stopTimeout leaves the drain its window, and the rest a while.
+// stopTimeout is the drain window and time for everything after it.
 func (c *Config) stopTimeout() time.Duration { return c.Gateway.Drain.D() + 20*time.Second }
 
-// load reads the file and the environment, which this process shares with the others.
+// load reads the file and the environment. The variables of other processes are no error.
 func (c *Config) load(path string) error {
 	return config.Load(path, c, config.Foreign("server.", "limits."))
 }

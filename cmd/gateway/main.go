@@ -1,5 +1,5 @@
-// Command gateway holds the clients' sockets. It publishes what they ask for to RabbitMQ and brings back what the workers
-// say; any number of gateways stand behind a load balancer.
+// Command gateway holds the clients' WebSockets. It publishes their commands to RabbitMQ and delivers what the workers send
+// to it. Any number of gateways can run behind a load balancer.
 package main
 
 import (
@@ -33,8 +33,8 @@ func process() daemon.Process {
 	}
 }
 
-// wire opens the adapters and hands them to the station. The order of the parts is the order of the start: the sockets come
-// last and go first, while the bus still works.
+// wire makes the adapters and gives them to the station. The parts start in this order and stop in reverse: the sockets start
+// last and stop first, while the bus still works.
 func wire(cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
 	name, boot, err := cfg.identity()
 	if err != nil {
@@ -66,7 +66,7 @@ func wire(cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
 	if err != nil {
 		return nil, errors.Join(err, pub.Close(context.Background()))
 	}
-	in, err := broker.NewGatewayConsumer(cfg.broker(tls, name+" in", log, metrics), name, boot, ears{g})
+	in, err := broker.NewGatewayConsumer(cfg.broker(tls, name+" in", log, metrics), name, boot, inbound{g})
 	if err != nil {
 		return nil, errors.Join(err, pub.Close(context.Background()))
 	}

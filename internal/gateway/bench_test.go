@@ -12,9 +12,9 @@ import (
 	"chat-service/internal/protocol"
 )
 
-// idle is a session that is always being written to, so that frames only queue.
-func idle(g *Gateway, id chat.SocketID) *session {
-	s := &session{g: g, id: id, user: chat.UserID(id), phase: live, writing: true, reading: true}
+// idle is a socket that is always being written to, so that frames only queue.
+func idle(g *Gateway, id chat.SocketID) *socket {
+	s := &socket{g: g, id: id, user: chat.UserID(id), phase: live, writing: true, reading: true}
 	g.sockets.add(s)
 	g.hub.Add(s)
 	return s
@@ -28,13 +28,13 @@ func benchGateway(b *testing.B) *Gateway {
 	return g
 }
 
-// BenchmarkDeliver is one message of 200 bytes to a room's local sessions, from the batch to their queues.
+// BenchmarkDeliver is one message of 200 bytes to a room's local sockets, from the batch to their queues.
 func BenchmarkDeliver(b *testing.B) {
 	for _, n := range []int{1, 10, 100, 1000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			g := benchGateway(b)
 			var sw hub.Sweep
-			var l []*session
+			var l []*socket
 			for i := range n {
 				s := idle(g, chat.SocketID(i+1))
 				g.hub.Attach(&sw, s, envelope.Point{Room: testRoom, Seq: 1, Epoch: 1})
@@ -54,7 +54,7 @@ func BenchmarkDeliver(b *testing.B) {
 					}
 				}
 			}
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/session")
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/socket")
 		})
 	}
 }

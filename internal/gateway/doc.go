@@ -1,12 +1,24 @@
-// Package gateway holds the sockets: it authenticates them, turns their frames into Commands and applies Deliveries.
+// Package gateway holds the WebSockets: it authenticates them, publishes Commands for their frames and applies the
+// workers' Deliveries.
 //
-// It owns everything about one WebSocket: handshake, reading, limits, writing, pings, closing. What a room's sessions see of
-// it, and in which order, is the hub's (package hub). It decides nothing: no rule of the product is judged here, and no
-// database is known; Bus and Verifier are its ports. Whatever ends badly ends in a frame or a close code that says so.
+// It owns everything about one socket: handshake, reading, limits, writing, pings, closing. It decides nothing: no
+// rule of the product is applied here, and no database is reached. Bus and Verifier are its ports. What a room's
+// sockets get of the room, and in which order, is the job of package hub. Whatever goes wrong with a socket ends in
+// an `error` frame or in a close code.
 //
-// Goroutines: fasthttp's for handshakes, one reader per socket, GOMAXPROCS writers, one temporary writer per socket that
-// would block, one ticker for all that happens by time. Deliver is called by the bus' consumer.
+// A message passes these files:
 //
-// Locks, in the order in which they may be nested: the hub's, a session's, then the wheel's or a writer's. Registry shards
-// are leaves.
+//	reader.go    bytes of the socket → one frame
+//	admit.go     frame → protocol.Frame → envelope.Command, by the registries
+//	pending.go   bounds what is in flight, remembers the send until it is answered, publishes it
+//
+//	deliver.go   batch of the bus → envelope.Delivery → what its kind asks for
+//	hub/         a room's entry → the room's sockets, in seq order
+//	writer.go    queued frames → one write
+//
+// Goroutines: fasthttp's for handshakes, one reader per socket, GOMAXPROCS writers, one temporary writer per socket
+// that would block, and one ticker for everything that is timed. Deliver is called by the bus's consumer.
+//
+// Locks, in the order in which they may be nested: the hub's, a socket's, then the wheel's or a writer's. Registry
+// shards are leaves.
 package gateway

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -10,13 +11,13 @@ import (
 )
 
 const (
-	drainTail  = 7 * time.Second // for the last close frames, beside the window
+	drainTail  = 7 * time.Second // for the last close frames, after the window
 	flushLimit = 3 * time.Second
 )
 
-// Stop sends all sockets away and returns when nothing is left running: new sockets get 503, each open one a goaway with a
-// moment of its own within the drain window and, a while after it, close 1012. The bus must work until Stop returns. It
-// takes at most the window and ten seconds more; when ctx ends, the sockets are cut.
+// Stop closes all sockets and returns when nothing is left running. New sockets are answered 503. Each open one gets
+// a goaway with a time of its own within the drain window, and some time after that close code 1012. The bus must
+// work until Stop returns. It takes at most the window and ten seconds more. When ctx ends, the connections are cut.
 func (g *Gateway) Stop(ctx context.Context) error {
 	g.gate.Lock()
 	g.draining.Store(true)
@@ -45,14 +46,15 @@ func (g *Gateway) Stop(ctx context.Context) error {
 	<-g.done
 	g.writers.close()
 	if len(cut) > 0 {
-		g.o.Log.Warn("sockets were cut at the end of the drain", "sockets", len(cut))
+		g.o.Log.Warn("connections were cut at the end of the drain", "sockets", len(cut))
 	}
 	return err
 }
 
-// sendAway spreads the sockets over the window: told at four fifths of it at the latest, closed a fifth after that.
+// sendAway spreads the closing of the sockets over the window. The time in goaway is within its first four fifths,
+// and a socket is closed a fifth of the window after its time.
 func (g *Gateway) sendAway() {
-	now, grace := g.now(), g.o.Drain/5
+	now, grace := g.o.Now().UnixMilli(), g.o.Drain/5
 	for _, s := range g.sockets.all() {
 		after := jitter(g.o.Drain - grace)
 		if s.present() {
@@ -63,7 +65,7 @@ func (g *Gateway) sendAway() {
 	}
 }
 
-// flushDisconnects waits for the bus to take what tells of the ended sockets.
+// flushDisconnects waits until the bus has the Disconnects of all ended sockets, at most flushLimit.
 func (g *Gateway) flushDisconnects() {
 	t := time.NewTicker(20 * time.Millisecond)
 	defer t.Stop()
@@ -71,19 +73,25 @@ func (g *Gateway) flushDisconnects() {
 		<-t.C
 	}
 	if n := g.disconnects.left(); n > 0 {
-		g.o.Log.Warn("the workers weren't told of all ended sockets; their lease will tell", "sockets", n)
+		g.o.Log.Warn("not all ended sockets could be reported to the workers; they go with the gateway's lease", "sockets", n)
 	}
 }
 
-// shutdown closes the listener.
+// shutdown closes the listener and waits for the server to return.
 func (g *Gateway) shutdown() error {
 	ctx, cancel := context.WithTimeout(context.Background(), flushLimit)
 	defer cancel()
 	if err := g.http.ShutdownWithContext(ctx); err != nil {
 		return fmt.Errorf("gateway: shut down: %w", err)
 	}
-	if err := <-g.served; err != nil {
-		return fmt.Errorf("gateway: serve: %w", err)
+	_ = g.listener.Close() // Shutdown passes over it if Serve hasn't begun yet; else it is closed already
+	select {
+	case err := <-g.served:
+		if err != nil {
+			return fmt.Errorf("gateway: serve: %w", err)
+		}
+		return nil
+	case <-ctx.Done():
+		return errors.New("gateway: the listener's server doesn't return")
 	}
-	return nil
 }

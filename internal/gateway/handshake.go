@@ -2,15 +2,11 @@ package gateway
 
 import (
 	"bufio"
-	"crypto/rand"
 	"encoding/base64"
-	"encoding/hex"
-	"errors"
 	"net"
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,7 +16,6 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"chat-service/internal/chat"
-	"chat-service/internal/envelope"
 	"chat-service/internal/protocol"
 )
 
@@ -31,119 +26,44 @@ const (
 	deviceRunes = 64
 )
 
-// route serves the few paths of a gateway.
-func (g *Gateway) route(ctx *fasthttp.RequestCtx) {
-	switch string(ctx.Path()) {
-	case wsPath:
-		g.handshake(ctx)
-	case "/healthz":
-		answer(ctx, http.StatusOK, "application/json", `{"status":"ok"}`)
-	case "/readyz":
-		if g.Ready() != nil {
-			answer(ctx, http.StatusServiceUnavailable, "application/json", `{"status":"unavailable"}`)
-			return
-		}
-		answer(ctx, http.StatusOK, "application/json", `{"status":"ok"}`)
-	default:
-		problem(ctx, http.StatusNotFound, chat.NotFound.String(), "the gateway serves "+wsPath)
-	}
-}
-
-func answer(ctx *fasthttp.RequestCtx, status int, contentType, body string) {
-	ctx.SetStatusCode(status)
-	ctx.SetContentType(contentType)
-	ctx.SetBodyString(body)
-}
-
-// problem answers with RFC 9457 problem details.
-func problem(ctx *fasthttp.RequestCtx, status int, code, detail string) {
-	id := requestID(ctx)
-	ctx.Response.Header.Set("X-Request-Id", id)
-	b := append([]byte(`{"type":"about:blank","title":`), protocol.AppendString(nil, http.StatusText(status))...)
-	b = append(strconv.AppendInt(append(b, `,"status":`...), int64(status), 10), `,"code":`...)
-	b = append(protocol.AppendString(b, code), `,"detail":`...)
-	b = append(protocol.AppendString(b, detail), `,"request_id":`...)
-	b = append(protocol.AppendString(b, id), '}')
-	answer(ctx, status, "application/problem+json", string(b))
-}
-
-// requestID names a request in what is refused: by the client's own name for it where that is sane.
-func requestID(ctx *fasthttp.RequestCtx) string {
-	id := string(ctx.Request.Header.Peek("X-Request-Id"))
-	if chat.CheckClientMsgID(id) == nil {
-		return id
-	}
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails
-	return hex.EncodeToString(b[:])
-}
-
-// unreadable answers a request that is no HTTP, is too long or takes too long.
-func unreadable(ctx *fasthttp.RequestCtx, err error) {
-	var small *fasthttp.ErrSmallBuffer
-	var late net.Error
-	switch {
-	case errors.As(err, &small):
-		problem(ctx, http.StatusRequestHeaderFieldsTooLarge, chat.TooLarge.String(), "the head of the request is too large")
-	case errors.As(err, &late) && late.Timeout():
-		problem(ctx, http.StatusRequestTimeout, chat.Invalid.String(), "the request took too long to arrive")
-	default:
-		problem(ctx, http.StatusBadRequest, chat.Invalid.String(), "the request can't be read")
-	}
-	ctx.SetConnectionClose()
-}
-
-// refuse answers 503 with a jittered Retry-After, so that refused clients don't come back together.
-func (g *Gateway) refuse(ctx *fasthttp.RequestCtx, reason string) {
-	g.m.Refused.WithLabelValues(reason).Inc()
-	ctx.Response.Header.Set("Retry-After", strconv.FormatInt(1+jitterMS(5), 10))
-	problem(ctx, http.StatusServiceUnavailable, chat.Unavailable.String(), reason)
-	ctx.SetConnectionClose()
-}
-
-// admit decides before anything is judged whether there is room for one more; "" is yes.
-func (g *Gateway) admit() (reason string) {
+// overload returns why there is no room for one more socket, nil if there is. It is looked at before anything costs
+// time.
+func (g *Gateway) overload() *httpError {
 	switch {
 	case g.draining.Load():
-		return "draining"
-	case g.busAway():
-		return "broker_away"
+		return draining
+	case g.busLost():
+		return brokerAway
 	case g.o.MaxSockets > 0 && g.open.Load() >= int64(g.o.MaxSockets):
-		return "full"
+		return full
 	case g.pacer != nil && !g.pacer.Allow():
-		return "pace"
+		return pacing
 	}
-	return ""
+	return nil
 }
 
-// hello is what a handshake says, copied out of fasthttp's buffers.
+// hello is what a handshake asks for, copied out of fasthttp's buffers.
 type hello struct {
 	key     string
-	sub     string // subprotocol to answer
-	version bool   // the client can speak chat.v1
+	sub     string // the subprotocol to answer with
+	version bool   // the client speaks chat.v1
 	device  string
 	replace bool
 	token   string
 }
 
-// handshake admits a socket, judges its token and takes the connection over. A refused token is upgraded all the same: a
-// browser can't read a refused upgrade, but a close code.
+// handshake checks the request, verifies its token and takes the connection over. A refused token is upgraded all the
+// same: a browser can't read a refused upgrade, but it can read a close code.
 func (g *Gateway) handshake(ctx *fasthttp.RequestCtx) {
-	key, err := upgradeKey(&ctx.Request.Header)
-	switch {
-	case err != nil:
-		g.m.Refused.WithLabelValues("no_upgrade").Inc()
-		ctx.Response.Header.Set("Upgrade", "websocket")
-		ctx.Response.Header.Set("Sec-WebSocket-Version", "13")
-		problem(ctx, http.StatusUpgradeRequired, chat.Invalid.String(), err.Error())
-		return
-	case !g.originAllowed(string(ctx.Request.Header.Peek("Origin")), string(ctx.Host())):
-		g.m.Refused.WithLabelValues("origin").Inc()
-		problem(ctx, http.StatusForbidden, chat.Forbidden.String(), "this origin may not open sockets")
-		return
+	key, refused := upgradeKey(&ctx.Request.Header)
+	if refused == nil && !g.originAllowed(string(ctx.Request.Header.Peek("Origin")), string(ctx.Host())) {
+		refused = badOrigin
 	}
-	if reason := g.admit(); reason != "" {
-		g.refuse(ctx, reason)
+	if refused == nil {
+		refused = g.overload()
+	}
+	if refused != nil {
+		g.refuse(ctx, refused)
 		return
 	}
 	h := readHello(ctx, key)
@@ -153,6 +73,7 @@ func (g *Gateway) handshake(ctx *fasthttp.RequestCtx) {
 	case !h.version:
 		code = protocol.CloseVersion
 	case h.token != "":
+		var err error
 		if claims, err = g.o.Verifier.Verify(h.token); err != nil {
 			code = tokenCode(err)
 		}
@@ -163,18 +84,18 @@ func (g *Gateway) handshake(ctx *fasthttp.RequestCtx) {
 }
 
 // upgradeKey checks that a request is a WebSocket handshake and returns its key.
-func upgradeKey(h *fasthttp.RequestHeader) (string, error) {
+func upgradeKey(h *fasthttp.RequestHeader) (string, *httpError) {
 	key := strings.Clone(string(h.Peek("Sec-WebSocket-Key")))
 	raw, err := base64.StdEncoding.DecodeString(key)
 	switch {
 	case !h.IsGet():
-		return "", errors.New("a WebSocket handshake is a GET")
+		return "", notGet
 	case !hasToken(h, "Connection", "upgrade") || !hasToken(h, "Upgrade", "websocket"):
-		return "", errors.New("a WebSocket handshake is expected")
+		return "", notUpgrade
 	case string(h.Peek("Sec-WebSocket-Version")) != "13":
-		return "", errors.New("WebSocket version 13 is expected")
+		return "", otherVersion
 	case err != nil || len(raw) != 16:
-		return "", errors.New("Sec-WebSocket-Key must be 16 bytes in base64")
+		return "", badKey
 	}
 	return key, nil
 }
@@ -196,7 +117,7 @@ func readHello(ctx *fasthttp.RequestCtx, key string) hello {
 	if strings.EqualFold(scheme, "Bearer") && h.token == "" {
 		h.token = strings.TrimSpace(t)
 	}
-	var offers []string
+	var protocols []string
 	for _, line := range ctx.Request.Header.PeekAll("Sec-WebSocket-Protocol") {
 		for part := range strings.SplitSeq(string(line), ",") {
 			part = strings.TrimSpace(part)
@@ -205,20 +126,20 @@ func readHello(ctx *fasthttp.RequestCtx, key string) hello {
 					h.token = t
 				}
 			} else if part != "" {
-				offers = append(offers, part)
+				protocols = append(protocols, part)
 			}
 		}
 	}
 	switch {
-	case slices.Contains(offers, subprotocol):
+	case slices.Contains(protocols, subprotocol):
 		h.sub = subprotocol
-	case len(offers) > 0:
-		h.version, h.sub = false, offers[0] // answered, so that a browser lets the close code through
+	case len(protocols) > 0:
+		h.version, h.sub = false, protocols[0] // answered, or a browser would hide the close code
 	}
 	return h
 }
 
-// device bounds the name that a client gives its device.
+// device cuts the name that a client gives its device.
 func device(s string) string {
 	s = strings.ToValidUTF8(s, "")
 	if r := []rune(s); len(r) > deviceRunes {
@@ -235,19 +156,21 @@ func allowedOrigins(list []string) map[string]bool {
 	return m
 }
 
-// originAllowed judges a browser's Origin: none (not a browser), the own host, or one of the list, compared whole.
+// originAllowed checks the Origin header. Allowed are none (it isn't a browser), the gateway's own host, and the
+// listed ones, each compared as a whole.
 func (g *Gateway) originAllowed(origin, host string) bool {
 	if origin == "" || g.origins["*"] {
 		return true
 	}
 	u, err := url.Parse(origin)
-	if err != nil || u.Host == "" || u.User != nil || u.Path != "" || u.RawQuery != "" || u.Scheme != "http" && u.Scheme != "https" {
+	if err != nil || u.Host == "" || u.User != nil || u.Path != "" || u.RawQuery != "" ||
+		u.Scheme != "http" && u.Scheme != "https" {
 		return false
 	}
 	return strings.EqualFold(u.Host, host) || g.origins[strings.ToLower(origin)]
 }
 
-// hijacker gives the WebSocket library the raw connection: fasthttp's wrapper and its buffers can go.
+// hijacker gives the WebSocket library the raw connection, so that fasthttp's wrapper and its buffers can be freed.
 type hijacker struct {
 	conn net.Conn
 	rw   *bufio.ReadWriter
@@ -258,8 +181,8 @@ func (h hijacker) WriteHeader(int)                              {}
 func (h hijacker) Write(b []byte) (int, error)                  { return len(b), nil }
 func (h hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) { return h.conn, h.rw, nil }
 
-// lender lends connections to fasthttp: what closes a hijacked one there gives its buffer of 8 KiB back to a pool, which fasthttp
-// doesn't do for connections that it is told to keep.
+// lender lends connections to fasthttp: it believes that it closes a hijacked one, and so returns its buffer of 8 KiB
+// to a pool. It doesn't do that for connections that it is told to keep.
 type lender struct{ net.Listener }
 
 // Accept waits for the next connection.
@@ -271,14 +194,14 @@ func (l lender) Accept() (net.Conn, error) {
 	return &lent{Conn: c}, nil
 }
 
-// lent is a connection until its handshake is through.
+// lent is a connection during its handshake.
 type lent struct {
 	net.Conn
 
 	taken atomic.Bool
 }
 
-// Close does nothing to a connection that was taken over.
+// Close closes the connection unless it was taken over.
 func (l *lent) Close() error {
 	if l.taken.Load() {
 		return nil
@@ -288,10 +211,11 @@ func (l *lent) Close() error {
 
 var handshakeBuffers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 512) }}
 
-// readBuffer is the smallest that the WebSocket library takes over from a handshake, in one of the allocator's sizes.
+// readBuffer is the smallest buffer, in bytes, that the WebSocket library takes over from a handshake, in one of the
+// allocator's sizes.
 const readBuffer = 288
 
-// take makes a session of a hijacked connection: fasthttp's goroutine, which ends with it.
+// take makes a socket of a hijacked connection. It runs on fasthttp's goroutine, which ends when it returns.
 func (g *Gateway) take(c net.Conn, h hello, claims Claims, code protocol.CloseCode) {
 	if u, ok := c.(interface{ UnsafeConn() net.Conn }); ok {
 		c = u.UnsafeConn()
@@ -308,11 +232,12 @@ func (g *Gateway) take(c net.Conn, h hello, claims Claims, code protocol.CloseCo
 	}
 	g.live.Add(1)
 	g.gate.Unlock()
-	s := &session{g: g, conn: c, id: chat.SocketID(g.numbers.Add(1)), device: h.device, replace: h.replace}
+	s := &socket{g: g, conn: c, id: chat.SocketID(g.numbers.Add(1)), device: h.device, replace: h.replace}
 	if sc, ok := c.(syscall.Conn); ok {
 		s.raw, _ = sc.SyscallConn()
 	}
-	// The reader goes past readConn: a frame less on the stack of every idle socket keeps it at 2 KiB.
+	// The buffered reader reads from c and not through readConn: one call frame less keeps the stack of an idle
+	// socket at 2 KiB.
 	w := handshakeBuffers.Get().(*bufio.Writer)
 	rw := bufio.NewReadWriter(bufio.NewReaderSize(c, readBuffer), w)
 	req := &http.Request{Method: http.MethodGet, Header: http.Header{
@@ -336,12 +261,12 @@ func (g *Gateway) take(c net.Conn, h hello, claims Claims, code protocol.CloseCo
 	g.opened(s, claims, code)
 }
 
-// opened registers an upgraded session and starts it: reading for its auth frame, connecting, or closing.
-func (g *Gateway) opened(s *session, claims Claims, code protocol.CloseCode) {
+// opened registers an upgraded socket and starts it: waiting for its auth frame, connecting, or closing.
+func (g *Gateway) opened(s *socket, claims Claims, code protocol.CloseCode) {
 	g.m.Opened.Inc()
 	g.m.Sockets.Inc()
 	g.open.Add(1)
-	now := g.now()
+	now := g.o.Now().UnixMilli()
 	s.seen.Store(now)
 	g.sockets.add(s)
 	limit := g.o.Frames.FrameBytes
@@ -361,37 +286,7 @@ func (g *Gateway) opened(s *session, claims Claims, code protocol.CloseCode) {
 		s.startLocked()
 		s.mu.Unlock()
 	}
-	if g.draining.Load() { // since it was taken: whoever sends the sockets away may have passed
+	if g.draining.Load() { // the drain may have begun since take looked, and may have missed this socket
 		s.close(protocol.CloseRestart, jitter(time.Second))
 	}
-}
-
-// identify binds a session to its user and asks the workers for its welcome. Its reader, where there is one, must stop: what
-// comes next starts another. False means that the session closes already.
-func (s *session) identify(c Claims) bool {
-	g := s.g
-	s.mu.Lock()
-	if s.phase == closing {
-		s.mu.Unlock()
-		return false
-	}
-	s.user, s.login = c.User, c.Session
-	s.expiry.Store(c.ExpiresAt.UnixMilli())
-	s.phase, s.reading, s.announced = connecting, false, true
-	s.deadline = g.now() + g.o.ConnectTimeout.Milliseconds()
-	g.wheel.move(s, s.deadline)
-	s.mu.Unlock()
-	g.hub.Add(s) // before the workers hear of it: what they say from then on must find it
-	cmd := envelope.Command{
-		Kind: envelope.Connect, Socket: s.id, User: s.user, Session: s.login,
-		Device: s.device, Replace: s.replace, Partitions: g.o.Partitions,
-	}
-	refused := func(err error) {
-		if err != nil {
-			g.nextDoor(s.id)
-			s.closeConnecting(protocol.CloseServerError, time.Second+jitter(4*time.Second))
-		}
-	}
-	refused(g.tell(&cmd, refused))
-	return true
 }

@@ -138,11 +138,11 @@ func TestRefusedBeforeTheUpgrade(t *testing.T) {
 	}
 	gt.login(1)
 	gt.login(2)
-	unavailable(t, gt, "beyond max_sockets")
+	wantUnavailable(t, gt, "beyond max_sockets")
 }
 
-// unavailable wants a 503 that says when to come back.
-func unavailable(t *testing.T, gt *gate, why string) {
+// wantUnavailable wants a 503 that says when to come back.
+func wantUnavailable(t *testing.T, gt *gate, why string) {
 	t.Helper()
 	s := gt.dial("?token=1:s1", "")
 	if s.res.StatusCode != http.StatusServiceUnavailable || s.res.Header.Get("Retry-After") == "" || s.res.Header.Get("Content-Type") != "application/problem+json" {
@@ -151,7 +151,7 @@ func unavailable(t *testing.T, gt *gate, why string) {
 	named(t, s.res, "")
 }
 
-// named wants a problem that tells the request's id, as its header does: this one, or any.
+// named wants a problem with the request's id, the same as in its header: this one, or any if it is "".
 func named(t *testing.T, res *http.Response, id string) {
 	t.Helper()
 	var p struct {
@@ -200,7 +200,7 @@ func TestProblems(t *testing.T) {
 func TestPaceAndBrokerRefuse(t *testing.T) {
 	gt := newGate(t, nil, func(o *Options) { o.SocketsPerSecond = 1; o.BusPatience = 300 * time.Millisecond })
 	s := gt.login(1)
-	unavailable(t, gt, "beyond the pace")
+	wantUnavailable(t, gt, "beyond the pace")
 	gt.BusDown(errors.New("cut"))
 	if gt.Ready() == nil {
 		t.Error("ready without the bus")
@@ -208,9 +208,9 @@ func TestPaceAndBrokerRefuse(t *testing.T) {
 	if got := s.closed(); got != 1012 {
 		t.Errorf("without the bus the socket was closed with %d", got)
 	}
-	unavailable(t, gt, "without the bus")
+	wantUnavailable(t, gt, "without the bus")
 	gt.BusUp()
-	testkit.Eventually(t, patience, func() (bool, string) { return gt.admit() == "", "refused after the bus came back" })
+	testkit.Eventually(t, patience, func() (bool, string) { return gt.overload() == nil, "refused after the bus came back" })
 }
 
 func TestPlainRequests(t *testing.T) {

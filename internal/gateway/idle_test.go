@@ -20,7 +20,8 @@ import (
 // idleServer makes this test binary a gateway that is measured from outside, so that the clients don't count.
 const idleServer = "GATEWAY_TEST_IDLE_SERVER"
 
-// serveIdle tells its address, then for every line that it reads it gives memory back and tells its open sockets.
+// serveIdle prints its address; then, for every line that it reads, it returns memory to the system and prints how
+// many sockets are open.
 func serveIdle() {
 	bus := &fakeBus{todo: make(chan func(), 1<<16)}
 	g, err := New(Options{ID: "g1.boot", Partitions: 4, Addr: "127.0.0.1:0", Bus: bus, Verifier: verifier{}, Frames: protocol.DefaultLimits()})

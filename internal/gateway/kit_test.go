@@ -66,17 +66,19 @@ func (verifier) Verify(token string) (Claims, error) {
 
 // fakeBus is an in-memory bus with one worker behind it.
 type fakeBus struct {
-	mu     sync.Mutex
-	refuse error // of Publish
-	lose   error // of done
-	away   error // of Ready
-	got    []envelope.Command
-	beats  int
-	told   map[chat.SocketID][]int // partitions of what came together
-	todo   chan func()
+	mu         sync.Mutex
+	refuse     error // of Publish
+	lose       error // of done
+	away       error // of Ready
+	got        []envelope.Command
+	beats      int
+	told       map[chat.SocketID][]int // partitions of what came together
+	malformed  int
+	partitions map[envelope.CommandKind][]int
+	todo       chan func()
 }
 
-func (b *fakeBus) Together(partition int, record []byte, done func(error)) error {
+func (b *fakeBus) PublishBatched(partition int, record []byte, done func(error)) error {
 	c, err := envelope.DecodeCommand(record)
 	if err != nil {
 		return err
@@ -92,15 +94,20 @@ func (b *fakeBus) Together(partition int, record []byte, done func(error)) error
 
 func (b *fakeBus) Publish(partition int, record []byte, done func(error)) error {
 	c, err := envelope.DecodeCommand(record)
-	if err != nil {
-		return err
-	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if err != nil {
+		b.malformed++
+		return err
+	}
 	if b.refuse != nil {
 		return b.refuse
 	}
 	b.got = append(b.got, c)
+	if b.partitions == nil {
+		b.partitions = map[envelope.CommandKind][]int{}
+	}
+	b.partitions[c.Kind] = append(b.partitions[c.Kind], partition)
 	lose := b.lose
 	b.todo <- func() {
 		if done != nil {
@@ -151,7 +158,8 @@ type gate struct {
 	mute   map[envelope.CommandKind]bool
 	seq    chat.Seq // of room 7
 	seen   int
-	rooms  int // further rooms of every user
+	rooms  int              // further rooms of every user
+	log    []envelope.Entry // of room 7: what repairs bring
 	quit   chan struct{}
 	addr   string // where another process's gateway listens
 	ended  sync.WaitGroup
@@ -231,10 +239,13 @@ func (gt *gate) answer(c *envelope.Command) {
 		}
 	case envelope.Attach:
 		d.Kind, d.Number, d.Seq, d.Repair, d.Users = envelope.Attached, c.Number, gt.seq, c.Repair, c.Users
+		if c.Repair {
+			d.Entries = gt.log
+		}
 	case envelope.Send:
 		gt.seq++
 		m := chat.Message{Room: c.Room, Seq: gt.seq, Kind: chat.Text, Sender: c.User, ClientMsgID: c.ClientMsgID, Content: c.Content}
-		d.Kind, d.Seq = envelope.InRoom, gt.seq
+		d.Kind, d.Seq, d.Ref = envelope.InRoom, gt.seq, c.ClientMsgID
 		d.Frame, d.Ack = protocol.AppendMessage(nil, m), protocol.AppendAck(nil, m, c.ClientSeq, false)
 	case envelope.Join:
 		d.Kind, d.Seq = envelope.Joined, gt.seq

@@ -11,8 +11,8 @@ import (
 	"chat-service/internal/protocol"
 )
 
-// Options configure a Gateway. ID, Partitions, Bus and Verifier must be set; else a zero value means the default that the
-// field names, except where it says "0: off".
+// Options configure a Gateway. ID, Partitions, Bus and Verifier must be set. For the rest, zero means the default
+// that the field's comment names, or "off" if it says so.
 type Options struct {
 	// ID names this boot: "<gateway>.<boot>".
 	ID chat.GatewayID
@@ -24,44 +24,47 @@ type Options struct {
 	Bus      Bus
 	Verifier Verifier
 	Log      *slog.Logger // default: discard
-	Metrics  *Metrics     // default: a set that nobody reads
+	Metrics  *Metrics     // default: metrics that aren't registered anywhere
+	// Now is the clock; default time.Now.
+	Now func() time.Time
 
-	// Frames are the limits of frames; what is zero is off, but FrameBytes is then MaxFrame.
+	// Frames limit the frames that clients send; 0: off, but for FrameBytes, where it means MaxFrame.
 	Frames protocol.Limits
-	// Origins may open sockets from a browser besides the gateway's own host; "*" is any.
+	// Origins may open sockets from a browser, besides the gateway's own host; "*" is any.
 	Origins []string
-	// MaxSockets bounds the sockets that are open; 0: off.
+	// MaxSockets bounds the open sockets; 0: off.
 	MaxSockets int
-	// SocketsPerSecond paces new sockets, with a burst of one second; 0: off.
+	// SocketsPerSecond bounds the rate of new sockets, with a burst of one second's worth; 0: off.
 	SocketsPerSecond int
-	// MessagesPerSecond and MessageBurst bound the frames of one socket; 0: off.
+	// MessagesPerSecond and MessageBurst bound the rate of one socket's frames; 0: off.
 	MessagesPerSecond float64
 	MessageBurst      int
-	// PingInterval is the pause between pings; two of them in silence end the socket. Default 25 s.
+	// PingInterval is the time between pings. A socket that is silent for two of them is closed. Default 25 s.
 	PingInterval time.Duration
-	// AuthTimeout bounds the wait for the first frame of a socket without a token; default 5 s.
+	// AuthTimeout bounds the wait for the auth frame of a socket that brought no token; default 5 s.
 	AuthTimeout time.Duration
 	// ConnectTimeout bounds the wait for a worker's welcome; default 10 s.
 	ConnectTimeout time.Duration
-	// AnswerTimeout bounds the wait for a message's ack; default 10 s.
+	// AnswerTimeout bounds the wait for the answer to a message; default 10 s.
 	AnswerTimeout time.Duration
 	// QueueBytes bounds what waits to be written to one socket; default 256 KiB.
 	QueueBytes int
 	// SocketWindow bounds one socket's unanswered messages; default 256.
 	SocketWindow int
-	// WindowCommands and WindowBytes bound all commands on their way; default 16,384 and 64 MiB.
+	// WindowCommands and WindowBytes bound the commands in flight, of all sockets; default 16,384 and 64 MiB.
 	WindowCommands int
 	WindowBytes    int
 	// HeldEntries and HeldBytes bound what a room holds behind a gap; default 1,024 and 1 MiB.
 	HeldEntries int
 	HeldBytes   int
-	// Drain is the window over which Stop sends the sockets away; default 10 s.
+	// Drain is the time over which Stop spreads the closing of the sockets; default 10 s.
 	Drain time.Duration
-	// BusPatience is how long the bus may be away before sockets are refused and sent away; default 20 s.
+	// BusPatience is how long the bus may be unavailable before sockets are refused and closed; default 20 s.
 	BusPatience time.Duration
 }
 
-// MaxFrame bounds a frame where FrameBytes is 0: what the bus carries in one record, with room for its escapes and headers.
+// MaxFrame is the largest frame, in bytes, that FrameBytes may allow: what one record of the bus carries, less
+// headers and escapes.
 const MaxFrame = envelope.MaxRecord - 64<<10
 
 func or[T comparable](v *T, def T) {
@@ -75,6 +78,9 @@ func (o Options) ready() Options {
 	or(&o.Log, slog.New(slog.DiscardHandler))
 	if o.Metrics == nil {
 		o.Metrics = NewMetrics(prometheus.NewRegistry())
+	}
+	if o.Now == nil {
+		o.Now = time.Now
 	}
 	or(&o.Frames.FrameBytes, MaxFrame)
 	or(&o.PingInterval, 25*time.Second)

@@ -6,30 +6,31 @@ import (
 	"chat-service/internal/chat"
 )
 
-// Claims is what a valid access token says.
+// Claims are what a valid access token says.
 type Claims struct {
 	User      chat.UserID
 	Session   chat.SessionID
 	ExpiresAt time.Time
 }
 
-// Verifier judges access tokens.
+// Verifier checks access tokens.
 type Verifier interface {
 	// Verify returns the token's claims, or a *chat.Error of kind TokenExpired or Unauthenticated.
 	Verify(token string) (Claims, error)
 }
 
-// Bus carries records to the workers. Its methods never block for long and may be called from any goroutine.
+// Bus carries encoded records to the workers. Its methods don't block for long and may be called from any goroutine.
 type Bus interface {
-	// Publish sends one encoded Command to a partition (0 … P-1), in the order of the calls. The record is copied before it
-	// returns. An error means that the record was refused; else done, where it isn't nil, is called once, later and from
-	// another goroutine: nil when the bus holds the record, an error when it may be lost.
+	// Publish sends one encoded Command to a partition (0 … P-1). Records of a partition keep the order of the calls.
+	// The record is copied before Publish returns. An error means that it was refused. Otherwise done, unless it is
+	// nil, is called once, later and from another goroutine: with nil when the bus holds the record, with an error if
+	// it may be lost.
 	Publish(partition int, record []byte, done func(error)) error
-	// Together is Publish for what many do at once: a record may wait some milliseconds for more of the kind. Records keep the
-	// order of the calls among themselves, not with those of Publish.
-	Together(partition int, record []byte, done func(error)) error
-	// Beat sends one encoded Beat; nobody waits for it.
+	// PublishBatched is Publish for what many sockets do at once: a record may wait some milliseconds for others.
+	// These records keep the order of the calls among themselves, but not with those of Publish.
+	PublishBatched(partition int, record []byte, done func(error)) error
+	// Beat sends one encoded Beat to the control queue. Whether it arrives isn't reported.
 	Beat(record []byte) error
-	// Ready returns nil while the bus can be reached.
+	// Ready returns nil while the bus can be reached, else why it can't.
 	Ready() error
 }

@@ -10,58 +10,34 @@ import (
 
 	"github.com/fasthttp/websocket"
 
-	"chat-service/internal/chat"
 	"chat-service/internal/gateway/hub"
 	"chat-service/internal/protocol"
 )
 
-// preAuthLimit bounds the first frame of a socket that has shown no token.
+// preAuthLimit bounds, in bytes, the first frame of a socket that brought no token.
 const preAuthLimit = 8 << 10
-
-// readConn is the connection as the WebSocket library sees it: after the handshake its writes go nowhere, because all
-// writing is the writers'. What the library tries to write is its answer to a framing error, which is noted.
-type readConn struct {
-	net.Conn
-	s *session
-}
-
-// Write passes the handshake through and swallows the rest.
-func (c readConn) Write(p []byte) (int, error) {
-	if c.s.ws == nil {
-		return c.Conn.Write(p)
-	}
-	c.s.framing = true
-	return len(p), nil
-}
-
-// SetWriteDeadline acts during the handshake only.
-func (c readConn) SetWriteDeadline(t time.Time) error {
-	if c.s.ws == nil {
-		return c.Conn.SetWriteDeadline(t)
-	}
-	return nil
-}
-
-// SetDeadline acts during the handshake only.
-func (c readConn) SetDeadline(t time.Time) error {
-	if c.s.ws == nil {
-		return c.Conn.SetDeadline(t)
-	}
-	return nil
-}
 
 var readBuffers = sync.Pool{New: func() any { b := make([]byte, 0, 1024); return &b }}
 
-// run reads until a data frame is handled, which hands the session over to a goroutine of its own kind, or reading fails, or pauses until welcome (which starts it again). Frames that come while the
-// session closes are dropped, up to the peer's close frame.
-func (s *session) run() {
+// startLocked starts the reader unless it runs. The reader also finishes the socket.
+func (s *socket) startLocked() {
+	if !s.reading {
+		s.reading = true
+		go s.run()
+	}
+}
+
+// run reads until one data frame is handled, and leaves the socket to a new goroutine that does the same; or until
+// reading fails; or until the socket must wait for its welcome, which starts it again. Frames that arrive while the
+// socket closes are dropped, up to the peer's close frame.
+func (s *socket) run() {
 	for {
 		op, r, err := s.ws.NextReader()
 		if err != nil {
 			s.end(err)
 			return
 		}
-		s.seen.Store(s.g.now())
+		s.seen.Store(s.g.o.Now().UnixMilli())
 		if s.ending() {
 			continue
 		}
@@ -70,33 +46,27 @@ func (s *session) run() {
 			continue
 		}
 		switch paused, err := s.one(r); {
-		case paused: // the session is not this goroutine's any more
+		case paused: // another goroutine may have the socket by now
 		case err != nil:
 			s.end(err)
 		default:
-			// Handling a frame takes more stack than waiting for one, and a stack that has grown so little never shrinks: over
-			// idle sockets that have spoken once it would be a quarter of their memory. A goroutine costs less than a microsecond.
+			// Handling a frame takes more stack than waiting for one, and a stack that has grown so little never
+			// shrinks: that would be a quarter of the memory of sockets that are mostly idle. A new goroutine costs
+			// less than a microsecond.
 			go s.run()
 		}
 		return
 	}
 }
 
-// end is the reader's last act.
-func (s *session) end(err error) {
-	s.failed(err)
-	s.discard()
-	s.finish()
-}
-
-func (s *session) ending() bool {
+func (s *socket) ending() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.phase == closing
 }
 
-// one reads and handles one data frame.
-func (s *session) one(r io.Reader) (paused bool, err error) {
+// one reads and handles one data frame. After paused the caller must not touch the socket.
+func (s *socket) one(r io.Reader) (paused bool, err error) {
 	p := readBuffers.Get().(*[]byte)
 	b, err := readAll(r, (*p)[:0])
 	defer func() {
@@ -121,7 +91,7 @@ func (s *session) one(r io.Reader) (paused bool, err error) {
 	return false, nil
 }
 
-// readAll appends r to b; the library's read limit bounds it.
+// readAll appends r to b. The read limit of the WebSocket library bounds it.
 func readAll(r io.Reader, b []byte) ([]byte, error) {
 	for {
 		if len(b) == cap(b) {
@@ -138,8 +108,39 @@ func readAll(r io.Reader, b []byte) ([]byte, error) {
 	}
 }
 
-// failed turns an error of the library into the close code it means.
-func (s *session) failed(err error) {
+// authenticate handles the first frame of a socket that brought no token; false means that the socket is closing.
+func (s *socket) authenticate(b []byte) bool {
+	f, err := protocol.Decode(b, s.g.o.Frames)
+	if err != nil || f.Type != protocol.TAuth {
+		s.close(protocol.CloseProtocol, 0)
+		return false
+	}
+	c, err := s.g.o.Verifier.Verify(f.Token)
+	if err != nil {
+		s.close(tokenCode(err), 0)
+		return false
+	}
+	s.ws.SetReadLimit(int64(s.g.o.Frames.FrameBytes))
+	return s.identify(c)
+}
+
+func (s *socket) onPing(data string) error {
+	s.seen.Store(s.g.o.Now().UnixMilli())
+	if _, ok := s.pace(); ok {
+		s.send(hub.Encode(opPong, []byte(data)))
+	}
+	return nil
+}
+
+func (s *socket) onPong(string) error {
+	s.seen.Store(s.g.o.Now().UnixMilli())
+	return nil
+}
+
+func ignoreClose(int, string) error { return nil }
+
+// failed closes the socket after an error of the WebSocket library, with the close code that it means.
+func (s *socket) failed(err error) {
 	var ce *websocket.CloseError
 	switch {
 	case errors.Is(err, websocket.ErrReadLimit):
@@ -161,9 +162,16 @@ func (s *session) failed(err error) {
 	}
 }
 
-// discard reads on until the connection ends: closing it with unread data would reset it and lose our close frame. The
-// wheel bounds it by closing the connection.
-func (s *session) discard() {
+// end is the last thing a reader does.
+func (s *socket) end(err error) {
+	s.failed(err)
+	s.discard()
+	s.finish()
+}
+
+// discard reads on until the connection ends: to close it with unread data would reset it, and the peer might never
+// see our close frame. The wheel bounds this by closing the connection.
+func (s *socket) discard() {
 	p := readBuffers.Get().(*[]byte)
 	b := (*p)[:cap(*p)]
 	for {
@@ -174,42 +182,35 @@ func (s *session) discard() {
 	readBuffers.Put(p)
 }
 
-func (s *session) onPing(data string) error {
-	s.seen.Store(s.g.now())
-	if !s.admitFrame() {
-		return nil
+// readConn is the connection as the WebSocket library sees it. After the handshake only the writers write, so the
+// library's writes go nowhere. It tries to write only after a framing error, so a write is taken as the report of
+// one.
+type readConn struct {
+	net.Conn
+	s *socket
+}
+
+// Write writes the handshake and drops everything after it.
+func (c readConn) Write(p []byte) (int, error) {
+	if c.s.ws == nil {
+		return c.Conn.Write(p)
 	}
-	s.send(hub.Encode(opPong, []byte(data)))
+	c.s.framing = true
+	return len(p), nil
+}
+
+// SetWriteDeadline acts during the handshake only.
+func (c readConn) SetWriteDeadline(t time.Time) error {
+	if c.s.ws == nil {
+		return c.Conn.SetWriteDeadline(t)
+	}
 	return nil
 }
 
-func (s *session) onPong(string) error {
-	s.seen.Store(s.g.now())
+// SetDeadline acts during the handshake only.
+func (c readConn) SetDeadline(t time.Time) error {
+	if c.s.ws == nil {
+		return c.Conn.SetDeadline(t)
+	}
 	return nil
-}
-
-func ignoreClose(int, string) error { return nil }
-
-// authenticate takes the first frame of a socket without a token; false means that the socket closes.
-func (s *session) authenticate(b []byte) bool {
-	f, err := protocol.Decode(b, s.g.o.Frames)
-	if err != nil || f.Type != protocol.TAuth {
-		s.close(protocol.CloseProtocol, 0)
-		return false
-	}
-	c, err := s.g.o.Verifier.Verify(f.Token)
-	if err != nil {
-		s.close(tokenCode(err), 0)
-		return false
-	}
-	s.ws.SetReadLimit(int64(s.g.o.Frames.FrameBytes))
-	return s.identify(c)
-}
-
-// tokenCode is the close code for a refused token.
-func tokenCode(err error) protocol.CloseCode {
-	if chat.KindOf(err) == chat.TokenExpired {
-		return protocol.CloseTokenExpired
-	}
-	return protocol.CloseBadToken
 }

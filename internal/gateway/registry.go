@@ -4,37 +4,38 @@ import (
 	"sync"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/gateway/hub"
 )
 
 const shards = 64
 
-// registry finds sockets by id, from before their upgrade is answered to after their end. fasthttp forgets a socket with the
-// upgrade, so this is who knows what to drain.
+// registry finds sockets by id, from their upgrade to after their end. fasthttp forgets a connection with the
+// upgrade, so the drain walks this.
 type registry struct {
 	shards [shards]socketShard
 }
 
 type socketShard struct {
 	mu sync.Mutex
-	m  map[chat.SocketID]*session
+	m  map[chat.SocketID]*socket
 }
 
 func newRegistry() *registry {
 	r := &registry{}
 	for i := range r.shards {
-		r.shards[i].m = map[chat.SocketID]*session{}
+		r.shards[i].m = map[chat.SocketID]*socket{}
 	}
 	return r
 }
 
-func (r *registry) add(s *session) {
+func (r *registry) add(s *socket) {
 	sh := &r.shards[s.id%shards]
 	sh.mu.Lock()
 	sh.m[s.id] = s
 	sh.mu.Unlock()
 }
 
-func (r *registry) remove(s *session) {
+func (r *registry) remove(s *socket) {
 	sh := &r.shards[s.id%shards]
 	sh.mu.Lock()
 	delete(sh.m, s.id)
@@ -42,15 +43,23 @@ func (r *registry) remove(s *session) {
 }
 
 // find returns the socket or nil.
-func (r *registry) find(id chat.SocketID) *session {
+func (r *registry) find(id chat.SocketID) *socket {
 	sh := &r.shards[id%shards]
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	return sh.m[id]
 }
 
+// forHub is find for the hub, where no socket must be a nil interface.
+func (r *registry) forHub(id chat.SocketID) hub.Socket {
+	if s := r.find(id); s != nil {
+		return s
+	}
+	return nil
+}
+
 // shard appends one shard's sockets to dst.
-func (r *registry) shard(i int, dst []*session) []*session {
+func (r *registry) shard(i int, dst []*socket) []*socket {
 	sh := &r.shards[i]
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -61,8 +70,8 @@ func (r *registry) shard(i int, dst []*session) []*session {
 }
 
 // all returns every socket.
-func (r *registry) all() []*session {
-	var l []*session
+func (r *registry) all() []*socket {
+	var l []*socket
 	for i := range r.shards {
 		l = r.shard(i, l)
 	}

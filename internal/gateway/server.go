@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,9 +18,10 @@ import (
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
 	"chat-service/internal/gateway/hub"
+	"chat-service/internal/protocol"
 )
 
-// Gateway is one boot of the station.
+// Gateway is one run of the station, from New to Stop. It can't be started again.
 type Gateway struct {
 	o       Options
 	m       *Metrics
@@ -27,6 +29,9 @@ type Gateway struct {
 	pacer   *rate.Limiter // nil: off
 	up      websocket.Upgrader
 	frames  frames
+
+	admissions map[protocol.Type]admission
+	appliers   map[envelope.DeliveryKind]applier
 
 	http     *fasthttp.Server
 	listener net.Listener
@@ -41,21 +46,21 @@ type Gateway struct {
 	rounds      rounds
 
 	numbers   atomic.Uint64 // of sockets
-	salt      uint64        // of this boot: gateways that start together take the partitions in other orders
+	salt      uint64        // of this boot: gateways that start together take the partitions in different orders
 	open      atomic.Int64
-	live      sync.WaitGroup // sessions that aren't finished
+	live      sync.WaitGroup // sockets that aren't finished
 	gate      sync.Mutex     // guards live.Add against the wait in Stop
 	draining  atomic.Bool
 	busUp     atomic.Bool
 	everUp    atomic.Bool
-	awaySince atomic.Int64 // Unix milliseconds since when the bus is away; 0: it is there
+	downSince atomic.Int64 // Unix milliseconds since when the bus is unavailable; 0: it is available
 	deliver   hub.Sweep    // of the consumer's goroutine
 
 	stop chan struct{}
 	done chan struct{}
 }
 
-// New makes a gateway that doesn't listen yet.
+// New makes a gateway that doesn't listen yet. It returns an error if a required option is missing.
 func New(o Options) (*Gateway, error) {
 	if o.ID == "" || o.Partitions < 1 || o.Bus == nil || o.Verifier == nil {
 		return nil, errors.New("gateway: ID, Partitions, Bus and Verifier must be set")
@@ -70,48 +75,44 @@ func New(o Options) (*Gateway, error) {
 			gn: o.Metrics.Window, gbytes: o.Metrics.WindowBytes,
 		},
 	}
+	g.admissions, g.appliers = admissions(), newAppliers(o.Metrics)
 	g.origins = allowedOrigins(o.Origins)
 	if o.SocketsPerSecond > 0 {
 		g.pacer = rate.NewLimiter(rate.Limit(o.SocketsPerSecond), o.SocketsPerSecond)
 	}
-	g.wheel = newWheel(g.now())
+	g.wheel = newWheel(g.o.Now().UnixMilli())
 	g.writers = newWriters(g.m)
 	g.hub = hub.New(hub.Options{
-		ID: o.ID, Now: g.now, Jitter: jitterMS, Metrics: o.Metrics.Hub, HeldEntries: o.HeldEntries, HeldBytes: o.HeldBytes,
-		Find: func(id chat.SocketID) hub.Session {
-			if s := g.sockets.find(id); s != nil {
-				return s
-			}
-			return nil
-		},
+		ID: o.ID, Now: func() int64 { return o.Now().UnixMilli() }, Jitter: jitterMS, Metrics: o.Metrics.Hub,
+		HeldEntries: o.HeldEntries, HeldBytes: o.HeldBytes,
+		Find: g.sockets.forHub,
 		Publish: func(room chat.RoomID, c *envelope.Command) error {
 			return g.publish(room.Partition(g.o.Partitions), c, nil)
 		},
 	})
 	g.disconnects = &disconnects{g: g}
-	g.awaySince.Store(g.now())
+	g.downSince.Store(g.o.Now().UnixMilli())
 	g.http = &fasthttp.Server{
 		Handler: g.route, NoDefaultServerHeader: true, NoDefaultDate: true, NoDefaultContentType: true,
-		// Tokens may travel in headers: the buffer is the cap of the whole head, and goes back to a pool with the upgrade.
+		// Tokens may travel in headers. The buffer bounds the whole head, and returns to a pool with the upgrade.
 		ReadBufferSize: 8 << 10, WriteBufferSize: 1 << 10,
 		ReadTimeout: 5 * time.Second, WriteTimeout: 5 * time.Second, IdleTimeout: 5 * time.Second,
 		MaxIdleWorkerDuration: 2 * time.Second, Concurrency: 20_000, MaxRequestBodySize: 1 << 10,
-		CloseOnShutdown: true, Logger: quiet{}, ErrorHandler: unreadable,
+		CloseOnShutdown: true, Logger: quiet{}, ErrorHandler: g.refuseUnread,
 	}
 	return g, nil
 }
 
-// quiet drops fasthttp's lines about clients that send no HTTP: a scan must not fill the log, and a request line may hold a token.
+// quiet drops what fasthttp logs about clients that don't send HTTP: a port scan must not fill the log, and a request
+// line may hold a token.
 type quiet struct{}
 
 // Printf drops the line.
 func (quiet) Printf(string, ...any) {}
 
-func (g *Gateway) now() int64 { return time.Now().UnixMilli() }
-
-// Start listens and returns; sockets are refused until the bus is up.
+// Start listens and returns. Sockets are refused until BusUp is called.
 func (g *Gateway) Start(ctx context.Context) error {
-	// The gateway pings by itself: the kernel's keepalive would only cost.
+	// The gateway sends pings of its own, so the kernel's keepalive would be waste.
 	lc := net.ListenConfig{KeepAlive: -1}
 	l, err := lc.Listen(ctx, "tcp", g.o.Addr)
 	if err != nil {
@@ -124,37 +125,38 @@ func (g *Gateway) Start(ctx context.Context) error {
 	return nil
 }
 
-// Addr returns where the gateway listens, once it was started.
+// Addr returns the address the gateway listens on, as "host:port". It must have been started.
 func (g *Gateway) Addr() string { return g.listener.Addr().String() }
 
-// Ready returns nil while new sockets would be taken.
+// Ready returns nil while new sockets are accepted, else why they aren't.
 func (g *Gateway) Ready() error {
 	switch {
 	case g.draining.Load():
 		return errors.New("gateway: draining")
 	case !g.busUp.Load():
-		return errors.New("gateway: the bus delivers nothing")
+		return errors.New("gateway: no deliveries from the bus")
 	default:
 		return g.o.Bus.Ready()
 	}
 }
 
-// BusUp tells that deliveries come in: at the start, and after each cut. What was missed is asked for.
+// BusUp reports that deliveries arrive: at the start, and again after each interruption. It has every room ask its
+// owner for the head, so that what was missed is noticed.
 func (g *Gateway) BusUp() {
 	g.busUp.Store(true)
 	g.everUp.Store(true)
 	g.rounds.reattach.Store(true)
 }
 
-// BusDown tells that deliveries have stopped.
+// BusDown reports that deliveries have stopped, and why. Sockets stay open for BusPatience.
 func (g *Gateway) BusDown(err error) {
 	g.busUp.Store(false)
-	g.o.Log.Warn("deliveries have stopped", "error", err)
+	g.o.Log.Warn("no deliveries from the bus", "error", err)
 }
 
 const tickPause = tickMS * time.Millisecond
 
-// tick is the one goroutine of all that happens by time.
+// tick is the one goroutine for everything that is timed: pings, deadlines, repairs that are due, rounds, heartbeats.
 func (g *Gateway) tick() {
 	defer close(g.done)
 	t := time.NewTicker(tickPause)
@@ -166,8 +168,8 @@ func (g *Gateway) tick() {
 			return
 		case <-t.C:
 		}
-		now := g.now()
-		g.wheel.turn(now, (*session).look)
+		now := g.o.Now().UnixMilli()
+		g.wheel.turn(now, (*socket).look)
 		g.hub.Turn(&sw, now)
 		g.writers.flush(&sw)
 		g.disconnects.flush()
@@ -180,26 +182,26 @@ func (g *Gateway) tick() {
 	}
 }
 
-const beatEvery = 5_000
+const beatEvery = 5_000 // ms
 
-// beat tells the workers that this boot lives. A lost beat is made good by the next.
+// beat renews the gateway's lease with the workers. The next one makes up for a beat that is lost.
 func (g *Gateway) beat() {
-	c := envelope.Command{Kind: envelope.Beat, Gateway: g.o.ID, At: g.now(), Partitions: g.o.Partitions}
+	c := envelope.Command{Kind: envelope.Beat, Gateway: g.o.ID, At: g.o.Now().UnixMilli(), Partitions: g.o.Partitions}
 	if err := g.o.Bus.Beat(c.Append(nil)); err != nil {
 		g.o.Log.Debug("heartbeat not sent", "error", err)
 	}
 }
 
-// watchBus notes since when the bus is away, and after BusPatience sends the sockets elsewhere.
+// watchBus notes since when the bus is unavailable, and after BusPatience has the sockets connect elsewhere.
 func (g *Gateway) watchBus(now int64) {
 	if g.busUp.Load() && g.o.Bus.Ready() == nil {
-		g.awaySince.Store(0)
+		g.downSince.Store(0)
 		return
 	}
-	if g.awaySince.CompareAndSwap(0, now) || now-g.awaySince.Load() < g.o.BusPatience.Milliseconds() || g.draining.Load() {
+	if g.downSince.CompareAndSwap(0, now) || now-g.downSince.Load() < g.o.BusPatience.Milliseconds() || g.draining.Load() {
 		return
 	}
-	if now/1000 == (now-tickMS)/1000 { // look once a second: sockets may have been opening
+	if now/1000 == (now-tickMS)/1000 { // once a second is enough, for sockets that were still opening the last time
 		return
 	}
 	for _, s := range g.sockets.all() {
@@ -212,8 +214,26 @@ func (g *Gateway) watchBus(now int64) {
 	}
 }
 
-// busAway tells that sockets must not be taken: the bus was never there, or has been away too long.
-func (g *Gateway) busAway() bool {
-	since := g.awaySince.Load()
-	return !g.everUp.Load() || since != 0 && g.now()-since >= g.o.BusPatience.Milliseconds()
+// busLost reports whether sockets must be refused: the bus has never been available, or not for BusPatience.
+func (g *Gateway) busLost() bool {
+	since := g.downSince.Load()
+	return !g.everUp.Load() || since != 0 && g.o.Now().UnixMilli()-since >= g.o.BusPatience.Milliseconds()
+}
+
+// route serves the gateway's few paths.
+func (g *Gateway) route(ctx *fasthttp.RequestCtx) {
+	switch string(ctx.Path()) {
+	case wsPath:
+		g.handshake(ctx)
+	case "/healthz":
+		answer(ctx, http.StatusOK, "application/json", `{"status":"ok"}`)
+	case "/readyz":
+		if g.Ready() != nil {
+			answer(ctx, http.StatusServiceUnavailable, "application/json", `{"status":"unavailable"}`)
+			return
+		}
+		answer(ctx, http.StatusOK, "application/json", `{"status":"ok"}`)
+	default:
+		g.refuse(ctx, otherPath)
+	}
 }

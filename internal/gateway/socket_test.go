@@ -65,9 +65,10 @@ func TestFramesBecomeCommands(t *testing.T) {
 		}
 	}
 	want := map[envelope.CommandKind]envelope.Command{
-		envelope.Read: {Room: 7, Seq: 3}, envelope.Typing: {Room: 7}, envelope.Join: {Room: 9},
-		envelope.Sync:  {Ref: "r", Points: []envelope.Point{{Room: 7, Seq: 4}, {Room: 8, Seq: 5, Epoch: 2}}},
-		envelope.Watch: {Users: []chat.UserID{5, 6}},
+		envelope.Read: {Room: 7, Seq: 3, ErrorRef: "read"}, envelope.Typing: {Room: 7, ErrorRef: "typing"},
+		envelope.Join:  {Room: 9, ErrorRef: "join_room"},
+		envelope.Sync:  {Ref: "r", ErrorRef: "r", Points: []envelope.Point{{Room: 7, Seq: 4}, {Room: 8, Seq: 5, Epoch: 2}}},
+		envelope.Watch: {Users: []chat.UserID{5, 6}, ErrorRef: "presence"},
 	}
 	for kind, c := range want {
 		got := gt.bus.commands(kind)
@@ -197,7 +198,7 @@ func TestSocketWindowBounds(t *testing.T) {
 	x.mu.Lock()
 	p := slices.Clone(x.sends)
 	x.mu.Unlock()
-	if len(p) != 2 || p[0].ref != "m0" || p[1].ref != "m2" {
+	if len(p) != 2 || p[0].ref.Ref != "m0" || p[1].ref.Ref != "m2" {
 		t.Errorf("unanswered: %+v", p)
 	}
 	_ = s.conn.Close()
@@ -359,7 +360,8 @@ func TestCloseDeliveries(t *testing.T) {
 	b.want("pong")
 }
 
-// TestLateWelcome: a socket that is welcomed after its end is told of again, because it was registered after its end, perhaps.
+// TestLateWelcome: a socket that is welcomed after its end is reported as ended again, because it may have been
+// registered after its end.
 func TestLateWelcome(t *testing.T) {
 	gt := newGate(t, nil, nil)
 	gt.deliver(envelope.Delivery{Kind: envelope.Welcome, Gateway: "g2.boot", Socket: 98, User: 7, Session: "s"},
@@ -409,7 +411,7 @@ func TestBytesFromTheBusThatCannotBeRead(t *testing.T) {
 	}
 }
 
-func TestReassertTellsEverythingAgain(t *testing.T) {
+func TestReassertReportsEverythingAgain(t *testing.T) {
 	gt := newGate(t, nil, nil)
 	for u := 1; u <= 5; u++ {
 		gt.login(u)
@@ -428,17 +430,18 @@ func TestReassertTellsEverythingAgain(t *testing.T) {
 	})
 }
 
-// What is told of one socket has an order, so it goes one way; sockets of a crowd share it, and crowds are spread.
-func TestSocketsAreToldOfTogether(t *testing.T) {
+// The commands about one socket keep their order, so they share a partition; sockets that open together share it,
+// too, and runs of them are spread.
+func TestSocketsAreReportedInBatches(t *testing.T) {
 	gt := newGate(t, nil, nil)
 	gt.bus.set(func(b *fakeBus) { b.refuse = errors.New("stuck") })
 	lost := gt.dial("?token=1:s1", "")
 	if code := lost.closed(); code != 4005 {
-		t.Errorf("a socket that nobody can be told of is closed with %d", code)
+		t.Errorf("a socket whose connect was refused is closed with %d", code)
 	}
 	gt.gone()
 	gt.bus.set(func(b *fakeBus) { b.refuse = nil })
-	first := gt.doorOf(1)
+	first := gt.connectPartition(1)
 	var cs []*client
 	for u := 1; u <= 5; u++ {
 		cs = append(cs, gt.login(u))
@@ -460,7 +463,7 @@ func TestSocketsAreToldOfTogether(t *testing.T) {
 		switch {
 		case id == 1 && len(slices.Compact(ps)) == 1 && ps[0] == first:
 		case id <= socketRun || len(ps) != 3 || ps[0] != ps[1] || ps[1] != ps[2]:
-			t.Errorf("socket %d, the first of which couldn't be told of, comes, is there and goes in the partitions %v", id, ps)
+			t.Errorf("socket %d of a run after a refused one: its commands went to the partitions %v", id, ps)
 		default:
 			ways[ps[0]]++
 		}
@@ -469,7 +472,7 @@ func TestSocketsAreToldOfTogether(t *testing.T) {
 		t.Errorf("%d sockets took the partitions %v", len(told), ways)
 	}
 	for id := range chat.SocketID(64 * socketRun) {
-		ways[gt.doorOf(id)]++
+		ways[gt.connectPartition(id)]++
 	}
 	if len(ways) != gt.o.Partitions {
 		t.Errorf("thousands of sockets took the partitions %v", ways)
@@ -520,6 +523,13 @@ func TestDisconnectsGetThroughInTheEnd(t *testing.T) {
 	})
 }
 
+// TestStopRightAfterStart: the server may not have begun to accept yet.
+func TestStopRightAfterStart(t *testing.T) {
+	for range 20 {
+		newGate(t, nil, nil).stop()
+	}
+}
+
 func TestDrain(t *testing.T) {
 	const sockets = 50
 	gt := newGate(t, nil, func(o *Options) { o.Drain = time.Second })
@@ -550,7 +560,7 @@ func TestDrain(t *testing.T) {
 	if len(spread) < 4 {
 		t.Errorf("the goaways aren't spread: %v", spread)
 	}
-	unavailable(t, gt, "while draining")
+	wantUnavailable(t, gt, "while draining")
 	for range sockets {
 		if code := <-codes; code != 1012 {
 			t.Errorf("closed with %d", code)
@@ -565,8 +575,8 @@ func TestDrain(t *testing.T) {
 	}
 }
 
-// TestCanaries lets many users speak at once, each with texts of his own, and looks for one user's in another's: fasthttp and
-// the pools here reuse their buffers.
+// TestCanaries has many users send at once, each with texts of their own, and looks for one user's in another's:
+// fasthttp and the pools here reuse their buffers.
 func TestCanaries(t *testing.T) {
 	const users, messages = 40, 30
 	gt := newGate(t, nil, nil)

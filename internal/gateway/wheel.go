@@ -4,29 +4,29 @@ import "sync"
 
 const (
 	tickMS     = 100
-	wheelSlots = 512 // 51 s: above the longest usual pause; a later due time is looked at on the way
+	wheelSlots = 512 // 51 s: more than the usual ping interval; what is due later is looked at once on the way
 )
 
-// wheel wakes sessions when something of theirs is due: pings, silence, deadlines, expiry. Every session stands in one slot
-// at most, so an idle socket costs one look per ping and no timer. What is due is the session's own knowledge (session.due).
+// wheel looks at sockets when something of theirs is due: pings, silence, deadlines, expiry. A socket stands in one
+// slot at most, so an idle one costs a look per ping and no timer. What is due only the socket knows (dueLocked).
 type wheel struct {
 	mu    sync.Mutex
-	slots [wheelSlots][]*session
+	slots [wheelSlots][]*socket
 	done  int64 // the last tick that was handled
-	spare []*session
+	spare []*socket
 }
 
 func newWheel(now int64) *wheel { return &wheel{done: now / tickMS} }
 
-// move puts s where it will be looked at at due (Unix milliseconds), at the earliest in the next tick.
-func (w *wheel) move(s *session, due int64) {
+// move has s looked at at the time due (Unix milliseconds), at the earliest in the next tick.
+func (w *wheel) move(s *socket, due int64) {
 	w.mu.Lock()
 	w.put(s, due)
 	w.mu.Unlock()
 }
 
-// bring is move, unless s is looked at earlier anyway.
-func (w *wheel) bring(s *session, due int64) {
+// bring is move, unless s will be looked at earlier anyway.
+func (w *wheel) bring(s *socket, due int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if s.slot != 0 {
@@ -38,7 +38,7 @@ func (w *wheel) bring(s *session, due int64) {
 	w.put(s, due)
 }
 
-func (w *wheel) put(s *session, due int64) {
+func (w *wheel) put(s *socket, due int64) {
 	w.drop(s)
 	tick := min(max((due+tickMS-1)/tickMS, w.done+1), w.done+wheelSlots-1)
 	i := int(tick % wheelSlots)
@@ -47,13 +47,13 @@ func (w *wheel) put(s *session, due int64) {
 }
 
 // remove forgets s.
-func (w *wheel) remove(s *session) {
+func (w *wheel) remove(s *socket) {
 	w.mu.Lock()
 	w.drop(s)
 	w.mu.Unlock()
 }
 
-func (w *wheel) drop(s *session) {
+func (w *wheel) drop(s *socket) {
 	if s.slot == 0 {
 		return
 	}
@@ -66,8 +66,8 @@ func (w *wheel) drop(s *session) {
 	s.slot = 0
 }
 
-// turn calls look for every session whose slot has come. look moves the session on, or lets it go.
-func (w *wheel) turn(now int64, look func(s *session, now int64)) {
+// turn calls look for every socket whose slot has come. look moves the socket to another slot, or lets it go.
+func (w *wheel) turn(now int64, look func(s *socket, now int64)) {
 	for {
 		w.mu.Lock()
 		if w.done >= now/tickMS {

@@ -7,23 +7,72 @@ import (
 	"time"
 
 	"chat-service/internal/gateway/hub"
+	"chat-service/internal/protocol"
 )
 
 const (
-	writeBuffer   = 16 << 10
+	writeBuffer   = 16 << 10 // bytes of frames that are written at once, unless one frame is larger
+	frameCost     = 32       // bytes that a queued frame counts beside its own
 	writeDeadline = 5 * time.Second
 )
 
-// queue is what waits to be written to one session. It comes from a pool with the first frame and goes back with the last.
+// queue is what waits to be written to one socket. It is taken from a pool with the first frame and returned with the
+// last. A queue that is full closes its socket: nothing is ever dropped from its middle.
 type queue struct {
 	frames []hub.Frame
 }
 
 var queues = sync.Pool{New: func() any { return &queue{frames: make([]hub.Frame, 0, 8)} }}
 
-// writers write what sessions have queued: a few goroutines take the scheduled sessions in turn, copy as many frames of one
-// as fit into their buffer and write them at once without blocking. A socket that would block is left to a goroutine of
-// its own for writeDeadline, so that it holds up nobody.
+// send queues a frame and schedules the socket.
+func (s *socket) send(f hub.Frame) {
+	if s.Push(f) {
+		s.g.writers.of(s).add(s)
+	}
+}
+
+// Push queues a frame; true means that the caller must schedule the socket. A socket whose queue is full is closed as
+// a slow consumer.
+func (s *socket) Push(f hub.Frame) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.pushLocked(f)
+}
+
+func (s *socket) pushLocked(f hub.Frame) bool {
+	if s.gone || s.phase == closing {
+		return false
+	}
+	if int(s.outBytes)+len(f)+frameCost > s.g.o.QueueBytes {
+		s.closeLocked(protocol.CloseSlow, jitter(time.Second))
+		return false
+	}
+	s.enqueue(f)
+	if s.writing || s.phase == connecting {
+		return false
+	}
+	s.writing = true
+	return true
+}
+
+func (s *socket) enqueue(f hub.Frame) {
+	if s.out == nil {
+		s.out = queues.Get().(*queue)
+	}
+	s.out.frames = append(s.out.frames, f)
+	s.outBytes += int32(len(f) + frameCost)
+}
+
+// Lags reports whether a quarter of the queue is taken: ephemeral frames are then left out.
+func (s *socket) Lags() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return int(s.outBytes) > s.g.o.QueueBytes/4
+}
+
+// writers write what sockets have queued. A few goroutines take the scheduled sockets in turn, copy as many frames of
+// one as fit into their buffer and write them at once, without blocking. A socket that would block gets a goroutine
+// of its own for writeDeadline, so that it delays nobody.
 type writers struct {
 	m     *Metrics
 	ws    []*writer
@@ -34,7 +83,7 @@ type writers struct {
 type writer struct {
 	all  *writers
 	mu   sync.Mutex
-	todo []*session // each session at most once: bounded by the number of sockets
+	todo []*socket // each socket at most once, so it is bounded by their number
 	stop bool
 	wake chan struct{}
 
@@ -61,7 +110,7 @@ func (ws *writers) start() {
 	}
 }
 
-// close waits until everything that is scheduled was tried, then for the temporary goroutines.
+// close waits until every scheduled socket was written to once, and then for the temporary goroutines.
 func (ws *writers) close() {
 	for _, w := range ws.ws {
 		w.mu.Lock()
@@ -73,9 +122,19 @@ func (ws *writers) close() {
 	ws.slow.Wait()
 }
 
-func (ws *writers) of(s *session) *writer { return ws.ws[uint64(s.id)%uint64(len(ws.ws))] }
+// flush schedules the collected sockets.
+func (ws *writers) flush(sw *hub.Sweep) {
+	for i, x := range sw.Ready {
+		s := x.(*socket) // there are no others
+		ws.of(s).add(s)
+		sw.Ready[i] = nil
+	}
+	sw.Ready = sw.Ready[:0]
+}
 
-func (w *writer) add(s *session) {
+func (ws *writers) of(s *socket) *writer { return ws.ws[uint64(s.id)%uint64(len(ws.ws))] }
+
+func (w *writer) add(s *socket) {
 	w.mu.Lock()
 	w.todo = append(w.todo, s)
 	w.mu.Unlock()
@@ -90,7 +149,7 @@ func (w *writer) poke() {
 }
 
 func (w *writer) run() {
-	var turn []*session
+	var turn []*socket
 	for {
 		w.mu.Lock()
 		turn, w.todo = w.todo, turn[:0]
@@ -114,8 +173,8 @@ func (w *writer) run() {
 	}
 }
 
-// write takes one buffer of the session's frames to its socket; true means that there is more.
-func (w *writer) write(s *session) (more bool) {
+// write writes one buffer of a socket's frames; true means that there is more.
+func (w *writer) write(s *socket) (more bool) {
 	var frames int
 	w.buf, frames = s.take(w.buf[:0])
 	b := w.buf
@@ -148,7 +207,28 @@ func (w *writer) write(s *session) (more bool) {
 	return s.rest()
 }
 
-// tryOnce writes once without blocking: true tells the runtime not to wait for the socket.
+// take moves queued frames to buf: at least one, and as many as fit into a write.
+func (s *socket) take(buf []byte) (_ []byte, n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.out == nil {
+		return buf, 0
+	}
+	q := s.out
+	for n < len(q.frames) && (n == 0 || len(buf)+len(q.frames[n]) <= writeBuffer) {
+		buf = append(buf, q.frames[n]...)
+		s.outBytes -= int32(len(q.frames[n]) + frameCost)
+		n++
+	}
+	q.frames = q.frames[:copy(q.frames, q.frames[n:])]
+	clear(q.frames[len(q.frames):min(len(q.frames)+n, cap(q.frames))])
+	if len(q.frames) == 0 {
+		s.dropQueue()
+	}
+	return buf, n
+}
+
+// tryOnce writes once without blocking. It returns true, which tells the runtime not to wait for the connection.
 func (w *writer) tryOnce(fd uintptr) bool {
 	for {
 		n, err := syscall.Write(int(fd), w.left)
@@ -165,15 +245,45 @@ func (w *writer) tryOnce(fd uintptr) bool {
 	}
 }
 
-// writeSlow writes with a deadline until the session has nothing left.
-func (ws *writers) writeSlow(s *session, b []byte) {
+// rest ends a write; true means that there is more to write, and that the socket stays scheduled.
+func (s *socket) rest() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.out != nil && !s.gone {
+		return true
+	}
+	s.writing = false
+	if s.phase == closing && !s.gone {
+		if s.peerDone {
+			_ = s.conn.Close()
+		} else {
+			s.deadline = s.g.o.Now().UnixMilli() + closeWait.Milliseconds()
+			s.g.wheel.move(s, s.deadline)
+		}
+	}
+	return false
+}
+
+func (s *socket) dropQueue() {
+	if q := s.out; q != nil {
+		clear(q.frames)
+		q.frames = q.frames[:0]
+		if cap(q.frames) <= 256 {
+			queues.Put(q)
+		}
+	}
+	s.out, s.outBytes = nil, 0
+}
+
+// writeSlow writes, with a deadline for each write, until the socket has nothing queued.
+func (ws *writers) writeSlow(s *socket, b []byte) {
 	for {
 		_ = s.conn.SetWriteDeadline(time.Now().Add(writeDeadline))
 		if _, err := s.conn.Write(b); err != nil {
 			s.broken()
 			return
 		}
-		_ = s.conn.SetWriteDeadline(time.Time{}) // before the session may be written to by others again
+		_ = s.conn.SetWriteDeadline(time.Time{}) // before another writer may have it again
 		if !s.rest() {
 			return
 		}
@@ -185,14 +295,4 @@ func (ws *writers) writeSlow(s *session, b []byte) {
 		ws.m.BytesOut.Add(float64(len(b)))
 		ws.m.Writes.Inc()
 	}
-}
-
-// flush hands the collected sessions to the writers.
-func (ws *writers) flush(sw *hub.Sweep) {
-	for i, x := range sw.Ready {
-		s := x.(*session) // there are no others
-		ws.of(s).add(s)
-		sw.Ready[i] = nil
-	}
-	sw.Ready = sw.Ready[:0]
 }

@@ -79,7 +79,7 @@ func (w *world) toggle(u chat.UserID) {
 // connect opens a socket; its welcome is read now and may arrive later.
 func (w *world) connect(u chat.UserID) {
 	w.lastID++
-	f := w.session(w.lastID, u)
+	f := w.socket(w.lastID, u)
 	w.subs = append(w.subs, f)
 	if !w.members[u] {
 		return
@@ -120,8 +120,9 @@ func (w *world) serve() {
 	w.sent = nil
 }
 
-// check judges what a session has seen: message seqs without holes or repeats, except where a frame says so, and none above
-// the entry at which its user left. It returns the last one and whether it was told that more is there.
+// check judges what a socket has seen: message seqs without holes or repeats, except where a frame says so, and none
+// above the entry at which its user left. It returns the last one, and whether a frame after it said that there is
+// more.
 func (w *world) check(f *fake) (last uint64, told bool) {
 	free := true // the next seq may be anything above the last
 	for _, x := range f.got {
@@ -182,7 +183,7 @@ func TestContinuity(t *testing.T) {
 	})
 }
 
-// settle lets the line work for a while, and then everybody must have everything that he may have.
+// settle lets the line work for a while. Then everybody must have everything that they may have.
 func (w *world) settle() {
 	lossy := w.lossy
 	w.lossy = false
@@ -196,9 +197,9 @@ func (w *world) settle() {
 	}
 	for _, f := range w.subs {
 		last, told := w.check(f)
-		f.seat.mu.Lock()
-		in := len(f.seat.rooms) > 0
-		f.seat.mu.Unlock()
+		f.state.mu.Lock()
+		in := len(f.state.rooms) > 0
+		f.state.mu.Unlock()
 		// An addition that got lost is made good by the next welcome only.
 		if in && !w.members[f.user] || !in && w.members[f.user] && !lossy {
 			w.rt.Fatalf("socket %d of user %d: attached %v, member %v: %v", f.id, f.user, in, w.members[f.user], f.got)

@@ -10,51 +10,46 @@ import (
 	"chat-service/internal/protocol"
 )
 
-// Shards is the number of parts in which rooms are kept and walked.
+// Shards is the number of parts in which rooms are kept, and in which Reattach walks them.
 const Shards = 64
 
 // Options configure a Hub. All must be set.
 type Options struct {
-	// ID is the gateway's: whose origins and answers are meant.
+	// ID is the gateway's. Deliveries name it if their sender is a socket of this hub.
 	ID chat.GatewayID
 	// Now returns Unix milliseconds.
 	Now func() int64
 	// Jitter returns a random number from 0 to below n, which is above 0.
 	Jitter func(n int64) int64
-	// Find returns the local session of a socket, nil where there is none.
-	Find func(chat.SocketID) Session
+	// Find returns the local socket with this id, nil if there is none.
+	Find func(chat.SocketID) Socket
 	// Publish sends a command to a room's partition without blocking; an error means that it wasn't sent.
 	Publish func(room chat.RoomID, c *envelope.Command) error
-	// HeldEntries and HeldBytes bound what one room holds behind a gap; all rooms together hold at most 64 times HeldBytes.
+	// HeldEntries and HeldBytes bound what one room holds behind a gap. All rooms together hold at most 64 times
+	// HeldBytes. What doesn't fit is dropped, and fetched again by the repair.
 	HeldEntries int
 	HeldBytes   int
 	Metrics     *Metrics
 }
 
-// Hub keeps the rooms and users of one gateway. Methods that take a Sweep queue frames and leave the writing to the caller.
-// Deliveries come from one goroutine, everything else from any.
+// Hub keeps the rooms and users of one gateway. Methods that take a Sweep queue frames and leave the writing to the
+// caller. The methods that apply deliveries are called from one goroutine, all others from any.
 type Hub struct {
-	o         Options
-	numbers   atomic.Uint64 // of Attach and Detach, for this boot
-	heldBytes atomic.Int64  // of all rooms
-	facts     facts
-	rooms     [Shards]roomShard
-	users     [Shards]userShard
+	o           Options
+	numbers     atomic.Uint64 // of Attach and Detach, counting up for this boot
+	heldBytes   atomic.Int64  // of all rooms
+	memberships memberships
+	rooms       [Shards]roomShard
+	users       [Shards]userShard
 }
 
-// Seat is what the hub notes about a session; its zero value is ready.
-type Seat struct {
-	mu    sync.Mutex
-	gone  bool // forgotten: in no room and no index, for good
-	rooms []*room
-	watch []chat.UserID
-	quiet []chat.RoomID // which it has left by itself, its user being a member
-}
-
-type roomShard struct {
-	mu    sync.Mutex
-	rooms map[chat.RoomID]*room
-	timed map[*room]struct{} // those with something due
+// State is what the hub keeps with a socket. Its zero value is ready to use.
+type State struct {
+	mu           sync.Mutex
+	gone         bool // forgotten: in no room and in no index, for good
+	rooms        []*room
+	watch        []chat.UserID
+	unsubscribed []chat.RoomID
 }
 
 type userShard struct {
@@ -62,10 +57,10 @@ type userShard struct {
 	users map[chat.UserID]*userEntry
 }
 
-// userEntry is what is here of one user: sockets, and the sessions that watch his presence.
+// userEntry is what the hub has of one user: their sockets, and the sockets that watch their presence.
 type userEntry struct {
-	sockets  []Session
-	watchers []Session
+	sockets  []Socket
+	watchers []Socket
 }
 
 // New makes an empty hub.
@@ -78,16 +73,12 @@ func New(o Options) *Hub {
 	return h
 }
 
-func (h *Hub) roomShard(id chat.RoomID) *roomShard {
-	return &h.rooms[chat.PartitionOf(uint64(id), Shards)]
-}
-
 func (h *Hub) userShard(id chat.UserID) *userShard {
 	return &h.users[chat.PartitionOf(uint64(id), Shards)]
 }
 
-// Add lists a session under its user.
-func (h *Hub) Add(s Session) {
+// Add lists a socket under its user.
+func (h *Hub) Add(s Socket) {
 	us := h.userShard(s.User())
 	us.mu.Lock()
 	e := us.entry(s.User())
@@ -104,8 +95,8 @@ func (us *userShard) entry(u chat.UserID) *userEntry {
 	return e
 }
 
-// Of returns a user's sessions.
-func (h *Hub) Of(u chat.UserID) []Session {
+// Of returns a user's sockets.
+func (h *Hub) Of(u chat.UserID) []Socket {
 	us := h.userShard(u)
 	us.mu.Lock()
 	defer us.mu.Unlock()
@@ -115,14 +106,14 @@ func (h *Hub) Of(u chat.UserID) []Session {
 	return nil
 }
 
-// Forget removes an ended session from everywhere, for good.
-func (h *Hub) Forget(s Session) {
-	seat := s.Seat()
-	seat.mu.Lock()
-	seat.gone = true
-	rooms, watch := seat.rooms, seat.watch
-	seat.rooms, seat.watch = nil, nil
-	seat.mu.Unlock()
+// Forget removes an ended socket from everywhere, for good.
+func (h *Hub) Forget(s Socket) {
+	state := s.State()
+	state.mu.Lock()
+	state.gone = true
+	rooms, watch := state.rooms, state.watch
+	state.rooms, state.watch = nil, nil
+	state.mu.Unlock()
 	for _, rm := range rooms {
 		sh := h.roomShard(rm.id)
 		sh.mu.Lock()
@@ -145,8 +136,8 @@ func (us *userShard) tidy(u chat.UserID, e *userEntry) {
 	}
 }
 
-// without removes s, not keeping the order.
-func without(l []Session, s Session) []Session {
+// without removes s from l and doesn't keep the order.
+func without(l []Socket, s Socket) []Socket {
 	if i := slices.Index(l, s); i >= 0 {
 		l[i] = l[len(l)-1]
 		l[len(l)-1] = nil
@@ -155,10 +146,11 @@ func without(l []Session, s Session) []Session {
 	return l
 }
 
-// Attach puts a session into a room whose membership was read at p. It returns the seq that the room has delivered where that
-// is above p: the session then lacks what lies between (where its membership is in doubt, it is told later). Nothing happens where the user is known to have left since, or
-// where the session is there already.
-func (h *Hub) Attach(sw *Sweep, s Session, p envelope.Point) (head chat.Seq) {
+// Attach puts a socket into a room whose membership was read at p. If the room has delivered more than p, it returns
+// that seq: the socket lacks what is between, and its client must be sent the head (if the membership is in doubt,
+// the hub sends it later). Nothing happens if the user is known to have left since, or if the socket is in the room
+// already.
+func (h *Hub) Attach(sw *Sweep, s Socket, p envelope.Point) (head chat.Seq) {
 	sh := h.roomShard(p.Room)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -166,26 +158,26 @@ func (h *Hub) Attach(sw *Sweep, s Session, p envelope.Point) (head chat.Seq) {
 	return head
 }
 
-// attachLocked also tells whether the session is new in the room.
-func (h *Hub) attachLocked(sw *Sweep, sh *roomShard, s Session, p envelope.Point) (head chat.Seq, fresh bool) {
-	if h.facts.out(p.Room, s.User(), fact{epoch: p.Epoch, seq: p.Seq}) {
+// attachLocked also reports whether the socket is new in the room. The caller holds the shard's lock.
+func (h *Hub) attachLocked(sw *Sweep, sh *roomShard, s Socket, p envelope.Point) (head chat.Seq, fresh bool) {
+	if h.memberships.out(p.Room, s.User(), membership{epoch: p.Epoch, seq: p.Seq}) {
 		return 0, false
 	}
 	rm := sh.rooms[p.Room]
 	if rm == nil {
 		rm = &room{id: p.Room, epoch: p.Epoch}
 	}
-	seat := s.Seat()
-	seat.mu.Lock()
-	if seat.gone || slices.Contains(seat.rooms, rm) {
-		seat.mu.Unlock()
+	state := s.State()
+	state.mu.Lock()
+	if state.gone || slices.Contains(state.rooms, rm) {
+		state.mu.Unlock()
 		return 0, false
 	}
-	seat.rooms = append(seat.rooms, rm)
-	if i := slices.Index(seat.quiet, p.Room); i >= 0 {
-		seat.quiet = slices.Delete(seat.quiet, i, i+1)
+	state.rooms = append(state.rooms, rm)
+	if i := slices.Index(state.unsubscribed, p.Room); i >= 0 {
+		state.unsubscribed = slices.Delete(state.unsubscribed, i, i+1)
 	}
-	seat.mu.Unlock()
+	state.mu.Unlock()
 	if sh.rooms[p.Room] == nil {
 		sh.rooms[p.Room] = rm
 		h.o.Metrics.Rooms.Inc()
@@ -201,8 +193,8 @@ func (h *Hub) attachLocked(sw *Sweep, sh *roomShard, s Session, p envelope.Point
 		rm.members[len(rm.members)-1].asOf = 0
 	case rm.cold():
 		rm.epoch = max(rm.epoch, p.Epoch)
-		_ = h.ask(sh, rm, false) // sent again when due
-	case rm.phase != attaching && p.Seq < rm.blind:
+		_ = h.ask(sh, rm, false) // repeated when due
+	case rm.phase != attaching && p.Seq < rm.skipped:
 		rm.doubt, rm.members[len(rm.members)-1].doubt = true, true
 		h.lookSoon(sh, rm)
 	case rm.phase != attaching && p.Seq < rm.delivered:
@@ -211,8 +203,8 @@ func (h *Hub) attachLocked(sw *Sweep, sh *roomShard, s Session, p envelope.Point
 	return 0, true
 }
 
-// Leave takes one session out of a room, telling it so; false where it isn't there.
-func (h *Hub) Leave(sw *Sweep, s Session, id chat.RoomID) bool {
+// Leave takes one socket out of a room and sends it `left`; false if it isn't in the room. The user stays a member.
+func (h *Hub) Leave(sw *Sweep, s Socket, id chat.RoomID) bool {
 	sh := h.roomShard(id)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -220,42 +212,42 @@ func (h *Hub) Leave(sw *Sweep, s Session, id chat.RoomID) bool {
 	if rm == nil || !slices.ContainsFunc(rm.members, func(m member) bool { return m.s == s }) {
 		return false
 	}
-	seat := s.Seat()
-	seat.mu.Lock()
-	seat.quiet = append(seat.quiet, id) // first: somebody may look whether it is in the room meanwhile
-	seat.mu.Unlock()
+	state := s.State()
+	state.mu.Lock()
+	state.unsubscribed = append(state.unsubscribed, id) // before it leaves: requestRoom may look in between
+	state.mu.Unlock()
 	h.detach(sh, rm, s)
 	sw.Put(s, Text(protocol.AppendLeft(nil, id, 0, chat.LeftUnsub)))
 	return true
 }
 
-// detach removes a session from a room; the last one starts the room's end.
-func (h *Hub) detach(sh *roomShard, rm *room, s Session) {
+// detach removes a socket from a room.
+func (h *Hub) detach(sh *roomShard, rm *room, s Socket) {
 	if i := slices.IndexFunc(rm.members, func(m member) bool { return m.s == s }); i >= 0 {
 		h.drop(sh, rm, i)
 	}
 }
 
-// drop removes the member at i, moving the last one to its place.
+// drop removes the member at i; the last one takes its place. After the last one the room stays for a while.
 func (h *Hub) drop(sh *roomShard, rm *room, i int) {
-	seat, last := rm.members[i].s.Seat(), len(rm.members)-1
+	state, last := rm.members[i].s.State(), len(rm.members)-1
 	rm.members[i] = rm.members[last]
 	rm.members[last] = member{}
 	rm.members = rm.members[:last]
-	seat.mu.Lock()
-	if j := slices.Index(seat.rooms, rm); j >= 0 {
-		seat.rooms[j] = seat.rooms[len(seat.rooms)-1]
-		seat.rooms[len(seat.rooms)-1] = nil
-		seat.rooms = seat.rooms[:len(seat.rooms)-1]
+	state.mu.Lock()
+	if j := slices.Index(state.rooms, rm); j >= 0 {
+		state.rooms[j] = state.rooms[len(state.rooms)-1]
+		state.rooms[len(state.rooms)-1] = nil
+		state.rooms = state.rooms[:len(state.rooms)-1]
 	}
-	seat.mu.Unlock()
+	state.mu.Unlock()
 	if last == 0 {
 		rm.dropAt = h.o.Now() + lingerMS + h.o.Jitter(lingerMS/5)
-		h.time(sh, rm)
+		h.schedule(sh, rm)
 	}
 }
 
-// Turn does what is due in the rooms; somebody must call it a few times per second.
+// Turn does what is due in the rooms. It must be called several times per second.
 func (h *Hub) Turn(sw *Sweep, now int64) {
 	for i := range h.rooms {
 		sh := &h.rooms[i]
@@ -265,32 +257,6 @@ func (h *Hub) Turn(sw *Sweep, now int64) {
 		}
 		sh.mu.Unlock()
 	}
-	h.facts.age(now)
+	h.memberships.age(now)
 	h.o.Metrics.HeldBytes.Set(float64(h.heldBytes.Load()))
-}
-
-// Reattach asks for the heads of one shard's rooms again. It stops at the first command that the bus refuses.
-func (h *Hub) Reattach(shard int) error {
-	sh := &h.rooms[shard]
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	for _, rm := range sh.rooms {
-		if len(rm.members) == 0 || rm.waiting {
-			continue
-		}
-		if err := h.ask(sh, rm, false); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// ReattachRoom is Reattach for one room.
-func (h *Hub) ReattachRoom(id chat.RoomID) {
-	sh := h.roomShard(id)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	if rm := sh.rooms[id]; rm != nil && len(rm.members) > 0 && !rm.waiting {
-		_ = h.ask(sh, rm, false) // tried again when due
-	}
 }

@@ -18,25 +18,26 @@ import (
 
 const me = chat.GatewayID("g1.boot")
 
-// fake is a session that notes what it gets, in short: m5 (message), ack5, left5, joined, resync, head5, room, typing, presence.
+// fake is a socket that notes what it gets, in short: m5 (message), ack5, left5, joined, resync, head5, room,
+// typing, presence.
 type fake struct {
-	id   chat.SocketID
-	user chat.UserID
-	seat Seat
-	lag  bool
-	got  []string
-	acks []string
+	id    chat.SocketID
+	user  chat.UserID
+	state State
+	lag   bool
+	got   []string
+	acks  []string
 
-	recalled []chat.RoomID
+	requested []chat.RoomID
 }
 
-func (f *fake) User() chat.UserID    { return f.user }
-func (f *fake) Seat() *Seat          { return &f.seat }
-func (f *fake) Lags() bool           { return f.lag }
-func (f *fake) Answered(p []byte)    { f.acks = append(f.acks, string(p)) }
-func (f *fake) Recall(r chat.RoomID) { f.recalled = append(f.recalled, r) }
-func (f *fake) Push(fr Frame) bool   { f.got = append(f.got, short(fr)); return true }
-func (f *fake) take() (got []string) { got, f.got = f.got, nil; return got }
+func (f *fake) User() chat.UserID         { return f.user }
+func (f *fake) State() *State             { return &f.state }
+func (f *fake) Lags() bool                { return f.lag }
+func (f *fake) Answered(ref string)       { f.acks = append(f.acks, ref) }
+func (f *fake) RequestRoom(r chat.RoomID) { f.requested = append(f.requested, r) }
+func (f *fake) Push(fr Frame) bool        { f.got = append(f.got, short(fr)); return true }
+func (f *fake) take() (got []string)      { got, f.got = f.got, nil; return got }
 
 func short(f Frame) string {
 	payload := f[2:]
@@ -93,7 +94,7 @@ func newBench(t testing.TB) *bench {
 	b.Hub = New(Options{
 		ID: me, Now: func() int64 { return b.clock }, Jitter: func(n int64) int64 { return n / 2 }, HeldEntries: 8, HeldBytes: 1 << 20,
 		Metrics: NewMetrics(prometheus.NewRegistry()),
-		Find: func(id chat.SocketID) Session {
+		Find: func(id chat.SocketID) Socket {
 			if f := b.socks[id]; f != nil {
 				return f
 			}
@@ -112,7 +113,7 @@ func newBench(t testing.TB) *bench {
 	return b
 }
 
-func (b *bench) session(id chat.SocketID, user chat.UserID) *fake {
+func (b *bench) socket(id chat.SocketID, user chat.UserID) *fake {
 	f := &fake{id: id, user: user}
 	b.socks[id] = f
 	b.Add(f)
@@ -167,9 +168,9 @@ func (b *bench) answer(c envelope.Command, head chat.Seq, members ...chat.UserID
 	b.Attached(&b.sw, d)
 }
 
-// attached is a session in the running room whose head is head.
+// attached is a socket in the running room whose head is head.
 func (b *bench) attached(id chat.SocketID, user chat.UserID, head chat.Seq) *fake {
-	f := b.session(id, user)
+	f := b.socket(id, user)
 	b.Attach(&b.sw, f, envelope.Point{Room: room1, Seq: head, Epoch: 1})
 	b.answer(b.last(envelope.Attach), head)
 	f.take()
@@ -185,9 +186,9 @@ func (b *bench) want(f *fake, want ...string) {
 
 func TestEntriesWaitForTheHead(t *testing.T) {
 	b := newBench(t)
-	f := b.session(1, 1)
+	f := b.socket(1, 1)
 	if head := b.Attach(&b.sw, f, envelope.Point{Room: room1, Seq: 5, Epoch: 1}); head != 0 {
-		t.Errorf("a room that isn't attached told a head: %d", head)
+		t.Errorf("a room that isn't attached returned a head: %d", head)
 	}
 	b.in(entry(6), entry(8), entry(7))
 	b.want(f)
@@ -199,9 +200,9 @@ func TestEntriesWaitForTheHead(t *testing.T) {
 	b.want(f, "m6", "m7", "m8")
 }
 
-func TestHeadAboveWelcomeIsTold(t *testing.T) {
+func TestHeadAboveWelcomeIsSent(t *testing.T) {
 	b := newBench(t)
-	f := b.session(1, 1)
+	f := b.socket(1, 1)
 	b.Attach(&b.sw, f, envelope.Point{Room: room1, Seq: 5, Epoch: 1})
 	b.answer(b.last(envelope.Attach), 9)
 	b.in(entry(10))
@@ -209,9 +210,9 @@ func TestHeadAboveWelcomeIsTold(t *testing.T) {
 	b.answer(b.last(envelope.Attach), 9, 1)
 	b.in(entry(11))
 	b.want(f, "head10", "m11")
-	late := b.session(2, 2)
+	late := b.socket(2, 2)
 	if head := b.Attach(&b.sw, late, envelope.Point{Room: room1, Seq: 10, Epoch: 1}); head != 11 {
-		t.Errorf("attaching below what was delivered told %d", head)
+		t.Errorf("attaching below what was delivered returned %d", head)
 	}
 	b.in(entry(12))
 	b.want(f, "m12")
@@ -220,7 +221,7 @@ func TestHeadAboveWelcomeIsTold(t *testing.T) {
 
 func TestHeldEntriesBelowTheHeadAreDelivered(t *testing.T) {
 	b := newBench(t)
-	f := b.session(1, 1)
+	f := b.socket(1, 1)
 	b.Attach(&b.sw, f, envelope.Point{Room: room1, Seq: 5, Epoch: 1})
 	c := b.last(envelope.Attach)
 	b.in(entry(6), entry(7))
@@ -228,10 +229,10 @@ func TestHeldEntriesBelowTheHeadAreDelivered(t *testing.T) {
 	b.want(f, "m6", "m7")
 }
 
-func TestWelcomeAheadOfTheRoomSkipsWhatItTold(t *testing.T) {
+func TestWelcomeAheadOfTheRoomSkipsWhatItCovers(t *testing.T) {
 	b := newBench(t)
 	f := b.attached(1, 1, 5)
-	g := b.session(2, 2)
+	g := b.socket(2, 2)
 	b.Attach(&b.sw, g, envelope.Point{Room: room1, Seq: 7, Epoch: 1})
 	b.in(entry(6), entry(7), entry(8))
 	b.want(f, "m6", "m7", "m8")
@@ -243,11 +244,11 @@ func TestRepeatsAreIgnoredButAcked(t *testing.T) {
 	f := b.attached(1, 1, 5)
 	d := entry(6)
 	d.Gateway, d.Socket = me, 1
-	d.Ack = []byte(`{"type":"ack","seq":6}`)
+	d.Ack, d.Ref = []byte(`{"type":"ack","seq":6}`), "m1"
 	b.in(d, d)
 	b.want(f, "ack6", "ack6")
-	if len(f.acks) != 2 {
-		t.Errorf("the session heard of %d answers", len(f.acks))
+	if !slices.Equal(f.acks, []string{"m1", "m1"}) {
+		t.Errorf("answered %v", f.acks)
 	}
 }
 
@@ -259,7 +260,7 @@ func TestAckReachesTheOriginInOrderWhereverItIs(t *testing.T) {
 	}
 	t.Run("no room", func(t *testing.T) {
 		b := newBench(t)
-		f := b.session(1, 1)
+		f := b.socket(1, 1)
 		b.in(ack(6, me))
 		b.want(f, "ack6")
 	})
@@ -273,7 +274,7 @@ func TestAckReachesTheOriginInOrderWhereverItIs(t *testing.T) {
 	})
 	t.Run("unsubscribed", func(t *testing.T) {
 		b := newBench(t)
-		f, other := b.attached(1, 1, 5), b.session(2, 2)
+		f, other := b.attached(1, 1, 5), b.socket(2, 2)
 		b.Attach(&b.sw, other, envelope.Point{Room: room1, Seq: 5, Epoch: 1})
 		if !b.Leave(&b.sw, f, room1) || b.Leave(&b.sw, f, room1) {
 			t.Error("Leave must be true once")
@@ -292,7 +293,7 @@ func TestAckReachesTheOriginInOrderWhereverItIs(t *testing.T) {
 
 func TestGapIsRepairedOnce(t *testing.T) {
 	b := newBench(t)
-	f, g := b.attached(1, 1, 5), b.session(2, 2)
+	f, g := b.attached(1, 1, 5), b.socket(2, 2)
 	b.Attach(&b.sw, g, envelope.Point{Room: room1, Seq: 5, Epoch: 1})
 	b.in(entry(8), entry(9), entry(10))
 	if n := len(b.sent); n != 1 {
@@ -314,7 +315,7 @@ func TestGapIsRepairedOnce(t *testing.T) {
 func TestUnansweredAttachIsSentAgainWithItsNumber(t *testing.T) {
 	b := newBench(t)
 	b.refuse = errors.New("full")
-	f := b.session(1, 1)
+	f := b.socket(1, 1)
 	b.Attach(&b.sw, f, envelope.Point{Room: room1, Seq: 5, Epoch: 1})
 	b.refuse = nil
 	b.pass(3_100)
@@ -416,9 +417,9 @@ func TestDigestAboveWhatWasDeliveredRepairs(t *testing.T) {
 	}
 }
 
-func TestRemovedUserGetsEntriesUpToHisLeave(t *testing.T) {
+func TestRemovedUserGetsEntriesUpToTheLeave(t *testing.T) {
 	b := newBench(t)
-	f, g := b.attached(1, 1, 5), b.session(2, 2)
+	f, g := b.attached(1, 1, 5), b.socket(2, 2)
 	b.Attach(&b.sw, g, envelope.Point{Room: room1, Seq: 5, Epoch: 1})
 	leave := entry(8)
 	leave.Removed, leave.Reason = []chat.UserID{1}, chat.LeftKicked
@@ -434,7 +435,7 @@ func TestRemovedUserGetsEntriesUpToHisLeave(t *testing.T) {
 
 func TestLostNoticeEndsAccessWithTheRepair(t *testing.T) {
 	b := newBench(t)
-	f, g := b.attached(1, 1, 5), b.session(2, 2)
+	f, g := b.attached(1, 1, 5), b.socket(2, 2)
 	b.Attach(&b.sw, g, envelope.Point{Room: room1, Seq: 5, Epoch: 1})
 	b.in(entry(9)) // 7 was user 1's leave
 	b.answer(b.last(envelope.Attach), 9, 2)
@@ -462,7 +463,7 @@ func TestOlderWelcomeReattachesNobody(t *testing.T) {
 			if known {
 				b.attached(9, 9, 7)
 			}
-			f := b.session(1, 1)
+			f := b.socket(1, 1)
 			leave := entry(8)
 			leave.Removed = []chat.UserID{1}
 			b.in(leave)
@@ -480,37 +481,37 @@ func TestOlderWelcomeReattachesNobody(t *testing.T) {
 	}
 }
 
-func TestTombstonesAge(t *testing.T) {
+func TestMembershipsAge(t *testing.T) {
 	b := newBench(t)
 	leave := entry(8)
 	leave.Removed = []chat.UserID{1}
 	b.in(leave)
-	b.pass(factLife / 2)
-	if !b.facts.out(room1, 1, fact{1, 7, false}) {
+	b.pass(membershipLife / 2)
+	if !b.memberships.out(room1, 1, membership{1, 7, false}) {
 		t.Error("forgotten while an older welcome may still come")
 	}
-	b.pass(2 * factLife)
-	if b.facts.out(room1, 1, fact{1, 7, false}) || len(b.facts.cur)+len(b.facts.old) != 0 {
+	b.pass(2 * membershipLife)
+	if b.memberships.out(room1, 1, membership{1, 7, false}) || len(b.memberships.cur)+len(b.memberships.old) != 0 {
 		t.Error("kept for ever")
 	}
 }
 
-func TestFactsAreBounded(t *testing.T) {
-	var fs facts
-	for u := range chat.UserID(3 * factBound) {
-		fs.note(room1, u+1, fact{1, 1, false})
+func TestMembershipsAreBounded(t *testing.T) {
+	var ms memberships
+	for u := range chat.UserID(3 * membershipBound) {
+		ms.note(room1, u+1, membership{1, 1, false})
 	}
-	if n := len(fs.cur) + len(fs.old); n > 2*factBound {
-		t.Errorf("%d facts", n)
+	if n := len(ms.cur) + len(ms.old); n > 2*membershipBound {
+		t.Errorf("%d memberships", n)
 	}
-	if !fs.out(room1, 3*factBound, fact{1, 1, false}) {
+	if !ms.out(room1, 3*membershipBound, membership{1, 1, false}) {
 		t.Error("the newest is forgotten")
 	}
 }
 
 func TestDissolvedRoomLeavesEverybodyAndDetaches(t *testing.T) {
 	b := newBench(t)
-	f, g := b.attached(1, 1, 5), b.session(2, 2)
+	f, g := b.attached(1, 1, 5), b.socket(2, 2)
 	b.Attach(&b.sw, g, envelope.Point{Room: room1, Seq: 5, Epoch: 1})
 	end := entry(6)
 	end.All, end.Reason = true, chat.LeftDissolved
@@ -525,14 +526,14 @@ func TestDissolvedRoomLeavesEverybodyAndDetaches(t *testing.T) {
 	}
 }
 
-func TestAddedUserIsAttachedFromHisEntryOn(t *testing.T) {
+func TestAddedUserIsAttachedFromTheEntryOn(t *testing.T) {
 	for name, attach := range map[string]bool{"room attached": true, "room unknown": false} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t)
 			if attach {
 				b.attached(9, 9, 5)
 			}
-			f := b.session(1, 1)
+			f := b.socket(1, 1)
 			add := entry(6)
 			add.Added, add.JoinedTo, add.Event = []chat.UserID{1}, []byte(`{"type":"joined"}`), []byte(`{"type":"room"}`)
 			b.in(add)
@@ -559,9 +560,9 @@ func TestRejoinAfterLeaveInOneGap(t *testing.T) {
 	b.want(f, "m6", "m7", "left7", "joined", "m10")
 }
 
-// attached2 adds a session to the running room.
+// attached2 adds a socket to the running room.
 func (b *bench) attached2(id chat.SocketID, user chat.UserID) {
-	b.Attach(&b.sw, b.session(id, user), envelope.Point{Room: room1, Seq: 5, Epoch: 1})
+	b.Attach(&b.sw, b.socket(id, user), envelope.Point{Room: room1, Seq: 5, Epoch: 1})
 }
 
 func TestNewEpochResyncs(t *testing.T) {
@@ -590,7 +591,7 @@ func TestLastSessionDetachesAfterAWhile(t *testing.T) {
 	f := b.attached(1, 1, 5)
 	b.Forget(f)
 	b.pass(3_000)
-	g := b.session(2, 2)
+	g := b.socket(2, 2)
 	b.Attach(&b.sw, g, envelope.Point{Room: room1, Seq: 5, Epoch: 1}) // in time
 	b.in(entry(6))
 	b.want(g, "m6")
@@ -623,7 +624,7 @@ func TestEmptyRoomDoesNotRepair(t *testing.T) {
 	if len(b.sent) != 0 {
 		t.Errorf("commands for nobody: %+v", b.sent)
 	}
-	g := b.session(2, 2)
+	g := b.socket(2, 2)
 	b.Attach(&b.sw, g, envelope.Point{Room: room1, Seq: 9, Epoch: 1})
 	b.answer(b.last(envelope.Attach), 9)
 	b.in(entry(10))
@@ -632,7 +633,7 @@ func TestEmptyRoomDoesNotRepair(t *testing.T) {
 
 func TestReattachAsksForEveryRoomInUse(t *testing.T) {
 	b := newBench(t)
-	f := b.session(1, 1)
+	f := b.socket(1, 1)
 	for id := range chat.RoomID(100) {
 		b.Attach(&b.sw, f, envelope.Point{Room: id + 1, Seq: 5, Epoch: 1})
 	}
@@ -662,9 +663,9 @@ func TestReattachAsksForEveryRoomInUse(t *testing.T) {
 	}
 }
 
-func TestWatchersHearOfWhomTheyWatch(t *testing.T) {
+func TestWatchersGetThePresenceOfThoseTheyWatch(t *testing.T) {
 	b := newBench(t)
-	f, g := b.session(1, 1), b.session(2, 2)
+	f, g := b.socket(1, 1), b.socket(2, 2)
 	b.Watched(f, []chat.UserID{5, 6, 5})
 	b.Watched(g, []chat.UserID{6})
 	b.Presences(&b.sw, []envelope.Presence{{User: 5, Online: true}})

@@ -2,7 +2,7 @@ package hub
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// Metrics are the hub's counts, by name chat_hub_….
+// Metrics are the hub's metrics; their names begin with chat_hub_.
 type Metrics struct {
 	Rooms     prometheus.Gauge
 	HeldBytes prometheus.Gauge
@@ -26,12 +26,12 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		return c
 	}
 	return &Metrics{
-		Rooms:     gauge("rooms", "Rooms with local sessions, or without them since a moment."),
-		HeldBytes: gauge("held_bytes", "Bytes of entries held behind gaps."),
-		Repeats:   count("repeats_total", "Room entries that had been delivered before."),
-		Repairs:   count("repairs_total", "Repairs of gaps asked for."),
-		Overflows: count("held_overflows_total", "Times that a room's held entries were dropped."),
-		Resyncs:   count("resyncs_total", "Times that a room's sessions were told to resync."),
-		Dropped:   count("ephemeral_dropped_total", "Ephemeral frames left out for sessions that lag."),
+		Rooms:     gauge("rooms", "Attached rooms: with local sockets, or without them for a few seconds."),
+		HeldBytes: gauge("held_bytes", "Bytes of room entries held behind gaps."),
+		Repeats:   count("repeats_total", "Room entries that were delivered already."),
+		Repairs:   count("repairs_total", "Repairs asked of room owners."),
+		Overflows: count("held_overflows_total", "Times that a room held too much behind a gap and dropped it."),
+		Resyncs:   count("resyncs_total", "Resync frames made for the sockets of a room."),
+		Dropped:   count("ephemeral_dropped_total", "Ephemeral frames left out for sockets that lag."),
 	}
 }

@@ -9,9 +9,9 @@ import (
 	"chat-service/internal/envelope"
 )
 
-// hold keeps an entry behind a gap. What doesn't fit drops all that is held: the repair brings it again.
+// hold keeps an entry behind a gap. If it doesn't fit, everything that is held is dropped: the repair brings it again.
 func (h *Hub) hold(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
-	rm.want = max(rm.want, d.Seq)
+	rm.announced = max(rm.announced, d.Seq)
 	if rm.held[d.Seq] != nil {
 		return
 	}
@@ -29,11 +29,12 @@ func (h *Hub) hold(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
 	}
 }
 
+// heldSize is what a held entry counts, in bytes.
 func heldSize(d *envelope.Delivery) int {
 	return len(d.Frame) + len(d.Ack) + len(d.Event) + len(d.JoinedTo) + 8*(len(d.Added)+len(d.Removed)) + 512
 }
 
-// unhold takes an entry out of what is held; nil where it isn't there.
+// unhold takes an entry out of what is held; nil if it isn't held.
 func (h *Hub) unhold(rm *room, seq chat.Seq) *envelope.Delivery {
 	d := rm.held[seq]
 	if d != nil {
@@ -49,8 +50,8 @@ func (h *Hub) unholdAll(rm *room) {
 	rm.held, rm.heldBytes = nil, 0
 }
 
-// overflow drops what is held, except, as far as they fit by themselves, entries that add users: no repair tells of those.
-// Where they don't fit the users are attached at once. Pending leaves stay.
+// overflow drops what is held. Entries that add users are kept if they fit by themselves, because a repair doesn't
+// bring their `joined` frames; else their users are attached at once. Pending leaves stay.
 func (h *Hub) overflow(sw *Sweep, sh *roomShard, rm *room) {
 	h.o.Metrics.Overflows.Inc()
 	rm.overflows = min(rm.overflows+1, overflowMax+1)
@@ -69,8 +70,8 @@ func (h *Hub) overflow(sw *Sweep, sh *roomShard, rm *room) {
 	}
 }
 
-// drain delivers what is held as far as it follows.
-func (h *Hub) drain(sw *Sweep, sh *roomShard, rm *room) {
+// deliverHeld delivers held entries for as long as the next one is among them.
+func (h *Hub) deliverHeld(sw *Sweep, sh *roomShard, rm *room) {
 	for {
 		d := h.unhold(rm, rm.delivered+1)
 		if d == nil {
@@ -80,7 +81,7 @@ func (h *Hub) drain(sw *Sweep, sh *roomShard, rm *room) {
 	}
 }
 
-// purge gives up held entries that were passed by a jump: only their acks and additions are left to do.
+// purge drops held entries that were passed by a jump. They still ack, and attach those whom they add.
 func (h *Hub) purge(sw *Sweep, sh *roomShard, rm *room) {
 	for _, seq := range slices.Sorted(maps.Keys(rm.held)) {
 		if seq <= rm.delivered {
@@ -89,57 +90,7 @@ func (h *Hub) purge(sw *Sweep, sh *roomShard, rm *room) {
 	}
 }
 
-// Attached applies the owner's answer to the Attach that is on its way.
-func (h *Hub) Attached(sw *Sweep, d *envelope.Delivery) {
-	sh := h.roomShard(d.Room)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	rm := sh.rooms[d.Room]
-	if rm == nil || !rm.waiting || d.Number != rm.number || d.Epoch < rm.epoch && d.Epoch != 0 {
-		return
-	}
-	if d.Epoch > rm.epoch {
-		if rm.epoch != 0 {
-			h.leaveEpoch(sw, sh, rm, d.Epoch)
-		}
-		rm.epoch = d.Epoch
-	}
-	rm.waiting = false
-	if d.Repair {
-		h.review(sw, sh, rm, d)
-	}
-	rm.asked = nil
-	switch rm.phase {
-	case attaching:
-		h.begin(sw, sh, rm, d.Seq)
-	case repairing:
-		h.repaired(sw, sh, rm, d)
-	case running:
-		h.heard(sh, rm, d.Seq)
-	}
-}
-
-// begin starts delivering behind the announced head, or earlier as far as what is held reaches back without a gap. Members
-// who were told of less are in doubt, and a repair at once is to tell.
-func (h *Hub) begin(sw *Sweep, sh *roomShard, rm *room, head chat.Seq) {
-	for rm.held[head] != nil {
-		head--
-	}
-	rm.delivered, rm.blind, rm.phase = head, head, running
-	for i := range rm.members {
-		if m := &rm.members[i]; m.asOf < head {
-			rm.doubt, m.doubt = true, true
-		}
-	}
-	h.purge(sw, sh, rm)
-	h.settle(sw, sh, rm)
-	h.closeGap(sw, sh, rm)
-	if rm.doubt {
-		h.lookBehind(sh, rm)
-	}
-}
-
-// repaired delivers what was missing.
+// repaired applies the answer to a repair: it delivers what was missing or, if that isn't whole, jumps to the head.
 func (h *Hub) repaired(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
 	before, whole := rm.delivered, rm.overflows <= overflowMax
 	h.returned(sw, rm, d.Entries)
@@ -148,7 +99,7 @@ func (h *Hub) repaired(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery)
 		if !whole || e.Seq != rm.delivered+1 {
 			continue
 		}
-		x := h.unhold(rm, e.Seq) // it knows more than the entry: acks, additions
+		x := h.unhold(rm, e.Seq) // it has more than the entry: ack, event, joined
 		if x == nil {
 			x = &envelope.Delivery{Room: rm.id, Epoch: rm.epoch, Seq: e.Seq, Frame: e.Frame}
 		}
@@ -156,11 +107,11 @@ func (h *Hub) repaired(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery)
 	}
 	for i := range d.Entries {
 		for _, u := range d.Entries[i].Added {
-			h.recall(envelope.Point{Room: rm.id, Seq: d.Entries[i].Seq, Epoch: rm.epoch}, u)
+			h.requestRoom(envelope.Point{Room: rm.id, Seq: d.Entries[i].Seq, Epoch: rm.epoch}, u)
 		}
 	}
 	if whole {
-		h.drain(sw, sh, rm)
+		h.deliverHeld(sw, sh, rm)
 	}
 	behind := rm.delivered < d.Seq
 	switch {
@@ -173,8 +124,8 @@ func (h *Hub) repaired(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery)
 	h.closeGap(sw, sh, rm)
 }
 
-// returned has those who left and came back behind the gap go on from where they came back: what lies between is not theirs,
-// and where exactly they had left isn't known here. They are told to load the room anew from there.
+// returned has users who left and came back behind the gap go on from where they came back: what is between isn't for
+// them, and where exactly they left isn't known here. Their clients must load the room again from there.
 func (h *Hub) returned(sw *Sweep, rm *room, entries []envelope.Entry) {
 	back := map[chat.UserID]chat.Seq{}
 	for i := range entries {
@@ -195,8 +146,9 @@ func (h *Hub) returned(sw *Sweep, rm *room, entries []envelope.Entry) {
 	}
 }
 
-// review applies what a repair tells of the users it asked about: who is no member is detached, except where it is known at
-// which seq he leaves, which is waited for; who is one, and was in doubt, gets what comes from here on, and the head.
+// review applies what a repair says about the users that it asked for. Who isn't a member is detached, unless it is
+// known at which seq they leave: that is waited for. Who is one, and was in doubt, gets the head and everything after
+// it.
 func (h *Hub) review(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
 	in := make(map[chat.UserID]bool, len(d.Users))
 	for _, u := range d.Users {
@@ -206,8 +158,8 @@ func (h *Hub) review(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
 		if in[u] {
 			continue
 		}
-		h.facts.note(rm.id, u, fact{rm.epoch, d.Seq, false})
-		known := chat.Seq(0) // those who were attached before it are to go there
+		h.memberships.note(rm.id, u, membership{rm.epoch, d.Seq, false})
+		known := chat.Seq(0) // the last known leave: who was attached before it goes then
 		for _, l := range rm.leaves {
 			if l.user == u || l.user == 0 {
 				known = max(known, l.seq)
@@ -223,7 +175,7 @@ func (h *Hub) review(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
 		m := &rm.members[i]
 		switch {
 		case !m.doubt:
-		case !in[m.s.User()]: // attached since, or about to leave
+		case !in[m.s.User()]: // attached after the repair was sent, or about to leave
 			rm.doubt = true
 		default:
 			if f == nil {
@@ -235,12 +187,13 @@ func (h *Hub) review(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
 	}
 }
 
-// doubtOthers puts those in doubt who were attached after the repair was asked for, where it passes entries blindly.
+// doubtOthers puts those in doubt who were attached after the repair was sent: it skips entries, and didn't ask about
+// them.
 func (h *Hub) doubtOthers(rm *room, d *envelope.Delivery) {
 	if rm.phase != repairing {
 		return
 	}
-	rm.blind = max(rm.blind, d.Seq)
+	rm.skipped = max(rm.skipped, d.Seq)
 	for i := range rm.members {
 		m := &rm.members[i]
 		if _, asked := slices.BinarySearch(rm.asked, m.s.User()); !asked && m.asOf < d.Seq {
@@ -249,10 +202,11 @@ func (h *Hub) doubtOthers(rm *room, d *envelope.Delivery) {
 	}
 }
 
-// jump goes on behind seq without what lies before it, and tells the sessions to load it. Where it jumps blindly, another
-// repair tells who of them may go on.
-func (h *Hub) jump(sw *Sweep, sh *roomShard, rm *room, seq chat.Seq, blindly bool) {
-	rm.delivered, rm.blind = seq, seq
+// jump goes on after seq without what is before it, and sends the sockets `resync`, so that their clients load it.
+// unchecked means that it isn't known who is still a member: the sockets are in doubt until another repair has
+// answered.
+func (h *Hub) jump(sw *Sweep, sh *roomShard, rm *room, seq chat.Seq, unchecked bool) {
+	rm.delivered, rm.skipped = seq, seq
 	var f Frame
 	for i := range rm.members {
 		m := &rm.members[i]
@@ -263,16 +217,17 @@ func (h *Hub) jump(sw *Sweep, sh *roomShard, rm *room, seq chat.Seq, blindly boo
 			f = h.resyncFrame(rm)
 		}
 		sw.Put(m.s, f)
-		m.doubt = m.doubt || blindly
-		rm.doubt = rm.doubt || blindly
+		m.doubt = m.doubt || unchecked
+		rm.doubt = rm.doubt || unchecked
 	}
 	h.purge(sw, sh, rm)
 	h.settle(sw, sh, rm)
 }
 
-// closeGap goes on after an answer or an entry that may have closed the gap: delivering, or with another repair.
+// closeGap goes on after an answer or an entry that may have closed the gap: with delivering, with another repair,
+// or, after too many of those, with a jump.
 func (h *Hub) closeGap(sw *Sweep, sh *roomShard, rm *room) {
-	h.drain(sw, sh, rm)
+	h.deliverHeld(sw, sh, rm)
 	switch {
 	case len(rm.held) == 0:
 		if rm.phase == repairing && !rm.doubt {
@@ -283,7 +238,7 @@ func (h *Hub) closeGap(sw *Sweep, sh *roomShard, rm *room) {
 	case len(rm.members) == 0:
 		h.cool(sw, sh, rm)
 	case rm.phase == running:
-		_ = h.ask(sh, rm, true) // sent again when due
+		_ = h.ask(sh, rm, true) // repeated when due
 	case !rm.waiting && rm.tries >= repairTries:
 		rm.tries = 0
 		h.jump(sw, sh, rm, slices.Min(slices.Collect(maps.Keys(rm.held)))-1, true)
@@ -291,89 +246,6 @@ func (h *Hub) closeGap(sw *Sweep, sh *roomShard, rm *room) {
 	case !rm.waiting:
 		rm.tries++
 		rm.lookAt = h.o.Now() + retryMS + h.o.Jitter(retryMS)
-		h.time(sh, rm)
-	}
-}
-
-// heard notes an announced head: if it hasn't come after a moment, it is fetched.
-func (h *Hub) heard(sh *roomShard, rm *room, head chat.Seq) {
-	rm.want = max(rm.want, head)
-	h.lookSoon(sh, rm)
-}
-
-// lookSoon makes lookBehind due where there is a reason.
-func (h *Hub) lookSoon(sh *roomShard, rm *room) {
-	if rm.phase == running && rm.lookAt == 0 && (rm.doubt || rm.want > rm.delivered) {
-		rm.lookAt = h.o.Now() + headWaitMS
-		h.time(sh, rm)
-	}
-}
-
-// Heads applies a digest of announced heads.
-func (h *Hub) Heads(sw *Sweep, points []envelope.Point) {
-	for _, p := range points {
-		sh := h.roomShard(p.Room)
-		sh.mu.Lock()
-		rm := sh.rooms[p.Room]
-		switch {
-		case rm == nil || rm.cold() || p.Epoch < rm.epoch && p.Epoch != 0:
-		case p.Epoch > rm.epoch && rm.epoch != 0:
-			h.newEpoch(sw, sh, rm, p.Epoch)
-		default:
-			h.heard(sh, rm, p.Seq)
-		}
-		sh.mu.Unlock()
-	}
-}
-
-// Newcomers applies a digest of additions: users[i] was added to points[i].Room at its seq, some time ago.
-func (h *Hub) Newcomers(points []envelope.Point, users []chat.UserID) {
-	for i := range min(len(points), len(users)) {
-		h.recall(points[i], users[i])
-	}
-}
-
-// recall has the sessions of a user who was added to a room ask for it where they aren't in it: the entry that said so is lost.
-func (h *Hub) recall(p envelope.Point, u chat.UserID) {
-	sessions := h.Of(u)
-	if len(sessions) == 0 || h.facts.out(p.Room, u, fact{epoch: p.Epoch, seq: p.Seq}) {
-		return
-	}
-	for _, s := range sessions {
-		seat := s.Seat()
-		seat.mu.Lock()
-		here := seat.gone || slices.Contains(seat.quiet, p.Room) || slices.ContainsFunc(seat.rooms, func(r *room) bool { return r.id == p.Room })
-		seat.mu.Unlock()
-		if !here {
-			s.Recall(p.Room)
-		}
-	}
-}
-
-// newEpoch begins a room anew: seqs of before and after don't compare.
-func (h *Hub) newEpoch(sw *Sweep, sh *roomShard, rm *room, epoch uint64) {
-	h.leaveEpoch(sw, sh, rm, epoch)
-	rm.waiting = false
-	if len(rm.members) > 0 {
-		_ = h.ask(sh, rm, false) // sent again when due
-	}
-}
-
-// leaveEpoch tells the sessions to resync and forgets what was delivered and held.
-func (h *Hub) leaveEpoch(sw *Sweep, sh *roomShard, rm *room, epoch uint64) {
-	for _, seq := range slices.Sorted(maps.Keys(rm.held)) {
-		h.ack(sw, rm.held[seq])
-	}
-	h.unholdAll(rm)
-	h.settleAll(sw, sh, rm)
-	rm.epoch, rm.delivered, rm.want, rm.phase = epoch, 0, 0, attaching
-	rm.lookAt, rm.tries, rm.overflows, rm.asked, rm.blind, rm.reads = 0, 0, 0, nil, 0, nil
-	if len(rm.members) == 0 {
-		return
-	}
-	f := h.resyncFrame(rm)
-	for i := range rm.members {
-		rm.members[i].asOf = 0
-		sw.Put(rm.members[i].s, f)
+		h.schedule(sh, rm)
 	}
 }

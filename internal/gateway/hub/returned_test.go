@@ -9,7 +9,7 @@ import (
 
 func TestWhoCameBackBehindTheGapGoesOnFromThere(t *testing.T) {
 	b := newBench(t)
-	away, stayed := b.attached(1, 1, 5), b.session(2, 2)
+	away, stayed := b.attached(1, 1, 5), b.socket(2, 2)
 	b.Attach(&b.sw, stayed, envelope.Point{Room: room1, Seq: 5, Epoch: 1})
 	b.in(entry(10))
 	c := b.last(envelope.Attach)

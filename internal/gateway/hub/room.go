@@ -1,74 +1,75 @@
 package hub
 
 import (
-	"maps"
 	"slices"
+	"sync"
 
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
-	"chat-service/internal/faults"
 	"chat-service/internal/protocol"
 )
 
-// roomPhase is where a room stands with its owner.
+// roomPhase is where a room stands with its owner: see the package's comment.
 type roomPhase uint8
 
 const (
-	attaching roomPhase = iota // the head isn't known yet: entries are held
+	attaching roomPhase = iota // the head isn't known: entries are held
 	running                    // delivering delivered+1, +2, …
 	repairing                  // behind a gap: entries are held
 )
 
 const (
-	lingerMS    = 5_000  // a room without sessions stays attached this long, so that reconnects don't flap
-	resendMS    = 2_000  // an unanswered Attach is sent again; doubled with every try up to resendMax
-	resendMax   = 16_000 //
-	headWaitMS  = 500    // a head above what was delivered may be on its way
-	retryMS     = 1_000  // pause before another repair where one was answered and a gap remains
-	repairTries = 5      // repairs in a row that leave a gap before the sessions must resync
-	overflowMax = 2      // overflows in one gap after which its next repair isn't awaited whole
-	leavesMax   = 4_096  // pending leaves of a room; more are applied at once
+	lingerMS    = 5_000 // a room without sockets stays attached this long, for those that reconnect
+	resendMS    = 2_000 // an unanswered Attach is sent again after this, doubled with every try up to resendMax
+	resendMax   = 16_000
+	headWaitMS  = 500   // how long the entries up to an announced head may be on their way
+	retryMS     = 1_000 // pause before another repair, if one was answered and a gap remains
+	repairTries = 5     // repairs in a row that leave a gap before the sockets must resync
+	overflowMax = 2     // overflows in one gap after which the hub jumps to the head instead of delivering
+	leavesMax   = 4_096 // pending leaves of a room; one more has all of them applied at once
 )
 
-// room is one room's continuity: what was delivered, what is held behind a gap, who leaves when. Its shard's lock guards it.
+// room is one room's continuity: what was delivered, what is held behind a gap, who leaves when. The shard's lock
+// guards it.
 type room struct {
 	id        chat.RoomID
 	epoch     uint64
 	delivered chat.Seq
-	want      chat.Seq // the highest seq known to be announced
-	blind     chat.Seq // the highest seq passed without its own delivery: who left there isn't known
-	number    uint64   // of the last Attach; 0: none yet
+	announced chat.Seq // the highest seq that is known to be announced
+	skipped   chat.Seq // the highest seq that was passed without its own delivery: who left up to it isn't known
+	number    uint64   // of the last Attach, 0 before the first
 	members   []member
-	held      map[chat.Seq]*envelope.Delivery // nil mostly
+	held      map[chat.Seq]*envelope.Delivery // mostly nil
 	heldBytes int
 	leaves    []leaving
-	asked     []chat.UserID            // by the repair on its way
-	reads     map[chat.UserID]chat.Seq // pointers that were shown; nil mostly
+	asked     []chat.UserID            // whose membership the current repair asks for
+	reads     map[chat.UserID]chat.Seq // read pointers that were shown; mostly nil
 
-	resendAt int64 // Unix milliseconds, as the others; 0: not due
-	lookAt   int64
-	dropAt   int64
+	resendAt int64 // when to send Attach again, in Unix milliseconds like the next two; 0: not due
+	lookAt   int64 // when to look whether a repair is needed
+	dropAt   int64 // when to detach, if there is still no socket
 
 	phase     roomPhase
-	waiting   bool // an Attach is unanswered
-	doubt     bool // there is a member in doubt
-	tries     uint8
-	resends   uint8
-	overflows uint8
+	waiting   bool  // the last Attach is unanswered
+	doubt     bool  // some member is in doubt
+	tries     uint8 // repairs in a row that left a gap
+	resends   uint8 // of the last Attach
+	overflows uint8 // in the current gap
 }
 
-// member is a session in a room. It gets entries above asOf: what is below, welcome or joined told it of. In doubt it gets
-// none: its user may have left above asOf, at a seq that was passed blindly, and a repair is to tell.
+// member is a socket in a room. It gets entries above asOf: up to there, its welcome or joined frame has said what
+// there is. In doubt it gets none: its user may have left above asOf, at a seq that was skipped, until a repair has
+// answered.
 type member struct {
-	s     Session
+	s     Socket
 	asOf  chat.Seq
 	doubt bool
 }
 
 func (m *member) gets(seq chat.Seq) bool { return m.asOf < seq && !m.doubt }
 
-// leaving is a user who may see entries up to seq; user 0 is everybody. It concerns his sessions that were attached as of a
-// seq below that, and not below since.
+// leaving is a user who may see entries up to seq; user 0 is everybody. It concerns those of the user's sockets that
+// were attached as of a seq from since to below seq.
 type leaving struct {
 	user   chat.UserID
 	since  chat.Seq
@@ -76,88 +77,32 @@ type leaving struct {
 	reason chat.LeaveReason
 }
 
-// cold tells that nobody has been asked for the head: only rooms without sessions are.
+// cold reports whether the head isn't known and wasn't asked for. Only rooms without sockets are cold.
 func (rm *room) cold() bool { return rm.phase == attaching && !rm.waiting }
 
-func (h *Hub) time(sh *roomShard, rm *room) { sh.timed[rm] = struct{}{} }
-
-// ask sends a new Attach: for the head, or with repair for what is missing and for who is still a member.
-func (h *Hub) ask(sh *roomShard, rm *room, repair bool) error {
-	rm.number, rm.asked, rm.waiting, rm.resends = h.numbers.Add(1), nil, true, 0
-	if repair {
-		h.o.Metrics.Repairs.Inc()
-		rm.phase = repairing
-		for _, m := range rm.members {
-			rm.asked = append(rm.asked, m.s.User())
-		}
-		slices.Sort(rm.asked)
-		rm.asked = slices.Compact(rm.asked)
-	} else if rm.phase != running {
-		rm.phase = attaching
-	}
-	return h.sendAttach(sh, rm)
+type roomShard struct {
+	mu    sync.Mutex
+	rooms map[chat.RoomID]*room
+	timed map[*room]struct{} // those that have something due
 }
 
-// sendAttach sends the Attach, again with the same number where it stays unanswered.
-func (h *Hub) sendAttach(sh *roomShard, rm *room) error {
-	pause := min(int64(resendMS)<<rm.resends, resendMax)
-	rm.resends = min(rm.resends+1, 8)
-	rm.resendAt = h.o.Now() + pause + h.o.Jitter(pause/2)
-	h.time(sh, rm)
-	c := envelope.Command{Kind: envelope.Attach, Room: rm.id, Number: rm.number}
-	if rm.asked != nil {
-		c.Repair, c.Seq, c.Users = true, rm.delivered, rm.asked
-	}
-	return h.o.Publish(rm.id, &c)
+func (h *Hub) roomShard(id chat.RoomID) *roomShard {
+	return &h.rooms[chat.PartitionOf(uint64(id), Shards)]
 }
 
-// due does what is due in a room and forgets its times where nothing is left.
-func (h *Hub) due(sw *Sweep, sh *roomShard, rm *room, now int64) {
-	if rm.dropAt != 0 && now >= rm.dropAt && len(rm.members) == 0 {
-		if h.cool(sw, sh, rm); len(rm.members) > 0 {
-			return
-		}
-		c := envelope.Command{Kind: envelope.Detach, Room: rm.id, Number: h.numbers.Add(1)}
-		if h.o.Publish(rm.id, &c) != nil {
-			rm.dropAt = now + resendMS
-			return
-		}
-		delete(sh.rooms, rm.id)
-		delete(sh.timed, rm)
-		h.o.Metrics.Rooms.Dec()
-		return
-	}
-	if rm.waiting && now >= rm.resendAt && len(rm.members) > 0 {
-		_ = h.sendAttach(sh, rm) // due again
-	}
-	if rm.lookAt != 0 && now >= rm.lookAt {
-		rm.lookAt = 0
-		h.lookBehind(sh, rm)
-	}
-	if !rm.waiting && rm.lookAt == 0 && rm.dropAt == 0 {
-		delete(sh.timed, rm)
-	}
-}
+func (h *Hub) schedule(sh *roomShard, rm *room) { sh.timed[rm] = struct{}{} }
 
-// lookBehind repairs where the room is still behind what is known to be announced, or unsure of its members.
-func (h *Hub) lookBehind(sh *roomShard, rm *room) {
-	if rm.waiting || rm.phase == attaching || len(rm.members) == 0 ||
-		len(rm.held) == 0 && rm.want <= rm.delivered && !rm.doubt {
-		return
-	}
-	_ = h.ask(sh, rm, true) // sent again when due
-}
-
-// InRoom applies one entry of a room's log in its order.
+// InRoom applies one entry of a room's log: at once if it is the next one, else when it will be. Entries may come in
+// any order, and more than once.
 func (h *Hub) InRoom(sw *Sweep, d *envelope.Delivery) {
 	for _, u := range d.Removed {
-		h.facts.note(d.Room, u, fact{d.Epoch, d.Seq, false})
+		h.memberships.note(d.Room, u, membership{d.Epoch, d.Seq, false})
 	}
 	for _, u := range d.Added {
-		h.facts.note(d.Room, u, fact{d.Epoch, d.Seq, true})
+		h.memberships.note(d.Room, u, membership{d.Epoch, d.Seq, true})
 	}
 	if d.All {
-		h.facts.note(d.Room, 0, fact{d.Epoch, d.Seq, false})
+		h.memberships.note(d.Room, 0, membership{d.Epoch, d.Seq, false})
 	}
 	sh := h.roomShard(d.Room)
 	sh.mu.Lock()
@@ -173,12 +118,13 @@ func (h *Hub) InRoom(sw *Sweep, d *envelope.Delivery) {
 		h.ack(sw, d)
 		return
 	}
-	if !faults.Planted("skip_membership") {
+	if !forgetsLeaves() {
 		h.addLeaves(sw, sh, rm, d)
 	}
 	h.arrive(sw, sh, rm, d)
 }
 
+// arrive delivers an entry, ignores it as a repeat, or holds it behind a gap.
 func (h *Hub) arrive(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
 	switch {
 	case rm.cold():
@@ -188,7 +134,7 @@ func (h *Hub) arrive(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
 	case d.Seq <= rm.delivered:
 		h.o.Metrics.Repeats.Inc()
 		h.ack(sw, d)
-		if d.Seq <= rm.blind {
+		if d.Seq <= rm.skipped {
 			h.added(sw, sh, d)
 		}
 		h.settle(sw, sh, rm)
@@ -200,33 +146,18 @@ func (h *Hub) arrive(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
 	case len(rm.members) == 0:
 		h.cool(sw, sh, rm)
 		h.aside(sw, sh, d)
-	case faults.Planted("hub_no_gap") && rm.phase == running:
+	case rm.stepsOver():
 		h.step(sw, sh, rm, d)
 	default:
 		h.hold(sw, sh, rm, d)
 		if rm.phase == running {
-			_ = h.ask(sh, rm, true) // sent again when due
+			_ = h.ask(sh, rm, true) // repeated when due
 		}
 	}
 }
 
-// aside does what an entry asks for besides its room's sessions: its ack and the users it adds.
-func (h *Hub) aside(sw *Sweep, sh *roomShard, d *envelope.Delivery) {
-	h.ack(sw, d)
-	h.added(sw, sh, d)
-}
-
-// cool lets a room without sessions forget where it stands. Users whom a held entry adds are attached then, and find it cold.
-func (h *Hub) cool(sw *Sweep, sh *roomShard, rm *room) {
-	held := rm.held
-	h.unholdAll(rm)
-	rm.phase, rm.waiting, rm.doubt, rm.lookAt = attaching, false, false, 0
-	for _, seq := range slices.Sorted(maps.Keys(held)) {
-		h.aside(sw, sh, held[seq])
-	}
-}
-
-// step delivers the entry that comes next.
+// step delivers the next entry: its message to the members but its sender, the ack to the sender, then the `room`
+// frame, then `joined` to those whom it adds and `left` to those who leave with it.
 func (h *Hub) step(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
 	rm.delivered = d.Seq
 	origin := h.origin(d)
@@ -251,23 +182,23 @@ func (h *Hub) step(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
 	h.settle(sw, sh, rm)
 }
 
-// origin is the local socket that an entry came from, nil where there is none.
-func (h *Hub) origin(d *envelope.Delivery) Session {
+// origin returns the local socket that sent an entry, nil if there is none.
+func (h *Hub) origin(d *envelope.Delivery) Socket {
 	if len(d.Ack) == 0 || d.Gateway != h.o.ID {
 		return nil
 	}
 	return h.o.Find(d.Socket)
 }
 
-// ack answers the origin. An ack for a repeat does no harm.
+// ack answers the sender. To answer a repeat again does no harm.
 func (h *Hub) ack(sw *Sweep, d *envelope.Delivery) {
 	if s := h.origin(d); s != nil {
-		s.Answered(d.Ack)
+		s.Answered(d.Ref)
 		sw.Put(s, Text(d.Ack))
 	}
 }
 
-// added attaches the sockets of the users whom an entry adds, from that entry on.
+// added attaches the sockets of the users whom an entry adds. They get what comes after it.
 func (h *Hub) added(sw *Sweep, sh *roomShard, d *envelope.Delivery) {
 	var f Frame
 	for _, u := range d.Added {
@@ -291,9 +222,9 @@ func (h *Hub) added(sw *Sweep, sh *roomShard, d *envelope.Delivery) {
 	}
 }
 
-// confirm notes that a session which is in the room was added at seq: a leave before it is over, and so is a doubt, unless
-// more was passed blindly since.
-func (h *Hub) confirm(sw *Sweep, rm *room, s Session, seq chat.Seq) {
+// confirm notes that the user of a socket in the room was added at seq: an earlier leave doesn't count any more, and
+// the socket isn't in doubt any more, unless entries after seq were skipped.
+func (h *Hub) confirm(sw *Sweep, rm *room, s Socket, seq chat.Seq) {
 	if rm == nil || seq > rm.delivered || rm.phase == attaching {
 		return
 	}
@@ -303,7 +234,7 @@ func (h *Hub) confirm(sw *Sweep, rm *room, s Session, seq chat.Seq) {
 			continue
 		}
 		m.asOf = max(m.asOf, seq)
-		if m.doubt && seq >= rm.blind {
+		if m.doubt && seq >= rm.skipped {
 			m.doubt = false
 			sw.Put(s, headFrame(rm.id, rm.delivered))
 		}
@@ -311,15 +242,13 @@ func (h *Hub) confirm(sw *Sweep, rm *room, s Session, seq chat.Seq) {
 	}
 }
 
-func headFrame(id chat.RoomID, seq chat.Seq) Frame {
-	return Text(protocol.AppendHead(nil, map[chat.RoomID]chat.Seq{id: seq}))
+// aside does what an entry asks for beside delivering it to the room: it acks, and attaches those whom it adds.
+func (h *Hub) aside(sw *Sweep, sh *roomShard, d *envelope.Delivery) {
+	h.ack(sw, d)
+	h.added(sw, sh, d)
 }
 
-func (h *Hub) resyncFrame(rm *room) Frame {
-	h.o.Metrics.Resyncs.Inc()
-	return Text(protocol.AppendResync(nil, rm.id, rm.epoch, ""))
-}
-
+// addLeaves notes who leaves with an entry, before it is that entry's turn: a repair must not detach them earlier.
 func (h *Hub) addLeaves(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
 	add := func(u chat.UserID) {
 		l := leaving{u, 0, d.Seq, d.Reason}
@@ -338,7 +267,7 @@ func (h *Hub) addLeaves(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery
 	}
 }
 
-// settle detaches those who have got all that they may see.
+// settle detaches those who got everything that they may see.
 func (h *Hub) settle(sw *Sweep, sh *roomShard, rm *room) {
 	for i := 0; i < len(rm.leaves); {
 		l := rm.leaves[i]
@@ -351,7 +280,7 @@ func (h *Hub) settle(sw *Sweep, sh *roomShard, rm *room) {
 	}
 }
 
-// settleAll detaches all who are to leave, whether or not they have got everything.
+// settleAll detaches all who leave, whether or not they got everything.
 func (h *Hub) settleAll(sw *Sweep, sh *roomShard, rm *room) {
 	for _, l := range rm.leaves {
 		h.expel(sw, sh, rm, l, l.seq)
@@ -359,12 +288,12 @@ func (h *Hub) settleAll(sw *Sweep, sh *roomShard, rm *room) {
 	rm.leaves = nil
 }
 
-// expel detaches a user's sessions that were attached before his leave, showing them seq as the place of it.
+// expel detaches the sockets that a leave concerns. Their `left` frame says seq.
 func (h *Hub) expel(sw *Sweep, sh *roomShard, rm *room, l leaving, seq chat.Seq) {
 	back := chat.Seq(0)
 	if l.user != 0 {
-		// He is back already, and the entry that says so was passed or dropped: he stays, from there on.
-		if back = h.facts.in(rm.id, l.user, rm.epoch); rm.held[back] != nil {
+		// If the user is back already, and the entry that says so was passed or dropped, they stay, from that entry on.
+		if back = h.memberships.in(rm.id, l.user, rm.epoch); rm.held[back] != nil {
 			back = 0
 		}
 	}
@@ -376,7 +305,7 @@ func (h *Hub) expel(sw *Sweep, sh *roomShard, rm *room, l leaving, seq chat.Seq)
 		}
 		if back > l.seq {
 			m.asOf = back
-			if back < rm.blind {
+			if back < rm.skipped {
 				rm.doubt, m.doubt = true, true
 			} else {
 				sw.Put(m.s, headFrame(rm.id, back))
@@ -391,49 +320,7 @@ func (h *Hub) expel(sw *Sweep, sh *roomShard, rm *room, l leaving, seq chat.Seq)
 	}
 }
 
-// Aside passes an ephemeral frame to a room's sessions, except those of d.User; those that lag do without it.
-func (h *Hub) Aside(sw *Sweep, d *envelope.Delivery) {
-	sh := h.roomShard(d.Room)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	rm := sh.rooms[d.Room]
-	if rm == nil || len(rm.members) == 0 || d.Seq != 0 && !rm.readTo(d.User, d.Seq) {
-		return
-	}
-	f := Text(d.Frame)
-	for _, m := range rm.members {
-		switch {
-		case d.User != 0 && m.s.User() == d.User || m.doubt:
-		case m.s.Lags():
-			h.o.Metrics.Dropped.Inc()
-		default:
-			sw.Put(m.s, f)
-		}
-	}
-}
-
-// readsMax bounds the pointers that a room remembers; more make it forget all, and a late repeat may show then.
-const readsMax = 256
-
-// readTo notes a pointer that is about to be shown; false where a later one was shown already. Announcements come again
-// after a crash, and late.
-func (rm *room) readTo(u chat.UserID, seq chat.Seq) bool {
-	if seq < rm.reads[u] {
-		return false
-	}
-	if rm.reads == nil || len(rm.reads) >= readsMax {
-		rm.reads = map[chat.UserID]chat.Seq{}
-	}
-	rm.reads[u] = seq
-	return true
-}
-
-// ReadTo notes that a user's read pointer in a room is about to be shown to his own sockets; false where it is behind one that
-// was shown already.
-func (h *Hub) ReadTo(id chat.RoomID, u chat.UserID, seq chat.Seq) bool {
-	sh := h.roomShard(id)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	rm := sh.rooms[id]
-	return rm == nil || rm.readTo(u, seq)
+func (h *Hub) resyncFrame(rm *room) Frame {
+	h.o.Metrics.Resyncs.Inc()
+	return Text(protocol.AppendResync(nil, rm.id, rm.epoch, ""))
 }

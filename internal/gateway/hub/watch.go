@@ -9,27 +9,28 @@ import (
 	"chat-service/internal/protocol"
 )
 
-// Watched sets whose presence a session watches. The list was bounded when its frame was decoded.
-func (h *Hub) Watched(s Session, users []chat.UserID) {
+// Watched sets whose presence a socket watches, in place of what it watched before. The list was bounded when its
+// frame was decoded.
+func (h *Hub) Watched(s Socket, users []chat.UserID) {
 	users = slices.Clone(users)
 	slices.Sort(users)
 	users = slices.Compact(users)
-	seat := s.Seat()
-	seat.mu.Lock()
-	if seat.gone {
-		seat.mu.Unlock()
+	state := s.State()
+	state.mu.Lock()
+	if state.gone {
+		state.mu.Unlock()
 		return
 	}
-	before := seat.watch
-	seat.watch = users
-	seat.mu.Unlock()
+	before := state.watch
+	state.watch = users
+	state.mu.Unlock()
 	h.unwatch(s, before)
 	for _, u := range users {
 		us := h.userShard(u)
 		us.mu.Lock()
-		seat.mu.Lock()
-		gone := seat.gone // Forget removes what was listed before it
-		seat.mu.Unlock()
+		state.mu.Lock()
+		gone := state.gone // Forget removed only what was listed before it
+		state.mu.Unlock()
 		if !gone {
 			e := us.entry(u)
 			e.watchers = append(e.watchers, s)
@@ -38,7 +39,7 @@ func (h *Hub) Watched(s Session, users []chat.UserID) {
 	}
 }
 
-func (h *Hub) unwatch(s Session, users []chat.UserID) {
+func (h *Hub) unwatch(s Socket, users []chat.UserID) {
 	for _, u := range users {
 		us := h.userShard(u)
 		us.mu.Lock()
@@ -50,8 +51,8 @@ func (h *Hub) unwatch(s Session, users []chat.UserID) {
 	}
 }
 
-// watchers returns who watches a user.
-func (h *Hub) watchers(u chat.UserID) []Session {
+// watchers returns the sockets that watch a user.
+func (h *Hub) watchers(u chat.UserID) []Socket {
 	us := h.userShard(u)
 	us.mu.Lock()
 	defer us.mu.Unlock()
@@ -61,7 +62,8 @@ func (h *Hub) watchers(u chat.UserID) []Session {
 	return nil
 }
 
-// Presences tells watchers who came and went: one frame for each watcher, one shared frame where it is about one user.
+// Presences sends watchers the users who went online or offline: a frame for each watcher, or one for all if it is
+// about one user.
 func (h *Hub) Presences(sw *Sweep, states []envelope.Presence) {
 	if len(states) == 1 {
 		ws := h.watchers(states[0].User)
@@ -69,10 +71,10 @@ func (h *Hub) Presences(sw *Sweep, states []envelope.Presence) {
 			return
 		}
 		f := Text(protocol.AppendPresence(nil, []chat.Presence{presence(states[0])}))
-		sw.Tell(ws, f)
+		sw.PutAll(ws, f)
 		return
 	}
-	per := map[Session][]chat.Presence{}
+	per := map[Socket][]chat.Presence{}
 	for _, st := range states {
 		for _, s := range h.watchers(st.User) {
 			per[s] = append(per[s], presence(st))

@@ -9,19 +9,19 @@ import (
 )
 
 const (
-	showEvery    = 45_000 / tickMS / shards // ticks between the shards of the rotation, which shows all in 45 s
+	showEvery    = 45_000 / tickMS / shards // ticks between two shards, so that all sockets are shown in 45 s
 	showBatch    = 256                      // sessions per Show
-	lostBound    = 1 << 16
-	roundsPerRun = 2 // shards of a round per tick: all in 3.2 s
+	lostBound    = 1 << 16                  // disconnects that wait for the bus
+	roundsPerRun = 2                        // shards of a round per tick: all in 3.2 s
 )
 
-// rounds are walks over all sockets or rooms, a shard at a time, so that none of them is a burst.
+// rounds are walks over all sockets or all rooms, a shard at a time, so that none of them is a burst.
 type rounds struct {
-	assert, reattach atomic.Bool // asked for; further requests during a walk start it once more
+	assert, reattach atomic.Bool // requested; a request during a walk starts another one after it
 
 	asserting, reattaching int // shards left to do, counted down; the ticker's alone
 	shown                  int
-	buf                    []*session
+	buf                    []*socket
 }
 
 func (r *rounds) turn(g *Gateway, tick int64) {
@@ -44,8 +44,8 @@ func (r *rounds) turn(g *Gateway, tick int64) {
 	}
 }
 
-// show tells the workers a shard's login sessions; revoked ones come back as Close. Any partition will do, and each shard takes
-// one: a shard for every partition would cost an idle system more than all its pings.
+// show reports a shard's sessions to the workers, which answer Close for those that were revoked. Any partition will
+// do. Each shard takes one: to split a shard by partitions would cost an idle system more than all its pings.
 func (r *rounds) show(g *Gateway) {
 	r.buf = g.sockets.shard(r.shown, r.buf[:0])
 	p := r.shown % g.o.Partitions
@@ -55,19 +55,20 @@ func (r *rounds) show(g *Gateway) {
 		if !s.present() {
 			continue
 		}
-		c.Users, c.Sessions = append(c.Users, s.user), append(c.Sessions, s.login)
+		c.Users, c.Sessions = append(c.Users, s.user), append(c.Sessions, s.session)
 		if len(c.Sessions) == showBatch {
-			_ = g.publish(p, &c, nil) // shown again in the next round
+			_ = g.publish(p, &c, nil) // the next round shows it again
 			c.Users, c.Sessions = c.Users[:0], c.Sessions[:0]
 		}
 	}
 	if len(c.Sessions) > 0 {
-		_ = g.publish(p, &c, nil) // shown again in the next round
+		_ = g.publish(p, &c, nil) // the next round shows it again
 	}
 	clear(r.buf)
 }
 
-// assertShard tells the workers of a shard's sockets again; false where the bus refuses, to be tried again.
+// assertShard reports a shard's sockets to the workers again; false if the bus refuses, and the shard must be tried
+// again.
 func (r *rounds) assertShard(g *Gateway, shard int) bool {
 	r.buf = g.sockets.shard(shard, r.buf[:0])
 	defer func() { clear(r.buf) }()
@@ -75,33 +76,26 @@ func (r *rounds) assertShard(g *Gateway, shard int) bool {
 		if !s.present() {
 			continue
 		}
-		c := envelope.Command{Kind: envelope.Assert, Socket: s.id, User: s.user, Session: s.login, Device: s.device}
-		if g.tell(&c, nil) != nil {
+		c := envelope.Command{Kind: envelope.Assert, Socket: s.id, User: s.user, Session: s.session, Device: s.device}
+		if g.publishLifecycle(&c, nil) != nil {
 			return false
 		}
 	}
 	return true
 }
 
-// present tells that the session is live: welcomed and not closing.
-func (s *session) present() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.phase == live && !s.gone
-}
-
-// disconnects publishes Disconnect for ended sockets, again where the bus refused or lost it: a socket that stays registered
-// would show its user online as long as the gateway lives. Beyond lostBound the oldest are given up.
+// disconnects publishes Disconnect for ended sockets, and again if the bus refused or lost it: a socket that stays
+// registered would show its user online for as long as the gateway lives. Beyond lostBound the oldest are given up.
 type disconnects struct {
 	g     *Gateway
 	mu    sync.Mutex
 	again []envelope.Command
-	on    atomic.Int64 // published, no verdict yet
+	on    atomic.Int64 // published and not confirmed
 }
 
 func (ds *disconnects) add(c envelope.Command) {
 	ds.on.Add(1)
-	err := ds.g.tell(&c, func(err error) {
+	err := ds.g.publishLifecycle(&c, func(err error) {
 		if err != nil {
 			ds.keep(c)
 		}
@@ -123,7 +117,7 @@ func (ds *disconnects) keep(c envelope.Command) {
 	ds.again = append(ds.again, c)
 }
 
-// flush tries those again that didn't get through, while the bus is there.
+// flush publishes again what was refused or lost, while the bus can be reached.
 func (ds *disconnects) flush() {
 	if ds.g.o.Bus.Ready() != nil {
 		return
@@ -137,7 +131,7 @@ func (ds *disconnects) flush() {
 	}
 }
 
-// left returns how many have no verdict yet.
+// left returns how many aren't confirmed yet.
 func (ds *disconnects) left() int {
 	ds.mu.Lock()
 	defer ds.mu.Unlock()

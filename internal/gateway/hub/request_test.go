@@ -8,18 +8,18 @@ import (
 	"chat-service/internal/envelope"
 )
 
-func (b *bench) recalled(f *fake, want ...chat.RoomID) {
+func (b *bench) requested(f *fake, want ...chat.RoomID) {
 	b.t.Helper()
-	if !slices.Equal(f.recalled, want) {
-		b.t.Errorf("socket %d was recalled to %v, want %v", f.id, f.recalled, want)
+	if !slices.Equal(f.requested, want) {
+		b.t.Errorf("socket %d requested rooms %v, want %v", f.id, f.requested, want)
 	}
-	f.recalled = nil
+	f.requested = nil
 }
 
-// TestRepairRecalls: who was added behind a gap, and has no socket in the room yet, is known by the repair alone.
-func TestRepairRecalls(t *testing.T) {
+// TestRepairRequestsRooms: who was added behind a gap, and has no socket in the room yet, is known by the repair alone.
+func TestRepairRequestsRooms(t *testing.T) {
 	b := newBench(t)
-	in, out := b.attached(1, 1, 5), b.session(2, 2)
+	in, out := b.attached(1, 1, 5), b.socket(2, 2)
 	b.in(entry(8))
 	c := b.last(envelope.Attach)
 	b.Attached(&b.sw, &envelope.Delivery{
@@ -30,14 +30,14 @@ func TestRepairRecalls(t *testing.T) {
 		},
 	})
 	b.want(in, "m6", "m7", "m8")
-	b.recalled(out, room1)
-	b.recalled(in)
+	b.requested(out, room1)
+	b.requested(in)
 }
 
-// TestDigestRecalls: who was added is told again for a while, for gateways to which the first word of it didn't come.
-func TestDigestRecalls(t *testing.T) {
+// TestDigestRequestsRooms: additions are repeated for a while, for gateways that didn't get the entry.
+func TestDigestRequestsRooms(t *testing.T) {
 	b := newBench(t)
-	in, out, quiet, kicked := b.attached(1, 1, 5), b.session(2, 2), b.session(3, 3), b.session(4, 4)
+	in, out, quiet, kicked := b.attached(1, 1, 5), b.socket(2, 2), b.socket(3, 3), b.socket(4, 4)
 	b.Attach(&b.sw, quiet, envelope.Point{Room: room1, Seq: 5, Epoch: 1})
 	if !b.Leave(&b.sw, quiet, room1) {
 		t.Fatal("the socket was not there")
@@ -46,14 +46,14 @@ func TestDigestRecalls(t *testing.T) {
 	p := envelope.Point{Room: room1, Seq: 5, Epoch: 1}
 	tell := func() { b.Newcomers([]envelope.Point{p, p, p, p}, []chat.UserID{1, 2, 3, 4}) }
 	tell()
-	b.recalled(in)
-	b.recalled(out, room1)
-	b.recalled(quiet) // its own wish
-	b.recalled(kicked)
+	b.requested(in)
+	b.requested(out, room1)
+	b.requested(quiet) // its own wish
+	b.requested(kicked)
 	b.Attach(&b.sw, out, p)
 	b.Attach(&b.sw, quiet, p) // it has joined again
 	b.Leave(&b.sw, out, room1)
 	tell()
-	b.recalled(out)
-	b.recalled(quiet)
+	b.requested(out)
+	b.requested(quiet)
 }

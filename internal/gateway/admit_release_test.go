@@ -1,0 +1,10 @@
+//go:build !probe
+
+package gateway
+
+import "chat-service/internal/protocol"
+
+// A release has no frame beyond the protocol's: see admit_probe_test.go.
+var probeFrames []protocol.Type
+
+const probeSample = ""

@@ -1,0 +1,222 @@
+package gateway
+
+import (
+	"slices"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"chat-service/internal/chat"
+	"chat-service/internal/envelope"
+	"chat-service/internal/gateway/hub"
+	"chat-service/internal/protocol"
+)
+
+// Deliver applies one batch of Deliveries. The consumer calls it for one batch at a time, in the order in which they
+// came. It keeps nothing of batch and doesn't wait for sockets.
+func (g *Gateway) Deliver(batch []byte) {
+	records, err := envelope.Records(batch)
+	if err != nil {
+		g.m.BadDeliveries.Inc()
+		g.o.Log.Error("a batch of deliveries can't be read", "error", err)
+	}
+	var d envelope.Delivery // one for all: nothing below keeps it
+	for _, r := range records {
+		if d, err = envelope.DecodeDelivery(r); err != nil {
+			g.m.BadDeliveries.Inc()
+			g.o.Log.Error("a delivery can't be read", "error", err)
+			continue
+		}
+		a, ok := g.appliers[d.Kind]
+		if !ok {
+			// It came from a worker of a later release. If a room's entry was in it, the next one shows the gap, and
+			// the hub has it repaired as any other.
+			g.m.UnknownDeliveries.Inc()
+			continue
+		}
+		a.count.Inc()
+		a.apply(g, &g.deliver, &d)
+	}
+	g.writers.flush(&g.deliver)
+}
+
+// apply does what a delivery asks for, queues its frames and collects the sockets that are to be written to. It keeps
+// nothing of the delivery.
+type apply func(*Gateway, *hub.Sweep, *envelope.Delivery)
+
+// applier is what the gateway does with a kind of delivery, and its count.
+type applier struct {
+	apply apply
+	count prometheus.Counter
+}
+
+// applies is the gateway's part of the registry of deliveries: a test walks the registry through it. What isn't in it
+// is unknown to this process.
+var applies = map[envelope.DeliveryKind]apply{
+	envelope.InRoom:    (*Gateway).inRoom,
+	envelope.ToSocket:  (*Gateway).toSocket,
+	envelope.ToUser:    (*Gateway).toUser,
+	envelope.Aside:     (*Gateway).aside,
+	envelope.Welcome:   (*Gateway).welcome,
+	envelope.Attached:  (*Gateway).attached,
+	envelope.Joined:    (*Gateway).joined,
+	envelope.Watched:   (*Gateway).watched,
+	envelope.Close:     (*Gateway).closes,
+	envelope.Presences: (*Gateway).presences,
+	envelope.Heads:     (*Gateway).heads,
+	envelope.Reassert:  (*Gateway).reassert,
+}
+
+// newAppliers joins the appliers with their counters.
+func newAppliers(m *Metrics) map[envelope.DeliveryKind]applier {
+	all := map[envelope.DeliveryKind]applier{}
+	for _, table := range []map[envelope.DeliveryKind]apply{applies, probeApplies} {
+		for kind, f := range table {
+			all[kind] = applier{f, m.Deliveries.WithLabelValues(kind.String())}
+		}
+	}
+	return all
+}
+
+// inRoom applies an entry of a room's log. The hub keeps its order, and answers its sender.
+func (g *Gateway) inRoom(sw *hub.Sweep, d *envelope.Delivery) {
+	if d.Ref == "" && len(d.Ack) > 0 {
+		d.Ref = legacyRef(d)
+	}
+	g.hub.InRoom(sw, d)
+}
+
+func (g *Gateway) toSocket(sw *hub.Sweep, d *envelope.Delivery) {
+	if d.Ref == "" {
+		d.Ref = legacyRef(d)
+	}
+	if s := g.addressed(d); s != nil {
+		s.Answered(d.Ref)
+		sw.Put(s, hub.Text(d.Frame))
+	}
+}
+
+// addressed returns the local socket that a delivery names; nil if it is another gateway's or gone.
+func (g *Gateway) addressed(d *envelope.Delivery) *socket {
+	if d.Gateway != g.o.ID {
+		return nil
+	}
+	return g.sockets.find(d.Socket)
+}
+
+func (g *Gateway) toUser(sw *hub.Sweep, d *envelope.Delivery) {
+	if d.Seq != 0 && !g.hub.ReadTo(d.Room, d.User, d.Seq) {
+		return
+	}
+	var f hub.Frame
+	for _, s := range g.hub.Of(d.User) {
+		if d.Gateway == g.o.ID && d.Socket == s.(*socket).id {
+			continue
+		}
+		if f == nil {
+			f = hub.Text(d.Frame)
+		}
+		sw.Put(s, f)
+	}
+}
+
+func (g *Gateway) aside(sw *hub.Sweep, d *envelope.Delivery) { g.hub.Aside(sw, d) }
+
+// welcomeLife is how old a welcome may be when it is applied: what the hub remembers of memberships must reach back
+// further.
+const welcomeLife = 30 * time.Second
+
+// welcome makes a connecting socket live: it gets the welcome, then what was queued meanwhile, and is attached to its
+// rooms.
+func (g *Gateway) welcome(sw *hub.Sweep, d *envelope.Delivery) {
+	s := g.addressed(d)
+	if s == nil {
+		if d.Gateway == g.o.ID { // it ended meanwhile, and the worker may have registered it after it handled its Disconnect
+			g.disconnects.add(envelope.Command{Kind: envelope.Disconnect, Socket: d.Socket, User: d.User, Session: d.Session})
+		}
+		return
+	}
+	now := g.o.Now().UnixMilli()
+	if d.At != 0 && now-d.At > welcomeLife.Milliseconds() {
+		s.closeConnecting(protocol.CloseResync, jitter(time.Second))
+		return
+	}
+	if !s.welcomed(hub.Text(d.Frame), now) {
+		return
+	}
+	heads := map[chat.RoomID]chat.Seq{}
+	for _, p := range d.Points {
+		if head := g.hub.Attach(sw, s, p); head != 0 {
+			heads[p.Room] = head
+		}
+	}
+	if len(heads) > 0 {
+		sw.Put(s, hub.Text(protocol.AppendHead(nil, heads)))
+	}
+	s.start(sw)
+}
+
+func (g *Gateway) attached(sw *hub.Sweep, d *envelope.Delivery) {
+	if d.Gateway == g.o.ID {
+		g.hub.Attached(sw, d)
+	}
+}
+
+func (g *Gateway) joined(sw *hub.Sweep, d *envelope.Delivery) {
+	s := g.addressed(d)
+	if s == nil {
+		return
+	}
+	sw.Put(s, hub.Text(d.Frame))
+	if head := g.hub.Attach(sw, s, envelope.Point{Room: d.Room, Seq: d.Seq, Epoch: d.Epoch}); head != 0 {
+		sw.Put(s, hub.Text(protocol.AppendHead(nil, map[chat.RoomID]chat.Seq{d.Room: head})))
+	}
+}
+
+func (g *Gateway) watched(sw *hub.Sweep, d *envelope.Delivery) {
+	if s := g.addressed(d); s != nil {
+		sw.Put(s, hub.Text(d.Frame))
+		g.hub.Watched(s, d.Users)
+	}
+}
+
+// closes ends one socket, or a user's: all of them, those of some sessions, or all but those of one session.
+func (g *Gateway) closes(_ *hub.Sweep, d *envelope.Delivery) {
+	code, retry := protocol.CloseCode(d.Code), time.Duration(d.RetryMS)*time.Millisecond
+	if d.Socket != 0 {
+		if s := g.addressed(d); s != nil {
+			s.close(code, retry)
+		}
+		return
+	}
+	for _, x := range g.hub.Of(d.User) {
+		s := x.(*socket)
+		switch {
+		case d.Session != "" && s.session == d.Session:
+		case len(d.Sessions) > 0 && !slices.Contains(d.Sessions, s.session):
+		default:
+			s.close(code, retry)
+		}
+	}
+}
+
+func (g *Gateway) presences(sw *hub.Sweep, d *envelope.Delivery) { g.hub.Presences(sw, d.States) }
+
+// heads applies a digest: of the rooms' heads, or of the users who were added to them.
+func (g *Gateway) heads(sw *hub.Sweep, d *envelope.Delivery) {
+	if len(d.Users) > 0 {
+		g.hub.Newcomers(d.Points, d.Users)
+	} else {
+		g.hub.Heads(sw, d.Points)
+	}
+}
+
+// reassert starts the rounds that report every socket and every room again, or reports one room.
+func (g *Gateway) reassert(_ *hub.Sweep, d *envelope.Delivery) {
+	if d.Room != 0 {
+		g.hub.ReattachRoom(d.Room)
+		return
+	}
+	g.rounds.assert.Store(true)
+	g.rounds.reattach.Store(true)
+}

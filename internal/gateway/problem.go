@@ -1,0 +1,131 @@
+package gateway
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"net"
+	"net/http"
+	"strconv"
+
+	"github.com/valyala/fasthttp"
+
+	"chat-service/internal/chat"
+	"chat-service/internal/protocol"
+)
+
+// httpError is the answer to a request that opens no socket.
+type httpError struct {
+	status int
+	kind   chat.Kind
+	detail string
+	reason string // the label by which refused_total counts it, "" if it doesn't
+	later  bool   // the same request may succeed in some seconds: the client is told when
+	close  bool   // the connection can't be used again, or shouldn't
+}
+
+// All of the gateway's HTTP errors. Whatever goes wrong after the upgrade ends in a close code instead.
+var (
+	otherPath = &httpError{status: http.StatusNotFound, kind: chat.NotFound, detail: "the gateway serves " + wsPath}
+
+	unreadable = &httpError{status: http.StatusBadRequest, kind: chat.Invalid, detail: "the request can't be read", close: true}
+	longHead   = &httpError{
+		status: http.StatusRequestHeaderFieldsTooLarge, kind: chat.TooLarge,
+		detail: "the head of the request is too large", close: true,
+	}
+	slowRequest = &httpError{
+		status: http.StatusRequestTimeout, kind: chat.Invalid,
+		detail: "the request took too long to arrive", close: true,
+	}
+
+	notGet       = noUpgrade("a WebSocket handshake is a GET")
+	notUpgrade   = noUpgrade("a WebSocket handshake is expected")
+	otherVersion = noUpgrade("WebSocket version 13 is expected")
+	badKey       = noUpgrade("Sec-WebSocket-Key must be 16 bytes in base64")
+
+	badOrigin = &httpError{
+		status: http.StatusForbidden, kind: chat.Forbidden,
+		detail: "this origin may not open sockets", reason: "origin",
+	}
+
+	draining   = unavailable("draining", "this gateway is shutting down")
+	brokerAway = unavailable("broker_away", "the message broker can't be reached")
+	full       = unavailable("full", "this gateway holds as many sockets as it may")
+	pacing     = unavailable("pace", "too many sockets are being opened at once")
+)
+
+func noUpgrade(detail string) *httpError {
+	return &httpError{status: http.StatusUpgradeRequired, kind: chat.Invalid, detail: detail, reason: "no_upgrade"}
+}
+
+func unavailable(reason, detail string) *httpError {
+	return &httpError{
+		status: http.StatusServiceUnavailable, kind: chat.Unavailable, detail: detail, reason: reason, later: true, close: true,
+	}
+}
+
+// refuse answers with a problem (RFC 9457). What may succeed later comes with a random Retry-After, so that refused
+// clients don't come back all at once.
+func (g *Gateway) refuse(ctx *fasthttp.RequestCtx, e *httpError) {
+	if e.reason != "" {
+		g.m.Refused.WithLabelValues(e.reason).Inc()
+	}
+	if e.later {
+		ctx.Response.Header.Set("Retry-After", strconv.FormatInt(1+jitterMS(5), 10))
+	}
+	if e.status == http.StatusUpgradeRequired {
+		ctx.Response.Header.Set("Upgrade", "websocket")
+		ctx.Response.Header.Set("Sec-WebSocket-Version", "13")
+	}
+	if e.close {
+		ctx.SetConnectionClose()
+	}
+	id := requestID(ctx)
+	ctx.Response.Header.Set("X-Request-Id", id)
+	b := append([]byte(`{"type":"about:blank","title":`), protocol.AppendString(nil, http.StatusText(e.status))...)
+	b = append(strconv.AppendInt(append(b, `,"status":`...), int64(e.status), 10), `,"code":`...)
+	b = append(protocol.AppendString(b, e.kind.String()), `,"detail":`...)
+	b = append(protocol.AppendString(b, e.detail), `,"request_id":`...)
+	b = append(protocol.AppendString(b, id), '}')
+	answer(ctx, e.status, "application/problem+json", string(b))
+}
+
+// refuseUnread answers what fasthttp couldn't read as a request.
+func (g *Gateway) refuseUnread(ctx *fasthttp.RequestCtx, err error) {
+	var small *fasthttp.ErrSmallBuffer
+	var late net.Error
+	switch {
+	case errors.As(err, &small):
+		g.refuse(ctx, longHead)
+	case errors.As(err, &late) && late.Timeout():
+		g.refuse(ctx, slowRequest)
+	default:
+		g.refuse(ctx, unreadable)
+	}
+}
+
+func answer(ctx *fasthttp.RequestCtx, status int, contentType, body string) {
+	ctx.SetStatusCode(status)
+	ctx.SetContentType(contentType)
+	ctx.SetBodyString(body)
+}
+
+// requestID is the client's own name for the request if it is a valid id, else a new one.
+func requestID(ctx *fasthttp.RequestCtx) string {
+	id := string(ctx.Request.Header.Peek("X-Request-Id"))
+	if chat.CheckClientMsgID(id) == nil {
+		return id
+	}
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}
+
+// tokenCode returns the close code for a token that the Verifier refuses. protocol.CloseFor is the table for a
+// connect that a worker refuses: there, unauthenticated means that the session was revoked.
+func tokenCode(err error) protocol.CloseCode {
+	if chat.KindOf(err) == chat.TokenExpired {
+		return protocol.CloseTokenExpired
+	}
+	return protocol.CloseBadToken
+}
