@@ -94,7 +94,7 @@ func calm() map[string]string {
 // newWorld starts the product behind proxies, without users.
 func newWorld(t *testing.T, o plan) *world {
 	t.Helper()
-	w := &world{t: t, o: o, srv: machine(t), links: links{}, h: history.NewHistory(), began: time.Now()}
+	w := &world{t: t, o: o, srv: machine(t), links: links{}, h: history.New(), began: time.Now()}
 	if o.Plant != "" {
 		faultyBinaries(t)
 	} else if o.Env["CHAT_FAULTS_KILL"] != "" {

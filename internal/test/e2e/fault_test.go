@@ -115,7 +115,7 @@ func (f *faults) talk(t *testing.T, cs []*testkit.Chatter, room uint64, each int
 
 func (f *faults) workerKilled(t *testing.T) {
 	good(t, "a killed worker loses nothing")
-	h := history.NewHistory()
+	h := history.New()
 	cs, _, room := f.crowd(t, h, 4)
 	f.talk(t, cs, room, 50, func() { f.Kill(t, "worker-1") })
 	f.Restart(t, "worker-1")
@@ -243,7 +243,7 @@ func (f *faults) withoutRedis(t *testing.T) {
 
 func (f *faults) gatewayKilled(t *testing.T) {
 	good(t, "a killed gateway's users go offline", "< presence")
-	h := history.NewHistory()
+	h := history.New()
 	cs, us, room := f.crowd(t, h, 4)
 	alone := f.users(t, 1)[0]
 	f.api.Must(t, 200, "POST", roomPath(room, "/members"), us[0].Token, obj{"member_ids": []uint64{alone.ID}})

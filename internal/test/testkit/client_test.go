@@ -37,7 +37,7 @@ func settle(t *testing.T, cs []*Chatter, s *fakeServer) {
 
 func TestChatterCopesWithABadNetwork(t *testing.T) {
 	s := newFakeServer(t, faults{losePush: 3, loseAck: 4, hangUp: 9})
-	h := history.NewHistory()
+	h := history.New()
 	cs := chatters(t, s, h)
 	for i := range 60 {
 		cs[i%2].Send(fakeRoom, fmt.Sprint("message ", i))
@@ -71,7 +71,7 @@ func TestChatterAndCheckerCatchABadServer(t *testing.T) {
 	} {
 		t.Run(c.rule, func(t *testing.T) {
 			s := newFakeServer(t, c.f)
-			h := history.NewHistory()
+			h := history.New()
 			cs := chatters(t, s, h)
 			for i := range 30 {
 				cs[i%2].Send(fakeRoom, fmt.Sprint("message ", i))
@@ -86,7 +86,7 @@ func TestChatterAndCheckerCatchABadServer(t *testing.T) {
 
 func TestChatterStopsAtAFinalClose(t *testing.T) {
 	s := newFakeServer(t, faults{})
-	h := history.NewHistory()
+	h := history.New()
 	c := StartChatter(t, ChatterOptions{Name: "x", URL: s.url, Token: func() string { return "bad" }, History: h})
 	Eventually(t, 20*time.Second, func() (bool, string) { return c.Ended() != nil, "it goes on" })
 	if c.Ended().Code != 4500 {
