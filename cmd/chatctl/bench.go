@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"chat-service/internal/ops/bench"
-	"chat-service/internal/ops/bench/backstage"
+	"chat-service/internal/ops/bench/privatestack"
 	"chat-service/internal/ops/stack"
 )
 
@@ -103,7 +103,7 @@ func (c *benchCmd) plan() (bench.Plan, error) {
 // system is a running one where its address is given, else a private one.
 func (c *benchCmd) system(ctx context.Context, out *stack.Progress) (bench.System, func() error, error) {
 	if c.API == "" && len(c.URL) == 0 && (!c.Limits || c.MySQL == "" && c.AMQP == "") {
-		b := backstage.New(backstage.Options{
+		b := privatestack.New(privatestack.Options{
 			Dir: c.Dir, Bin: c.Bin, Configs: c.Configs, PkgCache: c.PkgCache,
 			Gateways: c.Gateways, Workers: c.Workers, Fresh: c.Fresh, Out: out,
 		})

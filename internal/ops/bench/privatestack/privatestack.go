@@ -1,6 +1,6 @@
-// Package backstage brings up a private system to be measured: `chatctl up` in a process of its own, with rate limits off
+// Package privatestack brings up a private system to be measured: `chatctl up` in a process of its own, with rate limits off
 // and cheap password hashes.
-package backstage
+package privatestack
 
 import (
 	"bufio"
