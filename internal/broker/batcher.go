@@ -11,17 +11,17 @@ type BatchOptions struct {
 	Records int
 	// Bytes closes a batch, before a record that would not fit; default 32 KiB. A larger record goes alone.
 	Bytes int
-	// Delay is the pace at which unfilled batches go, one after a pause at once. Default: as soon as nothing is unconfirmed, else
-	// at the pace of Options.BatchDelay.
+	// Delay is the shortest time between flushes of unfilled batches; after a longer pause a record is sent at once. Default: a
+	// batch is flushed as soon as nothing is unconfirmed, else every Options.BatchDelay.
 	Delay time.Duration
-	// Pending bounds the records accepted and not done for this target, so that one queue that gives
-	// no verdicts can't take the whole window; default half of Options.WindowRecords.
+	// Pending bounds the records accepted and not yet done for this target, so that one queue that gives
+	// confirms nothing can't take the whole window; default half of Options.WindowRecords.
 	Pending int
 }
 
-// Batcher packs records for one target into AMQP messages. A batch goes when it is full, and else as
-// BatchOptions.Delay says: no delay at low rate, few messages at high rate. Methods may be called from any goroutine; records
-// keep the order of the calls. A batcher has no goroutine and needs no closing.
+// Batcher packs records for one target into AMQP messages. A batch is flushed when it is full, and otherwise as
+// BatchOptions.Delay says: no delay at a low rate, few messages at a high one. Methods may be called from any goroutine;
+// records keep the order of the calls. A batcher has no goroutine and needs no closing.
 type Batcher struct {
 	p      *Publisher
 	target Target
@@ -54,7 +54,7 @@ func (b *Batcher) Add(record []byte, done func(error)) error {
 	return err
 }
 
-// add tells whether the pump has to look. The caller holds mu.
+// add reports whether the publish loop must be woken. The caller holds mu.
 func (b *Batcher) add(record []byte, done func(error)) (wake bool, err error) {
 	p := b.p
 	if b.pending >= b.o.Pending && !p.closing {

@@ -190,13 +190,13 @@ func waiting(t *testing.T, o Options, queue string) (n int) {
 	return n
 }
 
-// send publishes and waits for the verdict.
+// send publishes and waits for the outcome.
 func send(t *testing.T, p *Publisher, to Target, body string) error {
 	t.Helper()
-	verdict := make(chan error, 1)
+	outcome := make(chan error, 1)
 	deadline := time.Now().Add(patience)
 	for {
-		err := p.Publish(to, []byte(body), func(err error) { verdict <- err })
+		err := p.Publish(to, []byte(body), func(err error) { outcome <- err })
 		if err == nil {
 			break
 		}
@@ -206,10 +206,10 @@ func send(t *testing.T, p *Publisher, to Target, body string) error {
 		<-time.After(5 * time.Millisecond)
 	}
 	select {
-	case err := <-verdict:
+	case err := <-outcome:
 		return err
 	case <-time.After(patience):
-		t.Fatal("no verdict")
+		t.Fatal("no outcome")
 		return nil
 	}
 }
@@ -276,11 +276,11 @@ func TestPublishingSurvivesCuts(t *testing.T) {
 				t.Fatal(err)
 			}
 			if i%500 == 250 {
-				eventually(t, "some verdicts", func() bool { return p.Pending() < 400 })
+				eventually(t, "some outcomes", func() bool { return p.Pending() < 400 })
 				px.cut()
 			}
 		}
-		eventually(t, "all verdicts", func() bool { return p.Pending() == 0 })
+		eventually(t, "all outcomes", func() bool { return p.Pending() == 0 })
 		seen := map[string]bool{}
 		var first []int
 		eventually(t, "all deliveries", func() bool {
@@ -588,8 +588,8 @@ func TestBrokerComesLate(t *testing.T) {
 	proxied, px := through(t, o, true)
 	proxied.Patience = 100 * time.Millisecond
 	p := publisher(t, proxied)
-	verdict := make(chan error, 1)
-	if err := p.Publish(o.In(0), []byte("early"), func(err error) { verdict <- err }); err != nil {
+	outcome := make(chan error, 1)
+	if err := p.Publish(o.In(0), []byte("early"), func(err error) { outcome <- err }); err != nil {
 		t.Fatalf("at first: %v", err)
 	}
 	eventually(t, "impatience", func() bool {
@@ -600,12 +600,12 @@ func TestBrokerComesLate(t *testing.T) {
 	}
 	px.refuseNew(false)
 	select {
-	case err := <-verdict:
+	case err := <-outcome:
 		if err != nil {
 			t.Errorf("early: %v", err)
 		}
 	case <-time.After(patience):
-		t.Fatal("no verdict")
+		t.Fatal("no outcome")
 	}
 	if err := send(t, p, o.In(0), "again"); err != nil {
 		t.Error(err)
@@ -645,22 +645,22 @@ func TestStalledLineFillsTheWindowAndHeals(t *testing.T) {
 func TestUnknownExchangeHarmsOnlyItself(t *testing.T) {
 	o := options(t, Quorum)
 	p := publisher(t, o)
-	verdict := make(chan error, 3)
+	outcome := make(chan error, 3)
 	for _, to := range []Target{o.In(0), {Exchange: "no such exchange"}, o.In(1)} {
-		if err := p.Publish(to, []byte("x"), func(err error) { verdict <- err }); err != nil {
+		if err := p.Publish(to, []byte("x"), func(err error) { outcome <- err }); err != nil {
 			t.Fatal(err)
 		}
 	}
 	var got []error
 	for range 3 {
 		select {
-		case err := <-verdict:
+		case err := <-outcome:
 			got = append(got, err)
 		case <-time.After(patience):
-			t.Fatalf("no verdict after %v", got)
+			t.Fatalf("no outcome after %v", got)
 		}
 	}
-	equal(t, "verdicts", "<nil> "+ErrUnroutable.Error()+" <nil>", fmt.Sprint(got[0], " ", got[1], " ", got[2]))
+	equal(t, "outcomes", "<nil> "+ErrUnroutable.Error()+" <nil>", fmt.Sprint(got[0], " ", got[1], " ", got[2]))
 }
 
 func TestWrongQueueTypeIsReported(t *testing.T) {

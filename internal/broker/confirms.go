@@ -5,45 +5,46 @@ import (
 	"time"
 )
 
-// stuck is how long the oldest verdict may be missing before later ones are looked for: one queue
+// stuck is how long the oldest confirm may be missing before later ones are looked for: one queue
 // without a quorum must not hold up the others.
 const stuck = 20 * time.Millisecond
 
-// judge takes verdicts, oldest first, and calls the done functions, until quit.
-func (p *Publisher) judge() {
-	defer close(p.judged)
-	j := judgement{p: p, returned: map[string]struct{}{}}
+// awaitConfirms takes the broker's confirms, oldest first, and calls the done functions, until quit. It is the publisher's
+// second goroutine; it never publishes, so that a done function that takes long delays no message that is ready.
+func (p *Publisher) awaitConfirms() {
+	defer close(p.confirmsDone)
+	c := confirmer{p: p, returned: map[string]struct{}{}}
 	timer := time.NewTimer(never)
 	defer timer.Stop()
 	for {
-		head, ses := p.oldest()
+		head, inc := p.oldest()
 		var done, down <-chan struct{}
 		wait := never
-		if ses != nil {
-			down = ses.down
+		if inc != nil {
+			down = inc.down
 		}
-		if head != nil && !j.cut {
+		if head != nil && !c.cut {
 			done, wait = head.Done(), stuck
 		}
 		timer.Reset(wait)
 		select {
 		case <-done:
-			j.collect(ses, false)
+			c.collect(inc, false)
 		case <-timer.C:
-			if ses != nil && !j.cut {
-				j.collect(ses, true)
+			if inc != nil && !c.cut {
+				c.collect(inc, true)
 			}
 		case <-down:
-			j.settle(ses)
+			c.settle(inc)
 		case <-p.workWhen(done == nil):
 		case <-p.quit:
-			j.abort()
+			c.abort()
 			return
 		}
 	}
 }
 
-// workWhen listens for new work only while there is nothing to wait for.
+// workWhen waits for new work only while no confirm is pending.
 func (p *Publisher) workWhen(idle bool) <-chan struct{} {
 	if idle {
 		return p.work
@@ -51,26 +52,26 @@ func (p *Publisher) workWhen(idle bool) <-chan struct{} {
 	return nil
 }
 
-func (p *Publisher) oldest() (confirm, *session) {
+func (p *Publisher) oldest() (confirm, *incarnation) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.sent.head == nil {
-		return nil, p.session
+		return nil, p.current
 	}
-	return p.sent.head.confirm, p.session
+	return p.sent.head.confirm, p.current
 }
 
-// judgement is the verdict goroutine's own state.
-type judgement struct {
+// confirmer is the state of the confirm goroutine; no other goroutine touches it.
+type confirmer struct {
 	p        *Publisher
 	batch    []*entry
-	returned map[string]struct{} // came back, verdict not yet seen
-	cut      bool                // the session is lost; only settle helps
+	returned map[string]struct{} // ids that came back, and whose confirm is still to come
+	cut      bool                // the channel is lost: unresolved confirms mean nothing any more, settle follows
 }
 
-// collect finishes the entries that have a verdict: those at the front, or with all set any.
-func (j *judgement) collect(ses *session, all bool) {
-	p := j.p
+// collect finishes the confirmed entries: those at the front, or with all set those behind unconfirmed ones, too.
+func (c *confirmer) collect(inc *incarnation, all bool) {
+	p := c.p
 	now := time.Now()
 	p.mu.Lock()
 	for e := p.sent.head; e != nil; {
@@ -81,24 +82,24 @@ func (j *judgement) collect(ses *session, all bool) {
 			}
 		} else if e.confirm.Acked() {
 			e.remove()
-			j.batch = append(j.batch, e)
-		} else if !ses.sink.alive() {
-			j.cut = true // unknown, not refused
+			c.batch = append(c.batch, e)
+		} else if !inc.sink.alive() {
+			c.cut = true // unknown, not refused
 			if !all {
 				break
 			}
 		} else {
-			j.refuse(e, now)
+			c.refuse(e, now)
 		}
 		e = next
 	}
-	j.release()
+	c.release()
 	p.mu.Unlock()
 	// A return comes before its confirm, so all that matter are there by now.
-	for id, ok := ses.sink.returned(); ok; id, ok = ses.sink.returned() {
-		j.returned[id] = struct{}{}
+	for id, ok := inc.sink.returned(); ok; id, ok = inc.sink.returned() {
+		c.returned[id] = struct{}{}
 	}
-	j.finish(func(e *entry) error { return j.verdict(e) })
+	c.finish(func(e *entry) error { return c.outcome(e) })
 	poke(p.wake)
 }
 
@@ -111,38 +112,38 @@ func resolved(c confirm) bool {
 	}
 }
 
-// verdict of an acknowledged entry.
-func (j *judgement) verdict(e *entry) error {
-	if len(j.returned) > 0 {
-		if _, back := j.returned[e.id]; back {
-			delete(j.returned, e.id)
-			j.p.m.Returned.Inc()
+// outcome of an acknowledged entry: nil, or ErrUnroutable when the broker returned it before it acknowledged it.
+func (c *confirmer) outcome(e *entry) error {
+	if len(c.returned) > 0 {
+		if _, back := c.returned[e.id]; back {
+			delete(c.returned, e.id)
+			c.p.m.Returned.Inc()
 			return ErrUnroutable
 		}
 	}
-	j.p.m.Confirmed.Inc()
+	c.p.m.Confirmed.Inc()
 	return nil
 }
 
 // refuse handles a nack: the entry waits and is sent again, or is given up. The caller holds mu.
-func (j *judgement) refuse(e *entry, now time.Time) {
+func (c *confirmer) refuse(e *entry, now time.Time) {
 	e.remove()
 	if e.nacks++; e.nacks == 1 {
-		j.p.refused[e.target]++
+		c.p.refused[e.target]++
 	}
 	if e.nacks >= maxNacks {
-		j.batch = append(j.batch, e)
+		c.batch = append(c.batch, e)
 		return
 	}
 	e.due = now.Add(nackPause << (e.nacks - 1))
-	j.p.later.pushBack(e)
+	c.p.later.pushBack(e)
 }
 
 // release gives the batch's share of the window back, before the done functions run. The caller
 // holds mu.
-func (j *judgement) release() {
-	p := j.p
-	for _, e := range j.batch {
+func (c *confirmer) release() {
+	p := c.p
+	for _, e := range c.batch {
 		p.records -= e.records
 		p.bytes -= e.bytes
 		p.m.InFlightBytes.Sub(float64(e.bytes))
@@ -177,42 +178,42 @@ func (p *Publisher) unhold(t Target) {
 	}
 }
 
-// finish calls the done functions of the batch.
-func (j *judgement) finish(verdict func(*entry) error) {
-	for i, e := range j.batch {
+// finish calls the done functions of the batch, each with its entry's outcome.
+func (c *confirmer) finish(outcome func(*entry) error) {
+	for i, e := range c.batch {
 		var err error
 		if e.nacks >= maxNacks {
 			err = ErrUnavailable
 		} else {
-			err = verdict(e)
+			err = outcome(e)
 		}
 		for _, done := range e.dones {
-			j.call(done, err)
+			c.call(done, err)
 		}
 		e.recycle()
-		j.batch[i] = nil
+		c.batch[i] = nil
 	}
-	j.batch = j.batch[:0]
+	c.batch = c.batch[:0]
 }
 
-// call survives a panicking done function: the others still get their verdict.
-func (j *judgement) call(done func(error), err error) {
+// call survives a panicking done function: the others are still called.
+func (c *confirmer) call(done func(error), err error) {
 	if done == nil {
 		return
 	}
 	defer func() {
 		if r := recover(); r != nil {
-			j.p.o.Logger.Error("done function panicked", "panic", r, "stack", string(debug.Stack()))
+			c.p.o.Logger.Error("done function panicked", "panic", r, "stack", string(debug.Stack()))
 		}
 	}()
 	done(err)
 }
 
-// settle takes the last verdicts of a lost session and queues everything else again, in the old
+// settle takes the last confirms of a lost channel and queues everything else again, in the old
 // order and before anything new.
-func (j *judgement) settle(ses *session) {
-	j.collect(ses, true)
-	p := j.p
+func (c *confirmer) settle(inc *incarnation) {
+	c.collect(inc, true)
+	p := c.p
 	p.mu.Lock()
 	left := p.sent.n
 	for e := p.sent.tail; e != nil; e = p.sent.tail {
@@ -220,28 +221,28 @@ func (j *judgement) settle(ses *session) {
 		e.confirm = nil
 		p.ready.pushFront(e)
 	}
-	j.suspect(ses, left)
-	j.release()
-	p.session, p.blocked = nil, false
-	p.noteAway()
+	c.suspect(inc, left)
+	c.release()
+	p.current, p.blocked = nil, false
+	p.noteOutage()
 	p.mu.Unlock()
-	j.finish(func(*entry) error { return ErrUnroutable })
-	clear(j.returned)
-	j.cut = false
-	close(ses.settled)
+	c.finish(func(*entry) error { return ErrUnroutable })
+	clear(c.returned)
+	c.cut = false
+	close(inc.settled)
 }
 
-// suspect decides who is under suspicion of having killed the channel, and gives up a message that
-// has done so repeatedly while it was alone. The caller holds mu.
-func (j *judgement) suspect(ses *session, left int) {
-	p := j.p
-	if !ses.soft {
+// suspect marks the entries that may have caused the channel exception, and gives up a message that
+// has done so repeatedly while it was the only one in flight. The caller holds mu.
+func (c *confirmer) suspect(inc *incarnation, left int) {
+	p := c.p
+	if !inc.soft {
 		return
 	}
-	if e := p.ready.head; ses.single && left == 1 {
+	if e := p.ready.head; inc.single && left == 1 {
 		if e.strikes++; e.strikes >= maxStrikes {
 			e.remove()
-			j.batch = append(j.batch, e)
+			c.batch = append(c.batch, e)
 			p.m.Returned.Inc()
 		}
 	}
@@ -249,8 +250,8 @@ func (j *judgement) suspect(ses *session, left int) {
 }
 
 // abort ends everything that is left.
-func (j *judgement) abort() {
-	p := j.p
+func (c *confirmer) abort() {
+	p := c.p
 	p.mu.Lock()
 	p.closing, p.aborted = true, true
 	for _, g := range p.growths {
@@ -259,10 +260,10 @@ func (j *judgement) abort() {
 	for _, l := range []*list{&p.sent, &p.later, &p.held, &p.ready} {
 		for e := l.head; e != nil; e = l.head {
 			e.remove()
-			j.batch = append(j.batch, e)
+			c.batch = append(c.batch, e)
 		}
 	}
-	j.release()
+	c.release()
 	p.mu.Unlock()
-	j.finish(func(*entry) error { return ErrClosed })
+	c.finish(func(*entry) error { return ErrClosed })
 }

@@ -12,18 +12,18 @@ import (
 type Delivery struct {
 	// Body is the consumer's to keep.
 	Body []byte
-	// Redelivered tells that the message was given out before, perhaps to somebody else.
+	// Redelivered is true when the message was delivered before, perhaps to another consumer.
 	Redelivered bool
 	// Count is how often the delivery failed before, as far as the queue type counts; else 0.
 	Count int
-	// MessageID is the publisher's name of the message, the same on repeats.
+	// MessageID is the publisher's id of the message, the same on repeats.
 	MessageID string
 
 	tag   uint64
 	acker *acker
 }
 
-// Ack tells the broker that the message is done with; at once or up to 1 ms later together with
+// Ack tells the broker that the message has been handled, at once or up to 1 ms later together with
 // others. An Ack on a channel that is gone is dropped and returns nil: the broker redelivers. A
 // second Ack does nothing. It may be called from any goroutine and in any order.
 func (d *Delivery) Ack() error {
@@ -33,7 +33,7 @@ func (d *Delivery) Ack() error {
 	return nil
 }
 
-// Live tells whether the delivery can still be acknowledged. When it can't, another consumer may
+// Live reports whether the delivery can still be acknowledged. When it can't, another consumer may
 // have the message already: start nothing new for it.
 func (d *Delivery) Live() bool { return d.acker == nil || d.acker.live() }
 
@@ -57,12 +57,12 @@ func deliveryCount(h amqp.Table) int {
 }
 
 const (
-	ackDelay = time.Millisecond // longest wait of an ack for company
-	ackBatch = 100              // deliveries after which it goes at once
+	ackDelay = time.Millisecond // longest time that an ack waits to be sent with others
+	ackBatch = 100              // deliveries after which it is sent at once
 )
 
-// acker collects the acks of one channel incarnation. Deliveries done without a hole go as one
-// multiple ack; what is done behind a hole goes singly when the delay is over, so that it does not
+// acker collects the acks of one channel incarnation. Deliveries done without a hole are acknowledged by one
+// multiple ack; those behind a hole singly when the delay is over, so that they do not
 // use up the prefetch. The lock is held while sending, because a multiple ack that arrives after a
 // higher one is a channel error.
 type acker struct {
@@ -71,7 +71,7 @@ type acker struct {
 
 	mu     sync.Mutex
 	upto   uint64          // everything up to here is done
-	last   uint64          // highest done tag of that which was not acked singly
+	last   uint64          // highest done tag at or below upto that was not acked singly
 	acked  uint64          // highest tag sent as multiple
 	beyond map[uint64]bool // done behind a hole; true when acked singly
 	singly int             // how many of beyond wait to be acked
@@ -109,7 +109,7 @@ func (a *acker) ack(tag uint64) {
 	}
 }
 
-// advance moves over tag and what was done behind it. The caller holds mu.
+// advance moves past tag and everything done directly behind it. The caller holds mu.
 func (a *acker) advance(tag uint64) {
 	a.upto, a.last = tag, tag
 	for len(a.beyond) > 0 {
@@ -151,7 +151,7 @@ func (a *acker) flush() {
 	a.singly = 0
 }
 
-// flushRun sends what is done without a hole. The caller holds mu.
+// flushRun acknowledges everything done without a hole. The caller holds mu.
 func (a *acker) flushRun() {
 	if a.last > a.acked {
 		a.acked = a.last
@@ -159,7 +159,7 @@ func (a *acker) flushRun() {
 	}
 }
 
-// close sends what is done and drops every later ack.
+// close acknowledges what is done and drops every later ack.
 func (a *acker) close() {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -12,7 +12,7 @@ import (
 )
 
 // timedConn gives every write a deadline: the library sets none, and a broker that stops reading
-// would hold a publish for ever.
+// would block a publish for ever.
 type timedConn struct {
 	net.Conn
 	timeout time.Duration
@@ -26,8 +26,8 @@ func (c *timedConn) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
-// dial connects and shakes hands, bounded by ctx and by the options' timeouts. The net.Conn is the
-// means to end the connection whatever state the library is in.
+// dial connects and shakes hands, bounded by ctx and by the options' timeouts. Closing the net.Conn
+// ends the connection whatever state the library is in.
 func (o Options) dial(ctx context.Context, purpose string) (*amqp.Connection, net.Conn, error) {
 	var raw net.Conn
 	props := amqp.NewConnectionProperties()
@@ -56,7 +56,7 @@ func (o Options) dial(ctx context.Context, purpose string) (*amqp.Connection, ne
 	stop()
 	if err != nil {
 		if raw != nil {
-			// A handshake refused on our side leaves the library's reader on an open socket.
+			// After a handshake that our side refused, the library's reader still waits on an open socket.
 			_ = raw.Close()
 		}
 		return nil, nil, fmt.Errorf("dial: %w", err)

@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// entry is one AMQP message on its way: open while a batcher may add to it, then ready, then sent
-// until the broker's verdict. It is in at most one list.
+// entry is one AMQP message in flight: open while a batcher may add to it, then ready, then sent
+// until the broker confirms it. It is in at most one list.
 type entry struct {
 	prev, next *entry
 	in         *list
 
 	target Target
-	owner  *Batcher // nil for a single body
+	owner  *Batcher // nil for a body that was published by itself
 	arena  []byte   // the batcher's records, back to back
 	ends   []int    // where each record ends in arena
 	body   []byte   // what goes on the wire
@@ -26,7 +26,7 @@ type entry struct {
 	confirm confirm
 	repeat  bool      // was sent before
 	nacks   int       // refusals by the broker
-	strikes int       // channels that died while this alone was on the way
+	strikes int       // channels that died while this was the only message in flight
 	due     time.Time // not before, after a refusal
 }
 
@@ -34,7 +34,7 @@ var entries = sync.Pool{New: func() any { return new(entry) }}
 
 const keepArena = 128 << 10 // larger buffers go to the collector
 
-// recycle gives the entry back; nobody may hold it any longer.
+// recycle returns the entry to the pool; no reference to it may be left.
 func (e *entry) recycle() {
 	arena, body, ends, dones := e.arena[:0], e.body[:0], e.ends[:0], e.dones
 	clear(dones)

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	// maxNacks bounds how often a message is offered to a broker that refuses it.
+	// maxNacks bounds how often a message that the broker refuses is published.
 	maxNacks = 5
 	// maxStrikes bounds how many channels one message may take down.
 	maxStrikes = 3
@@ -19,38 +19,38 @@ const (
 )
 
 // serve publishes over s until it is lost or ctx ends, and returns once everything that s left
-// without a verdict is queued again.
+// unconfirmed is queued again.
 func (p *Publisher) serve(ctx context.Context, s sink) error {
-	ses := p.attach(s)
-	err := p.pump(ctx, ses)
-	p.detach(ses, err)
+	inc := p.attach(s)
+	err := p.loop(ctx, inc)
+	p.detach(inc, err)
 	return err
 }
 
-func (p *Publisher) attach(s sink) *session {
-	ses := &session{sink: s, down: make(chan struct{}), settled: make(chan struct{})}
+func (p *Publisher) attach(s sink) *incarnation {
+	inc := &incarnation{sink: s, down: make(chan struct{}), settled: make(chan struct{})}
 	p.mu.Lock()
-	p.session, p.blocked = ses, false
-	p.noteAway()
+	p.current, p.blocked = inc, false
+	p.noteOutage()
 	p.mu.Unlock()
-	return ses
+	return inc
 }
 
-// detach waits until the verdict goroutine has queued the unconfirmed entries again. After a channel
-// exception they are suspects: they are sent one at a time, so that a message that kills channels
-// is found out and does not stop the others for ever.
-func (p *Publisher) detach(ses *session, err error) {
+// detach waits until the confirm goroutine has queued the unconfirmed entries again. After a channel
+// exception any of them may be the cause: they are sent one at a time, so that a message that kills channels
+// is identified and does not stop the others for ever.
+func (p *Publisher) detach(inc *incarnation, err error) {
 	var e *amqp.Error
-	ses.soft = errors.As(err, &e) && e.Server && e.Recover
+	inc.soft = errors.As(err, &e) && e.Server && e.Recover
 	p.mu.Lock()
-	ses.single = p.suspect > 0
+	inc.single = p.suspect > 0
 	p.mu.Unlock()
-	close(ses.down)
-	poke(p.work) // it may not have seen this session yet
-	<-ses.settled
+	close(inc.down)
+	poke(p.work) // it may not have seen this incarnation yet
+	<-inc.settled
 }
 
-func (p *Publisher) pump(ctx context.Context, ses *session) error {
+func (p *Publisher) loop(ctx context.Context, inc *incarnation) error {
 	var scratch [][]byte
 	timer := time.NewTimer(never)
 	defer timer.Stop()
@@ -61,30 +61,30 @@ func (p *Publisher) pump(ctx context.Context, ses *session) error {
 			select {
 			case <-p.wake:
 			case <-timer.C:
-			case err := <-ses.sink.lost():
+			case err := <-inc.sink.lost():
 				return lostBy(err)
 			case <-ctx.Done():
 			}
 			continue
 		}
 		scratch = e.frame(scratch)
-		if err := p.send(ses, e); err != nil {
-			return p.whyLost(ses, err)
+		if err := p.send(inc, e); err != nil {
+			return p.whyLost(inc, err)
 		}
 	}
 	return context.Cause(ctx)
 }
 
-// send publishes one entry. When that fails the entry is first in line again; what was sent before
-// it goes before it.
-func (p *Publisher) send(ses *session, e *entry) error {
+// send publishes one entry. When that fails the entry is put back at the front of ready; settle then puts
+// those sent before it in front of it.
+func (p *Publisher) send(inc *incarnation, e *entry) error {
 	p.m.Published.Inc()
 	if e.repeat {
 		p.m.Republished.Inc()
 	} else {
 		p.m.BatchRecords.Observe(float64(e.records))
 	}
-	c, err := ses.sink.publish(e)
+	c, err := inc.sink.publish(e)
 	e.repeat = true
 	p.mu.Lock()
 	if err != nil {
@@ -102,10 +102,10 @@ func (p *Publisher) send(ses *session, e *entry) error {
 	return nil
 }
 
-// whyLost prefers the broker's reason to the write's: the former tells a channel exception.
-func (p *Publisher) whyLost(ses *session, err error) error {
+// whyLost prefers the broker's reason to the write error: only the former identifies a channel exception.
+func (p *Publisher) whyLost(inc *incarnation, err error) error {
 	select {
-	case e := <-ses.sink.lost():
+	case e := <-inc.sink.lost():
 		if e != nil {
 			return e
 		}
@@ -121,7 +121,7 @@ func lostBy(err *amqp.Error) error {
 	return err
 }
 
-// next takes what is to be published now, or tells how long to wait for it.
+// next returns the entry to be published now, or how long to wait before looking again.
 func (p *Publisher) next(now time.Time) (*entry, time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -130,7 +130,7 @@ func (p *Publisher) next(now time.Time) (*entry, time.Duration) {
 		limit = 1
 	}
 	if p.blocked || p.sent.n >= limit {
-		return nil, never // woken by the broker or by a verdict
+		return nil, never // woken when the broker unblocks or confirms
 	}
 	wait := never
 	for _, g := range p.growths {
@@ -156,7 +156,8 @@ func (p *Publisher) next(now time.Time) (*entry, time.Duration) {
 	return nil, wait
 }
 
-// growth returns the batches that wait so long for company; 0 is Options.BatchDelay, while something is unconfirmed.
+// growth returns the set of open batches with this delay; 0 means Options.BatchDelay, which counts only while something is
+// unconfirmed.
 func (p *Publisher) growth(delay time.Duration) *growth {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -173,8 +174,8 @@ func (p *Publisher) growth(delay time.Duration) *growth {
 	return g
 }
 
-// flush ends the growth of batches, of all targets at once: after it none of them goes unfilled for their delay, so a record
-// after a pause goes at once and a stream of them goes in few messages. The caller holds mu.
+// flush seals the batches of all targets at once. None of them is flushed unfilled again within the delay, so that a record
+// after a pause is sent at once and a stream of records in few messages. The caller holds mu.
 func (p *Publisher) flush(g *growth, now time.Time) {
 	for e := g.open.head; e != nil; e = g.open.head {
 		p.seal(e)
@@ -182,8 +183,8 @@ func (p *Publisher) flush(g *growth, now time.Time) {
 	g.flushed = now
 }
 
-// nextReady finds the first entry whose target has no refused one before it, and holds the others.
-// The caller holds mu.
+// nextReady finds the first entry whose target has no refused entry before it, and moves the others to held: overtaking
+// would break the target's order. The caller holds mu.
 func (p *Publisher) nextReady() *entry {
 	for e := p.ready.head; e != nil; e = p.ready.head {
 		if len(p.refused) == 0 || e.nacks > 0 || p.refused[e.target] == 0 {
@@ -195,7 +196,7 @@ func (p *Publisher) nextReady() *entry {
 	return nil
 }
 
-// take removes the entry from its list and names it. The caller holds mu.
+// take removes the entry from its list and gives it a message id, if it has none. The caller holds mu.
 func (p *Publisher) take(e *entry) *entry {
 	e.remove()
 	if e.id == "" {
@@ -205,7 +206,7 @@ func (p *Publisher) take(e *entry) *entry {
 	return e
 }
 
-// seal ends a batch's growth. The caller holds mu.
+// seal closes a batch to further records and queues it. The caller holds mu.
 func (p *Publisher) seal(e *entry) {
 	e.owner.growing = nil
 	e.remove()

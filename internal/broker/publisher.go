@@ -15,8 +15,8 @@ import (
 // Publisher sends messages over one connection with asynchronous confirms. All methods may be
 // called from any goroutine.
 //
-// Two goroutines serve it: one publishes (pump.go), one takes the broker's verdicts and calls the
-// done functions (verdict.go). A done function must not block: everything waits behind it. It may
+// Two goroutines serve it: one publishes (loop.go), one takes the broker's confirms and calls the
+// done functions (confirms.go). A done function must not block: everything waits behind it. It may
 // publish.
 type Publisher struct {
 	o    Options
@@ -24,54 +24,54 @@ type Publisher struct {
 	link *link
 	id   string // begins every message id
 
-	mu      sync.Mutex // guards everything down to the channels
-	growths []*growth  // batches that still grow, by how long they may; those of Options.BatchDelay first
-	ready   list       // to be published, in this order
-	later   list       // refused by the broker, waiting for another try
-	held    list       // behind a refused one of their target
-	sent    list       // published, no verdict yet
-	records int        // window: accepted and not done
-	bytes   int
-	refused map[Target]int // entries that were refused and have no verdict yet
-	seq     uint64
-	session *session
-	suspect int       // entries at the front to be sent one at a time, see detach
-	blocked bool      // by the broker
-	away    time.Time // since when down or blocked; zero when neither
-	closing bool
-	aborted bool
+	mu        sync.Mutex // guards everything down to the channels
+	growths   []*growth  // open batches by their delay; those of Options.BatchDelay first
+	ready     list       // to be published, in this order
+	later     list       // refused by the broker, waiting to be sent again
+	held      list       // behind a refused entry of the same target
+	sent      list       // published, not yet confirmed
+	records   int        // window: accepted and not done
+	bytes     int
+	refused   map[Target]int // entries that were refused and are not yet confirmed or given up
+	seq       uint64
+	current   *incarnation // nil while there is no channel
+	suspect   int          // entries at the front to be sent one at a time, see detach
+	blocked   bool         // by the broker
+	downSince time.Time    // since when down or blocked; zero when neither
+	closing   bool
+	aborted   bool
 
-	wake    chan struct{} // the pump has something to look at
-	work    chan struct{} // the verdict goroutine has something to look at
-	drained chan struct{} // closing, and nothing left
-	quit    chan struct{} // the pump has ended for good
-	judged  chan struct{} // the verdict goroutine has ended
-	end     sync.Once
+	wake         chan struct{} // the publish loop has something to look at
+	work         chan struct{} // the confirm goroutine has something to look at
+	drained      chan struct{} // closing, and nothing left
+	quit         chan struct{} // the publish loop has ended for good
+	confirmsDone chan struct{} // the confirm goroutine has ended
+	end          sync.Once
 }
 
-// growth is the batches that wait equally long for company.
+// growth is the open batches that share a delay.
 type growth struct {
 	delay   time.Duration
 	even    bool      // also while nothing is unconfirmed
 	open    list      // by age
-	flushed time.Time // when unfilled ones went last
+	flushed time.Time // when unfilled ones were last sealed
 }
 
-// session is one incarnation of the publishing channel.
-type session struct {
+// incarnation is the publishing channel from one connect to the next.
+type incarnation struct {
 	sink    sink
-	down    chan struct{} // closed when the pump has stopped using it
+	down    chan struct{} // closed when the publish loop has stopped using it
 	settled chan struct{} // closed when its unconfirmed entries are queued again
 	soft    bool          // it ended by a channel exception, which one of the messages may have caused
-	single  bool          // one message at a time was on the way when it ended
+	single  bool          // only one message at a time was in flight when it ended
 }
 
-// sink is the publishing channel as the pump sees it.
+// sink is the publishing channel as the publish loop sees it.
 type sink interface {
 	// publish hands the entry's body to the socket.
 	publish(e *entry) (confirm, error)
-	// returned yields the id of a message that came back, without waiting. A message's return is
-	// here before its confirm is done.
+	// returned yields the id of a message that came back, without waiting. A message's return
+	// arrives before its confirm is done.
 	returned() (id string, ok bool)
 	// lost yields the reason when the channel is gone, or is closed.
 	lost() <-chan *amqp.Error
@@ -79,7 +79,7 @@ type sink interface {
 	alive() bool
 }
 
-// confirm is the broker's verdict to come.
+// confirm is the broker's answer to one message, still to come until Done is closed.
 type confirm interface {
 	Done() <-chan struct{}
 	Acked() bool
@@ -93,7 +93,7 @@ func NewPublisher(o Options) (*Publisher, error) {
 		return nil, err
 	}
 	p := newPublisher(o)
-	p.link = &link{o: o, purpose: "publish", session: p.serveConnection, blocked: p.block}
+	p.link = &link{o: o, purpose: "publish", serve: p.serveConnection, blocked: p.block}
 	p.link.start()
 	return p, nil
 }
@@ -102,11 +102,12 @@ func newPublisher(o Options) *Publisher {
 	var id [4]byte
 	_, _ = rand.Read(id[:]) // never fails
 	p := &Publisher{
-		o: o, m: o.Metrics, growths: []*growth{{delay: o.BatchDelay}}, id: hex.EncodeToString(id[:]) + "-", away: time.Now(), refused: map[Target]int{},
+		o: o, m: o.Metrics, id: hex.EncodeToString(id[:]) + "-",
+		growths: []*growth{{delay: o.BatchDelay}}, refused: map[Target]int{}, downSince: time.Now(),
 		wake: make(chan struct{}, 1), work: make(chan struct{}, 1), drained: make(chan struct{}, 1),
-		quit: make(chan struct{}), judged: make(chan struct{}),
+		quit: make(chan struct{}), confirmsDone: make(chan struct{}),
 	}
-	go p.judge()
+	go p.awaitConfirms()
 	return p
 }
 
@@ -138,8 +139,8 @@ func (p *Publisher) admit(n int) error {
 		return ErrClosed
 	case n > p.o.MaxBody:
 		return fmt.Errorf("%w: %d bytes of at most %d", ErrTooLarge, n, p.o.MaxBody)
-	case !p.away.IsZero() && time.Since(p.away) > p.o.Patience:
-		p.m.away.Inc()
+	case !p.downSince.IsZero() && time.Since(p.downSince) > p.o.Patience:
+		p.m.unavailable.Inc()
 		return ErrUnavailable
 	case p.records >= p.o.WindowRecords || p.bytes+n > p.o.WindowBytes:
 		p.m.full.Inc()
@@ -150,22 +151,22 @@ func (p *Publisher) admit(n int) error {
 	return nil
 }
 
-// block notes that the broker takes no messages, or takes them again.
+// block records that the broker accepts no messages, or accepts them again.
 func (p *Publisher) block(active bool) {
 	p.mu.Lock()
 	p.blocked = active
-	p.noteAway()
+	p.noteOutage()
 	p.mu.Unlock()
 	poke(p.wake)
 }
 
-// noteAway starts or stops the clock of Options.Patience. The caller holds mu.
-func (p *Publisher) noteAway() {
-	switch gone := p.session == nil || p.blocked; {
+// noteOutage starts or stops the clock of Options.Patience. The caller holds mu.
+func (p *Publisher) noteOutage() {
+	switch gone := p.current == nil || p.blocked; {
 	case !gone:
-		p.away = time.Time{}
-	case p.away.IsZero():
-		p.away = time.Now()
+		p.downSince = time.Time{}
+	case p.downSince.IsZero():
+		p.downSince = time.Now()
 	}
 }
 
@@ -175,18 +176,18 @@ func (p *Publisher) Ready() error { return p.link.Ready() }
 // State returns the condition of the connection.
 func (p *Publisher) State() State { return p.link.State() }
 
-// Blocked tells whether the broker refuses messages for lack of memory or disk.
+// Blocked reports whether the broker refuses messages for lack of memory or disk.
 func (p *Publisher) Blocked() bool { return p.link.State() == Blocked }
 
-// Pending returns how many records are accepted and not done.
+// Pending returns how many records are accepted and not yet done.
 func (p *Publisher) Pending() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.records
 }
 
-// Close refuses new messages, sends what is there, waits for the verdicts within ctx and ends the
-// connection. What then has no verdict is done with ErrClosed, and the error tells of it.
+// Close refuses new messages, sends those accepted, waits for their confirms within ctx and ends the
+// connection. What is unconfirmed then is done with ErrClosed, and the error says how much.
 func (p *Publisher) Close(ctx context.Context) error {
 	left := p.drain(ctx)
 	if err := p.link.close(ctx); err != nil {
@@ -217,10 +218,10 @@ func (p *Publisher) drain(ctx context.Context) int {
 	return 0
 }
 
-// finish ends the verdict goroutine once the pump has ended.
+// finish ends the confirm goroutine once the publish loop has ended.
 func (p *Publisher) finish() {
 	p.end.Do(func() { close(p.quit) })
-	<-p.judged
+	<-p.confirmsDone
 }
 
 // poke wakes a goroutine that may be asleep; one pending wake-up is enough.
@@ -266,7 +267,7 @@ func (s *channelSink) lost() <-chan *amqp.Error { return s.closes }
 
 func (s *channelSink) alive() bool { return !s.ch.IsClosed() }
 
-// serveConnection is the link's session: topology, a channel in confirm mode, then the pump.
+// serveConnection serves one connection: it declares the topology, opens a channel in confirm mode and publishes.
 func (p *Publisher) serveConnection(ctx context.Context, conn *amqp.Connection, ready func()) error {
 	err := p.o.withTopology(conn, func(t topology) error {
 		if err := t.shared(); err != nil {
@@ -288,7 +289,7 @@ func (p *Publisher) serveConnection(ctx context.Context, conn *amqp.Connection, 
 	}
 	s := &channelSink{
 		ch: ch,
-		// At most this many can come back before a verdict empties it, so the library never drops one.
+		// At most this many can come back before collect empties it, so the library never drops one.
 		returns: ch.NotifyReturn(make(chan amqp.Return, p.o.Unconfirmed)),
 		closes:  ch.NotifyClose(make(chan *amqp.Error, 1)),
 	}
