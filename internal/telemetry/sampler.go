@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// maxDamped bounds the messages that a damper keeps count of; beyond it everything is forgotten and counted anew.
-const maxDamped = 1024
+// maxSampled bounds the distinct messages that a sampler counts; beyond it all counts are dropped and begin anew.
+const maxSampled = 1024
 
-// damper lets a message through a few times per interval, then swallows it until the interval is over. The first line
-// afterwards tells how many were swallowed.
-type damper struct {
+// sampler is a log handler that writes a message at most burst times per interval and suppresses it until the interval is
+// over, so that an outage can't fill the disk. The first line afterwards says how many were suppressed.
+type sampler struct {
 	slog.Handler
 	counts *counts // shared by all handlers that come from one by WithAttrs and WithGroup
 }
@@ -25,7 +25,7 @@ type counts struct {
 	seen map[line]*count
 }
 
-// line is what is counted. Attributes do not count: a flood usually differs in them.
+// line is what is counted. Attributes are not part of it: repeated messages usually differ only in them.
 type line struct {
 	level slog.Level
 	text  string
@@ -37,43 +37,43 @@ type count struct {
 	dropped int
 }
 
-func newDamper(h slog.Handler, burst int, interval time.Duration) *damper {
+func newSampler(h slog.Handler, burst int, interval time.Duration) *sampler {
 	if interval <= 0 {
 		interval = 10 * time.Second
 	}
-	return &damper{h, &counts{burst: burst, interval: interval, seen: map[line]*count{}}}
+	return &sampler{h, &counts{burst: burst, interval: interval, seen: map[line]*count{}}}
 }
 
-// Handle writes the record, or counts it as swallowed.
-func (d *damper) Handle(ctx context.Context, r slog.Record) error {
-	dropped, pass := d.counts.admit(line{r.Level, r.Message}, r.Time)
+// Handle writes the record, or counts it as suppressed.
+func (s *sampler) Handle(ctx context.Context, r slog.Record) error {
+	dropped, pass := s.counts.admit(line{r.Level, r.Message}, r.Time)
 	if !pass {
 		return nil
 	}
 	if dropped > 0 {
 		r = r.Clone()
-		r.AddAttrs(slog.Int("swallowed", dropped))
+		r.AddAttrs(slog.Int("suppressed", dropped))
 	}
-	return d.Handler.Handle(ctx, r)
+	return s.Handler.Handle(ctx, r)
 }
 
 // WithAttrs returns a handler that counts together with this one.
-func (d *damper) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return &damper{d.Handler.WithAttrs(attrs), d.counts}
+func (s *sampler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return &sampler{s.Handler.WithAttrs(attrs), s.counts}
 }
 
 // WithGroup returns a handler that counts together with this one.
-func (d *damper) WithGroup(name string) slog.Handler {
-	return &damper{d.Handler.WithGroup(name), d.counts}
+func (s *sampler) WithGroup(name string) slog.Handler {
+	return &sampler{s.Handler.WithGroup(name), s.counts}
 }
 
-// admit tells whether a line may pass, and how many like it were swallowed since the last one that did.
+// admit reports whether a line may be written, and how many like it were suppressed since the last one that was.
 func (c *counts) admit(l line, now time.Time) (dropped int, pass bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	n := c.seen[l]
 	if n == nil {
-		if len(c.seen) >= maxDamped {
+		if len(c.seen) >= maxSampled {
 			clear(c.seen)
 		}
 		n = &count{since: now}
