@@ -39,7 +39,7 @@ func upstream(t *testing.T, name string) (Backend, *httptest.Server) {
 	return Backend{Name: name, Addr: s.Listener.Addr().String()}, s
 }
 
-func door(t *testing.T, f *FrontDoor) string {
+func serve(t *testing.T, f *FrontDoor) string {
 	t.Helper()
 	l, err := net.Listen("tcp", loopback+":0")
 	if err != nil {
@@ -61,7 +61,7 @@ func door(t *testing.T, f *FrontDoor) string {
 	return l.Addr().String()
 }
 
-// socket opens a WebSocket-like tunnel and answers the gateway's name.
+// socket opens a WebSocket-like tunnel and returns the gateway's name.
 func socket(t *testing.T, addr string) (net.Conn, *bufio.Reader, string) {
 	t.Helper()
 	c, err := net.Dial("tcp", addr)
@@ -86,7 +86,7 @@ func TestDoorBalancesSockets(t *testing.T) {
 	g1, _ := upstream(t, "gw1")
 	g2, _ := upstream(t, "gw2")
 	f := NewFrontDoor(api, g1, g2)
-	addr := door(t, f)
+	addr := serve(t, f)
 
 	c1, r1, n1 := socket(t, addr)
 	_, _, n2 := socket(t, addr)
@@ -97,7 +97,7 @@ func TestDoorBalancesSockets(t *testing.T) {
 		t.Fatal(err)
 	}
 	if line, err := r1.ReadString('\n'); err != nil || line != "hello\n" {
-		t.Fatalf("echo through the door = %q, %v", line, err)
+		t.Fatalf("echo through the front door = %q, %v", line, err)
 	}
 	_ = c1.Close()
 	eventually(t, "the closed socket is counted off", func() bool {
@@ -117,7 +117,7 @@ func TestDoorSkipsGateways(t *testing.T) {
 	notReady := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }))
 	defer notReady.Close()
 	sick.Ready = notReady.URL
-	addr := door(t, NewFrontDoor(api, sick, dead, up))
+	addr := serve(t, NewFrontDoor(api, sick, dead, up))
 	for range 6 {
 		if _, _, name := socket(t, addr); name != "up" {
 			t.Fatalf("a socket went to %s", name)
@@ -128,7 +128,7 @@ func TestDoorSkipsGateways(t *testing.T) {
 func TestDoorWithoutBackends(t *testing.T) {
 	api, srv := upstream(t, "api")
 	srv.Close()
-	addr := door(t, NewFrontDoor(api))
+	addr := serve(t, NewFrontDoor(api))
 	for _, path := range []string{"/api/v1/rooms", socketPath} {
 		resp, err := http.Get("http://" + addr + path)
 		if err != nil {
@@ -144,8 +144,8 @@ func TestDoorWithoutBackends(t *testing.T) {
 
 func TestDoorRefusesLargeBodies(t *testing.T) {
 	api, _ := upstream(t, "api")
-	addr := door(t, NewFrontDoor(api))
-	for _, c := range []struct{ size, status int }{{mostBody, 200}, {mostBody + 1, 413}, {8 * mostBody, 413}} {
+	addr := serve(t, NewFrontDoor(api))
+	for _, c := range []struct{ size, status int }{{maxBody, 200}, {maxBody + 1, 413}, {8 * maxBody, 413}} {
 		res, err := http.Post("http://"+addr+"/api/v1/rooms", "application/json", strings.NewReader(strings.Repeat("x", c.size)))
 		if err != nil {
 			t.Fatal(err)
@@ -161,7 +161,7 @@ func TestDoorRefusesLargeBodies(t *testing.T) {
 func TestDoorTellsTheClientsAddress(t *testing.T) {
 	api, _ := upstream(t, "api")
 	g, _ := upstream(t, "gw1")
-	addr := door(t, NewFrontDoor(api, g))
+	addr := serve(t, NewFrontDoor(api, g))
 	req, err := http.NewRequest(http.MethodGet, "http://"+addr+"/api/v1/rooms?limit=3", nil)
 	if err != nil {
 		t.Fatal(err)

@@ -37,7 +37,7 @@ func (r *run) productEnv() (map[string]string, error) {
 	return env, nil
 }
 
-// plan names the product's processes with their ports, and the door before them.
+// plan lists the product's processes with their ports, and makes the front door for them.
 func (r *run) plan() error {
 	r.apps = map[string]App{}
 	names := []string{"api"}
@@ -62,7 +62,7 @@ func (r *run) plan() error {
 			gateways = append(gateways, b)
 		}
 	}
-	r.door = NewFrontDoor(api, gateways...)
+	r.front = NewFrontDoor(api, gateways...)
 	return nil
 }
 
@@ -98,8 +98,8 @@ func (r *run) planApp(name string) (App, Backend, error) {
 	return a, b, nil
 }
 
-// mergeEnv lays the maps over base; a variable that is set also takes away its …_FILE twin, as two sources of one
-// value are refused.
+// mergeEnv returns base with the variables of the maps set. A variable that is set also removes its …_FILE variable, because
+// two sources of one value are refused.
 func mergeEnv(base []string, over ...map[string]string) []string {
 	all := map[string]string{}
 	for _, m := range over {
@@ -109,8 +109,8 @@ func mergeEnv(base []string, over ...map[string]string) []string {
 	for _, kv := range base {
 		name, _, _ := strings.Cut(kv, "=")
 		_, set := all[name]
-		_, twin := all[strings.TrimSuffix(name, "_FILE")]
-		if !set && !twin {
+		_, asFile := all[strings.TrimSuffix(name, "_FILE")]
+		if !set && !asFile {
 			out = append(out, kv)
 		}
 	}
@@ -129,7 +129,7 @@ func serversText(env map[string]string) string {
 	return b.String()
 }
 
-// readyText tells where everything is and how to say the first word.
+// readyText lists where everything is and shows how to send a first message.
 func (r *run) readyText(addr string) string {
 	host, port, err := net.SplitHostPort(addr)
 	if ip := net.ParseIP(host); err == nil && ip.IsUnspecified() {

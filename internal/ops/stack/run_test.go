@@ -82,7 +82,7 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
-// running is a Run under way in a test.
+// running is a Run in progress in a test.
 type running struct {
 	out  lockedBuffer
 	stop context.CancelFunc
@@ -229,7 +229,7 @@ func TestRunRestartsAfterABuild(t *testing.T) {
 		return true
 	})
 	if out := r.out.String(); strings.Contains(out, "unexpectedly") {
-		t.Errorf("a wanted restart was told as a crash:\n%s", out)
+		t.Errorf("a wanted restart was reported as a crash:\n%s", out)
 	}
 	r.end(t)
 }
@@ -312,7 +312,7 @@ func TestRunFailsWithAdvice(t *testing.T) {
 			}
 			for _, want := range tt.want {
 				if !strings.Contains(err.Error(), want) {
-					t.Errorf("the error does not tell of %q:\n%v", want, err)
+					t.Errorf("the error does not mention %q:\n%v", want, err)
 				}
 			}
 			if _, err := os.Stat(filepath.Join(o.Dir, "lock")); err == nil {
