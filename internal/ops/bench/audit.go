@@ -142,7 +142,7 @@ type stored struct {
 	ID  string `json:"client_msg_id"`
 }
 
-// checkStored compares a lane's acks with its room's rows, which begin behind from. It answers the room's last seq.
+// checkStored compares a lane's acks with its room's rows, which begin behind from. It returns the room's last seq.
 func checkStored(tag string, lane int, from uint64, rows []stored, acks []acked) (last uint64, t Tally) {
 	last = from
 	at := make(map[uint32]uint64, len(acks))

@@ -76,7 +76,7 @@ func (c *crowd) complaint() string {
 	return c.why
 }
 
-// dial opens one connection per token, at most at once of them at a time, and answers how long each took.
+// dial opens one connection per token, at most at once of them at a time, and returns how long each took.
 func (c *crowd) dial(ctx context.Context, d *dialer, tokens []string, at int) (*Hist, error) {
 	var took Hist
 	c.members = make([]*member, len(tokens))

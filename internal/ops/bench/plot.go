@@ -102,7 +102,7 @@ func (p panel) collect(rows []Row) (groups []group, low, high float64) {
 	return groups, low, high
 }
 
-// scaleOf answers where a value lies, 0 to 1; a logarithmic scale begins at the power of ten below the lowest.
+// scaleOf returns where a value lies, 0 to 1; a logarithmic scale begins at the power of ten below the lowest.
 func scaleOf(log bool, low, high float64) func(float64) float64 {
 	if !log || low <= 0 {
 		return func(v float64) float64 { return v / max(high, 1e-9) }
@@ -112,7 +112,7 @@ func scaleOf(log bool, low, high float64) func(float64) float64 {
 	return func(v float64) float64 { return min(max((math.Log10(max(v, 1e-12))-from)/(to-from), 0), 1) }
 }
 
-// draw writes the panel from y on and answers where it ends.
+// draw writes the panel from y on and returns where it ends.
 func (p panel) draw(b *strings.Builder, y int, groups []group, scale func(float64) float64) int {
 	title := p.title + ", " + p.unit
 	if p.log {

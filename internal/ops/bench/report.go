@@ -17,7 +17,7 @@ type Summary struct {
 	Disturbed        bool // during at least one run other programs took a good part of the machine
 }
 
-// Summarize answers the figures of the scenarios that ran, in the table's order.
+// Summarize returns the figures of the scenarios that ran, in the table's order.
 func Summarize(rows []Row) []Summary {
 	var out []Summary
 	for _, bar := range Bars() {

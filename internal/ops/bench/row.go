@@ -80,7 +80,7 @@ const (
 	inTime      = 0.98                  // share of an open loop's messages that must leave within the measured time
 )
 
-// judge tells whether the tool was the bottleneck. asked is the number of messages that an open loop was to send; 0 = closed loop.
+// judge reports whether the tool was the bottleneck. asked is the number of messages that an open loop was to send; 0 = closed loop.
 func (r *Row) judge(sp usage.Span, p *pacemaker, c *crowd, asked float64) {
 	late := p.late.Quantile(.99)
 	r.Values["harness_late_p99_ms"] = ms(late)

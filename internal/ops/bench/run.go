@@ -70,7 +70,7 @@ type Output struct {
 	Dir  string    // keeps accounts between runs
 }
 
-// bench is a run under way.
+// bench is a run in progress.
 type bench struct {
 	sys      System
 	plan     Plan
@@ -80,7 +80,7 @@ type bench struct {
 	patience time.Duration // how long an answer may take
 }
 
-// Run runs the plan and answers its rows. A scenario that fails ends the run; the rows before it are answered, too. Broken
+// Run runs the plan and returns its rows. A scenario that fails ends the run; the rows before it are answered, too. Broken
 // promises are not errors here: they are in the rows.
 func Run(ctx context.Context, sys System, plan Plan, out Output) ([]Row, error) {
 	if err := plan.Validate(); err != nil {
