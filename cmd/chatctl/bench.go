@@ -15,6 +15,7 @@ import (
 
 	"chat-service/internal/ops/bench"
 	"chat-service/internal/ops/bench/privatestack"
+	"chat-service/internal/ops/bench/report"
 	"chat-service/internal/ops/stack"
 )
 
@@ -157,10 +158,10 @@ func (c *benchCmd) measure(ctx context.Context, sys bench.System, plan bench.Pla
 func keepResults(dir string, rows []bench.Row, limits []bench.Limit) error {
 	var text strings.Builder
 	if len(limits) > 0 {
-		text.WriteString("\n" + bench.LimitTable(limits))
+		text.WriteString("\n" + report.LimitTable(limits))
 	}
 	if len(rows) > 0 {
-		text.WriteString("\n" + bench.Table(bench.Summarize(rows)) + "\n" + bench.Processes(rows) + "\n" + bench.Audit(rows))
+		text.WriteString("\n" + report.Table(report.Summarize(rows)) + "\n" + report.Processes(rows) + "\n" + report.Audit(rows))
 	}
 	if _, err := os.Stdout.WriteString(text.String()); err != nil {
 		return err
@@ -170,7 +171,7 @@ func keepResults(dir string, rows []bench.Row, limits []bench.Limit) error {
 		err,
 		os.WriteFile(filepath.Join(dir, "limits.json"), append(asJSON, '\n'), 0o644),
 		os.WriteFile(filepath.Join(dir, "table.md"), []byte(text.String()), 0o644),
-		os.WriteFile(filepath.Join(dir, "plot.svg"), []byte(bench.Plot(rows, "chatctl bench: medians, lines are the range of the runs")), 0o644),
+		os.WriteFile(filepath.Join(dir, "plot.svg"), []byte(report.Plot(rows, "chatctl bench: medians, lines are the range of the runs")), 0o644),
 	}
 	if bad := bench.Violations(rows); bad != "" {
 		errs = append(errs, fmt.Errorf("broken promises: %s", bad))

@@ -117,7 +117,7 @@ func Run(ctx context.Context, sys System, plan Plan, out Output) ([]Row, error) 
 func (b *bench) tell(row Row) {
 	for _, bar := range Bars() {
 		if bar.Scenario == row.Scenario {
-			b.say("   %-46s %s %s", bar.What, number(row.Values[bar.Value]), bar.Unit)
+			b.say("   %-46s %s %s", bar.What, Number(row.Values[bar.Value]), bar.Unit)
 		}
 	}
 	if row.Audit != nil && row.Audit.Sent > 0 {
