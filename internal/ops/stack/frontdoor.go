@@ -17,8 +17,8 @@ import (
 	"time"
 )
 
-// socketPath is routed to the gateways, everything else to the api.
-const socketPath = "/api/v1/ws"
+// SocketPath is routed to the gateways, everything else to the api.
+const SocketPath = "/api/v1/ws"
 
 // maxBody is the largest body that is forwarded, in bytes. The api has a lower limit, but the proxy would not read its refusal
 // while it is still writing the body.
@@ -27,8 +27,8 @@ const maxBody = 256 << 10
 // Backend is one process behind the front door.
 type Backend struct {
 	Name  string
-	Addr  string // host:port
-	Ready string // readiness URL, polled twice a second; "" = always ready
+	Addr  string                          // host:port
+	Ready func(ctx context.Context) error // nil means ready; polled twice a second. A nil function: always ready
 }
 
 // FrontDoor is the one public address of a local run: WebSockets are routed to the gateway with the fewest, everything else
@@ -59,7 +59,7 @@ type refusedKey struct{}
 
 func newBackend(b Backend) *backend {
 	be := &backend{Backend: b}
-	be.ready.Store(b.Ready == "")
+	be.ready.Store(b.Ready == nil)
 	target := &url.URL{Scheme: "http", Host: b.Addr}
 	be.proxy = &httputil.ReverseProxy{
 		Rewrite: func(p *httputil.ProxyRequest) {
@@ -108,7 +108,7 @@ func (f *FrontDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	candidates := []*backend{f.api}
-	if r.URL.Path == socketPath {
+	if r.URL.Path == SocketPath {
 		candidates = f.candidates()
 	}
 	for _, b := range candidates {
@@ -145,7 +145,7 @@ func (b *backend) serve(w http.ResponseWriter, r *http.Request) bool {
 	defer b.open.Add(-1)
 	var gone bool
 	b.proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), refusedKey{}, &gone)))
-	if gone && b.Ready != "" {
+	if gone && b.Ready != nil {
 		b.ready.Store(false) // until watch finds it ready again
 	}
 	return !gone
@@ -155,7 +155,7 @@ func (b *backend) serve(w http.ResponseWriter, r *http.Request) bool {
 func (f *FrontDoor) Watch(ctx context.Context) {
 	var g sync.WaitGroup
 	for _, b := range f.gateways {
-		if b.Ready != "" {
+		if b.Ready != nil {
 			g.Go(func() { b.watch(ctx) })
 		}
 	}
@@ -166,7 +166,7 @@ func (b *backend) watch(ctx context.Context) {
 	tick := time.NewTicker(500 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		b.ready.Store(askReady(ctx, b.Ready) == nil)
+		b.ready.Store(b.Ready(ctx) == nil)
 		select {
 		case <-ctx.Done():
 			return

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -20,7 +21,7 @@ func upstream(t *testing.T, name string) (Backend, *httptest.Server) {
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		_ = json.NewEncoder(w).Encode(map[string]any{"name": name, "host": r.Host, "path": r.URL.RequestURI(), "header": r.Header})
 	})
-	mux.HandleFunc(socketPath, func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc(SocketPath, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Name", name)
 		if r.Header.Get("Upgrade") == "" {
 			_, _ = io.WriteString(w, name)
@@ -69,7 +70,7 @@ func socket(t *testing.T, addr string) (net.Conn, *bufio.Reader, string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	_, _ = fmt.Fprintf(c, "GET %s?token=x HTTP/1.1\r\nHost: chat.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", socketPath)
+	_, _ = fmt.Fprintf(c, "GET %s?token=x HTTP/1.1\r\nHost: chat.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", SocketPath)
 	r := bufio.NewReader(c)
 	resp, err := http.ReadResponse(r, nil)
 	if err != nil {
@@ -114,9 +115,7 @@ func TestDoorSkipsGateways(t *testing.T) {
 	dead, srv := upstream(t, "dead")
 	srv.Close()
 	sick, _ := upstream(t, "sick")
-	notReady := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }))
-	defer notReady.Close()
-	sick.Ready = notReady.URL
+	sick.Ready = func(context.Context) error { return errors.New("not ready") }
 	addr := serve(t, NewFrontDoor(api, sick, dead, up))
 	for range 6 {
 		if _, _, name := socket(t, addr); name != "up" {
@@ -129,7 +128,7 @@ func TestDoorWithoutBackends(t *testing.T) {
 	api, srv := upstream(t, "api")
 	srv.Close()
 	addr := serve(t, NewFrontDoor(api))
-	for _, path := range []string{"/api/v1/rooms", socketPath} {
+	for _, path := range []string{"/api/v1/rooms", SocketPath} {
 		resp, err := http.Get("http://" + addr + path)
 		if err != nil {
 			t.Fatal(err)

@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"net"
@@ -78,7 +79,8 @@ func (r *run) planApp(name string) (App, Backend, error) {
 		return App{}, Backend{}, err
 	}
 	own["CHAT_DEBUG_PORT"] = strconv.Itoa(debug)
-	b := Backend{Name: name, Ready: fmt.Sprintf("http://%s:%d/readyz", loopback, debug)}
+	ready := fmt.Sprintf("http://%s:%d/readyz", loopback, debug)
+	b := Backend{Name: name, Ready: func(ctx context.Context) error { return askReady(ctx, ready) }}
 	if program != "worker" {
 		port, err := r.dir.Port(name)
 		if err != nil {
@@ -91,7 +93,7 @@ func (r *run) planApp(name string) (App, Backend, error) {
 	if err != nil {
 		return App{}, Backend{}, fmt.Errorf("resolve %s: %w", program, err)
 	}
-	a := App{Ready: b.Ready, Spec: Spec{
+	a := App{Ready: ready, Spec: Spec{
 		Name: name, Path: bin, Args: []string{"-config", filepath.Join(r.o.Configs, program+".yaml")},
 		Env: mergeEnv(os.Environ(), r.env, own), Stop: stop,
 	}}
@@ -138,7 +140,7 @@ func (r *run) readyText(addr string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "\n  demo page   http://%s/   (open it in two windows, register two users)\n", addr)
 	fmt.Fprintf(&b, "  REST        http://%s/api/v1   described at http://%s/docs\n", addr, addr)
-	fmt.Fprintf(&b, "  WebSocket   ws://%s%s?token=<access token>\n\n", addr, socketPath)
+	fmt.Fprintf(&b, "  WebSocket   ws://%s%s?token=<access token>\n\n", addr, SocketPath)
 	for _, name := range slices.Sorted(maps.Keys(r.apps)) {
 		fmt.Fprintf(&b, "  %-11s %s/metrics  (and /healthz, /readyz)\n", name, strings.TrimSuffix(r.apps[name].Ready, "/readyz"))
 	}

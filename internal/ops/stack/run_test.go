@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -429,5 +430,24 @@ func TestProbes(t *testing.T) {
 				t.Errorf("probe = %v", err)
 			}
 		})
+	}
+}
+
+func TestAskReady(t *testing.T) {
+	status := http.StatusOK
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, "mysql: no connection")
+	}))
+	if err := askReady(t.Context(), srv.URL); err != nil {
+		t.Errorf("a ready process: %v", err)
+	}
+	status = http.StatusServiceUnavailable
+	if err := askReady(t.Context(), srv.URL); err == nil || !strings.Contains(err.Error(), "503") || !strings.Contains(err.Error(), "mysql") {
+		t.Errorf("a process that is not ready: %v, want its status and reason", err)
+	}
+	srv.Close()
+	if err := askReady(t.Context(), srv.URL); err == nil {
+		t.Error("a process that has ended is ready")
 	}
 }
