@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"chat-service/internal/ops/stack/frontdoor"
 )
 
 // productEnv holds the variables that lead the product to the servers. A server given in the environment is not
@@ -48,8 +50,8 @@ func (r *run) plan() error {
 	for i := range r.o.Gateways {
 		names = append(names, fmt.Sprintf("gw%d", i+1))
 	}
-	var api Backend
-	var gateways []Backend
+	var api frontdoor.Backend
+	var gateways []frontdoor.Backend
 	for _, name := range names {
 		a, b, err := r.planApp(name)
 		if err != nil {
@@ -63,11 +65,11 @@ func (r *run) plan() error {
 			gateways = append(gateways, b)
 		}
 	}
-	r.front = NewFrontDoor(api, gateways...)
+	r.front = frontdoor.NewFrontDoor(api, gateways...)
 	return nil
 }
 
-func (r *run) planApp(name string) (App, Backend, error) {
+func (r *run) planApp(name string) (App, frontdoor.Backend, error) {
 	program, stop := strings.TrimRight(name, "0123456789"), stopWithin
 	own := map[string]string{"CHAT_DEBUG_HOST": loopback}
 	if program == "gw" {
@@ -76,22 +78,22 @@ func (r *run) planApp(name string) (App, Backend, error) {
 	}
 	debug, err := r.dir.Port(name + ".debug")
 	if err != nil {
-		return App{}, Backend{}, err
+		return App{}, frontdoor.Backend{}, err
 	}
 	own["CHAT_DEBUG_PORT"] = strconv.Itoa(debug)
 	ready := fmt.Sprintf("http://%s:%d/readyz", loopback, debug)
-	b := Backend{Name: name, Ready: func(ctx context.Context) error { return askReady(ctx, ready) }}
+	b := frontdoor.Backend{Name: name, Ready: func(ctx context.Context) error { return askReady(ctx, ready) }}
 	if program != "worker" {
 		port, err := r.dir.Port(name)
 		if err != nil {
-			return App{}, Backend{}, err
+			return App{}, frontdoor.Backend{}, err
 		}
 		own["CHAT_SERVER_HOST"], own["CHAT_SERVER_PORT"] = loopback, strconv.Itoa(port)
 		b.Addr = net.JoinHostPort(loopback, strconv.Itoa(port))
 	}
 	bin, err := filepath.Abs(filepath.Join(r.o.Bin, program))
 	if err != nil {
-		return App{}, Backend{}, fmt.Errorf("resolve %s: %w", program, err)
+		return App{}, frontdoor.Backend{}, fmt.Errorf("resolve %s: %w", program, err)
 	}
 	a := App{Ready: ready, Spec: Spec{
 		Name: name, Path: bin, Args: []string{"-config", filepath.Join(r.o.Configs, program+".yaml")},
@@ -140,7 +142,7 @@ func (r *run) readyText(addr string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "\n  demo page   http://%s/   (open it in two windows, register two users)\n", addr)
 	fmt.Fprintf(&b, "  REST        http://%s/api/v1   described at http://%s/docs\n", addr, addr)
-	fmt.Fprintf(&b, "  WebSocket   ws://%s%s?token=<access token>\n\n", addr, SocketPath)
+	fmt.Fprintf(&b, "  WebSocket   ws://%s%s?token=<access token>\n\n", addr, frontdoor.SocketPath)
 	for _, name := range slices.Sorted(maps.Keys(r.apps)) {
 		fmt.Fprintf(&b, "  %-11s %s/metrics  (and /healthz, /readyz)\n", name, strings.TrimSuffix(r.apps[name].Ready, "/readyz"))
 	}

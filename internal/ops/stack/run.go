@@ -15,6 +15,8 @@ import (
 	"sync"
 	"time"
 
+	"chat-service/internal/ops/stack/frontdoor"
+
 	"golang.org/x/sync/errgroup"
 )
 
@@ -57,7 +59,7 @@ type run struct {
 	env         map[string]string
 	apps        map[string]App
 	supervisors map[string]*supervisor
-	front       *FrontDoor
+	front       *frontdoor.FrontDoor
 }
 
 // Run brings everything up, keeps it running until ctx ends, and stops it in order: gateways drain first, then

@@ -1,4 +1,4 @@
-package stack
+package frontdoor
 
 import (
 	"bufio"
@@ -12,7 +12,14 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"chat-service/internal/test/testkit"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // upstream is a gateway or api that says its name.
 func upstream(t *testing.T, name string) (Backend, *httptest.Server) {
@@ -42,7 +49,7 @@ func upstream(t *testing.T, name string) (Backend, *httptest.Server) {
 
 func serve(t *testing.T, f *FrontDoor) string {
 	t.Helper()
-	l, err := net.Listen("tcp", loopback+":0")
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,8 +108,8 @@ func TestDoorBalancesSockets(t *testing.T) {
 		t.Fatalf("echo through the front door = %q, %v", line, err)
 	}
 	_ = c1.Close()
-	eventually(t, "the closed socket is counted off", func() bool {
-		return f.gateways[0].open.Load()+f.gateways[1].open.Load() == 1
+	testkit.Eventually(t, 30*time.Second, func() (bool, string) {
+		return f.gateways[0].open.Load()+f.gateways[1].open.Load() == 1, "the closed socket is counted off"
 	})
 	if _, _, n3 := socket(t, addr); n3 != n1 {
 		t.Errorf("the third socket went to %s, the empty gateway is %s", n3, n1)
@@ -184,7 +191,7 @@ func TestDoorTellsTheClientsAddress(t *testing.T) {
 	if got.Name != "api" || got.Host != "chat.example" || got.Path != "/api/v1/rooms?limit=3" {
 		t.Errorf("forwarded as %+v", got)
 	}
-	if xff := got.Header["X-Forwarded-For"]; len(xff) != 1 || xff[0] != loopback {
+	if xff := got.Header["X-Forwarded-For"]; len(xff) != 1 || xff[0] != "127.0.0.1" {
 		t.Errorf("X-Forwarded-For = %q, want the client's address alone", xff)
 	}
 	for _, h := range []string{"X-Real-Ip", "Forwarded"} {
