@@ -45,14 +45,14 @@ type finding struct {
 	Do    string `json:"do,omitempty"`
 }
 
-// diagnosis collects the findings and prints each as it comes.
-type diagnosis struct {
+// findings collects the findings and prints each as it comes.
+type findings struct {
 	all  []finding
 	area string
 	live io.Writer // nil: says nothing
 }
 
-func (r *diagnosis) add(l level, text, do string) {
+func (r *findings) add(l level, text, do string) {
 	f := finding{l, r.area, text, do}
 	r.all = append(r.all, f)
 	if r.live == nil {
@@ -68,17 +68,17 @@ func indented(text string) string {
 	return strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n                ")
 }
 
-func (r *diagnosis) ok(format string, args ...any) { r.add(levelOK, fmt.Sprintf(format, args...), "") }
-func (r *diagnosis) warn(do, format string, args ...any) {
+func (r *findings) ok(format string, args ...any) { r.add(levelOK, fmt.Sprintf(format, args...), "") }
+func (r *findings) warn(do, format string, args ...any) {
 	r.add(levelWarn, fmt.Sprintf(format, args...), do)
 }
 
-func (r *diagnosis) fail(do, format string, args ...any) {
+func (r *findings) fail(do, format string, args ...any) {
 	r.add(levelFail, fmt.Sprintf(format, args...), do)
 }
 
 // count tells how many findings are so bad.
-func (r *diagnosis) count(l level) (n int) {
+func (r *findings) count(l level) (n int) {
 	for _, f := range r.all {
 		if f.Level == l {
 			n++
@@ -92,7 +92,7 @@ const checkWithin = 20 * time.Second
 
 // Run checks everything.
 func (c *doctorCmd) Run(ctx context.Context, s *settings, io *streams) error {
-	r := &diagnosis{live: io.out}
+	r := &findings{live: io.out}
 	if c.JSON {
 		r.live = nil
 	}
@@ -111,7 +111,7 @@ func (c *doctorCmd) Run(ctx context.Context, s *settings, io *streams) error {
 }
 
 // examine looks at one thing after the other; each has its own time.
-func (c *doctorCmd) examine(ctx context.Context, s *settings, r *diagnosis) {
+func (c *doctorCmd) examine(ctx context.Context, s *settings, r *findings) {
 	r.area = "config"
 	in, err := s.find(os.Environ())
 	x := &examination{installation: in, cmd: c, r: r}
@@ -138,7 +138,7 @@ func look(ctx context.Context, step func(ctx context.Context)) {
 type examination struct {
 	*installation
 	cmd *doctorCmd
-	r   *diagnosis
+	r   *findings
 
 	pools    []pool // of the processes whose files could be read
 	recorded int    // the installation's partitions, 0: unknown or never run
