@@ -125,20 +125,6 @@ func (c *confirmer) outcome(e *entry) error {
 	return nil
 }
 
-// refuse handles a nack: the entry waits and is sent again, or is given up. The caller holds mu.
-func (c *confirmer) refuse(e *entry, now time.Time) {
-	e.remove()
-	if e.nacks++; e.nacks == 1 {
-		c.p.refused[e.target]++
-	}
-	if e.nacks >= maxNacks {
-		c.batch = append(c.batch, e)
-		return
-	}
-	e.due = now.Add(nackPause << (e.nacks - 1))
-	c.p.later.pushBack(e)
-}
-
 // release gives the batch's share of the window back, before the done functions run. The caller
 // holds mu.
 func (c *confirmer) release() {
@@ -159,22 +145,6 @@ func (c *confirmer) release() {
 	}
 	if p.closing && p.records == 0 {
 		poke(p.drained)
-	}
-}
-
-// unhold lets a target's held entries go once none of it is refused any more. The caller holds mu.
-func (p *Publisher) unhold(t Target) {
-	if p.refused[t]--; p.refused[t] > 0 {
-		return
-	}
-	delete(p.refused, t)
-	for e := p.held.tail; e != nil; {
-		prev := e.prev
-		if e.target == t {
-			e.remove()
-			p.ready.pushFront(e)
-		}
-		e = prev
 	}
 }
 
@@ -209,61 +179,18 @@ func (c *confirmer) call(done func(error), err error) {
 	done(err)
 }
 
-// settle takes the last confirms of a lost channel and queues everything else again, in the old
-// order and before anything new.
-func (c *confirmer) settle(inc *incarnation) {
-	c.collect(inc, true)
-	p := c.p
-	p.mu.Lock()
-	left := p.sent.n
-	for e := p.sent.tail; e != nil; e = p.sent.tail {
-		e.remove()
-		e.confirm = nil
-		p.ready.pushFront(e)
-	}
-	c.suspect(inc, left)
-	c.release()
-	p.current, p.blocked = nil, false
-	p.noteOutage()
-	p.mu.Unlock()
-	c.finish(func(*entry) error { return ErrUnroutable })
-	clear(c.returned)
-	c.cut = false
-	close(inc.settled)
-}
+const keepArena = 128 << 10 // larger buffers go to the collector
 
-// suspect marks the entries that may have caused the channel exception, and gives up a message that
-// has done so repeatedly while it was the only one in flight. The caller holds mu.
-func (c *confirmer) suspect(inc *incarnation, left int) {
-	p := c.p
-	if !inc.soft {
-		return
+// recycle returns the entry to the pool; no reference to it may be left.
+func (e *entry) recycle() {
+	arena, body, ends, dones := e.arena[:0], e.body[:0], e.ends[:0], e.dones
+	clear(dones)
+	if e.owner == nil {
+		body = nil // the caller's
 	}
-	if e := p.ready.head; inc.single && left == 1 {
-		if e.strikes++; e.strikes >= maxStrikes {
-			e.remove()
-			c.batch = append(c.batch, e)
-			p.m.Returned.Inc()
-		}
+	if cap(arena) > keepArena || cap(body) > keepArena {
+		arena, body = nil, nil
 	}
-	p.suspect = max(p.suspect, left)
-}
-
-// abort ends everything that is left.
-func (c *confirmer) abort() {
-	p := c.p
-	p.mu.Lock()
-	p.closing, p.aborted = true, true
-	for _, g := range p.growths {
-		p.flush(g, time.Now())
-	}
-	for _, l := range []*list{&p.sent, &p.later, &p.held, &p.ready} {
-		for e := l.head; e != nil; e = l.head {
-			e.remove()
-			c.batch = append(c.batch, e)
-		}
-	}
-	c.release()
-	p.mu.Unlock()
-	c.finish(func(*entry) error { return ErrClosed })
+	*e = entry{arena: arena, body: body, ends: ends, dones: dones[:0]}
+	entries.Put(e)
 }

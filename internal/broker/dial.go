@@ -11,21 +11,6 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// timedConn gives every write a deadline: the library sets none, and a broker that stops reading
-// would block a publish for ever.
-type timedConn struct {
-	net.Conn
-	timeout time.Duration
-}
-
-// Write writes b or fails after the timeout; a failed write ends the connection.
-func (c *timedConn) Write(b []byte) (int, error) {
-	if err := c.SetWriteDeadline(time.Now().Add(c.timeout)); err != nil {
-		return 0, err
-	}
-	return c.Conn.Write(b)
-}
-
 // dial connects and shakes hands, bounded by ctx and by the options' timeouts. Closing the net.Conn
 // ends the connection whatever state the library is in.
 func (o Options) dial(ctx context.Context, purpose string) (*amqp.Connection, net.Conn, error) {

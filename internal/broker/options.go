@@ -67,6 +67,20 @@ type Options struct {
 	Metrics *Metrics
 }
 
+// BatchOptions bound the batches of one target; the zero value of a field means its default.
+type BatchOptions struct {
+	// Records closes a batch; default 64.
+	Records int
+	// Bytes closes a batch, before a record that would not fit; default 32 KiB. A larger record goes alone.
+	Bytes int
+	// Delay is the shortest time between flushes of unfilled batches; after a longer pause a record is sent at once. Default: a
+	// batch is flushed as soon as nothing is unconfirmed, else every Options.BatchDelay.
+	Delay time.Duration
+	// Pending bounds the records accepted and not yet done for this target, so that one queue that gives
+	// confirms nothing can't take the whole window; default half of Options.WindowRecords.
+	Pending int
+}
+
 // or returns v, or def where v is the zero value.
 func or[T comparable](v, def T) T {
 	var zero T

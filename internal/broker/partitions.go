@@ -310,22 +310,6 @@ func (p *partition) open(conn *amqp.Connection) (*inbound, error) {
 	return p.in, err
 }
 
-// consume hands deliveries to the handler. The library closes the deliveries when the channel or the
-// connection ends and also, leaving both open, when the broker cancels the consumer.
-func (p *partition) consume(in *inbound, gen uint64) error {
-	return guard(func() {
-		p.c.h.Opened(p.i, gen)
-		for m := range in.deliveries {
-			if !in.acker.live() {
-				return
-			}
-			p.active.Store(true)
-			p.c.o.Metrics.count(&m)
-			p.c.h.Handle(p.i, gen, newDelivery(&m, in.acker))
-		}
-	})
-}
-
 // guard runs fn and turns a panic into an error.
 func guard(fn func()) (err error) {
 	defer func() {
@@ -335,12 +319,4 @@ func guard(fn func()) (err error) {
 	}()
 	fn()
 	return nil
-}
-
-// count counts a delivery.
-func (m *Metrics) count(d *amqp.Delivery) {
-	m.Delivered.Inc()
-	if d.Redelivered {
-		m.Redelivered.Inc()
-	}
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
-	"strconv"
 	"sync"
 	"time"
 
@@ -111,44 +110,86 @@ func newPublisher(o Options) *Publisher {
 	return p
 }
 
-// Publish enqueues one AMQP message. It returns ErrFull, ErrUnavailable, ErrTooLarge or ErrClosed at
-// once when the message is not accepted. Else done, which may be nil, is called exactly once, from
-// the publisher's own goroutine and in the order of publishing per target where possible: nil =
-// confirmed, ErrUnroutable = no queue took it, ErrUnavailable = the broker refused it repeatedly,
-// ErrClosed = closed before. The body belongs to the publisher until then.
-func (p *Publisher) Publish(t Target, body []byte, done func(error)) error {
+// growth returns the set of open batches with this delay; 0 means Options.BatchDelay, which counts only while something is
+// unconfirmed.
+func (p *Publisher) growth(delay time.Duration) *growth {
 	p.mu.Lock()
-	if err := p.admit(len(body)); err != nil {
-		p.mu.Unlock()
-		return err
+	defer p.mu.Unlock()
+	if delay == 0 {
+		return p.growths[0]
 	}
-	e := entries.Get().(*entry)
-	e.target, e.body, e.records, e.bytes = t, body, 1, len(body)
-	e.dones = append(e.dones, done)
-	p.ready.pushBack(e)
-	p.mu.Unlock()
-	p.m.InFlightBytes.Add(float64(len(body)))
-	poke(p.wake)
-	return nil
+	for _, g := range p.growths[1:] {
+		if g.delay == delay {
+			return g
+		}
+	}
+	g := &growth{delay: delay, even: true}
+	p.growths = append(p.growths, g)
+	return g
 }
 
-// admit takes n bytes and one record of the window. The caller holds mu.
-func (p *Publisher) admit(n int) error {
-	switch {
-	case p.closing:
-		return ErrClosed
-	case n > p.o.MaxBody:
-		return fmt.Errorf("%w: %d bytes of at most %d", ErrTooLarge, n, p.o.MaxBody)
-	case !p.downSince.IsZero() && time.Since(p.downSince) > p.o.Patience:
-		p.m.unavailable.Inc()
-		return ErrUnavailable
-	case p.records >= p.o.WindowRecords || p.bytes+n > p.o.WindowBytes:
-		p.m.full.Inc()
-		return ErrFull
+// serveConnection serves one connection: it declares the topology, opens a channel in confirm mode and publishes.
+func (p *Publisher) serveConnection(ctx context.Context, conn *amqp.Connection, ready func()) error {
+	err := p.o.withTopology(conn, func(t topology) error {
+		if err := t.shared(); err != nil {
+			return err
+		}
+		for i := range p.o.Partitions {
+			if err := t.in(i); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
-	p.records++
-	p.bytes += n
-	return nil
+	ch, err := conn.Channel()
+	if err != nil {
+		return fmt.Errorf("open channel: %w", err)
+	}
+	s := &channelSink{
+		ch: ch,
+		// At most this many can come back before collect empties it, so the library never drops one.
+		returns: ch.NotifyReturn(make(chan amqp.Return, p.o.Unconfirmed)),
+		closes:  ch.NotifyClose(make(chan *amqp.Error, 1)),
+	}
+	if err := ch.Confirm(false); err != nil {
+		return fmt.Errorf("confirm mode: %w", err)
+	}
+	ready()
+	return p.serve(ctx, s)
+}
+
+func (s *channelSink) returned() (string, bool) {
+	select {
+	case r, ok := <-s.returns:
+		return r.MessageId, ok
+	default:
+		return "", false
+	}
+}
+
+func (s *channelSink) lost() <-chan *amqp.Error { return s.closes }
+
+func (s *channelSink) alive() bool { return !s.ch.IsClosed() }
+
+// serve publishes over s until it is lost or ctx ends, and returns once everything that s left
+// unconfirmed is queued again.
+func (p *Publisher) serve(ctx context.Context, s sink) error {
+	inc := p.attach(s)
+	err := p.loop(ctx, inc)
+	p.detach(inc, err)
+	return err
+}
+
+func (p *Publisher) attach(s sink) *incarnation {
+	inc := &incarnation{sink: s, down: make(chan struct{}), settled: make(chan struct{})}
+	p.mu.Lock()
+	p.current, p.blocked = inc, false
+	p.noteOutage()
+	p.mu.Unlock()
+	return inc
 }
 
 // block records that the broker accepts no messages, or accepts them again.
@@ -224,78 +265,21 @@ func (p *Publisher) finish() {
 	<-p.confirmsDone
 }
 
-// poke wakes a goroutine that may be asleep; one pending wake-up is enough.
-func poke(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
+// abort ends everything that is left.
+func (c *confirmer) abort() {
+	p := c.p
+	p.mu.Lock()
+	p.closing, p.aborted = true, true
+	for _, g := range p.growths {
+		p.flush(g, time.Now())
 	}
-}
-
-// channelSink publishes on a real channel.
-type channelSink struct {
-	ch      *amqp.Channel
-	returns <-chan amqp.Return
-	closes  <-chan *amqp.Error
-}
-
-func (s *channelSink) publish(e *entry) (confirm, error) {
-	msg := amqp.Publishing{MessageId: e.id, Body: e.body, DeliveryMode: amqp.Transient}
-	if e.target.Persistent {
-		msg.DeliveryMode = amqp.Persistent
-	}
-	if e.target.TTL > 0 {
-		msg.Expiration = strconv.FormatInt(e.target.TTL.Milliseconds(), 10)
-	}
-	c, err := s.ch.PublishWithDeferredConfirm(e.target.Exchange, e.target.Key, e.target.Mandatory, false, msg)
-	if err != nil {
-		return nil, err
-	}
-	return c, nil
-}
-
-func (s *channelSink) returned() (string, bool) {
-	select {
-	case r, ok := <-s.returns:
-		return r.MessageId, ok
-	default:
-		return "", false
-	}
-}
-
-func (s *channelSink) lost() <-chan *amqp.Error { return s.closes }
-
-func (s *channelSink) alive() bool { return !s.ch.IsClosed() }
-
-// serveConnection serves one connection: it declares the topology, opens a channel in confirm mode and publishes.
-func (p *Publisher) serveConnection(ctx context.Context, conn *amqp.Connection, ready func()) error {
-	err := p.o.withTopology(conn, func(t topology) error {
-		if err := t.shared(); err != nil {
-			return err
+	for _, l := range []*list{&p.sent, &p.later, &p.held, &p.ready} {
+		for e := l.head; e != nil; e = l.head {
+			e.remove()
+			c.batch = append(c.batch, e)
 		}
-		for i := range p.o.Partitions {
-			if err := t.in(i); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return err
 	}
-	ch, err := conn.Channel()
-	if err != nil {
-		return fmt.Errorf("open channel: %w", err)
-	}
-	s := &channelSink{
-		ch: ch,
-		// At most this many can come back before collect empties it, so the library never drops one.
-		returns: ch.NotifyReturn(make(chan amqp.Return, p.o.Unconfirmed)),
-		closes:  ch.NotifyClose(make(chan *amqp.Error, 1)),
-	}
-	if err := ch.Confirm(false); err != nil {
-		return fmt.Errorf("confirm mode: %w", err)
-	}
-	ready()
-	return p.serve(ctx, s)
+	c.release()
+	p.mu.Unlock()
+	c.finish(func(*entry) error { return ErrClosed })
 }

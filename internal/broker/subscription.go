@@ -91,16 +91,6 @@ func (s *subscription) leave(conn *amqp.Connection) {
 	}
 }
 
-func (s *subscription) consume(in *inbound) {
-	for m := range in.deliveries {
-		if !in.acker.live() {
-			return
-		}
-		s.o.Metrics.count(&m)
-		s.handle(newDelivery(&m, in.acker))
-	}
-}
-
 // down reports a loss with its reason as text.
 func (s *subscription) down(err error) {
 	if s.onDown == nil {

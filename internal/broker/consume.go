@@ -7,6 +7,40 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
+func (s *subscription) consume(in *inbound) {
+	for m := range in.deliveries {
+		if !in.acker.live() {
+			return
+		}
+		s.o.Metrics.count(&m)
+		s.handle(newDelivery(&m, in.acker))
+	}
+}
+
+// consume hands deliveries to the handler. The library closes the deliveries when the channel or the
+// connection ends and also, leaving both open, when the broker cancels the consumer.
+func (p *partition) consume(in *inbound, gen uint64) error {
+	return guard(func() {
+		p.c.h.Opened(p.i, gen)
+		for m := range in.deliveries {
+			if !in.acker.live() {
+				return
+			}
+			p.active.Store(true)
+			p.c.o.Metrics.count(&m)
+			p.c.h.Handle(p.i, gen, newDelivery(&m, in.acker))
+		}
+	})
+}
+
+// count counts a delivery.
+func (m *Metrics) count(d *amqp.Delivery) {
+	m.Delivered.Inc()
+	if d.Redelivered {
+		m.Redelivered.Inc()
+	}
+}
+
 // Delivery is one AMQP message as a consumer sees it. It is held by the broker until Ack, and given
 // to another consumer when the channel it came on is closed before.
 type Delivery struct {
@@ -22,20 +56,6 @@ type Delivery struct {
 	tag   uint64
 	acker *acker
 }
-
-// Ack tells the broker that the message has been handled, at once or up to 1 ms later together with
-// others. An Ack on a channel that is gone is dropped and returns nil: the broker redelivers. A
-// second Ack does nothing. It may be called from any goroutine and in any order.
-func (d *Delivery) Ack() error {
-	if d.acker != nil {
-		d.acker.ack(d.tag)
-	}
-	return nil
-}
-
-// Live reports whether the delivery can still be acknowledged. When it can't, another consumer may
-// have the message already: start nothing new for it.
-func (d *Delivery) Live() bool { return d.acker == nil || d.acker.live() }
 
 func newDelivery(m *amqp.Delivery, a *acker) *Delivery {
 	return &Delivery{
@@ -54,6 +74,26 @@ func deliveryCount(h amqp.Table) int {
 		return n
 	}
 	return 0
+}
+
+// Live reports whether the delivery can still be acknowledged. When it can't, another consumer may
+// have the message already: start nothing new for it.
+func (d *Delivery) Live() bool { return d.acker == nil || d.acker.live() }
+
+func (a *acker) live() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return !a.closed && a.alive()
+}
+
+// Ack tells the broker that the message has been handled, at once or up to 1 ms later together with
+// others. An Ack on a channel that is gone is dropped and returns nil: the broker redelivers. A
+// second Ack does nothing. It may be called from any goroutine and in any order.
+func (d *Delivery) Ack() error {
+	if d.acker != nil {
+		d.acker.ack(d.tag)
+	}
+	return nil
 }
 
 const (
@@ -166,10 +206,4 @@ func (a *acker) close() {
 	a.flush()
 	a.closed = true
 	a.timer.Stop()
-}
-
-func (a *acker) live() bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return !a.closed && a.alive()
 }

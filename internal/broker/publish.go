@@ -1,0 +1,383 @@
+package broker
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strconv"
+	"sync"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+)
+
+// Batcher packs records for one target into AMQP messages. A batch is flushed when it is full, and otherwise as
+// BatchOptions.Delay says: no delay at a low rate, few messages at a high one. Methods may be called from any goroutine;
+// records keep the order of the calls. A batcher has no goroutine and needs no closing.
+type Batcher struct {
+	p      *Publisher
+	target Target
+	frame  func(dst []byte, records [][]byte) []byte
+	o      BatchOptions
+
+	among   *growth
+	growing *entry // the batch that takes records; guarded by p.mu, as all below
+	pending int
+}
+
+// NewBatcher makes a batcher over p. frame appends the records, joined into one body, to dst and
+// returns it; it is called from the publisher's goroutine and keeps neither.
+func NewBatcher(p *Publisher, t Target, frame func(dst []byte, records [][]byte) []byte, o BatchOptions) *Batcher {
+	o.Records = max(or(o.Records, 64), 1)
+	o.Bytes = max(or(o.Bytes, 32<<10), 1)
+	o.Pending = max(or(o.Pending, p.o.WindowRecords/2), 1)
+	return &Batcher{p: p, target: t, frame: frame, o: o, among: p.growth(o.Delay)}
+}
+
+// Add copies the record into the batch. Errors and done are those of Publisher.Publish.
+func (b *Batcher) Add(record []byte, done func(error)) error {
+	p := b.p
+	p.mu.Lock()
+	wake, err := b.add(record, done)
+	p.mu.Unlock()
+	if wake {
+		poke(p.wake)
+	}
+	return err
+}
+
+// add reports whether the publish loop must be woken. The caller holds mu.
+func (b *Batcher) add(record []byte, done func(error)) (wake bool, err error) {
+	p := b.p
+	if b.pending >= b.o.Pending && !p.closing {
+		p.m.full.Inc()
+		return false, fmt.Errorf("%w: %s%s", ErrFull, b.target.Exchange, b.target.Key)
+	}
+	if err := p.admit(len(record)); err != nil {
+		return false, err
+	}
+	b.pending++
+	e := b.growing
+	if e != nil && len(e.arena)+len(record) > b.o.Bytes {
+		p.seal(e)
+		e, wake = nil, true
+	}
+	if e == nil {
+		e = entries.Get().(*entry)
+		e.owner, e.target, e.since = b, b.target, time.Now()
+		b.growing, wake = e, true
+		b.among.open.pushBack(e)
+	}
+	e.arena = append(e.arena, record...)
+	e.ends = append(e.ends, len(e.arena))
+	e.dones = append(e.dones, done)
+	e.records++
+	e.bytes += len(record)
+	if e.records >= b.o.Records || len(e.arena) >= b.o.Bytes {
+		p.seal(e)
+		wake = true
+	}
+	return wake, nil
+}
+
+// Publish enqueues one AMQP message. It returns ErrFull, ErrUnavailable, ErrTooLarge or ErrClosed at
+// once when the message is not accepted. Else done, which may be nil, is called exactly once, from
+// the publisher's own goroutine and in the order of publishing per target where possible: nil =
+// confirmed, ErrUnroutable = no queue took it, ErrUnavailable = the broker refused it repeatedly,
+// ErrClosed = closed before. The body belongs to the publisher until then.
+func (p *Publisher) Publish(t Target, body []byte, done func(error)) error {
+	p.mu.Lock()
+	if err := p.admit(len(body)); err != nil {
+		p.mu.Unlock()
+		return err
+	}
+	e := entries.Get().(*entry)
+	e.target, e.body, e.records, e.bytes = t, body, 1, len(body)
+	e.dones = append(e.dones, done)
+	p.ready.pushBack(e)
+	p.mu.Unlock()
+	p.m.InFlightBytes.Add(float64(len(body)))
+	poke(p.wake)
+	return nil
+}
+
+// admit takes n bytes and one record of the window. The caller holds mu.
+func (p *Publisher) admit(n int) error {
+	switch {
+	case p.closing:
+		return ErrClosed
+	case n > p.o.MaxBody:
+		return fmt.Errorf("%w: %d bytes of at most %d", ErrTooLarge, n, p.o.MaxBody)
+	case !p.downSince.IsZero() && time.Since(p.downSince) > p.o.Patience:
+		p.m.unavailable.Inc()
+		return ErrUnavailable
+	case p.records >= p.o.WindowRecords || p.bytes+n > p.o.WindowBytes:
+		p.m.full.Inc()
+		return ErrFull
+	}
+	p.records++
+	p.bytes += n
+	return nil
+}
+
+// poke wakes a goroutine that may be asleep; one pending wake-up is enough.
+func poke(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+func (p *Publisher) loop(ctx context.Context, inc *incarnation) error {
+	var scratch [][]byte
+	timer := time.NewTimer(never)
+	defer timer.Stop()
+	for ctx.Err() == nil {
+		e, wait := p.next(time.Now())
+		if e == nil {
+			timer.Reset(wait)
+			select {
+			case <-p.wake:
+			case <-timer.C:
+			case err := <-inc.sink.lost():
+				return lostBy(err)
+			case <-ctx.Done():
+			}
+			continue
+		}
+		scratch = e.frame(scratch)
+		if err := p.send(inc, e); err != nil {
+			return p.whyLost(inc, err)
+		}
+	}
+	return context.Cause(ctx)
+}
+
+// next returns the entry to be published now, or how long to wait before looking again.
+func (p *Publisher) next(now time.Time) (*entry, time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	limit := p.o.Unconfirmed
+	if p.suspect > 0 {
+		limit = 1
+	}
+	if p.blocked || p.sent.n >= limit {
+		return nil, never // woken when the broker unblocks or confirms
+	}
+	wait := never
+	for _, g := range p.growths {
+		if g.open.head == nil {
+			continue
+		}
+		if since := now.Sub(g.flushed); since < g.delay && (p.sent.n > 0 || g.even) && !p.closing {
+			wait = min(wait, g.delay-since)
+		} else {
+			p.flush(g, now)
+		}
+	}
+	if e := p.later.head; e != nil {
+		if d := e.due.Sub(now); d > 0 {
+			wait = min(wait, d)
+		} else {
+			return p.take(e), 0
+		}
+	}
+	if e := p.nextReady(); e != nil {
+		return p.take(e), 0
+	}
+	return nil, wait
+}
+
+// flush seals the batches of all targets at once. None of them is flushed unfilled again within the delay, so that a record
+// after a pause is sent at once and a stream of records in few messages. The caller holds mu.
+func (p *Publisher) flush(g *growth, now time.Time) {
+	for e := g.open.head; e != nil; e = g.open.head {
+		p.seal(e)
+	}
+	g.flushed = now
+}
+
+// seal closes a batch to further records and queues it. The caller holds mu.
+func (p *Publisher) seal(e *entry) {
+	e.owner.growing = nil
+	e.remove()
+	p.ready.pushBack(e)
+	p.m.InFlightBytes.Add(float64(e.bytes))
+}
+
+// nextReady finds the first entry whose target has no refused entry before it, and moves the others to held: overtaking
+// would break the target's order. The caller holds mu.
+func (p *Publisher) nextReady() *entry {
+	for e := p.ready.head; e != nil; e = p.ready.head {
+		if len(p.refused) == 0 || e.nacks > 0 || p.refused[e.target] == 0 {
+			return e
+		}
+		e.remove()
+		p.held.pushBack(e)
+	}
+	return nil
+}
+
+// take removes the entry from its list and gives it a message id, if it has none. The caller holds mu.
+func (p *Publisher) take(e *entry) *entry {
+	e.remove()
+	if e.id == "" {
+		p.seq++
+		e.id = p.id + strconv.FormatUint(p.seq, 36)
+	}
+	return e
+}
+
+// frame makes the body of a batch; records is scratch space and returned for the next time.
+func (e *entry) frame(records [][]byte) [][]byte {
+	if e.owner == nil || e.framed {
+		return records
+	}
+	records = records[:0]
+	from := 0
+	for _, to := range e.ends {
+		records = append(records, e.arena[from:to:to])
+		from = to
+	}
+	e.body = e.owner.frame(e.body[:0], records)
+	e.framed = true
+	clear(records)
+	return records
+}
+
+// send publishes one entry. When that fails the entry is put back at the front of ready; settle then puts
+// those sent before it in front of it.
+func (p *Publisher) send(inc *incarnation, e *entry) error {
+	p.m.Published.Inc()
+	if e.repeat {
+		p.m.Republished.Inc()
+	} else {
+		p.m.BatchRecords.Observe(float64(e.records))
+	}
+	c, err := inc.sink.publish(e)
+	e.repeat = true
+	p.mu.Lock()
+	if err != nil {
+		p.ready.pushFront(e)
+		p.mu.Unlock()
+		return err
+	}
+	e.confirm = c
+	p.sent.pushBack(e)
+	first := p.sent.n == 1
+	p.mu.Unlock()
+	if first {
+		poke(p.work)
+	}
+	return nil
+}
+
+// channelSink publishes on a real channel.
+type channelSink struct {
+	ch      *amqp.Channel
+	returns <-chan amqp.Return
+	closes  <-chan *amqp.Error
+}
+
+func (s *channelSink) publish(e *entry) (confirm, error) {
+	msg := amqp.Publishing{MessageId: e.id, Body: e.body, DeliveryMode: amqp.Transient}
+	if e.target.Persistent {
+		msg.DeliveryMode = amqp.Persistent
+	}
+	if e.target.TTL > 0 {
+		msg.Expiration = strconv.FormatInt(e.target.TTL.Milliseconds(), 10)
+	}
+	c, err := s.ch.PublishWithDeferredConfirm(e.target.Exchange, e.target.Key, e.target.Mandatory, false, msg)
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// timedConn gives every write a deadline: the library sets none, and a broker that stops reading
+// would block a publish for ever.
+type timedConn struct {
+	net.Conn
+	timeout time.Duration
+}
+
+// Write writes b or fails after the timeout; a failed write ends the connection.
+func (c *timedConn) Write(b []byte) (int, error) {
+	if err := c.SetWriteDeadline(time.Now().Add(c.timeout)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Write(b)
+}
+
+// entry is one AMQP message in flight: open while a batcher may add to it, then ready, then sent
+// until the broker confirms it. It is in at most one list.
+type entry struct {
+	prev, next *entry
+	in         *list
+
+	target Target
+	owner  *Batcher // nil for a body that was published by itself
+	arena  []byte   // the batcher's records, back to back
+	ends   []int    // where each record ends in arena
+	body   []byte   // what goes on the wire
+	framed bool
+	dones  []func(error)
+
+	records, bytes int       // share of the publishing window
+	since          time.Time // when the first record came
+
+	id      string
+	confirm confirm
+	repeat  bool      // was sent before
+	nacks   int       // refusals by the broker
+	strikes int       // channels that died while this was the only message in flight
+	due     time.Time // not before, after a refusal
+}
+
+var entries = sync.Pool{New: func() any { return new(entry) }}
+
+// list is a doubly linked list through the entries themselves, so that a batch leaves the middle of
+// it without a search.
+type list struct {
+	head, tail *entry
+	n          int
+}
+
+func (l *list) pushBack(e *entry) {
+	e.in, e.prev, e.next = l, l.tail, nil
+	if l.tail == nil {
+		l.head = e
+	} else {
+		l.tail.next = e
+	}
+	l.tail = e
+	l.n++
+}
+
+func (l *list) pushFront(e *entry) {
+	e.in, e.prev, e.next = l, nil, l.head
+	if l.head == nil {
+		l.tail = e
+	} else {
+		l.head.prev = e
+	}
+	l.head = e
+	l.n++
+}
+
+// remove takes e out of the list it is in.
+func (e *entry) remove() {
+	l := e.in
+	if e.prev == nil {
+		l.head = e.next
+	} else {
+		e.prev.next = e.next
+	}
+	if e.next == nil {
+		l.tail = e.prev
+	} else {
+		e.next.prev = e.prev
+	}
+	e.in, e.prev, e.next = nil, nil, nil
+	l.n--
+}
