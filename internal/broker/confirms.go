@@ -17,18 +17,20 @@ func (p *Publisher) awaitConfirms() {
 	timer := time.NewTimer(never)
 	defer timer.Stop()
 	for {
-		head, inc := p.oldest()
-		var done, down <-chan struct{}
-		wait := never
+		p.mu.Lock()
+		oldest, inc := p.sent.head, p.current
+		p.mu.Unlock()
+		var confirmed, down <-chan struct{}
+		work, wait := p.work, never
 		if inc != nil {
 			down = inc.down
 		}
-		if head != nil && !c.cut {
-			done, wait = head.Done(), stuck
+		if oldest != nil && !c.cut {
+			confirmed, work, wait = oldest.confirm.Done(), nil, stuck
 		}
 		timer.Reset(wait)
 		select {
-		case <-done:
+		case <-confirmed:
 			c.collect(inc, false)
 		case <-timer.C:
 			if inc != nil && !c.cut {
@@ -36,7 +38,7 @@ func (p *Publisher) awaitConfirms() {
 			}
 		case <-down:
 			c.settle(inc)
-		case <-p.workWhen(done == nil):
+		case <-work: // something was sent, or a channel came or went
 		case <-p.quit:
 			c.abort()
 			return
@@ -44,133 +46,93 @@ func (p *Publisher) awaitConfirms() {
 	}
 }
 
-// workWhen waits for new work only while no confirm is pending.
-func (p *Publisher) workWhen(idle bool) <-chan struct{} {
-	if idle {
-		return p.work
-	}
-	return nil
-}
-
-func (p *Publisher) oldest() (confirm, *incarnation) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.sent.head == nil {
-		return nil, p.current
-	}
-	return p.sent.head.confirm, p.current
-}
-
 // confirmer is the state of the confirm goroutine; no other goroutine touches it.
 type confirmer struct {
 	p        *Publisher
-	batch    []*entry
+	done     []*entry            // out of the window; finish calls their done functions
 	returned map[string]struct{} // ids that came back, and whose confirm is still to come
 	cut      bool                // the channel is lost: unresolved confirms mean nothing any more, settle follows
 }
 
-// collect finishes the confirmed entries: those at the front, or with all set those behind unconfirmed ones, too.
+// collect takes the confirmed entries out of the window, up to the first that isn't confirmed, or with all set past it, and
+// calls their done functions in that order.
 func (c *confirmer) collect(inc *incarnation, all bool) {
-	p := c.p
-	now := time.Now()
-	p.mu.Lock()
-	for e := p.sent.head; e != nil; {
-		next := e.next
-		if !resolved(e.confirm) {
-			if !all {
-				break
+	c.p.mu.Lock()
+	var next *entry
+	for e := c.p.sent.head; e != nil; e = next {
+		next = e.next
+		select {
+		case <-e.confirm.Done():
+			if e.confirm.Acked() {
+				c.release(e, nil)
+				continue
 			}
-		} else if e.confirm.Acked() {
-			e.remove()
-			c.batch = append(c.batch, e)
-		} else if !inc.sink.alive() {
+			if inc.sink.alive() {
+				c.refuse(e)
+				continue
+			}
 			c.cut = true // unknown, not refused
-			if !all {
-				break
-			}
-		} else {
-			c.refuse(e, now)
+		default:
 		}
-		e = next
-	}
-	c.release()
-	p.mu.Unlock()
-	// A return comes before its confirm, so all that matter are there by now.
-	for id, ok := inc.sink.returned(); ok; id, ok = inc.sink.returned() {
-		c.returned[id] = struct{}{}
-	}
-	c.finish(func(e *entry) error { return c.outcome(e) })
-	poke(p.wake)
-}
-
-func resolved(c confirm) bool {
-	select {
-	case <-c.Done():
-		return true
-	default:
-		return false
-	}
-}
-
-// outcome of an acknowledged entry: nil, or ErrUnroutable when the broker returned it before it acknowledged it.
-func (c *confirmer) outcome(e *entry) error {
-	if len(c.returned) > 0 {
-		if _, back := c.returned[e.id]; back {
-			delete(c.returned, e.id)
-			c.p.m.Returned.Inc()
-			return ErrUnroutable
+		if !all {
+			break
 		}
 	}
-	c.p.m.Confirmed.Inc()
-	return nil
+	c.p.mu.Unlock()
+	for len(inc.returns) > 0 { // a return comes before its confirm, so all that matter are there by now
+		c.returned[(<-inc.returns).MessageId] = struct{}{}
+	}
+	c.finish()
+	poke(c.p.wake)
 }
 
-// release gives the batch's share of the window back, before the done functions run. The caller
-// holds mu.
-func (c *confirmer) release() {
+// release gives the entry's share of the window back, before its done functions are called. The caller holds mu.
+func (c *confirmer) release(e *entry, err error) {
 	p := c.p
-	for _, e := range c.batch {
-		p.records -= e.records
-		p.bytes -= e.bytes
-		p.m.InFlightBytes.Sub(float64(e.bytes))
-		if p.suspect > 0 {
-			p.suspect--
-		}
-		if e.owner != nil {
-			e.owner.pending -= e.records
-		}
-		if e.nacks > 0 {
-			p.unhold(e.target)
-		}
+	e.remove()
+	e.err = err
+	c.done = append(c.done, e)
+	p.records -= e.records
+	p.bytes -= e.bytes
+	p.m.InFlightBytes.Sub(float64(e.bytes))
+	if e.owner != nil {
+		e.owner.pending -= e.records
+	}
+	if e.nacks > 0 {
+		p.unhold(e.target)
+	}
+	if p.suspect > 0 {
+		p.suspect--
 	}
 	if p.closing && p.records == 0 {
 		poke(p.drained)
 	}
 }
 
-// finish calls the done functions of the batch, each with its entry's outcome.
-func (c *confirmer) finish(outcome func(*entry) error) {
-	for i, e := range c.batch {
-		var err error
-		if e.nacks >= maxNacks {
-			err = ErrUnavailable
-		} else {
-			err = outcome(e)
+// finish calls the done functions of the released entries. Of those acknowledged, the ones that the broker returned before are
+// unroutable.
+func (c *confirmer) finish() {
+	for i, e := range c.done {
+		if _, back := c.returned[e.id]; back && e.err == nil {
+			delete(c.returned, e.id)
+			e.err = ErrUnroutable
+			c.p.m.Returned.Inc()
+		} else if e.err == nil {
+			c.p.m.Confirmed.Inc()
 		}
 		for _, done := range e.dones {
-			c.call(done, err)
+			if done != nil {
+				c.call(done, e.err)
+			}
 		}
 		e.recycle()
-		c.batch[i] = nil
+		c.done[i] = nil
 	}
-	c.batch = c.batch[:0]
+	c.done = c.done[:0]
 }
 
 // call survives a panicking done function: the others are still called.
 func (c *confirmer) call(done func(error), err error) {
-	if done == nil {
-		return
-	}
 	defer func() {
 		if r := recover(); r != nil {
 			c.p.o.Logger.Error("done function panicked", "panic", r, "stack", string(debug.Stack()))

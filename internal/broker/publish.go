@@ -139,7 +139,7 @@ func (p *Publisher) loop(ctx context.Context, inc *incarnation) error {
 			select {
 			case <-p.wake:
 			case <-timer.C:
-			case err := <-inc.sink.lost():
+			case err := <-inc.closes:
 				return lostBy(err)
 			case <-ctx.Done():
 			}
@@ -273,13 +273,9 @@ func (p *Publisher) send(inc *incarnation, e *entry) error {
 }
 
 // channelSink publishes on a real channel.
-type channelSink struct {
-	ch      *amqp.Channel
-	returns <-chan amqp.Return
-	closes  <-chan *amqp.Error
-}
+type channelSink struct{ ch *amqp.Channel }
 
-func (s *channelSink) publish(e *entry) (confirm, error) {
+func (s channelSink) publish(e *entry) (confirm, error) {
 	msg := amqp.Publishing{MessageId: e.id, Body: e.body, DeliveryMode: amqp.Transient}
 	if e.target.Persistent {
 		msg.DeliveryMode = amqp.Persistent
@@ -330,6 +326,7 @@ type entry struct {
 	confirm confirm
 	repeat  bool      // was sent before
 	nacks   int       // refusals by the broker
+	err     error     // how it ended; nil: acknowledged
 	strikes int       // channels that died while this was the only message in flight
 	due     time.Time // not before, after a refusal
 }

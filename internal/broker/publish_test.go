@@ -42,6 +42,15 @@ func (c *fakeConfirm) resolve(ack bool) {
 	close(c.done)
 }
 
+func resolved(c confirm) bool {
+	select {
+	case <-c.Done():
+		return true
+	default:
+		return false
+	}
+}
+
 // fakeSink stands for one incarnation of the publishing channel.
 type fakeSink struct {
 	mu       sync.Mutex
@@ -50,13 +59,13 @@ type fakeSink struct {
 	confirms []*fakeConfirm
 	// outcome decides at once; nil leaves every message unconfirmed.
 	outcome func(e *entry) (ack bool, now bool)
-	back    chan string
+	back    chan amqp.Return
 	closes  chan *amqp.Error
 	dead    bool
 }
 
 func newFakeSink(outcome func(*entry) (bool, bool)) *fakeSink {
-	return &fakeSink{outcome: outcome, back: make(chan string, 256), closes: make(chan *amqp.Error, 1)}
+	return &fakeSink{outcome: outcome, back: make(chan amqp.Return, 256), closes: make(chan *amqp.Error, 1)}
 }
 
 func taking(*entry) (bool, bool)  { return true, true }
@@ -78,17 +87,6 @@ func (s *fakeSink) publish(e *entry) (confirm, error) {
 	}
 	return c, nil
 }
-
-func (s *fakeSink) returned() (string, bool) {
-	select {
-	case id := <-s.back:
-		return id, true
-	default:
-		return "", false
-	}
-}
-
-func (s *fakeSink) lost() <-chan *amqp.Error { return s.closes }
 
 func (s *fakeSink) alive() bool {
 	s.mu.Lock()
@@ -133,7 +131,7 @@ func newRig(t *testing.T, o Options) *rig {
 		for {
 			select {
 			case s := <-r.sinks:
-				_ = r.serve(ctx, s)
+				_ = r.serve(ctx, &incarnation{sink: s, returns: s.back, closes: s.closes})
 			case <-ctx.Done():
 				return
 			}
@@ -421,7 +419,7 @@ func TestReturnIsUnroutable(t *testing.T) {
 		var s *fakeSink
 		s = newFakeSink(func(e *entry) (bool, bool) {
 			if string(e.body) == "nowhere" {
-				s.back <- e.id
+				s.back <- amqp.Return{MessageId: e.id}
 			}
 			return true, true
 		})

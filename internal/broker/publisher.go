@@ -14,7 +14,7 @@ import (
 // Publisher sends messages over one connection with asynchronous confirms. All methods may be
 // called from any goroutine.
 //
-// Two goroutines serve it: one publishes (loop.go), one takes the broker's confirms and calls the
+// Two goroutines serve it: one publishes (publish.go), one takes the broker's confirms and calls the
 // done functions (confirms.go). A done function must not block: everything waits behind it. It may
 // publish.
 type Publisher struct {
@@ -59,21 +59,18 @@ type growth struct {
 // incarnation is the publishing channel from one connect to the next.
 type incarnation struct {
 	sink    sink
-	down    chan struct{} // closed when the publish loop has stopped using it
-	settled chan struct{} // closed when its unconfirmed entries are queued again
-	soft    bool          // it ended by a channel exception, which one of the messages may have caused
-	single  bool          // only one message at a time was in flight when it ended
+	returns <-chan amqp.Return // messages that no queue took; a message's return arrives before its confirm
+	closes  <-chan *amqp.Error // why the channel was lost; closed when it is closed
+	down    chan struct{}      // closed when the publish loop has stopped using it
+	settled chan struct{}      // closed when its unconfirmed entries are queued again
+	soft    bool               // it ended by a channel exception, which one of the messages may have caused
+	single  bool               // only one message at a time was in flight when it ended
 }
 
 // sink is the publishing channel as the publish loop sees it.
 type sink interface {
 	// publish hands the entry's body to the socket.
 	publish(e *entry) (confirm, error)
-	// returned yields the id of a message that came back, without waiting. A message's return
-	// arrives before its confirm is done.
-	returned() (id string, ok bool)
-	// lost yields the reason when the channel is gone, or is closed.
-	lost() <-chan *amqp.Error
 	// alive is false from before the moment at which a lost channel's confirms resolve.
 	alive() bool
 }
@@ -148,8 +145,8 @@ func (p *Publisher) serveConnection(ctx context.Context, conn *amqp.Connection, 
 	if err != nil {
 		return fmt.Errorf("open channel: %w", err)
 	}
-	s := &channelSink{
-		ch: ch,
+	inc := &incarnation{
+		sink: channelSink{ch},
 		// At most this many can come back before collect empties it, so the library never drops one.
 		returns: ch.NotifyReturn(make(chan amqp.Return, p.o.Unconfirmed)),
 		closes:  ch.NotifyClose(make(chan *amqp.Error, 1)),
@@ -158,38 +155,21 @@ func (p *Publisher) serveConnection(ctx context.Context, conn *amqp.Connection, 
 		return fmt.Errorf("confirm mode: %w", err)
 	}
 	ready()
-	return p.serve(ctx, s)
+	return p.serve(ctx, inc)
 }
 
-func (s *channelSink) returned() (string, bool) {
-	select {
-	case r, ok := <-s.returns:
-		return r.MessageId, ok
-	default:
-		return "", false
-	}
-}
+func (s channelSink) alive() bool { return !s.ch.IsClosed() }
 
-func (s *channelSink) lost() <-chan *amqp.Error { return s.closes }
-
-func (s *channelSink) alive() bool { return !s.ch.IsClosed() }
-
-// serve publishes over s until it is lost or ctx ends, and returns once everything that s left
-// unconfirmed is queued again.
-func (p *Publisher) serve(ctx context.Context, s sink) error {
-	inc := p.attach(s)
-	err := p.loop(ctx, inc)
-	p.detach(inc, err)
-	return err
-}
-
-func (p *Publisher) attach(s sink) *incarnation {
-	inc := &incarnation{sink: s, down: make(chan struct{}), settled: make(chan struct{})}
+// serve publishes over inc until it is lost or ctx ends, and returns once everything that it left unconfirmed is queued again.
+func (p *Publisher) serve(ctx context.Context, inc *incarnation) error {
+	inc.down, inc.settled = make(chan struct{}), make(chan struct{})
 	p.mu.Lock()
 	p.current, p.blocked = inc, false
 	p.noteOutage()
 	p.mu.Unlock()
-	return inc
+	err := p.loop(ctx, inc)
+	p.detach(inc, err)
+	return err
 }
 
 // block records that the broker accepts no messages, or accepts them again.
@@ -275,11 +255,9 @@ func (c *confirmer) abort() {
 	}
 	for _, l := range []*list{&p.sent, &p.later, &p.held, &p.ready} {
 		for e := l.head; e != nil; e = l.head {
-			e.remove()
-			c.batch = append(c.batch, e)
+			c.release(e, ErrClosed)
 		}
 	}
-	c.release()
 	p.mu.Unlock()
-	c.finish(func(*entry) error { return ErrClosed })
+	c.finish()
 }

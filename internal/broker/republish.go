@@ -17,16 +17,16 @@ const (
 )
 
 // refuse handles a nack: the entry waits and is sent again, or is given up. The caller holds mu.
-func (c *confirmer) refuse(e *entry, now time.Time) {
-	e.remove()
+func (c *confirmer) refuse(e *entry) {
 	if e.nacks++; e.nacks == 1 {
 		c.p.refused[e.target]++
 	}
 	if e.nacks >= maxNacks {
-		c.batch = append(c.batch, e)
+		c.release(e, ErrUnavailable)
 		return
 	}
-	e.due = now.Add(nackPause << (e.nacks - 1))
+	e.remove()
+	e.due = time.Now().Add(nackPause << (e.nacks - 1))
 	c.p.later.pushBack(e)
 }
 
@@ -49,7 +49,7 @@ func (p *Publisher) unhold(t Target) {
 // whyLost prefers the broker's reason to the write error: only the former identifies a channel exception.
 func (p *Publisher) whyLost(inc *incarnation, err error) error {
 	select {
-	case e := <-inc.sink.lost():
+	case e := <-inc.closes:
 		if e != nil {
 			return e
 		}
@@ -92,11 +92,10 @@ func (c *confirmer) settle(inc *incarnation) {
 		p.ready.pushFront(e)
 	}
 	c.suspect(inc, left)
-	c.release()
 	p.current, p.blocked = nil, false
 	p.noteOutage()
 	p.mu.Unlock()
-	c.finish(func(*entry) error { return ErrUnroutable })
+	c.finish()
 	clear(c.returned)
 	c.cut = false
 	close(inc.settled)
@@ -109,12 +108,11 @@ func (c *confirmer) suspect(inc *incarnation, left int) {
 	if !inc.soft {
 		return
 	}
+	p.suspect = max(p.suspect, left)
 	if e := p.ready.head; inc.single && left == 1 {
 		if e.strikes++; e.strikes >= maxStrikes {
-			e.remove()
-			c.batch = append(c.batch, e)
+			c.release(e, ErrUnroutable)
 			p.m.Returned.Inc()
 		}
 	}
-	p.suspect = max(p.suspect, left)
 }
