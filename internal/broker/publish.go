@@ -38,34 +38,18 @@ func NewBatcher(p *Publisher, t Target, frame func(dst []byte, records [][]byte)
 func (b *Batcher) Add(record []byte, done func(error)) error {
 	p := b.p
 	p.mu.Lock()
-	wake, err := b.add(record, done)
-	p.mu.Unlock()
-	if wake {
-		poke(p.wake)
+	if err := p.admit(len(record), b); err != nil {
+		p.mu.Unlock()
+		return err
 	}
-	return err
-}
-
-// add reports whether the publish loop must be woken. The caller holds mu.
-func (b *Batcher) add(record []byte, done func(error)) (wake bool, err error) {
-	p := b.p
-	if b.pending >= b.o.Pending && !p.closing {
-		p.m.full.Inc()
-		return false, fmt.Errorf("%w: %s%s", ErrFull, b.target.Exchange, b.target.Key)
-	}
-	if err := p.admit(len(record)); err != nil {
-		return false, err
-	}
-	b.pending++
-	e := b.growing
+	e, wake := b.growing, false
 	if e != nil && len(e.arena)+len(record) > b.o.Bytes {
 		p.seal(e)
 		e, wake = nil, true
 	}
 	if e == nil {
-		e = entries.Get().(*entry)
-		e.owner, e.target, e.since = b, b.target, time.Now()
-		b.growing, wake = e, true
+		e, wake = entries.Get().(*entry), true
+		e.owner, e.target, b.growing = b, b.target, e
 		b.among.open.pushBack(e)
 	}
 	e.arena = append(e.arena, record...)
@@ -77,7 +61,11 @@ func (b *Batcher) add(record []byte, done func(error)) (wake bool, err error) {
 		p.seal(e)
 		wake = true
 	}
-	return wake, nil
+	p.mu.Unlock()
+	if wake {
+		poke(p.wake)
+	}
+	return nil
 }
 
 // Publish enqueues one AMQP message. It returns ErrFull, ErrUnavailable, ErrTooLarge or ErrClosed at
@@ -87,7 +75,7 @@ func (b *Batcher) add(record []byte, done func(error)) (wake bool, err error) {
 // ErrClosed = closed before. The body belongs to the publisher until then.
 func (p *Publisher) Publish(t Target, body []byte, done func(error)) error {
 	p.mu.Lock()
-	if err := p.admit(len(body)); err != nil {
+	if err := p.admit(len(body), nil); err != nil {
 		p.mu.Unlock()
 		return err
 	}
@@ -101,11 +89,14 @@ func (p *Publisher) Publish(t Target, body []byte, done func(error)) error {
 	return nil
 }
 
-// admit takes n bytes and one record of the window. The caller holds mu.
-func (p *Publisher) admit(n int) error {
+// admit takes one record of n bytes into the window, and into the batcher's share of it if b isn't nil. The caller holds mu.
+func (p *Publisher) admit(n int, b *Batcher) error {
 	switch {
 	case p.closing:
 		return ErrClosed
+	case b != nil && b.pending >= b.o.Pending:
+		p.m.full.Inc()
+		return fmt.Errorf("%w: %s%s", ErrFull, b.target.Exchange, b.target.Key)
 	case n > p.o.MaxBody:
 		return fmt.Errorf("%w: %d bytes of at most %d", ErrTooLarge, n, p.o.MaxBody)
 	case !p.downSince.IsZero() && time.Since(p.downSince) > p.o.Patience:
@@ -117,6 +108,9 @@ func (p *Publisher) admit(n int) error {
 	}
 	p.records++
 	p.bytes += n
+	if b != nil {
+		b.pending++
+	}
 	return nil
 }
 
@@ -128,26 +122,26 @@ func poke(c chan struct{}) {
 	}
 }
 
+// loop publishes what is ready over inc until that is lost or ctx ends. It is the only goroutine that publishes, so messages
+// leave in the order in which next returns them.
 func (p *Publisher) loop(ctx context.Context, inc *incarnation) error {
-	var scratch [][]byte
 	timer := time.NewTimer(never)
 	defer timer.Stop()
 	for ctx.Err() == nil {
 		e, wait := p.next(time.Now())
-		if e == nil {
-			timer.Reset(wait)
-			select {
-			case <-p.wake:
-			case <-timer.C:
-			case err := <-inc.closes:
-				return lostBy(err)
-			case <-ctx.Done():
+		if e != nil {
+			if err := p.send(inc, e); err != nil {
+				return p.whyLost(inc, err)
 			}
 			continue
 		}
-		scratch = e.frame(scratch)
-		if err := p.send(inc, e); err != nil {
-			return p.whyLost(inc, err)
+		timer.Reset(wait)
+		select {
+		case <-p.wake:
+		case <-timer.C:
+		case err := <-inc.closes:
+			return lostBy(err)
+		case <-ctx.Done():
 		}
 	}
 	return context.Cause(ctx)
@@ -175,17 +169,14 @@ func (p *Publisher) next(now time.Time) (*entry, time.Duration) {
 			p.flush(g, now)
 		}
 	}
-	if e := p.later.head; e != nil {
-		if d := e.due.Sub(now); d > 0 {
-			wait = min(wait, d)
-		} else {
-			return p.take(e), 0
-		}
+	e := p.ready.head
+	if len(p.refused) > 0 {
+		e, wait = p.pick(now, wait)
 	}
-	if e := p.nextReady(); e != nil {
-		return p.take(e), 0
+	if e != nil {
+		e.remove()
 	}
-	return nil, wait
+	return e, wait
 }
 
 // flush seals the batches of all targets at once. None of them is flushed unfilled again within the delay, so that a record
@@ -205,57 +196,21 @@ func (p *Publisher) seal(e *entry) {
 	p.m.InFlightBytes.Add(float64(e.bytes))
 }
 
-// nextReady finds the first entry whose target has no refused entry before it, and moves the others to held: overtaking
-// would break the target's order. The caller holds mu.
-func (p *Publisher) nextReady() *entry {
-	for e := p.ready.head; e != nil; e = p.ready.head {
-		if len(p.refused) == 0 || e.nacks > 0 || p.refused[e.target] == 0 {
-			return e
-		}
-		e.remove()
-		p.held.pushBack(e)
-	}
-	return nil
-}
-
-// take removes the entry from its list and gives it a message id, if it has none. The caller holds mu.
-func (p *Publisher) take(e *entry) *entry {
-	e.remove()
-	if e.id == "" {
-		p.seq++
-		e.id = p.id + strconv.FormatUint(p.seq, 36)
-	}
-	return e
-}
-
-// frame makes the body of a batch; records is scratch space and returned for the next time.
-func (e *entry) frame(records [][]byte) [][]byte {
-	if e.owner == nil || e.framed {
-		return records
-	}
-	records = records[:0]
-	from := 0
-	for _, to := range e.ends {
-		records = append(records, e.arena[from:to:to])
-		from = to
-	}
-	e.body = e.owner.frame(e.body[:0], records)
-	e.framed = true
-	clear(records)
-	return records
-}
-
 // send publishes one entry. When that fails the entry is put back at the front of ready; settle then puts
 // those sent before it in front of it.
 func (p *Publisher) send(inc *incarnation, e *entry) error {
 	p.m.Published.Inc()
-	if e.repeat {
-		p.m.Republished.Inc()
+	if e.id != "" {
+		p.m.Republished.Inc() // with the same id and body
 	} else {
 		p.m.BatchRecords.Observe(float64(e.records))
+		p.seq++
+		e.id = p.id + strconv.FormatUint(p.seq, 36)
+		if e.owner != nil {
+			p.frame(e)
+		}
 	}
 	c, err := inc.sink.publish(e)
-	e.repeat = true
 	p.mu.Lock()
 	if err != nil {
 		p.ready.pushFront(e)
@@ -270,6 +225,18 @@ func (p *Publisher) send(inc *incarnation, e *entry) error {
 		poke(p.work)
 	}
 	return nil
+}
+
+// frame joins the records of a batch into one body.
+func (p *Publisher) frame(e *entry) {
+	records, from := p.scratch[:0], 0
+	for _, to := range e.ends {
+		records = append(records, e.arena[from:to:to])
+		from = to
+	}
+	e.body = e.owner.frame(e.body[:0], records)
+	clear(records)
+	p.scratch = records
 }
 
 // channelSink publishes on a real channel.
@@ -316,15 +283,12 @@ type entry struct {
 	arena  []byte   // the batcher's records, back to back
 	ends   []int    // where each record ends in arena
 	body   []byte   // what goes on the wire
-	framed bool
 	dones  []func(error)
 
-	records, bytes int       // share of the publishing window
-	since          time.Time // when the first record came
+	records, bytes int // share of the publishing window
 
-	id      string
+	id      string // given when it is first sent
 	confirm confirm
-	repeat  bool      // was sent before
 	nacks   int       // refusals by the broker
 	err     error     // how it ended; nil: acknowledged
 	strikes int       // channels that died while this was the only message in flight

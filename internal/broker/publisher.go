@@ -23,7 +23,7 @@ type Publisher struct {
 	link *link
 	id   string // begins every message id
 
-	mu        sync.Mutex // guards everything down to the channels
+	mu        sync.Mutex // guards everything down to wake
 	growths   []*growth  // open batches by their delay; those of Options.BatchDelay first
 	ready     list       // to be published, in this order
 	later     list       // refused by the broker, waiting to be sent again
@@ -32,11 +32,10 @@ type Publisher struct {
 	records   int        // window: accepted and not done
 	bytes     int
 	refused   map[Target]int // entries that were refused and are not yet confirmed or given up
-	seq       uint64
-	current   *incarnation // nil while there is no channel
-	suspect   int          // entries at the front to be sent one at a time, see detach
-	blocked   bool         // by the broker
-	downSince time.Time    // since when down or blocked; zero when neither
+	current   *incarnation   // nil while there is no channel
+	suspect   int            // entries at the front to be sent one at a time, see detach
+	blocked   bool           // by the broker
+	downSince time.Time      // since when down or blocked; zero when neither
 	closing   bool
 	aborted   bool
 
@@ -46,6 +45,9 @@ type Publisher struct {
 	quit         chan struct{} // the publish loop has ended for good
 	confirmsDone chan struct{} // the confirm goroutine has ended
 	end          sync.Once
+
+	seq     uint64   // of the message ids; the publish loop's, as scratch is
+	scratch [][]byte // the records of the batch that is being framed
 }
 
 // growth is the open batches that share a delay.

@@ -30,6 +30,26 @@ func (c *confirmer) refuse(e *entry) {
 	c.p.later.pushBack(e)
 }
 
+// pick is next's choice while messages are refused: a refused one whose pause is over, else the first that has no refused one
+// of its target before it. It moves the others to held: overtaking would break the target's order. The caller holds mu.
+func (p *Publisher) pick(now time.Time, wait time.Duration) (*entry, time.Duration) {
+	if e := p.later.head; e != nil {
+		d := e.due.Sub(now)
+		if d <= 0 {
+			return e, 0
+		}
+		wait = min(wait, d)
+	}
+	for e := p.ready.head; e != nil; e = p.ready.head {
+		if e.nacks > 0 || p.refused[e.target] == 0 {
+			return e, 0
+		}
+		e.remove()
+		p.held.pushBack(e)
+	}
+	return nil, wait
+}
+
 // unhold lets a target's held entries go once none of it is refused any more. The caller holds mu.
 func (p *Publisher) unhold(t Target) {
 	if p.refused[t]--; p.refused[t] > 0 {
