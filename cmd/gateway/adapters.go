@@ -58,17 +58,11 @@ func (b *bus) Beat(record []byte) error {
 // Ready tells whether the publisher is connected.
 func (b *bus) Ready() error { return b.pub.Ready() }
 
-// ears hands deliveries to the gateway.
-type ears struct{ g *gateway.Gateway }
+// inbound hands deliveries to the gateway, and reports when they stop and when they flow again.
+type inbound struct{ *gateway.Gateway }
 
-// Up tells that deliveries flow.
-func (e ears) Up(bool) { e.g.BusUp() }
+// Up is called when deliveries flow.
+func (i inbound) Up(bool) { i.BusUp() }
 
-// Down tells that they don't.
-func (e ears) Down(err error) { e.g.BusDown(err) }
-
-// Handle applies one batch. It is done with then: what it lost, the hub asks for again.
-func (e ears) Handle(d *broker.Delivery) {
-	e.g.Deliver(d.Body)
-	_ = d.Ack() // it reports nothing
-}
+// Down is called when they don't.
+func (i inbound) Down(err error) { i.BusDown(err) }

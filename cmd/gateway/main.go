@@ -66,7 +66,7 @@ func wire(cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
 	if err != nil {
 		return nil, errors.Join(err, pub.Close(context.Background()))
 	}
-	in, err := broker.NewGatewayConsumer(cfg.broker(tls, name+" in", log, metrics), name, boot, ears{g})
+	in, err := broker.NewGatewayConsumer(cfg.broker(tls, name+" in", log, metrics), name, boot, inbound{g})
 	if err != nil {
 		return nil, errors.Join(err, pub.Close(context.Background()))
 	}

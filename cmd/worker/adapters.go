@@ -9,6 +9,7 @@ import (
 
 	"chat-service/internal/broker"
 	"chat-service/internal/chat"
+	"chat-service/internal/envelope"
 	"chat-service/internal/state"
 	"chat-service/internal/worker"
 )
@@ -70,20 +71,14 @@ func newIntake() *intake { return &intake{here: make(chan struct{})} }
 func (i *intake) set(w *worker.Worker) { i.once.Do(func() { i.w = w; close(i.here) }) }
 
 // beats takes gateways' heartbeats; the queue is consumed from the start on.
-func (i *intake) beats(d *broker.Delivery) {
+func (i *intake) beats(body []byte) {
 	<-i.here
-	i.w.Beats(d.Body)
-	_ = d.Ack()
+	i.w.Beats(body)
 }
 
 func (i *intake) Opened(int, uint64) {}
 
-func (i *intake) Handle(p int, gen uint64, d *broker.Delivery) {
-	i.w.Take(worker.Batch{
-		Partition: p, Gen: gen, Body: d.Body, Redelivered: d.Redelivered,
-		Ack: func() { _ = d.Ack() }, Live: d.Live,
-	})
-}
+func (i *intake) Take(b envelope.Batch) { i.w.Take(worker.Batch(b)) }
 
 func (i *intake) Closed(p int, gen uint64) { i.w.Closed(p, gen) }
 

@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"chat-service/internal/envelope"
+
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
@@ -122,7 +124,7 @@ type taker struct {
 	mu     sync.Mutex
 	hold   bool
 	bodies []string
-	held   []*Delivery
+	held   []envelope.Batch
 	gens   []uint64
 	closed []uint64
 	panics int
@@ -140,19 +142,26 @@ func (k *taker) Closed(_ int, gen uint64) {
 	k.closed = append(k.closed, gen)
 }
 
-func (k *taker) Handle(_ int, _ uint64, d *Delivery) {
+func (k *taker) Take(b envelope.Batch) {
+	if k.hold {
+		k.mu.Lock()
+		k.held = append(k.held, b)
+		k.mu.Unlock()
+	}
+	k.Deliver(b.Body)
+	if !k.hold {
+		b.Ack()
+	}
+}
+
+func (k *taker) Deliver(body []byte) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.panics > 0 {
 		k.panics--
 		panic("test")
 	}
-	k.bodies = append(k.bodies, string(d.Body))
-	if k.hold {
-		k.held = append(k.held, d)
-		return
-	}
-	_ = d.Ack()
+	k.bodies = append(k.bodies, string(body))
 }
 
 func (k *taker) got() []string {
@@ -333,7 +342,7 @@ func TestHandoverReturnsTheWindowInOrder(t *testing.T) {
 		eventually(t, "full window", func() bool { return len(first.got()) == 8 })
 		first.mu.Lock()
 		for _, d := range first.held[:3] {
-			_ = d.Ack()
+			d.Ack()
 		}
 		last := first.held[7]
 		first.mu.Unlock()
@@ -344,7 +353,7 @@ func TestHandoverReturnsTheWindowInOrder(t *testing.T) {
 		if last.Live() {
 			t.Error("delivery lives on a closed channel")
 		}
-		_ = last.Ack() // too late: dropped
+		last.Ack() // too late: dropped
 		// The acks before the handover count: 3 is the first to come.
 		for i := 3; i < 30; i++ {
 			want = append(want, strconv.Itoa(i))
@@ -375,7 +384,7 @@ func TestSetDoesNotWaitForABlockedHandler(t *testing.T) {
 	eventually(t, "message back in the queue", func() bool { return waiting(t, o, o.inQueue(0)) == 1 })
 	select {
 	case <-h.closed():
-		t.Error("Closed before Handle has returned")
+		t.Error("Closed before Take has returned")
 	default:
 	}
 	close(h.leave)
@@ -394,7 +403,7 @@ func (b *blocker) closed() chan struct{} {
 }
 func (b *blocker) Opened(int, uint64) {}
 func (b *blocker) Closed(int, uint64) { close(b.closed()) }
-func (b *blocker) Handle(int, uint64, *Delivery) {
+func (b *blocker) Take(envelope.Batch) {
 	close(b.entered)
 	<-b.leave
 }
@@ -451,7 +460,6 @@ type station struct {
 	downs []error
 }
 
-func (s *station) Handle(d *Delivery) { s.taker.Handle(0, 0, d) }
 func (s *station) Up(first bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -536,7 +544,7 @@ func TestControlIsSharedByCompetitors(t *testing.T) {
 	p := publisher(t, o)
 	takers := []*taker{{}, {}}
 	for _, k := range takers {
-		c, err := NewControlConsumer(o, func(d *Delivery) { k.Handle(0, 0, d) })
+		c, err := NewControlConsumer(o, k.Deliver)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -558,7 +566,7 @@ func TestControlPassesOverWhoStandsStill(t *testing.T) {
 	o := options(t, Quorum)
 	p := publisher(t, o)
 	still, end := make(chan struct{}, 100), make(chan struct{})
-	stuck, err := NewControlConsumer(o, func(d *Delivery) { still <- struct{}{}; <-end; _ = d.Ack() })
+	stuck, err := NewControlConsumer(o, func([]byte) { still <- struct{}{}; <-end })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -569,7 +577,7 @@ func TestControlPassesOverWhoStandsStill(t *testing.T) {
 	}
 	<-still
 	var k taker
-	c, err := NewControlConsumer(o, func(d *Delivery) { k.Handle(0, 0, d) })
+	c, err := NewControlConsumer(o, k.Deliver)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,95 +5,45 @@ import (
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"chat-service/internal/envelope"
 )
 
-func (s *subscription) consume(in *inbound) {
+// received yields what the channel delivers, in order, while it lives. The library closes the deliveries when the channel or the
+// connection ends and also, leaving both open, when the broker cancels the consumer.
+func (in *inbound) received(yield func(amqp.Delivery) bool) {
 	for m := range in.deliveries {
 		if !in.acker.live() {
 			return
 		}
-		s.o.Metrics.count(&m)
-		s.handle(newDelivery(&m, in.acker))
-	}
-}
-
-// consume hands deliveries to the handler. The library closes the deliveries when the channel or the
-// connection ends and also, leaving both open, when the broker cancels the consumer.
-func (p *partition) consume(in *inbound, gen uint64) error {
-	return guard(func() {
-		p.c.h.Opened(p.i, gen)
-		for m := range in.deliveries {
-			if !in.acker.live() {
-				return
-			}
-			p.active.Store(true)
-			p.c.o.Metrics.count(&m)
-			p.c.h.Handle(p.i, gen, newDelivery(&m, in.acker))
+		in.m.Delivered.Inc()
+		if m.Redelivered {
+			in.m.Redelivered.Inc()
 		}
-	})
-}
-
-// count counts a delivery.
-func (m *Metrics) count(d *amqp.Delivery) {
-	m.Delivered.Inc()
-	if d.Redelivered {
-		m.Redelivered.Inc()
+		if !yield(m) {
+			return
+		}
 	}
 }
 
-// Delivery is one AMQP message as a consumer sees it. It is held by the broker until Ack, and given
-// to another consumer when the channel it came on is closed before.
-type Delivery struct {
-	// Body is the consumer's to keep.
-	Body []byte
-	// Redelivered is true when the message was delivered before, perhaps to another consumer.
-	Redelivered bool
-	// Count is how often the delivery failed before, as far as the queue type counts; else 0.
-	Count int
-	// MessageID is the publisher's id of the message, the same on repeats.
-	MessageID string
-
-	tag   uint64
-	acker *acker
-}
-
-func newDelivery(m *amqp.Delivery, a *acker) *Delivery {
-	return &Delivery{
-		Body: m.Body, Redelivered: m.Redelivered, Count: deliveryCount(m.Headers), MessageID: m.MessageId,
-		tag: m.DeliveryTag, acker: a,
+// consume hands deliveries to the handler, which holds a batch until it calls its Ack.
+func (p *partition) consume(in *inbound, gen uint64) {
+	for m := range in.received {
+		p.active.Store(true)
+		tag := m.DeliveryTag
+		p.c.h.Take(envelope.Batch{
+			Partition: p.i, Gen: gen, Body: m.Body, Redelivered: m.Redelivered,
+			Ack: func() { in.acker.ack(tag) }, Live: in.acker.live,
+		})
 	}
 }
 
-func deliveryCount(h amqp.Table) int {
-	switch n := h["x-delivery-count"].(type) {
-	case int64:
-		return int(n)
-	case int32:
-		return int(n)
-	case int:
-		return n
+// consume hands deliveries to the handler and acknowledges each when it returns.
+func (s *subscription) consume(in *inbound) {
+	for m := range in.received {
+		s.handle(m.Body)
+		in.acker.ack(m.DeliveryTag)
 	}
-	return 0
-}
-
-// Live reports whether the delivery can still be acknowledged. When it can't, another consumer may
-// have the message already: start nothing new for it.
-func (d *Delivery) Live() bool { return d.acker == nil || d.acker.live() }
-
-func (a *acker) live() bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return !a.closed && a.alive()
-}
-
-// Ack tells the broker that the message has been handled, at once or up to 1 ms later together with
-// others. An Ack on a channel that is gone is dropped and returns nil: the broker redelivers. A
-// second Ack does nothing. It may be called from any goroutine and in any order.
-func (d *Delivery) Ack() error {
-	if d.acker != nil {
-		d.acker.ack(d.tag)
-	}
-	return nil
 }
 
 const (
@@ -106,8 +56,7 @@ const (
 // use up the prefetch. The lock is held while sending, because a multiple ack that arrives after a
 // higher one is a channel error.
 type acker struct {
-	send  func(tag uint64, multiple bool) error
-	alive func() bool // whether the channel is open
+	ch ackChannel
 
 	mu     sync.Mutex
 	upto   uint64          // everything up to here is done
@@ -120,13 +69,28 @@ type acker struct {
 	closed bool
 }
 
-func newAcker(send func(tag uint64, multiple bool) error, alive func() bool) *acker {
-	a := &acker{send: send, alive: alive, beyond: map[uint64]bool{}}
+// ackChannel is the consuming channel as the acker sees it.
+type ackChannel interface {
+	Ack(tag uint64, multiple bool) error
+	IsClosed() bool
+}
+
+func newAcker(ch ackChannel) *acker {
+	a := &acker{ch: ch, beyond: map[uint64]bool{}}
 	a.timer = time.AfterFunc(never, a.tick)
 	a.timer.Stop()
 	return a
 }
 
+// live reports whether the channel is open, so that an ack can still arrive.
+func (a *acker) live() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return !a.closed && !a.ch.IsClosed()
+}
+
+// ack notes that a delivery is done. The broker is told within ackDelay, together with others. A second ack of a delivery does
+// nothing, and one on a lost channel is dropped: the broker redelivers.
 func (a *acker) ack(tag uint64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -134,25 +98,59 @@ func (a *acker) ack(tag uint64) {
 		return
 	}
 	if tag == a.upto+1 {
-		a.advance(tag)
+		a.upto, a.last = tag, tag
+		if len(a.beyond) > 0 {
+			a.advance()
+		}
 	} else {
 		a.beyond[tag] = false
 		a.singly++
 	}
-	if a.last-min(a.acked, a.last) >= ackBatch {
-		a.flushRun()
-		return
-	}
-	if !a.armed {
+	if a.last-a.acked >= ackBatch {
+		a.flush(false)
+	} else if !a.armed {
 		a.armed = true
 		a.timer.Reset(ackDelay)
 	}
 }
 
-// advance moves past tag and everything done directly behind it. The caller holds mu.
-func (a *acker) advance(tag uint64) {
-	a.upto, a.last = tag, tag
-	for len(a.beyond) > 0 {
+// tick ends the delay.
+func (a *acker) tick() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.armed = false
+	a.flush(true)
+}
+
+// flush acknowledges everything done without a hole, and with all set, one by one, what is done behind holes. An error means
+// that the channel is gone. The caller holds mu.
+func (a *acker) flush(all bool) {
+	if a.closed {
+		return
+	}
+	if a.last > a.acked {
+		a.acked = a.last
+		_ = a.ch.Ack(a.last, true)
+	}
+	if all && a.singly > 0 {
+		a.flushBeyond()
+	}
+}
+
+// flushBeyond acknowledges what is done behind holes. The caller holds mu.
+func (a *acker) flushBeyond() {
+	for tag, sent := range a.beyond {
+		if !sent {
+			a.beyond[tag] = true
+			_ = a.ch.Ack(tag, false)
+		}
+	}
+	a.singly = 0
+}
+
+// advance moves over what was done behind a hole that is now filled. The caller holds mu.
+func (a *acker) advance() {
+	for {
 		sent, done := a.beyond[a.upto+1]
 		if !done {
 			return
@@ -166,44 +164,11 @@ func (a *acker) advance(tag uint64) {
 	}
 }
 
-func (a *acker) tick() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.armed = false
-	a.flush()
-}
-
-// flush sends everything that is done. The caller holds mu.
-func (a *acker) flush() {
-	if a.closed {
-		return
-	}
-	a.flushRun()
-	if a.singly == 0 {
-		return
-	}
-	for tag, sent := range a.beyond {
-		if !sent {
-			a.beyond[tag] = true
-			_ = a.send(tag, false) // a dead channel: the broker redelivers
-		}
-	}
-	a.singly = 0
-}
-
-// flushRun acknowledges everything done without a hole. The caller holds mu.
-func (a *acker) flushRun() {
-	if a.last > a.acked {
-		a.acked = a.last
-		_ = a.send(a.last, true) // a dead channel: the broker redelivers
-	}
-}
-
 // close acknowledges what is done and drops every later ack.
 func (a *acker) close() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.flush()
+	a.flush(true)
 	a.closed = true
 	a.timer.Stop()
 }

@@ -11,11 +11,12 @@ import (
 type inbound struct {
 	ch         *amqp.Channel
 	acker      *acker
+	m          *Metrics
 	deliveries <-chan amqp.Delivery
 }
 
 // openInbound consumes a queue on a new channel with at most prefetch deliveries unacknowledged.
-func openInbound(conn *amqp.Connection, queue string, prefetch int) (*inbound, error) {
+func (o Options) openInbound(conn *amqp.Connection, queue string, prefetch int) (*inbound, error) {
 	ch, err := conn.Channel()
 	if err != nil {
 		return nil, fmt.Errorf("open channel: %w", err)
@@ -30,7 +31,7 @@ func openInbound(conn *amqp.Connection, queue string, prefetch int) (*inbound, e
 		_ = ch.Close()
 		return nil, fmt.Errorf("consume %s: %w", queue, err)
 	}
-	return &inbound{ch: ch, acker: newAcker(ch.Ack, func() bool { return !ch.IsClosed() }), deliveries: d}, nil
+	return &inbound{ch: ch, acker: newAcker(ch), m: o.Metrics, deliveries: d}, nil
 }
 
 // close sends the pending acks and closes the channel, which returns the rest of the window to the queue in

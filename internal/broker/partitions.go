@@ -12,17 +12,19 @@ import (
 	"sync/atomic"
 	"time"
 
+	"chat-service/internal/envelope"
+
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
 // PartitionHandler receives what partitions deliver. All three methods are called from the partition's
-// own goroutine, in the order Opened, Handle …, Closed; gen is new for each opening and rises. A
+// own goroutine, in the order Opened, Take …, Closed; gen is new for each opening and rises. A
 // panic closes the channel, so that everything unacknowledged is delivered again.
 type PartitionHandler interface {
 	// Opened: the partition is consumed; a standby receives nothing for now.
 	Opened(p int, gen uint64)
-	// Handle receives one delivery. It may block: at most prefetch deliveries wait behind it.
-	Handle(p int, gen uint64, d *Delivery)
+	// Take receives one delivery, which the broker holds until Ack. It may block: at most prefetch deliveries wait behind it.
+	Take(b envelope.Batch)
 	// Closed: no more deliveries of gen will come, and its acks are dropped.
 	Closed(p int, gen uint64)
 }
@@ -99,7 +101,7 @@ func (c *Consumers) borrow(ctx context.Context) (*amqp.Connection, error) {
 // Set makes exactly these partitions consumed: owned ones at once, standbys after StandbyDelay each time that a channel is
 // opened, so that the owner's consumer is first and becomes the active one. It returns once the channels of the released
 // partitions are closed, so that another process receives their unacknowledged deliveries in order; their Closed follows
-// as soon as a Handle in progress returns. A partition that was owned and becomes a standby is released first. Numbers
+// as soon as a Take in progress returns. A partition that was owned and becomes a standby is released first. Numbers
 // outside 0 … Partitions−1 are ignored.
 func (c *Consumers) Set(owned, standby []int) {
 	c.set.Lock()
@@ -282,7 +284,10 @@ func (p *partition) incarnation(conn *amqp.Connection) error {
 		return err
 	}
 	gen := p.c.gen.Add(1)
-	err = p.consume(in, gen)
+	err = guard(func() {
+		p.c.h.Opened(p.i, gen)
+		p.consume(in, gen)
+	})
 	p.mu.Lock()
 	p.shut()
 	p.mu.Unlock()
@@ -306,7 +311,7 @@ func (p *partition) open(conn *amqp.Connection) (*inbound, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.in, err = openInbound(conn, p.c.o.inQueue(p.i), p.c.prefetch)
+	p.in, err = p.c.o.openInbound(conn, p.c.o.inQueue(p.i), p.c.prefetch)
 	return p.in, err
 }
 

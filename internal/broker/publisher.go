@@ -37,7 +37,6 @@ type Publisher struct {
 	blocked   bool           // by the broker
 	downSince time.Time      // since when down or blocked; zero when neither
 	closing   bool
-	aborted   bool
 
 	wake         chan struct{} // the publish loop has something to look at
 	work         chan struct{} // the confirm goroutine has something to look at
@@ -251,7 +250,7 @@ func (p *Publisher) finish() {
 func (c *confirmer) abort() {
 	p := c.p
 	p.mu.Lock()
-	p.closing, p.aborted = true, true
+	p.closing = true
 	for _, g := range p.growths {
 		p.flush(g, time.Now())
 	}

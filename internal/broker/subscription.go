@@ -21,7 +21,7 @@ type subscription struct {
 	queue    string
 	prefetch int
 	declare  func(t topology) error
-	handle   func(*Delivery)
+	handle   func(body []byte)
 	onUp     func(first bool)
 	onDown   func(error)
 	drop     bool // Close deletes the queue
@@ -41,7 +41,7 @@ func (s *subscription) serve(ctx context.Context, conn *amqp.Connection, ready f
 	if err != nil {
 		return err
 	}
-	in, err := openInbound(conn, s.queue, s.prefetch)
+	in, err := s.o.openInbound(conn, s.queue, s.prefetch)
 	if err != nil {
 		return err
 	}
@@ -109,8 +109,8 @@ type GatewayHandler interface {
 	Up(first bool)
 	// Down: the connection is lost; Up follows when it is back.
 	Down(err error)
-	// Handle receives one delivery, in the queue's order. It acks when it has taken responsibility for it.
-	Handle(d *Delivery)
+	// Deliver receives one body, in the queue's order. The broker holds it until Deliver returns.
+	Deliver(body []byte)
 }
 
 // GatewayConsumer consumes the queue of one gateway boot.
@@ -130,7 +130,7 @@ func NewGatewayConsumer(o Options, gateway, boot string, h GatewayHandler) (*Gat
 	c := &GatewayConsumer{s: subscription{
 		o: o, queue: name, prefetch: gatewayPrefetch,
 		declare: func(t topology) error { return t.gateway(name) },
-		handle:  h.Handle, onUp: h.Up, onDown: h.Down, drop: true,
+		handle:  h.Deliver, onUp: h.Up, onDown: h.Down, drop: true,
 	}}
 	c.s.start("gateway")
 	return c, nil
@@ -157,8 +157,8 @@ type ControlConsumer struct{ s subscription }
 const controlPrefetch = 1
 
 // NewControlConsumer consumes the control queue in the background and for ever. handle is called
-// from one goroutine and acks what it has done. It fails only for invalid options.
-func NewControlConsumer(o Options, handle func(d *Delivery)) (*ControlConsumer, error) {
+// from one goroutine; the broker holds a body until it returns. It fails only for invalid options.
+func NewControlConsumer(o Options, handle func(body []byte)) (*ControlConsumer, error) {
 	o, err := o.ready()
 	if err != nil {
 		return nil, err
