@@ -1,14 +1,10 @@
 package main
 
 import (
-	"context"
-	"errors"
-	"fmt"
 	"sync"
 	"time"
 
 	"chat-service/internal/broker"
-	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
 	"chat-service/internal/state"
 	"chat-service/internal/worker"
@@ -25,38 +21,6 @@ func ringing(b *state.Bell) func(verb string, took time.Duration, err error) {
 			}
 		}
 	}
-}
-
-// bus publishes deliveries.
-type bus struct {
-	pub *broker.Publisher
-	o   broker.Options
-}
-
-func (b bus) ToGateway(g chat.GatewayID, batch []byte, done func(error)) error {
-	return closed(b.pub.Publish(b.o.Gateway(b.o.Prefix+".gw."+string(g)), batch, func(err error) {
-		if errors.Is(err, broker.ErrUnroutable) {
-			err = chat.E(chat.NotFound, "gateway %s has no queue", g)
-		}
-		done(closed(err))
-	}))
-}
-
-// closed translates the publisher's end.
-func closed(err error) error {
-	if errors.Is(err, broker.ErrClosed) {
-		return fmt.Errorf("%w: %w", context.Canceled, err)
-	}
-	return err
-}
-
-func (b bus) ToAll(batch []byte, done func(error)) error {
-	return closed(b.pub.Publish(b.o.Out(), batch, func(err error) {
-		if errors.Is(err, broker.ErrUnroutable) {
-			err = nil // no gateway runs: nobody misses it
-		}
-		done(closed(err))
-	}))
 }
 
 // intake hands what the broker delivers to the worker; nothing comes before set.

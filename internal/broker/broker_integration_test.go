@@ -16,9 +16,9 @@ import (
 	"testing"
 	"time"
 
-	"chat-service/internal/envelope"
-
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"chat-service/internal/envelope"
 )
 
 const patience = 20 * time.Second // of the tests themselves

@@ -1,8 +1,12 @@
 // Package broker is the RabbitMQ adapter: it carries opaque bodies between gateways and workers.
 //
 // It owns connections, topology, publishing with confirms and consuming with acknowledgements.
-// It knows nothing of what it carries: bodies are bytes, and the way several records become one
-// body is a function given by the caller.
+// It doesn't read what it carries: records and bodies are bytes. Commands and Deliveries are the
+// buses that the gateways and the workers ask for by their ports.
+//
+// What every message executes stands in three files, in the order of execution: publish.go from the
+// record to the socket, confirms.go from the broker's confirm to the done function, consume.go from
+// the delivery to its ack. What a refusal or a lost channel causes is in republish.go.
 //
 // Invariants:
 //   - Nothing accepted by a Publisher is lost while the process lives. A message whose confirm was

@@ -183,7 +183,10 @@ func (o Options) Control() Target { return Target{Key: o.name("control")} }
 
 // GatewayQueue names the queue of one boot of a gateway.
 func (o Options) GatewayQueue(gateway, boot string) string {
-	return o.name("gw." + gateway + "." + boot)
+	return o.gatewayQueues() + gateway + "." + boot
 }
+
+// gatewayQueues begins the name of every gateway's queue; the rest is its chat.GatewayID.
+func (o Options) gatewayQueues() string { return o.name("gw.") }
 
 func (o Options) inQueue(p int) string { return o.name("in." + strconv.Itoa(p)) }

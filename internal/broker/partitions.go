@@ -12,9 +12,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"chat-service/internal/envelope"
-
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"chat-service/internal/envelope"
 )
 
 // PartitionHandler receives what partitions deliver. All three methods are called from the partition's

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"chat-service/internal/chat"
 )
 
 // Batcher packs records for one target into AMQP messages. A batch is flushed when it is full, and otherwise as
@@ -32,6 +34,12 @@ func NewBatcher(p *Publisher, t Target, frame func(dst []byte, records [][]byte)
 	o.Bytes = max(or(o.Bytes, 32<<10), 1)
 	o.Pending = max(or(o.Pending, p.o.WindowRecords/2), 1)
 	return &Batcher{p: p, target: t, frame: frame, o: o, among: p.growth(o.Delay)}
+}
+
+// Publish adds a record to its partition's batch; the order of the calls is kept. Errors and done are those of
+// Publisher.Publish. The record is copied.
+func (c *Commands) Publish(partition int, record []byte, done func(error)) error {
+	return c.in[partition].Add(record, done)
 }
 
 // Add copies the record into the batch. Errors and done are those of Publisher.Publish.
@@ -64,6 +72,22 @@ func (b *Batcher) Add(record []byte, done func(error)) error {
 	p.mu.Unlock()
 	if wake {
 		poke(p.wake)
+	}
+	return nil
+}
+
+// ToGateway publishes a batch for one gateway. The batch belongs to the bus until done is called.
+func (d *Deliveries) ToGateway(g chat.GatewayID, batch []byte, done func(error)) error {
+	to := d.gateway
+	to.Key += string(g)
+	err := d.p.Publish(to, batch, func(err error) {
+		if err != nil {
+			err = untaken(g, err)
+		}
+		done(err)
+	})
+	if err != nil {
+		return untaken(g, err)
 	}
 	return nil
 }
