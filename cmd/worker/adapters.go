@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"chat-service/internal/broker"
-	"chat-service/internal/envelope"
 	"chat-service/internal/state"
 	"chat-service/internal/worker"
 )
@@ -27,24 +26,21 @@ func ringing(b *state.Bell) func(verb string, took time.Duration, err error) {
 type intake struct {
 	once sync.Once
 	here chan struct{}
-	w    *worker.Worker
+	*worker.Worker
 }
 
 func newIntake() *intake { return &intake{here: make(chan struct{})} }
 
-func (i *intake) set(w *worker.Worker) { i.once.Do(func() { i.w = w; close(i.here) }) }
+func (i *intake) set(w *worker.Worker) { i.once.Do(func() { i.Worker = w; close(i.here) }) }
 
 // beats takes gateways' heartbeats; the queue is consumed from the start on.
 func (i *intake) beats(body []byte) {
 	<-i.here
-	i.w.Beats(body)
+	i.Beats(body)
 }
 
+// Opened is part of the broker's port; a worker waits for the first delivery.
 func (i *intake) Opened(int, uint64) {}
-
-func (i *intake) Take(b envelope.Batch) { i.w.Take(worker.Batch(b)) }
-
-func (i *intake) Closed(p int, gen uint64) { i.w.Closed(p, gen) }
 
 // ears are the partitions' consumers, together with the control queue by which gateways are heard.
 type ears struct {
