@@ -21,21 +21,20 @@ func (p *Publisher) awaitConfirms() {
 		oldest, inc := p.sent.head, p.current
 		p.mu.Unlock()
 		var confirmed, down <-chan struct{}
-		work, wait := p.work, never
+		var late <-chan time.Time
+		work := p.work
 		if inc != nil {
 			down = inc.down
 		}
 		if oldest != nil && !c.cut {
-			confirmed, work, wait = oldest.confirm.Done(), nil, stuck
+			timer.Reset(stuck)
+			confirmed, late, work = oldest.confirm.Done(), timer.C, nil
 		}
-		timer.Reset(wait)
 		select {
 		case <-confirmed:
 			c.collect(inc, false)
-		case <-timer.C:
-			if inc != nil && !c.cut {
-				c.collect(inc, true)
-			}
+		case <-late:
+			c.collect(inc, true)
 		case <-down:
 			c.settle(inc)
 		case <-work: // something was sent, or a channel came or went
@@ -145,14 +144,13 @@ const keepArena = 128 << 10 // larger buffers go to the collector
 
 // recycle returns the entry to the pool; no reference to it may be left.
 func (e *entry) recycle() {
-	arena, body, ends, dones := e.arena[:0], e.body[:0], e.ends[:0], e.dones
-	clear(dones)
+	clear(e.dones)
 	if e.owner == nil {
-		body = nil // the caller's
+		e.body = nil // the caller's
 	}
-	if cap(arena) > keepArena || cap(body) > keepArena {
-		arena, body = nil, nil
+	if max(cap(e.arena), cap(e.body)) > keepArena {
+		e.arena, e.body = nil, nil
 	}
-	*e = entry{arena: arena, body: body, ends: ends, dones: dones[:0]}
+	*e = entry{arena: e.arena[:0], body: e.body[:0], ends: e.ends[:0], dones: e.dones[:0]}
 	entries.Put(e)
 }

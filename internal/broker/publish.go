@@ -175,11 +175,7 @@ func (p *Publisher) loop(ctx context.Context, inc *incarnation) error {
 func (p *Publisher) next(now time.Time) (*entry, time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	limit := p.o.Unconfirmed
-	if p.suspect > 0 {
-		limit = 1
-	}
-	if p.blocked || p.sent.n >= limit {
+	if p.blocked || p.sent.n >= p.o.Unconfirmed || p.suspect > 0 && p.sent.n > 0 {
 		return nil, never // woken when the broker unblocks or confirms
 	}
 	wait := never
@@ -274,11 +270,7 @@ func (s channelSink) publish(e *entry) (confirm, error) {
 	if e.target.TTL > 0 {
 		msg.Expiration = strconv.FormatInt(e.target.TTL.Milliseconds(), 10)
 	}
-	c, err := s.ch.PublishWithDeferredConfirm(e.target.Exchange, e.target.Key, e.target.Mandatory, false, msg)
-	if err != nil {
-		return nil, err
-	}
-	return c, nil
+	return s.ch.PublishWithDeferredConfirm(e.target.Exchange, e.target.Key, e.target.Mandatory, false, msg)
 }
 
 // timedConn gives every write a deadline: the library sets none, and a broker that stops reading
