@@ -14,7 +14,8 @@ import (
 	"time"
 
 	"chat-service/internal/ops/bench"
-	"chat-service/internal/ops/bench/backstage"
+	"chat-service/internal/ops/bench/privatestack"
+	"chat-service/internal/ops/bench/report"
 	"chat-service/internal/ops/stack"
 )
 
@@ -103,7 +104,7 @@ func (c *benchCmd) plan() (bench.Plan, error) {
 // system is a running one where its address is given, else a private one.
 func (c *benchCmd) system(ctx context.Context, out *stack.Progress) (bench.System, func() error, error) {
 	if c.API == "" && len(c.URL) == 0 && (!c.Limits || c.MySQL == "" && c.AMQP == "") {
-		b := backstage.New(backstage.Options{
+		b := privatestack.New(privatestack.Options{
 			Dir: c.Dir, Bin: c.Bin, Configs: c.Configs, PkgCache: c.PkgCache,
 			Gateways: c.Gateways, Workers: c.Workers, Fresh: c.Fresh, Out: out,
 		})
@@ -157,10 +158,10 @@ func (c *benchCmd) measure(ctx context.Context, sys bench.System, plan bench.Pla
 func keepResults(dir string, rows []bench.Row, limits []bench.Limit) error {
 	var text strings.Builder
 	if len(limits) > 0 {
-		text.WriteString("\n" + bench.LimitTable(limits))
+		text.WriteString("\n" + report.LimitTable(limits))
 	}
 	if len(rows) > 0 {
-		text.WriteString("\n" + bench.Table(bench.Summarize(rows)) + "\n" + bench.Processes(rows) + "\n" + bench.Audit(rows))
+		text.WriteString("\n" + report.Table(report.Summarize(rows)) + "\n" + report.Processes(rows) + "\n" + report.Audit(rows))
 	}
 	if _, err := os.Stdout.WriteString(text.String()); err != nil {
 		return err
@@ -170,7 +171,7 @@ func keepResults(dir string, rows []bench.Row, limits []bench.Limit) error {
 		err,
 		os.WriteFile(filepath.Join(dir, "limits.json"), append(asJSON, '\n'), 0o644),
 		os.WriteFile(filepath.Join(dir, "table.md"), []byte(text.String()), 0o644),
-		os.WriteFile(filepath.Join(dir, "plot.svg"), []byte(bench.Plot(rows, "chatctl bench: medians, lines are the range of the runs")), 0o644),
+		os.WriteFile(filepath.Join(dir, "plot.svg"), []byte(report.Plot(rows, "chatctl bench: medians, lines are the range of the runs")), 0o644),
 	}
 	if bad := bench.Violations(rows); bad != "" {
 		errs = append(errs, fmt.Errorf("broken promises: %s", bad))

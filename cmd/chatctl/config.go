@@ -88,7 +88,7 @@ func (s *settings) find(environ []string) (*installation, error) {
 	return in, load(in.file, &in.addresses, in.environ)
 }
 
-// addressGiven tells whether the environment names a server.
+// addressGiven reports whether the environment names a server.
 func addressGiven(environ []string) bool {
 	return slices.ContainsFunc(environ, func(kv string) bool {
 		name, value, _ := strings.Cut(kv, "=")

@@ -21,7 +21,7 @@ type doctorCmd struct {
 
 // Help shows examples.
 func (*doctorCmd) Help() string {
-	return `Checks the configuration files, MySQL, Redis, RabbitMQ and the processes, and says what to do. Exit code 1 where something FAILs. It changes no data; queues of an installation that has run are declared again, as every process does when it starts, which tells whether they fit the configuration.
+	return `Checks the configuration files, MySQL, Redis, RabbitMQ and the processes, and says what to do. Exit code 1 where something FAILs. It changes no data; queues of an installation that has run are declared again, as every process does when it starts, which reports whether they fit the configuration.
 
   chatctl doctor
   chatctl doctor --config /etc/chat/worker.yaml --ready http://10.0.0.5:9102/readyz
@@ -45,14 +45,14 @@ type finding struct {
 	Do    string `json:"do,omitempty"`
 }
 
-// report collects findings and tells each as it comes.
-type report struct {
+// findings collects the findings and prints each as it comes.
+type findings struct {
 	all  []finding
 	area string
 	live io.Writer // nil: says nothing
 }
 
-func (r *report) add(l level, text, do string) {
+func (r *findings) add(l level, text, do string) {
 	f := finding{l, r.area, text, do}
 	r.all = append(r.all, f)
 	if r.live == nil {
@@ -68,17 +68,17 @@ func indented(text string) string {
 	return strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n                ")
 }
 
-func (r *report) ok(format string, args ...any) { r.add(levelOK, fmt.Sprintf(format, args...), "") }
-func (r *report) warn(do, format string, args ...any) {
+func (r *findings) ok(format string, args ...any) { r.add(levelOK, fmt.Sprintf(format, args...), "") }
+func (r *findings) warn(do, format string, args ...any) {
 	r.add(levelWarn, fmt.Sprintf(format, args...), do)
 }
 
-func (r *report) fail(do, format string, args ...any) {
+func (r *findings) fail(do, format string, args ...any) {
 	r.add(levelFail, fmt.Sprintf(format, args...), do)
 }
 
 // count tells how many findings are so bad.
-func (r *report) count(l level) (n int) {
+func (r *findings) count(l level) (n int) {
 	for _, f := range r.all {
 		if f.Level == l {
 			n++
@@ -92,7 +92,7 @@ const checkWithin = 20 * time.Second
 
 // Run checks everything.
 func (c *doctorCmd) Run(ctx context.Context, s *settings, io *streams) error {
-	r := &report{live: io.out}
+	r := &findings{live: io.out}
 	if c.JSON {
 		r.live = nil
 	}
@@ -111,7 +111,7 @@ func (c *doctorCmd) Run(ctx context.Context, s *settings, io *streams) error {
 }
 
 // examine looks at one thing after the other; each has its own time.
-func (c *doctorCmd) examine(ctx context.Context, s *settings, r *report) {
+func (c *doctorCmd) examine(ctx context.Context, s *settings, r *findings) {
 	r.area = "config"
 	in, err := s.find(os.Environ())
 	x := &examination{installation: in, cmd: c, r: r}
@@ -138,7 +138,7 @@ func look(ctx context.Context, step func(ctx context.Context)) {
 type examination struct {
 	*installation
 	cmd *doctorCmd
-	r   *report
+	r   *findings
 
 	pools    []pool // of the processes whose files could be read
 	recorded int    // the installation's partitions, 0: unknown or never run

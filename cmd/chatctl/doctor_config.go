@@ -206,7 +206,7 @@ func (x *examination) agreeTokens(a, b facts) {
 	}
 }
 
-// accepts tells whether tokens signed with b's key pass a.
+// accepts reports whether tokens signed with b's key pass a.
 func accepts(a, b *config.JWT) bool {
 	if a.KeyID == b.KeyID {
 		return a.Secret.Equal(b.Secret)

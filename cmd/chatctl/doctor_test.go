@@ -21,11 +21,11 @@ import (
 
 // patient is an examination that keeps its findings.
 func patient() *examination {
-	return &examination{installation: &installation{addresses: defaultAddresses()}, cmd: &doctorCmd{}, r: &report{area: "x"}}
+	return &examination{installation: &installation{addresses: defaultAddresses()}, cmd: &doctorCmd{}, r: &findings{area: "x"}}
 }
 
 // worst is the most severe level found, and all texts.
-func worst(r *report) (level, string) {
+func worst(r *findings) (level, string) {
 	l, texts := levelOK, []string{}
 	for _, f := range r.all {
 		if f.Level == levelFail || f.Level == levelWarn && l == levelOK {
@@ -204,7 +204,7 @@ func TestDoctorReadsReadiness(t *testing.T) {
 
 func TestReportIsForPeople(t *testing.T) {
 	var b bytes.Buffer
-	r := &report{area: "mysql", live: &b}
+	r := &findings{area: "mysql", live: &b}
 	r.ok("up")
 	r.warn("do this", "so so")
 	r.area = "redis"

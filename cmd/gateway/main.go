@@ -55,13 +55,12 @@ func wire(cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
 	reg := telemetry.NewRegistry()
 	debug := telemetry.NewDebug(cfg.Debug.Addr(), reg, log)
 	metrics := broker.NewMetrics(reg)
-	out := cfg.broker(tls, name+" out", log, metrics)
-	pub, err := broker.NewPublisher(out)
+	pub, err := broker.NewPublisher(cfg.broker(tls, name+" out", log, metrics))
 	if err != nil {
 		return nil, err
 	}
 	o := cfg.gateway(name, boot)
-	o.Bus, o.Verifier, o.Log, o.Metrics = newBus(pub, out), tokens{verify}, log, gateway.NewMetrics(reg)
+	o.Bus, o.Verifier, o.Log, o.Metrics = broker.NewCommands(pub), tokens{verify}, log, gateway.NewMetrics(reg)
 	g, err := gateway.New(o)
 	if err != nil {
 		return nil, errors.Join(err, pub.Close(context.Background()))

@@ -1,14 +1,10 @@
 package main
 
 import (
-	"context"
-	"errors"
-	"fmt"
 	"sync"
 	"time"
 
 	"chat-service/internal/broker"
-	"chat-service/internal/chat"
 	"chat-service/internal/state"
 	"chat-service/internal/worker"
 )
@@ -26,66 +22,25 @@ func ringing(b *state.Bell) func(verb string, took time.Duration, err error) {
 	}
 }
 
-// bus publishes deliveries.
-type bus struct {
-	pub *broker.Publisher
-	o   broker.Options
-}
-
-func (b bus) ToGateway(g chat.GatewayID, batch []byte, done func(error)) error {
-	return closed(b.pub.Publish(b.o.Gateway(b.o.Prefix+".gw."+string(g)), batch, func(err error) {
-		if errors.Is(err, broker.ErrUnroutable) {
-			err = chat.E(chat.NotFound, "gateway %s has no queue", g)
-		}
-		done(closed(err))
-	}))
-}
-
-// closed translates the publisher's end.
-func closed(err error) error {
-	if errors.Is(err, broker.ErrClosed) {
-		return fmt.Errorf("%w: %w", context.Canceled, err)
-	}
-	return err
-}
-
-func (b bus) ToAll(batch []byte, done func(error)) error {
-	return closed(b.pub.Publish(b.o.Out(), batch, func(err error) {
-		if errors.Is(err, broker.ErrUnroutable) {
-			err = nil // no gateway runs: nobody misses it
-		}
-		done(closed(err))
-	}))
-}
-
 // intake hands what the broker delivers to the worker; nothing comes before set.
 type intake struct {
 	once sync.Once
 	here chan struct{}
-	w    *worker.Worker
+	*worker.Worker
 }
 
 func newIntake() *intake { return &intake{here: make(chan struct{})} }
 
-func (i *intake) set(w *worker.Worker) { i.once.Do(func() { i.w = w; close(i.here) }) }
+func (i *intake) set(w *worker.Worker) { i.once.Do(func() { i.Worker = w; close(i.here) }) }
 
 // beats takes gateways' heartbeats; the queue is consumed from the start on.
-func (i *intake) beats(d *broker.Delivery) {
+func (i *intake) beats(body []byte) {
 	<-i.here
-	i.w.Beats(d.Body)
-	_ = d.Ack()
+	i.Beats(body)
 }
 
+// Opened is part of the broker's port; a worker waits for the first delivery.
 func (i *intake) Opened(int, uint64) {}
-
-func (i *intake) Handle(p int, gen uint64, d *broker.Delivery) {
-	i.w.Take(worker.Batch{
-		Partition: p, Gen: gen, Body: d.Body, Redelivered: d.Redelivered,
-		Ack: func() { _ = d.Ack() }, Live: d.Live,
-	})
-}
-
-func (i *intake) Closed(p int, gen uint64) { i.w.Closed(p, gen) }
 
 // ears are the partitions' consumers, together with the control queue by which gateways are heard.
 type ears struct {

@@ -72,7 +72,7 @@ func wire(ctx context.Context, cfg *Config, log *slog.Logger) ([]daemon.Part, er
 	o := cfg.worker(uuid.NewString(), log, reg)
 	o.Log, o.Outbox, o.Calls, o.Members, o.Recovery, o.Accounts, o.Fleet = db, db, cache, db, db, db, db
 	o.Sockets, o.Leases, o.Losses, o.Routes = cache, cache, cache, cache
-	o.Bus, o.Consume = bus{pub, cfg.broker(sec, "", nil, nil).WithDefaults()}, &ears{Consumers: consumers, control: control}
+	o.Bus, o.Consume = broker.NewDeliveries(pub), &ears{Consumers: consumers, control: control}
 	w, err := worker.New(o)
 	if err != nil {
 		return nil, err

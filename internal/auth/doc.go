@@ -1,9 +1,9 @@
-// Package auth hashes passwords, and issues and verifies the tokens that stand for a login.
+// Package auth hashes passwords, and issues and verifies the tokens of login sessions.
 //
 // It owns argon2id and its bound on memory and processors, the policy for new passwords, access tokens (JWT, HS256) and
-// the shape of refresh tokens. It keeps nothing: users, sessions and refresh-token families belong to the store.
+// the form of refresh tokens. It stores nothing: users, sessions and refresh-token families belong to the store.
 //
 // It refuses every token that it would not have issued itself: another algorithm, no expiry, another issuer, audience
-// or type, an unknown key id, unusual base64, duplicate claims, more than MaxTokenBytes. What a caller may learn is one
-// of two kinds, chat.TokenExpired (a token of ours whose time is over) or chat.Unauthenticated (anything else).
+// or type, an unknown key id, unusual base64, duplicate claims, more than MaxTokenBytes. A caller learns only one of
+// two kinds: chat.TokenExpired (a token of ours whose time is over) or chat.Unauthenticated (anything else).
 package auth

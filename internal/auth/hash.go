@@ -13,7 +13,7 @@ import (
 	"chat-service/internal/chat"
 )
 
-// The least argon2id parameters that release mode accepts (OWASP's recommendation).
+// The minimum argon2id parameters that release mode accepts (OWASP's recommendation).
 const (
 	MinMemoryKiB = 19456
 	MinTime      = 2
@@ -29,7 +29,7 @@ type HashOptions struct {
 	Parallelism uint8 `yaml:"parallelism"`
 	// Concurrency is how many hashes are computed at a time; 0 means one per processor.
 	Concurrency int `yaml:"concurrency"`
-	// Queue is how many more may wait for their turn; beyond it callers are told to come back.
+	// Queue is how many more may wait for their turn; beyond it callers are refused with a time to retry after.
 	Queue int `yaml:"queue"`
 }
 
@@ -38,7 +38,7 @@ func DefaultHashOptions() HashOptions {
 	return HashOptions{MemoryKiB: MinMemoryKiB, Time: MinTime, Parallelism: 1, Queue: 128}
 }
 
-// Validate checks what argon2id itself needs.
+// Validate checks what argon2id itself requires.
 func (o HashOptions) Validate() error {
 	var errs []error
 	if o.Time < 1 {
@@ -56,7 +56,7 @@ func (o HashOptions) Validate() error {
 	return errors.Join(errs...)
 }
 
-// ValidateRelease refuses hashes that are cheap to guess.
+// ValidateRelease refuses parameters that make passwords cheap to guess.
 func (o HashOptions) ValidateRelease() error {
 	var errs []error
 	if o.MemoryKiB < MinMemoryKiB {
@@ -73,13 +73,13 @@ type Hasher struct {
 	*Policy
 
 	params  argon2id.Params
-	absent  string        // a hash that no password fits, for users who are not there
-	slots   chan struct{} // one per hash under way
-	queued  atomic.Int64  // hashes under way and waiting
+	absent  string        // a hash that no password matches, for users who don't exist
+	slots   chan struct{} // one per hash being computed
+	queued  atomic.Int64  // hashes being computed or waiting
 	maximum int64         // of queued; beyond it callers are refused
 }
 
-// NewHasher makes a Hasher. It computes one hash, for Verify of users who are not there.
+// NewHasher makes a Hasher. It computes one hash, which Verify uses for users who don't exist.
 func NewHasher(o HashOptions, p *Policy) (*Hasher, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -93,14 +93,14 @@ func NewHasher(o HashOptions, p *Policy) (*Hasher, error) {
 		slots:   make(chan struct{}, o.Concurrency),
 		maximum: int64(o.Concurrency + o.Queue),
 	}
-	nobody, _ := NewRefresh()
+	random, _ := NewRefresh()
 	var err error
-	h.absent, err = argon2id.CreateHash(nobody, &h.params)
+	h.absent, err = argon2id.CreateHash(random, &h.params)
 	return h, err
 }
 
-// Hash returns the PHC string of a new password: "$argon2id$v=19$m=…,t=…,p=…$salt$key". It does not judge the password;
-// Check does. chat.Unavailable: too many are waiting already, or ctx ended.
+// Hash returns the PHC string of a new password: "$argon2id$v=19$m=…,t=…,p=…$salt$key". It doesn't check the password against the
+// policy; Check does. chat.Unavailable: too many are waiting already, or ctx ended.
 func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 	var hash string
 	err := h.turn(ctx, password, func() (err error) {
@@ -110,8 +110,8 @@ func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 	return hash, err
 }
 
-// Verify tells whether the password fits the PHC string, comparing in constant time, and whether the string should be
-// renewed because the parameters have changed. An empty hash takes as long as a real one and never fits. chat.Invalid:
+// Verify reports whether the password matches the PHC string, comparing in constant time, and whether the string should be
+// renewed because the parameters have changed. An empty hash takes as long as a real one and never matches. chat.Invalid:
 // the password is too long to be one. chat.Unavailable: too many are waiting already, or ctx ended.
 func (h *Hasher) Verify(ctx context.Context, password, hash string) (ok, stale bool, err error) {
 	known := hash != ""
@@ -129,14 +129,14 @@ func (h *Hasher) Verify(ctx context.Context, password, hash string) (ok, stale b
 	return ok, ok && stale, err
 }
 
-// VerifyAbsent spends the time of a Verify on a user who is not there, so that an answer's time tells nothing.
+// VerifyAbsent takes as long as Verify, for a user who doesn't exist, so that response times don't reveal which users do.
 func (h *Hasher) VerifyAbsent(ctx context.Context, password string) error {
 	_, _, err := h.Verify(ctx, password, "")
 	return err
 }
 
-// turn runs fn when it is its turn. The queue is bounded by maximum: when it is full the caller is refused at once,
-// since a login that waits for long is given up by its user anyway.
+// turn runs fn when a slot is free. The queue is bounded by maximum: when it is full the caller is refused at once,
+// because the user gives up on a login that waits for long anyway.
 func (h *Hasher) turn(ctx context.Context, password string, fn func() error) error {
 	if len(password) > MaxPasswordBytes {
 		return tooLong()

@@ -6,25 +6,25 @@ import (
 	"time"
 )
 
-// rememberedTokens is how many tokens a memory holds at least, of those that were asked for last; it holds at most twice
-// as many, some 200 bytes each.
+// rememberedTokens is the minimum number of most recently used tokens that a memory holds; it holds at most twice
+// as many, about 200 bytes each.
 const rememberedTokens = 8192
 
-// memory knows tokens that were verified already: every request brings one, and a signature and six claims are as much
-// work as a small query. A token that was good stays so until it expires, so only that is looked at again. It holds digests,
-// so that a dump of the process' memory is no bunch of keys.
+// memory caches tokens that were verified before: every request carries one, and checking a signature and six claims costs
+// as much as a small query. A valid token stays valid until it expires, so only the expiry is checked again. It holds
+// digests, so that a dump of the process's memory contains no usable tokens.
 type memory struct {
 	size int
 
 	mu         sync.Mutex
-	young, old map[[sha256.Size]byte]Claims // the old ones are dropped when the young ones are enough
+	young, old map[[sha256.Size]byte]Claims // when young is full it becomes old, and the previous old is dropped
 }
 
 func newMemory(size int) *memory {
 	return &memory{size: size, young: map[[sha256.Size]byte]Claims{}}
 }
 
-// verify returns what is remembered of the token, else v's verdict.
+// verify returns the cached claims of the token, or what v says about it.
 func (m *memory) verify(v *Verifier, token string, now time.Time) (Claims, error) {
 	if len(token) > MaxTokenBytes {
 		return v.Verify(token)

@@ -7,7 +7,7 @@ import (
 	"chat-service/internal/chat"
 )
 
-// Lengths of passwords, in bytes. There are no other rules about their letters: long ones beat odd ones.
+// Lengths of passwords, in bytes. There are no rules about their characters: length helps more than odd characters do.
 const (
 	MinPasswordBytes        = 6
 	MinPasswordBytesRelease = 8
@@ -17,30 +17,30 @@ const (
 //go:embed common.txt
 var commonPasswords string
 
-// Policy judges new passwords.
+// Policy says which new passwords are acceptable.
 type Policy struct {
-	least  int
-	common map[string]bool // nil: any
+	min    int             // bytes
+	common map[string]bool // in lower case; nil: not checked
 }
 
 // NewPolicy makes the policy for debug or release mode.
 func NewPolicy(release bool) *Policy {
 	if !release {
-		return &Policy{least: MinPasswordBytes}
+		return &Policy{min: MinPasswordBytes}
 	}
-	p := &Policy{least: MinPasswordBytesRelease, common: map[string]bool{}}
+	p := &Policy{min: MinPasswordBytesRelease, common: map[string]bool{}}
 	for line := range strings.Lines(commonPasswords) {
 		p.common[strings.TrimSpace(line)] = true
 	}
 	return p
 }
 
-// Check returns nil for a password that the user may take, else chat.Invalid about the field password.
+// Check returns nil for an acceptable password, else chat.Invalid about the field password.
 func (p *Policy) Check(password, username string) error {
 	lower := strings.ToLower(password)
 	switch {
-	case len(password) < p.least:
-		return chat.BadField("password", "must have at least %d bytes", p.least)
+	case len(password) < p.min:
+		return chat.BadField("password", "must have at least %d bytes", p.min)
 	case len(password) > MaxPasswordBytes:
 		return tooLong()
 	case p.common == nil:

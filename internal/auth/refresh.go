@@ -9,7 +9,7 @@ import (
 	"chat-service/internal/chat"
 )
 
-// RefreshHash is what is kept of a refresh token: its SHA-256. A token of 256 random bits needs no slow hash.
+// RefreshHash is what is stored of a refresh token: its SHA-256. A token of 256 random bits needs no slow hash.
 type RefreshHash [sha256.Size]byte
 
 // NewRefresh returns a refresh token, 256 random bits as 43 letters of base64url, and its hash.
@@ -23,7 +23,7 @@ func NewRefresh() (token string, hash RefreshHash) {
 // HashRefresh returns the hash by which a client's refresh token is looked up, whatever the client sent.
 func HashRefresh(token string) RefreshHash { return sha256.Sum256([]byte(token)) }
 
-// Tokens issues and verifies with the system's clock, in the form that the API wants.
+// Tokens issues and verifies access tokens by the system's clock, in the form that the API needs, and caches verified ones.
 type Tokens struct {
 	issuer   *Issuer
 	verifier *Verifier

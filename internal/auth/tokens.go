@@ -38,11 +38,11 @@ type TokenOptions struct {
 	Audience string
 	// Lifetime of an access token.
 	Lifetime time.Duration
-	// Leeway forgives clocks that differ, up to MaxLeeway.
+	// Leeway is how far clocks may differ, at most MaxLeeway.
 	Leeway time.Duration
 }
 
-// Validate refuses empty keys, of which the algorithm itself would make no trouble.
+// Validate refuses, among other things, empty keys, which the algorithm itself would accept.
 func (o TokenOptions) Validate() error {
 	if len(o.Keys) == 0 {
 		return errors.New("auth: no key to sign tokens with")
@@ -51,7 +51,7 @@ func (o TokenOptions) Validate() error {
 	for _, k := range o.Keys {
 		switch {
 		case k.ID == "" || len(k.Secret) == 0:
-			return fmt.Errorf("auth: key %q: both id and secret must be there", k.ID)
+			return fmt.Errorf("auth: key %q: id and secret are both needed", k.ID)
 		case seen[k.ID]:
 			return fmt.Errorf("auth: two keys have the id %q", k.ID)
 		}
@@ -59,7 +59,7 @@ func (o TokenOptions) Validate() error {
 	}
 	switch {
 	case o.Issuer == "" || o.Audience == "":
-		return errors.New("auth: issuer and audience must be there")
+		return errors.New("auth: issuer and audience are both needed")
 	case o.Lifetime <= 0:
 		return errors.New("auth: lifetime of tokens must be above 0")
 	case o.Leeway < 0 || o.Leeway > MaxLeeway:
@@ -68,7 +68,7 @@ func (o TokenOptions) Validate() error {
 	return nil
 }
 
-// Claims are what a valid access token says.
+// Claims are the contents of a valid access token.
 type Claims struct {
 	UserID    chat.UserID
 	SessionID chat.SessionID
@@ -126,7 +126,7 @@ func (i *Issuer) Issue(user chat.UserID, session chat.SessionID, now time.Time) 
 	return token, i.o.Lifetime, nil
 }
 
-// Verifier judges access tokens. It may be used by many goroutines.
+// Verifier verifies access tokens. It is safe for concurrent use.
 type Verifier struct {
 	parser *jwt.Parser
 	keys   map[string][]byte
@@ -154,7 +154,7 @@ func NewVerifier(o TokenOptions, now func() time.Time) (*Verifier, error) {
 	return v, nil
 }
 
-// Verify returns what a valid token says, else chat.TokenExpired or chat.Unauthenticated.
+// Verify returns the claims of a valid token, else chat.TokenExpired or chat.Unauthenticated.
 func (v *Verifier) Verify(token string) (Claims, error) {
 	if !wellFormed(token) {
 		return Claims{}, badToken(nil)
@@ -167,12 +167,12 @@ func (v *Verifier) Verify(token string) (Claims, error) {
 	case err != nil:
 		return Claims{}, badToken(err)
 	case ambiguous(token):
-		return Claims{}, badToken(errors.New("a name is there twice"))
+		return Claims{}, badToken(errors.New("a name occurs twice"))
 	}
 	return Claims{UserID: c.user, SessionID: chat.SessionID(c.SessionID), ExpiresAt: c.ExpiresAt.Time}, nil
 }
 
-// key looks the token's key up in memory; kid is a name there and nothing else. Other headers are not looked at.
+// key finds the token's key by its id; kid is never taken for a path or an address. Other headers are ignored.
 func (v *Verifier) key(t *jwt.Token) (any, error) {
 	kid, _ := t.Header["kid"].(string)
 	secret, ok := v.keys[kid]
@@ -186,7 +186,7 @@ func badToken(cause error) error {
 	return chat.Wrap(chat.Unauthenticated, cause, "the token is not valid")
 }
 
-// onlyExpired tells a token that was valid once from one that never was.
+// onlyExpired reports whether expiry is all that is wrong, that is whether the token was valid once.
 func onlyExpired(err error) bool {
 	if !errors.Is(err, jwt.ErrTokenExpired) {
 		return false
@@ -203,7 +203,7 @@ func onlyExpired(err error) bool {
 }
 
 // wellFormed checks length and letters before anything is parsed: three parts of unpadded base64url. Go's base64 would
-// skip line ends, which would give one token many spellings.
+// skip line breaks, which would give one token many spellings.
 func wellFormed(token string) bool {
 	if len(token) > MaxTokenBytes || strings.Count(token, ".") != 2 {
 		return false
@@ -218,8 +218,8 @@ func wellFormed(token string) bool {
 	return true
 }
 
-// ambiguous tells whether header or claims give a name twice, which two readers could take in two ways. The token has been
-// verified, so both are JSON.
+// ambiguous reports whether header or claims contain a name twice, which two parsers could read in two ways. The token has
+// been verified, so both are JSON.
 func ambiguous(token string) bool {
 	head, rest, _ := strings.Cut(token, ".")
 	body, _, _ := strings.Cut(rest, ".")
@@ -233,12 +233,12 @@ func ambiguous(token string) bool {
 	return false
 }
 
-// repeats tells whether a JSON object has a name twice, letter case aside: encoding/json matches names that way. A name that is
-// written with escapes counts as one. The data must be JSON.
+// repeats reports whether a JSON object has a name twice, ignoring letter case, as encoding/json matches names. A name that is
+// written with escapes counts as a repeat. The data must be JSON.
 func repeats(data []byte) bool {
 	var names [][]byte
 	depth := 0
-	naming := false // a string here would be a name of the object
+	naming := false // whether a string at this place is a name of the object
 	for i := 0; i < len(data); i++ {
 		switch data[i] {
 		case '{', '[':

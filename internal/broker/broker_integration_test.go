@@ -17,6 +17,8 @@ import (
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"chat-service/internal/envelope"
 )
 
 const patience = 20 * time.Second // of the tests themselves
@@ -122,7 +124,7 @@ type taker struct {
 	mu     sync.Mutex
 	hold   bool
 	bodies []string
-	held   []*Delivery
+	held   []envelope.Batch
 	gens   []uint64
 	closed []uint64
 	panics int
@@ -140,19 +142,26 @@ func (k *taker) Closed(_ int, gen uint64) {
 	k.closed = append(k.closed, gen)
 }
 
-func (k *taker) Handle(_ int, _ uint64, d *Delivery) {
+func (k *taker) Take(b envelope.Batch) {
+	if k.hold {
+		k.mu.Lock()
+		k.held = append(k.held, b)
+		k.mu.Unlock()
+	}
+	k.Deliver(b.Body)
+	if !k.hold {
+		b.Ack()
+	}
+}
+
+func (k *taker) Deliver(body []byte) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.panics > 0 {
 		k.panics--
 		panic("test")
 	}
-	k.bodies = append(k.bodies, string(d.Body))
-	if k.hold {
-		k.held = append(k.held, d)
-		return
-	}
-	_ = d.Ack()
+	k.bodies = append(k.bodies, string(body))
 }
 
 func (k *taker) got() []string {
@@ -190,13 +199,13 @@ func waiting(t *testing.T, o Options, queue string) (n int) {
 	return n
 }
 
-// send publishes and waits for the verdict.
+// send publishes and waits for the outcome.
 func send(t *testing.T, p *Publisher, to Target, body string) error {
 	t.Helper()
-	verdict := make(chan error, 1)
+	outcome := make(chan error, 1)
 	deadline := time.Now().Add(patience)
 	for {
-		err := p.Publish(to, []byte(body), func(err error) { verdict <- err })
+		err := p.Publish(to, []byte(body), func(err error) { outcome <- err })
 		if err == nil {
 			break
 		}
@@ -206,10 +215,10 @@ func send(t *testing.T, p *Publisher, to Target, body string) error {
 		<-time.After(5 * time.Millisecond)
 	}
 	select {
-	case err := <-verdict:
+	case err := <-outcome:
 		return err
 	case <-time.After(patience):
-		t.Fatal("no verdict")
+		t.Fatal("no outcome")
 		return nil
 	}
 }
@@ -276,11 +285,11 @@ func TestPublishingSurvivesCuts(t *testing.T) {
 				t.Fatal(err)
 			}
 			if i%500 == 250 {
-				eventually(t, "some verdicts", func() bool { return p.Pending() < 400 })
+				eventually(t, "some outcomes", func() bool { return p.Pending() < 400 })
 				px.cut()
 			}
 		}
-		eventually(t, "all verdicts", func() bool { return p.Pending() == 0 })
+		eventually(t, "all outcomes", func() bool { return p.Pending() == 0 })
 		seen := map[string]bool{}
 		var first []int
 		eventually(t, "all deliveries", func() bool {
@@ -333,7 +342,7 @@ func TestHandoverReturnsTheWindowInOrder(t *testing.T) {
 		eventually(t, "full window", func() bool { return len(first.got()) == 8 })
 		first.mu.Lock()
 		for _, d := range first.held[:3] {
-			_ = d.Ack()
+			d.Ack()
 		}
 		last := first.held[7]
 		first.mu.Unlock()
@@ -344,7 +353,7 @@ func TestHandoverReturnsTheWindowInOrder(t *testing.T) {
 		if last.Live() {
 			t.Error("delivery lives on a closed channel")
 		}
-		_ = last.Ack() // too late: dropped
+		last.Ack() // too late: dropped
 		// The acks before the handover count: 3 is the first to come.
 		for i := 3; i < 30; i++ {
 			want = append(want, strconv.Itoa(i))
@@ -375,7 +384,7 @@ func TestSetDoesNotWaitForABlockedHandler(t *testing.T) {
 	eventually(t, "message back in the queue", func() bool { return waiting(t, o, o.inQueue(0)) == 1 })
 	select {
 	case <-h.closed():
-		t.Error("Closed before Handle has returned")
+		t.Error("Closed before Take has returned")
 	default:
 	}
 	close(h.leave)
@@ -394,7 +403,7 @@ func (b *blocker) closed() chan struct{} {
 }
 func (b *blocker) Opened(int, uint64) {}
 func (b *blocker) Closed(int, uint64) { close(b.closed()) }
-func (b *blocker) Handle(int, uint64, *Delivery) {
+func (b *blocker) Take(envelope.Batch) {
 	close(b.entered)
 	<-b.leave
 }
@@ -451,7 +460,6 @@ type station struct {
 	downs []error
 }
 
-func (s *station) Handle(d *Delivery) { s.taker.Handle(0, 0, d) }
 func (s *station) Up(first bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -536,7 +544,7 @@ func TestControlIsSharedByCompetitors(t *testing.T) {
 	p := publisher(t, o)
 	takers := []*taker{{}, {}}
 	for _, k := range takers {
-		c, err := NewControlConsumer(o, func(d *Delivery) { k.Handle(0, 0, d) })
+		c, err := NewControlConsumer(o, k.Deliver)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -558,7 +566,7 @@ func TestControlPassesOverWhoStandsStill(t *testing.T) {
 	o := options(t, Quorum)
 	p := publisher(t, o)
 	still, end := make(chan struct{}, 100), make(chan struct{})
-	stuck, err := NewControlConsumer(o, func(d *Delivery) { still <- struct{}{}; <-end; _ = d.Ack() })
+	stuck, err := NewControlConsumer(o, func([]byte) { still <- struct{}{}; <-end })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -569,7 +577,7 @@ func TestControlPassesOverWhoStandsStill(t *testing.T) {
 	}
 	<-still
 	var k taker
-	c, err := NewControlConsumer(o, func(d *Delivery) { k.Handle(0, 0, d) })
+	c, err := NewControlConsumer(o, k.Deliver)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -588,8 +596,8 @@ func TestBrokerComesLate(t *testing.T) {
 	proxied, px := through(t, o, true)
 	proxied.Patience = 100 * time.Millisecond
 	p := publisher(t, proxied)
-	verdict := make(chan error, 1)
-	if err := p.Publish(o.In(0), []byte("early"), func(err error) { verdict <- err }); err != nil {
+	outcome := make(chan error, 1)
+	if err := p.Publish(o.In(0), []byte("early"), func(err error) { outcome <- err }); err != nil {
 		t.Fatalf("at first: %v", err)
 	}
 	eventually(t, "impatience", func() bool {
@@ -600,12 +608,12 @@ func TestBrokerComesLate(t *testing.T) {
 	}
 	px.refuseNew(false)
 	select {
-	case err := <-verdict:
+	case err := <-outcome:
 		if err != nil {
 			t.Errorf("early: %v", err)
 		}
 	case <-time.After(patience):
-		t.Fatal("no verdict")
+		t.Fatal("no outcome")
 	}
 	if err := send(t, p, o.In(0), "again"); err != nil {
 		t.Error(err)
@@ -645,22 +653,22 @@ func TestStalledLineFillsTheWindowAndHeals(t *testing.T) {
 func TestUnknownExchangeHarmsOnlyItself(t *testing.T) {
 	o := options(t, Quorum)
 	p := publisher(t, o)
-	verdict := make(chan error, 3)
+	outcome := make(chan error, 3)
 	for _, to := range []Target{o.In(0), {Exchange: "no such exchange"}, o.In(1)} {
-		if err := p.Publish(to, []byte("x"), func(err error) { verdict <- err }); err != nil {
+		if err := p.Publish(to, []byte("x"), func(err error) { outcome <- err }); err != nil {
 			t.Fatal(err)
 		}
 	}
 	var got []error
 	for range 3 {
 		select {
-		case err := <-verdict:
+		case err := <-outcome:
 			got = append(got, err)
 		case <-time.After(patience):
-			t.Fatalf("no verdict after %v", got)
+			t.Fatalf("no outcome after %v", got)
 		}
 	}
-	equal(t, "verdicts", "<nil> "+ErrUnroutable.Error()+" <nil>", fmt.Sprint(got[0], " ", got[1], " ", got[2]))
+	equal(t, "outcomes", "<nil> "+ErrUnroutable.Error()+" <nil>", fmt.Sprint(got[0], " ", got[1], " ", got[2]))
 }
 
 func TestWrongQueueTypeIsReported(t *testing.T) {

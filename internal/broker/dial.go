@@ -11,23 +11,8 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// timedConn gives every write a deadline: the library sets none, and a broker that stops reading
-// would hold a publish for ever.
-type timedConn struct {
-	net.Conn
-	timeout time.Duration
-}
-
-// Write writes b or fails after the timeout; a failed write ends the connection.
-func (c *timedConn) Write(b []byte) (int, error) {
-	if err := c.SetWriteDeadline(time.Now().Add(c.timeout)); err != nil {
-		return 0, err
-	}
-	return c.Conn.Write(b)
-}
-
-// dial connects and shakes hands, bounded by ctx and by the options' timeouts. The net.Conn is the
-// means to end the connection whatever state the library is in.
+// dial connects and shakes hands, bounded by ctx and by the options' timeouts. Closing the net.Conn
+// ends the connection whatever state the library is in.
 func (o Options) dial(ctx context.Context, purpose string) (*amqp.Connection, net.Conn, error) {
 	var raw net.Conn
 	props := amqp.NewConnectionProperties()
@@ -56,7 +41,7 @@ func (o Options) dial(ctx context.Context, purpose string) (*amqp.Connection, ne
 	stop()
 	if err != nil {
 		if raw != nil {
-			// A handshake refused on our side leaves the library's reader on an open socket.
+			// After a handshake that our side refused, the library's reader still waits on an open socket.
 			_ = raw.Close()
 		}
 		return nil, nil, fmt.Errorf("dial: %w", err)

@@ -18,7 +18,7 @@ const (
 	Down State = iota
 	// Up means usable.
 	Up
-	// Blocked means that the broker takes no messages because it is short of memory or disk.
+	// Blocked means that the broker accepts no messages because it is short of memory or disk.
 	Blocked
 )
 
@@ -28,17 +28,17 @@ func (s State) String() string { return [...]string{"down", "up", "blocked"}[s] 
 const (
 	closeGrace = 2 * time.Second  // for the broker's answer to a polite close
 	setupGrace = 20 * time.Second // for topology and channels; a cluster in trouble answers slowly or never
-	settled    = 2 * time.Second  // a session that lived so long was no failed attempt
+	settled    = 2 * time.Second  // an incarnation that lived so long resets the backoff
 )
 
-// link keeps one connection alive: it dials for ever, runs the session function on every
-// incarnation, and notices loss and blocking. One goroutine runs it all, one more per incarnation
-// reads the library's notifications, which would be dropped if they waited.
+// link keeps one connection alive: it dials for ever, calls serve on every
+// incarnation, and notices loss and blocking. One goroutine runs it all; a second one per incarnation
+// reads the library's notifications, because the library drops those that are not read in time.
 type link struct {
 	o       Options
 	purpose string // label in metrics and in the broker's list
-	// session uses one incarnation until ctx ends; it calls ready once it is set up.
-	session func(ctx context.Context, conn *amqp.Connection, ready func()) error
+	// serve uses one incarnation until ctx ends; it calls ready once it is set up.
+	serve   func(ctx context.Context, conn *amqp.Connection, ready func()) error
 	blocked func(bool) // optional; called from the notification goroutine
 
 	mu    sync.Mutex
@@ -50,7 +50,7 @@ type link struct {
 	done   chan struct{}
 }
 
-// start begins dialing. The owner ends it by close.
+// start begins dialing; close ends it.
 func (l *link) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	l.cancel, l.done, l.err = cancel, make(chan struct{}), fmt.Errorf("%w: not connected yet", ErrUnavailable)
@@ -76,7 +76,7 @@ func (l *link) run(ctx context.Context) {
 			}
 		}
 		pause := wait.pause()
-		switch { // the first failure is news, the rest of an outage is not
+		switch { // only the first failure of an outage is worth a warning
 		case wasUp:
 			log.Warn("broker connection lost", "error", err, "retry_in", pause)
 		case failures == 0:
@@ -88,7 +88,7 @@ func (l *link) run(ctx context.Context) {
 	}
 }
 
-// incarnation lives through one connection and reports whether it had become usable.
+// incarnation dials, serves one connection until it is lost, and reports whether it had become usable.
 func (l *link) incarnation(ctx context.Context) (wasUp bool, err error) {
 	defer func() { l.set(Down, err) }()
 	conn, raw, err := l.o.dial(ctx, l.purpose)
@@ -111,7 +111,7 @@ func (l *link) incarnation(ctx context.Context) (wasUp bool, err error) {
 
 	setup := time.AfterFunc(setupGrace, func() { _ = raw.Close() })
 	defer setup.Stop()
-	err = l.session(sctx, conn, func() {
+	err = l.serve(sctx, conn, func() {
 		setup.Stop()
 		wasUp = true
 		if l.State() != Blocked {
@@ -122,7 +122,7 @@ func (l *link) incarnation(ctx context.Context) (wasUp bool, err error) {
 	if cause := context.Cause(sctx); cause != nil {
 		err = cause
 	}
-	// The polite close waits for an answer; a broker that gives none is left.
+	// A polite close waits for an answer; the socket of a broker that gives none is closed.
 	hard := time.AfterFunc(closeGrace, func() { _ = raw.Close() })
 	_ = conn.CloseDeadline(time.Now().Add(closeGrace))
 	hard.Stop()
@@ -156,7 +156,7 @@ func (l *link) block(b amqp.Blocking) {
 		l.o.Logger.Warn("broker blocks publishing", "purpose", l.purpose, "reason", b.Reason)
 		l.set(Blocked, fmt.Errorf("blocked: %s", b.Reason))
 	} else {
-		l.o.Logger.Info("broker takes messages again", "purpose", l.purpose)
+		l.o.Logger.Info("broker accepts messages again", "purpose", l.purpose)
 		l.set(Up, nil)
 	}
 	if l.blocked != nil {
@@ -164,7 +164,7 @@ func (l *link) block(b amqp.Blocking) {
 	}
 }
 
-// set stores the state. The reason is flattened to text, so that no library type leaves the package.
+// set stores the state and why the link is down.
 func (l *link) set(s State, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -194,7 +194,7 @@ func (l *link) Ready() error {
 	return l.err
 }
 
-// kill drops the socket; the session then sees its connection lost.
+// kill closes the socket; serve then finds its connection lost.
 func (l *link) kill() {
 	l.mu.Lock()
 	raw := l.raw
@@ -204,8 +204,8 @@ func (l *link) kill() {
 	}
 }
 
-// close ends the session and waits for its goroutines; when ctx ends first it drops the socket and
-// waits for a moment more. It may be called again.
+// close ends serve and waits for the link's goroutines; when ctx ends first it closes the socket and
+// waits for closeGrace more. It may be called again.
 func (l *link) close(ctx context.Context) error {
 	l.cancel()
 	select {

@@ -6,7 +6,7 @@ import "github.com/prometheus/client_golang/prometheus"
 type Metrics struct {
 	// Published counts AMQP messages handed to the socket, repeats included.
 	Published prometheus.Counter
-	// Confirmed counts AMQP messages that the broker took.
+	// Confirmed counts AMQP messages that the broker confirmed.
 	Confirmed prometheus.Counter
 	// Returned counts AMQP messages that no queue took.
 	Returned prometheus.Counter
@@ -27,7 +27,7 @@ type Metrics struct {
 	// Redelivered counts those of them that had been delivered before.
 	Redelivered prometheus.Counter
 
-	full, away prometheus.Counter // children of Refused, looked up once
+	full, unavailable prometheus.Counter // children of Refused, looked up once
 }
 
 // NewMetrics makes the collectors and registers them with reg, unless that is nil.
@@ -60,7 +60,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		Delivered:   counter("delivered_total", "AMQP messages handed to consumers."),
 		Redelivered: counter("redelivered_total", "AMQP messages handed to consumers that had been delivered before."),
 	}
-	m.full, m.away = m.Refused.WithLabelValues("full"), m.Refused.WithLabelValues("unavailable")
+	m.full, m.unavailable = m.Refused.WithLabelValues("full"), m.Refused.WithLabelValues("unavailable")
 	if reg != nil {
 		reg.MustRegister(m.Published, m.Confirmed, m.Returned, m.Republished, m.Refused, m.Reconnects,
 			m.Up, m.InFlightBytes, m.BatchRecords, m.Delivered, m.Redelivered)

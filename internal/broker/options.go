@@ -35,9 +35,10 @@ type Options struct {
 	// Name shows up in the broker's list of connections, for instance "gateway g1".
 	Name string
 
-	// Patience is how long the broker may be away or blocked before publishing fails at once; default 500 ms.
+	// Patience is how long the broker may be unreachable or blocked before publishing fails at once; default 500 ms.
 	Patience time.Duration
-	// BatchDelay is the longest time a record waits for company, where its batcher names no other; default 2 ms.
+	// BatchDelay is the longest time that a record waits for others to share its message, unless its batcher sets another;
+	// default 2 ms.
 	BatchDelay time.Duration
 	// WindowBytes bounds what is accepted and not yet confirmed; default 32 MiB.
 	WindowBytes int
@@ -45,10 +46,10 @@ type Options struct {
 	WindowRecords int
 	// MaxBody bounds one record and one published body; default 4 MiB.
 	MaxBody int
-	// Unconfirmed bounds the AMQP messages that are sent and not confirmed; default 256.
+	// Unconfirmed bounds the AMQP messages sent and not yet confirmed; default 256.
 	Unconfirmed int
 
-	// Heartbeat is the AMQP heartbeat, at least 1 s; default 8 s. One in the URL goes before it.
+	// Heartbeat is the AMQP heartbeat, at least 1 s; default 8 s. One in the URL takes precedence.
 	Heartbeat time.Duration
 	// DialTimeout bounds connecting and, once more, the handshake; default 5 s.
 	DialTimeout time.Duration
@@ -57,13 +58,27 @@ type Options struct {
 	// BackoffMin and BackoffMax bound the jittered pause before the next dial; default 50 ms and 2 s.
 	BackoffMin, BackoffMax time.Duration
 
-	// StandbyDelay is how long a consumer that stands by leaves the owner's the start; default 700 ms.
+	// StandbyDelay is how long a standby consumer waits so that the owner's consumer is first; default 700 ms.
 	StandbyDelay time.Duration
 
-	// Logger takes connection events; default: discard.
+	// Logger receives connection events; default: discard.
 	Logger *slog.Logger
-	// Metrics takes the counts; default: a set that nobody reads.
+	// Metrics receives the counts; default: a set that is not registered.
 	Metrics *Metrics
+}
+
+// BatchOptions bound the batches of one target; the zero value of a field means its default.
+type BatchOptions struct {
+	// Records closes a batch; default 64.
+	Records int
+	// Bytes closes a batch, before a record that would not fit; default 32 KiB. A larger record goes alone.
+	Bytes int
+	// Delay is the shortest time between flushes of unfilled batches; after a longer pause a record is sent at once. Default: a
+	// batch is flushed as soon as nothing is unconfirmed, else every Options.BatchDelay.
+	Delay time.Duration
+	// Pending bounds the records accepted and not yet done for this target, so that one queue that gives
+	// confirms nothing can't take the whole window; default half of Options.WindowRecords.
+	Pending int
 }
 
 // or returns v, or def where v is the zero value.
@@ -100,7 +115,7 @@ func (o Options) WithDefaults() Options {
 	return o
 }
 
-// Validate reports every field that can't work, all at once and without the URL's password.
+// Validate reports every invalid field together, and never the URL's password.
 func (o Options) Validate() error {
 	o = o.WithDefaults()
 	var errs []error
@@ -130,7 +145,7 @@ func (o Options) Validate() error {
 
 const nameBytes = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
 
-// ready validates and fills in.
+// ready validates the options and fills in the defaults.
 func (o Options) ready() (Options, error) {
 	if err := o.Validate(); err != nil {
 		return o, err
@@ -138,11 +153,11 @@ func (o Options) ready() (Options, error) {
 	return o.WithDefaults(), nil
 }
 
-// Target says where a message goes and how carefully. It is comparable.
+// Target is where a message is sent and how safely. It is comparable.
 type Target struct {
 	// Exchange and Key route the message; the empty exchange routes to the queue named by Key.
 	Exchange, Key string
-	// Mandatory makes a message that no queue takes come back as ErrUnroutable; else it is dropped.
+	// Mandatory makes a message that no queue takes fail with ErrUnroutable; else it is dropped silently.
 	Mandatory bool
 	// Persistent messages survive a restart of the broker.
 	Persistent bool
@@ -157,18 +172,21 @@ func (o Options) In(p int) Target {
 	return Target{Exchange: o.name("in"), Key: strconv.Itoa(p), Mandatory: true, Persistent: true}
 }
 
-// Gateway is one gateway boot's queue: mandatory, so that a gone gateway is noticed, and transient.
+// Gateway is one gateway boot's queue: mandatory, so that a gateway that has ended is noticed, and transient.
 func (o Options) Gateway(queue string) Target { return Target{Key: queue, Mandatory: true} }
 
 // Out reaches every gateway: transient, and no error when there is none.
 func (o Options) Out() Target { return Target{Exchange: o.name("out")} }
 
-// Control is the queue of gateway heartbeats, taken by any one worker: transient, dropped after 2 s.
+// Control is the queue of gateway heartbeats, each consumed by any one worker: transient, dropped after 2 s.
 func (o Options) Control() Target { return Target{Key: o.name("control")} }
 
 // GatewayQueue names the queue of one boot of a gateway.
 func (o Options) GatewayQueue(gateway, boot string) string {
-	return o.name("gw." + gateway + "." + boot)
+	return o.gatewayQueues() + gateway + "." + boot
 }
+
+// gatewayQueues begins the name of every gateway's queue; the rest is its chat.GatewayID.
+func (o Options) gatewayQueues() string { return o.name("gw.") }
 
 func (o Options) inQueue(p int) string { return o.name("in." + strconv.Itoa(p)) }

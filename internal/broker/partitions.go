@@ -13,17 +13,19 @@ import (
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"chat-service/internal/envelope"
 )
 
-// PartitionHandler takes what partitions deliver. All three methods are called from the partition's
-// own goroutine, in the order Opened, Handle …, Closed; gen is new for each opening and rises. A
+// PartitionHandler receives what partitions deliver. All three methods are called from the partition's
+// own goroutine, in the order Opened, Take …, Closed; gen is new for each opening and rises. A
 // panic closes the channel, so that everything unacknowledged is delivered again.
 type PartitionHandler interface {
-	// Opened tells that the partition is consumed; as a standby it receives nothing for now.
+	// Opened: the partition is consumed; a standby receives nothing for now.
 	Opened(p int, gen uint64)
-	// Handle takes one delivery. It may block: at most prefetch deliveries wait behind it.
-	Handle(p int, gen uint64, d *Delivery)
-	// Closed tells that nothing more of gen comes and that its acks are dropped.
+	// Take receives one delivery, which the broker holds until Ack. It may block: at most prefetch deliveries wait behind it.
+	Take(b envelope.Batch)
+	// Closed: no more deliveries of gen will come, and its acks are dropped.
 	Closed(p int, gen uint64)
 }
 
@@ -54,12 +56,12 @@ func NewConsumers(o Options, prefetch int, h PartitionHandler) (*Consumers, erro
 		return nil, err
 	}
 	c := &Consumers{o: o, prefetch: min(max(prefetch, 1), 1<<16-1), h: h, change: make(chan struct{}), parts: map[int]*partition{}}
-	c.link = &link{o: o, purpose: "consume", session: c.serve}
+	c.link = &link{o: o, purpose: "consume", serve: c.serve}
 	c.link.start()
 	return c, nil
 }
 
-// serve is the link's session: it lends the connection to the partitions until it is lost.
+// serve lends the connection to the partitions until it is lost.
 func (c *Consumers) serve(ctx context.Context, conn *amqp.Connection, ready func()) error {
 	if err := c.o.withTopology(conn, topology.shared); err != nil {
 		return err
@@ -79,7 +81,7 @@ func (c *Consumers) lend(conn *amqp.Connection) {
 	c.change = make(chan struct{})
 }
 
-// borrow waits for a connection other than the dead one.
+// borrow waits for a live connection.
 func (c *Consumers) borrow(ctx context.Context) (*amqp.Connection, error) {
 	for {
 		c.mu.Lock()
@@ -96,11 +98,11 @@ func (c *Consumers) borrow(ctx context.Context) (*amqp.Connection, error) {
 	}
 }
 
-// Set makes exactly these partitions consumed: owned ones at once, and those stood by for after StandbyDelay, each time
-// that a channel is opened, so that the owner's consumer is there first and becomes the active one. It returns once the
-// channels of the released ones are closed, so that another process receives their unacknowledged deliveries in order;
-// their Closed follows as soon as a Handle in progress returns. A partition that was owned and is only stood by for from
-// now on is released first. Numbers outside 0 … Partitions−1 are ignored.
+// Set makes exactly these partitions consumed: owned ones at once, standbys after StandbyDelay each time that a channel is
+// opened, so that the owner's consumer is first and becomes the active one. It returns once the channels of the released
+// partitions are closed, so that another process receives their unacknowledged deliveries in order; their Closed follows
+// as soon as a Take in progress returns. A partition that was owned and becomes a standby is released first. Numbers
+// outside 0 … Partitions−1 are ignored.
 func (c *Consumers) Set(owned, standby []int) {
 	c.set.Lock()
 	defer c.set.Unlock()
@@ -132,7 +134,7 @@ func (c *Consumers) Set(owned, standby []int) {
 	wg.Wait()
 }
 
-// take begins to consume a partition, unless it is consumed already. The caller holds mu.
+// take starts consuming a partition, unless it is consumed already. The caller holds mu.
 func (c *Consumers) take(i int, standby bool) {
 	if i < 0 || i >= c.o.Partitions || c.gone {
 		return
@@ -145,7 +147,7 @@ func (c *Consumers) take(i int, standby bool) {
 	old.standby.Store(standby)
 }
 
-// Yield gives a partition that is stood by for, and has become the active one here, back to its owner: its channel is
+// Yield returns a standby partition that has become active here to its owner: its channel is
 // closed and opened again after StandbyDelay.
 func (c *Consumers) Yield(p int) {
 	c.set.Lock()
@@ -162,8 +164,8 @@ func (c *Consumers) Yield(p int) {
 	old.release()
 }
 
-// Active tells whether the partition has received a delivery on its present channel, which proves
-// that it is not standing by. An empty queue proves nothing: AMQP has no notice of activation.
+// Active reports whether the partition has received a delivery on its present channel, which proves
+// that it is not standing by. An empty queue proves nothing: AMQP doesn't notify a consumer that it has become active.
 func (c *Consumers) Active(p int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -207,8 +209,8 @@ type partition struct {
 	standby atomic.Bool
 	active  atomic.Bool
 
-	mu sync.Mutex // held while opening, so that release finds either a channel or none ever
-	in *intake
+	mu sync.Mutex // held while opening, so that release finds a channel or knows that none will be opened
+	in *inbound
 }
 
 // startPartition begins consuming once the predecessor, if any, has ended.
@@ -228,7 +230,7 @@ func (c *Consumers) startPartition(i int, old *partition, standby bool) *partiti
 
 func (p *partition) stopped() bool { return p.ctx.Err() != nil }
 
-// release closes the channel, whatever the handler is doing.
+// release closes the channel, even while the handler is running.
 func (p *partition) release() {
 	p.cancel()
 	p.mu.Lock()
@@ -268,21 +270,24 @@ func (p *partition) run() {
 		pause := wait.pause()
 		level := slog.LevelWarn
 		if conn.IsClosed() {
-			level = slog.LevelDebug // the link tells of it, once for all partitions
+			level = slog.LevelDebug // the link reports it, once for all partitions
 		}
 		p.c.o.Logger.Log(p.ctx, level, "partition lost its channel", "partition", p.i, "error", err, "retry_in", pause)
 		sleep(p.ctx, pause)
 	}
 }
 
-// incarnation consumes over one channel until that ends.
+// incarnation consumes over one channel until the channel ends.
 func (p *partition) incarnation(conn *amqp.Connection) error {
 	in, err := p.open(conn)
 	if err != nil {
 		return err
 	}
 	gen := p.c.gen.Add(1)
-	err = p.consume(in, gen)
+	err = guard(func() {
+		p.c.h.Opened(p.i, gen)
+		p.consume(in, gen)
+	})
 	p.mu.Lock()
 	p.shut()
 	p.mu.Unlock()
@@ -294,7 +299,7 @@ func (p *partition) incarnation(conn *amqp.Connection) error {
 	return errCancelled
 }
 
-func (p *partition) open(conn *amqp.Connection) (*intake, error) {
+func (p *partition) open(conn *amqp.Connection) (*inbound, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.stopped() {
@@ -306,24 +311,8 @@ func (p *partition) open(conn *amqp.Connection) (*intake, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.in, err = openIntake(conn, p.c.o.inQueue(p.i), p.c.prefetch)
+	p.in, err = p.c.o.openInbound(conn, p.c.o.inQueue(p.i), p.c.prefetch)
 	return p.in, err
-}
-
-// consume hands deliveries to the handler. The library closes the deliveries when the channel or the
-// connection ends and also, leaving both open, when the broker cancels the consumer.
-func (p *partition) consume(in *intake, gen uint64) error {
-	return guard(func() {
-		p.c.h.Opened(p.i, gen)
-		for m := range in.deliveries {
-			if !in.acker.live() {
-				return
-			}
-			p.active.Store(true)
-			p.c.o.Metrics.count(&m)
-			p.c.h.Handle(p.i, gen, newDelivery(&m, in.acker))
-		}
-	})
 }
 
 // guard runs fn and turns a panic into an error.
@@ -335,12 +324,4 @@ func guard(fn func()) (err error) {
 	}()
 	fn()
 	return nil
-}
-
-// count notes a delivery.
-func (m *Metrics) count(d *amqp.Delivery) {
-	m.Delivered.Inc()
-	if d.Redelivered {
-		m.Redelivered.Inc()
-	}
 }

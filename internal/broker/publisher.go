@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
-	"strconv"
 	"sync"
 	"time"
 
@@ -15,8 +14,8 @@ import (
 // Publisher sends messages over one connection with asynchronous confirms. All methods may be
 // called from any goroutine.
 //
-// Two goroutines serve it: one publishes (pump.go), one takes the broker's verdicts and calls the
-// done functions (verdict.go). A done function must not block: everything waits behind it. It may
+// Two goroutines serve it: one publishes (publish.go), one takes the broker's confirms and calls the
+// done functions (confirms.go). A done function must not block: everything waits behind it. It may
 // publish.
 type Publisher struct {
 	o    Options
@@ -24,62 +23,60 @@ type Publisher struct {
 	link *link
 	id   string // begins every message id
 
-	mu      sync.Mutex // guards everything down to the channels
-	growths []*growth  // batches that still grow, by how long they may; those of Options.BatchDelay first
-	ready   list       // to be published, in this order
-	later   list       // refused by the broker, waiting for another try
-	held    list       // behind a refused one of their target
-	sent    list       // published, no verdict yet
-	records int        // window: accepted and not done
-	bytes   int
-	refused map[Target]int // entries that were refused and have no verdict yet
-	seq     uint64
-	session *session
-	suspect int       // entries at the front to be sent one at a time, see detach
-	blocked bool      // by the broker
-	away    time.Time // since when down or blocked; zero when neither
-	closing bool
-	aborted bool
+	mu        sync.Mutex // guards everything down to wake
+	growths   []*growth  // open batches by their delay; those of Options.BatchDelay first
+	ready     list       // to be published, in this order
+	later     list       // refused by the broker, waiting to be sent again
+	held      list       // behind a refused entry of the same target
+	sent      list       // published, not yet confirmed
+	records   int        // window: accepted and not done
+	bytes     int
+	refused   map[Target]int // entries that were refused and are not yet confirmed or given up
+	current   *incarnation   // nil while there is no channel
+	suspect   int            // entries at the front to be sent one at a time, see detach
+	blocked   bool           // by the broker
+	downSince time.Time      // since when down or blocked; zero when neither
+	closing   bool
 
-	wake    chan struct{} // the pump has something to look at
-	work    chan struct{} // the verdict goroutine has something to look at
-	drained chan struct{} // closing, and nothing left
-	quit    chan struct{} // the pump has ended for good
-	judged  chan struct{} // the verdict goroutine has ended
-	end     sync.Once
+	wake         chan struct{} // the publish loop has something to look at
+	work         chan struct{} // the confirm goroutine has something to look at
+	drained      chan struct{} // closing, and nothing left
+	quit         chan struct{} // the publish loop has ended for good
+	confirmsDone chan struct{} // the confirm goroutine has ended
+	end          sync.Once
+
+	seq     uint64   // of the message ids; the publish loop's, as scratch is
+	scratch [][]byte // the records of the batch that is being framed
 }
 
-// growth is the batches that wait equally long for company.
+// growth is the open batches that share a delay.
 type growth struct {
 	delay   time.Duration
 	even    bool      // also while nothing is unconfirmed
 	open    list      // by age
-	flushed time.Time // when unfilled ones went last
+	flushed time.Time // when unfilled ones were last sealed
 }
 
-// session is one incarnation of the publishing channel.
-type session struct {
+// incarnation is the publishing channel from one connect to the next.
+type incarnation struct {
 	sink    sink
-	down    chan struct{} // closed when the pump has stopped using it
-	settled chan struct{} // closed when its unconfirmed entries are queued again
-	soft    bool          // it ended by a channel exception, which one of the messages may have caused
-	single  bool          // one message at a time was on the way when it ended
+	returns <-chan amqp.Return // messages that no queue took; a message's return arrives before its confirm
+	closes  <-chan *amqp.Error // why the channel was lost; closed when it is closed
+	down    chan struct{}      // closed when the publish loop has stopped using it
+	settled chan struct{}      // closed when its unconfirmed entries are queued again
+	soft    bool               // it ended by a channel exception, which one of the messages may have caused
+	single  bool               // only one message at a time was in flight when it ended
 }
 
-// sink is the publishing channel as the pump sees it.
+// sink is the publishing channel as the publish loop sees it.
 type sink interface {
 	// publish hands the entry's body to the socket.
 	publish(e *entry) (confirm, error)
-	// returned yields the id of a message that came back, without waiting. A message's return is
-	// here before its confirm is done.
-	returned() (id string, ok bool)
-	// lost yields the reason when the channel is gone, or is closed.
-	lost() <-chan *amqp.Error
 	// alive is false from before the moment at which a lost channel's confirms resolve.
 	alive() bool
 }
 
-// confirm is the broker's verdict to come.
+// confirm is the broker's answer to one message, still to come until Done is closed.
 type confirm interface {
 	Done() <-chan struct{}
 	Acked() bool
@@ -93,7 +90,7 @@ func NewPublisher(o Options) (*Publisher, error) {
 		return nil, err
 	}
 	p := newPublisher(o)
-	p.link = &link{o: o, purpose: "publish", session: p.serveConnection, blocked: p.block}
+	p.link = &link{o: o, purpose: "publish", serve: p.serveConnection, blocked: p.block}
 	p.link.start()
 	return p, nil
 }
@@ -102,70 +99,96 @@ func newPublisher(o Options) *Publisher {
 	var id [4]byte
 	_, _ = rand.Read(id[:]) // never fails
 	p := &Publisher{
-		o: o, m: o.Metrics, growths: []*growth{{delay: o.BatchDelay}}, id: hex.EncodeToString(id[:]) + "-", away: time.Now(), refused: map[Target]int{},
+		o: o, m: o.Metrics, id: hex.EncodeToString(id[:]) + "-",
+		growths: []*growth{{delay: o.BatchDelay}}, refused: map[Target]int{}, downSince: time.Now(),
 		wake: make(chan struct{}, 1), work: make(chan struct{}, 1), drained: make(chan struct{}, 1),
-		quit: make(chan struct{}), judged: make(chan struct{}),
+		quit: make(chan struct{}), confirmsDone: make(chan struct{}),
 	}
-	go p.judge()
+	go p.awaitConfirms()
 	return p
 }
 
-// Publish enqueues one AMQP message. It returns ErrFull, ErrUnavailable, ErrTooLarge or ErrClosed at
-// once when the message is not accepted. Else done, which may be nil, is called exactly once, from
-// the publisher's own goroutine and in the order of publishing per target where possible: nil =
-// confirmed, ErrUnroutable = no queue took it, ErrUnavailable = the broker refused it repeatedly,
-// ErrClosed = closed before. The body belongs to the publisher until then.
-func (p *Publisher) Publish(t Target, body []byte, done func(error)) error {
+// growth returns the set of open batches with this delay; 0 means Options.BatchDelay, which counts only while something is
+// unconfirmed.
+func (p *Publisher) growth(delay time.Duration) *growth {
 	p.mu.Lock()
-	if err := p.admit(len(body)); err != nil {
-		p.mu.Unlock()
+	defer p.mu.Unlock()
+	if delay == 0 {
+		return p.growths[0]
+	}
+	for _, g := range p.growths[1:] {
+		if g.delay == delay {
+			return g
+		}
+	}
+	g := &growth{delay: delay, even: true}
+	p.growths = append(p.growths, g)
+	return g
+}
+
+// serveConnection serves one connection: it declares the topology, opens a channel in confirm mode and publishes.
+func (p *Publisher) serveConnection(ctx context.Context, conn *amqp.Connection, ready func()) error {
+	err := p.o.withTopology(conn, func(t topology) error {
+		if err := t.shared(); err != nil {
+			return err
+		}
+		for i := range p.o.Partitions {
+			if err := t.in(i); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
 		return err
 	}
-	e := entries.Get().(*entry)
-	e.target, e.body, e.records, e.bytes = t, body, 1, len(body)
-	e.dones = append(e.dones, done)
-	p.ready.pushBack(e)
-	p.mu.Unlock()
-	p.m.InFlightBytes.Add(float64(len(body)))
-	poke(p.wake)
-	return nil
-}
-
-// admit takes n bytes and one record of the window. The caller holds mu.
-func (p *Publisher) admit(n int) error {
-	switch {
-	case p.closing:
-		return ErrClosed
-	case n > p.o.MaxBody:
-		return fmt.Errorf("%w: %d bytes of at most %d", ErrTooLarge, n, p.o.MaxBody)
-	case !p.away.IsZero() && time.Since(p.away) > p.o.Patience:
-		p.m.away.Inc()
-		return ErrUnavailable
-	case p.records >= p.o.WindowRecords || p.bytes+n > p.o.WindowBytes:
-		p.m.full.Inc()
-		return ErrFull
+	ch, err := conn.Channel()
+	if err != nil {
+		return fmt.Errorf("open channel: %w", err)
 	}
-	p.records++
-	p.bytes += n
-	return nil
+	inc := &incarnation{
+		sink: channelSink{ch},
+		// At most this many can come back before collect empties it, so the library never drops one.
+		returns: ch.NotifyReturn(make(chan amqp.Return, p.o.Unconfirmed)),
+		closes:  ch.NotifyClose(make(chan *amqp.Error, 1)),
+	}
+	if err := ch.Confirm(false); err != nil {
+		return fmt.Errorf("confirm mode: %w", err)
+	}
+	ready()
+	return p.serve(ctx, inc)
 }
 
-// block notes that the broker takes no messages, or takes them again.
+func (s channelSink) alive() bool { return !s.ch.IsClosed() }
+
+// serve publishes over inc until it is lost or ctx ends, and returns once everything that it left unconfirmed is queued again.
+func (p *Publisher) serve(ctx context.Context, inc *incarnation) error {
+	inc.down, inc.settled = make(chan struct{}), make(chan struct{})
+	p.mu.Lock()
+	p.current, p.blocked = inc, false
+	p.noteOutage()
+	p.mu.Unlock()
+	err := p.loop(ctx, inc)
+	p.detach(inc, err)
+	return err
+}
+
+// block records that the broker accepts no messages, or accepts them again.
 func (p *Publisher) block(active bool) {
 	p.mu.Lock()
 	p.blocked = active
-	p.noteAway()
+	p.noteOutage()
 	p.mu.Unlock()
 	poke(p.wake)
 }
 
-// noteAway starts or stops the clock of Options.Patience. The caller holds mu.
-func (p *Publisher) noteAway() {
-	switch gone := p.session == nil || p.blocked; {
+// noteOutage starts or stops the clock of Options.Patience. The caller holds mu.
+func (p *Publisher) noteOutage() {
+	switch gone := p.current == nil || p.blocked; {
 	case !gone:
-		p.away = time.Time{}
-	case p.away.IsZero():
-		p.away = time.Now()
+		p.downSince = time.Time{}
+	case p.downSince.IsZero():
+		p.downSince = time.Now()
 	}
 }
 
@@ -175,18 +198,18 @@ func (p *Publisher) Ready() error { return p.link.Ready() }
 // State returns the condition of the connection.
 func (p *Publisher) State() State { return p.link.State() }
 
-// Blocked tells whether the broker refuses messages for lack of memory or disk.
+// Blocked reports whether the broker refuses messages for lack of memory or disk.
 func (p *Publisher) Blocked() bool { return p.link.State() == Blocked }
 
-// Pending returns how many records are accepted and not done.
+// Pending returns how many records are accepted and not yet done.
 func (p *Publisher) Pending() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.records
 }
 
-// Close refuses new messages, sends what is there, waits for the verdicts within ctx and ends the
-// connection. What then has no verdict is done with ErrClosed, and the error tells of it.
+// Close refuses new messages, sends those accepted, waits for their confirms within ctx and ends the
+// connection. What is unconfirmed then is done with ErrClosed, and the error says how much.
 func (p *Publisher) Close(ctx context.Context) error {
 	left := p.drain(ctx)
 	if err := p.link.close(ctx); err != nil {
@@ -217,84 +240,25 @@ func (p *Publisher) drain(ctx context.Context) int {
 	return 0
 }
 
-// finish ends the verdict goroutine once the pump has ended.
+// finish ends the confirm goroutine once the publish loop has ended.
 func (p *Publisher) finish() {
 	p.end.Do(func() { close(p.quit) })
-	<-p.judged
+	<-p.confirmsDone
 }
 
-// poke wakes a goroutine that may be asleep; one pending wake-up is enough.
-func poke(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
+// abort ends everything that is left.
+func (c *confirmer) abort() {
+	p := c.p
+	p.mu.Lock()
+	p.closing = true
+	for _, g := range p.growths {
+		p.flush(g, time.Now())
 	}
-}
-
-// channelSink publishes on a real channel.
-type channelSink struct {
-	ch      *amqp.Channel
-	returns <-chan amqp.Return
-	closes  <-chan *amqp.Error
-}
-
-func (s *channelSink) publish(e *entry) (confirm, error) {
-	msg := amqp.Publishing{MessageId: e.id, Body: e.body, DeliveryMode: amqp.Transient}
-	if e.target.Persistent {
-		msg.DeliveryMode = amqp.Persistent
-	}
-	if e.target.TTL > 0 {
-		msg.Expiration = strconv.FormatInt(e.target.TTL.Milliseconds(), 10)
-	}
-	c, err := s.ch.PublishWithDeferredConfirm(e.target.Exchange, e.target.Key, e.target.Mandatory, false, msg)
-	if err != nil {
-		return nil, err
-	}
-	return c, nil
-}
-
-func (s *channelSink) returned() (string, bool) {
-	select {
-	case r, ok := <-s.returns:
-		return r.MessageId, ok
-	default:
-		return "", false
-	}
-}
-
-func (s *channelSink) lost() <-chan *amqp.Error { return s.closes }
-
-func (s *channelSink) alive() bool { return !s.ch.IsClosed() }
-
-// serveConnection is the link's session: topology, a channel in confirm mode, then the pump.
-func (p *Publisher) serveConnection(ctx context.Context, conn *amqp.Connection, ready func()) error {
-	err := p.o.withTopology(conn, func(t topology) error {
-		if err := t.shared(); err != nil {
-			return err
+	for _, l := range []*list{&p.sent, &p.later, &p.held, &p.ready} {
+		for e := l.head; e != nil; e = l.head {
+			c.release(e, ErrClosed)
 		}
-		for i := range p.o.Partitions {
-			if err := t.in(i); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return err
 	}
-	ch, err := conn.Channel()
-	if err != nil {
-		return fmt.Errorf("open channel: %w", err)
-	}
-	s := &channelSink{
-		ch: ch,
-		// At most this many can come back before a verdict empties it, so the library never drops one.
-		returns: ch.NotifyReturn(make(chan amqp.Return, p.o.Unconfirmed)),
-		closes:  ch.NotifyClose(make(chan *amqp.Error, 1)),
-	}
-	if err := ch.Confirm(false); err != nil {
-		return fmt.Errorf("confirm mode: %w", err)
-	}
-	ready()
-	return p.serve(ctx, s)
+	p.mu.Unlock()
+	c.finish()
 }

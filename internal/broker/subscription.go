@@ -9,10 +9,10 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// errCancelled tells that the queue has gone or that the broker has taken the consumer off it.
+// errCancelled: the queue was deleted, or the broker has cancelled the consumer.
 var errCancelled = errors.New("broker: consumer cancelled")
 
-// errHandler tells that a handler panicked; the panic itself is in the log.
+// errHandler: a handler panicked; the panic itself is in the log.
 var errHandler = errors.New("broker: handler failed")
 
 // subscription consumes one queue over its own connection, for ever.
@@ -21,32 +21,32 @@ type subscription struct {
 	queue    string
 	prefetch int
 	declare  func(t topology) error
-	handle   func(*Delivery)
+	handle   func(body []byte)
 	onUp     func(first bool)
 	onDown   func(error)
-	drop     bool // the queue goes with Close
+	drop     bool // Close deletes the queue
 	link     *link
 	again    bool // was up before; used by the link's goroutine only
 }
 
 func (s *subscription) start(purpose string) {
-	s.link = &link{o: s.o, purpose: purpose, session: s.serve}
+	s.link = &link{o: s.o, purpose: purpose, serve: s.serve}
 	s.link.start()
 }
 
-// serve is the link's session. When the consumer is cancelled the connection is given up too: it
-// carries nothing else, and the link's backoff is all that is needed.
+// serve consumes over one connection. When the consumer is cancelled the connection is given up, too: it
+// carries nothing else, and the link's backoff then bounds the retries.
 func (s *subscription) serve(ctx context.Context, conn *amqp.Connection, ready func()) error {
 	err := s.o.withTopology(conn, func(t topology) error { return errors.Join(t.shared(), s.declare(t)) })
 	if err != nil {
 		return err
 	}
-	in, err := openIntake(conn, s.queue, s.prefetch)
+	in, err := s.o.openInbound(conn, s.queue, s.prefetch)
 	if err != nil {
 		return err
 	}
-	closeIntake := sync.OnceFunc(func() { in.close(s.link.kill) })
-	stop := context.AfterFunc(ctx, closeIntake)
+	closeInbound := sync.OnceFunc(func() { in.close(s.link.kill) })
+	stop := context.AfterFunc(ctx, closeInbound)
 	ready()
 	first := !s.again
 	s.again = true
@@ -57,7 +57,7 @@ func (s *subscription) serve(ctx context.Context, conn *amqp.Connection, ready f
 		s.consume(in)
 	})
 	stop()
-	closeIntake() // or waits for the one under way
+	closeInbound() // or waits for the one under way
 	cause := context.Cause(ctx)
 	switch {
 	case errors.Is(cause, context.Canceled): // our own Close
@@ -74,8 +74,8 @@ func (s *subscription) serve(ctx context.Context, conn *amqp.Connection, ready f
 	return err
 }
 
-// leave deletes the queue where nobody comes back to it: until it expires, the broker would put a copy into it of all that every
-// gateway must hear. Where that fails it expires.
+// leave deletes a queue that no consumer will return to: until it expires, the broker would copy every message of the out
+// exchange into it. If that fails it expires by itself.
 func (s *subscription) leave(conn *amqp.Connection) {
 	if !s.drop {
 		return
@@ -87,17 +87,7 @@ func (s *subscription) leave(conn *amqp.Connection) {
 		return err
 	})
 	if err != nil {
-		s.o.Logger.Info("the queue is left to expire", "queue", s.queue, "error", err)
-	}
-}
-
-func (s *subscription) consume(in *intake) {
-	for m := range in.deliveries {
-		if !in.acker.live() {
-			return
-		}
-		s.o.Metrics.count(&m)
-		s.handle(newDelivery(&m, in.acker))
+		s.o.Logger.Info("queue not deleted, it will expire", "queue", s.queue, "error", err)
 	}
 }
 
@@ -112,15 +102,15 @@ func (s *subscription) down(err error) {
 	}
 }
 
-// GatewayHandler takes what one gateway's queue delivers. All methods are called from one goroutine.
-// A panic ends the connection, so that what is unacknowledged comes again.
+// GatewayHandler receives what one gateway's queue delivers. All methods are called from one goroutine.
+// A panic ends the connection, so that everything unacknowledged is delivered again.
 type GatewayHandler interface {
-	// Up tells that the queue is consumed; first is false after an outage, in which deliveries may have been lost.
+	// Up: the queue is consumed; first is false after an outage, during which deliveries may have been lost.
 	Up(first bool)
-	// Down tells that the connection is lost; Up follows when it is back.
+	// Down: the connection is lost; Up follows when it is back.
 	Down(err error)
-	// Handle takes one delivery, in the queue's order. It acks what it has taken over.
-	Handle(d *Delivery)
+	// Deliver receives one body, in the queue's order. The broker holds it until Deliver returns.
+	Deliver(body []byte)
 }
 
 // GatewayConsumer consumes the queue of one gateway boot.
@@ -140,7 +130,7 @@ func NewGatewayConsumer(o Options, gateway, boot string, h GatewayHandler) (*Gat
 	c := &GatewayConsumer{s: subscription{
 		o: o, queue: name, prefetch: gatewayPrefetch,
 		declare: func(t topology) error { return t.gateway(name) },
-		handle:  h.Handle, onUp: h.Up, onDown: h.Down, drop: true,
+		handle:  h.Deliver, onUp: h.Up, onDown: h.Down, drop: true,
 	}}
 	c.s.start("gateway")
 	return c, nil
@@ -155,20 +145,20 @@ func (c *GatewayConsumer) Ready() error { return c.s.link.Ready() }
 // State returns the condition of the connection.
 func (c *GatewayConsumer) State() State { return c.s.link.State() }
 
-// Close ends consuming, waits for the handler within ctx and deletes the queue. Without a connection the queue is left to
-// expire: a minute after its last consumer.
+// Close ends consuming, waits for the handler within ctx and deletes the queue. Without a connection the queue expires by
+// itself, a minute after its last consumer.
 func (c *GatewayConsumer) Close(ctx context.Context) error { return c.s.link.close(ctx) }
 
-// ControlConsumer takes part in consuming the control queue: each message goes to one consumer.
+// ControlConsumer is one of the competing consumers of the control queue: each message is delivered to one of them.
 type ControlConsumer struct{ s subscription }
 
-// controlPrefetch is one, so that a worker that stands still holds one heartbeat, and not all of a gateway's: with two of each
-// they come by turns.
+// controlPrefetch is one, so that a stalled worker holds one heartbeat and not all of a gateway's: with two gateways and two
+// workers the broker hands heartbeats out in turns.
 const controlPrefetch = 1
 
 // NewControlConsumer consumes the control queue in the background and for ever. handle is called
-// from one goroutine and acks what it has done. It fails only for invalid options.
-func NewControlConsumer(o Options, handle func(d *Delivery)) (*ControlConsumer, error) {
+// from one goroutine; the broker holds a body until it returns. It fails only for invalid options.
+func NewControlConsumer(o Options, handle func(body []byte)) (*ControlConsumer, error) {
 	o, err := o.ready()
 	if err != nil {
 		return nil, err

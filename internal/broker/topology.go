@@ -8,15 +8,15 @@ import (
 )
 
 const (
-	deliveryLimit  = 100     // crash loops of a worker before a message is set aside
-	deadLength     = 100_000 // messages kept for inspection; the oldest go first
+	deliveryLimit  = 100     // deliveries to crashing workers before a message is dead-lettered
+	deadLength     = 100_000 // messages kept for inspection; the oldest are dropped first
 	controlTTL     = 2_000   // ms; an old heartbeat must not renew a dead gateway's lease
-	gatewayExpires = 60_000  // ms without a consumer until the queue of a gone boot disappears
-	gatewayTTL     = 30_000  // ms; later the gateway has repaired the gap by itself
-	gatewayLength  = 20_000  // messages; the oldest are dropped, the hub sees the gap and repairs it
+	gatewayExpires = 60_000  // ms without a consumer until the queue of a gateway that ended is deleted
+	gatewayTTL     = 30_000  // ms; by then the gateway has repaired the gap
+	gatewayLength  = 20_000  // messages; the oldest are dropped, and the hub detects and repairs the gap
 )
 
-// topology declares things on a channel of its own, because a refused declaration kills the channel.
+// topology declares exchanges and queues on a channel of its own, because a refused declaration closes the channel.
 type topology struct {
 	o  Options
 	ch *amqp.Channel
@@ -32,7 +32,7 @@ func (o Options) withTopology(conn *amqp.Connection, fn func(t topology) error) 
 	return fn(topology{o: o, ch: ch})
 }
 
-// shared declares what belongs to nobody in particular.
+// shared declares what all processes use: the exchanges, the dead-letter queue and the control queue.
 func (t topology) shared() error {
 	kinds := []struct{ name, kind string }{{"in", amqp.ExchangeDirect}, {"out", amqp.ExchangeFanout}, {"dead", amqp.ExchangeFanout}}
 	for _, k := range kinds {

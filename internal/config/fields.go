@@ -67,7 +67,7 @@ func nameOf(sf reflect.StructField) string {
 	}
 }
 
-// isSection tells a struct with keys of its own from a setting that happens to be a struct, such as a Secret.
+// isSection reports whether t is a struct with keys of its own, and not a setting that happens to be a struct, such as a Secret.
 func isSection(t reflect.Type) bool {
 	return t.Kind() == reflect.Struct && !reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
 }
@@ -129,7 +129,7 @@ func (f field) setFile(path string) error {
 	return f.setText(text)
 }
 
-// secret tells whether the field may come from a file of its own.
+// secret reports whether the field may come from a file of its own.
 func (f field) secret() bool {
 	t := f.val.Type()
 	if t.Kind() == reflect.Slice {
@@ -138,7 +138,7 @@ func (f field) secret() bool {
 	return t.Implements(reflect.TypeFor[interface{ isSecret() }]())
 }
 
-// setScalar sets v from text. Errors tell what was expected, and never the value of a secret.
+// setScalar sets v from text. Errors say what was expected, and never contain the value of a secret.
 func setScalar(v reflect.Value, text string) error {
 	switch u := v.Addr().Interface().(type) {
 	case encoding.TextUnmarshaler:
@@ -176,7 +176,7 @@ func describe(t reflect.Type) string {
 	}
 }
 
-// split takes a list apart at commas and line ends; blanks around entries and empty entries do not count.
+// split takes a list apart at commas and line ends; blanks around entries and empty entries are ignored.
 func split(text string) []string {
 	items := strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == '\n' || r == '\r' })
 	out := items[:0]

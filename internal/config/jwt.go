@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// MinSecretBytes is the least length of a signing secret in release mode: the length of an HMAC-SHA-256 key.
+// MinSecretBytes is the minimum length of a signing secret in release mode: the length of an HMAC-SHA-256 key.
 const MinSecretBytes = 32
 
-// DevelopmentSecret signs tokens where nobody has set a secret. Everybody knows it, so release mode refuses it.
+// DevelopmentSecret signs tokens when no secret is set. It is public, so release mode refuses it.
 const DevelopmentSecret = "development-only-secret-never-use-it-in-release"
 
 // JWT says how access tokens are signed and how long they and refresh tokens live. API and gateway must agree on it.
@@ -100,7 +100,7 @@ func strongKey(key string, s Secret) error {
 	return nil
 }
 
-// distinct counts the different bytes of a text: "aaaa…" is long and no secret.
+// distinct counts the different bytes of a text: "aaaa…" is long and still no secret.
 func distinct(text string) int {
 	seen := map[byte]bool{}
 	for i := range len(text) {
@@ -109,7 +109,7 @@ func distinct(text string) int {
 	return len(seen)
 }
 
-// wellKnown tells whether a secret is one that documentation and tutorials hand out, alone or written repeatedly.
+// wellKnown reports whether a secret is one that documentation and tutorials hand out, alone or written repeatedly.
 func wellKnown(text string) bool {
 	t := strings.ToLower(text)
 	for _, known := range []string{
@@ -127,7 +127,7 @@ func wellKnown(text string) bool {
 
 func unknownSecret(key string, s Secret) error {
 	if !s.Empty() && wellKnown(s.Reveal()) {
-		return fmt.Errorf("%s: is well known: server.mode release needs one that nobody can guess", key)
+		return fmt.Errorf("%s: is well known: server.mode release needs one that can't be guessed", key)
 	}
 	return nil
 }

@@ -21,7 +21,7 @@ func Environ(env []string) Option {
 
 // Foreign names keys that another process reads from a section that this one has too, such as
 // "limits.login_per_minute" in the gateway: one environment serves all processes, and its variable is no mistake
-// here. A name that ends in a dot stands for everything below it.
+// here. A name that ends in a dot means everything below it.
 func Foreign(keys ...string) Option {
 	return func(l *loader) { l.foreign = append(l.foreign, keys...) }
 }

@@ -32,7 +32,7 @@ func DefaultServer(port Port) Server { return Server{Host: "0.0.0.0", Port: port
 // Addr returns "host:port".
 func (s Server) Addr() string { return net.JoinHostPort(s.Host, s.Port.String()) }
 
-// Release tells whether the process runs in release mode.
+// Release reports whether the process runs in release mode.
 func (s Server) Release() bool { return ServerMode{s.Mode}.Release() }
 
 // Validate checks the mode.
@@ -44,7 +44,7 @@ type ServerMode struct {
 	Mode string `yaml:"mode"`
 }
 
-// Release tells whether the process runs in release mode.
+// Release reports whether the process runs in release mode.
 func (s ServerMode) Release() bool { return s.Mode == ModeRelease }
 
 // Validate checks the mode.
@@ -97,7 +97,7 @@ func DefaultDatabase() Database {
 // Addr returns the primary's "host:port".
 func (d Database) Addr() string { return net.JoinHostPort(d.Host, d.Port.String()) }
 
-// Validate checks what must be there and the shape of addresses.
+// Validate checks the required settings and the form of addresses.
 func (d Database) Validate() error {
 	return errors.Join(
 		present("host", d.Host), present("user", d.User), present("dbname", d.DBName),
@@ -177,7 +177,7 @@ type RabbitMQ struct {
 	// QueueType of the inbound queues: quorum survives the loss of a node, classic suits a single one.
 	QueueType string `yaml:"queue_type"`
 	// Partitions is the number of inbound queues, 1 to 1,024: the same in every process, and fixed once the
-	// installation has run (docs/operations.md tells how to change it).
+	// installation has run (docs/operations.md says how to change it).
 	Partitions int `yaml:"partitions"`
 }
 
@@ -192,7 +192,7 @@ func (r RabbitMQ) Prefix() string {
 	return prefix
 }
 
-// Warnings tells of a queue name, which does nothing.
+// Warnings reports a queue name, which has no effect.
 func (r RabbitMQ) Warnings() []string {
 	if r.Queue == "" {
 		return nil

@@ -35,7 +35,7 @@ func (d Duration) String() string { return time.Duration(d).String() }
 // MarshalText returns the form that UnmarshalText reads.
 func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
 
-// UnmarshalText reads "5s". A bare number is refused except 0: nobody can tell seconds from milliseconds.
+// UnmarshalText reads "5s". A bare number is refused except 0: it would leave open whether seconds or milliseconds are meant.
 func (d *Duration) UnmarshalText(text []byte) error {
 	v, err := time.ParseDuration(string(text))
 	if err != nil {
@@ -48,7 +48,7 @@ func (d *Duration) UnmarshalText(text []byte) error {
 // Port is a TCP port from 0 to 65535, written as a number or as a string. 0 lets the system choose.
 type Port uint16
 
-// String returns the port in decimal, as net.JoinHostPort wants it.
+// String returns the port in decimal, as net.JoinHostPort expects it.
 func (p Port) String() string { return strconv.Itoa(int(p)) }
 
 // MarshalText returns the port in decimal.
@@ -89,10 +89,10 @@ func (s Secret) Reveal() string {
 	return *s.text
 }
 
-// Empty tells whether there is no text.
+// Empty reports whether there is no text.
 func (s Secret) Empty() bool { return s.text == nil }
 
-// Equal tells whether both hold the same text. It takes no care of timing: it serves tests and defaults.
+// Equal reports whether both hold the same text. It takes no care of timing: it serves tests and defaults.
 func (s Secret) Equal(o Secret) bool { return s.Reveal() == o.Reveal() }
 
 // String returns "[redacted]", or "" where the secret is empty.

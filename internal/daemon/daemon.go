@@ -12,10 +12,10 @@ import (
 	"time"
 )
 
-// ErrForced is returned when a second signal cut the stopping short: some parts may not have stopped.
+// ErrForced is returned when a second signal ended the stopping early: some parts may not have stopped.
 var ErrForced = errors.New("stopped by force: a second signal came before all parts had stopped")
 
-// Part is one thing with a life of its own: a listener, a connection, a consumer. Every function is optional.
+// Part is one thing that is started and stopped: a listener, a connection, a consumer. Every function is optional.
 type Part struct {
 	// Name appears in logs and errors.
 	Name string
@@ -33,14 +33,14 @@ type Part struct {
 
 // Runner runs parts. Its zero value is ready to use.
 type Runner struct {
-	// Log takes each step; nil means slog.Default().
+	// Log receives each step; nil means slog.Default().
 	Log *slog.Logger
 	// StartTimeout bounds the start of each part; 0 means a minute.
 	StartTimeout time.Duration
 	// StopTimeout bounds the stopping of all parts together; 0 means 30 s.
 	StopTimeout time.Duration
 
-	signals chan os.Signal // stands in for the system's in tests
+	signals chan os.Signal // replaces the system's signals in tests
 }
 
 // Run runs the parts with a Runner of defaults.
@@ -65,7 +65,7 @@ func (r *Runner) Run(ctx context.Context, parts ...Part) error {
 	return errors.Join(err, g.stop(context.WithoutCancel(ctx), signals))
 }
 
-// group is one run: the parts that live, and their failures.
+// group is one run: the started parts, and their failures.
 type group struct {
 	log          *slog.Logger
 	startTimeout time.Duration
@@ -79,7 +79,7 @@ type livePart struct {
 	Part
 	cancel context.CancelFunc
 	done   sync.WaitGroup // its Run, and the listener on Fatal
-	late   error          // what Run returned when it had been told to end; read after done
+	late   error          // what Run returned after its ctx had ended; read after done
 }
 
 func newGroup(r *Runner, parts int) *group {
@@ -116,8 +116,8 @@ func (g *group) run(ctx context.Context, signals <-chan os.Signal, parts []Part)
 	return nil
 }
 
-// start starts one part. stop tells that the process was asked to end meanwhile. What has started although nobody wants
-// it any more is live, and gets stopped like the others.
+// start starts one part. stop says that the process was asked to stop meanwhile. A part that has started all the same
+// is live, and is stopped like the others.
 func (g *group) start(ctx context.Context, signals <-chan os.Signal, p Part) (stop bool, err error) {
 	begin := time.Now()
 	startCtx, cancel := context.WithTimeout(ctx, g.startTimeout)
@@ -152,7 +152,7 @@ func (g *group) start(ctx context.Context, signals <-chan os.Signal, p Part) (st
 	}
 }
 
-// enliven begins what runs beside a started part.
+// enliven starts the goroutines of a started part: its Run, and the listener on Fatal.
 func (g *group) enliven(ctx context.Context, p Part) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	lp := &livePart{Part: p, cancel: cancel}
@@ -184,7 +184,7 @@ func (g *group) enliven(ctx context.Context, p Part) {
 }
 
 // stop stops the live parts in reverse order. Each gets its share of the time that is left, so that what one does not
-// use serves the next, and none can starve the others.
+// use is left to the next, and none can starve the others.
 func (g *group) stop(ctx context.Context, signals <-chan os.Signal) error {
 	forced, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -241,7 +241,7 @@ func (g *group) stopPart(ctx context.Context, p *livePart, share time.Duration) 
 	case err = <-result:
 	case <-ctx.Done():
 		select {
-		case err = <-result: // it heeded its ctx
+		case err = <-result: // it returned when its ctx ended
 		default:
 			err = context.Cause(ctx)
 		}

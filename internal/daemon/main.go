@@ -28,15 +28,15 @@ type flags struct {
 	version       bool
 }
 
-// parseFlags reads the flags of the binary called name. Where it returns false the process ends with the code:
-// ExitOK after -help, ExitUsage after a mistake, which has been told on stderr.
+// parseFlags reads the flags of the binary called name. If ok is false the process ends with the code:
+// ExitOK after -help, ExitUsage after a mistake, which has been reported on stderr.
 func parseFlags(name string, args []string, stderr io.Writer) (f flags, code int, ok bool) {
 	set := flag.NewFlagSet(name, flag.ContinueOnError)
 	set.SetOutput(stderr)
 	set.StringVar(&f.config, "config", "", "read the configuration from this YAML `file`; CHAT_… variables override it")
-	set.BoolVar(&f.check, "check", false, "check the configuration and end")
-	set.BoolVar(&f.printDefaults, "print-defaults", false, "print the default configuration and end")
-	set.BoolVar(&f.version, "version", false, "print the version and end")
+	set.BoolVar(&f.check, "check", false, "check the configuration and exit")
+	set.BoolVar(&f.printDefaults, "print-defaults", false, "print the default configuration and exit")
+	set.BoolVar(&f.version, "version", false, "print the version and exit")
 	switch err := set.Parse(args); {
 	case err == flag.ErrHelp: //nolint:errorlint // documented to be returned as it is
 		return f, ExitOK, false

@@ -6,7 +6,7 @@ import (
 	"io"
 )
 
-// Process is what sets one binary apart from the others.
+// Process is what differs from one binary to the next.
 type Process struct {
 	Name string
 	// Print shows the configuration as it is before Load: -print-defaults.
@@ -17,8 +17,8 @@ type Process struct {
 	Wire func(ctx context.Context, stderr io.Writer) (*Runner, []Part, error)
 }
 
-// Run does what the flags ask for, or lives until the process is told to end. It returns the exit code; mistakes have been
-// told on stderr.
+// Run does what the flags ask for, or runs until the process is asked to stop. It returns the exit code; mistakes have been
+// reported on stderr.
 func (p Process) Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	f, code, ok := parseFlags(p.Name, args, stderr)
 	if !ok {
@@ -43,7 +43,7 @@ func (p Process) Run(ctx context.Context, args []string, stdout, stderr io.Write
 	return ExitOK
 }
 
-// prepare prints the version or the defaults, or loads the configuration; live tells that the process goes on.
+// prepare prints the version or the defaults, or loads the configuration; live says whether the process is to run.
 func (p Process) prepare(f flags, stdout io.Writer) (live bool, err error) {
 	switch {
 	case f.version:

@@ -8,13 +8,13 @@ import (
 )
 
 const (
-	trimEvery = 15 * time.Second // between two looks
-	trimCalm  = 4 << 20          // bytes allocated between two looks, up to which a small process counts as calm
-	trimWorth = 8 << 20          // bytes allocated since the last time, below which a collection isn't worth it
+	trimEvery = 15 * time.Second // between two measurements
+	trimCalm  = 4 << 20          // bytes allocated between two measurements, up to which a small process counts as idle
+	trimWorth = 8 << 20          // bytes allocated since the last collection, below which another one isn't worth it
 )
 
-// Trim is a part that gives memory back to the system when a burst is over. The collector lets the heap grow to twice of what
-// lives, and runs again when it has doubled; after a storm of connections, which then are silent, that may take forever.
+// Trim is a part that returns memory to the system when a burst is over. The collector runs only when the heap has grown to
+// twice the live data; after a storm of connections that then stay silent, that may never happen.
 func Trim() Part {
 	return Part{Name: "memory", Run: func(ctx context.Context) error {
 		tick := time.NewTicker(trimEvery)
@@ -37,10 +37,10 @@ func Trim() Part {
 	}}
 }
 
-// heap is what the runtime tells of it, in bytes.
+// heap is what the runtime reports about it, in bytes.
 type heap struct {
 	allocated uint64 // since the start
-	objects   uint64 // living and dead
+	objects   uint64 // live and dead
 }
 
 func weigh() heap {
@@ -49,8 +49,8 @@ func weigh() heap {
 	return heap{s[0].Value.Uint64(), s[1].Value.Uint64()}
 }
 
-// due tells whether a collection pays: the process is at rest, and has allocated much since the last one, both measured by what
-// there is.
+// due reports whether a collection is worth its cost: the process is idle, and has allocated much since the last one, both
+// relative to the size of the heap.
 func (h heap) due(last, trimmed heap) bool {
 	return h.allocated-last.allocated <= max(trimCalm, h.objects/16) && h.allocated-trimmed.allocated >= max(trimWorth, h.objects/4)
 }

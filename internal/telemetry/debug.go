@@ -15,7 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// profileTime bounds an answer: a CPU profile or trace may be asked to run for a minute.
+// profileTime bounds the writing of an answer: a CPU profile or trace may be asked to run for a minute.
 const profileTime = 90 * time.Second
 
 // Debug is the listener for operators: metrics, health, profiles.
@@ -32,7 +32,7 @@ type Debug struct {
 	failed   chan error // one slot: Serve ends once
 }
 
-// NewDebug makes a listener for addr ("host:port"; port 0 lets the system choose). It opens nothing yet.
+// NewDebug makes a listener for addr ("host:port"; port 0 lets the system choose). Start opens it.
 func NewDebug(addr string, reg *prometheus.Registry, log *slog.Logger) *Debug {
 	d := &Debug{addr: addr, log: log, failed: make(chan error, 1)}
 	mux := http.NewServeMux()
@@ -77,7 +77,7 @@ func (d *Debug) Start(ctx context.Context) error {
 	return nil
 }
 
-// Failed gives the error that ended the serving, if one does.
+// Failed delivers the error that ended the serving, if one did.
 func (d *Debug) Failed() <-chan error { return d.failed }
 
 // Addr returns the bound address, "" before Start.
@@ -90,7 +90,7 @@ func (d *Debug) Addr() string {
 	return d.listener.Addr().String()
 }
 
-// Stop lets requests under way finish until ctx ends, then cuts them off.
+// Stop lets requests in progress finish until ctx ends, then closes their connections.
 func (d *Debug) Stop(ctx context.Context) error {
 	err := d.server.Shutdown(ctx)
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// LogOptions say how much is logged, and how.
+// LogOptions say how much is logged, and in which format.
 type LogOptions struct {
 	// Process is the binary's name; every line has it.
 	Process string
@@ -17,10 +17,10 @@ type LogOptions struct {
 	Level string
 	// Format is json or text; empty means json.
 	Format string
-	// Burst is how many lines of the same level and message may come per Interval; 0 means no bound. Metrics count
-	// everything; the log is for people.
+	// Burst is how many lines of the same level and message are written per Interval; 0 means no limit. Metrics count
+	// everything; the log is read by people.
 	Burst int
-	// Interval belongs to Burst; 0 means 10 s.
+	// Interval is the period of Burst; 0 means 10 s.
 	Interval time.Duration
 }
 
@@ -43,14 +43,14 @@ func NewLogger(w io.Writer, o LogOptions) (*slog.Logger, error) {
 		return nil, fmt.Errorf("log format %q: set json or text", o.Format)
 	}
 	if o.Burst > 0 {
-		h = newDamper(h, o.Burst, o.Interval)
+		h = newSampler(h, o.Burst, o.Interval)
 	}
 	return slog.New(h).With("process", o.Process), nil
 }
 
 const masked = "[redacted]"
 
-// redact is the last look at every attribute before it is written.
+// redact masks secrets in every attribute before it is written.
 func redact(_ []string, a slog.Attr) slog.Attr {
 	if a.Value.Kind() == slog.KindGroup {
 		return a
@@ -67,7 +67,7 @@ func redact(_ []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// isSecret tells whether a word of an attribute's name says that its value is nobody's business.
+// isSecret reports whether a word of an attribute's name marks its value as a secret.
 func isSecret(key string) bool {
 	words := strings.FieldsFunc(strings.ToLower(key), func(r rune) bool { return r == '_' || r == '.' || r == '-' })
 	for _, w := range words {

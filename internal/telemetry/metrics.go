@@ -5,8 +5,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 )
 
-// NewRegistry makes a metrics registry that already has the Go runtime, the process and its build. Every package
-// registers its own metrics, in a struct of its own, when it is made.
+// NewRegistry makes a metrics registry with the collectors of the Go runtime, the process and its build. Every package
+// registers its own metrics, kept in a struct of its own.
 func NewRegistry() *prometheus.Registry {
 	r := prometheus.NewRegistry()
 	r.MustRegister(

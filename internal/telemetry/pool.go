@@ -6,22 +6,22 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// poolCollector shows a connection pool of database/sql.
+// poolCollector exports the state of a database/sql connection pool.
 type poolCollector struct {
 	stats                      func() sql.DBStats
 	open, used, waits, waiting *prometheus.Desc
 }
 
-// NewPoolCollector shows the pool that stats reports on, as chat_<name>_….
+// NewPoolCollector exports the pool that stats reports on, as chat_<name>_connection….
 func NewPoolCollector(name string, stats func() sql.DBStats) prometheus.Collector {
 	d := func(metric, help string) *prometheus.Desc {
 		return prometheus.NewDesc("chat_"+name+"_"+metric, help, nil, nil)
 	}
 	return &poolCollector{
 		stats: stats, open: d("connections_open", "Connections to the server."),
-		used:    d("connections_in_use", "Connections that a verb holds."),
-		waits:   d("connection_waits_total", "Verbs that had to wait for a connection."),
-		waiting: d("connection_wait_seconds_total", "Time that verbs waited for a connection."),
+		used:    d("connections_in_use", "Connections in use by a call."),
+		waits:   d("connection_waits_total", "Calls that had to wait for a connection."),
+		waiting: d("connection_wait_seconds_total", "Time that calls waited for a connection."),
 	}
 }
 

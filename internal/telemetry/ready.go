@@ -11,11 +11,11 @@ import (
 // checkTimeout bounds one check. A check that does not answer in time has failed.
 const checkTimeout = 2 * time.Second
 
-// Check returns nil when the process can use what is checked. It must heed ctx.
+// Check returns nil when the process can use what is checked. It must return when ctx ends.
 type Check func(ctx context.Context) error
 
-// Readiness tells whether the process wants new work: all its checks hold and it is not draining. Its zero value is
-// ready. It serves itself over HTTP: 200 or 503, and a JSON body that lists the checks.
+// Readiness says whether the process accepts new work: all its checks pass and it is not draining. The zero value is
+// ready. It is an http.Handler: 200 or 503, and a JSON body that lists the checks.
 type Readiness struct {
 	mu       sync.Mutex
 	checks   map[string]Check
@@ -38,7 +38,7 @@ func (r *Readiness) Register(name string, c Check) {
 	r.checks[name] = c
 }
 
-// Drain turns readiness off for good, so that load balancers send nobody new.
+// Drain turns readiness off for good, so that load balancers send no new clients.
 func (r *Readiness) Drain() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -86,5 +86,5 @@ func (r *Readiness) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if rep.Status != "ready" {
 		w.WriteHeader(http.StatusServiceUnavailable)
 	}
-	_ = json.NewEncoder(w).Encode(rep) // a client that has gone needs no answer
+	_ = json.NewEncoder(w).Encode(rep) // a client that has disconnected needs no answer
 }

@@ -66,7 +66,7 @@ func TestLoggerOptions(t *testing.T) {
 	}
 }
 
-func TestDamper(t *testing.T) {
+func TestSampler(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
 		log, err := NewLogger(&out, LogOptions{Burst: 2, Interval: time.Minute})
@@ -87,10 +87,10 @@ func TestDamper(t *testing.T) {
 		}
 		time.Sleep(time.Minute) // the bubble's time
 		log.Error("redis is away")
-		if !strings.HasSuffix(out.String(), `"swallowed":8}`+"\n") {
-			t.Errorf("the next line does not tell of the 8 swallowed ones:\n%s", out.String())
+		if !strings.HasSuffix(out.String(), `"suppressed":8}`+"\n") {
+			t.Errorf("the next line does not report the 8 suppressed ones:\n%s", out.String())
 		}
-		for i := range 3 * maxDamped {
+		for i := range 3 * maxSampled {
 			log.Error(strings.Repeat("x", i))
 		}
 	})

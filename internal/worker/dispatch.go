@@ -11,16 +11,6 @@ import (
 	"chat-service/internal/worker/recovery"
 )
 
-// Batch is one inbound AMQP message of a partition, held until Ack.
-type Batch struct {
-	Partition   int
-	Gen         uint64 // incarnation of the partition's channel
-	Body        []byte
-	Redelivered bool
-	Ack         func()
-	Live        func() bool // false: the channel is gone, and Ack would do nothing
-}
-
 // line says where a kind of command is handled.
 type line uint8
 
@@ -83,7 +73,7 @@ func (t *ticket) settle() {
 
 // Take accepts one inbound batch. It blocks while the partition's committer, a user's lane or the door is full: the consumer's
 // prefetch bounds what waits behind it. A sync that finds no place is put off. Records that can't be read are quarantined, the others go on.
-func (w *Worker) Take(b Batch) {
+func (w *Worker) Take(b envelope.Batch) {
 	t := &ticket{ack: b.Ack}
 	records, err := envelope.Records(b.Body)
 	if err != nil {

@@ -594,7 +594,7 @@ func give(k *Worker, again bool, cmds ...envelope.Command) chan struct{} {
 			p = cmds[i].Room.Partition(4)
 		}
 	}
-	k.Take(Batch{Partition: p, Gen: 1, Body: envelope.Frame(nil, rs), Redelivered: again, Ack: func() { close(acked) }})
+	k.Take(envelope.Batch{Partition: p, Gen: 1, Body: envelope.Frame(nil, rs), Redelivered: again, Ack: func() { close(acked) }})
 	return acked
 }
 

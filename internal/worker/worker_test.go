@@ -270,7 +270,7 @@ func TestUnreadableBatchIsQuarantined(t *testing.T) {
 	k := w.start(t)
 	for _, body := range [][]byte{nil, []byte("junk"), {0xC5, 9, 1, 1}, envelope.Frame(nil, [][]byte{{0xff}})} {
 		acked := make(chan struct{})
-		k.Take(Batch{Body: body, Ack: func() { close(acked) }})
+		k.Take(envelope.Batch{Body: body, Ack: func() { close(acked) }})
 		wait(t, acked, "batch acknowledged")
 	}
 	if len(w.dead) != 4 {
@@ -285,7 +285,7 @@ func TestClosedPartitionCommitsNothingMore(t *testing.T) {
 	k := w.start(t)
 	wait(t, give(k, false, sendCmd(1, 5, "a", "one")), "first")
 	two := sendCmd(1, 5, "b", "two")
-	k.Take(Batch{
+	k.Take(envelope.Batch{
 		Partition: chat.RoomID(1).Partition(4), Gen: 1, Body: envelope.Frame(nil, [][]byte{two.Append(nil)}),
 		Ack: func() { t.Error("acknowledged on a channel that is gone") }, Live: func() bool { return false },
 	})

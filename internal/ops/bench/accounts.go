@@ -120,7 +120,7 @@ func (a *accounts) users(ctx context.Context, pool string, n int) ([]uint64, err
 	return ids, a.save()
 }
 
-// login answers the access token of one user of a pool.
+// login returns the access token of one user of a pool.
 func (a *accounts) login(ctx context.Context, pool string, i int) (string, error) {
 	a.mu.Lock()
 	for len(a.tokens[pool]) <= i {
@@ -144,7 +144,7 @@ func (a *accounts) login(ctx context.Context, pool string, i int) (string, error
 	return in.Token, nil
 }
 
-// logins answers the tokens of the named users of a pool, in their order.
+// logins returns the tokens of the named users of a pool, in their order.
 func (a *accounts) logins(ctx context.Context, pool string, users []int) ([]string, error) {
 	out := make([]string, len(users))
 	g, gctx := errgroup.WithContext(ctx)

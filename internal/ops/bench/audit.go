@@ -24,8 +24,8 @@ const maxGaps = 1024
 // NewTrack follows room from the seq after from.
 func NewTrack(room, from uint64) Track { return Track{Room: room, From: from, next: from + 1} }
 
-// See takes the next seq that came.
-func (t *Track) See(seq uint64) {
+// See takes the next seq that came and reports whether it came for the first time.
+func (t *Track) See(seq uint64) (first bool) {
 	switch {
 	case seq == t.next:
 		t.next++
@@ -37,12 +37,15 @@ func (t *Track) See(seq uint64) {
 		t.next = seq + 1
 	case seq <= t.From:
 		t.tally.Early++
+		return false
 	case t.fill(seq):
 		t.tally.Lost--
 		t.tally.Disordered++
 	default:
 		t.tally.Repeated++
+		return false
 	}
+	return true
 }
 
 // fill takes seq out of what is missing.
@@ -139,7 +142,7 @@ type stored struct {
 	ID  string `json:"client_msg_id"`
 }
 
-// checkStored compares a lane's acks with its room's rows, which begin behind from. It answers the room's last seq.
+// checkStored compares a lane's acks with its room's rows, which begin behind from. It returns the room's last seq.
 func checkStored(tag string, lane int, from uint64, rows []stored, acks []acked) (last uint64, t Tally) {
 	last = from
 	at := make(map[uint32]uint64, len(acks))

@@ -27,6 +27,7 @@ type crowd struct {
 	counting, stopped atomic.Bool
 	sent, answered    atomic.Int64 // over the whole run
 	delivered         atomic.Int64
+	arrived           atomic.Int64 // delivered, repeats left out: what drain waits for
 	refused, heads    atomic.Int64
 	lost              atomic.Int64
 	ackedIn           atomic.Int64 // while counting
@@ -75,7 +76,7 @@ func (c *crowd) complaint() string {
 	return c.why
 }
 
-// dial opens one connection per token, at most at once of them at a time, and answers how long each took.
+// dial opens one connection per token, at most at once of them at a time, and returns how long each took.
 func (c *crowd) dial(ctx context.Context, d *dialer, tokens []string, at int) (*Hist, error) {
 	var took Hist
 	c.members = make([]*member, len(tokens))
@@ -130,8 +131,9 @@ func (c *crowd) read(m *member) {
 func (c *crowd) take(m *member, f frame, raw []byte) {
 	switch f.kind {
 	case messageFrame, ackFrame:
+		first := true // of a room without a track nothing is known
 		if t := m.tracks[f.room]; t != nil {
-			t.See(f.seq)
+			first = t.See(f.seq)
 		}
 		room, n, due, ours := readID(f.id, c.tag)
 		if !ours {
@@ -140,6 +142,9 @@ func (c *crowd) take(m *member, f frame, raw []byte) {
 		late := time.Duration(c.now() - due)
 		if f.kind == messageFrame {
 			c.delivered.Add(1)
+			if first {
+				c.arrived.Add(1)
+			}
 			if c.counting.Load() {
 				c.deliveredIn.Add(1)
 				c.dlvLat.Add(late)
@@ -194,13 +199,14 @@ func (c *crowd) send(l *lane, due int64) {
 }
 
 // drain waits until everything sent was answered and everything answered was delivered to the others, or until nothing has
-// moved for the given time.
+// moved for the given time. A message that comes twice counts once: the repeat must not stand in for one still on its way,
+// which would then be reported as lost.
 func (c *crowd) drain(ctx context.Context, patience time.Duration, want func(answered int64) int64) {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	moved, last := time.Now(), int64(-1)
 	for {
-		a, d := c.answered.Load(), c.delivered.Load()
+		a, d := c.answered.Load(), c.arrived.Load()
 		if a >= c.sent.Load() && d >= want(a) {
 			return
 		}

@@ -30,7 +30,7 @@ type fakeChat struct {
 	live  map[*fakeSocket]bool
 	n     int // messages so far, over all rooms
 
-	// tamper changes what goes to a member; nil = nothing. It answers the frames to send in place of f.
+	// tamper changes what goes to a member; nil = nothing. It returns the frames to send in place of f.
 	tamper func(n int, f []byte) [][]byte
 	forget func(n int) bool // acked, not stored
 	ignore func(n int) bool // neither acked nor stored

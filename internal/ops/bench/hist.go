@@ -64,7 +64,7 @@ func (h *Hist) Mean() time.Duration {
 	return time.Duration(h.sum.Load() / n)
 }
 
-// Quantile answers the duration that the share q (0 to 1) of all does not exceed, at most 3 % above the true one; 0 when
+// Quantile returns the duration that the share q (0 to 1) of all does not exceed, at most 3 % above the true one; 0 when
 // there is none.
 func (h *Hist) Quantile(q float64) time.Duration {
 	n := h.n.Load()

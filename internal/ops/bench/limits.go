@@ -21,7 +21,7 @@ type Limit struct {
 func Limits(ctx context.Context, sys System, queueType string, d time.Duration, say Progress) ([]Limit, error) {
 	var out []Limit
 	add := func(l Limit) {
-		say("%-9s %-46s %s/s", l.Server, l.Work, number(l.PerS))
+		say("%-9s %-46s %s/s", l.Server, l.Work, Number(l.PerS))
 		out = append(out, l)
 	}
 	if sys.AMQP != "" {
@@ -53,13 +53,4 @@ func Limits(ctx context.Context, sys System, queueType string, d time.Duration, 
 		return nil, errors.New("no address is known: give --amqp, --mysql or both")
 	}
 	return out, nil
-}
-
-// LimitTable renders the limits.
-func LimitTable(all []Limit) string {
-	lines := [][]string{{"server", "work", "per s"}}
-	for _, l := range all {
-		lines = append(lines, []string{l.Server, l.Work, number(l.PerS)})
-	}
-	return grid(lines, 2)
 }

@@ -113,7 +113,7 @@ func (l *loader) partitions(ctx context.Context) error {
 	return nil
 }
 
-// room makes a room of n messages and answers its id.
+// room makes a room of n messages and returns its id.
 func (l *loader) room(ctx context.Context, n int) (uint64, error) {
 	now := time.Now().UTC().Add(-24 * time.Hour) // nobody takes it for active
 	res, err := l.db.ExecContext(ctx, "INSERT INTO rooms (type, name, visibility, owner_id, member_count, active_at, created_at) VALUES ('group', 'history', 'private', ?, ?, ?, ?)",

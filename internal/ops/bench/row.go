@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -80,7 +82,7 @@ const (
 	inTime      = 0.98                  // share of an open loop's messages that must leave within the measured time
 )
 
-// judge tells whether the tool was the bottleneck. asked is the number of messages that an open loop was to send; 0 = closed loop.
+// judge reports whether the tool was the bottleneck. asked is the number of messages that an open loop was to send; 0 = closed loop.
 func (r *Row) judge(sp usage.Span, p *pacemaker, c *crowd, asked float64) {
 	late := p.late.Quantile(.99)
 	r.Values["harness_late_p99_ms"] = ms(late)
@@ -99,4 +101,25 @@ func saturation(sp usage.Span, late time.Duration, sent, asked float64) (why []s
 		why = append(why, fmt.Sprintf("only %.0f of %.0f messages left in time", sent, asked))
 	}
 	return why
+}
+
+// Number prints a figure with three digits that mean something, and commas.
+func Number(v float64) string {
+	switch {
+	case v < 0:
+		return "-" + Number(-v)
+	case v >= 100:
+		s := strconv.FormatInt(int64(v+.5), 10)
+		for i := len(s) - 3; i > 0; i -= 3 {
+			s = s[:i] + "," + s[i:]
+		}
+		return s
+	default:
+		digits := 2
+		if v >= 10 {
+			digits = 1
+		}
+		s := strconv.FormatFloat(v, 'f', digits, 64)
+		return strings.TrimSuffix(strings.TrimRight(s, "0"), ".")
+	}
 }

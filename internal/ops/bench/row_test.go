@@ -33,3 +33,13 @@ func TestSaturation(t *testing.T) {
 		})
 	}
 }
+
+func TestNumber(t *testing.T) {
+	for v, want := range map[float64]string{
+		0: "0", 2.6: "2.6", 0.294: "0.29", 9.999: "10", 10: "10", 13.46: "13.5", 99.96: "100", 140: "140", 1234567.4: "1,234,567", -12.5: "-12.5", 5: "5", 100.2: "100",
+	} {
+		if got := Number(v); got != want {
+			t.Errorf("%v: %q, want %q", v, got, want)
+		}
+	}
+}

@@ -70,7 +70,7 @@ type Output struct {
 	Dir  string    // keeps accounts between runs
 }
 
-// bench is a run under way.
+// bench is a run in progress.
 type bench struct {
 	sys      System
 	plan     Plan
@@ -80,7 +80,7 @@ type bench struct {
 	patience time.Duration // how long an answer may take
 }
 
-// Run runs the plan and answers its rows. A scenario that fails ends the run; the rows before it are answered, too. Broken
+// Run runs the plan and returns its rows. A scenario that fails ends the run; the rows before it are answered, too. Broken
 // promises are not errors here: they are in the rows.
 func Run(ctx context.Context, sys System, plan Plan, out Output) ([]Row, error) {
 	if err := plan.Validate(); err != nil {
@@ -117,7 +117,7 @@ func Run(ctx context.Context, sys System, plan Plan, out Output) ([]Row, error) 
 func (b *bench) tell(row Row) {
 	for _, bar := range Bars() {
 		if bar.Scenario == row.Scenario {
-			b.say("   %-46s %s %s", bar.What, number(row.Values[bar.Value]), bar.Unit)
+			b.say("   %-46s %s %s", bar.What, Number(row.Values[bar.Value]), bar.Unit)
 		}
 	}
 	if row.Audit != nil && row.Audit.Sent > 0 {

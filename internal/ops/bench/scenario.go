@@ -17,7 +17,7 @@ type Bar struct {
 	Limit    float64 // 0 = shown, not judged
 }
 
-// Met tells whether v reaches the bar.
+// Met reports whether v reaches the bar.
 func (b Bar) Met(v float64) bool {
 	if b.AtLeast {
 		return v >= b.Limit

@@ -134,7 +134,7 @@ func (s *socket) welcome() (w welcomed, err error) {
 	}
 }
 
-// read answers the next data message, valid until the next read; control frames are answered. A message that fits into the
+// read returns the next data message, valid until the next read; control frames are answered. A message that fits into the
 // reader is not copied.
 func (s *socket) read() ([]byte, error) {
 	for {

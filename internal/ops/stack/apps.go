@@ -13,21 +13,21 @@ import (
 // App is a process that is kept running.
 type App struct {
 	Spec
-	Ready string // the product's: URL that answers 200 once it takes work
+	Ready string // URL that returns 200 once the process accepts work; "" for servers, which are probed in their own protocol
 }
 
 const (
 	firstPause = 500 * time.Millisecond
 	longPause  = 10 * time.Second
-	steady     = 30 * time.Second // a process that lived this long starts anew without a grown pause
+	steady     = 30 * time.Second // a process that ran this long is restarted after the first pause again
 )
 
-// keeper keeps one app running: a crash is told and answered with a restart, at a growing distance.
-type keeper struct {
+// supervisor keeps one app running: it reports a crash and restarts the app, after a growing pause.
+type supervisor struct {
 	app  App
 	dir  *Dir
 	out  *Progress
-	redo chan struct{} // asks for a restart; one waiting request is enough
+	redo chan struct{} // requests a restart; capacity 1, as one pending request is enough
 	quit chan struct{}
 	once sync.Once
 	done chan struct{}
@@ -37,109 +37,109 @@ type keeper struct {
 	ready bool // it was ready once
 }
 
-// keep starts the app and watches it from then on.
-func (d *Dir) keep(a App, out *Progress) (*keeper, error) {
+// supervise starts the app and watches it from then on.
+func (d *Dir) supervise(a App, out *Progress) (*supervisor, error) {
 	p, err := d.Start(a.Spec)
 	if err != nil {
 		return nil, err
 	}
-	k := &keeper{
+	s := &supervisor{
 		app: a, dir: d, out: out, proc: p,
 		redo: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}),
 	}
-	go k.watch()
-	return k, nil
+	go s.watch()
+	return s, nil
 }
 
-func (k *keeper) current() *Proc {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.proc
+func (s *supervisor) current() *Proc {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.proc
 }
 
-func (k *keeper) wasReady() bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.ready
+func (s *supervisor) wasReady() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ready
 }
 
-func (k *keeper) markReady() {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.ready = true
+func (s *supervisor) markReady() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ready = true
 }
 
-func (k *keeper) watch() {
-	defer close(k.done)
+func (s *supervisor) watch() {
+	defer close(s.done)
 	pause := firstPause
 	for {
-		p := k.current()
+		p := s.current()
 		born := time.Now()
 		select {
-		case <-k.quit:
+		case <-s.quit:
 			return
-		case <-k.redo:
+		case <-s.redo:
 			p.Stop(context.Background())
 			pause = 0
 		case <-p.Done():
-			if !k.wasReady() {
-				return // the one who waits for readiness reports it
+			if !s.wasReady() {
+				return // await reports it
 			}
 			if time.Since(born) > steady {
 				pause = firstPause
 			}
-			k.out.Say(k.app.Name, "ended unexpectedly (%v), restarting in %s; the end of its log:\n%s", p.err, pause, tail(p.log, 5))
+			s.out.Say(s.app.Name, "ended unexpectedly (%v), restarting in %s; the end of its log:\n%s", p.err, pause, tail(p.log, 5))
 		}
-		if !k.again(&pause) {
+		if !s.again(&pause) {
 			return
 		}
 	}
 }
 
-// again starts the app after the pause, until it works or the keeper is stopped.
-func (k *keeper) again(pause *time.Duration) bool {
+// again starts the app after the pause, until that succeeds or the supervisor is stopped.
+func (s *supervisor) again(pause *time.Duration) bool {
 	for {
 		select {
-		case <-k.quit:
+		case <-s.quit:
 			return false
 		case <-time.After(*pause):
 		}
 		*pause = min(max(2**pause, firstPause), longPause)
-		p, err := k.dir.Start(k.app.Spec)
+		p, err := s.dir.Start(s.app.Spec)
 		if errors.Is(err, errClosing) {
 			return false
 		}
 		if err != nil {
-			k.out.Say(k.app.Name, "cannot be started, next try in %s: %v", *pause, err)
+			s.out.Say(s.app.Name, "cannot be started, next try in %s: %v", *pause, err)
 			continue
 		}
-		k.mu.Lock()
-		k.proc = p
-		k.mu.Unlock()
+		s.mu.Lock()
+		s.proc = p
+		s.mu.Unlock()
 		return true
 	}
 }
 
 // restart stops and starts the app, as after a new build.
-func (k *keeper) restart() {
+func (s *supervisor) restart() {
 	select {
-	case k.redo <- struct{}{}:
+	case s.redo <- struct{}{}:
 	default:
 	}
 }
 
 // stop ends the watch, then the process.
-func (k *keeper) stop(ctx context.Context) {
-	k.once.Do(func() { close(k.quit) })
-	<-k.done
-	if !k.current().Stop(ctx) {
-		k.out.Say(k.app.Name, "did not stop in time and was killed")
+func (s *supervisor) stop(ctx context.Context) {
+	s.once.Do(func() { close(s.quit) })
+	<-s.done
+	if !s.current().Stop(ctx) {
+		s.out.Say(s.app.Name, "did not stop in time and was killed")
 	}
 }
 
-// await asks the process until it answers; one that ends before is an error with its last words. It says every few
-// seconds what it waits for.
-func (k *keeper) await(ctx context.Context, where string, within time.Duration, ask func(context.Context) error) error {
+// await asks until the process is ready. A process that ends before is an error with the end of its log. Every few
+// seconds it reports what it waits for.
+func (s *supervisor) await(ctx context.Context, where string, within time.Duration, ask func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	tick := time.NewTicker(50 * time.Millisecond)
@@ -147,13 +147,13 @@ func (k *keeper) await(ctx context.Context, where string, within time.Duration, 
 	said := time.Now()
 	for {
 		err := ask(ctx)
-		p := k.current()
+		p := s.current()
 		if err == nil {
-			k.markReady()
+			s.markReady()
 			return nil
 		}
 		if time.Since(said) > 5*time.Second {
-			k.out.Say(k.app.Name, "waiting for %s (%v)", where, err)
+			s.out.Say(s.app.Name, "waiting for %s (%v)", where, err)
 			said = time.Now()
 		}
 		select {
@@ -167,15 +167,15 @@ func (k *keeper) await(ctx context.Context, where string, within time.Duration, 
 }
 
 // awaitReady waits for the app's readiness.
-func (k *keeper) awaitReady(ctx context.Context, within time.Duration) error {
-	err := k.await(ctx, k.app.Ready, within, func(ctx context.Context) error { return askReady(ctx, k.app.Ready) })
+func (s *supervisor) awaitReady(ctx context.Context, within time.Duration) error {
+	err := s.await(ctx, s.app.Ready, within, func(ctx context.Context) error { return askReady(ctx, s.app.Ready) })
 	if err == nil {
-		k.out.Say(k.app.Name, "ready (log: %s)", k.dir.LogPath(k.app.Name))
+		s.out.Say(s.app.Name, "ready (log: %s)", s.dir.LogPath(s.app.Name))
 	}
 	return err
 }
 
-// askReady answers nil when url answers 200 within a second.
+// askReady returns nil when url answers 200 within a second.
 func askReady(ctx context.Context, url string) error {
 	ctx, stop := context.WithTimeout(ctx, time.Second)
 	defer stop()
@@ -183,7 +183,7 @@ func askReady(ctx context.Context, url string) error {
 	if err != nil {
 		return err
 	}
-	req.Close = true // nothing stays open between two questions
+	req.Close = true // no connection stays open between two requests
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return err

@@ -19,11 +19,11 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// errNoApt says that this machine has no apt to ask.
+// errNoApt: this machine has no apt.
 var errNoApt = errors.New("no apt-get and dpkg-deb on this machine")
 
-// apt downloads Debian packages with the machine's own sources but with a state of its own, and unpacks them under
-// the cache; it needs no root and installs nothing.
+// apt downloads Debian packages from the machine's own sources, with a private state directory, and unpacks them under
+// the cache. It needs no root and installs nothing. Why it is written by hand: docs/adr/0011-apt-provisioner.md.
 type apt struct {
 	cache string
 	out   *Progress
@@ -44,8 +44,8 @@ func newApt(cache string, out *Progress) *apt {
 	return &apt{cache: cache, out: out, etc: "/etc/apt", updated: map[string]bool{}}
 }
 
-// root answers the folder in which the bundle is unpacked, after downloading it where that is still to be done.
-// Several runs may share one cache; the first does the work.
+// root returns the folder in which the bundle is unpacked, and downloads it first if necessary.
+// Several runs may share one cache; the first one does the work, the others wait for its lock.
 func (a *apt) root(ctx context.Context, b bundle) (string, error) {
 	root := filepath.Join(a.cache, b.name)
 	if unpacked(root) {
@@ -79,13 +79,13 @@ func (a *apt) root(ctx context.Context, b bundle) (string, error) {
 	return root, a.unpack(ctx, debs, root, b)
 }
 
-// unpacked tells whether root is whole and still stands where it was unpacked: scripts inside hold its path.
+// unpacked reports whether root is complete and still where it was unpacked: scripts inside contain its path.
 func unpacked(root string) bool {
 	b, err := os.ReadFile(filepath.Join(root, ".complete"))
 	return err == nil && string(b) == root
 }
 
-// update writes the private configuration, fetches the package lists once per run, and answers the configuration's
+// update writes the private configuration, fetches the package lists once per run, and returns the configuration's
 // path.
 func (a *apt) update(ctx context.Context, sid bool) (string, error) {
 	a.mu.Lock()
@@ -153,7 +153,7 @@ func (a *apt) configure(dir string, sid bool) error {
 	return nil
 }
 
-// aptConf is read after the machine's configuration: proxies stay, hooks and extra indexes go.
+// aptConf is read after the machine's configuration: proxies are kept, hooks and extra indexes are cleared.
 func aptConf(dir string, sid bool) string {
 	var b strings.Builder
 	for _, hook := range []string{
@@ -175,12 +175,12 @@ func aptConf(dir string, sid bool) string {
 	return b.String()
 }
 
-// download fetches the bundle's packages, and what they need beyond this machine's own, into a folder.
+// download fetches the bundle's packages, and those of their dependencies that this machine lacks, into a folder.
 func (a *apt) download(ctx context.Context, conf string, b bundle) (string, error) {
 	install := append([]string{"-y", "-q", "install"}, b.packages...)
 	text, err := aptGet(ctx, conf, append([]string{"--print-uris"}, install...)...)
 	if err != nil {
-		return "", fmt.Errorf("packages %s are not to be had from this machine's apt sources: %w\n%s", strings.Join(b.packages, ", "), err, text)
+		return "", fmt.Errorf("packages %s are not available from this machine's apt sources: %w\n%s", strings.Join(b.packages, ", "), err, text)
 	}
 	count, bytes := planned(text)
 	debs := filepath.Join(a.cache, b.name+".debs")
@@ -253,7 +253,7 @@ func (a *apt) unpack(ctx context.Context, debs, root string, b bundle) error {
 	return os.Rename(fresh, root)
 }
 
-// cLibrary tells the packages that must stay the machine's own: a second C library under another loader crashes.
+// cLibrary reports whether the package is one that must be the machine's own: a second C library under another loader crashes.
 func cLibrary(deb string) bool {
 	name, _, _ := strings.Cut(deb, "_")
 	return name == "libc6" || name == "libc-bin" || name == "base-files" || strings.HasPrefix(name, "libgcc")
@@ -287,7 +287,7 @@ func planned(text string) (count int, size int64) {
 func folderSize(dir string) (size int64) {
 	_ = filepath.WalkDir(dir, func(_ string, e fs.DirEntry, err error) error {
 		if err != nil {
-			return nil //nolint:nilerr // apt moves files while we look
+			return nil //nolint:nilerr // apt moves files meanwhile
 		}
 		if info, err := e.Info(); err == nil && !e.IsDir() {
 			size += info.Size()

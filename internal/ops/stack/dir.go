@@ -12,10 +12,10 @@ import (
 	"syscall"
 )
 
-// ErrLocked says that another run holds the run directory.
+// ErrLocked: another run holds the run directory.
 var ErrLocked = errors.New("run directory is in use")
 
-// errClosing says that the run is over and nothing may be started.
+// errClosing: the run is ending and nothing may be started.
 var errClosing = errors.New("the run is ending")
 
 // Dir is a locked run directory: the ports, PID files, logs and data of one stack.
@@ -27,18 +27,18 @@ type Dir struct {
 
 	mu      sync.Mutex
 	procs   map[string]*Proc
-	closing bool // nothing may start any more
+	closing bool // no process may be started any more
 }
 
-// OpenDir creates the directory where it is missing, locks it, and ends what an earlier, killed run left behind;
-// out hears of that. It answers ErrLocked, with the holder's PID in the text, while another run holds it.
+// OpenDir creates the directory if it is missing, locks it, and ends the processes that an earlier, killed run left behind,
+// which it reports to out. It returns ErrLocked, with the holder's PID in the text, while another run holds it.
 func OpenDir(path string, out *Progress) (*Dir, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return nil, fmt.Errorf("resolve run directory: %w", err)
 	}
 	if strings.ContainsAny(abs, " \t\n'\"") {
-		return nil, fmt.Errorf("run directory %q: RabbitMQ's scripts cannot live under a path with blanks or quotes; choose another with --dir", abs)
+		return nil, fmt.Errorf("run directory %q: RabbitMQ's scripts do not work under a path with blanks or quotes; choose another with --dir", abs)
 	}
 	for _, sub := range []string{"pid", "log", "data"} {
 		if err := os.MkdirAll(filepath.Join(abs, sub), 0o755); err != nil {
@@ -88,7 +88,7 @@ func (d *Dir) LogPath(name string) string { return filepath.Join(d.path, "log", 
 // DataPath is the data directory of the named server.
 func (d *Dir) DataPath(name string) string { return filepath.Join(d.path, "data", name) }
 
-// ClearData forgets what the servers of earlier runs kept; call it before Up.
+// ClearData deletes the data of the servers of earlier runs; call it before Up.
 func (d *Dir) ClearData() error {
 	if err := os.RemoveAll(filepath.Join(d.path, "data")); err != nil {
 		return fmt.Errorf("clear data: %w", err)
@@ -96,10 +96,10 @@ func (d *Dir) ClearData() error {
 	return os.Mkdir(filepath.Join(d.path, "data"), 0o755)
 }
 
-// Port is the loopback port kept for name: the same in every run, unless another program took it meanwhile.
+// Port is the loopback port recorded for name: the same in every run, unless another program has taken it meanwhile.
 func (d *Dir) Port(name string) (int, error) { return d.ports.take(name) }
 
-// Close ends whatever still runs and gives the directory free.
+// Close ends whatever still runs and unlocks the directory.
 func (d *Dir) Close() error {
 	d.KillAll()
 	err := endLeftovers(d.path, nil)
@@ -108,7 +108,7 @@ func (d *Dir) Close() error {
 	return errors.Join(err, rm, d.lock.Close())
 }
 
-// KillAll ends every process of this run at once, without asking, and lets none start again.
+// KillAll kills every process of this run at once and lets none start again.
 func (d *Dir) KillAll() {
 	d.mu.Lock()
 	d.closing = true
@@ -145,7 +145,7 @@ func (d *Dir) drop(p *Proc) {
 
 func (d *Dir) pidFile(name string) string { return filepath.Join(d.path, "pid", name+".json") }
 
-// writePids keeps pids.json, name → PID, for operators and load tools; the caller holds mu.
+// writePids writes pids.json, name → PID, for operators and load tools. The caller holds mu.
 func (d *Dir) writePids() error {
 	pids := make(map[string]int, len(d.procs))
 	for name, p := range d.procs {
@@ -154,8 +154,8 @@ func (d *Dir) writePids() error {
 	return writeJSON(filepath.Join(d.path, "pids.json"), pids)
 }
 
-// lockFile opens path and locks it for this process; with wait it blocks until the holder is gone. A holder that
-// ends removes the file, so a lock on a removed file is taken again on the new one.
+// lockFile opens path and locks it for this process; with wait it blocks until the holder has unlocked it. A holder removes
+// the file when it ends, so a lock on a removed file counts for nothing and is taken again on the new file.
 func lockFile(path string, wait bool) (*os.File, error) {
 	how := syscall.LOCK_EX
 	if !wait {

@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-var errNoEngine = errors.New("no container engine answers")
+var errNoEngine = errors.New("no container engine is running")
 
-// image is how a server runs in a container.
+// image says how a server runs in a container.
 type image struct {
 	ref  string
 	port int
@@ -38,7 +38,7 @@ var images = map[Kind]image{
 	RabbitMQ: {ref: "rabbitmq:4-management", port: 5672, data: "/var/lib/rabbitmq"},
 }
 
-// startContainer runs the server in a container bound to the loopback; its data lives in a volume of the same name.
+// startContainer runs the server in a container bound to the loopback; its data is in a volume of the same name.
 func (s *Stack) startContainer(ctx context.Context, k Kind) (Server, error) {
 	if err := exec.CommandContext(ctx, "docker", "info").Run(); err != nil {
 		return Server{}, errNoEngine

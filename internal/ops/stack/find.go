@@ -13,20 +13,20 @@ import (
 	"strings"
 )
 
-// envFile keeps the variables that lead to a run's servers. It holds the token secret: for the owner alone.
+// envFile holds the variables with the addresses of a run's servers. It contains the token secret, so only its owner may read it.
 const envFile = "env.json"
 
-// Found is what a run under way tells about itself.
+// Found describes a run in progress.
 type Found struct {
-	// Env holds the CHAT_ variables that the run hands to its processes; servers given from outside are not mentioned.
+	// Env holds the CHAT_ variables that the run sets for its processes; servers given in the environment are not in it.
 	Env map[string]string
-	// Ready names the product's processes with the URLs of their readiness.
+	// Ready maps the product's processes to their readiness URLs.
 	Ready map[string]string
-	// Pids names every process with its id.
+	// Pids maps every process to its id.
 	Pids map[string]int
 }
 
-// Find reads the run directory at path, without touching it. ok is false where nothing runs there.
+// Find reads the run directory at path without changing it. ok is false when nothing runs there.
 func Find(path string) (f Found, ok bool, err error) {
 	f = Found{Env: map[string]string{}, Ready: map[string]string{}, Pids: map[string]int{}}
 	files, err := filepath.Glob(filepath.Join(path, "pid", "*.json"))
@@ -58,7 +58,7 @@ func Find(path string) (f Found, ok bool, err error) {
 	return f, true, nil
 }
 
-// Environ lays the run's variables over base, as for the run's own processes.
+// Environ returns base with the run's variables set, as for the run's own processes.
 func (f Found) Environ(base []string) []string { return mergeEnv(base, f.Env) }
 
 // keepEnv writes what Find reads.
@@ -73,7 +73,7 @@ func (d *Dir) keepEnv(env map[string]string) error {
 	return nil
 }
 
-// readJSON leaves into as it is where there is no file.
+// readJSON leaves into unchanged when there is no file.
 func readJSON(path string, into any) error {
 	b, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {

@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// install is where a server's programs lie and what they need to run.
+// install says where a server's programs are and what they need to run.
 type install struct {
 	root   string // "" = this machine's own programs
 	from   string // for people: where the programs come from
@@ -18,10 +18,10 @@ type install struct {
 	mysql  bool   // real MySQL, not MariaDB
 }
 
-// errNoPrograms says that a source has not what is wanted; the next one is tried.
+// errNoPrograms: a source doesn't have the server's programs; the next one is tried.
 var errNoPrograms = errors.New("programs not found")
 
-// program finds name below the root, or on PATH and in the places where Debian puts servers.
+// program finds name below the root, or on PATH and in the folders where Debian installs servers.
 func (in install) program(name string) (string, error) {
 	dirs := []string{"/usr/sbin", "/usr/bin", "/usr/lib/rabbitmq/bin", "/usr/lib/erlang/bin"}
 	if in.root == "" {
@@ -132,7 +132,7 @@ func packaged(ctx context.Context, a *apt, k Kind) (install, error) {
 	return in, err
 }
 
-// command answers how to run one of the install's programs: sid's only run under sid's own loader.
+// command returns how to run one of the install's programs: those of sid only run under sid's own loader.
 func (in install) command(program string, args ...string) (string, []string, error) {
 	if in.root == "" || !in.mysql {
 		return program, args, nil

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"chat-service/internal/ops/stack/frontdoor"
+
 	"go.uber.org/goleak"
 )
 
@@ -33,7 +35,7 @@ func fakeApp() {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/readyz", func(http.ResponseWriter, *http.Request) {})
 	mux.HandleFunc("/crash", func(http.ResponseWriter, *http.Request) { os.Exit(4) })
-	mux.HandleFunc(socketPath, echoSocket)
+	mux.HandleFunc(frontdoor.SocketPath, echoSocket)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		_ = json.NewEncoder(w).Encode(map[string]any{"host": r.Host, "header": r.Header, "args": os.Args[1:], "secret": os.Getenv("CHAT_JWT_SECRET")})
 	})

@@ -48,7 +48,7 @@ func (s *Stack) startMySQL(ctx context.Context, k Kind, in install) (Server, err
 	if err != nil {
 		return Server{}, err
 	}
-	main, err := s.dir.keep(App{Spec: Spec{Name: name, Path: path, Args: args, Env: in.environ(), Cwd: data, Stop: 20 * time.Second}}, s.out)
+	main, err := s.dir.supervise(App{Spec: Spec{Name: name, Path: path, Args: args, Env: in.environ(), Cwd: data, Stop: 20 * time.Second}}, s.out)
 	if err != nil {
 		return Server{}, err
 	}
@@ -56,14 +56,13 @@ func (s *Stack) startMySQL(ctx context.Context, k Kind, in install) (Server, err
 	return srv, s.await(ctx, srv, 60*time.Second)
 }
 
-// The database stands before the first client comes; 127.0.0.1 needs an account of its own where names are not
-// resolved.
+// initSQL runs before the first client connects. 127.0.0.1 needs an account of its own in case names are not resolved.
 const initSQL = `CREATE DATABASE IF NOT EXISTS ` + databaseName + ` CHARACTER SET utf8mb4;
 CREATE USER IF NOT EXISTS 'root'@'127.0.0.1';
 GRANT ALL PRIVILEGES ON *.* TO 'root'@'127.0.0.1' WITH GRANT OPTION;
 `
 
-// baseArgs are needed by every start, --no-defaults first: nothing of this machine's own configuration counts.
+// baseArgs are needed by every start, --no-defaults first: this machine's own configuration must not apply.
 func baseArgs(in install, data string) []string {
 	args := []string{"--no-defaults", "--datadir=" + data}
 	if os.Getuid() == 0 {
@@ -80,8 +79,8 @@ func baseArgs(in install, data string) []string {
 	return append(args, "--lc-messages-dir="+filepath.Join(share))
 }
 
-// initMySQL makes the system tables in a folder beside and moves it into place, so that a broken first run leaves
-// nothing half-made.
+// initMySQL creates the system tables in a temporary folder and renames it, so that a failed first run leaves
+// no incomplete data directory.
 func (s *Stack) initMySQL(ctx context.Context, name, data string, in install) error {
 	if _, err := os.Stat(filepath.Join(data, "mysql")); err == nil {
 		return nil

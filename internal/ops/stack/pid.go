@@ -13,15 +13,15 @@ import (
 	"time"
 )
 
-// markerEnv stands in the environment of every process of a run and names its run directory; so helpers that a
-// server forks by itself can be told from strangers.
+// markerEnv is set in the environment of every process of a run and names its run directory, so that helpers that a
+// server forks can be recognised.
 const markerEnv = "CHAT_STACK_DIR"
 
 // ident names one process for ever: PIDs are reused, a PID with its start time is not.
 type ident struct {
 	Pid   int    `json:"pid"`
 	Start uint64 `json:"start"` // clock ticks since boot
-	Boot  string `json:"boot"`  // the kernel's boot id: ticks start anew with every boot
+	Boot  string `json:"boot"`  // the kernel's boot id: ticks begin at zero with every boot
 }
 
 func identOf(pid int) (ident, error) {
@@ -32,7 +32,7 @@ func identOf(pid int) (ident, error) {
 	return ident{Pid: pid, Start: start, Boot: readTrimmed("/proc/sys/kernel/random/boot_id")}, nil
 }
 
-// alive tells whether exactly this process still runs (a zombie does not).
+// alive reports whether exactly this process still runs (a zombie does not).
 func (id ident) alive() bool {
 	now, err := identOf(id.Pid)
 	return err == nil && now == id

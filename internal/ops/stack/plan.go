@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"net"
@@ -10,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"chat-service/internal/ops/stack/frontdoor"
 )
 
 // productEnv holds the variables that lead the product to the servers. A server given in the environment is not
@@ -37,7 +40,7 @@ func (r *run) productEnv() (map[string]string, error) {
 	return env, nil
 }
 
-// plan names the product's processes with their ports, and the door before them.
+// plan lists the product's processes with their ports, and makes the front door for them.
 func (r *run) plan() error {
 	r.apps = map[string]App{}
 	names := []string{"api"}
@@ -47,8 +50,8 @@ func (r *run) plan() error {
 	for i := range r.o.Gateways {
 		names = append(names, fmt.Sprintf("gw%d", i+1))
 	}
-	var api Backend
-	var gateways []Backend
+	var api frontdoor.Backend
+	var gateways []frontdoor.Backend
 	for _, name := range names {
 		a, b, err := r.planApp(name)
 		if err != nil {
@@ -62,11 +65,11 @@ func (r *run) plan() error {
 			gateways = append(gateways, b)
 		}
 	}
-	r.door = NewFrontDoor(api, gateways...)
+	r.front = frontdoor.NewFrontDoor(api, gateways...)
 	return nil
 }
 
-func (r *run) planApp(name string) (App, Backend, error) {
+func (r *run) planApp(name string) (App, frontdoor.Backend, error) {
 	program, stop := strings.TrimRight(name, "0123456789"), stopWithin
 	own := map[string]string{"CHAT_DEBUG_HOST": loopback}
 	if program == "gw" {
@@ -75,31 +78,32 @@ func (r *run) planApp(name string) (App, Backend, error) {
 	}
 	debug, err := r.dir.Port(name + ".debug")
 	if err != nil {
-		return App{}, Backend{}, err
+		return App{}, frontdoor.Backend{}, err
 	}
 	own["CHAT_DEBUG_PORT"] = strconv.Itoa(debug)
-	b := Backend{Name: name, Ready: fmt.Sprintf("http://%s:%d/readyz", loopback, debug)}
+	ready := fmt.Sprintf("http://%s:%d/readyz", loopback, debug)
+	b := frontdoor.Backend{Name: name, Ready: func(ctx context.Context) error { return askReady(ctx, ready) }}
 	if program != "worker" {
 		port, err := r.dir.Port(name)
 		if err != nil {
-			return App{}, Backend{}, err
+			return App{}, frontdoor.Backend{}, err
 		}
 		own["CHAT_SERVER_HOST"], own["CHAT_SERVER_PORT"] = loopback, strconv.Itoa(port)
 		b.Addr = net.JoinHostPort(loopback, strconv.Itoa(port))
 	}
 	bin, err := filepath.Abs(filepath.Join(r.o.Bin, program))
 	if err != nil {
-		return App{}, Backend{}, fmt.Errorf("resolve %s: %w", program, err)
+		return App{}, frontdoor.Backend{}, fmt.Errorf("resolve %s: %w", program, err)
 	}
-	a := App{Ready: b.Ready, Spec: Spec{
+	a := App{Ready: ready, Spec: Spec{
 		Name: name, Path: bin, Args: []string{"-config", filepath.Join(r.o.Configs, program+".yaml")},
 		Env: mergeEnv(os.Environ(), r.env, own), Stop: stop,
 	}}
 	return a, b, nil
 }
 
-// mergeEnv lays the maps over base; a variable that is set also takes away its …_FILE twin, as two sources of one
-// value are refused.
+// mergeEnv returns base with the variables of the maps set. A variable that is set also removes its …_FILE variable, because
+// two sources of one value are refused.
 func mergeEnv(base []string, over ...map[string]string) []string {
 	all := map[string]string{}
 	for _, m := range over {
@@ -109,8 +113,8 @@ func mergeEnv(base []string, over ...map[string]string) []string {
 	for _, kv := range base {
 		name, _, _ := strings.Cut(kv, "=")
 		_, set := all[name]
-		_, twin := all[strings.TrimSuffix(name, "_FILE")]
-		if !set && !twin {
+		_, asFile := all[strings.TrimSuffix(name, "_FILE")]
+		if !set && !asFile {
 			out = append(out, kv)
 		}
 	}
@@ -129,7 +133,7 @@ func serversText(env map[string]string) string {
 	return b.String()
 }
 
-// readyText tells where everything is and how to say the first word.
+// readyText lists where everything is and shows how to send a first message.
 func (r *run) readyText(addr string) string {
 	host, port, err := net.SplitHostPort(addr)
 	if ip := net.ParseIP(host); err == nil && ip.IsUnspecified() {
@@ -138,7 +142,7 @@ func (r *run) readyText(addr string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "\n  demo page   http://%s/   (open it in two windows, register two users)\n", addr)
 	fmt.Fprintf(&b, "  REST        http://%s/api/v1   described at http://%s/docs\n", addr, addr)
-	fmt.Fprintf(&b, "  WebSocket   ws://%s%s?token=<access token>\n\n", addr, socketPath)
+	fmt.Fprintf(&b, "  WebSocket   ws://%s%s?token=<access token>\n\n", addr, frontdoor.SocketPath)
 	for _, name := range slices.Sorted(maps.Keys(r.apps)) {
 		fmt.Fprintf(&b, "  %-11s %s/metrics  (and /healthz, /readyz)\n", name, strings.TrimSuffix(r.apps[name].Ready, "/readyz"))
 	}

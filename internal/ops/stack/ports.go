@@ -11,13 +11,13 @@ import (
 	"sync"
 )
 
-// The band lies below the kernel's ephemeral range, so that an outgoing connection cannot sit on a kept port.
+// The range lies below the kernel's ephemeral range, so that an outgoing connection cannot occupy a recorded port.
 const (
 	portLow  = 20000
 	portHigh = 30000
 )
 
-// ports keeps one free loopback port per name in a file, so that addresses stay the same between runs.
+// ports records one free loopback port per name in a file, so that addresses stay the same between runs.
 type ports struct {
 	path string
 	free func(port int) bool
@@ -42,7 +42,7 @@ func loadPorts(path string) (*ports, error) {
 	return p, nil
 }
 
-// take answers the kept port of name while it is free, else a new one, which it keeps. Within a run the answer stays.
+// take returns the recorded port of name while it is free, else a new one, which it records. Within a run it stays the same.
 func (p *ports) take(name string) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -65,7 +65,7 @@ func (p *ports) take(name string) (int, error) {
 	return 0, fmt.Errorf("no free loopback port between %d and %d for %s", portLow, portHigh, name)
 }
 
-// portFree tells whether this process could listen on the loopback port now.
+// portFree reports whether this process could listen on the loopback port now.
 func portFree(port int) bool {
 	l, err := net.Listen("tcp", net.JoinHostPort(loopback, strconv.Itoa(port)))
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// probe asks a server, in its own protocol, whether it takes clients.
+// probe asks a server, in its own protocol, whether it accepts clients.
 func probe(ctx context.Context, k Kind, host string, port int) error {
 	ctx, stop := context.WithTimeout(ctx, 2*time.Second)
 	defer stop()
@@ -35,7 +35,7 @@ func probe(ctx context.Context, k Kind, host string, port int) error {
 	}
 }
 
-// reach only tells whether a server given from outside listens: it may speak TLS.
+// reach only reports whether a server given from outside listens: it may speak TLS.
 func reach(ctx context.Context, addr string) error {
 	ctx, stop := context.WithTimeout(ctx, 5*time.Second)
 	defer stop()
@@ -47,7 +47,7 @@ func reach(ctx context.Context, addr string) error {
 	return c.Close()
 }
 
-// probeRedis takes any answer but "still loading": one that wants a password is up, too.
+// probeRedis accepts any reply but "still loading": a server that asks for a password is up, too.
 func probeRedis(c net.Conn) error {
 	if _, err := io.WriteString(c, "PING\r\n"); err != nil {
 		return err

@@ -33,8 +33,8 @@ type Proc struct {
 	err   error // valid after done
 }
 
-// Start runs the process as a child of this one: its own process group (a Ctrl-C in the terminal reaches only the
-// supervisor, which orders the end), its output in its log, SIGTERM should the supervisor die.
+// Start runs the process as a child of this one: in its own process group (so that a Ctrl-C in the terminal reaches only
+// this process, which then stops the others in order), with its output in its log, and with SIGTERM if this process dies.
 func (d *Dir) Start(s Spec) (*Proc, error) {
 	log, err := os.OpenFile(d.LogPath(s.Name), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 	if err != nil {

@@ -43,7 +43,7 @@ func (p *Progress) Raw(text string) {
 // Elapsed is the time since the run began.
 func (p *Progress) Elapsed() time.Duration { return time.Since(p.start) }
 
-// tail answers the last lines of a file, indented for an error text.
+// tail returns the last lines of a file, indented for an error text.
 func tail(path string, lines int) string {
 	f, err := os.Open(path)
 	if err != nil {
@@ -66,7 +66,7 @@ func tail(path string, lines int) string {
 	return "    " + strings.Join(all[max(0, len(all)-lines):], "\n    ")
 }
 
-// failed is the error of a process that did not come up: what happened, its last words, where to read on.
+// failed is the error of a process that did not start: what happened, the end of its log, and where the log is.
 func (p *Proc) failed(what string) error {
 	return fmt.Errorf("%s %s; the end of %s:\n%s", p.name, what, p.log, tail(p.log, 15))
 }

@@ -13,7 +13,7 @@ import (
 const epmdName = "rabbitmq-epmd"
 
 // startRabbitMQ starts a one-node broker with its own port mapper (epmd). Both are direct children without a shell
-// in between, so that their PIDs are the ones that count and nothing outlives the run.
+// in between, so that the recorded PIDs are theirs and nothing outlives the run.
 func (s *Stack) startRabbitMQ(ctx context.Context, in install) (Server, error) {
 	ports := map[string]int{"rabbitmq": 0, "rabbitmq-dist": 0, epmdName: 0}
 	for name := range ports {
@@ -41,9 +41,9 @@ func (s *Stack) startRabbitMQ(ctx context.Context, in install) (Server, error) {
 	if err != nil {
 		return Server{}, err
 	}
-	epmd.markReady() // it answers at once; should it end, it is started anew like the others
+	epmd.markReady() // it is ready at once, and restarted like the others if it ends
 	srv := Server{Kind: RabbitMQ, Host: loopback, Port: ports["rabbitmq"], User: "guest", Password: "guest", Origin: in.from, helper: epmd}
-	srv.main, err = s.dir.keep(App{Spec: Spec{
+	srv.main, err = s.dir.supervise(App{Spec: Spec{
 		Name: string(RabbitMQ), Path: in.server, Cwd: data, Stop: 20 * time.Second,
 		Env: in.environ(rabbitEnv(data, ports)...),
 	}}, s.out)
@@ -53,19 +53,19 @@ func (s *Stack) startRabbitMQ(ctx context.Context, in install) (Server, error) {
 	return srv, s.await(ctx, srv, 90*time.Second)
 }
 
-func (s *Stack) startEpmd(in install, data string, port int) (*keeper, error) {
+func (s *Stack) startEpmd(in install, data string, port int) (*supervisor, error) {
 	epmd, err := in.program("epmd")
 	if err != nil {
 		return nil, err
 	}
-	return s.dir.keep(App{Spec: Spec{
+	return s.dir.supervise(App{Spec: Spec{
 		Name: epmdName, Path: epmd, Cwd: data, Env: in.environ(), Stop: 3 * time.Second,
 		Args: []string{"-port", strconv.Itoa(port), "-address", loopback},
 	}}, s.out)
 }
 
-// rabbitEnv: RABBITMQ_ALLOW_INPUT makes the script become the Erlang VM instead of its parent; -noinput then takes
-// away the shell that it would open. -start_epmd false: ours runs already.
+// rabbitEnv: RABBITMQ_ALLOW_INPUT makes the script exec the Erlang VM instead of being its parent; -noinput then suppresses
+// the shell that it would open. -start_epmd false: ours is running already.
 func rabbitEnv(data string, ports map[string]int) []string {
 	return []string{
 		"HOME=" + filepath.Join(data, "home"),
@@ -84,8 +84,8 @@ func rabbitEnv(data string, ports map[string]int) []string {
 	}
 }
 
-// rabbitConf keeps quorum queues cheap (a small write-ahead log and small segments) and the alarms fit for a
-// machine that does other things too.
+// rabbitConf keeps quorum queues cheap (a small write-ahead log and small segments) and sets alarms that suit a
+// machine that does other things, too.
 func rabbitConf(port int) string {
 	return fmt.Sprintf(`listeners.tcp.1 = %s:%d
 vm_memory_high_watermark.absolute = 1GB
@@ -98,7 +98,7 @@ log.file = false
 `, loopback, port)
 }
 
-// rewriteErlang lets an unpacked Erlang find itself: its start scripts hold an absolute path that no variable
+// rewriteErlang makes an unpacked Erlang find its own files: its start scripts contain an absolute path that no variable
 // overrides.
 func rewriteErlang(tree, root string) error {
 	for _, pattern := range []string{"usr/lib/erlang/bin", "usr/lib/erlang/erts-*/bin"} {

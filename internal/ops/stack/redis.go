@@ -8,8 +8,7 @@ import (
 	"time"
 )
 
-// startRedis starts Redis with an append-only file; nothing is ever evicted, as the product's caches are bounded by
-// themselves.
+// startRedis starts Redis with an append-only file. Nothing is ever evicted, because the product bounds its own caches.
 func (s *Stack) startRedis(ctx context.Context, in install) (Server, error) {
 	port, err := s.dir.Port(string(Redis))
 	if err != nil {
@@ -19,7 +18,7 @@ func (s *Stack) startRedis(ctx context.Context, in install) (Server, error) {
 	if err := os.MkdirAll(data, 0o755); err != nil {
 		return Server{}, fmt.Errorf("create redis data: %w", err)
 	}
-	main, err := s.dir.keep(App{Spec: Spec{
+	main, err := s.dir.supervise(App{Spec: Spec{
 		Name: string(Redis), Path: in.server, Cwd: data, Env: in.environ(), Stop: 10 * time.Second,
 		Args: []string{
 			"--port", strconv.Itoa(port), "--bind", loopback, "--dir", data, "--daemonize", "no",

@@ -15,10 +15,12 @@ import (
 	"sync"
 	"time"
 
+	"chat-service/internal/ops/stack/frontdoor"
+
 	"golang.org/x/sync/errgroup"
 )
 
-// RunOptions says what a run consists of.
+// RunOptions say what a run consists of.
 type RunOptions struct {
 	Dir      string // run directory
 	PkgCache string
@@ -32,13 +34,16 @@ type RunOptions struct {
 	// ServersOnly leaves out the product's processes and the front door.
 	ServersOnly bool
 	// Migrate brings the schema up to date before any process starts; env holds the CHAT_ variables that the
-	// processes get. nil = nothing to do.
+	// processes get. nil = no migration.
 	Migrate func(ctx context.Context, env map[string]string) error
 	// Rebuilt asks for a restart of the product's processes, one value per new build. nil = never.
 	Rebuilt <-chan struct{}
-	// Hard is closed to have everything killed at once.
+	// Hard is closed to kill everything at once.
 	Hard <-chan struct{}
 }
+
+// ReadyText is what a run prints when all of its processes are ready; bench waits for it.
+const ReadyText = "everything is ready"
 
 const (
 	readyWithin = 60 * time.Second
@@ -46,19 +51,19 @@ const (
 	stopWithin  = 20 * time.Second
 )
 
-// run is a run under way.
+// run is a run in progress.
 type run struct {
-	o       RunOptions
-	dir     *Dir
-	servers *Stack
-	env     map[string]string
-	apps    map[string]App
-	keepers map[string]*keeper
-	door    *FrontDoor
+	o           RunOptions
+	dir         *Dir
+	servers     *Stack
+	env         map[string]string
+	apps        map[string]App
+	supervisors map[string]*supervisor
+	front       *frontdoor.FrontDoor
 }
 
-// Run brings everything up, keeps it running until ctx ends, and takes it down in order: gateways drain first, then
-// api and workers, then the servers. It answers nil after an ordered end.
+// Run brings everything up, keeps it running until ctx ends, and stops it in order: gateways drain first, then
+// api and workers, then the servers. It returns nil after an orderly stop.
 func Run(ctx context.Context, o RunOptions) error {
 	l, err := listen(o)
 	if err != nil {
@@ -74,7 +79,7 @@ func Run(ctx context.Context, o RunOptions) error {
 	if err != nil {
 		return err
 	}
-	r := &run{o: o, dir: d, keepers: map[string]*keeper{}}
+	r := &run{o: o, dir: d, supervisors: map[string]*supervisor{}}
 	watch, unwatch := context.WithCancel(context.WithoutCancel(ctx))
 	var g sync.WaitGroup
 	g.Go(func() { r.killWhenHard(watch) })
@@ -98,7 +103,7 @@ func (r *run) killWhenHard(ctx context.Context) {
 	}
 }
 
-// live is the run between the open directory and its close.
+// live does everything between opening the run directory and closing it.
 func (r *run) live(ctx context.Context, l net.Listener) error {
 	var err error
 	r.servers, err = Up(ctx, Options{
@@ -133,38 +138,38 @@ func (r *run) live(ctx context.Context, l net.Listener) error {
 
 // serve opens the front door, starts the apps and waits for the end.
 func (r *run) serve(ctx context.Context, l net.Listener) error {
-	doorCtx, closeDoor := context.WithCancel(context.WithoutCancel(ctx))
+	frontCtx, closeFront := context.WithCancel(context.WithoutCancel(ctx))
 	var g sync.WaitGroup
-	var doorErr error
-	g.Go(func() { doorErr = r.door.Serve(doorCtx, l) })
+	var frontErr error
+	g.Go(func() { frontErr = r.front.Serve(frontCtx, l) })
 	err := r.startApps(ctx)
 	if err == nil {
-		r.o.Out.Say("up", "everything is ready on http://%s", l.Addr())
+		r.o.Out.Say("up", "%s on http://%s", ReadyText, l.Addr())
 		r.o.Out.Raw(r.readyText(l.Addr().String()))
 		r.wait(ctx)
 	}
 	r.stopApps(ctx)
-	closeDoor()
+	closeFront()
 	g.Wait()
-	return errors.Join(quiet(ctx, err), doorErr)
+	return errors.Join(quiet(ctx, err), frontErr)
 }
 
-// wait lasts until ctx ends; a new build restarts the apps meanwhile.
+// wait returns when ctx ends; until then every new build restarts the apps.
 func (r *run) wait(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-r.o.Rebuilt:
-			for _, name := range slices.Sorted(maps.Keys(r.keepers)) {
+			for _, name := range slices.Sorted(maps.Keys(r.supervisors)) {
 				r.o.Out.Say(name, "restarting with the new build")
-				r.keepers[name].restart()
+				r.supervisors[name].restart()
 			}
 		}
 	}
 }
 
-// quiet turns the end that was asked for into no error.
+// quiet drops an error that only says that ctx has ended.
 func quiet(ctx context.Context, err error) error {
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return nil
@@ -176,15 +181,15 @@ func (r *run) startApps(ctx context.Context) error {
 	for _, name := range slices.Sorted(maps.Keys(r.apps)) {
 		a := r.apps[name]
 		r.o.Out.Say(name, "starting %s %s", a.Path, strings.Join(a.Args, " "))
-		k, err := r.dir.keep(a, r.o.Out)
+		s, err := r.dir.supervise(a, r.o.Out)
 		if err != nil {
 			return err
 		}
-		r.keepers[name] = k
+		r.supervisors[name] = s
 	}
 	g, gctx := errgroup.WithContext(ctx)
-	for _, k := range r.keepers {
-		g.Go(func() error { return k.awaitReady(gctx, readyWithin) })
+	for _, s := range r.supervisors {
+		g.Go(func() error { return s.awaitReady(gctx, readyWithin) })
 	}
 	if err := g.Wait(); err != nil {
 		if ctx.Err() != nil {
@@ -201,13 +206,13 @@ func (r *run) stopApps(ctx context.Context) {
 		within := stopWithin
 		if gateways {
 			within = drainWithin
-			r.o.Out.Say("up", "stopping: gateways drain first (again Ctrl-C kills everything)")
+			r.o.Out.Say("up", "stopping: gateways drain first (Ctrl-C again kills everything)")
 		}
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), within)
 		var g sync.WaitGroup
-		for name, k := range r.keepers {
+		for name, s := range r.supervisors {
 			if strings.HasPrefix(name, "gw") == gateways {
-				g.Go(func() { k.stop(end) })
+				g.Go(func() { s.stop(end) })
 			}
 		}
 		g.Wait()
@@ -222,10 +227,10 @@ func (r *run) stopServers(ctx context.Context) {
 	r.servers.Stop(end)
 }
 
-// listen takes the front door's port before anything is started: a taken one is told at once.
+// listen binds the front door's port before anything is started, so that a port in use is reported at once.
 func listen(o RunOptions) (net.Listener, error) {
 	if o.ServersOnly {
-		return nil, nil //nolint:nilnil // no door, no listener
+		return nil, nil //nolint:nilnil // no front door, no listener
 	}
 	l, err := net.Listen("tcp", net.JoinHostPort(o.Host, strconv.Itoa(o.Port)))
 	if err != nil {
@@ -248,7 +253,7 @@ func programsThere(o RunOptions) error {
 	return nil
 }
 
-// secret answers the run's token secret, made once, so that tokens outlive a restart.
+// secret returns the run's token secret, made in the first run, so that tokens outlive a restart.
 func secret(dir string) (string, error) {
 	path := filepath.Join(dir, "secret")
 	if b, err := os.ReadFile(path); err == nil {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -82,7 +83,7 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
-// running is a Run under way in a test.
+// running is a Run in progress in a test.
 type running struct {
 	out  lockedBuffer
 	stop context.CancelFunc
@@ -229,7 +230,7 @@ func TestRunRestartsAfterABuild(t *testing.T) {
 		return true
 	})
 	if out := r.out.String(); strings.Contains(out, "unexpectedly") {
-		t.Errorf("a wanted restart was told as a crash:\n%s", out)
+		t.Errorf("a wanted restart was reported as a crash:\n%s", out)
 	}
 	r.end(t)
 }
@@ -312,7 +313,7 @@ func TestRunFailsWithAdvice(t *testing.T) {
 			}
 			for _, want := range tt.want {
 				if !strings.Contains(err.Error(), want) {
-					t.Errorf("the error does not tell of %q:\n%v", want, err)
+					t.Errorf("the error does not mention %q:\n%v", want, err)
 				}
 			}
 			if _, err := os.Stat(filepath.Join(o.Dir, "lock")); err == nil {
@@ -429,5 +430,24 @@ func TestProbes(t *testing.T) {
 				t.Errorf("probe = %v", err)
 			}
 		})
+	}
+}
+
+func TestAskReady(t *testing.T) {
+	status := http.StatusOK
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, "mysql: no connection")
+	}))
+	if err := askReady(t.Context(), srv.URL); err != nil {
+		t.Errorf("a ready process: %v", err)
+	}
+	status = http.StatusServiceUnavailable
+	if err := askReady(t.Context(), srv.URL); err == nil || !strings.Contains(err.Error(), "503") || !strings.Contains(err.Error(), "mysql") {
+		t.Errorf("a process that is not ready: %v, want its status and reason", err)
+	}
+	srv.Close()
+	if err := askReady(t.Context(), srv.URL); err == nil {
+		t.Error("a process that has ended is ready")
 	}
 }

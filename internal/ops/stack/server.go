@@ -10,10 +10,10 @@ import (
 	"strings"
 )
 
-// fromEnv is the Origin of a server that was given.
+// fromEnv is the Origin of a server that was given in the environment.
 const fromEnv = "environment"
 
-// Server is one server that takes clients.
+// Server is one running server.
 type Server struct {
 	Kind     Kind
 	Host     string
@@ -22,12 +22,12 @@ type Server struct {
 	Password string
 	Database string
 	URL      string   // RabbitMQ given as a URL
-	Origin   string   // where it came from, for people
-	Program  string   // the server's executable, where it runs from one
-	Environ  []string // which the executable needs
+	Origin   string   // where it came from, in words
+	Program  string   // the server's executable; "" when it is given or in a container
+	Environ  []string // environment that the executable needs
 
-	main      *keeper // nil when it runs in a container or was given
-	helper    *keeper
+	main      *supervisor // nil when it runs in a container or was given
+	helper    *supervisor
 	container string
 }
 
@@ -57,7 +57,7 @@ var installNames = map[Kind]string{
 	MySQL: "mariadb-server", Redis: "redis-server", RabbitMQ: "rabbitmq-server", MySQL8: "mysql-server 8 or 9",
 }
 
-// GivenInEnv reads the addresses that the product's own variables name.
+// GivenInEnv reads the servers' addresses from the product's own variables.
 func GivenInEnv(k Kind) (Server, bool, error) {
 	switch k {
 	case MySQL:
@@ -88,7 +88,7 @@ func givenAddr(k Kind, prefix, port string, srv Server) (Server, bool, error) {
 	}
 	n, err := strconv.Atoi(port)
 	if err != nil {
-		return Server{}, false, fmt.Errorf("%s_PORT=%q is no port", prefix, port)
+		return Server{}, false, fmt.Errorf("%s_PORT=%q is not a port", prefix, port)
 	}
 	srv.Kind, srv.Host, srv.Port, srv.Origin = k, host, n, fromEnv
 	return srv, true, nil
@@ -97,11 +97,11 @@ func givenAddr(k Kind, prefix, port string, srv Server) (Server, bool, error) {
 func givenHostPort(k Kind, addr, variable string) (Server, bool, error) {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
-		return Server{}, false, fmt.Errorf("%s: %q is no host:port", variable, addr)
+		return Server{}, false, fmt.Errorf("%s: %q is not host:port", variable, addr)
 	}
 	n, err := strconv.Atoi(port)
 	if err != nil {
-		return Server{}, false, fmt.Errorf("%s: %q is no port", variable, port)
+		return Server{}, false, fmt.Errorf("%s: %q is not a port", variable, port)
 	}
 	return Server{Kind: k, Host: host, Port: n, Origin: fromEnv}, true, nil
 }
@@ -112,7 +112,7 @@ func givenURL(raw string) (Server, bool, error) {
 	}
 	u, err := url.Parse(raw)
 	if err != nil || u.Hostname() == "" {
-		return Server{}, false, errors.New("CHAT_RABBITMQ_URL is no URL such as amqp://user:password@host:5672/")
+		return Server{}, false, errors.New("CHAT_RABBITMQ_URL is not a URL such as amqp://user:password@host:5672/")
 	}
 	port := 5672
 	if u.Scheme == "amqps" {
@@ -120,7 +120,7 @@ func givenURL(raw string) (Server, bool, error) {
 	}
 	if u.Port() != "" {
 		if port, err = strconv.Atoi(u.Port()); err != nil {
-			return Server{}, false, fmt.Errorf("CHAT_RABBITMQ_URL: port %q is no port", u.Port())
+			return Server{}, false, fmt.Errorf("CHAT_RABBITMQ_URL: port %q is not a port", u.Port())
 		}
 	}
 	return Server{Kind: RabbitMQ, Host: u.Hostname(), Port: port, URL: raw, Origin: fromEnv}, true, nil

@@ -18,7 +18,7 @@ type source struct {
 }
 
 // machineSources reads the entries of the machine's distribution from etc: those whose suite is the release's code
-// name or begins with it. Third parties' entries are left out: a broken one would fail the whole update.
+// name or begins with it. Third parties' entries are left out, because a broken one would fail the whole update.
 func machineSources(etc, code string) ([]source, error) {
 	files := []string{filepath.Join(etc, "sources.list")}
 	for _, pattern := range []string{"*.list", "*.sources"} {
@@ -55,7 +55,7 @@ func machineSources(etc, code string) ([]source, error) {
 	return own, nil
 }
 
-// sidSources points the machine's main mirror to Debian's sid.
+// sidSources is one entry for Debian's sid on the machine's main mirror.
 func sidSources(own []source) ([]source, error) {
 	for _, s := range own {
 		first, _, _ := strings.Cut(s.suites, " ")

@@ -13,7 +13,7 @@ import (
 // Kind names a server.
 type Kind string
 
-// The servers. MySQL is MariaDB or MySQL, whichever is at hand; MySQL8 is real MySQL beside it, for tests.
+// The servers. MySQL is MariaDB or MySQL, whichever is available; MySQL8 is real MySQL beside it, for tests.
 const (
 	MySQL    Kind = "mysql"
 	Redis    Kind = "redis"
@@ -27,9 +27,9 @@ type Options struct {
 	Out      *Progress
 	PkgCache string // folder for downloaded packages; "" = pkg in the run directory
 	Kinds    []Kind
-	// Given reads the environment: which servers are given there. nil = none.
+	// Given says which servers the environment gives. nil = none.
 	Given func(Kind) (Server, bool, error)
-	// Vars names, for advice, the variables that give each server.
+	// Vars names the variables that give each server, for error texts.
 	Vars map[Kind]string
 }
 
@@ -45,7 +45,7 @@ type Stack struct {
 	servers map[Kind]Server
 }
 
-// Up brings up the servers side by side and answers when all take clients. On an error the ones already running are
+// Up starts the servers in parallel and returns when all accept clients. On an error those already running are
 // stopped. The error says what to do.
 func Up(ctx context.Context, o Options) (*Stack, error) {
 	if o.PkgCache == "" {
@@ -79,7 +79,7 @@ func Up(ctx context.Context, o Options) (*Stack, error) {
 	return s, nil
 }
 
-// bring takes the first source that applies: environment, this machine's programs, packages, containers.
+// bring uses the first source that is available: environment, this machine's programs, packages, containers.
 func (s *Stack) bring(ctx context.Context, k Kind) (Server, error) {
 	if s.given != nil {
 		srv, ok, err := s.given(k)
@@ -89,7 +89,7 @@ func (s *Stack) bring(ctx context.Context, k Kind) (Server, error) {
 		if ok {
 			s.out.Say(string(k), "using %s, given in the environment", srv.Addr())
 			if err := reach(ctx, srv.Addr()); err != nil {
-				return Server{}, fmt.Errorf("the server given in the environment, %s, does not answer (%w); start it, or unset %s to get a private one", srv.Addr(), err, s.vars[k])
+				return Server{}, fmt.Errorf("the server given in the environment, %s, is not reachable (%w); start it, or unset %s to get a private one", srv.Addr(), err, s.vars[k])
 			}
 			return srv, nil
 		}
@@ -99,9 +99,9 @@ func (s *Stack) bring(ctx context.Context, k Kind) (Server, error) {
 		if err == nil || ctx.Err() != nil {
 			return srv, err
 		}
-		// A profile of this machine (AppArmor, say) may bind its own server to its own folders.
+		// A security profile of this machine (AppArmor, for example) may restrict its server to certain folders.
 		stopServer(ctx, srv)
-		s.out.Say(string(k), "%s does not come up privately, trying packages: %v", in.from, err)
+		s.out.Say(string(k), "%s does not start privately, trying packages: %v", in.from, err)
 	}
 	in, aptErr := packaged(ctx, s.apt, k)
 	if aptErr == nil {
@@ -114,7 +114,7 @@ func (s *Stack) bring(ctx context.Context, k Kind) (Server, error) {
 	if dockerErr == nil || srv.Port != 0 {
 		return srv, dockerErr
 	}
-	return Server{}, fmt.Errorf("no way to start it here. One of these helps: set %s; install %s; let apt work (%w); run a container engine (%w)",
+	return Server{}, fmt.Errorf("it can't be started here. Do one of these: set %s; install %s; let apt work (%w); run a container engine (%w)",
 		s.vars[k], installNames[k], aptErr, dockerErr)
 }
 
@@ -129,8 +129,8 @@ func (s *Stack) start(ctx context.Context, k Kind, in install) (Server, error) {
 	}
 }
 
-// await polls the server until it takes clients; it says every few seconds what it waits for. From then on the server
-// is started anew when it ends by itself.
+// await polls the server until it accepts clients and reports every few seconds what it waits for. From then on the server
+// is restarted when it ends by itself.
 func (s *Stack) await(ctx context.Context, srv Server, within time.Duration) error {
 	s.out.Say(string(srv.Kind), "starting on %s", srv.Addr())
 	ask := func(ctx context.Context) error { return probe(ctx, srv.Kind, srv.Host, srv.Port) }
@@ -148,13 +148,13 @@ func (s *Stack) await(ctx context.Context, srv Server, within time.Duration) err
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("did not answer on %s within %s: %w", srv.Addr(), within, err)
+			return fmt.Errorf("was not ready on %s within %s: %w", srv.Addr(), within, err)
 		case <-tick.C:
 		}
 	}
 }
 
-// Server answers the running server of a kind.
+// Server returns the running server of a kind.
 func (s *Stack) Server(k Kind) (Server, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -162,7 +162,7 @@ func (s *Stack) Server(k Kind) (Server, bool) {
 	return srv, ok
 }
 
-// Stop ends the own servers, each within its time, and leaves the given ones alone.
+// Stop stops the servers that it started, each within its time, and leaves given ones running.
 func (s *Stack) Stop(ctx context.Context) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -178,9 +178,9 @@ func stopServer(ctx context.Context, srv Server) {
 	if srv.container != "" {
 		removeContainer(ctx, srv.container)
 	}
-	for _, k := range []*keeper{srv.main, srv.helper} {
-		if k != nil {
-			k.stop(ctx)
+	for _, s := range []*supervisor{srv.main, srv.helper} {
+		if s != nil {
+			s.stop(ctx)
 		}
 	}
 }

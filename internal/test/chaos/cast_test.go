@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"chat-service/internal/test/testkit"
+	"chat-service/internal/test/testkit/history"
 )
 
 // findings are what the world's own rules have found, and what its extras do.
@@ -194,7 +195,7 @@ func (w *world) poster(i int, u testkit.User, rooms []*room) {
 	w.found.act(func(ctx context.Context) {
 		for n := uint64(1); ctx.Err() == nil; n++ {
 			rm, id, text := rooms[r.IntN(len(rooms))], fmt.Sprintf("%s.%d", name, n), words(r, int64(n))
-			w.h.Add(testkit.Event{Kind: testkit.Sent, Client: name, User: u.ID, Room: rm.id, ID: id, Content: text, Number: n})
+			w.h.Add(history.Event{Kind: history.Sent, Client: name, User: u.ID, Room: rm.id, ID: id, Content: text, Number: n})
 			w.post(ctx, name, u, rm.id, id, text)
 			if !w.o.Posts {
 				pause(ctx, between(r, 200*time.Millisecond, time.Second))

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"chat-service/internal/test/testkit"
+	"chat-service/internal/test/testkit/history"
 )
 
 // What `make chaos` runs unless told otherwise, and what a run of at least the usual length must reach.
@@ -118,7 +118,7 @@ func chosen(cards []fault) []fault {
 func (w *world) step(all *result, f fault, r *rand.Rand) bool {
 	ctx, cancel := context.WithCancel(w.t.Context())
 	defer cancel()
-	w.h.Add(testkit.Event{Kind: testkit.Fault, Word: f.name + " begins"})
+	w.h.Add(history.Event{Kind: history.Fault, Word: f.name + " begins"})
 	done := make(chan struct{})
 	companion := ""
 	if r.IntN(4) == 0 && !strings.HasPrefix(f.name, "link") {
@@ -136,7 +136,7 @@ func (w *world) step(all *result, f fault, r *rand.Rand) bool {
 	since, detail, err := f.run(ctx, w, r)
 	cancel()
 	<-done
-	w.h.Add(testkit.Event{Kind: testkit.Fault, Word: f.name + " " + detail + " ends"})
+	w.h.Add(history.Event{Kind: history.Fault, Word: f.name + " " + detail + " ends"})
 	if err != nil {
 		w.t.Errorf("harness invalid: the fault %q can't be made: %v", f.name, err)
 		return false
@@ -196,7 +196,7 @@ func (w *world) conclude(all *result, name string) {
 	say("seed %d: histories and logs are in %s", w.o.Seed, w.keep(events, dump, name))
 }
 
-func (w *world) tally(all *result, events []testkit.Event, violations []testkit.Violation) {
+func (w *world) tally(all *result, events []history.Event, violations []history.Violation) {
 	type id struct {
 		room, user uint64
 		id         string
@@ -206,17 +206,17 @@ func (w *world) tally(all *result, events []testkit.Event, violations []testkit.
 	lost := map[string]time.Duration{} // clients without a connection since
 	for _, e := range events {
 		switch e.Kind {
-		case testkit.Sent:
+		case history.Sent:
 			all.offered++
-		case testkit.Acked:
+		case history.Acked:
 			acked[id{e.Room, e.User, e.ID}] = true
-		case testkit.Fault:
+		case history.Fault:
 			if e.Word == killGateway.name+" begins" {
 				kills = append(kills, e.At)
 			}
-		case testkit.Closed:
+		case history.Closed:
 			lost[e.Client] = e.At
-		case testkit.Opened:
+		case history.Opened:
 			at, ok := lost[e.Client]
 			delete(lost, e.Client)
 			if ok && slices.ContainsFunc(kills, func(k time.Duration) bool { return at >= k && at < k+time.Second }) {

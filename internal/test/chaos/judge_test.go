@@ -22,12 +22,13 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"chat-service/internal/test/testkit"
+	"chat-service/internal/test/testkit/history"
 )
 
 // findingList collects what the world's own rules find; safe for all.
 type findingList struct {
 	mu      sync.Mutex
-	list    []testkit.Violation
+	list    []history.Violation
 	counts  map[string]int
 	looks   []*looks
 	watched []uint64
@@ -40,7 +41,7 @@ func (l *findingList) add(rule, format string, args ...any) {
 		l.counts = map[string]int{}
 	}
 	if l.counts[rule]++; l.counts[rule] <= 20 {
-		l.list = append(l.list, testkit.Violation{Rule: rule, Text: fmt.Sprintf(format, args...)})
+		l.list = append(l.list, history.Violation{Rule: rule, Text: fmt.Sprintf(format, args...)})
 	}
 }
 
@@ -79,9 +80,9 @@ func (w *world) look(ctx context.Context, u testkit.User, rooms []*room, l *look
 }
 
 // verdict judges everything: the checker's rules, then this suite's own.
-func (w *world) verdict() ([]testkit.Violation, []testkit.Event, testkit.Dump) {
+func (w *world) verdict() ([]history.Violation, []history.Event, history.Dump) {
 	w.t.Helper()
-	dump := testkit.LoadDump(w.t, w.DB.DB)
+	dump := history.LoadDump(w.t, w.DB.DB)
 	dump.Earlier = w.memberships(dump)
 	events := visits(w.h.Events())
 	j := &judge{w: w, dump: dump, events: events}
@@ -91,14 +92,14 @@ func (w *world) verdict() ([]testkit.Violation, []testkit.Event, testkit.Dump) {
 	j.strangers()
 	j.removals()
 	j.unreads()
-	return append(testkit.Check(events, dump), w.found.list.list...), events, dump
+	return append(history.Check(events, dump), w.found.list.list...), events, dump
 }
 
 // visits keeps of clients that came and went, and need not end with everything, only that they came and went.
-func visits(events []testkit.Event) (kept []testkit.Event) {
+func visits(events []history.Event) (kept []history.Event) {
 	for _, e := range events {
 		if strings.HasPrefix(e.Client, visitor) {
-			if e.Kind != testkit.Opened && e.Kind != testkit.Closed {
+			if e.Kind != history.Opened && e.Kind != history.Closed {
 				continue
 			}
 			e.Stop = true
@@ -109,7 +110,7 @@ func visits(events []testkit.Event) (kept []testkit.Event) {
 }
 
 // memberships tells the intervals that are over, by the rooms' own logs.
-func (w *world) memberships(d testkit.Dump) (earlier []testkit.DumpMember) {
+func (w *world) memberships(d history.Dump) (earlier []history.DumpMember) {
 	since := map[removal]uint64{}
 	for _, rm := range w.rooms {
 		for _, u := range rm.first {
@@ -124,14 +125,14 @@ func (w *world) memberships(d testkit.Dump) (earlier []testkit.DumpMember) {
 			case "added", "joined":
 				since[k] = m.Seq
 			case "left", "removed":
-				earlier = append(earlier, testkit.DumpMember{Room: m.Room, User: u, VisibleFrom: max(since[k], 1), LeftSeq: m.Seq})
+				earlier = append(earlier, history.DumpMember{Room: m.Room, User: u, VisibleFrom: max(since[k], 1), LeftSeq: m.Seq})
 			}
 		}
 	}
 	return earlier
 }
 
-func systemEvent(m testkit.DumpMessage) (what string, who []uint64) {
+func systemEvent(m history.DumpMessage) (what string, who []uint64) {
 	var e struct {
 		Event   string   `json:"event"`
 		By      uint64   `json:"by"`
@@ -149,14 +150,14 @@ func systemEvent(m testkit.DumpMessage) (what string, who []uint64) {
 // judge holds the evidence for the suite's own rules.
 type judge struct {
 	w      *world
-	dump   testkit.Dump
-	events []testkit.Event
-	log    map[uint64][]testkit.DumpMessage // by room, ascending
+	dump   history.Dump
+	events []history.Event
+	log    map[uint64][]history.DumpMessage // by room, ascending
 	users  map[uint64]bool
 }
 
 func (j *judge) index() {
-	j.log, j.users = map[uint64][]testkit.DumpMessage{}, map[uint64]bool{}
+	j.log, j.users = map[uint64][]history.DumpMessage{}, map[uint64]bool{}
 	for _, m := range j.dump.Messages {
 		j.log[m.Room] = append(j.log[m.Room], m)
 	}
@@ -168,7 +169,7 @@ func (j *judge) index() {
 // refusals: nobody who is a member is refused for good; a conflict needs two contents.
 func (j *judge) refusals() {
 	for _, e := range j.events {
-		if e.Kind != testkit.Nacked || e.Retry || strings.HasPrefix(e.Client, "exile") {
+		if e.Kind != history.Nacked || e.Retry || strings.HasPrefix(e.Client, "exile") {
 			continue
 		}
 		if e.Word == "idempotency_conflict" {
@@ -189,7 +190,7 @@ func (j *judge) prompt() {
 		stored[m.ClientMsgID] = m.Seq
 	}
 	for _, e := range j.events {
-		if seq := stored[e.ID]; e.Kind == testkit.Nacked && e.Retry && seq > 0 && strings.HasPrefix(e.Client, "piper") {
+		if seq := stored[e.ID]; e.Kind == history.Nacked && e.Retry && seq > 0 && strings.HasPrefix(e.Client, "piper") {
 			j.w.found.add("F3", "message %s of %s in room %d stands at seq %d and was answered with %q: nobody routed it after its worker had died", e.ID, e.Client, e.Room, seq, e.Word)
 		}
 	}
@@ -197,7 +198,7 @@ func (j *judge) prompt() {
 
 // strangers: nobody's message stands in a room where he was no member.
 func (j *judge) strangers() {
-	in := map[removal][]testkit.DumpMember{}
+	in := map[removal][]history.DumpMember{}
 	for _, m := range slices.Concat(j.dump.Members, j.dump.Earlier) {
 		in[removal{m.Room, m.User}] = append(in[removal{m.Room, m.User}], m)
 	}
@@ -205,7 +206,7 @@ func (j *judge) strangers() {
 		if m.Kind == "system" || !j.users[m.Sender] {
 			continue
 		}
-		if !slices.ContainsFunc(in[removal{m.Room, m.Sender}], func(x testkit.DumpMember) bool {
+		if !slices.ContainsFunc(in[removal{m.Room, m.Sender}], func(x history.DumpMember) bool {
 			return x.VisibleFrom <= m.Seq && (x.LeftSeq == 0 || m.Seq < x.LeftSeq)
 		}) {
 			j.w.found.add("I7", "user %d was no member of room %d when his message %s was taken as seq %d", m.Sender, m.Room, m.ClientMsgID, m.Seq)
@@ -238,15 +239,15 @@ func (j *judge) unreads() {
 		room, user uint64
 		id         string
 	}
-	sent, acked := map[key]time.Duration{}, map[uint64][]testkit.Event{}
+	sent, acked := map[key]time.Duration{}, map[uint64][]history.Event{}
 	for _, e := range j.events {
 		k := key{e.Room, e.User, e.ID}
 		switch e.Kind {
-		case testkit.Sent:
+		case history.Sent:
 			if _, again := sent[k]; !again {
 				sent[k] = e.At
 			}
-		case testkit.Acked:
+		case history.Acked:
 			acked[e.Room] = append(acked[e.Room], e)
 		}
 	}
@@ -294,7 +295,7 @@ func (w *world) finals() {
 			continue
 		}
 		for _, rm := range p.rooms {
-			w.h.Add(testkit.Event{Kind: testkit.Unread, Client: p.name, User: p.ID, Room: rm.id, Seq: r.Body.Obj("rooms").Num(strconv.FormatUint(rm.id, 10)), Final: true})
+			w.h.Add(history.Event{Kind: history.Unread, Client: p.name, User: p.ID, Room: rm.id, Seq: r.Body.Obj("rooms").Num(strconv.FormatUint(rm.id, 10)), Final: true})
 		}
 	}
 }
@@ -385,20 +386,20 @@ func first(r *regexp.Regexp, s string) string {
 
 // slice is the shortest telling part of the history about a violation: what concerns the message, or the client and room at
 // that place, and the faults around it.
-func slice(v testkit.Violation, events []testkit.Event) (lines []string) {
+func slice(v history.Violation, events []history.Event) (lines []string) {
 	room, user, id, name := first(roomIn, v.Text), first(userIn, v.Text), first(idIn, v.Text), first(nameIn, v.Text)
 	seqs := map[string]bool{}
 	for _, m := range seqIn.FindAllStringSubmatch(v.Text, -1) {
 		seqs[m[1]] = true
 	}
 	from, to := time.Duration(-1), time.Duration(0)
-	var chosen []testkit.Event
+	var chosen []history.Event
 	for _, e := range events {
 		same := room == "" || strconv.FormatUint(e.Room, 10) == room || e.Room == 0
 		mine := e.Client == name || user != "" && strconv.FormatUint(e.User, 10) == user
-		hit := id != "" && e.ID == id && e.Kind != testkit.Received && e.Kind != testkit.Shown ||
+		hit := id != "" && e.ID == id && e.Kind != history.Received && e.Kind != history.Shown ||
 			id == "" && mine && (seqs[strconv.FormatUint(e.Seq, 10)] || e.Room == 0) ||
-			id == "" && e.Kind == testkit.Acked && seqs[strconv.FormatUint(e.Seq, 10)]
+			id == "" && e.Kind == history.Acked && seqs[strconv.FormatUint(e.Seq, 10)]
 		if same && hit {
 			chosen = append(chosen, e)
 			if e.Room != 0 || room == "" {
@@ -410,11 +411,11 @@ func slice(v testkit.Violation, events []testkit.Event) (lines []string) {
 		}
 	}
 	for _, e := range events {
-		if e.Kind == testkit.Fault && e.At > from-10*time.Second && e.At < to+5*time.Second {
+		if e.Kind == history.Fault && e.At > from-10*time.Second && e.At < to+5*time.Second {
 			chosen = append(chosen, e)
 		}
 	}
-	slices.SortStableFunc(chosen, func(a, b testkit.Event) int { return int(a.At - b.At) })
+	slices.SortStableFunc(chosen, func(a, b history.Event) int { return int(a.At - b.At) })
 	if len(chosen) > 40 {
 		chosen = append(chosen[:20:20], chosen[len(chosen)-20:]...)
 	}
@@ -424,7 +425,7 @@ func slice(v testkit.Violation, events []testkit.Event) (lines []string) {
 	return lines
 }
 
-func show(e testkit.Event) string {
+func show(e history.Event) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%9.3fs %-8s %s", e.At.Seconds(), e.Kind, e.Client)
 	add := func(ok bool, format string, v any) {
@@ -441,13 +442,13 @@ func show(e testkit.Event) string {
 	add(e.Code > 0, " code %d", e.Code)
 	add(e.Word != "", " %q", e.Word)
 	add(e.Duplicate, " duplicate=%v", e.Duplicate)
-	add(e.Kind == testkit.Nacked, " retry=%v", e.Retry)
-	add(e.Kind == testkit.Watched, " online=%v", e.Online)
+	add(e.Kind == history.Nacked, " retry=%v", e.Retry)
+	add(e.Kind == history.Watched, " online=%v", e.Online)
 	return b.String()
 }
 
 // keep writes the histories and logs to a folder and returns its name.
-func (w *world) keep(events []testkit.Event, dump testkit.Dump, name string) string {
+func (w *world) keep(events []history.Event, dump history.Dump, name string) string {
 	dir := filepath.Join(w.srv.dir.Path(), fmt.Sprintf("failed-%s-seed%d-%s", name, w.o.Seed, time.Now().Format("150405")))
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err.Error()

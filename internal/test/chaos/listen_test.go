@@ -11,6 +11,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"chat-service/internal/test/testkit"
+	"chat-service/internal/test/testkit/history"
 )
 
 // listener is a bare socket that asks for nothing: what it gets on one connection must be in order and without a hole,
@@ -56,7 +57,7 @@ func (w *world) heard(name string, u testkit.User, frames []testkit.Frame) {
 		case "joined":
 			last[f.Obj("room").Num("id")], told[f.Obj("room").Num("id")] = f.Obj("room").Num("last_seq"), true
 		case "message":
-			w.h.Add(testkit.Event{Kind: testkit.Received, Client: name, User: u.ID, Room: room, Seq: seq, About: f.Num("sender_id"), ID: f.Str("client_msg_id"), Content: f.Str("content")})
+			w.h.Add(history.Event{Kind: history.Received, Client: name, User: u.ID, Room: room, Seq: seq, About: f.Num("sender_id"), ID: f.Str("client_msg_id"), Content: f.Str("content")})
 			switch {
 			case seq <= last[room]:
 				w.found.add("I6", "%s got room %d seq %d after %d on one connection", name, room, seq, last[room])
@@ -109,9 +110,9 @@ func (p *pipe) turn(k int, text string) bool {
 		switch f.Type() {
 		case "ack":
 			delete(p.sent, f.Str("client_msg_id"))
-			p.w.h.Add(testkit.Event{Kind: testkit.Acked, Client: p.name, User: p.u.ID, Room: p.room, Seq: f.Num("seq"), ID: f.Str("client_msg_id"), Duplicate: f.Bool("duplicate")})
+			p.w.h.Add(history.Event{Kind: history.Acked, Client: p.name, User: p.u.ID, Room: p.room, Seq: f.Num("seq"), ID: f.Str("client_msg_id"), Duplicate: f.Bool("duplicate")})
 		case "error":
-			p.w.h.Add(testkit.Event{Kind: testkit.Nacked, Client: p.name, User: p.u.ID, Room: p.room, ID: f.Str("ref"), Word: f.Str("code"), Retry: f.Bool("retry")})
+			p.w.h.Add(history.Event{Kind: history.Nacked, Client: p.name, User: p.u.ID, Room: p.room, ID: f.Str("ref"), Word: f.Str("code"), Retry: f.Bool("retry")})
 			whole = false
 		}
 	}
@@ -120,7 +121,7 @@ func (p *pipe) turn(k int, text string) bool {
 	}
 	id := fmt.Sprintf("%s.%d", p.name[len("piper-"):], k)
 	id = "p" + replaceHash(id)
-	p.w.h.Add(testkit.Event{Kind: testkit.Sent, Client: p.name, User: p.u.ID, Room: p.room, ID: id, Content: text, Number: uint64(k)})
+	p.w.h.Add(history.Event{Kind: history.Sent, Client: p.name, User: p.u.ID, Room: p.room, ID: id, Content: text, Number: uint64(k)})
 	p.sent[id] = true
 	b := fmt.Sprintf(`{"type":"message","room_id":%d,"client_msg_id":%q,"content":%q}`, p.room, id, text)
 	return p.s.SendFrame(ws.OpText, true, []byte(b)) == nil

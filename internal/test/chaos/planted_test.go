@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"chat-service/internal/test/testkit"
+	"chat-service/internal/test/testkit/history"
 )
 
 // control is a negative control: a bug planted in the programs, what provokes it, and the rules that must catch it.
@@ -89,7 +90,7 @@ func TestPlanted(t *testing.T) {
 }
 
 // run plays a control and returns the expected rules that were broken, and all violations.
-func (c *control) run(t *testing.T) (caught []string, all []testkit.Violation) {
+func (c *control) run(t *testing.T) (caught []string, all []history.Violation) {
 	o := plan{
 		Seed: 1, Clients: 48, Rooms: 8, Rate: 100, Numbers: true, Plant: c.bug, Posts: c.posts, Rest: 15 * time.Second,
 		Env: map[string]string{"CHAT_WORKER_DIGEST_EVERY": "2s"},
@@ -121,7 +122,7 @@ func (c *control) run(t *testing.T) (caught []string, all []testkit.Violation) {
 		say("histories and logs are in %s", w.keep(events, dump, "planted-"+c.bug))
 	}
 	for _, rule := range c.rules {
-		if slices.ContainsFunc(all, func(v testkit.Violation) bool { return v.Rule == rule }) {
+		if slices.ContainsFunc(all, func(v history.Violation) bool { return v.Rule == rule }) {
 			caught = append(caught, rule)
 		}
 	}
@@ -251,7 +252,7 @@ func keepOut(ctx context.Context, w *world) {
 		for _, rm := range w.rooms { // by REST life goes on
 			for n := range 10 {
 				id := fmt.Sprintf("meanwhile.%d.%d", time.Now().UnixNano(), n)
-				w.h.Add(testkit.Event{Kind: testkit.Sent, Client: "meanwhile", User: rm.owner.ID, Room: rm.id, ID: id, Content: "meanwhile"})
+				w.h.Add(history.Event{Kind: history.Sent, Client: "meanwhile", User: rm.owner.ID, Room: rm.id, ID: id, Content: "meanwhile"})
 				w.post(ctx, "meanwhile", rm.owner.User, rm.id, id, "meanwhile")
 			}
 		}

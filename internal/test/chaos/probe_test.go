@@ -12,6 +12,7 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/test/testkit"
+	"chat-service/internal/test/testkit/history"
 )
 
 const partitions = 16
@@ -112,7 +113,7 @@ func (p *prober) turn(ctx context.Context, i int, l *probeLane, posts *sync.Wait
 		}
 		l.posted.Store(false)
 		id := fmt.Sprintf("probe.%d", l.target)
-		p.w.h.Add(testkit.Event{Kind: testkit.Sent, Client: "probe-rest", User: p.a.ID, Room: l.room, ID: id, Content: "probe", Number: l.target})
+		p.w.h.Add(history.Event{Kind: history.Sent, Client: "probe-rest", User: p.a.ID, Room: l.room, ID: id, Content: "probe", Number: l.target})
 		posts.Go(func() {
 			p.w.post(ctx, "probe-rest", p.a.User, l.room, id, "probe")
 			l.posted.Store(true)
@@ -126,14 +127,14 @@ func (w *world) post(ctx context.Context, client string, u testkit.User, room ui
 		rctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 		r, err := w.api.Call(rctx, http.MethodPost, fmt.Sprintf("/rooms/%d/messages", room), u.Token, obj{"content": content, "client_msg_id": id})
 		cancel()
-		e := testkit.Event{Client: client, User: u.ID, Room: room, ID: id}
+		e := history.Event{Client: client, User: u.ID, Room: room, ID: id}
 		switch {
 		case err == nil && (r.Status == http.StatusCreated || r.Status == http.StatusOK):
-			e.Kind, e.Seq, e.Duplicate = testkit.Acked, r.Body.Num("seq"), r.Status == http.StatusOK
+			e.Kind, e.Seq, e.Duplicate = history.Acked, r.Body.Num("seq"), r.Status == http.StatusOK
 			w.h.Add(e)
 			return
 		case err == nil && r.Status < 500 && r.Status != http.StatusTooManyRequests:
-			e.Kind, e.Word = testkit.Nacked, r.Body.Str("code")
+			e.Kind, e.Word = history.Nacked, r.Body.Str("code")
 			w.h.Add(e)
 			return
 		}

@@ -17,6 +17,7 @@ import (
 
 	"chat-service/internal/ops/stack"
 	"chat-service/internal/test/testkit"
+	"chat-service/internal/test/testkit/history"
 )
 
 // small is a world for one scenario.
@@ -117,14 +118,14 @@ func TestOlderBackup(t *testing.T) {
 	for _, p := range w.people {
 		p.c.Stop()
 	}
-	dump := testkit.LoadDump(t, w.DB.DB)
-	var events []testkit.Event
+	dump := history.LoadDump(t, w.DB.DB)
+	var events []history.Event
 	for _, e := range w.h.Events() { // what was acknowledged before is lost by order
-		if e.At >= cut || e.Kind == testkit.Sent || e.Kind == testkit.Opened {
+		if e.At >= cut || e.Kind == history.Sent || e.Kind == history.Opened {
 			events = append(events, e)
 		}
 	}
-	for _, v := range testkit.Check(events, dump) {
+	for _, v := range history.Check(events, dump) {
 		if v.Rule != "I5" && v.Rule != "I13" { // their evidence reaches back before the restore
 			t.Error(v)
 		}
@@ -274,9 +275,9 @@ func TestRedisAway(t *testing.T) {
 			continue
 		}
 		switch e.Kind {
-		case testkit.Sent:
+		case history.Sent:
 			sent[e.Client+e.ID] = true
-		case testkit.Nacked:
+		case history.Nacked:
 			if e.Word != "out_of_order" {
 				failed[e.Client+e.ID] = true
 			}
@@ -355,7 +356,7 @@ func (w *world) absences(from time.Duration) (n int, codes map[string]int, longe
 			continue
 		}
 		switch e.Kind {
-		case testkit.Closed:
+		case history.Closed:
 			n++
 			code := fmt.Sprint(e.Code)
 			if e.Code == 1006 && strings.Contains(e.Word, "use of closed") {
@@ -363,7 +364,7 @@ func (w *world) absences(from time.Duration) (n int, codes map[string]int, longe
 			}
 			codes[code]++
 			gone[e.Client] = e.At
-		case testkit.Opened:
+		case history.Opened:
 			if at, ok := gone[e.Client]; ok {
 				longest = max(longest, e.At-at)
 				if e.At-at > 3*time.Second {
@@ -428,9 +429,9 @@ func (w *world) resumed(from time.Duration) (away []time.Duration) {
 			continue
 		}
 		switch e.Kind {
-		case testkit.Closed:
+		case history.Closed:
 			gone[e.Client] = e.At
-		case testkit.Opened:
+		case history.Opened:
 			if at, ok := gone[e.Client]; ok {
 				away = append(away, e.At-at)
 				delete(gone, e.Client)

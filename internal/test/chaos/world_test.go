@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"chat-service/internal/test/testkit"
+	"chat-service/internal/test/testkit/history"
 )
 
 type obj = map[string]any
@@ -47,7 +48,7 @@ type world struct {
 	links links
 	api   testkit.API
 	urls  []string // of the gateways, through their proxies
-	h     *testkit.History
+	h     *history.History
 	began time.Time
 
 	rooms   []*room
@@ -93,7 +94,7 @@ func calm() map[string]string {
 // newWorld starts the product behind proxies, without users.
 func newWorld(t *testing.T, o plan) *world {
 	t.Helper()
-	w := &world{t: t, o: o, srv: machine(t), links: links{}, h: testkit.NewHistory(), began: time.Now()}
+	w := &world{t: t, o: o, srv: machine(t), links: links{}, h: history.New(), began: time.Now()}
 	if o.Plant != "" {
 		faultyBinaries(t)
 	} else if o.Env["CHAT_FAULTS_KILL"] != "" {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"chat-service/internal/test/testkit"
+	"chat-service/internal/test/testkit/history"
 )
 
 // faults is a fleet to break things in: it reaches its servers through proxies.
@@ -60,7 +61,7 @@ func (f *faults) either(first int) func() string {
 }
 
 // crowd starts clients that follow the protocol, all in one room.
-func (f *faults) crowd(t *testing.T, h *testkit.History, n int) (cs []*testkit.Chatter, us []user, room uint64) {
+func (f *faults) crowd(t *testing.T, h *history.History, n int) (cs []*testkit.Chatter, us []user, room uint64) {
 	t.Helper()
 	us = f.users(t, n)
 	room = f.api.CreateRoom(t, us[0], us[1:]...)
@@ -114,7 +115,7 @@ func (f *faults) talk(t *testing.T, cs []*testkit.Chatter, room uint64, each int
 
 func (f *faults) workerKilled(t *testing.T) {
 	good(t, "a killed worker loses nothing")
-	h := testkit.NewHistory()
+	h := history.New()
 	cs, _, room := f.crowd(t, h, 4)
 	f.talk(t, cs, room, 50, func() { f.Kill(t, "worker-1") })
 	f.Restart(t, "worker-1")
@@ -125,7 +126,7 @@ func (f *faults) workerKilled(t *testing.T) {
 	if n := f.number(t, "SELECT COUNT(*) FROM messages WHERE room_id = ? AND kind = 'text'", room); n != 4*(50+20+5+3*8) {
 		t.Errorf("%d messages are there, want %d", n, 4*(50+20+5+3*8))
 	}
-	testkit.MustHold(t, h.Events(), testkit.LoadDump(t, f.DB.DB))
+	history.MustHold(t, h.Events(), history.LoadDump(t, f.DB.DB))
 }
 
 func (f *faults) drains(t *testing.T) {
@@ -242,7 +243,7 @@ func (f *faults) withoutRedis(t *testing.T) {
 
 func (f *faults) gatewayKilled(t *testing.T) {
 	good(t, "a killed gateway's users go offline", "< presence")
-	h := testkit.NewHistory()
+	h := history.New()
 	cs, us, room := f.crowd(t, h, 4)
 	alone := f.users(t, 1)[0]
 	f.api.Must(t, 200, "POST", roomPath(room, "/members"), us[0].Token, obj{"member_ids": []uint64{alone.ID}})
@@ -276,7 +277,7 @@ func (f *faults) gatewayKilled(t *testing.T) {
 		t.Errorf("who has come back at the other gateway is shown as %s", p)
 	}
 	f.talk(t, cs, room, 5, func() {})
-	testkit.MustHold(t, h.Events(), testkit.LoadDump(t, f.DB.DB))
+	history.MustHold(t, h.Events(), history.LoadDump(t, f.DB.DB))
 	f.Restart(t, "gateway-1")
 }
 

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"chat-service/internal/test/testkit/history"
 )
 
 // ChatterOptions describe a Chatter. Name, URL, Token and History are needed.
@@ -17,7 +19,7 @@ type ChatterOptions struct {
 	User    uint64
 	URL     func() string // where to connect, asked for every attempt
 	Token   func() string
-	History *History
+	History *history.History
 	Seed    uint64
 
 	// All shows every room from its first visible message on; else from where it stands at the first welcome.
@@ -91,7 +93,7 @@ func (c *Chatter) Send(room uint64, content string) string {
 	c.numbers++
 	q.numbered++
 	m := &outgoing{id: fmt.Sprintf("%s.%d", c.o.Name, c.numbers), content: content, clientSeq: q.numbered}
-	c.record(Event{Kind: Sent, Room: room, ID: m.id, Content: content, Number: c.numbers})
+	c.record(history.Event{Kind: history.Sent, Room: room, ID: m.id, Content: content, Number: c.numbers})
 	q.waiting = append(q.waiting, m)
 	c.mu.Unlock()
 	c.poke()
@@ -150,7 +152,7 @@ func (c *Chatter) poke() {
 }
 
 // record adds an event of this client; c.mu is held or the connection is the caller's.
-func (c *Chatter) record(e Event) {
+func (c *Chatter) record(e history.Event) {
 	e.Client, e.User, e.Conn = c.o.Name, c.o.User, c.conn
 	c.o.History.Add(e)
 }
@@ -160,7 +162,7 @@ func (c *Chatter) run(ctx context.Context) {
 	pause := c.o.Backoff
 	for ctx.Err() == nil {
 		welcome, end := c.connection(ctx)
-		if end != nil && terminal(end.Code) {
+		if end != nil && history.Terminal(end.Code) {
 			c.mu.Lock()
 			c.ended = end
 			c.mu.Unlock()
@@ -220,7 +222,7 @@ func (c *Chatter) connection(ctx context.Context) (welcome bool, end *CloseError
 	end = <-ended
 	c.mu.Lock()
 	c.open = false
-	c.record(Event{Kind: Closed, Code: end.Code, Stop: ctx.Err() != nil, Word: end.Reason})
+	c.record(history.Event{Kind: history.Closed, Code: end.Code, Stop: ctx.Err() != nil, Word: end.Reason})
 	c.mu.Unlock()
 	return welcome, end
 }
@@ -295,13 +297,4 @@ func (c *Chatter) speak(w *wire) bool {
 		_ = w.sendJSON(f)
 	}
 	return true
-}
-
-// terminal tells whether a close code says "stop".
-func terminal(code int) bool {
-	switch code {
-	case 1002, 1003, 1007, 1008, 1009:
-		return true
-	}
-	return code >= 4500 && code <= 4999
 }

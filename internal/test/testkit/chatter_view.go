@@ -3,6 +3,8 @@ package testkit
 import (
 	"slices"
 	"time"
+
+	"chat-service/internal/test/testkit/history"
 )
 
 // view is what a Chatter has of a room.
@@ -71,7 +73,7 @@ func (c *Chatter) welcomed(f Frame) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.open = true
-	c.record(Event{Kind: Opened, Word: f.Str("session_id")})
+	c.record(history.Event{Kind: history.Opened, Word: f.Str("session_id")})
 	listed := map[uint64]bool{}
 	for _, r := range f.List("rooms") {
 		listed[r.Num("id")] = true
@@ -97,10 +99,10 @@ func (c *Chatter) enter(room, last, epoch uint64) {
 	switch {
 	case v == nil && c.o.All:
 		v = &view{epoch: epoch, head: last}
-		c.record(Event{Kind: Based, Room: room, Word: "first"})
+		c.record(history.Event{Kind: history.Based, Room: room, Word: "first"})
 	case v == nil:
 		v = &view{epoch: epoch, have: last, whole: true}
-		c.record(Event{Kind: Based, Room: room, Seq: last, Word: "first"})
+		c.record(history.Event{Kind: history.Based, Room: room, Seq: last, Word: "first"})
 	case v.epoch != epoch:
 		c.rebase(room, v, epoch, last, "epoch")
 	}
@@ -114,7 +116,7 @@ func (c *Chatter) enter(room, last, epoch uint64) {
 func (c *Chatter) rebase(room uint64, v *view, epoch, have uint64, why string) {
 	v.epoch, v.have, v.head, v.whole = epoch, have, have, true
 	v.ahead = map[uint64]entry{}
-	c.record(Event{Kind: Based, Room: room, Seq: have, Word: why})
+	c.record(history.Event{Kind: history.Based, Room: room, Seq: have, Word: why})
 }
 
 // took handles every frame but welcome and goaway.
@@ -124,7 +126,7 @@ func (c *Chatter) took(f Frame) {
 	room, seq := f.Num("room_id"), f.Num("seq")
 	switch f.Type() {
 	case "message":
-		c.record(Event{Kind: Received, Room: room, Seq: seq, About: f.Num("sender_id"), ID: f.Str("client_msg_id"), Content: f.Str("content")})
+		c.record(history.Event{Kind: history.Received, Room: room, Seq: seq, About: f.Num("sender_id"), ID: f.Str("client_msg_id"), Content: f.Str("content")})
 		c.place(room, seq, entry{f.Num("sender_id"), f.Str("client_msg_id"), f.Str("content")})
 	case "ack":
 		c.acked(f)
@@ -150,14 +152,14 @@ func (c *Chatter) took(f Frame) {
 		r := f.Obj("room")
 		c.enter(r.Num("id"), r.Num("last_seq"), r.Num("epoch"))
 	case "left":
-		c.record(Event{Kind: Left, Room: room, Seq: seq, Word: f.Str("reason")})
+		c.record(history.Event{Kind: history.Left, Room: room, Seq: seq, Word: f.Str("reason")})
 		delete(c.rooms, room)
 	case "read":
-		c.record(Event{Kind: ReadAt, Room: room, Seq: seq, About: f.Num("user_id")})
+		c.record(history.Event{Kind: history.ReadAt, Room: room, Seq: seq, About: f.Num("user_id")})
 	case "presence":
 		for _, u := range f.List("users") {
 			if u["online"] != nil {
-				c.record(Event{Kind: Watched, About: u.Num("user_id"), Online: u.Bool("online")})
+				c.record(history.Event{Kind: history.Watched, About: u.Num("user_id"), Online: u.Bool("online")})
 			}
 		}
 	}
@@ -183,13 +185,13 @@ func (c *Chatter) drain(room uint64, v *view) {
 		}
 		v.have++
 		delete(v.ahead, v.have)
-		c.record(Event{Kind: Shown, Room: room, Seq: v.have, About: e.sender, ID: e.id, Content: e.content})
+		c.record(history.Event{Kind: history.Shown, Room: room, Seq: v.have, About: e.sender, ID: e.id, Content: e.content})
 	}
 }
 
 func (c *Chatter) acked(f Frame) {
 	room, id := f.Num("room_id"), f.Str("client_msg_id")
-	c.record(Event{Kind: Acked, Room: room, Seq: f.Num("seq"), ID: id, Duplicate: f.Bool("duplicate")})
+	c.record(history.Event{Kind: history.Acked, Room: room, Seq: f.Num("seq"), ID: id, Duplicate: f.Bool("duplicate")})
 	q := c.queues[room]
 	if q == nil {
 		return
@@ -207,7 +209,7 @@ func (c *Chatter) refused(f Frame) {
 		if m == nil {
 			continue
 		}
-		c.record(Event{Kind: Nacked, Room: room, ID: ref, Word: f.Str("code"), Retry: retry})
+		c.record(history.Event{Kind: history.Nacked, Room: room, ID: ref, Word: f.Str("code"), Retry: retry})
 		if !retry {
 			q.remove(ref)
 			return
@@ -221,7 +223,7 @@ func (c *Chatter) refused(f Frame) {
 // synced takes the server's word that all of a range has been sent.
 func (c *Chatter) synced(f Frame) {
 	room, from, to := f.Num("room_id"), f.Num("from_seq"), f.Num("to_seq")
-	c.record(Event{Kind: Synced, Room: room, Seq: to, From: from})
+	c.record(history.Event{Kind: history.Synced, Room: room, Seq: to, From: from})
 	v := c.rooms[room]
 	if v == nil {
 		return
@@ -229,12 +231,12 @@ func (c *Chatter) synced(f Frame) {
 	if from > v.have+1 {
 		// What comes before is not for this member, or not any more: he left and came back.
 		v.have = from - 1
-		c.record(Event{Kind: Based, Room: room, Seq: v.have, Word: "visible"})
+		c.record(history.Event{Kind: history.Based, Room: room, Seq: v.have, Word: "visible"})
 		c.drain(room, v)
 	}
 	v.whole, v.asked = true, time.Time{}
 	v.head = max(v.head, f.Num("last_seq"))
 	if v.have < to {
-		c.record(Event{Kind: Hole, Room: room, Seq: to, From: v.have})
+		c.record(history.Event{Kind: history.Hole, Room: room, Seq: to, From: v.have})
 	}
 }

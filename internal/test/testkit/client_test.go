@@ -6,9 +6,11 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"chat-service/internal/test/testkit/history"
 )
 
-func chatters(t *testing.T, s *fakeServer, h *History) []*Chatter {
+func chatters(t *testing.T, s *fakeServer, h *history.History) []*Chatter {
 	t.Helper()
 	var cs []*Chatter
 	for u := uint64(1); u <= 2; u++ {
@@ -35,7 +37,7 @@ func settle(t *testing.T, cs []*Chatter, s *fakeServer) {
 
 func TestChatterCopesWithABadNetwork(t *testing.T) {
 	s := newFakeServer(t, faults{losePush: 3, loseAck: 4, hangUp: 9})
-	h := NewHistory()
+	h := history.New()
 	cs := chatters(t, s, h)
 	for i := range 60 {
 		cs[i%2].Send(fakeRoom, fmt.Sprint("message ", i))
@@ -48,12 +50,12 @@ func TestChatterCopesWithABadNetwork(t *testing.T) {
 	if len(d.Messages) != 60 {
 		t.Errorf("%d messages", len(d.Messages))
 	}
-	MustHold(t, h.Events(), d)
-	kinds := map[EventKind]int{}
+	history.MustHold(t, h.Events(), d)
+	kinds := map[history.EventKind]int{}
 	for _, e := range h.Events() {
 		kinds[e.Kind]++
 	}
-	if kinds[Opened] < 3 || kinds[Shown] != 120 || kinds[Acked] < 50 {
+	if kinds[history.Opened] < 3 || kinds[history.Shown] != 120 || kinds[history.Acked] < 50 {
 		t.Errorf("not much of a test: %v", kinds)
 	}
 }
@@ -69,14 +71,14 @@ func TestChatterAndCheckerCatchABadServer(t *testing.T) {
 	} {
 		t.Run(c.rule, func(t *testing.T) {
 			s := newFakeServer(t, c.f)
-			h := NewHistory()
+			h := history.New()
 			cs := chatters(t, s, h)
 			for i := range 30 {
 				cs[i%2].Send(fakeRoom, fmt.Sprint("message ", i))
 			}
 			Eventually(t, 60*time.Second, func() (bool, string) {
-				found := Check(h.Events(), s.dump())
-				return slices.ContainsFunc(found, func(v Violation) bool { return v.Rule == c.rule }), fmt.Sprint("found only ", found)
+				found := history.Check(h.Events(), s.dump())
+				return slices.ContainsFunc(found, func(v history.Violation) bool { return v.Rule == c.rule }), fmt.Sprint("found only ", found)
 			})
 		})
 	}
@@ -84,13 +86,13 @@ func TestChatterAndCheckerCatchABadServer(t *testing.T) {
 
 func TestChatterStopsAtAFinalClose(t *testing.T) {
 	s := newFakeServer(t, faults{})
-	h := NewHistory()
+	h := history.New()
 	c := StartChatter(t, ChatterOptions{Name: "x", URL: s.url, Token: func() string { return "bad" }, History: h})
 	Eventually(t, 20*time.Second, func() (bool, string) { return c.Ended() != nil, "it goes on" })
 	if c.Ended().Code != 4500 {
 		t.Error(c.Ended())
 	}
-	MustHold(t, h.Events(), Dump{})
+	history.MustHold(t, h.Events(), history.Dump{})
 }
 
 func TestSocket(t *testing.T) {

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 
+	"chat-service/internal/test/testkit/history"
+
 	"github.com/gobwas/ws"
 )
 
@@ -29,7 +31,7 @@ type fakeServer struct {
 	mu    sync.Mutex
 	wg    sync.WaitGroup
 	rnd   *rand.Rand
-	log   []DumpMessage
+	log   []history.DumpMessage
 	conns map[*fakeConn]bool
 }
 
@@ -124,12 +126,12 @@ func (s *fakeServer) handle(c *fakeConn, cmd Frame) {
 	}
 }
 
-func messageFrame(m DumpMessage) map[string]any {
+func messageFrame(m history.DumpMessage) map[string]any {
 	return map[string]any{"type": "message", "room_id": m.Room, "seq": m.Seq, "sender_id": m.Sender, "client_msg_id": m.ClientMsgID, "content": m.Content}
 }
 
 func (s *fakeServer) append(c *fakeConn, cmd Frame) {
-	m := DumpMessage{
+	m := history.DumpMessage{
 		Room: fakeRoom, Seq: uint64(len(s.log)) + 1, Ord: uint64(len(s.log)) + 1, Kind: "text", Sender: c.user,
 		ClientMsgID: cmd.Str("client_msg_id"), Content: cmd.Str("content"),
 	}
@@ -160,16 +162,16 @@ func (s *fakeServer) append(c *fakeConn, cmd Frame) {
 }
 
 // dump is the database's view: users 1 and 2 are members, or only 1 where the server is to leak.
-func (s *fakeServer) dump() Dump {
+func (s *fakeServer) dump() history.Dump {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := uint64(len(s.log))
-	d := Dump{
-		Rooms: []DumpRoom{{fakeRoom, n, n, 1}}, Messages: append([]DumpMessage(nil), s.log...),
-		Members: []DumpMember{{Room: fakeRoom, User: 1, VisibleFrom: 1}},
+	d := history.Dump{
+		Rooms: []history.DumpRoom{{ID: fakeRoom, LastSeq: n, MsgCount: n, Epoch: 1}}, Messages: append([]history.DumpMessage(nil), s.log...),
+		Members: []history.DumpMember{{Room: fakeRoom, User: 1, VisibleFrom: 1}},
 	}
 	if !s.foreign {
-		d.Members = append(d.Members, DumpMember{Room: fakeRoom, User: 2, VisibleFrom: 1})
+		d.Members = append(d.Members, history.DumpMember{Room: fakeRoom, User: 2, VisibleFrom: 1})
 	}
 	return d
 }

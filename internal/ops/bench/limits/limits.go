@@ -23,7 +23,7 @@ const (
 	ackEvery    = 100
 )
 
-// hops is the two-hop measurement under way. Publishers block while a window of theirs is unconfirmed.
+// hops is the two-hop measurement in progress. Publishers block while a window of theirs is unconfirmed.
 type hops struct {
 	con   *amqp.Connection
 	batch int
@@ -32,7 +32,7 @@ type hops struct {
 	g     errgroup.Group
 }
 
-// TwoHops answers how many application messages per second pass, batch of them per AMQP message.
+// TwoHops returns how many application messages per second pass, batch of them per AMQP message.
 func TwoHops(ctx context.Context, url, queueType string, batch int, d time.Duration) (rate float64, err error) {
 	con, err := amqp.Dial(url)
 	if err != nil {

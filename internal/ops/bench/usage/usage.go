@@ -149,7 +149,7 @@ type Span struct {
 	Full  float64       // share of the machine's CPUs that was busy, 0 to 1
 }
 
-// Since answers what was used from before to s. A process that was restarted in between is an error: its figures are void.
+// Since returns what was used from before to s. A process that was restarted in between is an error: its figures are void.
 func (s Snapshot) Since(before Snapshot) (Span, error) {
 	if !maps.Equal(s.Pids, before.Pids) {
 		return Span{}, fmt.Errorf("processes were restarted during the run: %v, then %v", before.Pids, s.Pids)

@@ -1,9 +1,10 @@
-package stack
+package frontdoor
 
 import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -11,7 +12,14 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"chat-service/internal/test/testkit"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // upstream is a gateway or api that says its name.
 func upstream(t *testing.T, name string) (Backend, *httptest.Server) {
@@ -20,7 +28,7 @@ func upstream(t *testing.T, name string) (Backend, *httptest.Server) {
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		_ = json.NewEncoder(w).Encode(map[string]any{"name": name, "host": r.Host, "path": r.URL.RequestURI(), "header": r.Header})
 	})
-	mux.HandleFunc(socketPath, func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc(SocketPath, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Name", name)
 		if r.Header.Get("Upgrade") == "" {
 			_, _ = io.WriteString(w, name)
@@ -39,9 +47,9 @@ func upstream(t *testing.T, name string) (Backend, *httptest.Server) {
 	return Backend{Name: name, Addr: s.Listener.Addr().String()}, s
 }
 
-func door(t *testing.T, f *FrontDoor) string {
+func serve(t *testing.T, f *FrontDoor) string {
 	t.Helper()
-	l, err := net.Listen("tcp", loopback+":0")
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +69,7 @@ func door(t *testing.T, f *FrontDoor) string {
 	return l.Addr().String()
 }
 
-// socket opens a WebSocket-like tunnel and answers the gateway's name.
+// socket opens a WebSocket-like tunnel and returns the gateway's name.
 func socket(t *testing.T, addr string) (net.Conn, *bufio.Reader, string) {
 	t.Helper()
 	c, err := net.Dial("tcp", addr)
@@ -69,7 +77,7 @@ func socket(t *testing.T, addr string) (net.Conn, *bufio.Reader, string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	_, _ = fmt.Fprintf(c, "GET %s?token=x HTTP/1.1\r\nHost: chat.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", socketPath)
+	_, _ = fmt.Fprintf(c, "GET %s?token=x HTTP/1.1\r\nHost: chat.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", SocketPath)
 	r := bufio.NewReader(c)
 	resp, err := http.ReadResponse(r, nil)
 	if err != nil {
@@ -86,7 +94,7 @@ func TestDoorBalancesSockets(t *testing.T) {
 	g1, _ := upstream(t, "gw1")
 	g2, _ := upstream(t, "gw2")
 	f := NewFrontDoor(api, g1, g2)
-	addr := door(t, f)
+	addr := serve(t, f)
 
 	c1, r1, n1 := socket(t, addr)
 	_, _, n2 := socket(t, addr)
@@ -97,11 +105,11 @@ func TestDoorBalancesSockets(t *testing.T) {
 		t.Fatal(err)
 	}
 	if line, err := r1.ReadString('\n'); err != nil || line != "hello\n" {
-		t.Fatalf("echo through the door = %q, %v", line, err)
+		t.Fatalf("echo through the front door = %q, %v", line, err)
 	}
 	_ = c1.Close()
-	eventually(t, "the closed socket is counted off", func() bool {
-		return f.gateways[0].open.Load()+f.gateways[1].open.Load() == 1
+	testkit.Eventually(t, 30*time.Second, func() (bool, string) {
+		return f.gateways[0].open.Load()+f.gateways[1].open.Load() == 1, "the closed socket is counted off"
 	})
 	if _, _, n3 := socket(t, addr); n3 != n1 {
 		t.Errorf("the third socket went to %s, the empty gateway is %s", n3, n1)
@@ -114,10 +122,8 @@ func TestDoorSkipsGateways(t *testing.T) {
 	dead, srv := upstream(t, "dead")
 	srv.Close()
 	sick, _ := upstream(t, "sick")
-	notReady := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }))
-	defer notReady.Close()
-	sick.Ready = notReady.URL
-	addr := door(t, NewFrontDoor(api, sick, dead, up))
+	sick.Ready = func(context.Context) error { return errors.New("not ready") }
+	addr := serve(t, NewFrontDoor(api, sick, dead, up))
 	for range 6 {
 		if _, _, name := socket(t, addr); name != "up" {
 			t.Fatalf("a socket went to %s", name)
@@ -128,8 +134,8 @@ func TestDoorSkipsGateways(t *testing.T) {
 func TestDoorWithoutBackends(t *testing.T) {
 	api, srv := upstream(t, "api")
 	srv.Close()
-	addr := door(t, NewFrontDoor(api))
-	for _, path := range []string{"/api/v1/rooms", socketPath} {
+	addr := serve(t, NewFrontDoor(api))
+	for _, path := range []string{"/api/v1/rooms", SocketPath} {
 		resp, err := http.Get("http://" + addr + path)
 		if err != nil {
 			t.Fatal(err)
@@ -144,8 +150,8 @@ func TestDoorWithoutBackends(t *testing.T) {
 
 func TestDoorRefusesLargeBodies(t *testing.T) {
 	api, _ := upstream(t, "api")
-	addr := door(t, NewFrontDoor(api))
-	for _, c := range []struct{ size, status int }{{mostBody, 200}, {mostBody + 1, 413}, {8 * mostBody, 413}} {
+	addr := serve(t, NewFrontDoor(api))
+	for _, c := range []struct{ size, status int }{{maxBody, 200}, {maxBody + 1, 413}, {8 * maxBody, 413}} {
 		res, err := http.Post("http://"+addr+"/api/v1/rooms", "application/json", strings.NewReader(strings.Repeat("x", c.size)))
 		if err != nil {
 			t.Fatal(err)
@@ -161,7 +167,7 @@ func TestDoorRefusesLargeBodies(t *testing.T) {
 func TestDoorTellsTheClientsAddress(t *testing.T) {
 	api, _ := upstream(t, "api")
 	g, _ := upstream(t, "gw1")
-	addr := door(t, NewFrontDoor(api, g))
+	addr := serve(t, NewFrontDoor(api, g))
 	req, err := http.NewRequest(http.MethodGet, "http://"+addr+"/api/v1/rooms?limit=3", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -185,7 +191,7 @@ func TestDoorTellsTheClientsAddress(t *testing.T) {
 	if got.Name != "api" || got.Host != "chat.example" || got.Path != "/api/v1/rooms?limit=3" {
 		t.Errorf("forwarded as %+v", got)
 	}
-	if xff := got.Header["X-Forwarded-For"]; len(xff) != 1 || xff[0] != loopback {
+	if xff := got.Header["X-Forwarded-For"]; len(xff) != 1 || xff[0] != "127.0.0.1" {
 		t.Errorf("X-Forwarded-For = %q, want the client's address alone", xff)
 	}
 	for _, h := range []string{"X-Real-Ip", "Forwarded"} {

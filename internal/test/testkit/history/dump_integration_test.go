@@ -1,6 +1,6 @@
 //go:build integration
 
-package testkit
+package history_test
 
 import (
 	"os"
@@ -8,13 +8,16 @@ import (
 	"strings"
 	"testing"
 
+	"chat-service/internal/test/testkit"
+	"chat-service/internal/test/testkit/history"
+
 	"github.com/google/go-cmp/cmp"
 )
 
 // TestLoadDump reads the product's own tables, so that a changed migration can't leave the checker blind.
 func TestLoadDump(t *testing.T) {
-	db := FreshDatabase(t).DB
-	script, err := os.ReadFile(filepath.Join(Root(t), "internal", "store", "schema", "migrations", "00001_init.sql"))
+	db := testkit.FreshDatabase(t).DB
+	script, err := os.ReadFile(filepath.Join(testkit.Root(t), "internal", "store", "schema", "migrations", "00001_init.sql"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,16 +36,16 @@ func TestLoadDump(t *testing.T) {
 			t.Fatalf("%v in %s", err, s)
 		}
 	}
-	want := Dump{
-		Rooms:    []DumpRoom{{7, 2, 1, 3}},
-		Messages: []DumpMessage{{7, 1, 0, "system", 0, "", "{}"}, {7, 2, 1, "text", 5, "m1", "grüße"}},
-		Members:  []DumpMember{{7, 5, 1, 0, 2, 1}, {7, 6, 1, 1, 1, 0}},
+	want := history.Dump{
+		Rooms:    []history.DumpRoom{{7, 2, 1, 3}},
+		Messages: []history.DumpMessage{{7, 1, 0, "system", 0, "", "{}"}, {7, 2, 1, "text", 5, "m1", "grüße"}},
+		Members:  []history.DumpMember{{7, 5, 1, 0, 2, 1}, {7, 6, 1, 1, 1, 0}},
 	}
-	got := LoadDump(t, db)
+	got := history.LoadDump(t, db)
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}
-	for _, v := range Check(nil, got) {
+	for _, v := range history.Check(nil, got) {
 		t.Error(v)
 	}
 }

@@ -1,4 +1,4 @@
-package testkit
+package history
 
 import (
 	"slices"
@@ -59,8 +59,8 @@ type History struct {
 	events []Event
 }
 
-// NewHistory begins a history now.
-func NewHistory() *History { return &History{start: time.Now()} }
+// New begins a history now.
+func New() *History { return &History{start: time.Now()} }
 
 // Add records an event; a zero At becomes now.
 func (h *History) Add(e Event) {

@@ -7,7 +7,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	amqp "github.com/rabbitmq/amqp091-go"
 	"pgregory.net/rapid"
 )
 
@@ -24,7 +23,7 @@ func (w *window) deliver() uint64 {
 	return uint64(w.next)
 }
 
-func (w *window) ack(tag uint64, multiple bool) error {
+func (w *window) Ack(tag uint64, multiple bool) error {
 	w.sends++
 	i := slices.Index(w.held, tag)
 	switch {
@@ -38,12 +37,12 @@ func (w *window) ack(tag uint64, multiple bool) error {
 	return w.err
 }
 
-func open() bool { return true }
+func (w *window) IsClosed() bool { return false }
 
 func TestAckerAcksExactlyWhatIsDone(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := &window{}
-		a := newAcker(w.ack, open)
+		a := newAcker(w)
 		defer a.close()
 		a.armed = true // ticks come from here only
 		var working, done []uint64
@@ -86,7 +85,7 @@ func TestAckerAcksExactlyWhatIsDone(t *testing.T) {
 func TestAckerCoalesces(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &window{}
-		a := newAcker(w.ack, open)
+		a := newAcker(w)
 		for range ackBatch - 1 {
 			a.ack(w.deliver())
 		}
@@ -112,13 +111,4 @@ func TestAckerCoalesces(t *testing.T) {
 		synctest.Wait()
 		sends("after close", 3)
 	})
-}
-
-func TestDeliveryCount(t *testing.T) {
-	for _, c := range []struct {
-		v    any
-		want int
-	}{{nil, 0}, {int64(3), 3}, {int32(4), 4}, {5, 5}, {"x", 0}} {
-		equal(t, fmt.Sprintf("%T", c.v), c.want, deliveryCount(amqp.Table{"x-delivery-count": c.v}))
-	}
 }

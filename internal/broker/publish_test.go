@@ -42,21 +42,30 @@ func (c *fakeConfirm) resolve(ack bool) {
 	close(c.done)
 }
 
+func resolved(c confirm) bool {
+	select {
+	case <-c.Done():
+		return true
+	default:
+		return false
+	}
+}
+
 // fakeSink stands for one incarnation of the publishing channel.
 type fakeSink struct {
 	mu       sync.Mutex
 	got      []string
 	ids      []string
 	confirms []*fakeConfirm
-	// verdict decides at once; nil leaves every message unconfirmed.
-	verdict func(e *entry) (ack bool, now bool)
-	back    chan string
+	// outcome decides at once; nil leaves every message unconfirmed.
+	outcome func(e *entry) (ack bool, now bool)
+	back    chan amqp.Return
 	closes  chan *amqp.Error
 	dead    bool
 }
 
-func newFakeSink(verdict func(*entry) (bool, bool)) *fakeSink {
-	return &fakeSink{verdict: verdict, back: make(chan string, 256), closes: make(chan *amqp.Error, 1)}
+func newFakeSink(outcome func(*entry) (bool, bool)) *fakeSink {
+	return &fakeSink{outcome: outcome, back: make(chan amqp.Return, 256), closes: make(chan *amqp.Error, 1)}
 }
 
 func taking(*entry) (bool, bool)  { return true, true }
@@ -73,22 +82,11 @@ func (s *fakeSink) publish(e *entry) (confirm, error) {
 	s.ids = append(s.ids, e.id)
 	c := &fakeConfirm{done: make(chan struct{})}
 	s.confirms = append(s.confirms, c)
-	if ack, now := s.verdict(e); now {
+	if ack, now := s.outcome(e); now {
 		c.resolve(ack)
 	}
 	return c, nil
 }
-
-func (s *fakeSink) returned() (string, bool) {
-	select {
-	case id := <-s.back:
-		return id, true
-	default:
-		return "", false
-	}
-}
-
-func (s *fakeSink) lost() <-chan *amqp.Error { return s.closes }
 
 func (s *fakeSink) alive() bool {
 	s.mu.Lock()
@@ -121,7 +119,7 @@ type rig struct {
 	*Publisher
 	sinks chan *fakeSink
 	mu    sync.Mutex
-	log   []string // verdicts in the order of the done calls
+	log   []string // outcomes in the order of the done calls
 }
 
 func newRig(t *testing.T, o Options) *rig {
@@ -133,7 +131,7 @@ func newRig(t *testing.T, o Options) *rig {
 		for {
 			select {
 			case s := <-r.sinks:
-				_ = r.serve(ctx, s)
+				_ = r.serve(ctx, &incarnation{sink: s, returns: s.back, closes: s.closes})
 			case <-ctx.Done():
 				return
 			}
@@ -166,7 +164,7 @@ func (r *rig) done(name string) func(error) {
 	}
 }
 
-func (r *rig) verdicts() []string {
+func (r *rig) outcomes() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.log)
@@ -199,7 +197,7 @@ func TestBatcherSendsAtOnceOnAnIdleLine(t *testing.T) {
 		}
 		synctest.Wait()
 		equal(t, "wire", []string{"one"}, s.bodies())
-		equal(t, "verdicts", []string{"one"}, r.verdicts())
+		equal(t, "outcomes", []string{"one"}, r.outcomes())
 		equal(t, "time passed", 0, time.Since(before))
 	})
 }
@@ -325,7 +323,7 @@ func TestWindow(t *testing.T) {
 		synctest.Wait()
 		equal(t, "pending", 0, r.Pending())
 		if err := b.Add([]byte("5"), nil); err != nil {
-			t.Errorf("after the verdicts: %v", err)
+			t.Errorf("after the outcomes: %v", err)
 		}
 	})
 }
@@ -375,7 +373,7 @@ func TestCutRepublishesInTheOldOrder(t *testing.T) {
 		again := r.connect(newFakeSink(taking))
 		equal(t, "wire of the next", []string{"2", "4", "5", "6", "7"}, again.bodies()[:5])
 		equal(t, "ids", s.ids[1], again.ids[0])
-		equal(t, "verdicts", []string{"1", "3", "2", "4", "5", "6", "7"}, r.verdicts())
+		equal(t, "outcomes", []string{"1", "3", "2", "4", "5", "6", "7"}, r.outcomes())
 	})
 }
 
@@ -395,11 +393,11 @@ func TestNackIsRepeatedBeforeTheRestOfItsTarget(t *testing.T) {
 		r.send("b")
 		_ = r.Publish(Target{Key: "other"}, []byte("c"), r.done("c"))
 		synctest.Wait()
-		equal(t, "verdicts of others", []string{"c"}, r.verdicts())
+		equal(t, "outcomes of others", []string{"c"}, r.outcomes())
 		time.Sleep(nackPause * 4)
 		synctest.Wait()
 		equal(t, "wire", []string{"a", "c", "a", "a", "b"}, s.bodies())
-		equal(t, "verdicts", []string{"c", "a", "b"}, r.verdicts())
+		equal(t, "outcomes", []string{"c", "a", "b"}, r.outcomes())
 	})
 }
 
@@ -411,7 +409,7 @@ func TestNackForEverIsGivenUp(t *testing.T) {
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		equal(t, "tries", maxNacks, len(s.bodies()))
-		equal(t, "verdicts", []string{"a: unavailable"}, r.verdicts())
+		equal(t, "outcomes", []string{"a: unavailable"}, r.outcomes())
 	})
 }
 
@@ -421,14 +419,14 @@ func TestReturnIsUnroutable(t *testing.T) {
 		var s *fakeSink
 		s = newFakeSink(func(e *entry) (bool, bool) {
 			if string(e.body) == "nowhere" {
-				s.back <- e.id
+				s.back <- amqp.Return{MessageId: e.id}
 			}
 			return true, true
 		})
 		r.connect(s)
 		r.send("a", "nowhere", "b")
 		synctest.Wait()
-		equal(t, "verdicts", []string{"a", "nowhere: unroutable", "b"}, r.verdicts())
+		equal(t, "outcomes", []string{"a", "nowhere: unroutable", "b"}, r.outcomes())
 	})
 }
 
@@ -454,7 +452,7 @@ func TestMessageThatKillsChannelsIsGivenUp(t *testing.T) {
 			default:
 				r.send("c")
 				synctest.Wait()
-				equal(t, "verdicts", []string{"a", "b", "bad: unroutable", "c"}, sortedHead(r.verdicts(), 3))
+				equal(t, "outcomes", []string{"a", "b", "bad: unroutable", "c"}, sortedHead(r.outcomes(), 3))
 				return
 			}
 		}
@@ -475,10 +473,10 @@ func TestStuckQueueDoesNotHoldUpOthers(t *testing.T) {
 		r.send("a", "b")
 		time.Sleep(stuck)
 		synctest.Wait()
-		equal(t, "verdicts", []string{"a", "b"}, r.verdicts())
+		equal(t, "outcomes", []string{"a", "b"}, r.outcomes())
 		s.confirms[0].resolve(true)
 		synctest.Wait()
-		equal(t, "verdicts", []string{"a", "b", "s"}, r.verdicts())
+		equal(t, "outcomes", []string{"a", "b", "s"}, r.outcomes())
 	})
 }
 
@@ -494,7 +492,7 @@ func TestCloseFlushes(t *testing.T) {
 			t.Fatal(err)
 		}
 		equal(t, "wire", "0,1,2,3,4,5,6,7,8,9", strings.Join(s.bodies(), ","))
-		equal(t, "verdicts", 10, len(r.verdicts()))
+		equal(t, "outcomes", 10, len(r.outcomes()))
 		if err := b.Add([]byte("x"), nil); !errors.Is(err, ErrClosed) {
 			t.Errorf("after Close: %v", err)
 		}
@@ -517,7 +515,7 @@ func TestCloseGivesUpWithItsContext(t *testing.T) {
 		if !errors.Is(err, ErrClosed) || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("Close: %v", err)
 		}
-		equal(t, "verdicts", []string{"sent: closed", "packed: closed"}, r.verdicts())
+		equal(t, "outcomes", []string{"sent: closed", "packed: closed"}, r.outcomes())
 	})
 }
 
@@ -528,11 +526,11 @@ func TestPanickingDoneHarmsNobody(t *testing.T) {
 		_ = r.Publish(Target{}, nil, func(error) { panic("done") })
 		r.send("a")
 		synctest.Wait()
-		equal(t, "verdicts", []string{"a"}, r.verdicts())
+		equal(t, "outcomes", []string{"a"}, r.outcomes())
 	})
 }
 
-// Random cuts, verdicts and loads: every record is done exactly once, none is missing on the wire,
+// Random cuts, outcomes and loads: every record is done exactly once, none is missing on the wire,
 // and the first appearances keep the order.
 func TestRandomCuts(t *testing.T) {
 	for seed := range uint64(30) {
@@ -575,7 +573,7 @@ func TestRandomCuts(t *testing.T) {
 			all = append(all, r.connect(newFakeSink(taking)))
 			time.Sleep(time.Second)
 			synctest.Wait()
-			equal(t, "verdicts", len(want), len(r.verdicts()))
+			equal(t, "outcomes", len(want), len(r.outcomes()))
 			var first []string
 			seen := map[string]bool{}
 			for _, s := range all {

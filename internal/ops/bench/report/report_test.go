@@ -1,4 +1,4 @@
-package bench
+package report
 
 import (
 	"encoding/xml"
@@ -8,19 +8,21 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"chat-service/internal/ops/bench"
+
 	"github.com/google/go-cmp/cmp"
 )
 
-func sample() []Row {
-	one := func(run int, acked, p99 float64) Row {
-		return Row{
+func sample() []bench.Row {
+	one := func(run int, acked, p99 float64) bench.Row {
+		return bench.Row{
 			Scenario: "S1", Run: run, CPU: map[string]float64{"gw1": 10 * acked / 1000, "mysql": 50}, RSS: map[string]float64{"gw1": 20, "mysql": 300},
 			Values: map[string]float64{"acked_per_s": acked, "ack_p99_ms": p99, "ack_p50_ms": p99 / 4, "cpu_us_per_message": 120, "harness_cpu_percent": 33},
 		}
 	}
-	s7 := Row{Scenario: "S7", Run: 1, Values: map[string]float64{"page_p99_ms": 14, "pages_per_s": 900}, Saturated: []string{"the tool woke late"}}
-	s9 := Row{Scenario: "S9", Run: 1, Values: map[string]float64{"list_p99_ms": 99}, Disturbed: true}
-	return []Row{one(1, 9000, 40), one(2, 12_000, 60), one(3, 11_000, 50), s7, s9}
+	s7 := bench.Row{Scenario: "S7", Run: 1, Values: map[string]float64{"page_p99_ms": 14, "pages_per_s": 900}, Saturated: []string{"the tool woke late"}}
+	s9 := bench.Row{Scenario: "S9", Run: 1, Values: map[string]float64{"list_p99_ms": 99}, Disturbed: true}
+	return []bench.Row{one(1, 9000, 40), one(2, 12_000, 60), one(3, 11_000, 50), s7, s9}
 }
 
 func TestTable(t *testing.T) {
@@ -54,16 +56,6 @@ func TestTable(t *testing.T) {
 	}
 }
 
-func TestNumber(t *testing.T) {
-	for v, want := range map[float64]string{
-		0: "0", 2.6: "2.6", 0.294: "0.29", 9.999: "10", 10: "10", 13.46: "13.5", 99.96: "100", 140: "140", 1234567.4: "1,234,567", -12.5: "-12.5", 5: "5", 100.2: "100",
-	} {
-		if got := number(v); got != want {
-			t.Errorf("%v: %q, want %q", v, got, want)
-		}
-	}
-}
-
 func TestProcesses(t *testing.T) {
 	got := Processes(sample())
 	for _, want := range []string{"S1 CPU %", "| gw1 ", "| mysql ", "| (this tool) "} {
@@ -77,17 +69,17 @@ func TestProcesses(t *testing.T) {
 }
 
 func TestAuditText(t *testing.T) {
-	good := Audit([]Row{{Audit: &Tally{Sent: 3, Acked: 3, Stored: 3, Delivered: 27}}})
+	good := Audit([]bench.Row{{Audit: &bench.Tally{Sent: 3, Acked: 3, Stored: 3, Delivered: 27}}})
 	if !strings.Contains(good, "3 sent, 3 acked, 3 stored, 27 delivered") || strings.Contains(good, "VIOLATION") {
 		t.Error(good)
 	}
-	if bad := Audit([]Row{{Audit: &Tally{Lost: 2}}}); !strings.Contains(bad, "VIOLATION: 2 not delivered") {
+	if bad := Audit([]bench.Row{{Audit: &bench.Tally{Lost: 2}}}); !strings.Contains(bad, "VIOLATION: 2 not delivered") {
 		t.Error(bad)
 	}
 }
 
 func TestPlotIsWellFormed(t *testing.T) {
-	for name, rows := range map[string][]Row{"nothing": nil, "sample": sample(), "one of everything": everything()} {
+	for name, rows := range map[string][]bench.Row{"nothing": nil, "sample": sample(), "one of everything": everything()} {
 		t.Run(name, func(t *testing.T) {
 			svg := Plot(rows, `a <title> & "more"`)
 			d := xml.NewDecoder(strings.NewReader(svg))
@@ -123,15 +115,15 @@ func TestPlotIsWellFormed(t *testing.T) {
 }
 
 // everything has a row of every scenario with every figure that is drawn.
-func everything() (rows []Row) {
-	for _, name := range Scenarios() {
+func everything() (rows []bench.Row) {
+	for _, name := range bench.Scenarios() {
 		vs := map[string]float64{}
 		for i, p := range panels() {
 			for k, s := range p.series {
 				vs[s.value] = float64(1+i) * float64(1+k) * 1000
 			}
 		}
-		rows = append(rows, Row{Scenario: name, Values: vs})
+		rows = append(rows, bench.Row{Scenario: name, Values: vs})
 	}
 	return rows
 }
@@ -142,38 +134,5 @@ func TestScaleKeepsBarsInside(t *testing.T) {
 		if lo, hi := s(.5), s(900); lo < 0 || hi > 1 || lo >= hi {
 			t.Errorf("log %v: %v to %v", log, lo, hi)
 		}
-	}
-}
-
-func TestBarsBelongToScenariosAndChoice(t *testing.T) {
-	seen := map[string]bool{}
-	for _, b := range Bars() {
-		seen[b.Scenario] = true
-		if key := b.Scenario + b.Value; seen[key] {
-			t.Errorf("%s %s twice", b.Scenario, b.Value)
-		} else {
-			seen[key] = true
-		}
-	}
-	for _, s := range Scenarios() {
-		if !seen[s] {
-			t.Errorf("%s has no figure in the table", s)
-		}
-	}
-	got, err := Choose("s4, S1,S4")
-	if diff := cmp.Diff([]string{"S4", "S1"}, got); diff != "" || err != nil {
-		t.Error(diff, err)
-	}
-	if _, err := Choose("S1,S10"); err == nil || !strings.Contains(err.Error(), "S10") {
-		t.Errorf("an unknown scenario: %v", err)
-	}
-	if err := DefaultPlan().Validate(); err != nil {
-		t.Error(err)
-	}
-	if err := DefaultPlan().Quick().Validate(); err != nil {
-		t.Error(err)
-	}
-	if err := (Plan{}).Validate(); err == nil {
-		t.Error("an empty plan is valid")
 	}
 }

@@ -1,4 +1,4 @@
-package testkit
+package history
 
 import (
 	"slices"
@@ -119,15 +119,24 @@ func (c *checker) closes() {
 			}
 			last[e.Client] = e
 		case Opened:
-			if l, ok := last[e.Client]; ok && terminal(l.Code) {
+			if l, ok := last[e.Client]; ok && Terminal(l.Code) {
 				c.report("I13", "%s was closed with %d, which is final, and is back", e.Client, l.Code)
 			}
 			delete(last, e.Client)
 		}
 	}
 	for client, e := range last {
-		if !e.Stop && !terminal(e.Code) {
+		if !e.Stop && !Terminal(e.Code) {
 			c.report("I13", "%s was closed with %d and did not come back", client, e.Code)
 		}
 	}
+}
+
+// Terminal tells whether a close code says "stop".
+func Terminal(code int) bool {
+	switch code {
+	case 1002, 1003, 1007, 1008, 1009:
+		return true
+	}
+	return code >= 4500 && code <= 4999
 }

@@ -1,4 +1,4 @@
-package stack
+package frontdoor
 
 import (
 	"context"
@@ -19,22 +19,23 @@ import (
 	"chat-service/internal/protocol"
 )
 
-// socketPath goes to the gateways, everything else to the api.
-const socketPath = "/api/v1/ws"
+// SocketPath is routed to the gateways, everything else to the api.
+const SocketPath = "/api/v1/ws"
 
-// mostBody is the largest body that is passed on. The api refuses smaller ones already, but can't be heard by a proxy that
-// is still writing.
-const mostBody = 256 << 10
+// maxBody is the largest body that is forwarded, in bytes. The api has a lower limit, but the proxy would not read its refusal
+// while it is still writing the body.
+const maxBody = 256 << 10
 
 // Backend is one process behind the front door.
 type Backend struct {
 	Name  string
-	Addr  string // host:port
-	Ready string // readiness URL, asked twice a second; "" = always taken as ready
+	Addr  string                          // host:port
+	Ready func(ctx context.Context) error // nil means ready; polled twice a second. A nil function: always ready
 }
 
-// FrontDoor is the one public address of a local run: WebSockets go to the gateway with the fewest, the rest to the
-// api. What a client claims in forwarding headers is dropped; the door states the client's address itself.
+// FrontDoor is the one public address of a local run: WebSockets are routed to the gateway with the fewest, everything else
+// to the api. Forwarding headers sent by a client are dropped; it sets the client's address itself.
+// Why it is written by hand: docs/adr/0012-front-door.md.
 type FrontDoor struct {
 	gateways []*backend
 	api      *backend
@@ -43,11 +44,11 @@ type FrontDoor struct {
 type backend struct {
 	Backend
 	proxy *httputil.ReverseProxy
-	open  atomic.Int64 // requests and sockets under way
+	open  atomic.Int64 // requests and sockets in progress
 	ready atomic.Bool
 }
 
-// NewFrontDoor puts a door before the gateways and the api.
+// NewFrontDoor makes a front door for the gateways and the api.
 func NewFrontDoor(api Backend, gateways ...Backend) *FrontDoor {
 	f := &FrontDoor{api: newBackend(api)}
 	for _, g := range gateways {
@@ -60,7 +61,7 @@ type refusedKey struct{}
 
 func newBackend(b Backend) *backend {
 	be := &backend{Backend: b}
-	be.ready.Store(b.Ready == "")
+	be.ready.Store(b.Ready == nil)
 	target := &url.URL{Scheme: "http", Host: b.Addr}
 	be.proxy = &httputil.ReverseProxy{
 		Rewrite: func(p *httputil.ProxyRequest) {
@@ -74,13 +75,13 @@ func newBackend(b Backend) *backend {
 			MaxIdleConnsPerHost: 256, IdleConnTimeout: 60 * time.Second, DisableCompression: true,
 		},
 		FlushInterval: -1,
-		ErrorLog:      log.New(io.Discard, "", 0), // a URL may hold a token
+		ErrorLog:      log.New(io.Discard, "", 0), // a URL may contain a token
 		ErrorHandler:  refused,
 	}
 	return be
 }
 
-// refused handles a request that found no backend: a refused dial is handed back to the caller, who may try another.
+// refused handles a request that failed: a refused dial is reported to serve, whose caller may try another backend.
 func refused(w http.ResponseWriter, r *http.Request, err error) {
 	var op *net.OpError
 	if flag, ok := r.Context().Value(refusedKey{}).(*bool); ok && errors.As(err, &op) && op.Op == "dial" {
@@ -104,12 +105,12 @@ func problem(w http.ResponseWriter, e *chat.Error) {
 
 // ServeHTTP forwards the request.
 func (f *FrontDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.ContentLength > mostBody {
+	if r.ContentLength > maxBody {
 		problem(w, chat.E(chat.TooLarge, "the body is too large"))
 		return
 	}
 	candidates := []*backend{f.api}
-	if r.URL.Path == socketPath {
+	if r.URL.Path == SocketPath {
 		candidates = f.candidates()
 	}
 	for _, b := range candidates {
@@ -140,23 +141,23 @@ func (f *FrontDoor) candidates() []*backend {
 	return out
 }
 
-// serve reports whether the backend took the request; a socket keeps it here until it closes.
+// serve reports whether the backend accepted the request. For a socket it returns when the socket closes.
 func (b *backend) serve(w http.ResponseWriter, r *http.Request) bool {
 	b.open.Add(1)
 	defer b.open.Add(-1)
 	var gone bool
 	b.proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), refusedKey{}, &gone)))
-	if gone && b.Ready != "" {
-		b.ready.Store(false) // until it answers its readiness again
+	if gone && b.Ready != nil {
+		b.ready.Store(false) // until watch finds it ready again
 	}
 	return !gone
 }
 
-// Watch asks the gateways for their readiness until ctx ends.
+// Watch polls the gateways' readiness until ctx ends.
 func (f *FrontDoor) Watch(ctx context.Context) {
 	var g sync.WaitGroup
 	for _, b := range f.gateways {
-		if b.Ready != "" {
+		if b.Ready != nil {
 			g.Go(func() { b.watch(ctx) })
 		}
 	}
@@ -167,7 +168,7 @@ func (b *backend) watch(ctx context.Context) {
 	tick := time.NewTicker(500 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		b.ready.Store(askReady(ctx, b.Ready) == nil)
+		b.ready.Store(b.Ready(ctx) == nil)
 		select {
 		case <-ctx.Done():
 			return
@@ -176,7 +177,7 @@ func (b *backend) watch(ctx context.Context) {
 	}
 }
 
-// Serve serves the door on l until ctx ends; then requests under way get two seconds. Sockets end with their gateway.
+// Serve serves on l until ctx ends; then requests in progress get two seconds. Sockets end with their gateway.
 func (f *FrontDoor) Serve(ctx context.Context, l net.Listener) error {
 	srv := &http.Server{Handler: f, ReadHeaderTimeout: 10 * time.Second, ErrorLog: log.New(io.Discard, "", 0)}
 	ctx, cancel := context.WithCancel(ctx)

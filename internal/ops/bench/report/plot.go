@@ -1,10 +1,12 @@
-package bench
+package report
 
 import (
 	"encoding/xml"
 	"fmt"
 	"math"
 	"strings"
+
+	"chat-service/internal/ops/bench"
 )
 
 // The plot's geometry, in pixels.
@@ -52,7 +54,7 @@ type drawn struct {
 
 // Plot draws the medians of the rows as SVG: one panel each for latency, throughput and CPU; the thin line is the range of the
 // runs. Where nothing was measured a panel is left out.
-func Plot(rows []Row, title string) string {
+func Plot(rows []bench.Row, title string) string {
 	var body strings.Builder
 	y := plotMargin + 10
 	put(&body, "t", plotMargin, y, title)
@@ -74,7 +76,7 @@ type group struct {
 }
 
 // collect finds the panel's values, and the smallest and largest of them.
-func (p panel) collect(rows []Row) (groups []group, low, high float64) {
+func (p panel) collect(rows []bench.Row) (groups []group, low, high float64) {
 	low = math.Inf(1)
 	for _, name := range ran(rows) {
 		g := group{name: name}
@@ -102,7 +104,7 @@ func (p panel) collect(rows []Row) (groups []group, low, high float64) {
 	return groups, low, high
 }
 
-// scaleOf answers where a value lies, 0 to 1; a logarithmic scale begins at the power of ten below the lowest.
+// scaleOf returns where a value lies, 0 to 1; a logarithmic scale begins at the power of ten below the lowest.
 func scaleOf(log bool, low, high float64) func(float64) float64 {
 	if !log || low <= 0 {
 		return func(v float64) float64 { return v / max(high, 1e-9) }
@@ -112,7 +114,7 @@ func scaleOf(log bool, low, high float64) func(float64) float64 {
 	return func(v float64) float64 { return min(max((math.Log10(max(v, 1e-12))-from)/(to-from), 0), 1) }
 }
 
-// draw writes the panel from y on and answers where it ends.
+// draw writes the panel from y on and returns where it ends.
 func (p panel) draw(b *strings.Builder, y int, groups []group, scale func(float64) float64) int {
 	title := p.title + ", " + p.unit
 	if p.log {
@@ -126,13 +128,13 @@ func (p panel) draw(b *strings.Builder, y int, groups []group, scale func(float6
 		for _, d := range g.bars {
 			w := width * scale(d.value)
 			fmt.Fprintf(b, `<rect class="c%d" x="%d" y="%d" width="%.1f" height="%d" rx="2"><title>%s %s %s %s</title></rect>`,
-				d.class%4, left, y, max(w, 1), barHeight, escape(g.name), escape(d.label), number(d.value), escape(p.unit))
+				d.class%4, left, y, max(w, 1), barHeight, escape(g.name), escape(d.label), bench.Number(d.value), escape(p.unit))
 			if d.max > d.min {
 				mid := y + barHeight/2
 				fmt.Fprintf(b, `<line class="w" x1="%.1f" x2="%.1f" y1="%d" y2="%d"/>`, float64(left)+width*scale(d.min), float64(left)+width*scale(d.max), mid, mid)
 			}
 			end := max(w, width*scale(d.max))
-			put(b, "d", left+int(end)+6, y+barHeight-2, number(d.value)+"  "+d.label)
+			put(b, "d", left+int(end)+6, y+barHeight-2, bench.Number(d.value)+"  "+d.label)
 			y += barHeight + barGap
 		}
 		y += groupGap - barGap

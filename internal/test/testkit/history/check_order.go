@@ -1,4 +1,4 @@
-package testkit
+package history
 
 // senderOrder is I4. Retries keep the number of the first sending.
 func (c *checker) senderOrder() {
@@ -77,7 +77,7 @@ func (c *checker) views() {
 		case Left:
 			delete(have, l)
 		case Closed:
-			ended[e.Client] = terminal(e.Code)
+			ended[e.Client] = Terminal(e.Code)
 		case Shown:
 			if e.Seq != have[l]+1 {
 				c.report("I6", "%s: room %d shows %d after %d", e.Client, e.Room, e.Seq, have[l])

@@ -1,26 +1,27 @@
-package bench
+package report
 
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"chat-service/internal/ops/bench"
 )
 
 // Summary is one line of the table: a figure over all runs of its scenario.
 type Summary struct {
-	Bar
+	bench.Bar
 	Median, Min, Max float64
 	Runs             int
 	Saturated        bool // at least one run was bounded by the tool
 	Disturbed        bool // during at least one run other programs took a good part of the machine
 }
 
-// Summarize answers the figures of the scenarios that ran, in the table's order.
-func Summarize(rows []Row) []Summary {
+// Summarize returns the figures of the scenarios that ran, in the table's order.
+func Summarize(rows []bench.Row) []Summary {
 	var out []Summary
-	for _, bar := range Bars() {
+	for _, bar := range bench.Bars() {
 		s := Summary{Bar: bar}
 		var vs []float64
 		for _, r := range rows {
@@ -72,9 +73,9 @@ func (s Summary) bar() string {
 	case s.Limit == 0:
 		return ""
 	case s.AtLeast:
-		return "≥ " + number(s.Limit) + " " + s.Unit
+		return "≥ " + bench.Number(s.Limit) + " " + s.Unit
 	default:
-		return "≤ " + number(s.Limit) + " " + s.Unit
+		return "≤ " + bench.Number(s.Limit) + " " + s.Unit
 	}
 }
 
@@ -84,9 +85,9 @@ func Table(sums []Summary) string {
 	for _, s := range sums {
 		spread := ""
 		if s.Runs > 1 {
-			spread = number(s.Min) + "–" + number(s.Max)
+			spread = bench.Number(s.Min) + "–" + bench.Number(s.Max)
 		}
-		lines = append(lines, []string{s.Scenario, s.What, number(s.Median), spread, s.Unit, s.bar(), s.verdict()})
+		lines = append(lines, []string{s.Scenario, s.What, bench.Number(s.Median), spread, s.Unit, s.bar(), s.verdict()})
 	}
 	return grid(lines, 2, 3)
 }
@@ -125,29 +126,8 @@ func grid(lines [][]string, right ...int) string {
 	return b.String()
 }
 
-// number prints a figure with three digits that mean something, and commas.
-func number(v float64) string {
-	switch {
-	case v < 0:
-		return "-" + number(-v)
-	case v >= 100:
-		s := strconv.FormatInt(int64(v+.5), 10)
-		for i := len(s) - 3; i > 0; i -= 3 {
-			s = s[:i] + "," + s[i:]
-		}
-		return s
-	default:
-		digits := 2
-		if v >= 10 {
-			digits = 1
-		}
-		s := strconv.FormatFloat(v, 'f', digits, 64)
-		return strings.TrimSuffix(strings.TrimRight(s, "0"), ".")
-	}
-}
-
 // Processes renders the CPU and memory of every process, medians per scenario.
-func Processes(rows []Row) string {
+func Processes(rows []bench.Row) string {
 	names := map[string]bool{}
 	for _, r := range rows {
 		for name := range r.CPU {
@@ -168,15 +148,15 @@ func Processes(rows []Row) string {
 	for _, name := range sorted {
 		line := []string{name}
 		for _, s := range scenarios {
-			cpu := over(rows, s, func(r Row) float64 { return r.CPU[name] })
-			rss := over(rows, s, func(r Row) float64 { return r.RSS[name] })
-			line = append(line, number(cpu), number(rss))
+			cpu := over(rows, s, func(r bench.Row) float64 { return r.CPU[name] })
+			rss := over(rows, s, func(r bench.Row) float64 { return r.RSS[name] })
+			line = append(line, bench.Number(cpu), bench.Number(rss))
 		}
 		lines = append(lines, line)
 	}
 	tool := []string{"(this tool)"}
 	for _, s := range scenarios {
-		tool = append(tool, number(over(rows, s, func(r Row) float64 { return r.Values["harness_cpu_percent"] })), "")
+		tool = append(tool, bench.Number(over(rows, s, func(r bench.Row) float64 { return r.Values["harness_cpu_percent"] })), "")
 	}
 	lines = append(lines, tool)
 	var right []int
@@ -186,7 +166,7 @@ func Processes(rows []Row) string {
 	return grid(lines, right...)
 }
 
-func over(rows []Row, scenario string, value func(Row) float64) float64 {
+func over(rows []bench.Row, scenario string, value func(bench.Row) float64) float64 {
 	var vs []float64
 	for _, r := range rows {
 		if r.Scenario == scenario {
@@ -196,9 +176,9 @@ func over(rows []Row, scenario string, value func(Row) float64) float64 {
 	return median(vs)
 }
 
-func ran(rows []Row) (names []string) {
-	for _, s := range Scenarios() {
-		if slices.ContainsFunc(rows, func(r Row) bool { return r.Scenario == s }) {
+func ran(rows []bench.Row) (names []string) {
+	for _, s := range bench.Scenarios() {
+		if slices.ContainsFunc(rows, func(r bench.Row) bool { return r.Scenario == s }) {
 			names = append(names, s)
 		}
 	}
@@ -206,8 +186,8 @@ func ran(rows []Row) (names []string) {
 }
 
 // Audit tells what the auditor counted over all rows.
-func Audit(rows []Row) string {
-	var t Tally
+func Audit(rows []bench.Row) string {
+	var t bench.Tally
 	for _, r := range rows {
 		if r.Audit != nil {
 			t.Add(*r.Audit)
@@ -219,4 +199,13 @@ func Audit(rows []Row) string {
 		return text + "\nVIOLATION: " + bad + "\n"
 	}
 	return text + "\nnothing lost, repeated, out of order or unstored\n"
+}
+
+// LimitTable renders the limits.
+func LimitTable(all []bench.Limit) string {
+	lines := [][]string{{"server", "work", "per s"}}
+	for _, l := range all {
+		lines = append(lines, []string{l.Server, l.Work, bench.Number(l.PerS)})
+	}
+	return grid(lines, 2)
 }

@@ -7,15 +7,16 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// intake is one incarnation of a consuming channel.
-type intake struct {
+// inbound is one incarnation of a consuming channel: what the broker delivers on it, and the acks that go back.
+type inbound struct {
 	ch         *amqp.Channel
 	acker      *acker
+	m          *Metrics
 	deliveries <-chan amqp.Delivery
 }
 
-// openIntake consumes a queue on a new channel with at most prefetch deliveries unacknowledged.
-func openIntake(conn *amqp.Connection, queue string, prefetch int) (*intake, error) {
+// openInbound consumes a queue on a new channel with at most prefetch deliveries unacknowledged.
+func (o Options) openInbound(conn *amqp.Connection, queue string, prefetch int) (*inbound, error) {
 	ch, err := conn.Channel()
 	if err != nil {
 		return nil, fmt.Errorf("open channel: %w", err)
@@ -30,12 +31,12 @@ func openIntake(conn *amqp.Connection, queue string, prefetch int) (*intake, err
 		_ = ch.Close()
 		return nil, fmt.Errorf("consume %s: %w", queue, err)
 	}
-	return &intake{ch: ch, acker: newAcker(ch.Ack, func() bool { return !ch.IsClosed() }), deliveries: d}, nil
+	return &inbound{ch: ch, acker: newAcker(ch), m: o.Metrics, deliveries: d}, nil
 }
 
-// close sends the acks that wait and closes the channel, which hands the rest of the window back in
-// order. It returns when the broker has said so, or when kill has ended the connection.
-func (in *intake) close(kill func()) {
+// close sends the pending acks and closes the channel, which returns the rest of the window to the queue in
+// order. It waits for the broker's answer, at most closeGrace; then kill ends the connection.
+func (in *inbound) close(kill func()) {
 	in.acker.close()
 	t := time.AfterFunc(closeGrace, kill)
 	_ = in.ch.Close()

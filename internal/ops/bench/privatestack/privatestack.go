@@ -1,6 +1,6 @@
-// Package backstage brings up a private system to be measured: `chatctl up` in a process of its own, with rate limits off
+// Package privatestack brings up a private system to be measured: `chatctl up` in a process of its own, with rate limits off
 // and cheap password hashes.
-package backstage
+package privatestack
 
 import (
 	"bufio"
@@ -28,27 +28,26 @@ import (
 const (
 	upWithin   = 5 * time.Minute // a first run downloads packages
 	downWithin = 2 * time.Minute
-	readyWord  = "everything is ready" // what `chatctl up` says then
 )
 
-// offForBench are the variables that take the product's brakes off: limits, and the cost of password hashes, of which ten
-// thousand accounts need as many.
+// offForBench are the variables that switch off what would slow down a benchmark: rate limits, and the cost of password
+// hashes, one of which is computed for each of ten thousand accounts.
 var offForBench = []string{
 	"CHAT_LIMITS_MESSAGES_PER_SECOND=0", "CHAT_LIMITS_MESSAGE_BURST=0", "CHAT_LIMITS_LOGIN_PER_MINUTE=0",
 	"CHAT_LIMITS_REGISTER_PER_MINUTE=0", "CHAT_LIMITS_REQUESTS_PER_SECOND=0", "CHAT_GATEWAY_SOCKETS_PER_SECOND=0",
 	"CHAT_AUTH_ARGON2_MEMORY_KIB=64", "CHAT_AUTH_ARGON2_TIME=1",
 }
 
-// Options say where the private system lives and how large it is.
+// Options say where the private system's files are and how large it is.
 type Options struct {
 	Dir, Bin, Configs, PkgCache string
 	Gateways, Workers           int
-	Fresh                       bool // forget data and accounts of earlier runs
+	Fresh                       bool // delete data and accounts of earlier runs
 	Out                         *stack.Progress
 }
 
 // System is a private system: `chatctl up` in a process of its own, so that neither its front door nor its supervision
-// counts as the tool's work.
+// is counted as the tool's work.
 type System struct {
 	o    Options
 	cmd  *exec.Cmd
@@ -58,7 +57,7 @@ type System struct {
 // New makes a system that isn't up yet.
 func New(o Options) *System { return &System{o: o} }
 
-// Open brings the system up and answers its addresses.
+// Open brings the system up and returns its addresses.
 func (b *System) Open(ctx context.Context) (bench.System, error) {
 	if b.o.Fresh {
 		if err := b.forget(); err != nil {
@@ -110,10 +109,10 @@ func (b *System) up(ctx context.Context) error {
 	if b.o.PkgCache != "" {
 		args = append(args, "--pkg-cache", b.o.PkgCache)
 	}
-	// The system outlives ctx: it is stopped in order, by Close.
+	// The system outlives ctx: Close stops it in order.
 	b.cmd = exec.CommandContext(context.WithoutCancel(ctx), self, args...) //nolint:gosec // This program, with its own flags.
 	b.cmd.Env = append(os.Environ(), offForBench...)
-	// A group of its own: Ctrl-C is for this process, which then stops the system once.
+	// In a group of its own: Ctrl-C must reach only this process, which then stops the system once.
 	b.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	text, w := io.Pipe()
 	b.cmd.Stdout, b.cmd.Stderr = w, w
@@ -138,7 +137,7 @@ func (b *System) up(ctx context.Context) error {
 	return b.awaitReady(ctx, text)
 }
 
-// awaitReady follows what the system says, until it is ready; what it says later goes to its log alone.
+// awaitReady reads the system's output until it is ready, and copies all of it to its log.
 func (b *System) awaitReady(ctx context.Context, text io.Reader) error {
 	if err := os.MkdirAll(b.o.Dir, 0o750); err != nil {
 		return errors.Join(err, b.Close())
@@ -150,11 +149,11 @@ func (b *System) awaitReady(ctx context.Context, text io.Reader) error {
 	ready := make(chan struct{})
 	go func() {
 		defer log.Close()
-		told := false
+		reported := false
 		for lines := bufio.NewScanner(text); lines.Scan(); {
 			_, _ = fmt.Fprintln(log, lines.Text())
-			if !told && strings.Contains(lines.Text(), readyWord) {
-				told = true
+			if !reported && strings.Contains(lines.Text(), stack.ReadyText) {
+				reported = true
 				close(ready)
 			}
 		}
@@ -166,7 +165,7 @@ func (b *System) awaitReady(ctx context.Context, text io.Reader) error {
 		return nil
 	case err := <-b.done:
 		b.cmd = nil
-		return fmt.Errorf("the private system did not come up (%w); see %s", err, log.Name())
+		return fmt.Errorf("the private system did not start (%w); see %s", err, log.Name())
 	case <-ctx.Done():
 		return errors.Join(ctx.Err(), b.Close())
 	case <-time.After(upWithin):
@@ -188,7 +187,7 @@ func (b *System) Close() error {
 	select {
 	case err := <-b.done:
 		if err != nil {
-			return fmt.Errorf("the private system ended badly: %w; see %s", err, filepath.Join(b.o.Dir, "up.log"))
+			return fmt.Errorf("the private system failed while stopping: %w; see %s", err, filepath.Join(b.o.Dir, "up.log"))
 		}
 		return nil
 	case <-time.After(downWithin):
@@ -197,7 +196,7 @@ func (b *System) Close() error {
 	}
 }
 
-// addresses reads where everything is; gateways and api are reached without the front door.
+// addresses reads the system's addresses; gateways and api are used directly, without the front door.
 func (b *System) addresses() (bench.System, error) {
 	text, err := os.ReadFile(filepath.Join(b.o.Dir, "ports.json"))
 	if err != nil {

@@ -1,0 +1,138 @@
+package broker
+
+import (
+	"errors"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+)
+
+const (
+	// maxNacks bounds how often a message that the broker refuses is published.
+	maxNacks = 5
+	// maxStrikes bounds how many channels one message may take down.
+	maxStrikes = 3
+	nackPause  = 50 * time.Millisecond // before the first repeat, doubling
+	never      = time.Hour
+)
+
+// refuse handles a nack: the entry waits and is sent again, or is given up. The caller holds mu.
+func (c *confirmer) refuse(e *entry) {
+	if e.nacks++; e.nacks == 1 {
+		c.p.refused[e.target]++
+	}
+	if e.nacks >= maxNacks {
+		c.release(e, ErrUnavailable)
+		return
+	}
+	e.remove()
+	e.due = time.Now().Add(nackPause << (e.nacks - 1))
+	c.p.later.pushBack(e)
+}
+
+// pick is next's choice while messages are refused: a refused one whose pause is over, else the first that has no refused one
+// of its target before it. It moves the others to held: overtaking would break the target's order. The caller holds mu.
+func (p *Publisher) pick(now time.Time, wait time.Duration) (*entry, time.Duration) {
+	if e := p.later.head; e != nil {
+		d := e.due.Sub(now)
+		if d <= 0 {
+			return e, 0
+		}
+		wait = min(wait, d)
+	}
+	for e := p.ready.head; e != nil; e = p.ready.head {
+		if e.nacks > 0 || p.refused[e.target] == 0 {
+			return e, 0
+		}
+		e.remove()
+		p.held.pushBack(e)
+	}
+	return nil, wait
+}
+
+// unhold lets a target's held entries go once none of it is refused any more. The caller holds mu.
+func (p *Publisher) unhold(t Target) {
+	if p.refused[t]--; p.refused[t] > 0 {
+		return
+	}
+	delete(p.refused, t)
+	for e := p.held.tail; e != nil; {
+		prev := e.prev
+		if e.target == t {
+			e.remove()
+			p.ready.pushFront(e)
+		}
+		e = prev
+	}
+}
+
+// whyLost prefers the broker's reason to the write error: only the former identifies a channel exception.
+func (p *Publisher) whyLost(inc *incarnation, err error) error {
+	select {
+	case e := <-inc.closes:
+		if e != nil {
+			return e
+		}
+	default:
+	}
+	return err
+}
+
+func lostBy(err *amqp.Error) error {
+	if err == nil {
+		return amqp.ErrClosed
+	}
+	return err
+}
+
+// detach waits until the confirm goroutine has queued the unconfirmed entries again. After a channel
+// exception any of them may be the cause: they are sent one at a time, so that a message that kills channels
+// is identified and does not stop the others for ever.
+func (p *Publisher) detach(inc *incarnation, err error) {
+	var e *amqp.Error
+	inc.soft = errors.As(err, &e) && e.Server && e.Recover
+	p.mu.Lock()
+	inc.single = p.suspect > 0
+	p.mu.Unlock()
+	close(inc.down)
+	poke(p.work) // it may not have seen this incarnation yet
+	<-inc.settled
+}
+
+// settle takes the last confirms of a lost channel and queues everything else again, in the old
+// order and before anything new.
+func (c *confirmer) settle(inc *incarnation) {
+	c.collect(inc, true)
+	p := c.p
+	p.mu.Lock()
+	left := p.sent.n
+	for e := p.sent.tail; e != nil; e = p.sent.tail {
+		e.remove()
+		e.confirm = nil
+		p.ready.pushFront(e)
+	}
+	c.suspect(inc, left)
+	p.current, p.blocked = nil, false
+	p.noteOutage()
+	p.mu.Unlock()
+	c.finish()
+	clear(c.returned)
+	c.cut = false
+	close(inc.settled)
+}
+
+// suspect marks the entries that may have caused the channel exception, and gives up a message that
+// has done so repeatedly while it was the only one in flight. The caller holds mu.
+func (c *confirmer) suspect(inc *incarnation, left int) {
+	p := c.p
+	if !inc.soft {
+		return
+	}
+	p.suspect = max(p.suspect, left)
+	if e := p.ready.head; inc.single && left == 1 {
+		if e.strikes++; e.strikes >= maxStrikes {
+			c.release(e, ErrUnroutable)
+			p.m.Returned.Inc()
+		}
+	}
+}
