@@ -69,6 +69,7 @@ func indented(text string) string {
 }
 
 func (r *findings) ok(format string, args ...any) { r.add(levelOK, fmt.Sprintf(format, args...), "") }
+
 func (r *findings) warn(do, format string, args ...any) {
 	r.add(levelWarn, fmt.Sprintf(format, args...), do)
 }
