@@ -100,7 +100,7 @@ func (c *Chatter) Send(room uint64, content string) string {
 	return m.id
 }
 
-// Connected tells whether the client is welcome now.
+// Connected reports whether the client is welcome now.
 func (c *Chatter) Connected() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -124,7 +124,7 @@ func (c *Chatter) Have(room uint64) uint64 {
 	return 0
 }
 
-// AtRest tells whether every send is answered and no room is known to lack anything; if not, why.
+// AtRest reports whether every send is answered and no room is known to lack anything; if not, why.
 func (c *Chatter) AtRest() (ok bool, why string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -183,7 +183,7 @@ func (c *Chatter) run(ctx context.Context) {
 	}
 }
 
-// connection lives through one connection; welcome tells whether it got that far.
+// connection lives through one connection; welcome reports whether it got that far.
 func (c *Chatter) connection(ctx context.Context) (welcome bool, end *CloseError) {
 	w, err := dialWire(ctx, c.o.URL(), c.o.Token(), nil)
 	if err != nil {

@@ -56,7 +56,7 @@ func (f Frame) List(key string) (list []Frame) {
 	return list
 }
 
-// Has tells whether the field is there, null included.
+// Has reports whether the field is there, null included.
 func (f Frame) Has(key string) bool {
 	_, ok := f[key]
 	return ok

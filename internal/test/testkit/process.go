@@ -54,7 +54,7 @@ func (p *process) signal(s syscall.Signal) error {
 	return p.cmd.Process.Signal(s)
 }
 
-// ended tells whether the child has ended, waiting for it that long.
+// ended reports whether the child has ended, waiting for it that long.
 func (p *process) ended(within time.Duration) bool {
 	p.mu.Lock()
 	done := p.done

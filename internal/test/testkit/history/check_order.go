@@ -95,7 +95,7 @@ func (c *checker) views() {
 	}
 }
 
-// begins tells whether a membership of the user shows the room from seq on.
+// begins reports whether a membership of the user shows the room from seq on.
 func (c *checker) begins(room, user, seq uint64) bool {
 	for _, m := range c.member[roomUser{room, user}] {
 		if m.VisibleFrom == seq {

@@ -132,7 +132,7 @@ func (c *checker) closes() {
 	}
 }
 
-// Terminal tells whether a close code says "stop".
+// Terminal reports whether a close code says "stop".
 func Terminal(code int) bool {
 	switch code {
 	case 1002, 1003, 1007, 1008, 1009:

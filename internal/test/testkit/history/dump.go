@@ -31,7 +31,7 @@ type DumpMessage struct {
 // DumpMember is a row of members. LeftSeq 0: still in.
 type DumpMember struct{ Room, User, VisibleFrom, LeftSeq, ReadSeq, ReadCount uint64 }
 
-// sees tells whether the membership shows a seq.
+// sees reports whether the membership shows a seq.
 func (m DumpMember) sees(seq uint64) bool {
 	return seq >= m.VisibleFrom && (m.LeftSeq == 0 || seq <= m.LeftSeq)
 }

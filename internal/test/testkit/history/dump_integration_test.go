@@ -8,10 +8,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"chat-service/internal/test/testkit"
 	"chat-service/internal/test/testkit/history"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 // TestLoadDump reads the product's own tables, so that a changed migration can't leave the checker blind.
