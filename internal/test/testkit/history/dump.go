@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// Dump is what the database says in the end.
+// Dump is the content of the database at the end.
 type Dump struct {
 	Rooms    []DumpRoom
 	Messages []DumpMessage
 	Members  []DumpMember
-	// Earlier are memberships that were over before the one in Members began; the database keeps only the last.
+	// Earlier are memberships that ended before the one in Members began; the database keeps only the last.
 	Earlier []DumpMember
 }
 
