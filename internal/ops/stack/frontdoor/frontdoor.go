@@ -33,7 +33,6 @@ type Backend struct {
 
 // Proxy is the one public address of a local run: WebSockets are routed to the gateway with the fewest, everything else
 // to the api. Forwarding headers sent by a client are dropped; it sets the client's address itself.
-// Why it is written by hand: docs/adr/0012-front-door.md.
 type Proxy struct {
 	gateways []*backend
 	api      *backend
