@@ -425,12 +425,12 @@ func TestDoctorFindsFaults(t *testing.T) {
 		sql        string            // what happened to the database
 	}{
 		{name: "partitions", fail: "set rabbitmq.partitions to 4", env: map[string]string{"RABBITMQ_PARTITIONS": "8"}},
-		{name: "database is away", fail: "database.host", env: map[string]string{"DATABASE_PORT": "1"}},
+		{name: "database is unavailable", fail: "database.host", env: map[string]string{"DATABASE_PORT": "1"}},
 		{name: "database is missing", fail: "chatctl migrate", env: map[string]string{"DATABASE_DBNAME": "not_there"}},
 		{name: "schema is missing", fail: "chatctl migrate", sql: "DELETE FROM goose_db_version"},
 		{name: "collation", fail: "messages.content", sql: "ALTER TABLE messages MODIFY content MEDIUMTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci NOT NULL"},
-		{name: "redis is away", fail: "redis.host", env: map[string]string{"REDIS_PORT": "1"}},
-		{name: "rabbitmq is away", fail: "rabbitmq.url", env: map[string]string{"RABBITMQ_URL": "amqp://guest:guest@127.0.0.1:1/"}},
+		{name: "redis is unavailable", fail: "redis.host", env: map[string]string{"REDIS_PORT": "1"}},
+		{name: "rabbitmq is unavailable", fail: "rabbitmq.url", env: map[string]string{"RABBITMQ_URL": "amqp://guest:guest@127.0.0.1:1/"}},
 		{name: "rabbitmq's password", fail: "rabbitmq.url", env: map[string]string{"RABBITMQ_URL": strings.Replace(testkit.AMQPURL(t), "guest:guest@", "guest:wrong@", 1)}},
 		{name: "queue type", fail: "rabbitmq.queue_type", env: map[string]string{"RABBITMQ_QUEUE_TYPE": "quorum"}},
 	} {

@@ -122,7 +122,7 @@ func publisher(t testing.TB, o Options) *Publisher {
 	return p
 }
 
-// taker keeps what arrives and acks it, unless told to hold.
+// taker keeps what arrives and acks it, unless hold is set.
 type taker struct {
 	mu     sync.Mutex
 	hold   bool

@@ -80,7 +80,7 @@ func Choose(text string) ([]string, error) {
 	return out, nil
 }
 
-// chatRooms is S1 to S3: 100 rooms of 10 members, each of whom is online in one room.
+// chatRooms is S1 to S3: 100 rooms of 10 members, each of them online in one room.
 func chatRooms() load {
 	return load{layout: layout{name: "chat", pool: "chat", users: 1000, rooms: 100, members: 10, stride: 10}, online: 10}
 }

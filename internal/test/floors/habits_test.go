@@ -207,7 +207,7 @@ func checkUnfinished(c *checker) {
 		for _, group := range s.ast.Comments {
 			for _, line := range group.List {
 				if word := unfinished.FindString(line.Text); word != "" {
-					c.failAt(s, line.Pos(), "has a %s. Why not: notes in code are read by nobody who could act. Do it, or open an issue", word)
+					c.failAt(s, line.Pos(), "has a %s. Why not: notes in code are forgotten. Do it, or open an issue", word)
 				}
 			}
 		}

@@ -162,7 +162,7 @@ func checkBrands(c *checker) {
 				past = nil // no way at all, not even through an owner
 			}
 			if way := c.tree.chain(rel, b.fits, past...); way != nil && (len(way) == 2 || !b.direct && ownersAreBlameless(b, way)) {
-				c.fail(rel, "reaches %s by %s. Why not: %s. Ask an owner (%s) for a verb that does it",
+				c.fail(rel, "reaches %s by %s. Why not: %s. Add a method to an owner (%s) that does it",
 					b.name, strings.Join(way, " → "), b.why, strings.Join(b.owners, ", "))
 			}
 		}

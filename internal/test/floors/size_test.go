@@ -27,7 +27,7 @@ func checkFiles(c *checker) {
 	}
 	for dir, n := range code {
 		if n > maxPackage {
-			c.fail(dir, "has %d lines of code, the limit is %d. Why: a package must fit into a head. Look for the part with an idea of its "+
+			c.fail(dir, "has %d lines of code, the limit is %d. Why: a package must be small enough to know. Look for the part with an idea of its "+
 				"own; where there is none the limit is wrong here, so allow it with that reason", n, maxPackage)
 		}
 	}

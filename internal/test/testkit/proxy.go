@@ -146,10 +146,10 @@ func (p *Proxy) forward(l *link) {
 	l.server = s
 	p.mu.Unlock()
 	if err == nil {
-		var pumps sync.WaitGroup
-		pumps.Go(func() { p.pump(l, l.client, s, Up) })
-		pumps.Go(func() { p.pump(l, s, l.client, Down) })
-		pumps.Wait()
+		var copies sync.WaitGroup
+		copies.Go(func() { p.copy(l, l.client, s, Up) })
+		copies.Go(func() { p.copy(l, s, l.client, Down) })
+		copies.Wait()
 	}
 	l.cut()
 	p.mu.Lock()
@@ -171,7 +171,7 @@ func (l *link) cut() {
 	}
 }
 
-func (p *Proxy) pump(l *link, src, dst net.Conn, d Direction) {
+func (p *Proxy) copy(l *link, src, dst net.Conn, d Direction) {
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := src.Read(buf)
