@@ -16,9 +16,9 @@ import (
 	"testing"
 	"time"
 
-	"chat-service/internal/test/testkit"
-
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"chat-service/internal/test/testkit"
 )
 
 const patience = 20 * time.Second // of the tests themselves
