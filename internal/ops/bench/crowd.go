@@ -27,7 +27,7 @@ type crowd struct {
 	counting, stopped atomic.Bool
 	sent, answered    atomic.Int64 // over the whole run
 	delivered         atomic.Int64
-	arrived           atomic.Int64 // delivered, repeats left out: what drain waits for
+	due, arrived      atomic.Int64 // deliveries that acked messages must have, and those of them that came: what drain waits for
 	refused, heads    atomic.Int64
 	lost              atomic.Int64
 	ackedIn           atomic.Int64 // while counting
@@ -46,6 +46,7 @@ type lane struct {
 	room  uint64
 	index int
 	by    *member
+	peers int64 // other connections whose welcomes listed the room
 	n     atomic.Uint32
 	acks  []acked
 }
@@ -108,8 +109,22 @@ func (c *crowd) dial(ctx context.Context, d *dialer, tokens []string, parallel i
 
 // listen starts the readers, once the lanes are known.
 func (c *crowd) listen() {
+	c.countPeers()
 	for _, m := range c.members {
 		c.readers.Go(func() { c.read(m) })
+	}
+}
+
+// countPeers finds out how many deliveries a message of each lane must have.
+func (c *crowd) countPeers() {
+	listeners := map[uint64]int64{} // room → connections
+	for _, m := range c.members {
+		for room := range m.tracks {
+			listeners[room]++
+		}
+	}
+	for _, l := range c.lanes {
+		l.peers = max(listeners[l.room]-1, 0)
 	}
 }
 
@@ -131,7 +146,7 @@ func (c *crowd) read(m *member) {
 func (c *crowd) take(m *member, f frame, raw []byte) {
 	switch f.kind {
 	case messageFrame, ackFrame:
-		first := true // without a track nothing is known about repeats
+		first := false // without a track nothing is known about the room
 		if t := m.tracks[f.room]; t != nil {
 			first = t.See(f.seq)
 		}
@@ -153,6 +168,9 @@ func (c *crowd) take(m *member, f frame, raw []byte) {
 		}
 		l := c.lanes[room]
 		l.acks = append(l.acks, acked{n, f.seq})
+		if first {
+			c.due.Add(l.peers)
+		}
 		if c.counting.Load() {
 			c.ackedIn.Add(1)
 			c.ackLat.Add(late)
@@ -201,13 +219,13 @@ func (c *crowd) send(l *lane, due int64) {
 // drain waits until everything sent was answered and everything answered was delivered to the others, or until nothing has
 // moved for the given time. A message that comes twice counts once: otherwise a repeat would end the run while another message is
 // still in flight, which would then be reported as lost.
-func (c *crowd) drain(ctx context.Context, patience time.Duration, want func(answered int64) int64) {
+func (c *crowd) drain(ctx context.Context, patience time.Duration) {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	moved, last := time.Now(), int64(-1)
 	for {
 		a, d := c.answered.Load(), c.arrived.Load()
-		if a >= c.sent.Load() && d >= want(a) {
+		if a >= c.sent.Load() && d >= c.due.Load() {
 			return
 		}
 		if now := a + d; now != last {

@@ -67,7 +67,7 @@ func (b *bench) idle(ctx context.Context) (Row, error) {
 			return Row{}, ctx.Err()
 		}
 	}
-	c.drain(ctx, b.patience, func(answered int64) int64 { return (answered - c.refused.Load()) * (roomMembers - 1) })
+	c.drain(ctx, b.patience)
 	b.say("%d connections are open, settling", n)
 	if !sleep(ctx, time.Until(opened.Add(b.plan.Settle))) {
 		return Row{}, ctx.Err()

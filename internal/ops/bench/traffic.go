@@ -57,7 +57,7 @@ func (b *bench) traffic(ctx context.Context, l load) (Row, error) {
 	if err != nil {
 		return row, err
 	}
-	c.drain(ctx, b.patience, func(answered int64) int64 { return (answered - c.refused.Load()) * int64(l.online-1) })
+	c.drain(ctx, b.patience)
 	c.close()
 	tally, err := c.audit(ctx, b.api, tokens)
 	row.Audit = &tally
