@@ -41,8 +41,9 @@ func TestRulesBite(t *testing.T) {
 		{rule: "down", imports: map[string]string{"~/internal/store/schema/files": "~/internal/store/schema"}},
 		{rule: "down", imports: map[string]string{"~/internal/store/messages": "~/internal/store/rooms"}, want: "imports internal/store/rooms, up inside internal/store"},
 		{rule: "down", imports: map[string]string{"~/internal/store/rooms": "~/internal/store/accounts"}, want: "sideways inside internal/store"},
-		{rule: "down", imports: map[string]string{"~/internal/worker/lanes": "~/internal/worker/line"}, want: "sideways inside internal/worker"},
-		{rule: "down", imports: map[string]string{"~/internal/worker/line": "~/internal/worker/deliver"}},
+		{rule: "down", imports: map[string]string{"~/internal/worker/lanes": "~/internal/worker/sockets"}, want: "sideways inside internal/worker"},
+		{rule: "down", imports: map[string]string{"~/internal/worker/lanes": "~/internal/worker/line ~/internal/worker/deliver"}},
+		{rule: "down", imports: map[string]string{"~/internal/worker/line": "~/internal/worker/lanes"}, want: "up inside internal/worker"},
 		{rule: "down", imports: map[string]string{"~/internal/gateway/hub": "~/internal/gateway"}, want: "up inside internal/gateway"},
 		{rule: "down", imports: map[string]string{"~/internal/api/server": "~/internal/api"}, want: "up inside internal/api"},
 

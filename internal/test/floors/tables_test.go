@@ -44,9 +44,9 @@ var house = []family{
 		{"outbox"},
 		{"messages"},
 		{"rooms", "accounts"},
+		{"operator"},
 		{"."},
-		{"operator", "console"},
-		{"storetest", "fakestore"},
+		{"storetest", "fakestore", "console"},
 	}, whyAdapter},
 	{"internal/ops/stack", 2, []string{"internal/chat", "internal/config", "internal/telemetry", "internal/daemon", "internal/protocol"}, [][]string{
 		{"frontdoor"},
@@ -64,7 +64,8 @@ var house = []family{
 	}, whyStation},
 	{"internal/worker", 3, stationMayImport, [][]string{
 		{"deliver", "facts", "gather", "keeper", "owed"},
-		{"line", "lanes", "sockets", "catchup", "jobs", "recovery"},
+		{"line"},
+		{"lanes", "sockets", "catchup", "jobs", "recovery"},
 		{"."},
 	}, whyStation},
 	{"internal/api", 3, stationMayImport, [][]string{
