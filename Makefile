@@ -1,4 +1,4 @@
-# Chat service: everything a developer or CI runs. `make help` lists it.
+# Chat service: every command that a developer or CI runs. `make help` lists them.
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -26,11 +26,11 @@ deps: ## Download the Go modules.
 	$(GO) mod download
 
 .PHONY: run
-run: build ## Build, bring up private servers and everything on :8080 (CHAT_PORT=8090, ARGS="--gateways 3").
+run: build ## Build, then start private servers and the whole service on :8080 (CHAT_PORT=8090, ARGS="--gateways 3").
 	@bin/chatctl up $(ARGS)
 
 .PHONY: dev
-dev: build ## Like run; builds and restarts when a source file changes.
+dev: build ## Like run, and rebuild and restart when a source file changes.
 	@bin/chatctl up --dev $(ARGS)
 
 ##@ Build
@@ -40,11 +40,11 @@ build: ## Build gateway, worker, api and chatctl into bin/.
 	@mkdir -p bin
 	$(GO) build -o bin/ ./cmd/...
 
-# Profiles of the busiest processes guide the compiler in what is shipped and measured; a build with them takes a minute more.
+# The binaries that are shipped or measured are optimised by profiles of the busiest processes; such a build takes a minute longer.
 profile = -pgo=$(or $(wildcard cmd/$(1)/production.pgo),off)
 
 .PHONY: build-tuned
-build-tuned: build ## Like build, guided by the profiles in cmd/*/production.pgo, as build-prod and the images are.
+build-tuned: build ## Like build, optimised by the profiles in cmd/*/production.pgo, as in build-prod and the images.
 	@$(foreach b,$(BINARIES),$(if $(wildcard cmd/$(b)/production.pgo),$(GO) build $(call profile,$(b)) -o bin/ ./cmd/$(b);))
 
 .PHONY: build-prod
@@ -89,7 +89,7 @@ fuzz: ## Run every fuzz test for FUZZTIME (20s).
 	done
 
 .PHONY: bench
-bench: build-tuned ## Measure the system on private servers (ARGS="--scenario all --runs 5", see docs/performance.md).
+bench: build-tuned ## Measure the service on private servers (ARGS="--scenario all --runs 5", see docs/performance.md).
 	@bin/chatctl bench $(ARGS)
 
 .PHONY: bench-go
@@ -120,7 +120,7 @@ $(LINT): .ci/tools/go.mod .ci/tools/go.sum
 	cd .ci/tools && $(GO) build -o $(CURDIR)/$(LINT) github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
 .PHONY: check
-check: ## Everything that CI runs: formatting, vet, lint, all tests and four minutes of faults.
+check: ## Run everything that CI runs: formatting, vet, lint, all tests and four minutes of faults.
 	@for step in fmt-check vet lint test "chaos SEED=$(or $(SEED),12)"; do \
 		echo "== make $$step"; begun=$$SECONDS; \
 		$(MAKE) --no-print-directory $$step; \
@@ -129,7 +129,7 @@ check: ## Everything that CI runs: formatting, vet, lint, all tests and four min
 
 ##@ Containers
 
-# Compose asks for passwords; they are made once and stay on this machine.
+# Compose needs passwords; they are generated once and stay on this machine.
 $(SECRETS):
 	@mkdir -p $(@D)
 	@umask 077; for name in CHAT_JWT_SECRET MYSQL_ROOT_PASSWORD RABBITMQ_PASSWORD; do \
@@ -144,32 +144,32 @@ docker-build: $(SECRETS) ## Build the images.
 docker-run: $(SECRETS) ## Run servers, gateways, workers, api and a front door in containers, on :8080.
 	$(COMPOSE) up --build
 
-##@ Prove
+##@ Faults
 
 MINUTES ?= 4
 SEED    ?=
 CHAOS   := $(GO) test -tags chaos -count=1 -v -timeout 3h ./internal/test/chaos
 
 .PHONY: chaos
-chaos: ## Kill, stop and cut everything under load for MINUTES (4), by SEED, and judge what clients and database hold.
+chaos: ## Kill, pause and disconnect everything under load for MINUTES (4), by SEED, then check clients and database.
 	@CHAOS_MINUTES=$(MINUTES) CHAOS_SEED=$(SEED) $(CHAOS) -run '^TestChaos$$'
 
 .PHONY: chaos-scenarios
-chaos-scenarios: ## Single faults with their own bars: failpoints, lost tails, backup, drain, storm, Redis away (RUN="Drain|Storm").
+chaos-scenarios: ## Run single faults, each with its own bar: failpoints, lost tails, backup, drain, storm, no Redis (RUN="Drain|Storm").
 	@$(CHAOS) -run '$(or $(RUN),^Test(Failpoints|LastWord|OlderBackup|Spread|RedisAway|RollingRestart|Drain|Storm|SlowConsumer|Poison)$$)'
 
 .PHONY: chaos-negative
-chaos-negative: ## Plant bugs, one at a time, and fail unless the suite catches each (BUG=no_dedup: only that one).
+chaos-negative: ## Plant one bug at a time and fail unless the suite catches it (BUG=no_dedup: only that one).
 	@CHAOS_BUG=$(BUG) $(CHAOS) -run '^TestPlanted$$'
 
 ##@ Clean
 
 .PHONY: clean
-clean: ## Remove what was built.
+clean: ## Remove build results.
 	rm -rf bin coverage
 
 .PHONY: distclean
-distclean: clean ## Remove tools, downloaded packages and the data of private servers, too.
+distclean: clean ## Also remove tools, downloaded packages and the data of private servers.
 	rm -rf .tools .run
 
 .PHONY: help

@@ -24,28 +24,28 @@ type benchCmd struct {
 	Scenario string        `default:"S1,S2,S3,S4" help:"Scenarios S1 to S9, separated by commas, or all."`
 	Runs     int           `default:"5" help:"Runs of each scenario, interleaved; the table shows medians."`
 	Duration time.Duration `default:"10s" help:"Measured time of a run."`
-	Warmup   time.Duration `default:"2s" help:"Time before it."`
+	Warmup   time.Duration `default:"2s" help:"Time before the measured time."`
 	Payload  int           `default:"128" help:"Bytes of text per message."`
-	Even     bool          `help:"S3: spread the rooms' messages in time; else all rooms send at once, ten times a second."`
+	Even     bool          `help:"S3: spread the rooms' messages evenly in time; otherwise all rooms send at once, ten times a second."`
 	Conns    int           `default:"10000" help:"S5, S6: connections."`
-	Settle   time.Duration `default:"60s" help:"S5: from the last connection to the look at the memory."`
-	IdleCPU  time.Duration `name:"idle-cpu" default:"60s" help:"S5: time over which the CPU of stillness is measured."`
+	Settle   time.Duration `default:"60s" help:"S5: time from the last connection to the measurement of memory."`
+	IdleCPU  time.Duration `name:"idle-cpu" default:"60s" help:"S5: time over which idle CPU is measured."`
 	History  int           `default:"5000000" help:"S7: messages in all rooms; a fifth of them is in the room that is read."`
 	Points   []int         `default:"10,100,1000,10000" help:"S8: numbers of rooms, then of members."`
-	Quick    bool          `help:"Everything small: one run, short, for a first look."`
-	Limits   bool          `help:"Measure first what RabbitMQ and MySQL can do alone; with --scenario none that alone."`
+	Quick    bool          `help:"One short run of everything at a small size, for a first impression."`
+	Limits   bool          `help:"First measure what RabbitMQ and MySQL can do by themselves; with --scenario none only that."`
 	Queue    string        `enum:"quorum,classic" default:"quorum" help:"Type of the inbound queues for --limits."`
 
 	Out      string `help:"Folder for rows.jsonl, table.md and plot.svg (default: results in --dir)."`
-	Dir      string `default:".run/bench" help:"Run directory of the private servers; accounts are kept there, too."`
-	Fresh    bool   `help:"Forget the data of earlier runs."`
+	Dir      string `default:".run/bench" help:"Run directory of the private servers; accounts are stored there, too."`
+	Fresh    bool   `help:"Delete the data of earlier runs."`
 	PkgCache string `env:"CHAT_PKG_CACHE" help:"Folder for downloaded packages."`
 	Bin      string `default:"bin" help:"Folder of the binaries gateway, worker and api."`
 	Configs  string `default:"configs" help:"Folder of gateway.yaml, worker.yaml and api.yaml."`
 	Gateways int    `default:"2" help:"Number of private gateways."`
 	Workers  int    `default:"2" help:"Number of private workers."`
 
-	API   string   `help:"REST base of a running system, http://host:port/api/v1; nothing private is started then."`
+	API   string   `help:"REST base of a running system, http://host:port/api/v1; no private system is started then."`
 	URL   []string `help:"WebSocket URLs of a running system's gateways."`
 	Procs string   `help:"A running system's processes: name=pid,…; gateways' names begin with gw."`
 	Pids  string   `help:"The same as a file: pids.json of chatctl up."`
@@ -55,14 +55,14 @@ type benchCmd struct {
 
 // Help shows examples.
 func (*benchCmd) Help() string {
-	return `By default it brings up a private system in --dir and stops it afterwards; with --api, --url and --pids it measures a running one.
+	return `By default it starts a private system in --dir and stops it afterwards; with --api, --url and --pids it measures a running one.
 
   chatctl bench --quick
   chatctl bench --scenario S1,S2 --runs 5 --duration 10s --limits
   chatctl bench --scenario all`
 }
 
-// Run measures and writes the results. A broken promise is an error: figures of a system that loses messages are void.
+// Run measures and writes the results. A broken promise is an error: figures of a system that loses messages are worthless.
 func (c *benchCmd) Run(ctx context.Context) error {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
@@ -72,7 +72,7 @@ func (c *benchCmd) Run(ctx context.Context) error {
 	}
 	progress := stack.NewProgress(os.Stderr)
 	say := func(format string, args ...any) { progress.Say("bench", format, args...) }
-	debug.SetGCPercent(400) // the tool's collections must not stand in the system's way
+	debug.SetGCPercent(400) // the tool's garbage collections must not slow the system down
 	sys, down, err := c.system(ctx, progress)
 	if err != nil {
 		return err
@@ -101,7 +101,7 @@ func (c *benchCmd) plan() (bench.Plan, error) {
 	return p, p.Validate()
 }
 
-// system is a running one where its address is given, else a private one.
+// system is a running one if its address is given, else a private one.
 func (c *benchCmd) system(ctx context.Context, out *stack.Progress) (bench.System, func() error, error) {
 	if c.API == "" && len(c.URL) == 0 && (!c.Limits || c.MySQL == "" && c.AMQP == "") {
 		b := privatestack.New(privatestack.Options{
@@ -127,7 +127,7 @@ func (c *benchCmd) system(ctx context.Context, out *stack.Progress) (bench.Syste
 	return sys, func() error { return nil }, nil
 }
 
-// measure runs the plan and keeps rows, table and plot, of an aborted run, too.
+// measure runs the plan and writes rows, table and plot, also those of an aborted run.
 func (c *benchCmd) measure(ctx context.Context, sys bench.System, plan bench.Plan, say bench.Progress) error {
 	dir := c.Out
 	if dir == "" {

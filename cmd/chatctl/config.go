@@ -23,7 +23,7 @@ import (
 	"chat-service/internal/store/console"
 )
 
-// defaultRun and defaultConfig are used where they exist and nobody named others.
+// defaultRun and defaultConfig are used if they exist and no others are given.
 const (
 	defaultRun    = ".run"
 	defaultConfig = "configs/worker.yaml"
@@ -34,14 +34,14 @@ const lookWithin = 30 * time.Second
 
 // settings say where the servers are: a file and the environment, as for the processes, or a run of `chatctl up`.
 type settings struct {
-	Config string `placeholder:"FILE" help:"YAML with the servers' addresses; CHAT_… variables override it (default: configs/worker.yaml where it exists)."`
-	Run    string `placeholder:"DIR" help:"Run directory of a running chatctl up, whose private servers are meant (default: .run where it runs and no address is given)."`
+	Config string `placeholder:"FILE" help:"YAML with the servers' addresses; CHAT_… variables override it (default: configs/worker.yaml if it exists)."`
+	Run    string `placeholder:"DIR" help:"Run directory of a running chatctl up, to use its private servers (default: .run if one is running there and no address is given)."`
 }
 
 // streams are where a command writes: results to out, progress to err.
 type streams struct{ out, err io.Writer }
 
-// addresses is what operators' commands read of a configuration file.
+// addresses are the sections of a configuration file that operators' commands read.
 type addresses struct {
 	Server   config.ServerMode `yaml:"server"`
 	Database config.Database   `yaml:"database"`
@@ -57,12 +57,12 @@ func defaultAddresses() addresses {
 type installation struct {
 	addresses
 	file    string      // "": none
-	run     string      // directory of the run that is meant; "": none
-	found   stack.Found // where run is set
+	run     string      // directory of the run whose servers are used; "": none
+	found   stack.Found // if run is set
 	environ []string
 }
 
-// find reads the settings. Mistakes in the file come back together with what could be read.
+// find reads the settings. Mistakes in the file are returned together with what could be read.
 func (s *settings) find(environ []string) (*installation, error) {
 	in := &installation{addresses: defaultAddresses(), file: s.Config, environ: environ}
 	if in.file == "" {
@@ -82,7 +82,7 @@ func (s *settings) find(environ []string) (*installation, error) {
 		case ok:
 			in.run, in.found, in.environ = dir, f, f.Environ(environ)
 		case s.Run != "":
-			return in, fmt.Errorf("nothing runs in %s: start it with chatctl up --dir %s, or leave out --run and name the servers by --config or CHAT_… variables", dir, dir)
+			return in, fmt.Errorf("nothing is running in %s: start it with chatctl up --dir %s, or omit --run and give the servers by --config or CHAT_… variables", dir, dir)
 		}
 	}
 	return in, load(in.file, &in.addresses, in.environ)
@@ -102,8 +102,8 @@ func addressGiven(environ []string) bool {
 // unknownKey finds the key in the error about one that the struct doesn't have.
 var unknownKey = regexp.MustCompile(`^.+:\d+: (\S+): is unknown`)
 
-// load fills into as the processes do, but lets pass what only a process knows: whole sections, and keys of the
-// section server. Whoever owns them judges them (-check).
+// load fills into as the processes do, but ignores what only a process knows: whole sections, and keys of the
+// section server. The process that owns them checks them (-check).
 func load(path string, into any, environ []string) error {
 	err := config.Load(path, into, config.Environ(environ), config.Foreign("server.", "limits.", "database.", "redis.", "rabbitmq.", "jwt."))
 	var all interface{ Unwrap() []error }
@@ -128,7 +128,7 @@ func load(path string, into any, environ []string) error {
 	return errors.Join(errs...)
 }
 
-// storeOptions leads to the primary.
+// storeOptions are those of the primary.
 func (in *installation) storeOptions() (store.Options, error) {
 	d := in.Database
 	security, err := d.TLSConfig()
@@ -138,7 +138,7 @@ func (in *installation) storeOptions() (store.Options, error) {
 	}, err
 }
 
-// openStore opens the database; it dials at the first verb.
+// openStore opens the database; it connects at the first call.
 func (in *installation) openStore(ctx context.Context) (*store.DB, error) {
 	o, err := in.storeOptions()
 	if err != nil {
@@ -147,7 +147,7 @@ func (in *installation) openStore(ctx context.Context) (*store.DB, error) {
 	return store.Open(ctx, o)
 }
 
-// openState opens Redis with more patience than a process has.
+// openState opens Redis, with a longer timeout than a process uses.
 func (in *installation) openState() (*state.State, error) {
 	security, err := in.Redis.TLSConfig()
 	if err != nil {
@@ -167,7 +167,7 @@ func (in *installation) brokerOptions() (broker.Options, error) {
 	}, err
 }
 
-// source names where the addresses came from, for advice.
+// source says where the addresses came from, for error texts.
 func (in *installation) source() string {
 	switch {
 	case in.run != "":
@@ -192,7 +192,7 @@ func (s *settings) withStore(ctx context.Context, fn func(ctx context.Context, i
 	return in.explain(errors.Join(fn(ctx, in, db), db.Close()))
 }
 
-// withConsole runs fn on the installation's server, where the database may not be there yet.
+// withConsole runs fn on the installation's server, where the database may not exist yet.
 func (in *installation) withConsole(fn func(c *console.Server) error) error {
 	o, err := in.storeOptions()
 	if err != nil {
@@ -205,12 +205,12 @@ func (in *installation) withConsole(fn func(c *console.Server) error) error {
 	return errors.Join(fn(c), c.Close())
 }
 
-// explain adds to an error of the database what to do next. What the store says about the schema says it already.
+// explain adds to a database error what to do next. The store's errors about the schema already say it.
 func (in *installation) explain(err error) error {
 	if chat.KindOf(err) != chat.Unavailable || strings.Contains(err.Error(), "chatctl migrate") {
 		return err
 	}
-	return fmt.Errorf("%w\n  MySQL at %s (from %s) can't be used: start it, or name another by --run, --config or CHAT_DATABASE_HOST; `chatctl doctor` looks closer",
+	return fmt.Errorf("%w\n  MySQL at %s (from %s) can't be used: start it, or give another by --run, --config or CHAT_DATABASE_HOST; `chatctl doctor` examines it",
 		err, in.Database.Addr(), in.source())
 }
 
@@ -235,13 +235,13 @@ func (s *streams) printRows(rows [][]string) error {
 // say writes a line of progress or advice.
 func (s *streams) say(format string, args ...any) { _, _ = fmt.Fprintf(s.err, format+"\n", args...) }
 
-// whileTelling runs fn and says every few seconds, with tell, how it goes.
-func (s *streams) whileTelling(every time.Duration, tell func(elapsed time.Duration) string, fn func() error) error {
+// withProgress runs fn and meanwhile prints the text of progress at every interval.
+func (s *streams) withProgress(every time.Duration, progress func(elapsed time.Duration) string, fn func() error) error {
 	done := make(chan struct{})
-	told := make(chan struct{})
+	ended := make(chan struct{})
 	began := time.Now()
 	go func() {
-		defer close(told)
+		defer close(ended)
 		tick := time.NewTicker(every)
 		defer tick.Stop()
 		for {
@@ -249,17 +249,17 @@ func (s *streams) whileTelling(every time.Duration, tell func(elapsed time.Durat
 			case <-done:
 				return
 			case <-tick.C:
-				s.say("%s", tell(time.Since(began).Round(time.Second)))
+				s.say("%s", progress(time.Since(began).Round(time.Second)))
 			}
 		}
 	}()
 	err := fn()
 	close(done)
-	<-told
+	<-ended
 	return err
 }
 
-// timeText is a time for people; "" where there is none.
+// timeText formats a time for tables; the zero time is "".
 func timeText(t time.Time) string {
 	if t.IsZero() {
 		return ""
@@ -267,7 +267,7 @@ func timeText(t time.Time) string {
 	return t.UTC().Format("2006-01-02 15:04:05Z")
 }
 
-// besideConfigs is the file of another process in the folder of this one's.
+// besideConfigs is the path of another process's file in the folder of the one given.
 func (in *installation) besideConfigs(name string) string {
 	dir := "configs"
 	if in.file != "" {

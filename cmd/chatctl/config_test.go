@@ -81,7 +81,7 @@ func TestSettingsChooseTheServers(t *testing.T) {
 		{name: "another server's address, too", running: true, file: true, env: []string{"CHAT_REDIS_HOST=r"}, want: "filehost:3306"},
 		{name: "a given file is meant", running: true, file: true, given: settings{Config: "configs/worker.yaml"}, want: "filehost:3306"},
 		{name: "a given run is meant", running: true, given: settings{Run: ".run"}, env: []string{"CHAT_DATABASE_HOST=envhost"}, want: "127.0.0.9:2345"},
-		{name: "no such run", given: settings{Run: "elsewhere"}, want: "localhost:3306", wantErr: "nothing runs in elsewhere"},
+		{name: "no such run", given: settings{Run: "elsewhere"}, want: "localhost:3306", wantErr: "nothing is running in elsewhere"},
 		{name: "no such file", given: settings{Config: "none.yaml"}, want: "localhost:3306", wantErr: "none.yaml"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

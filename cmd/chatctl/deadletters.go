@@ -18,26 +18,26 @@ import (
 // deadCmd is `chatctl dead`.
 type deadCmd struct {
 	List deadListCmd `cmd:"" help:"List commands that failed for good, newest first."`
-	Show deadShowCmd `cmd:"" help:"Show one with its content."`
-	Drop deadDropCmd `cmd:"" help:"Forget some, or all."`
+	Show deadShowCmd `cmd:"" help:"Show one command with its content."`
+	Drop deadDropCmd `cmd:"" help:"Delete some, or all."`
 }
 
-// deadRow is one quarantined command, with its content where it is asked for.
+// deadRow is one quarantined command, with its content if that was requested.
 type deadRow struct {
 	console.Dead
-	Command any    `json:"command,omitempty"` // decoded, where it can be
-	Payload string `json:"payload,omitempty"` // else text or base64
+	Command any    `json:"command,omitempty"` // decoded, if possible
+	Payload string `json:"payload,omitempty"` // otherwise as text, or in base64
 }
 
 // deadListCmd is `chatctl dead list`.
 type deadListCmd struct {
-	Limit int  `default:"50" help:"At most so many."`
+	Limit int  `default:"50" help:"Maximum number shown."`
 	JSON  bool `help:"Print JSON."`
 }
 
 // Help shows examples.
 func (*deadListCmd) Help() string {
-	return `Commands that no worker could carry out are put aside, so that those behind them go on; their senders were told.
+	return `Commands that no worker could process are quarantined, so that those behind them are not blocked. Their senders got an error.
 
   chatctl dead list
   chatctl dead list --limit 500 --json`
@@ -73,7 +73,7 @@ func (c *deadListCmd) Run(ctx context.Context, s *settings, io *streams) error {
 			return err
 		}
 		if total > int64(len(rows)) {
-			io.say("%d of %d shown; --limit shows more", len(rows), total)
+			io.say("%d of %d shown; use --limit to show more", len(rows), total)
 		}
 		return nil
 	})
@@ -95,7 +95,7 @@ type deadShowCmd struct {
 
 // Help shows examples.
 func (*deadShowCmd) Help() string {
-	return `Prints one command as JSON, decoded where that is possible. It may hold what a user wrote.
+	return `Prints one command as JSON, decoded if possible. It may contain what a user wrote.
 
   chatctl dead show 3`
 }
@@ -107,7 +107,7 @@ func (c *deadShowCmd) Run(ctx context.Context, s *settings, io *streams) error {
 	return s.withDead(func(db *console.Server) error {
 		dead, payload, err := db.DeadCommand(ctx, c.ID)
 		if chat.KindOf(err) == chat.NotFound {
-			return fmt.Errorf("there is no dead command %d: chatctl dead list shows what there is", c.ID)
+			return fmt.Errorf("there is no dead command %d: chatctl dead list lists those that exist", c.ID)
 		}
 		if err != nil {
 			return err
@@ -134,13 +134,13 @@ func (r *deadRow) content(payload []byte) {
 // deadDropCmd is `chatctl dead drop`.
 type deadDropCmd struct {
 	IDs []uint64 `arg:"" optional:"" name:"id" help:"Ids, from chatctl dead list."`
-	All bool     `help:"All that are there now; needs --yes."`
-	Yes bool     `help:"Really drop all."`
+	All bool     `help:"Delete all that exist now; needs --yes."`
+	Yes bool     `help:"Confirm --all."`
 }
 
 // Help shows examples.
 func (*deadDropCmd) Help() string {
-	return `Forgets commands that have been looked at. They can't be brought back.
+	return `Deletes commands that have been dealt with. They can't be restored.
 
   chatctl dead drop 3 4
   chatctl dead drop --all --yes`
@@ -152,9 +152,9 @@ func (c *deadDropCmd) Run(ctx context.Context, s *settings, io *streams) error {
 	case c.All && len(c.IDs) > 0:
 		return errors.New("name ids or --all, not both")
 	case !c.All && len(c.IDs) == 0:
-		return errors.New("name the ids to drop (chatctl dead list shows them), or --all")
+		return errors.New("give the ids to delete (chatctl dead list shows them), or --all")
 	case c.All && !c.Yes:
-		return errors.New("this forgets all dead commands for good: add --yes to do it")
+		return errors.New("this deletes all dead commands for good: add --yes to confirm")
 	}
 	return s.withDead(func(db *console.Server) error {
 		n, err := db.DropDead(ctx, c.IDs)
@@ -162,9 +162,9 @@ func (c *deadDropCmd) Run(ctx context.Context, s *settings, io *streams) error {
 			return err
 		}
 		if !c.All && n < int64(len(c.IDs)) {
-			io.say("%d of the ids were not there", int64(len(c.IDs))-n)
+			io.say("%d of the ids do not exist", int64(len(c.IDs))-n)
 		}
-		_, err = fmt.Fprintf(io.out, "%d dropped\n", n)
+		_, err = fmt.Fprintf(io.out, "%d deleted\n", n)
 		return err
 	})
 }

@@ -58,7 +58,7 @@ func TestWatchSources(t *testing.T) {
 	}
 	touch("cmd/api/main.go", "package main\n\nfunc main() { broken }\n", 2*time.Minute)
 	testkit.Eventually(t, 30*time.Second, func() (bool, string) {
-		return strings.Contains(out.String(), "build failed"), "the failed build was not told:\n" + out.String()
+		return strings.Contains(out.String(), "build failed"), "the failed build was not reported:\n" + out.String()
 	})
 	touch("cmd/api/main.go", "package main\n\nfunc main() {}\n", 3*time.Minute)
 	await(t, rebuilt)

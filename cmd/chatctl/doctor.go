@@ -13,22 +13,22 @@ import (
 type doctorCmd struct {
 	GatewayConfig string   `placeholder:"FILE" help:"The gateways' YAML (default: gateway.yaml beside --config)."`
 	APIConfig     string   `name:"api-config" placeholder:"FILE" help:"The api's YAML (default: api.yaml beside --config)."`
-	Bin           string   `default:"bin" help:"Folder of the binaries, which judge their own files where they are there."`
-	Ready         []string `placeholder:"URL" help:"Readiness of a process, such as http://10.0.0.5:9102/readyz; may be repeated (default: those of the run, else those that the files name)."`
+	Bin           string   `default:"bin" help:"Folder of the binaries, which check their own files completely."`
+	Ready         []string `placeholder:"URL" help:"Readiness of a process, such as http://10.0.0.5:9102/readyz; may be repeated (default: those of the run, else those in the files)."`
 	Declare       bool     `help:"Declare the queues even if no process has run yet, as the first process would."`
 	JSON          bool     `help:"Print JSON."`
 }
 
 // Help shows examples.
 func (*doctorCmd) Help() string {
-	return `Checks the configuration files, MySQL, Redis, RabbitMQ and the processes, and says what to do. Exit code 1 where something FAILs. It changes no data; queues of an installation that has run are declared again, as every process does when it starts, which reports whether they fit the configuration.
+	return `Checks the configuration files, MySQL, Redis, RabbitMQ and the processes, and says what to do. The exit code is 1 if something FAILs. It changes no data. If the installation has run before, its queues are declared again, as every process does at its start; that reveals whether they match the configuration.
 
   chatctl doctor
   chatctl doctor --config /etc/chat/worker.yaml --ready http://10.0.0.5:9102/readyz
   chatctl doctor --run .run --json`
 }
 
-// level is how bad a finding is.
+// level is the severity of a finding.
 type level string
 
 const (
@@ -37,7 +37,7 @@ const (
 	levelFail level = "FAIL"
 )
 
-// finding is one line of the report; Do says what to do next.
+// finding is one line of the output; Do says what to do next.
 type finding struct {
 	Level level  `json:"level"`
 	Area  string `json:"area"`
@@ -49,7 +49,7 @@ type finding struct {
 type findings struct {
 	all  []finding
 	area string
-	live io.Writer // nil: says nothing
+	live io.Writer // nil: prints nothing
 }
 
 func (r *findings) add(l level, text, do string) {
@@ -69,6 +69,7 @@ func indented(text string) string {
 }
 
 func (r *findings) ok(format string, args ...any) { r.add(levelOK, fmt.Sprintf(format, args...), "") }
+
 func (r *findings) warn(do, format string, args ...any) {
 	r.add(levelWarn, fmt.Sprintf(format, args...), do)
 }
@@ -77,7 +78,7 @@ func (r *findings) fail(do, format string, args ...any) {
 	r.add(levelFail, fmt.Sprintf(format, args...), do)
 }
 
-// count tells how many findings are so bad.
+// count returns how many findings have the level.
 func (r *findings) count(l level) (n int) {
 	for _, f := range r.all {
 		if f.Level == l {
@@ -87,7 +88,7 @@ func (r *findings) count(l level) (n int) {
 	return n
 }
 
-// checkWithin bounds the questions to one server.
+// checkWithin bounds the checks of one server.
 const checkWithin = 20 * time.Second
 
 // Run checks everything.
@@ -110,7 +111,7 @@ func (c *doctorCmd) Run(ctx context.Context, s *settings, io *streams) error {
 	return nil
 }
 
-// examine looks at one thing after the other; each has its own time.
+// examine runs the checks one after the other, each with its own time limit.
 func (c *doctorCmd) examine(ctx context.Context, s *settings, r *findings) {
 	r.area = "config"
 	in, err := s.find(os.Environ())
@@ -127,14 +128,14 @@ func (c *doctorCmd) examine(ctx context.Context, s *settings, r *findings) {
 	}
 }
 
-// look runs a step within its time.
+// look runs a step within its time limit.
 func look(ctx context.Context, step func(ctx context.Context)) {
 	ctx, cancel := context.WithTimeout(ctx, checkWithin)
 	defer cancel()
 	step(ctx)
 }
 
-// examination is a doctor at work; later steps use what earlier ones learnt.
+// examination is one run of doctor; later steps use what earlier ones found.
 type examination struct {
 	*installation
 	cmd *doctorCmd

@@ -1,13 +1,11 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/url"
@@ -16,6 +14,7 @@ import (
 
 	"chat-service/internal/broker"
 	"chat-service/internal/chat"
+	"chat-service/internal/state"
 )
 
 // redis checks every server that the configuration names.
@@ -32,79 +31,38 @@ func (x *examination) redis(ctx context.Context) {
 	case chat.KindOf(err) == chat.Invalid:
 		x.r.fail("redis-cli CONFIG SET maxmemory-policy noeviction, and the same in its configuration file", "%v", err)
 	case err != nil:
-		x.r.fail("start it, or correct redis.host, port and password; meanwhile messages flow, presence reads unknown", "%s (from %s): %v", where, x.source(), err)
+		x.r.fail("start it, or correct redis.host, port and password; meanwhile messages flow and presence is unknown", "%s (from %s): %v", where, x.source(), err)
 		return
 	default:
 		for _, w := range warnings {
-			x.r.warn("look with redis-cli CONFIG GET maxmemory-policy", "%s: %s", where, w)
+			x.r.warn("check it with redis-cli CONFIG GET maxmemory-policy", "%s: %s", where, w)
 		}
 		if len(warnings) == 0 {
 			x.r.ok("%s: maxmemory-policy is noeviction", where)
 		}
 	}
-	x.redisVersion(ctx)
+	x.redisVersion(ctx, st, where)
 	live, lapsed, err := st.Leases(ctx)
 	switch {
 	case err != nil:
-		x.r.fail("look into the server's log", "leases: %v", err)
+		x.r.fail("see the server's log", "leases: %v", err)
 	case len(lapsed) > 0:
-		x.r.warn("workers bury them within seconds; if they stay, look at the workers", "%d gateways live, %d have gone without a word", len(live), len(lapsed))
+		x.r.warn("workers remove them within seconds; if they stay, check the workers", "%d gateways are running, %d have stopped without notice", len(live), len(lapsed))
 	default:
-		x.r.ok("%d gateways live", len(live))
+		x.r.ok("%d gateways are running", len(live))
 	}
 }
 
-// redisVersion asks a server for its version. Behind sentinels the master is not known here.
-func (x *examination) redisVersion(ctx context.Context) {
-	if x.Redis.Master != "" {
-		return
-	}
-	security, err := x.Redis.TLSConfig()
-	if err != nil {
-		return // the state could not be opened either
-	}
-	addr := x.Redis.Addresses()[0]
-	v, err := askRedisVersion(ctx, addr, x.Redis.Password.Reveal(), security)
+// redisVersion checks the server's version.
+func (x *examination) redisVersion(ctx context.Context, st *state.State, where string) {
+	v, err := st.Version(ctx)
 	switch {
 	case err != nil:
-		x.r.warn("look with redis-cli INFO server", "%s: version unknown: %v", addr, err)
+		x.r.warn("check it with redis-cli INFO server", "%s: version unknown: %v", where, err)
 	case !atLeast(v, 7, 0):
-		x.r.fail("upgrade to Redis 7 or newer, or Valkey", "%s: version %s", addr, v)
+		x.r.fail("upgrade to Redis 7 or newer, or Valkey", "%s: version %s", where, v)
 	default:
-		x.r.ok("%s: version %s", addr, v)
-	}
-}
-
-// askRedisVersion speaks two commands of the protocol by itself.
-func askRedisVersion(ctx context.Context, addr, password string, security *tls.Config) (string, error) {
-	c, err := dialPlain(ctx, addr, security)
-	if err != nil {
-		return "", err
-	}
-	defer c.Close()
-	in := bufio.NewReader(c)
-	if password != "" {
-		if _, err := fmt.Fprintf(c, "*2\r\n$4\r\nAUTH\r\n$%d\r\n%s\r\n", len(password), password); err != nil {
-			return "", err
-		}
-		if line, err := in.ReadString('\n'); err != nil || line[0] == '-' {
-			return "", errors.Join(err, errors.New("the password is refused"))
-		}
-	}
-	if _, err := io.WriteString(c, "*2\r\n$4\r\nINFO\r\n$6\r\nserver\r\n"); err != nil {
-		return "", err
-	}
-	for {
-		line, err := in.ReadString('\n')
-		if err != nil {
-			return "", err
-		}
-		if line[0] == '-' {
-			return "", errors.New(strings.TrimSpace(line[1:]))
-		}
-		if v, ok := strings.CutPrefix(line, "redis_version:"); ok {
-			return strings.TrimSpace(v), nil
-		}
+		x.r.ok("%s: version %s", where, v)
 	}
 }
 
@@ -132,11 +90,11 @@ func dialPlain(ctx context.Context, addr string, security *tls.Config) (net.Conn
 	return t, nil
 }
 
-// rabbitmq checks the broker: by its greeting, then as a publisher.
+// rabbitmq checks the broker: first its version, which it sends before any login, then as a publisher.
 func (x *examination) rabbitmq(ctx context.Context) {
 	u, err := url.Parse(x.RabbitMQ.URL.Reveal())
 	if err != nil || u.Hostname() == "" {
-		return // the file's check has told
+		return // the check of the file has reported it
 	}
 	addr, security, err := x.brokerAddr(u)
 	if err != nil {
@@ -155,9 +113,9 @@ func (x *examination) rabbitmq(ctx context.Context) {
 	}
 	switch {
 	case x.recorded != 0 && x.recorded != x.RabbitMQ.Partitions:
-		x.r.warn("correct the partitions first", "login and queues were not checked: the configuration has another number of partitions than the installation")
+		x.r.warn("correct the partitions first", "login and queues were not checked: the configuration and the installation have different numbers of partitions")
 	case x.recorded == 0 && !x.cmd.Declare:
-		x.r.warn("run doctor again once a process has run, or now with --declare", "login and queues were not checked: no process has run yet (or MySQL could not tell), and checking would make the queues")
+		x.r.warn("run doctor again once a process has run, or now with --declare", "login and queues were not checked: no process has run yet (or MySQL was not reachable), and checking would create the queues")
 	default:
 		x.publishing(ctx, addr)
 	}
@@ -187,7 +145,7 @@ func askBrokerVersion(ctx context.Context, addr string, security *tls.Config) (s
 	}
 	size := binary.BigEndian.Uint32(head[3:])
 	if head[0] != 1 || size > 64<<10 {
-		return "", errors.New("this is no AMQP 0-9-1 broker")
+		return "", errors.New("this is not an AMQP 0-9-1 broker")
 	}
 	frame := make([]byte, size)
 	if _, err := io.ReadFull(c, frame); err != nil {
@@ -210,7 +168,7 @@ func greetingVersion(frame []byte) (string, error) {
 }
 
 // publishing connects as a process does, which declares all exchanges and queues as configured, and publishes one message
-// that no queue takes: while a memory or disk alarm holds, that gets no answer.
+// that no queue takes: during a memory or disk alarm that is not confirmed.
 func (x *examination) publishing(ctx context.Context, addr string) {
 	o, err := x.brokerOptions()
 	if err != nil {
@@ -225,30 +183,30 @@ func (x *examination) publishing(ctx context.Context, addr string) {
 	defer func() {
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
-		_ = p.Close(end) // what is blocked stays unsent
+		_ = p.Close(end) // a blocked message stays unsent
 	}()
 	if err := awaitUp(ctx, p); err != nil {
 		x.judgeRefusal(addr, err)
 		return
 	}
-	x.r.ok("login works; %d queues are there as %s queues", o.Partitions, o.QueueType)
-	said := make(chan error, 1)
-	if err := p.Publish(broker.Target{Key: o.Prefix + ".doctor", Mandatory: true}, []byte("?"), func(err error) { said <- err }); err != nil {
-		said <- err
+	x.r.ok("login works; %d queues exist as %s queues", o.Partitions, o.QueueType)
+	outcome := make(chan error, 1)
+	if err := p.Publish(broker.Target{Key: o.Prefix + ".doctor", Mandatory: true}, []byte("?"), func(err error) { outcome <- err }); err != nil {
+		outcome <- err
 	}
 	select {
-	case err = <-said:
+	case err = <-outcome:
 	case <-time.After(5 * time.Second):
 		err = errors.New("no confirm within 5s")
 	}
 	if err == nil || errors.Is(err, broker.ErrUnroutable) {
-		x.r.ok("it takes messages: no alarm holds")
+		x.r.ok("it accepts messages: no alarm is active")
 		return
 	}
-	x.r.fail("free memory or disk on its machine: `rabbitmq-diagnostics alarms` names the cause", "it takes no messages: %v; %v", err, p.Ready())
+	x.r.fail("free memory or disk on its machine: `rabbitmq-diagnostics alarms` names the cause", "it accepts no messages: %v; %v", err, p.Ready())
 }
 
-// awaitUp waits for the connection; what the broker itself refuses is final at once.
+// awaitUp waits for the connection; a refusal by the broker itself is returned at once.
 func awaitUp(ctx context.Context, p *broker.Publisher) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -274,11 +232,11 @@ func (x *examination) judgeRefusal(addr string, err error) {
 	text := err.Error()
 	switch {
 	case strings.Contains(text, "PRECONDITION_FAILED"):
-		x.r.fail("set rabbitmq.queue_type to what the queues were made with, or drain and delete them (docs/operations.md, \"Queue type\")",
+		x.r.fail("set rabbitmq.queue_type to the type with which the queues were created, or drain and delete them (docs/operations.md, \"Queue type\")",
 			"%s: the queues differ from the configuration (queue_type %s): %v", addr, x.RabbitMQ.QueueType, err)
 	case strings.Contains(text, "(403)") || strings.Contains(text, "ACCESS_REFUSED"):
 		x.r.fail("correct user and password in rabbitmq.url, and give the user configure, write and read on the virtual host", "%s: %v", addr, err)
 	default:
-		x.r.fail("look into the broker's log; correct rabbitmq.url", "%s: %v", addr, err)
+		x.r.fail("see the broker's log; correct rabbitmq.url", "%s: %v", addr, err)
 	}
 }

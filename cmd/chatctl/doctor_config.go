@@ -37,22 +37,22 @@ type apiFile struct {
 	Debug    config.Debug      `yaml:"debug"`
 }
 
-// busNames is what the api knows of RabbitMQ.
+// busNames are the RabbitMQ settings that the api has.
 type busNames struct {
 	Exchange   string `yaml:"exchange"`
 	Partitions int    `yaml:"partitions"`
 }
 
-// facts are what processes must agree on.
+// facts are the settings that all processes must agree on.
 type facts struct {
 	process    string
 	partitions int
 	prefix     string
 	mode       string
-	jwt        *config.JWT // nil: knows no tokens
+	jwt        *config.JWT // nil: uses no tokens
 }
 
-// files checks the three files, each alone and all against each other. broken is what reading the settings said.
+// files checks the three files, each by itself and against the others. broken is the error of reading the settings.
 func (x *examination) files(ctx context.Context, broken error) {
 	x.debug = map[string]string{}
 	if x.run != "" {
@@ -65,9 +65,9 @@ func (x *examination) files(ctx context.Context, broken error) {
 		named := f.process == "worker" || f.process == "gateway" && x.cmd.GatewayConfig != "" || f.process == "api" && x.cmd.APIConfig != ""
 		if _, err := os.Stat(f.path); err != nil && f.path != "" {
 			if named {
-				x.r.fail("name the file that the "+f.process+" is started with", "%s: %v", f.process, err)
+				x.r.fail("give the file that the "+f.process+" is started with", "%s: %v", f.process, err)
 			} else {
-				x.r.warn("name it with --"+f.process+"-config, to have it checked, too", "%s: no file %s", f.process, f.path)
+				x.r.warn("give it with --"+f.process+"-config to check it, too", "%s: there is no file %s", f.process, f.path)
 			}
 			continue
 		}
@@ -108,7 +108,7 @@ func (x *examination) file1(process, path string) (facts, []error) {
 	return f, unjoined(err)
 }
 
-// unjoined takes a joined error apart.
+// unjoined returns the parts of a joined error.
 func unjoined(err error) []error {
 	if err == nil {
 		return nil
@@ -120,7 +120,7 @@ func unjoined(err error) []error {
 	return []error{err}
 }
 
-// judgeFile tells of a file's mistakes. Where the process's own binary is there, it judges all of it.
+// judgeFile reports a file's mistakes. If the process's own binary exists, that checks the whole file.
 func (x *examination) judgeFile(ctx context.Context, process, path string, errs []error) {
 	name := or(path, "the environment and defaults")
 	bin := filepath.Join(x.cmd.Bin, process)
@@ -130,10 +130,10 @@ func (x *examination) judgeFile(ctx context.Context, process, path string, errs 
 		var exit *exec.ExitError
 		switch {
 		case errors.As(err, &exit):
-			x.r.fail("correct what is named; `"+bin+" -config "+path+" -check` tells when it is right", "%s: %s\n%s", process, path, text)
+			x.r.fail("correct what is reported; `"+bin+" -config "+path+" -check` checks it again", "%s: %s\n%s", process, path, text)
 			return
 		case err != nil:
-			x.r.warn("build it again (make build)", "%s: %s can't be asked: %v", process, bin, err)
+			x.r.warn("build it (make build)", "%s: %s can't be run: %v", process, bin, err)
 		default:
 			whole = true
 		}
@@ -146,11 +146,11 @@ func (x *examination) judgeFile(ctx context.Context, process, path string, errs 
 	case whole:
 		x.r.ok("%s: %s is valid", process, name)
 	default:
-		x.r.ok("%s: %s is valid in its shared sections (with %s there, all of it is checked)", process, name, bin)
+		x.r.ok("%s: %s is valid in its shared sections (if %s exists, the whole file is checked)", process, name, bin)
 	}
 }
 
-// ownCheck lets the process's binary judge its file.
+// ownCheck lets the process's binary check its file.
 func (x *examination) ownCheck(ctx context.Context, bin, path string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -163,7 +163,7 @@ func (x *examination) ownCheck(ctx context.Context, bin, path string) (string, e
 	return strings.TrimSpace(string(text)), err
 }
 
-// agree compares what all processes must have the same.
+// agree compares the settings that must be the same in all processes.
 func (x *examination) agree(all []facts) {
 	if len(all) < 2 {
 		return
@@ -178,7 +178,7 @@ func (x *examination) agree(all []facts) {
 			x.r.fail("set rabbitmq.exchange to the same name everywhere", "exchange: %s uses the prefix %q, %s uses %q", first.process, first.prefix, f.process, f.prefix)
 		}
 		if f.mode != first.mode {
-			x.r.warn("set server.mode to the same everywhere", "mode: %s is in %s, %s in %s", first.process, first.mode, f.process, f.mode)
+			x.r.warn("set server.mode to the same value everywhere", "mode: %s is in %s, %s in %s", first.process, first.mode, f.process, f.mode)
 		}
 		if f.jwt == nil {
 			continue
@@ -194,19 +194,19 @@ func (x *examination) agree(all []facts) {
 	}
 }
 
-// agreeTokens: what one signs the other must accept. Secrets are compared, never shown.
+// agreeTokens checks that each process accepts what the other one signs. Secrets are compared, never shown.
 func (x *examination) agreeTokens(a, b facts) {
 	if !a.jwt.Secret.Equal(b.jwt.Secret) || a.jwt.KeyID != b.jwt.KeyID {
 		if !accepts(a.jwt, b.jwt) || !accepts(b.jwt, a.jwt) {
-			x.r.fail("set jwt.secret and jwt.key_id alike, or list the other's key in jwt.keys while keys are rotated", "jwt: %s and %s have different keys", a.process, b.process)
+			x.r.fail("set jwt.secret and jwt.key_id to the same values, or list the other's key in jwt.keys while keys are rotated", "jwt: %s and %s have different keys", a.process, b.process)
 		}
 	}
 	if a.jwt.Issuer != b.jwt.Issuer || a.jwt.Audience != b.jwt.Audience {
-		x.r.fail("set jwt.issuer and jwt.audience alike", "jwt: %s and %s differ in issuer or audience", a.process, b.process)
+		x.r.fail("set jwt.issuer and jwt.audience to the same values", "jwt: %s and %s differ in issuer or audience", a.process, b.process)
 	}
 }
 
-// accepts reports whether tokens signed with b's key pass a.
+// accepts reports whether a accepts tokens signed with b's key.
 func accepts(a, b *config.JWT) bool {
 	if a.KeyID == b.KeyID {
 		return a.Secret.Equal(b.Secret)

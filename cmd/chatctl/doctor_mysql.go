@@ -17,7 +17,7 @@ const (
 	skewWarn    = time.Second
 	skewFail    = 10 * time.Second
 	backlogWarn = 10 * time.Second
-	packetLeast = 16 << 20
+	packetMin   = 16 << 20
 	connReserve = 10 // for operators and replication
 )
 
@@ -34,7 +34,7 @@ func (x *examination) mysql(ctx context.Context) {
 	}
 }
 
-// server looks at the server, then at the database.
+// server checks the server, then the database.
 func (x *examination) server(ctx context.Context, c *console.Server, o store.Options) {
 	version, err := c.Version(ctx)
 	if err != nil {
@@ -44,16 +44,16 @@ func (x *examination) server(ctx context.Context, c *console.Server, o store.Opt
 	x.judgeVersion(version)
 	x.serverSettings(ctx, c)
 	if skew, err := c.Skew(ctx); err != nil {
-		x.r.fail("look into the server's log", "clock: %v", err)
+		x.r.fail("see the server's log", "clock: %v", err)
 	} else {
 		x.judgeSkew(skew)
 	}
 	there, err := c.Exists(ctx)
 	switch {
 	case err != nil:
-		x.r.fail("look into the server's log", "database %s: %v", o.DBName, err)
+		x.r.fail("see the server's log", "database %s: %v", o.DBName, err)
 	case !there:
-		x.r.fail("run chatctl migrate, which makes it", "database %s is missing", o.DBName)
+		x.r.fail("run chatctl migrate, which creates it", "database %s is missing", o.DBName)
 	default:
 		x.contents(ctx, c)
 	}
@@ -93,21 +93,21 @@ func (x *examination) judgeSkew(skew time.Duration) {
 	}
 }
 
-// serverSettings checks the variables on which promises rest.
+// serverSettings checks the variables that the promises depend on.
 func (x *examination) serverSettings(ctx context.Context, c *console.Server) {
 	vars, err := c.Variables(ctx, "innodb_flush_log_at_trx_commit", "sync_binlog", "log_bin", "binlog_format", "read_only", "max_connections", "max_allowed_packet")
 	if err != nil {
-		x.r.fail("look into the server's log", "settings: %v", err)
+		x.r.fail("see the server's log", "settings: %v", err)
 		return
 	}
 	x.judgeSettings(vars)
 	x.judgePools(vars["max_connections"])
 	if err := c.ReadCommitted(ctx); err != nil {
-		x.r.fail("let the account set its isolation level", "READ COMMITTED: %v", err)
+		x.r.fail("allow the account to set its isolation level", "READ COMMITTED: %v", err)
 	} else if vars["log_bin"] == "ON" && vars["binlog_format"] == "STATEMENT" {
 		x.r.fail("set binlog_format=ROW (or MIXED)", "READ COMMITTED can't write while binlog_format is STATEMENT")
 	} else {
-		x.r.ok("READ COMMITTED is possible")
+		x.r.ok("READ COMMITTED works")
 	}
 }
 
@@ -121,9 +121,9 @@ func (x *examination) judgeSettings(vars map[string]string) {
 		x.r.warn("set sync_binlog=1", "sync_binlog is %s: after a failure of the machine, replicas may lack acknowledged messages", v)
 	}
 	if strings.EqualFold(vars["read_only"], "ON") {
-		x.r.fail("name the primary in database.host", "read_only is ON: this is a replica")
+		x.r.fail("set database.host to the primary", "read_only is ON: this is a replica")
 	}
-	if n, err := strconv.ParseInt(vars["max_allowed_packet"], 10, 64); err == nil && n < packetLeast {
+	if n, err := strconv.ParseInt(vars["max_allowed_packet"], 10, 64); err == nil && n < packetMin {
 		x.r.warn("set max_allowed_packet=16M or more", "max_allowed_packet is %d: a batch of long messages may not fit", n)
 	}
 }
@@ -137,7 +137,7 @@ func (x *examination) judgePools(text string) {
 	sum, parts := 0, []string{}
 	for _, p := range x.pools {
 		if p.open == 0 {
-			x.r.warn("set database.max_open", "the %s's pool has no bound", p.process)
+			x.r.warn("set database.max_open", "the %s's pool has no limit", p.process)
 		}
 		n := x.instances(p.process)
 		sum += n * p.open
@@ -152,7 +152,7 @@ func (x *examination) judgePools(text string) {
 	}
 }
 
-// instances counts a process in the run; one where nothing is known.
+// instances counts a process's instances in the run; 1 if that isn't known.
 func (x *examination) instances(process string) (n int) {
 	for name := range x.found.Ready {
 		if strings.TrimRight(name, "0123456789") == process {
@@ -162,7 +162,7 @@ func (x *examination) instances(process string) (n int) {
 	return max(n, 1)
 }
 
-// contents checks schema, collations and what waits.
+// contents checks schema, collations, partitions and backlog.
 func (x *examination) contents(ctx context.Context, c *console.Server) {
 	db, err := x.openStore(ctx)
 	if err != nil {
@@ -181,9 +181,9 @@ func (x *examination) contents(ctx context.Context, c *console.Server) {
 	}
 	x.r.ok("schema of %s is at version %d", x.Database.DBName, ms[len(ms)-1].Version)
 	if n, example, err := c.StrangeColumns(ctx); err != nil {
-		x.r.fail("look into the server's log", "collations: %v", err)
+		x.r.fail("see the server's log", "collations: %v", err)
 	} else if n > 0 {
-		x.r.fail("restore the tables with the collations that the migrations name (utf8mb4_bin, ascii_bin)", "%d columns have another collation, such as %s: names would compare differently", n, example)
+		x.r.fail("restore the tables with the collations of the migrations (utf8mb4_bin, ascii_bin)", "%d columns have another collation, such as %s: names would compare differently", n, example)
 	} else {
 		x.r.ok("collations are those of the migrations")
 	}
@@ -198,10 +198,10 @@ func (x *examination) judgePartitions(ctx context.Context, c *console.Server) {
 	case err != nil:
 		x.r.fail("run chatctl migrate", "partitions: %v", err)
 	case x.recorded == 0:
-		x.r.ok("no process has run yet: the first one fixes %d partitions", want)
+		x.r.ok("no process has run yet: the first one will fix the number of partitions at %d", want)
 	case x.recorded != want:
-		x.r.fail(fmt.Sprintf("set rabbitmq.partitions to %d; docs/operations.md tells how to change an installation's", x.recorded),
-			"the installation has %d partitions, the configuration says %d: no process starts with it", x.recorded, want)
+		x.r.fail(fmt.Sprintf("set rabbitmq.partitions to %d; docs/operations.md says how to change it for an installation", x.recorded),
+			"the installation has %d partitions, the configuration says %d: processes refuse to start with it", x.recorded, want)
 	default:
 		x.r.ok("the installation has %d partitions, as configured", want)
 	}
@@ -210,29 +210,29 @@ func (x *examination) judgePartitions(ctx context.Context, c *console.Server) {
 func (x *examination) judgeBacklog(ctx context.Context, c *console.Server, db *store.DB) {
 	boots, err := db.Workers(ctx, deadAfter)
 	if err != nil {
-		x.r.fail("look into the server's log", "workers: %v", err)
+		x.r.fail("see the server's log", "workers: %v", err)
 		return
 	}
 	if x.workers = len(boots); x.workers == 0 {
-		x.r.warn("start one; nothing is processed until then", "no worker lives")
+		x.r.warn("start one; nothing is processed until then", "no worker is running")
 	} else {
-		x.r.ok("%d workers live", x.workers)
+		x.r.ok("%d workers are running", x.workers)
 	}
 	n, age, err := c.Backlog(ctx)
 	switch {
 	case err != nil:
-		x.r.fail("look into the server's log", "outbox: %v", err)
+		x.r.fail("see the server's log", "outbox: %v", err)
 	case n > 0 && age > backlogWarn:
-		x.r.warn("look at the workers: do they live (chatctl partitions), can they reach RabbitMQ?", "outbox: %d announcements wait, the oldest for %s", n, age.Round(time.Second))
+		x.r.warn("check the workers: are they running (chatctl partitions), can they reach RabbitMQ?", "outbox: %d announcements are waiting, the oldest for %s", n, age.Round(time.Second))
 	default:
-		x.r.ok("outbox: %d announcements wait", n)
+		x.r.ok("outbox: %d announcements are waiting", n)
 	}
 	_, dead, err := c.Dead(ctx, 1)
 	switch {
 	case err != nil:
-		x.r.fail("look into the server's log", "dead commands: %v", err)
+		x.r.fail("see the server's log", "dead commands: %v", err)
 	case dead > 0:
-		x.r.warn("read them (chatctl dead list), then drop them", "%d dead commands", dead)
+		x.r.warn("read them (chatctl dead list), then delete them", "%d dead commands", dead)
 	default:
 		x.r.ok("no dead commands")
 	}

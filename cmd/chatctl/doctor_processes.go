@@ -16,31 +16,31 @@ import (
 	"chat-service/internal/telemetry"
 )
 
-// filesLeast is the number of open files below which 10,000 sockets don't fit, with what else a gateway opens.
+// filesMin is the number of open files that 10,000 sockets need, with what else a gateway opens.
 const (
-	filesLeast = 12_000
-	filesGood  = 65_536
+	filesMin  = 12_000
+	filesGood = 65_536
 )
 
-// processes asks those whose readiness is known.
+// processes asks every process whose readiness URL is known.
 func (x *examination) processes(ctx context.Context) {
 	urls, sure := x.readiness()
 	for _, name := range slices.Sorted(maps.Keys(urls)) {
 		rep, err := askReadiness(ctx, urls[name])
 		switch {
 		case err != nil && !sure:
-			x.r.warn("start it, or name where it runs with --ready", "%s is not running here (%s)", name, urls[name])
+			x.r.warn("start it, or give its URL with --ready", "%s is not running here (%s)", name, urls[name])
 		case err != nil:
-			x.r.fail("look into its log; start it again", "%s: %s: %v", name, urls[name], err)
+			x.r.fail("see its log; start it again", "%s: %s: %v", name, urls[name], err)
 		case rep.Status == "ready":
 			x.r.ok("%s is ready", name)
 		default:
-			x.r.fail("what it names is away; when that is back, it becomes ready by itself", "%s is %s: %s", name, rep.Status, failing(rep))
+			x.r.fail("what it names is unavailable; it becomes ready by itself when that is back", "%s is %s: %s", name, rep.Status, failing(rep))
 		}
 	}
 }
 
-// readiness lists the URLs to ask: those named, else the run's, else what the files say; sure tells that they must answer.
+// readiness lists the URLs to ask: those given, else the run's, else those of the files; sure says that they must answer.
 func (x *examination) readiness() (urls map[string]string, sure bool) {
 	urls = map[string]string{}
 	for _, u := range x.cmd.Ready {
@@ -83,12 +83,12 @@ func askReadiness(ctx context.Context, url string) (rep telemetry.Report, err er
 		return rep, err
 	}
 	if json.Unmarshal(body, &rep) != nil || rep.Status == "" {
-		return rep, fmt.Errorf("%s is no readiness report", resp.Status)
+		return rep, fmt.Errorf("%s is not a readiness report", resp.Status)
 	}
 	return rep, nil
 }
 
-// failing lists the checks that don't hold.
+// failing lists the checks that fail.
 func failing(rep telemetry.Report) string {
 	var out []string
 	for _, name := range slices.Sorted(maps.Keys(rep.Checks)) {
@@ -102,19 +102,19 @@ func failing(rep telemetry.Report) string {
 	return strings.Join(out, "; ")
 }
 
-// machine checks what processes started from here may use.
+// machine checks the limits of processes started from here.
 func (x *examination) machine(context.Context) {
 	var l syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l); err != nil {
-		x.r.warn("look with ulimit -Hn", "open files: %v", err)
+		x.r.warn("check it with ulimit -Hn", "open files: %v", err)
 		return
 	}
 	// A Go process raises its soft limit to the hard one by itself.
 	switch {
-	case l.Max < filesLeast:
+	case l.Max < filesMin:
 		x.r.warn("raise it for the gateways: LimitNOFILE=65536 in systemd, ulimits in compose, ulimit -n in a shell", "open files: at most %d here, too few for 10,000 sockets", l.Max)
 	case l.Max < filesGood:
-		x.r.ok("open files: at most %d here; 65536 leave room to grow", l.Max)
+		x.r.ok("open files: at most %d here; 65536 leaves room to grow", l.Max)
 	default:
 		x.r.ok("open files: at most %d here", l.Max)
 	}

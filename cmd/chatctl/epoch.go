@@ -17,12 +17,12 @@ type epochCmd struct {
 // epochBumpCmd is `chatctl epoch bump`.
 type epochBumpCmd struct {
 	Room uint64 `placeholder:"ID" help:"Only this room."`
-	Yes  bool   `help:"Really do it."`
+	Yes  bool   `help:"Confirm."`
 }
 
 // Help shows examples.
 func (*epochBumpCmd) Help() string {
-	return `After MySQL was restored from an older backup, clients remember seqs that are not there any more. A raised epoch tells them to load their rooms anew. Do it while gateways, workers and api are stopped (docs/operations.md, "Backup and restore").
+	return `After MySQL was restored from an older backup, clients know seqs that no longer exist. A raised epoch makes them reload their rooms. Do it while gateways, workers and api are stopped (docs/operations.md, "Backup and restore").
 
   chatctl epoch bump --yes
   chatctl epoch bump --room 42 --yes`
@@ -35,7 +35,7 @@ func (c *epochBumpCmd) Run(ctx context.Context, s *settings, io *streams) error 
 		what = fmt.Sprintf("room %d", c.Room)
 	}
 	if !c.Yes {
-		return errors.New("every client will load " + what + " anew: add --yes to do it")
+		return errors.New("every client will reload " + what + ": add --yes to confirm")
 	}
 	return s.withStore(ctx, func(ctx context.Context, _ *installation, db *store.DB) error {
 		boots, err := db.Workers(ctx, deadAfter)
@@ -46,17 +46,17 @@ func (c *epochBumpCmd) Run(ctx context.Context, s *settings, io *streams) error 
 			return noRoom(err, c.Room)
 		}
 		if len(boots) > 0 {
-			io.say("warning: %d workers are running: restart gateways and workers, so that nobody goes on with the old epoch", len(boots))
+			io.say("warning: %d workers are running: restart gateways and workers, so that none of them keeps the old epoch", len(boots))
 		}
 		if c.Room == 0 {
-			_, err = fmt.Fprintln(io.out, "the epoch of all rooms is one higher")
+			_, err = fmt.Fprintln(io.out, "the epoch of all rooms was raised by one")
 			return err
 		}
 		info, err := db.RoomInfo(ctx, chat.RoomID(c.Room))
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(io.out, "the epoch of room %d is %d now\n", c.Room, info.Room.Epoch)
+		_, err = fmt.Fprintf(io.out, "the epoch of room %d is now %d\n", c.Room, info.Room.Epoch)
 		return err
 	})
 }

@@ -22,7 +22,7 @@ type userCmd struct {
 
 // Help shows examples.
 func (*userCmd) Help() string {
-	return `Shows an account; never its password.
+	return `Shows an account, without its password.
 
   chatctl user 42
   chatctl user alice --json`
@@ -35,7 +35,7 @@ type userView struct {
 	Nickname  string          `json:"nickname"`
 	Email     string          `json:"email,omitempty"`
 	Status    chat.UserStatus `json:"status"`
-	Online    *bool           `json:"online"` // nil: can't be known
+	Online    *bool           `json:"online"` // nil: unknown
 	LastSeen  *time.Time      `json:"last_seen"`
 	CreatedAt time.Time       `json:"created_at"`
 	Sessions  int             `json:"sessions"`
@@ -70,7 +70,7 @@ func (c *userCmd) Run(ctx context.Context, s *settings, io *streams) error {
 	})
 }
 
-// findUser takes an id first, then a login name: a name may consist of digits.
+// findUser looks for an id first, then for a login name, because a name may consist of digits.
 func findUser(ctx context.Context, db *store.DB, who string) (store.UserInfo, error) {
 	if id, err := strconv.ParseUint(who, 10, 64); err == nil {
 		info, err := db.UserInfo(ctx, chat.UserID(id))
@@ -85,7 +85,7 @@ func findUser(ctx context.Context, db *store.DB, who string) (store.UserInfo, er
 	return db.UserInfo(ctx, u.ID)
 }
 
-// online asks Redis; nil where it can't tell.
+// online asks Redis; nil if it isn't known.
 func (in *installation) online(ctx context.Context, u chat.UserID) *bool {
 	st, err := in.openState()
 	if err != nil {
@@ -131,7 +131,7 @@ type roomCmd struct {
 
 // Help shows examples.
 func (*roomCmd) Help() string {
-	return `Shows a room: how far it has come, what waits, and which worker owns it.
+	return `Shows a room: its last seq, announcements that wait, and the worker that owns it.
 
   chatctl room 7
   chatctl room 7 --json`
@@ -180,7 +180,7 @@ func (c *roomCmd) Run(ctx context.Context, s *settings, io *streams) error {
 			v.DissolvedAt = &r.DissolvedAt
 		}
 		if v.TopSeq != uint64(v.LastSeq) {
-			io.say("warning: last_seq is %d, but the highest message has seq %d: the database was damaged or restored in part", v.LastSeq, v.TopSeq)
+			io.say("warning: last_seq is %d, but the highest message has seq %d: the database was damaged or only partly restored", v.LastSeq, v.TopSeq)
 		}
 		if c.JSON {
 			return io.printJSON(v)
@@ -214,10 +214,10 @@ func (v roomView) rows() [][]string {
 	return rows
 }
 
-// noRoom names the room that isn't there.
+// noRoom names the room that doesn't exist.
 func noRoom(err error, id uint64) error {
 	if chat.KindOf(err) == chat.NotFound {
-		return errors.New("there is no room " + strconv.FormatUint(id, 10) + ": rooms are named by their number (room_id in the protocol)")
+		return errors.New("there is no room " + strconv.FormatUint(id, 10) + ": give its number (room_id in the protocol)")
 	}
 	return err
 }

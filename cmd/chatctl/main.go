@@ -14,16 +14,16 @@ import (
 type cli struct {
 	settings `embed:""`
 
-	Up         upCmd         `cmd:"" help:"Bring up everything on this machine: servers, gateways, workers, api and a front door."`
-	Servers    serversCmd    `cmd:"" help:"Bring up private MySQL, Redis and RabbitMQ, run a command with their addresses, stop them."`
+	Up         upCmd         `cmd:"" help:"Start everything on this machine: servers, gateways, workers, api and a front door."`
+	Servers    serversCmd    `cmd:"" help:"Start private MySQL, Redis and RabbitMQ, run a command with their addresses, then stop them."`
 	Doctor     doctorCmd     `cmd:"" help:"Check configuration, servers and processes, and say what to do."`
-	Migrate    migrateCmd    `cmd:"" help:"Bring the database's schema up to date."`
+	Migrate    migrateCmd    `cmd:"" help:"Create the database if necessary and migrate its schema."`
 	Unread     unreadCmd     `cmd:"" help:"Verify or repair unread counts."`
-	User       userCmd       `cmd:"" help:"Look a user up."`
-	Room       roomCmd       `cmd:"" help:"Look a room up."`
-	Partitions partitionsCmd `cmd:"" help:"Show the live workers and who owns which partition."`
+	User       userCmd       `cmd:"" help:"Show a user."`
+	Room       roomCmd       `cmd:"" help:"Show a room."`
+	Partitions partitionsCmd `cmd:"" help:"Show the live workers and the owner of each partition."`
 	Epoch      epochCmd      `cmd:"" help:"Raise the rooms' epoch after a restore."`
-	Dead       deadCmd       `cmd:"" help:"List, show or drop commands that failed for good."`
+	Dead       deadCmd       `cmd:"" help:"List, show or delete commands that failed for good."`
 	Bench      benchCmd      `cmd:"" help:"Measure the system: scenarios S1 to S9, audited, with a table and a plot."`
 }
 

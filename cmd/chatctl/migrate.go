@@ -15,13 +15,13 @@ import (
 
 // migrateCmd is `chatctl migrate`.
 type migrateCmd struct {
-	Status bool `help:"Only tell what is applied and whether this program needs more; exit code 1 if it does."`
+	Status bool `help:"Only show what is applied and whether this program needs more; exit code 1 if it does."`
 	JSON   bool `help:"Print JSON."`
 }
 
 // Help shows examples.
 func (*migrateCmd) Help() string {
-	return `Makes the database where it is missing and brings its schema up to date. Running processes may go on meanwhile; several calls at once wait for each other.
+	return `Creates the database if it is missing and migrates its schema. Processes may keep running; concurrent calls wait for each other.
 
   chatctl migrate --config configs/worker.yaml
   CHAT_DATABASE_HOST=db1 CHAT_DATABASE_PASSWORD_FILE=/run/secrets/db chatctl migrate
@@ -38,7 +38,7 @@ type migrated struct {
 	Pending  string              `json:"pending,omitempty"`
 }
 
-// Run migrates, or tells the state.
+// Run migrates, or shows the state.
 func (c *migrateCmd) Run(ctx context.Context, s *settings, io *streams) error {
 	in, err := s.find(os.Environ())
 	if err != nil {
@@ -80,13 +80,13 @@ func (c *migrateCmd) print(io *streams, m migrated) error {
 	case !m.UpToDate:
 		text = m.Pending
 	case m.Before != m.Version:
-		text = fmt.Sprintf("schema of %s brought from version %d to %d", m.Database, m.Before, m.Version)
+		text = fmt.Sprintf("schema of %s migrated from version %d to %d", m.Database, m.Before, m.Version)
 	}
 	_, err := fmt.Fprintln(io.out, text)
 	return err
 }
 
-// schema looks at the schema and changes nothing.
+// schema reads the state of the schema and changes nothing.
 func (in *installation) schema(ctx context.Context) (m migrated, err error) {
 	m.Database = in.Database.DBName
 	var there bool
@@ -100,7 +100,7 @@ func (in *installation) schema(ctx context.Context) (m migrated, err error) {
 		return m, err
 	}
 	if !there {
-		m.Pending = fmt.Sprintf("database %s is missing: run chatctl migrate, which makes it", in.Database.DBName)
+		m.Pending = fmt.Sprintf("database %s is missing: run chatctl migrate, which creates it", in.Database.DBName)
 		return m, nil
 	}
 	for _, a := range m.Applied {
@@ -120,7 +120,7 @@ func (in *installation) schema(ctx context.Context) (m migrated, err error) {
 	return m, nil
 }
 
-// migrate makes the database and brings the schema up to date.
+// migrate creates the database if necessary and migrates the schema.
 func (in *installation) migrate(ctx context.Context, io *streams) (m migrated, err error) {
 	before, err := in.schema(ctx)
 	if err != nil {
@@ -137,8 +137,8 @@ func (in *installation) migrate(ctx context.Context, io *streams) (m migrated, e
 	if !before.UpToDate {
 		io.say("migrating %s on %s from version %d", in.Database.DBName, in.Database.Addr(), before.Version)
 	}
-	err = io.whileTelling(2*time.Second, func(d time.Duration) string {
-		return fmt.Sprintf("still migrating after %s; large tables take a while, another migration is waited for", d)
+	err = io.withProgress(2*time.Second, func(d time.Duration) string {
+		return fmt.Sprintf("still migrating after %s; large tables take long, and a migration that is already running is waited for", d)
 	}, func() error { return db.Migrate(ctx) })
 	if err != nil {
 		return before, err
@@ -154,12 +154,12 @@ func (in *installation) createDatabase(ctx context.Context, io *streams) error {
 		if err != nil || there {
 			return err
 		}
-		io.say("making database %s", in.Database.DBName)
+		io.say("creating database %s", in.Database.DBName)
 		return c.Create(ctx)
 	})
 }
 
-// migrateRun is the hook of `chatctl up`: env leads to the run's servers.
+// migrateRun is the hook of `chatctl up`: env holds the addresses of the run's servers.
 func migrateRun(configs string, out *stack.Progress) func(ctx context.Context, env map[string]string) error {
 	return func(ctx context.Context, env map[string]string) error {
 		in := &installation{addresses: defaultAddresses(), file: filepath.Join(configs, "worker.yaml"), environ: stack.Found{Env: env}.Environ(os.Environ())}
@@ -174,7 +174,7 @@ func migrateRun(configs string, out *stack.Progress) func(ctx context.Context, e
 	}
 }
 
-// progressLines writes lines as those of a run.
+// progressLines writes each line as progress of a run.
 type progressLines struct{ out *stack.Progress }
 
 func (p progressLines) Write(b []byte) (int, error) {

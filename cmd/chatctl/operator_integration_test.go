@@ -173,7 +173,7 @@ func TestUpMigratesItsOwnServers(t *testing.T) {
 	if err := migrateRun(p.configs, stack.NewProgress(&out))(t.Context(), env); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(out.String(), "making database "+p.db.Name) || !strings.Contains(out.String(), "schema is at version") {
+	if !strings.Contains(out.String(), "creating database "+p.db.Name) || !strings.Contains(out.String(), "schema is at version") {
 		t.Errorf("progress: %s", out.String())
 	}
 	t.Setenv("CHAT_DATABASE_DBNAME", p.db.Name)
@@ -237,7 +237,7 @@ func TestUnreadIsVerifiedAndRepaired(t *testing.T) {
 	p := settle(t)
 	db := p.populate(t)
 	_, bob, room := people(t, db)
-	if out := must(t, "unread", "verify"); !strings.Contains(out, "all counts are right") {
+	if out := must(t, "unread", "verify"); !strings.Contains(out, "all counts are correct") {
 		t.Errorf("verify: %s", out)
 	}
 	second, err := db.CreateRoom(t.Context(), chat.NewRoom{Owner: bob.ID, Name: "Second"})
@@ -258,10 +258,10 @@ func TestUnreadIsVerifiedAndRepaired(t *testing.T) {
 	if one := fromJSON[result](t, fails(t, "unread", "verify", "--json", "--room", second.Room.ID.String())); len(one.Differences) != 1 {
 		t.Errorf("the second room: %+v", one)
 	}
-	if out := must(t, "unread", "repair", "--room", second.Room.ID.String()); !strings.Contains(out, "1 counts repaired") {
+	if out := must(t, "unread", "repair", "--room", second.Room.ID.String()); !strings.Contains(out, "1 counts corrected") {
 		t.Errorf("repair of one room: %s", out)
 	}
-	if out := must(t, "unread", "repair"); !strings.Contains(out, "2 counts repaired") {
+	if out := must(t, "unread", "repair"); !strings.Contains(out, "2 counts corrected") {
 		t.Errorf("repair: %s", out)
 	}
 	must(t, "unread", "verify")
@@ -297,7 +297,7 @@ func TestEpochIsBumped(t *testing.T) {
 		t.Fatalf("epochs %d and %d before", a, b)
 	}
 	out, errs, err := chatctl(t, "epoch", "bump", "--room", room.String(), "--yes")
-	if a, b := epochs(); err != nil || a != 2 || b != 1 || !strings.Contains(out, "is 2 now") || !strings.Contains(errs, "1 workers are running") {
+	if a, b := epochs(); err != nil || a != 2 || b != 1 || !strings.Contains(out, "is now 2") || !strings.Contains(errs, "1 workers are running") {
 		t.Errorf("one room: epochs %d and %d, %v\n%s%s", a, b, err, out, errs)
 	}
 	must(t, "epoch", "bump", "--yes")
@@ -340,13 +340,13 @@ func TestDeadCommandsAreListedShownAndDropped(t *testing.T) {
 		t.Errorf("shown %+v", r)
 	}
 	out, errs, err := chatctl(t, "dead", "drop", id, "999")
-	if err != nil || !strings.Contains(out, "1 dropped") || !strings.Contains(errs, "1 of the ids were not there") {
+	if err != nil || !strings.Contains(out, "1 deleted") || !strings.Contains(errs, "1 of the ids do not exist") {
 		t.Errorf("drop: %v\n%s%s", err, out, errs)
 	}
 	if _, _, err := chatctl(t, "dead", "show", id); err == nil || !strings.Contains(err.Error(), "chatctl dead list") {
 		t.Errorf("shown after its drop: %v", err)
 	}
-	if out := must(t, "dead", "drop", "--all", "--yes"); !strings.Contains(out, "3 dropped") {
+	if out := must(t, "dead", "drop", "--all", "--yes"); !strings.Contains(out, "3 deleted") {
 		t.Errorf("drop all: %s", out)
 	}
 }
@@ -371,7 +371,7 @@ func (p *place) examine(t *testing.T, wantFail string, args ...string) diagnosis
 		if f.Level == levelFail {
 			failed = append(failed, f.Text+" → "+f.Do)
 			if f.Do == "" {
-				t.Errorf("%q says not what to do", f.Text)
+				t.Errorf("%q does not say what to do", f.Text)
 			}
 		}
 	}
@@ -393,8 +393,8 @@ func TestDoctorFindsAGoodInstallationGood(t *testing.T) {
 			}
 			all := strings.Join(texts, "\n")
 			for _, want := range []string{
-				"READ COMMITTED is possible", "innodb_flush_log_at_trx_commit is 1", "collations are those", "has 4 partitions, as configured", "clock is", "max_connections",
-				"maxmemory-policy is noeviction", "login works; 4 queues", "no alarm holds", "outbox: 0", "no dead commands", "1 workers live", "open files",
+				"READ COMMITTED works", "innodb_flush_log_at_trx_commit is 1", "collations are those", "has 4 partitions, as configured", "clock is", "max_connections",
+				"maxmemory-policy is noeviction", "login works; 4 queues", "no alarm is active", "outbox: 0", "no dead commands", "1 workers are running", "open files",
 			} {
 				if !strings.Contains(all, want) {
 					t.Errorf("nothing about %q in\n%s", want, all)
@@ -425,12 +425,12 @@ func TestDoctorFindsFaults(t *testing.T) {
 		sql        string            // what happened to the database
 	}{
 		{name: "partitions", fail: "set rabbitmq.partitions to 4", env: map[string]string{"RABBITMQ_PARTITIONS": "8"}},
-		{name: "database is away", fail: "database.host", env: map[string]string{"DATABASE_PORT": "1"}},
+		{name: "database is unavailable", fail: "database.host", env: map[string]string{"DATABASE_PORT": "1"}},
 		{name: "database is missing", fail: "chatctl migrate", env: map[string]string{"DATABASE_DBNAME": "not_there"}},
 		{name: "schema is missing", fail: "chatctl migrate", sql: "DELETE FROM goose_db_version"},
 		{name: "collation", fail: "messages.content", sql: "ALTER TABLE messages MODIFY content MEDIUMTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci NOT NULL"},
-		{name: "redis is away", fail: "redis.host", env: map[string]string{"REDIS_PORT": "1"}},
-		{name: "rabbitmq is away", fail: "rabbitmq.url", env: map[string]string{"RABBITMQ_URL": "amqp://guest:guest@127.0.0.1:1/"}},
+		{name: "redis is unavailable", fail: "redis.host", env: map[string]string{"REDIS_PORT": "1"}},
+		{name: "rabbitmq is unavailable", fail: "rabbitmq.url", env: map[string]string{"RABBITMQ_URL": "amqp://guest:guest@127.0.0.1:1/"}},
 		{name: "rabbitmq's password", fail: "rabbitmq.url", env: map[string]string{"RABBITMQ_URL": strings.Replace(testkit.AMQPURL(t), "guest:guest@", "guest:wrong@", 1)}},
 		{name: "queue type", fail: "rabbitmq.queue_type", env: map[string]string{"RABBITMQ_QUEUE_TYPE": "quorum"}},
 	} {
@@ -470,7 +470,7 @@ func TestDoctorWarnsOfWhatPilesUp(t *testing.T) {
 		}
 	}
 	all := strings.Join(warned, "\n")
-	for _, want := range []string{"the oldest for 1m0s", "no worker lives", "1 dead commands"} {
+	for _, want := range []string{"the oldest for 1m0s", "no worker is running", "1 dead commands"} {
 		if !strings.Contains(all, want) {
 			t.Errorf("no warning %q in\n%s", want, all)
 		}

@@ -12,7 +12,7 @@ import (
 	"chat-service/internal/store/console"
 )
 
-// deadAfter is when workers count each other as dead.
+// deadAfter is the silence after which workers consider each other dead.
 const deadAfter = 3 * time.Second
 
 // partitionsCmd is `chatctl partitions`.
@@ -22,13 +22,13 @@ type partitionsCmd struct {
 
 // Help shows examples.
 func (*partitionsCmd) Help() string {
-	return `Shows which worker owns which partition and which one stands by, computed from the live workers as they do it themselves.
+	return `Shows the owner and the standby of each partition, computed from the live workers as they do it themselves.
 
   chatctl partitions
   chatctl partitions --json`
 }
 
-// spread is who works on what.
+// spread is the assignment of partitions to workers.
 type spread struct {
 	Workers    []workerShare    `json:"workers"`
 	Partitions []partitionShare `json:"partitions"`
@@ -67,7 +67,7 @@ func (c *partitionsCmd) Run(ctx context.Context, s *settings, io *streams) error
 			return err
 		}
 		if len(sp.Workers) == 0 {
-			io.say("warning: no worker has given a sign of life for %s: nothing is being processed; start one (chatctl up, or the worker binary)", deadAfter)
+			io.say("warning: no worker has been seen for %s: nothing is being processed; start one (chatctl up, or the worker binary)", deadAfter)
 		}
 		if c.JSON {
 			return io.printJSON(sp)
@@ -80,7 +80,7 @@ func (c *partitionsCmd) Run(ctx context.Context, s *settings, io *streams) error
 	})
 }
 
-// spreadOf computes what the workers compute.
+// spreadOf computes the assignment as the workers do.
 func spreadOf(ctx context.Context, db *store.DB, partitions int) (spread, error) {
 	boots, err := db.Workers(ctx, deadAfter)
 	if err != nil {
@@ -141,7 +141,7 @@ func (sp spread) partitionRows() [][]string {
 	return rows
 }
 
-// recordedPartitions is the number that the installation was made with, 0 where no process has run yet.
+// recordedPartitions is the number of partitions of the installation, 0 if no process has run yet.
 func (in *installation) recordedPartitions(ctx context.Context) (n int, err error) {
 	err = in.withConsole(func(c *console.Server) error {
 		n, err = c.Partitions(ctx)

@@ -20,13 +20,13 @@ import (
 type serversCmd struct {
 	Dir      string   `default:".run/test" help:"Run directory: ports, data, logs and PIDs of the servers."`
 	PkgCache string   `env:"CHAT_PKG_CACHE" help:"Folder for downloaded packages, shared by several run directories (default: pkg in --dir)."`
-	MySQL8   bool     `name:"mysql8" help:"Bring up real MySQL beside MariaDB."`
-	Fresh    bool     `help:"Forget the data of earlier runs."`
-	Command  []string `arg:"" optional:"" passthrough:"" help:"Command to run; without one the addresses are printed until Ctrl-C."`
+	MySQL8   bool     `name:"mysql8" help:"Start real MySQL beside MariaDB, too."`
+	Fresh    bool     `help:"Delete the data of earlier runs."`
+	Command  []string `arg:"" optional:"" passthrough:"" help:"Command to run; without one the addresses are printed and the servers run until Ctrl-C."`
 }
 
-// testVars names the variable that hands each server to the tests. One that is set already is taken as it is. The
-// product's own CHAT_DATABASE_… and so on are not looked at: tests create and drop databases.
+// testVars maps each server to the variable that gives its address to the tests. One that is set already is used as it is.
+// The product's own variables (CHAT_DATABASE_… and so on) are ignored: tests create and drop databases.
 var testVars = map[stack.Kind]string{
 	stack.MySQL: "CHAT_TEST_MYSQL_DSN", stack.MySQL8: "CHAT_TEST_MYSQL8_DSN",
 	stack.Redis: "CHAT_TEST_REDIS_ADDR", stack.RabbitMQ: "CHAT_TEST_AMQP_URL",
@@ -60,18 +60,18 @@ func (c *serversCmd) Run(ctx context.Context) error {
 	}
 	slices.Sort(env)
 	runErr := c.run(ctx, env, out)
-	// Once stopping, a second Ctrl-C kills this process; the next run then ends the rest.
+	// From here on a second Ctrl-C kills this process; the next run then ends the servers.
 	stop()
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 40*time.Second)
 	defer cancel()
 	if len(c.Command) == 0 {
-		out.Say("servers", "stopping") // a command's own last lines stay the last ones
+		out.Say("servers", "stopping") // the command's own last lines should stay the last ones
 	}
 	s.Stop(end)
 	return errors.Join(runErr, d.Close())
 }
 
-// plan splits the servers into those given in the environment and those to bring up.
+// plan splits the servers into those given in the environment and those to start.
 func (c *serversCmd) plan() (env []string, kinds []stack.Kind) {
 	all := []stack.Kind{stack.MySQL, stack.Redis, stack.RabbitMQ}
 	if c.MySQL8 {
@@ -87,8 +87,8 @@ func (c *serversCmd) plan() (env []string, kinds []stack.Kind) {
 	return env, kinds
 }
 
-// redisProgram names a program that starts another Redis like the one that is up: tests of faults stop and flush one of
-// their own. An unpacked package needs its libraries' place, hence the script.
+// redisProgram gives the tests a program that starts another Redis like the running one: fault tests stop and flush one of
+// their own. It is a script because an unpacked package needs the path of its libraries.
 func (c *serversCmd) redisProgram(s *stack.Stack, env []string) ([]string, error) {
 	srv, ok := s.Server(stack.Redis)
 	if !ok || srv.Program == "" || os.Getenv("CHAT_TEST_REDIS_BIN") != "" {
@@ -96,7 +96,7 @@ func (c *serversCmd) redisProgram(s *stack.Stack, env []string) ([]string, error
 	}
 	path, err := filepath.Abs(filepath.Join(c.Dir, "redis-server"))
 	if err != nil {
-		return nil, fmt.Errorf("name the redis program: %w", err)
+		return nil, fmt.Errorf("resolve the redis program: %w", err)
 	}
 	var b strings.Builder
 	b.WriteString("#!/bin/sh\nexec env")
@@ -133,7 +133,7 @@ func (c *serversCmd) run(ctx context.Context, env []string, out *stack.Progress)
 			name, value, _ := strings.Cut(kv, "=")
 			fmt.Fprintf(os.Stdout, "export %s='%s'\n", name, value)
 		}
-		out.Say("servers", "up; Ctrl-C stops them")
+		out.Say("servers", "running; Ctrl-C stops them")
 		<-ctx.Done()
 		return nil
 	}

@@ -13,8 +13,8 @@ import (
 
 // unreadCmd is `chatctl unread`.
 type unreadCmd struct {
-	Verify unreadVerifyCmd `cmd:"" help:"Compare unread counts with the messages; exit code 1 where they differ."`
-	Repair unreadRepairCmd `cmd:"" help:"Compare, and write what is right."`
+	Verify unreadVerifyCmd `cmd:"" help:"Compare unread counts with the messages; exit code 1 if any differ."`
+	Repair unreadRepairCmd `cmd:"" help:"Recompute and correct unread counts."`
 }
 
 // unreadVerifyCmd is `chatctl unread verify`.
@@ -22,7 +22,7 @@ type unreadVerifyCmd struct {
 	recountFlags `embed:""`
 }
 
-// recountFlags are those of both verbs.
+// recountFlags are the flags of both commands.
 type recountFlags struct {
 	Room uint64 `placeholder:"ID" help:"Only this room."`
 	JSON bool   `help:"Print JSON."`
@@ -30,7 +30,7 @@ type recountFlags struct {
 
 // Help shows examples.
 func (*unreadVerifyCmd) Help() string {
-	return `Recounts every room's messages and every member's read count. It works beside the running service and changes nothing.
+	return `Recounts every room's messages and every member's read count. The service may be running. Nothing is changed.
 
   chatctl unread verify
   chatctl unread verify --room 42 --json`
@@ -60,7 +60,7 @@ type unreadRepairCmd struct {
 
 // Help shows examples.
 func (*unreadRepairCmd) Help() string {
-	return `Writes the right counts into all rooms that verify would tell of. A room is locked for moments only; the service may run. Clients see the new counts at their next welcome or list of rooms.
+	return `Corrects the counts of all rooms that verify would report. The service may be running: a room is locked only briefly. Clients see the new counts in their next welcome or list of rooms.
 
   chatctl unread repair
   chatctl unread repair --room 42`
@@ -77,7 +77,7 @@ func (c *unreadRepairCmd) Run(ctx context.Context, s *settings, io *streams) err
 	})
 }
 
-// difference is a count that was wrong; User 0 is the room's own.
+// difference is a wrong count; User 0 means the room's own count of messages.
 type difference struct {
 	Room chat.RoomID `json:"room_id"`
 	User chat.UserID `json:"user_id,omitempty"`
@@ -85,7 +85,7 @@ type difference struct {
 	Want uint64      `json:"want"`
 }
 
-// recount looks at one room or at all, in ascending order.
+// recount checks one room or all, in ascending order.
 func (f recountFlags) recount(ctx context.Context, io *streams, db *store.DB, repair bool) (found []difference, err error) {
 	if f.Room != 0 {
 		drifts, err := db.VerifyRoom(ctx, chat.RoomID(f.Room), repair)
@@ -98,10 +98,10 @@ func (f recountFlags) recount(ctx context.Context, io *streams, db *store.DB, re
 	if err != nil {
 		return nil, err
 	}
-	io.say("looking at %d rooms and %d messages", rooms.Rooms, rooms.Messages)
-	var n atomic.Int64 // of those found, for who tells
-	tell := func(time.Duration) string { return fmt.Sprintf("still counting; %d differences so far", n.Load()) }
-	err = io.whileTelling(2*time.Second, tell, func() error {
+	io.say("checking %d rooms and %d messages", rooms.Rooms, rooms.Messages)
+	var n atomic.Int64 // of found, for progress, which runs in another goroutine
+	progress := func(time.Duration) string { return fmt.Sprintf("still counting; %d differences so far", n.Load()) }
+	err = io.withProgress(2*time.Second, progress, func() error {
 		return db.VerifyUnread(ctx, repair, func(w store.Drift) {
 			found = append(found, difference(w))
 			n.Add(1)
@@ -118,10 +118,10 @@ func printDrifts(io *streams, found []difference, asJSON, repaired bool) error {
 		return io.printJSON(map[string]any{"differences": found, "repaired": repaired})
 	}
 	if len(found) == 0 {
-		_, err := fmt.Fprintln(io.out, "all counts are right")
+		_, err := fmt.Fprintln(io.out, "all counts are correct")
 		return err
 	}
-	rows := [][]string{{"ROOM", "MEMBER", "COUNT", "RIGHT"}}
+	rows := [][]string{{"ROOM", "MEMBER", "COUNT", "CORRECT"}}
 	for _, d := range found {
 		who := "(the room)"
 		if d.User != 0 {
@@ -133,9 +133,9 @@ func printDrifts(io *streams, found []difference, asJSON, repaired bool) error {
 		return err
 	}
 	if repaired {
-		_, err := fmt.Fprintf(io.out, "%d counts repaired\n", len(found))
+		_, err := fmt.Fprintf(io.out, "%d counts corrected\n", len(found))
 		return err
 	}
-	_, err := fmt.Fprintf(io.out, "%d counts are wrong: `chatctl unread repair` writes the right ones\n", len(found))
+	_, err := fmt.Fprintf(io.out, "%d counts are wrong: `chatctl unread repair` corrects them\n", len(found))
 	return err
 }

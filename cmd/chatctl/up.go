@@ -12,7 +12,7 @@ import (
 
 // upCmd is `chatctl up`.
 type upCmd struct {
-	Host        string `default:"127.0.0.1" help:"Address of the front door; 0.0.0.0 opens it to the network."`
+	Host        string `default:"127.0.0.1" help:"Address of the front door; 0.0.0.0 makes it reachable from the network."`
 	Port        int    `default:"8080" env:"CHAT_PORT" help:"Port of the front door."`
 	Dir         string `default:".run" help:"Run directory: ports, data, logs, PIDs and the token secret."`
 	PkgCache    string `env:"CHAT_PKG_CACHE" help:"Folder for downloaded packages, shared by several run directories (default: pkg in --dir)."`
@@ -20,8 +20,8 @@ type upCmd struct {
 	Workers     int    `default:"2" help:"Number of workers."`
 	Bin         string `default:"bin" help:"Folder of the binaries gateway, worker and api."`
 	Configs     string `default:"configs" help:"Folder of gateway.yaml, worker.yaml and api.yaml."`
-	ServersOnly bool   `help:"Bring up the servers alone and print their addresses."`
-	Dev         bool   `help:"Build again and restart when a source file changes (needs Go)."`
+	ServersOnly bool   `help:"Start only the servers and print their addresses."`
+	Dev         bool   `help:"Rebuild and restart when a source file changes (needs Go)."`
 }
 
 // Run brings everything up and keeps it running until Ctrl-C or SIGTERM; a second one kills.

@@ -19,6 +19,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"chat-service/internal/envelope"
+	"chat-service/internal/test/testkit"
 )
 
 const patience = 20 * time.Second // of the tests themselves
@@ -89,14 +90,17 @@ func eachType(t *testing.T, fn func(t *testing.T, o Options)) {
 	}
 }
 
-func through(t *testing.T, o Options, refuse bool) (Options, *proxy) {
+// through puts a proxy between the client and the broker.
+func through(t *testing.T, o Options, refuse bool) (Options, *testkit.Proxy) {
 	t.Helper()
 	u, err := url.Parse(o.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := newProxy(t, u.Host, refuse)
-	o.URL = p.url(t, o.URL)
+	p := testkit.NewProxy(t, u.Host)
+	p.Refuse(refuse)
+	u.Host = p.Addr()
+	o.URL = u.String()
 	return o, p
 }
 
@@ -119,7 +123,7 @@ func publisher(t testing.TB, o Options) *Publisher {
 	return p
 }
 
-// taker keeps what arrives and acks it, unless told to hold.
+// taker keeps what arrives and acks it, unless hold is set.
 type taker struct {
 	mu     sync.Mutex
 	hold   bool
@@ -286,7 +290,7 @@ func TestPublishingSurvivesCuts(t *testing.T) {
 			}
 			if i%500 == 250 {
 				eventually(t, "some outcomes", func() bool { return p.Pending() < 400 })
-				px.cut()
+				px.Cut()
 			}
 		}
 		eventually(t, "all outcomes", func() bool { return p.Pending() == 0 })
@@ -418,7 +422,7 @@ func TestConsumersComeBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		eventually(t, "a", func() bool { return len(k.got()) == 1 })
-		px.cut()
+		px.Cut()
 		eventually(t, "opened after a cut", func() bool { return k.opened() == 4 })
 		if err := send(t, p, o.In(1), "b"); err != nil {
 			t.Fatal(err)
@@ -516,11 +520,11 @@ func TestGatewayQueue(t *testing.T) {
 	both("b")
 	eventually(t, "b", func() bool { return len(s.unique()) == 4 })
 
-	px.refuseNew(true)
-	px.cut()
+	px.Refuse(true)
+	px.Cut()
 	eventually(t, "down", func() bool { return g.Ready() != nil && g.State() == Down })
 	both("c") // the queue outlives its gateway's blips
-	px.refuseNew(false)
+	px.Refuse(false)
 	eventually(t, "c", func() bool { return len(s.unique()) == 6 })
 	equal(t, "delivered", []string{"a", "a to all", "b", "b to all", "c", "c to all"}, s.unique())
 	shut(t, g.Close)
@@ -606,7 +610,7 @@ func TestBrokerComesLate(t *testing.T) {
 	if err := p.Ready(); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("ready: %v", err)
 	}
-	px.refuseNew(false)
+	px.Refuse(false)
 	select {
 	case err := <-outcome:
 		if err != nil {
@@ -628,7 +632,7 @@ func TestStalledLineFillsTheWindowAndHeals(t *testing.T) {
 	if err := send(t, p, o.In(0), "first"); err != nil {
 		t.Fatal(err)
 	}
-	px.stall()
+	px.Pause()
 	body := make([]byte, 64<<10)
 	var sent int
 	for {
@@ -643,7 +647,7 @@ func TestStalledLineFillsTheWindowAndHeals(t *testing.T) {
 	equal(t, "accepted", 256, sent)
 	// The write's deadline ends the connection; the next ones hang in the handshake.
 	eventually(t, "down", func() bool { return p.Ready() != nil })
-	px.goOn()
+	px.Resume()
 	eventually(t, "confirmed", func() bool { return p.Pending() == 0 })
 	if n := waiting(t, o, o.inQueue(0)); n < sent+1 {
 		t.Errorf("%d of %d messages are there", n, sent+1)

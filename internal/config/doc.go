@@ -8,5 +8,7 @@
 // Validate method refuses: all of them are errors, all are reported together, and each names its key and what to
 // do about it. In release mode (Server.Mode) it also refuses default, short and well-known secrets.
 //
+// Why it is written by hand: docs/adr/0010-own-config-loader.md.
+//
 // A value of type Secret prints as "[redacted]" everywhere; only Reveal gives its text.
 package config

@@ -75,18 +75,18 @@ func TestSampler(t *testing.T) {
 		}
 		lines := func() int { return strings.Count(out.String(), "\n") }
 		for i := range 10 {
-			log.With("i", i).Error("redis is away")
+			log.With("i", i).Error("redis is unavailable")
 		}
 		if lines() != 2 {
 			t.Errorf("%d lines, want 2:\n%s", lines(), out.String())
 		}
-		log.Error("mysql is away")
-		log.Warn("redis is away")
+		log.Error("mysql is unavailable")
+		log.Warn("redis is unavailable")
 		if lines() != 4 {
 			t.Errorf("%d lines: other messages and levels must pass:\n%s", lines(), out.String())
 		}
 		time.Sleep(time.Minute) // the bubble's time
-		log.Error("redis is away")
+		log.Error("redis is unavailable")
 		if !strings.HasSuffix(out.String(), `"suppressed":8}`+"\n") {
 			t.Errorf("the next line does not report the 8 suppressed ones:\n%s", out.String())
 		}

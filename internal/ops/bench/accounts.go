@@ -16,11 +16,11 @@ import (
 )
 
 const (
-	restClients = 8   // requests at once while accounts and rooms are made
+	restClients = 8   // concurrent requests while accounts and rooms are created
 	membersCall = 500 // ids that one call may name
 )
 
-// accounts keeps users and rooms between runs: making ten thousand of them takes longer than most measurements.
+// accounts keeps users and rooms between runs: creating ten thousand of them takes longer than most measurements.
 type accounts struct {
 	path string
 	api  *rest
@@ -28,7 +28,7 @@ type accounts struct {
 
 	mu     sync.Mutex
 	kept   keptAccounts
-	tokens map[string][]string // pool → tokens, as logins happen
+	tokens map[string][]string // pool → tokens, filled by logins
 }
 
 type keptAccounts struct {
@@ -39,7 +39,7 @@ type keptAccounts struct {
 	History *loaded             `json:"history,omitempty"`
 }
 
-// openAccounts reads what earlier runs made; it starts anew where the system does not know them.
+// openAccounts reads the accounts of earlier runs; it begins with none if the system does not know them.
 func openAccounts(ctx context.Context, path string, api *rest, say Progress) (*accounts, error) {
 	a := &accounts{path: path, api: api, say: say, tokens: map[string][]string{}}
 	b, err := os.ReadFile(path)
@@ -88,13 +88,13 @@ func (a *accounts) name(pool string, i int) string {
 
 func password(name string) string { return "Kx9#" + name }
 
-// users makes sure that the pool has n users.
+// users creates users until the pool has n.
 func (a *accounts) users(ctx context.Context, pool string, n int) ([]uint64, error) {
 	have := a.kept.Pools[pool]
 	if len(have) >= n {
 		return have, nil
 	}
-	a.say("making %d accounts (pool %s)", n-len(have), pool)
+	a.say("creating %d accounts (pool %s)", n-len(have), pool)
 	ids := make([]uint64, n)
 	copy(ids, have)
 	g, gctx := errgroup.WithContext(ctx)
@@ -171,7 +171,7 @@ type layout struct {
 // member is the index of the room's m-th member; the 0th owns the room.
 func (l layout) member(room, m int) int { return (room*l.stride + m) % l.users }
 
-// rooms makes sure that the layout's users and rooms are there.
+// rooms creates the layout's users and rooms, as far as they are missing.
 func (a *accounts) rooms(ctx context.Context, l layout) ([]uint64, error) {
 	ids, err := a.users(ctx, l.pool, l.users)
 	if err != nil {
@@ -181,7 +181,7 @@ func (a *accounts) rooms(ctx context.Context, l layout) ([]uint64, error) {
 	if len(have) >= l.rooms {
 		return have[:l.rooms], nil
 	}
-	a.say("making %d rooms of %d members (%s)", l.rooms-len(have), l.members, l.name)
+	a.say("creating %d rooms of %d members (%s)", l.rooms-len(have), l.members, l.name)
 	rooms := make([]uint64, l.rooms)
 	copy(rooms, have)
 	g, gctx := errgroup.WithContext(ctx)

@@ -6,19 +6,19 @@ import (
 	"strings"
 )
 
-// Track follows one room on one connection: which seqs came by, as acks or as messages, and whether each came once and in
-// order. From is the last seq before the connection's time, as its welcome told.
+// Track follows one room on one connection: which seqs came, as acks or as messages, and whether each came once and in
+// order. From is the room's last seq when the connection was opened, as its welcome says.
 type Track struct {
 	Room, From uint64
 
-	next    uint64 // the seq that must come now
+	next    uint64 // the seq that is expected next
 	missing []gap
 	tally   Tally
 }
 
 type gap struct{ first, last uint64 }
 
-// maxGaps bounds what is remembered of a bad run; a loss beyond it can't be told from a late arrival any more.
+// maxGaps bounds the memory for a bad run; of gaps beyond it a late message counts as a repeat.
 const maxGaps = 1024
 
 // NewTrack follows room from the seq after from.
@@ -48,7 +48,7 @@ func (t *Track) See(seq uint64) (first bool) {
 	return true
 }
 
-// fill takes seq out of what is missing.
+// fill removes seq from the missing ones and reports whether it was one of them.
 func (t *Track) fill(seq uint64) bool {
 	for i, g := range t.missing {
 		if seq < g.first || seq > g.last {
@@ -68,7 +68,7 @@ func (t *Track) fill(seq uint64) bool {
 	return false
 }
 
-// End tells how far the room has come; what of it never came is lost.
+// End returns the counts for a room that ended at seq last; what never came up to there is lost.
 func (t *Track) End(last uint64) Tally {
 	out := t.tally
 	if last >= t.next {
@@ -84,13 +84,13 @@ type Tally struct {
 	Stored    int64 `json:"stored"`    // found in the history, of this run
 	Delivered int64 `json:"delivered"` // messages of this run at others' connections
 	Early     int64 `json:"early"`     // repeats from before the welcome, which a client ignores by the protocol
-	Heads     int64 `json:"heads"`     // head frames: told to fetch
+	Heads     int64 `json:"heads"`     // head frames: the client is to fetch
 	Refused   int64 `json:"refused"`   // error frames
 
-	// What must be zero.
+	// These must be zero.
 	Lost       int64 `json:"lost"`         // never came to a connection that was online
 	Repeated   int64 `json:"repeated"`     // came twice
-	Disordered int64 `json:"disordered"`   // came behind a later one
+	Disordered int64 `json:"disordered"`   // came after a later one
 	Unstored   int64 `json:"unstored"`     // acked, and not in the history as acked
 	StoredMore int64 `json:"stored_twice"` // one send, two rows
 	Holes      int64 `json:"holes"`        // seqs that the history skips
@@ -107,7 +107,7 @@ func (t *Tally) Add(o Tally) {
 	t.Unanswered, t.Closed = t.Unanswered+o.Unanswered, t.Closed+o.Closed
 }
 
-// Violations lists the broken promises; "" when all were kept.
+// Violations lists the broken promises; "" if none was broken.
 func (t *Tally) Violations() string {
 	var bad []string
 	for _, v := range []struct {
@@ -142,7 +142,7 @@ type stored struct {
 	ID  string `json:"client_msg_id"`
 }
 
-// checkStored compares a lane's acks with its room's rows, which begin behind from. It returns the room's last seq.
+// checkStored compares a lane's acks with its room's rows, which begin after from. It returns the room's last seq.
 func checkStored(tag string, lane int, from uint64, rows []stored, acks []acked) (last uint64, t Tally) {
 	last = from
 	at := make(map[uint32]uint64, len(acks))
@@ -172,7 +172,7 @@ func checkStored(tag string, lane int, from uint64, rows []stored, acks []acked)
 	return last, t
 }
 
-// history reads a room's rows behind from, page by page, as one of its members.
+// history reads a room's rows after from, page by page, as one of its members.
 func history(ctx context.Context, api *rest, token string, room, from uint64) ([]stored, error) {
 	var rows []stored
 	for {

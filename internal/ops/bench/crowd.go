@@ -11,10 +11,10 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// errorPause keeps a sender that was refused from asking again at once.
+// errorPause is how long a sender waits after a refusal.
 const errorPause = 100 * time.Millisecond
 
-// crowd is the connections of one run, and what they count together.
+// crowd is the connections of one run, and the counts that they share.
 type crowd struct {
 	tag     string
 	epoch   time.Time // due times are nanoseconds since
@@ -27,30 +27,31 @@ type crowd struct {
 	counting, stopped atomic.Bool
 	sent, answered    atomic.Int64 // over the whole run
 	delivered         atomic.Int64
-	arrived           atomic.Int64 // delivered, repeats left out: what drain waits for
+	due, arrived      atomic.Int64 // deliveries that acked messages must have, and those of them that came: what drain waits for
 	refused, heads    atomic.Int64
 	lost              atomic.Int64
 	ackedIn           atomic.Int64 // while counting
 	deliveredIn       atomic.Int64
 	sentIn            atomic.Int64
 	ackLat, dlvLat    Hist
-	sendLag           Hist // how late the tool itself was
+	sendLag           Hist // how late the tool itself sent
 
 	readers sync.WaitGroup
 	mu      sync.Mutex
-	why     string // what the first lost connection or error frame said
+	why     string // reason of the first lost connection, or the first error frame
 }
 
-// lane is one sender's way into one room. Only its connection's reader appends acks.
+// lane is one sender in one room. Only its connection's reader appends acks.
 type lane struct {
 	room  uint64
 	index int
 	by    *member
+	peers int64 // other connections whose welcomes listed the room
 	n     atomic.Uint32
 	acks  []acked
 }
 
-// member is one connection with the rooms that it hears.
+// member is one connection with the rooms whose messages it receives.
 type member struct {
 	sock   *socket
 	tracks map[uint64]*Track
@@ -76,12 +77,12 @@ func (c *crowd) complaint() string {
 	return c.why
 }
 
-// dial opens one connection per token, at most at once of them at a time, and returns how long each took.
-func (c *crowd) dial(ctx context.Context, d *dialer, tokens []string, at int) (*Hist, error) {
+// dial opens one connection per token, the given number of them at a time, and returns how long each took.
+func (c *crowd) dial(ctx context.Context, d *dialer, tokens []string, parallel int) (*Hist, error) {
 	var took Hist
 	c.members = make([]*member, len(tokens))
 	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(at)
+	g.SetLimit(parallel)
 	for i, token := range tokens {
 		g.Go(func() error {
 			t := time.Now()
@@ -108,12 +109,26 @@ func (c *crowd) dial(ctx context.Context, d *dialer, tokens []string, at int) (*
 
 // listen starts the readers, once the lanes are known.
 func (c *crowd) listen() {
+	c.countPeers()
 	for _, m := range c.members {
 		c.readers.Go(func() { c.read(m) })
 	}
 }
 
-// read is a connection's only goroutine: it audits, measures, and in a closed loop sends on.
+// countPeers finds out how many deliveries a message of each lane must have.
+func (c *crowd) countPeers() {
+	listeners := map[uint64]int64{} // room → connections
+	for _, m := range c.members {
+		for room := range m.tracks {
+			listeners[room]++
+		}
+	}
+	for _, l := range c.lanes {
+		l.peers = max(listeners[l.room]-1, 0)
+	}
+}
+
+// read is a connection's only goroutine: it audits, measures, and in a closed loop sends the next message.
 func (c *crowd) read(m *member) {
 	for {
 		p, err := m.sock.read()
@@ -131,7 +146,7 @@ func (c *crowd) read(m *member) {
 func (c *crowd) take(m *member, f frame, raw []byte) {
 	switch f.kind {
 	case messageFrame, ackFrame:
-		first := true // of a room without a track nothing is known
+		first := false // without a track nothing is known about the room
 		if t := m.tracks[f.room]; t != nil {
 			first = t.See(f.seq)
 		}
@@ -153,6 +168,9 @@ func (c *crowd) take(m *member, f frame, raw []byte) {
 		}
 		l := c.lanes[room]
 		l.acks = append(l.acks, acked{n, f.seq})
+		if first {
+			c.due.Add(l.peers)
+		}
 		if c.counting.Load() {
 			c.ackedIn.Add(1)
 			c.ackLat.Add(late)
@@ -171,7 +189,7 @@ func (c *crowd) take(m *member, f frame, raw []byte) {
 		}
 	case headFrame, resyncFrame:
 		c.heads.Add(1)
-	default: // welcome comes before, the rest does not matter here
+	default: // the welcome came before, the others do not matter here
 	}
 }
 
@@ -199,15 +217,15 @@ func (c *crowd) send(l *lane, due int64) {
 }
 
 // drain waits until everything sent was answered and everything answered was delivered to the others, or until nothing has
-// moved for the given time. A message that comes twice counts once: the repeat must not stand in for one still on its way,
-// which would then be reported as lost.
-func (c *crowd) drain(ctx context.Context, patience time.Duration, want func(answered int64) int64) {
+// moved for the given time. A message that comes twice counts once: otherwise a repeat would end the run while another message is
+// still in flight, which would then be reported as lost.
+func (c *crowd) drain(ctx context.Context, patience time.Duration) {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	moved, last := time.Now(), int64(-1)
 	for {
 		a, d := c.answered.Load(), c.arrived.Load()
-		if a >= c.sent.Load() && d >= want(a) {
+		if a >= c.sent.Load() && d >= c.due.Load() {
 			return
 		}
 		if now := a + d; now != last {

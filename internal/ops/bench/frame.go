@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// frameKind is what of a server's frame matters here.
+// frameKind distinguishes the server's frames as far as it matters here.
 type frameKind byte
 
 const (
@@ -27,8 +27,8 @@ type frame struct {
 	id        []byte // client_msg_id; of an error its ref
 }
 
-// scanFrame finds the few fields that a load generator needs. It does not parse: frames come by the hundred thousand per
-// second, and the texts in them are the tool's own, which hold no quotes.
+// scanFrame finds the few fields that a load generator needs. It does not parse: there are hundreds of
+// thousands of frames per second, and the texts in them are the tool's own, which contain no quotes.
 func scanFrame(p []byte) frame {
 	var f frame
 	switch string(textAfter(p, `"type":"`)) {
@@ -80,7 +80,7 @@ func numberAfter(p []byte, key string) (n uint64) {
 }
 
 // A message's client_msg_id is "<tag>.<room>.<n>.<due>": the run, the lane's index, the sender's count there, and the time
-// at which the message was due. So acks and deliveries carry all that is measured, and nothing has to be remembered.
+// at which the message was due. Acks and deliveries thus carry everything that is measured, and no state is needed per message.
 const idBase = 36
 
 func appendID(dst []byte, tag string, room int, n uint32, due int64) []byte {
@@ -90,7 +90,7 @@ func appendID(dst []byte, tag string, room int, n uint32, due int64) []byte {
 	return strconv.AppendInt(dst, due, idBase)
 }
 
-// readID takes an id apart; ok tells that it is one of this run's.
+// readID parses an id; ok says that it is one of this run's.
 func readID(id []byte, tag string) (room int, n uint32, due int64, ok bool) {
 	if len(id) <= len(tag) || string(id[:len(tag)]) != tag || id[len(tag)] != '.' {
 		return 0, 0, 0, false

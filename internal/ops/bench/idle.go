@@ -22,8 +22,8 @@ const (
 	roomMembers  = 10
 )
 
-// idle is S5: what a connection costs that does nothing. The gateways must be young: memory that they held before and gave
-// back only to their own heap would hide the growth.
+// idle is S5: the cost of a connection that does nothing. The gateways must be freshly started: memory that they used before
+// and freed only to their own heap would hide the growth.
 func (b *bench) idle(ctx context.Context) (Row, error) {
 	n := b.plan.Conns
 	l := layout{name: fmt.Sprintf("idle%d", n), pool: "idle", users: n, rooms: n * roomsPerUser / roomMembers, members: roomMembers, stride: roomMembers}
@@ -36,7 +36,7 @@ func (b *bench) idle(ctx context.Context) (Row, error) {
 		return Row{}, err
 	}
 	if b.sys.Restart != nil {
-		b.say("restarting the processes, so that they are young")
+		b.say("restarting the processes, so that their memory is that of a fresh start")
 		if err := b.sys.Restart(ctx); err != nil {
 			return Row{}, fmt.Errorf("restart: %w", err)
 		}
@@ -67,7 +67,7 @@ func (b *bench) idle(ctx context.Context) (Row, error) {
 			return Row{}, ctx.Err()
 		}
 	}
-	c.drain(ctx, b.patience, func(answered int64) int64 { return (answered - c.refused.Load()) * (roomMembers - 1) })
+	c.drain(ctx, b.patience)
 	b.say("%d connections are open, settling", n)
 	if !sleep(ctx, time.Until(opened.Add(b.plan.Settle))) {
 		return Row{}, ctx.Err()
@@ -87,7 +87,7 @@ func (b *bench) idle(ctx context.Context) (Row, error) {
 	return row, err
 }
 
-// stillness measures memory against before, then CPU while nobody sends.
+// stillness measures the growth of memory since before, then CPU while no message is sent.
 func (b *bench) stillness(ctx context.Context, before usage.Snapshot, n int) (Row, error) {
 	settled, err := b.sys.take()
 	if err != nil {
@@ -124,7 +124,7 @@ func (b *bench) over(ctx context.Context, d time.Duration) (usage.Span, error) {
 	return after.Since(before)
 }
 
-// storm is S6: everybody connects at once.
+// storm is S6: all clients connect at once.
 func (b *bench) storm(ctx context.Context) (Row, error) {
 	n := b.plan.Conns
 	if _, err := b.accounts.users(ctx, "storm", n); err != nil {

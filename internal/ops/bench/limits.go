@@ -9,7 +9,7 @@ import (
 	"chat-service/internal/ops/bench/limits"
 )
 
-// Limit is what a server alone can do on the product's path, with no product code in between.
+// Limit is the rate that a server alone reaches on the product's path, with no product code in between.
 type Limit struct {
 	Server string  `json:"server"`
 	Work   string  `json:"work"`
@@ -17,7 +17,7 @@ type Limit struct {
 }
 
 // Limits measures RabbitMQ (two hops: confirmed persistent into a durable queue, transient to a gateway's queue) and MySQL
-// (multi-row INSERTs, one commit each), every point for d. A server whose address is not known is left out.
+// (multi-row INSERTs, one commit each), every point for d. A server without an address is left out.
 func Limits(ctx context.Context, sys System, queueType string, d time.Duration, say Progress) ([]Limit, error) {
 	var out []Limit
 	add := func(l Limit) {
@@ -50,7 +50,7 @@ func Limits(ctx context.Context, sys System, queueType string, d time.Duration, 
 		}
 	}
 	if len(out) == 0 {
-		return nil, errors.New("no address is known: give --amqp, --mysql or both")
+		return nil, errors.New("no address is given: use --amqp, --mysql or both")
 	}
 	return out, nil
 }

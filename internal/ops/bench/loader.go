@@ -22,10 +22,10 @@ const (
 	historyPool = "history"
 	loadRows    = 1000   // per INSERT and commit
 	loadWriters = 4      // rooms being filled at once
-	smallRoom   = 10_000 // messages of each room beside the big one
+	smallRoom   = 10_000 // messages of each room but the big one
 )
 
-// loaded is a history that was filled before.
+// loaded is a history that an earlier run has filled.
 type loaded struct {
 	Room     uint64 `json:"room"` // the big one
 	Big      int    `json:"big"`  // its messages
@@ -35,7 +35,7 @@ type loaded struct {
 // openMySQL opens the product's database.
 func openMySQL(dsn string) (*sql.DB, error) {
 	if dsn == "" {
-		return nil, errors.New("the address of MySQL is not known: give it with --mysql")
+		return nil, errors.New("the address of MySQL is missing: give it with --mysql")
 	}
 	cfg, err := mysql.ParseDSN(dsn)
 	if err != nil {
@@ -49,8 +49,8 @@ func openMySQL(dsn string) (*sql.DB, error) {
 	return sql.OpenDB(con), nil
 }
 
-// loadHistory fills the tables past the product, as if the messages had been sent over years: users come from the API; rooms,
-// members and messages are written as SQL, before any process has seen these rooms, so that no cache can hold them otherwise.
+// loadHistory fills the tables directly, as if the messages had been sent over years: users are created by the API; rooms,
+// members and messages are written by SQL, before any process has seen these rooms, so that no cache can contradict them.
 func (b *bench) loadHistory(ctx context.Context) (loaded, error) {
 	want := loaded{Big: b.plan.BigRoom, Messages: b.plan.Messages}
 	if h := b.accounts.kept.History; h != nil && h.Big == want.Big && h.Messages == want.Messages {
@@ -113,9 +113,9 @@ func (l *loader) partitions(ctx context.Context) error {
 	return nil
 }
 
-// room makes a room of n messages and returns its id.
+// room creates a room of n messages and returns its id.
 func (l *loader) room(ctx context.Context, n int) (uint64, error) {
-	now := time.Now().UTC().Add(-24 * time.Hour) // nobody takes it for active
+	now := time.Now().UTC().Add(-24 * time.Hour) // so that it doesn't count as active
 	res, err := l.db.ExecContext(ctx, "INSERT INTO rooms (type, name, visibility, owner_id, member_count, active_at, created_at) VALUES ('group', 'history', 'private', ?, ?, ?, ?)",
 		l.users[0], len(l.users), now, now)
 	if err != nil {

@@ -21,9 +21,9 @@ type Row struct {
 	CPU      map[string]float64 `json:"cpu_percent"` // per process, of one CPU
 	RSS      map[string]float64 `json:"rss_mib"`
 	Audit    *Tally             `json:"audit,omitempty"`
-	// Saturated says why the tool rather than the system was the bottleneck; empty where it was not.
+	// Saturated says why the tool rather than the system was the bottleneck; empty if it was not.
 	Saturated []string `json:"saturated,omitempty"`
-	// Disturbed tells that programs which are neither system nor tool took so much that rates and latencies are theirs, too.
+	// Disturbed says that other programs, neither system nor tool, used so much CPU that they affected rates and latencies.
 	Disturbed bool     `json:"disturbed,omitempty"`
 	Notes     []string `json:"notes,omitempty"`
 }
@@ -52,7 +52,7 @@ func percent(d, of time.Duration) float64 {
 	return math.Round(float64(d)/float64(of)*1000) / 10
 }
 
-// pacemaker measures how late the tool's own timers are: a generator that wakes late measures itself.
+// pacemaker measures how late the tool's own timers are: a load generator that wakes late measures itself.
 type pacemaker struct {
 	counting atomic.Bool
 	late     Hist
@@ -77,12 +77,12 @@ func newPacemaker(ctx context.Context, g *sync.WaitGroup) *pacemaker {
 }
 
 const (
-	fullMachine = 0.97                  // busy share from which nobody gets what he asks for
-	tooLate     = 20 * time.Millisecond // lateness of the tool's timers from which latencies tell of the tool
-	inTime      = 0.98                  // share of an open loop's messages that must leave within the measured time
+	fullMachine = 0.97                  // busy share from which no process gets the CPU that it needs
+	tooLate     = 20 * time.Millisecond // lateness of the tool's timers from which latencies include the tool's own
+	inTime      = 0.98                  // share of an open loop's messages that must be sent within the measured time
 )
 
-// judge reports whether the tool was the bottleneck. asked is the number of messages that an open loop was to send; 0 = closed loop.
+// judge records whether the tool was the bottleneck. asked is the number of messages that an open loop was to send; 0 = closed loop.
 func (r *Row) judge(sp usage.Span, p *pacemaker, c *crowd, asked float64) {
 	late := p.late.Quantile(.99)
 	r.Values["harness_late_p99_ms"] = ms(late)
@@ -95,15 +95,15 @@ func saturation(sp usage.Span, late time.Duration, sent, asked float64) (why []s
 			percent(sp.Self, sp.Took), percent(sp.Total(), sp.Took)))
 	}
 	if late > tooLate {
-		why = append(why, fmt.Sprintf("the tool itself woke %.0f ms late (p99): latencies tell of the machine, too", ms(late)))
+		why = append(why, fmt.Sprintf("the tool itself woke %.0f ms late (p99): latencies include the machine's delays", ms(late)))
 	}
 	if asked > 0 && sent < asked*inTime {
-		why = append(why, fmt.Sprintf("only %.0f of %.0f messages left in time", sent, asked))
+		why = append(why, fmt.Sprintf("only %.0f of %.0f messages were sent in time", sent, asked))
 	}
 	return why
 }
 
-// Number prints a figure with three digits that mean something, and commas.
+// Number formats a figure with about three significant digits, and commas.
 func Number(v float64) string {
 	switch {
 	case v < 0:

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Plan says what is run, and how large.
+// Plan says what is run, and at which size.
 type Plan struct {
 	Scenarios []string
 	Runs      int           // of each scenario, interleaved
@@ -20,8 +20,8 @@ type Plan struct {
 	Even      bool          // S3: the rooms' messages are due one after the other, not all rooms' at once
 	Conns     int           // S5, S6
 	Dialers   int           // connections being opened at once
-	Settle    time.Duration // S5: from the last connection to the look at the memory
-	IdleCPU   time.Duration // S5: how long the CPU of stillness is measured
+	Settle    time.Duration // S5: from the last connection to the measurement of memory
+	IdleCPU   time.Duration // S5: how long idle CPU is measured
 	Messages  int           // S7: in all rooms
 	BigRoom   int           // S7: in the one that is read
 	Points    []int         // S8: numbers of rooms, then of members
@@ -44,7 +44,7 @@ func (p Plan) Quick() Plan {
 	return p
 }
 
-// Validate finds what can't be run.
+// Validate reports what can't be run.
 func (p Plan) Validate() error {
 	var errs []error
 	check := func(ok bool, what string) {
@@ -63,7 +63,7 @@ func (p Plan) Validate() error {
 	return errors.Join(errs...)
 }
 
-// Output is where a run tells and keeps its results.
+// Output is where a run reports and keeps its results.
 type Output struct {
 	Say  Progress
 	Rows io.Writer // one JSON object per line
@@ -80,7 +80,7 @@ type bench struct {
 	patience time.Duration // how long an answer may take
 }
 
-// Run runs the plan and returns its rows. A scenario that fails ends the run; the rows before it are answered, too. Broken
+// Run runs the plan and returns its rows. A scenario that fails ends the run; the rows before it are returned, too. Broken
 // promises are not errors here: they are in the rows.
 func Run(ctx context.Context, sys System, plan Plan, out Output) ([]Row, error) {
 	if err := plan.Validate(); err != nil {
@@ -104,7 +104,7 @@ func Run(ctx context.Context, sys System, plan Plan, out Output) ([]Row, error) 
 			}
 			row.Scenario, row.Run = name, run+1
 			rows = append(rows, row)
-			b.tell(row)
+			b.sayRow(row)
 			if err := enc.Encode(row); err != nil {
 				return rows, fmt.Errorf("keep rows: %w", err)
 			}
@@ -113,8 +113,8 @@ func Run(ctx context.Context, sys System, plan Plan, out Output) ([]Row, error) 
 	return rows, nil
 }
 
-// tell prints a row's main figures.
-func (b *bench) tell(row Row) {
+// sayRow prints a row's main figures.
+func (b *bench) sayRow(row Row) {
 	for _, bar := range Bars() {
 		if bar.Scenario == row.Scenario {
 			b.say("   %-46s %s %s", bar.What, Number(row.Values[bar.Value]), bar.Unit)

@@ -11,10 +11,10 @@ import (
 type Bar struct {
 	Scenario string
 	Value    string // name in Row.Values
-	What     string // for people
+	What     string // in words
 	Unit     string
 	AtLeast  bool    // else at most
-	Limit    float64 // 0 = shown, not judged
+	Limit    float64 // 0 = shown without a bar
 }
 
 // Met reports whether v reaches the bar.
@@ -59,7 +59,7 @@ func Bars() []Bar {
 	}
 }
 
-// Scenarios are the names that Run knows, in the order in which they run.
+// Scenarios are the names of all scenarios, in the order in which they run.
 func Scenarios() []string { return []string{"S1", "S2", "S3", "S4", "S5", "S6", "S7", "S8", "S9"} }
 
 // Choose reads a list such as "S1,s4" or "all".
@@ -80,7 +80,7 @@ func Choose(text string) ([]string, error) {
 	return out, nil
 }
 
-// chatRooms is S1 to S3: 100 rooms of 10 members, each of whom is online in one room.
+// chatRooms is S1 to S3: 100 rooms of 10 members, each of them online in one room.
 func chatRooms() load {
 	return load{layout: layout{name: "chat", pool: "chat", users: 1000, rooms: 100, members: 10, stride: 10}, online: 10}
 }
@@ -129,7 +129,7 @@ func (b *bench) growth(ctx context.Context) (Row, error) {
 	return all, nil
 }
 
-// grown is one point of S8. Ten members of each room are online, each with one connection for all of his rooms.
+// grown is one point of S8. Ten members of each room are online, each with one connection for all of their rooms.
 func (b *bench) grown(of string, n int) load {
 	const online, few, crowd = 10, 10, 1000
 	l := load{online: online, rate: 1000, even: true}

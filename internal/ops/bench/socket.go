@@ -31,7 +31,7 @@ const (
 type dialer struct {
 	urls   []string
 	buffer int           // bytes of each socket's reader
-	opened atomic.Uint64 // sources begin anywhere: the ports of an earlier run's sockets are taken for a minute
+	opened atomic.Uint64 // begins at a random source: the ports of an earlier run's sockets stay in use for a minute
 }
 
 func newDialer(urls []string, buffer int) *dialer {
@@ -50,7 +50,7 @@ type socket struct {
 	out []byte
 }
 
-// welcomed is what a socket hears first.
+// welcomed is the part of the welcome frame that is used.
 type welcomed struct {
 	Rooms []struct {
 		ID      uint64 `json:"id"`
@@ -83,7 +83,7 @@ func (d *dialer) dial(ctx context.Context, token string) (*socket, welcomed, err
 		return nil, welcomed{}, fmt.Errorf("open socket: %w", err)
 	}
 	var src io.Reader = nc
-	if early != nil { // the welcome came right behind the upgrade
+	if early != nil { // the welcome arrived together with the upgrade
 		p, _ := early.Peek(early.Buffered())
 		src = &prefixed{rest: append([]byte(nil), p...), Reader: nc}
 		ws.PutReader(early)
@@ -97,7 +97,7 @@ func (d *dialer) dial(ctx context.Context, token string) (*socket, welcomed, err
 	return s, w, nil
 }
 
-// prefixed is a reader whose first bytes are known already.
+// prefixed is a reader whose first bytes have been read already.
 type prefixed struct {
 	rest []byte
 	io.Reader
@@ -134,8 +134,8 @@ func (s *socket) welcome() (w welcomed, err error) {
 	}
 }
 
-// read returns the next data message, valid until the next read; control frames are answered. A message that fits into the
-// reader is not copied.
+// read returns the next data message, valid until the next read; pings are answered. A message that fits into the
+// reader's buffer is not copied.
 func (s *socket) read() ([]byte, error) {
 	for {
 		h, err := ws.ReadHeader(s.br)

@@ -11,7 +11,7 @@ import (
 	"chat-service/internal/ops/bench/usage"
 )
 
-// Progress says one line of what happens.
+// Progress prints one line about what happens.
 type Progress func(format string, args ...any)
 
 // System is what is measured: its addresses and processes.
@@ -20,9 +20,9 @@ type System struct {
 	Gateways []string // WebSocket URLs, used in turn
 	MySQL    string   // DSN of go-sql-driver with the product's database; "" = S7 and the limits of MySQL can't run
 	AMQP     string   // broker URL; "" = the limits of RabbitMQ can't run
-	// Pids names every process of the system, RabbitMQ, MySQL and Redis too; the gateways' names begin with gw.
+	// Pids maps every process of the system, including RabbitMQ, MySQL and Redis, to its id; the gateways' names begin with gw.
 	Pids func() (map[string]int, error)
-	// Restart brings all processes up anew, with their data; the system's addresses stay. nil = can't.
+	// Restart restarts all processes with their data, at the same addresses. nil = not possible.
 	Restart func(context.Context) error
 }
 
@@ -60,7 +60,7 @@ func ReadPids(path string) (map[string]int, error) {
 	return pids, nil
 }
 
-// take looks at all processes of the system.
+// take takes a snapshot of all processes of the system.
 func (s System) take() (usage.Snapshot, error) {
 	pids, err := s.Pids()
 	if err != nil {

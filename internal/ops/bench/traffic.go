@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	answerWithin = 12 * time.Second // a gateway answers within 10 s, if only with an error
+	answerWithin = 12 * time.Second // a gateway answers within 10 s, at worst with an error
 	settleAfter  = 500 * time.Millisecond
 )
 
@@ -57,7 +57,7 @@ func (b *bench) traffic(ctx context.Context, l load) (Row, error) {
 	if err != nil {
 		return row, err
 	}
-	c.drain(ctx, b.patience, func(answered int64) int64 { return (answered - c.refused.Load()) * int64(l.online-1) })
+	c.drain(ctx, b.patience)
 	c.close()
 	tally, err := c.audit(ctx, b.api, tokens)
 	row.Audit = &tally
@@ -67,7 +67,7 @@ func (b *bench) traffic(ctx context.Context, l load) (Row, error) {
 	return row, err
 }
 
-// knows makes sure that a sender's welcome named its rooms: continuity is judged from there.
+// knows checks that every sender's welcome lists its rooms: continuity is checked from the seqs in it.
 func (c *crowd) knows(rooms []uint64) error {
 	for r, id := range rooms {
 		if c.lanes[r].by.tracks[id] == nil {
@@ -77,7 +77,7 @@ func (c *crowd) knows(rooms []uint64) error {
 	return nil
 }
 
-// present lists the users who connect, once each, and where each stands in the list.
+// present lists the users who connect, once each, and the index of each in the list.
 func (l load) present() (users []int, place map[int]int) {
 	place = map[int]int{}
 	for r := range l.rooms {
@@ -137,14 +137,14 @@ func (b *bench) drive(ctx context.Context, c *crowd, l load) (Row, error) {
 	c.measure(&row, sp, took)
 	asked := l.rate * took.Seconds()
 	if !l.even {
-		asked -= float64(l.rooms) // one burst may fall beside the measured time
+		asked -= float64(l.rooms) // one burst may fall outside the measured time
 	}
 	row.judge(sp, beat, c, asked)
 	return row, nil
 }
 
 // pace starts one goroutine per room that sends when a message is due. A late one is sent at once and keeps its due time, so
-// that a stall is seen by every message that it held up.
+// that a stall shows in the latency of every message that it delayed.
 func (c *crowd) pace(ctx context.Context, g *sync.WaitGroup, l load) {
 	every := time.Duration(float64(len(c.lanes)) / l.rate * float64(time.Second))
 	begin := c.now() + int64(10*time.Millisecond)
@@ -164,7 +164,7 @@ func (c *crowd) pace(ctx context.Context, g *sync.WaitGroup, l load) {
 	}
 }
 
-// measure fills in what the crowd counted over took.
+// measure fills in the row's values from the crowd's counts over the time took.
 func (c *crowd) measure(row *Row, sp usage.Span, took time.Duration) {
 	s := took.Seconds()
 	acked, delivered := float64(c.ackedIn.Load()), float64(c.deliveredIn.Load())
@@ -190,7 +190,7 @@ func (c *crowd) measure(row *Row, sp usage.Span, took time.Duration) {
 	}
 }
 
-// sleep waits; false means that ctx ended.
+// sleep waits for d; false means that ctx ended.
 func sleep(ctx context.Context, d time.Duration) bool {
 	if d <= 0 {
 		return ctx.Err() == nil

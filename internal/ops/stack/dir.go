@@ -12,7 +12,7 @@ import (
 	"syscall"
 )
 
-// ErrLocked: another run holds the run directory.
+// ErrLocked is returned while another run holds the run directory.
 var ErrLocked = errors.New("run directory is in use")
 
 // errClosing: the run is ending and nothing may be started.

@@ -12,9 +12,10 @@ import (
 	"testing"
 	"time"
 
-	"chat-service/internal/ops/stack/frontdoor"
-
 	"go.uber.org/goleak"
+
+	"chat-service/internal/ops/stack/frontdoor"
+	"chat-service/internal/test/testkit"
 )
 
 // The test binary plays the product's processes, too: see fakeApp.
@@ -29,7 +30,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// fakeApp listens as its environment says. It tells what it was asked, echoes sockets, crashes on /crash, and ends
+// fakeApp listens as its environment says. It returns what it was asked, echoes sockets, crashes on /crash, and ends
 // by itself on SIGTERM.
 func fakeApp() {
 	mux := http.NewServeMux()
@@ -64,12 +65,7 @@ func echoSocket(w http.ResponseWriter, _ *http.Request) {
 // eventually polls until ok holds, and fails the test after half a minute.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
-		if ok() {
-			return
-		}
-	}
-	t.Fatalf("not within 30 s: %s", what)
+	testkit.Eventually(t, 30*time.Second, func() (bool, string) { return ok(), what })
 }
 
 // testProgress shows progress in the test's log.

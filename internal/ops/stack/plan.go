@@ -65,7 +65,7 @@ func (r *run) plan() error {
 			gateways = append(gateways, b)
 		}
 	}
-	r.front = frontdoor.NewFrontDoor(api, gateways...)
+	r.front = frontdoor.New(api, gateways...)
 	return nil
 }
 

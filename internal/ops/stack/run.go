@@ -15,9 +15,9 @@ import (
 	"sync"
 	"time"
 
-	"chat-service/internal/ops/stack/frontdoor"
-
 	"golang.org/x/sync/errgroup"
+
+	"chat-service/internal/ops/stack/frontdoor"
 )
 
 // RunOptions say what a run consists of.
@@ -59,7 +59,7 @@ type run struct {
 	env         map[string]string
 	apps        map[string]App
 	supervisors map[string]*supervisor
-	front       *frontdoor.FrontDoor
+	front       *frontdoor.Proxy
 }
 
 // Run brings everything up, keeps it running until ctx ends, and stops it in order: gateways drain first, then

@@ -182,7 +182,7 @@ func TestRunKeepsEverythingUp(t *testing.T) {
 		return err == nil && r.pids(t)["api"] != before["api"]
 	})
 	if !strings.Contains(r.out.String(), "api       ended unexpectedly") {
-		t.Errorf("the crash was not told:\n%s", r.out.String())
+		t.Errorf("the crash was not reported:\n%s", r.out.String())
 	}
 
 	last := r.pids(t)

@@ -37,75 +37,9 @@ func checkPackageDocs(c *checker) {
 	}
 }
 
-// checkDocs: every exported name is documented.
-func checkDocs(c *checker) {
-	for _, s := range c.tree.files {
-		if s.test || s.made || s.ast.Name.Name == "main" {
-			continue
-		}
-		for _, d := range s.ast.Decls {
-			for _, name := range undocumented(d) {
-				c.fail(s.name+"#"+name, "is exported and has no comment. Why: its users read nothing else. "+
-					"Say what it is or does, its units and errors; or give it a small letter")
-			}
-		}
-	}
-}
-
-// selfEvident are methods of the standard library's interfaces that have nothing to add.
-var selfEvident = []string{"Error", "Unwrap", "String", "Len", "Less", "Swap"}
-
-// undocumented lists the exported names of a declaration that no comment covers.
-func undocumented(d ast.Decl) []string {
-	switch d := d.(type) {
-	case *ast.FuncDecl:
-		method := d.Recv != nil
-		if d.Name.IsExported() && d.Doc == nil && (!method || ast.IsExported(receiver(d)) && !slices.Contains(selfEvident, d.Name.Name)) {
-			return []string{d.Name.Name}
-		}
-	case *ast.GenDecl:
-		var out []string
-		for _, spec := range d.Specs {
-			switch spec := spec.(type) {
-			case *ast.TypeSpec:
-				if spec.Name.IsExported() && spec.Doc == nil && (d.Doc == nil || d.Lparen.IsValid()) {
-					out = append(out, spec.Name.Name)
-				}
-			case *ast.ValueSpec: // a group of values may share one comment
-				for _, name := range spec.Names {
-					if name.IsExported() && spec.Doc == nil && spec.Comment == nil && d.Doc == nil {
-						out = append(out, name.Name)
-					}
-				}
-			}
-		}
-		return out
-	}
-	return nil
-}
-
-// receiver returns the name of a method's type.
-func receiver(d *ast.FuncDecl) string {
-	t := d.Recv.List[0].Type
-	for {
-		switch x := t.(type) {
-		case *ast.StarExpr:
-			t = x.X
-		case *ast.IndexExpr:
-			t = x.X
-		case *ast.IndexListExpr:
-			t = x.X
-		case *ast.Ident:
-			return x.Name
-		default:
-			return ""
-		}
-	}
-}
-
 var getter = regexp.MustCompile(`^[gG]et[A-Z]`)
 
-// checkNames: a read is named by what it reads; nothing runs before main.
+// checkNames: a read is named by what it reads.
 func checkNames(c *checker) {
 	for _, s := range c.tree.files {
 		for _, d := range s.ast.Decls {
@@ -115,9 +49,6 @@ func checkNames(c *checker) {
 			}
 			if name := fn.Name.Name; getter.MatchString(name) {
 				c.fail(s.name+"#"+name, "begins with Get. Why not: reads are nouns here. Call it %s", name[3:])
-			}
-			if fn.Name.Name == "init" && fn.Recv == nil {
-				c.fail(s.name+"#init", "is an init function. Why not: it runs unseen, in an order that nobody wrote. Do it where the value is made")
 			}
 		}
 	}
@@ -163,7 +94,7 @@ func checkGlobals(c *checker) {
 	}
 }
 
-// keepsState tells whether a variable is made to be changed: a lock, a once, an atomic, a channel. A sync.Pool is not: it
+// keepsState reports whether a variable is made to be changed: a lock, a once, an atomic, a channel. A sync.Pool is not: it
 // holds nothing that anybody could miss.
 func keepsState(v *ast.ValueSpec) (yes bool) {
 	look := func(n ast.Node) bool {
@@ -265,23 +196,6 @@ func root(e ast.Expr) *ast.Ident {
 	}
 }
 
-// checkExit: only main ends the process.
-func checkExit(c *checker) {
-	for _, s := range c.tree.files {
-		if s.test {
-			continue
-		}
-		inMain := s.ast.Name.Name == "main" && path.Base(s.name) == "main.go"
-		places := calls(s.ast, "log", "Fatal", "Fatalf", "Fatalln", "Panic", "Panicf", "Panicln")
-		if !inMain {
-			places = append(places, calls(s.ast, "os", "Exit")...)
-		}
-		for _, pos := range places {
-			c.failAt(s, pos, "ends the process. Why not: nothing gets stopped, flushed or told. Return an error; only main.go calls os.Exit")
-		}
-	}
-}
-
 var unfinished = regexp.MustCompile(`\b(TODO|FIXME|XXX)\b`)
 
 // checkUnfinished: what is left to do is an issue, not a comment.
@@ -293,7 +207,7 @@ func checkUnfinished(c *checker) {
 		for _, group := range s.ast.Comments {
 			for _, line := range group.List {
 				if word := unfinished.FindString(line.Text); word != "" {
-					c.failAt(s, line.Pos(), "has a %s. Why not: notes in code are read by nobody who could act. Do it, or open an issue", word)
+					c.failAt(s, line.Pos(), "has a %s. Why not: notes in code are forgotten. Do it, or open an issue", word)
 				}
 			}
 		}
@@ -341,7 +255,7 @@ func calls(n ast.Node, x string, names ...string) []token.Pos {
 	return out
 }
 
-// encloses tells whether the call that begins at outer contains inner.
+// encloses reports whether the call that begins at outer contains inner.
 func encloses(n ast.Node, outer, inner token.Pos) (yes bool) {
 	ast.Inspect(n, func(n ast.Node) bool {
 		if call, ok := n.(*ast.CallExpr); ok && call.Pos() == outer && call.Pos() < inner && inner < call.End() {

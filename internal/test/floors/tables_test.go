@@ -1,13 +1,5 @@
 package floors
 
-// station says where a package stands and what it may import of ours. Floors are numbered from the ground; imports go
-// down only.
-type station struct {
-	floor  int
-	inside []string // packages of ours that its product code may import
-	why    string
-}
-
 const module = "chat-service"
 
 const (
@@ -15,46 +7,97 @@ const (
 	whyContract = "a contract speaks only the vocabulary, so that both of its sides can be changed alone"
 	whyAdapter  = "an adapter owns one technology and knows no other, so that each can be replaced or tested alone"
 	whyStation  = "a station declares what it needs in ports.go; only cmd knows both it and its adapters"
-	whyTest     = "tests of the whole may look everywhere, and no product code may lean on them"
+	whyTest     = "tests look at the product from outside, so that they can't share its mistakes, and no product code may lean on them"
 	whyCmd      = "a command wires; it is the only place that sees stations and adapters together"
 )
 
-// stations is DESIGN's list of packages. A package that is not on it has no place.
-var stations = map[string]station{
-	"internal/chat":      {0, nil, whyGround},
-	"internal/config":    {0, nil, whyGround},
-	"internal/telemetry": {0, nil, whyGround},
-	"internal/daemon":    {0, nil, whyGround},
+// family is a package, or a folder of packages, with one place in the house. Floors are numbered from the ground; imports
+// between families go down only, and only to those named.
+type family struct {
+	root    string
+	floor   int
+	imports []string   // families that its product code may import; all of a family's packages with it
+	inside  [][]string // its packages below root, from the ground up; "." is root itself. nil: root and whatever is below it
+	why     string
+}
 
-	"internal/faults": {0, nil, "product code calls it at every step, so it must weigh nothing"},
+// house is DESIGN's list of packages. A package that is not on it has no place.
+//
+// Inside a family imports go down only, too: a package may import those of the lines above it in the list, none of its own line.
+var house = []family{
+	{"internal/chat", 0, nil, nil, whyGround},
+	{"internal/config", 0, nil, nil, whyGround},
+	{"internal/telemetry", 0, nil, nil, whyGround},
+	{"internal/daemon", 0, nil, nil, whyGround},
+	{"internal/faults", 0, nil, nil, "product code calls it at every step, so it must weigh nothing"},
+	{"web", 0, nil, nil, "it is files, and the headers they need"},
 
-	"internal/protocol": {1, []string{"internal/chat"}, whyContract},
-	"internal/envelope": {1, []string{"internal/chat"}, whyContract},
+	{"internal/protocol", 1, []string{"internal/chat"}, nil, whyContract},
+	{"internal/envelope", 1, []string{"internal/chat"}, nil, whyContract},
 
-	"internal/auth":      {2, []string{"internal/chat"}, whyAdapter},
-	"internal/broker":    {2, []string{"internal/chat", "internal/envelope", "internal/telemetry", "internal/faults"}, whyAdapter},
-	"internal/store":     {2, []string{"internal/chat", "internal/envelope", "internal/telemetry", "internal/faults"}, whyAdapter},
-	"internal/state":     {2, []string{"internal/chat", "internal/telemetry", "internal/faults"}, whyAdapter},
-	"internal/ops/stack": {2, []string{"internal/chat", "internal/protocol", "internal/config", "internal/telemetry", "internal/daemon"}, "it brings up servers for people and tests, and knows of what runs on them only how an error is answered"},
+	{"internal/auth", 2, []string{"internal/chat"}, nil, whyAdapter},
+	{"internal/broker", 2, []string{"internal/chat", "internal/envelope", "internal/telemetry", "internal/faults"}, nil, whyAdapter},
+	{"internal/state", 2, []string{"internal/chat", "internal/telemetry", "internal/faults"}, nil, whyAdapter},
+	{"internal/store", 2, []string{"internal/chat", "internal/envelope", "internal/telemetry", "internal/faults"}, [][]string{
+		{"table", "db", "pool", "scan"},
+		{"schema", "lookup", "batch"},
+		{"outbox"},
+		{"messages"},
+		{"rooms", "accounts"},
+		{"operator"},
+		{"."},
+		{"storetest", "fakestore", "console"},
+	}, whyAdapter},
+	{"internal/ops/stack", 2, []string{"internal/chat", "internal/config", "internal/telemetry", "internal/daemon", "internal/protocol"}, [][]string{
+		{"frontdoor"},
+		{"."},
+	}, "it brings up servers for people and tests, and knows nothing of what runs on them"},
 
-	"internal/ops/bench": {2, []string{"internal/chat", "internal/ops/stack"}, "it measures the system from outside, and the servers by themselves"},
+	{"internal/ops/bench", 3, []string{"internal/chat", "internal/ops/stack"}, [][]string{
+		{"usage", "limits"},
+		{"."},
+		{"report", "privatestack"},
+	}, "it measures the system from outside, and the servers by themselves"},
+	{"internal/gateway", 3, stationMayImport, [][]string{
+		{"hub"},
+		{"."},
+	}, whyStation},
+	{"internal/worker", 3, stationMayImport, [][]string{
+		{"deliver", "facts", "gather", "keeper", "owed"},
+		{"line"},
+		{"lanes", "sockets", "catchup", "jobs", "recovery"},
+		{"."},
+	}, whyStation},
+	{"internal/api", 3, stationMayImport, [][]string{
+		{"server"},
+		{"."},
+	}, whyStation},
 
-	"internal/gateway": {3, stationMayImport, whyStation},
-	"internal/worker":  {3, stationMayImport, whyStation},
-	"internal/api":     {3, stationMayImport, whyStation},
+	{"cmd/gateway", 4, command("internal/gateway", "internal/auth", "internal/broker"), nil, whyCmd},
+	{"cmd/worker", 4, command("internal/worker", "internal/broker", "internal/store", "internal/state"), nil, whyCmd},
+	{"cmd/api", 4, command("internal/api", "internal/auth", "internal/store", "internal/state", "web"), nil, whyCmd},
+	{"cmd/chatctl", 4, command("internal/ops/stack", "internal/ops/bench", "internal/auth", "internal/broker", "internal/store", "internal/state"), nil, whyCmd},
 
-	"web":  {0, nil, "it is files, and the headers they need"},
-	"docs": {4, nil, whyTest},
+	{"internal/test", 5, nil, [][]string{
+		{"testkit/history"},
+		{"testkit"},
+		{"e2e", "chaos", "road", "floors"},
+	}, whyTest},
+	{"docs", 5, nil, nil, whyTest},
+}
 
-	"internal/test/testkit": {4, []string{"*"}, whyTest},
-	"internal/test/e2e":     {4, []string{"*"}, whyTest},
-	"internal/test/chaos":   {4, []string{"*"}, whyTest},
-	"internal/test/floors":  {4, nil, whyTest},
+// planned are packages of house that are being built, or are about to go: they may be absent. An entry that needs no excuse any
+// more is removed, and with it the name in house, if the package has gone.
+var planned = []string{
+	"internal/store/table", "internal/store/db", "internal/store/outbox", "internal/store/messages", "internal/store/rooms",
+	"internal/store/accounts", "internal/store/operator", "internal/store/fakestore",
+	"internal/worker/deliver", "internal/worker/line", "internal/worker/lanes", "internal/worker/sockets", "internal/worker/catchup",
+	"internal/worker/jobs",
+	"internal/test/road",
 
-	"cmd/gateway": {4, command("internal/gateway", "internal/auth", "internal/broker"), whyCmd},
-	"cmd/worker":  {4, command("internal/worker", "internal/broker", "internal/store", "internal/state"), whyCmd},
-	"cmd/api":     {4, command("internal/api", "internal/auth", "internal/store", "internal/state", "web"), whyCmd},
-	"cmd/chatctl": {4, command("internal/ops/stack", "internal/ops/bench", "internal/auth", "internal/broker", "internal/store", "internal/state"), whyCmd},
+	"internal/store/pool", "internal/store/scan", "internal/store/lookup", "internal/store/batch", "internal/store/console",
+	"internal/store",
+	"internal/worker/facts", "internal/worker/gather", "internal/worker/keeper", "internal/worker/owed", "internal/worker/recovery",
 }
 
 var stationMayImport = []string{"internal/chat", "internal/protocol", "internal/envelope", "internal/telemetry", "internal/faults"}
@@ -67,14 +110,13 @@ func command(wires ...string) []string {
 	}, wires...)
 }
 
-// importers are packages that few may import; product code only.
+// importers are packages that only these families may import in product code; tests may import them freely.
 var importers = map[string][]string{
-	"internal/ops/stack":    {"cmd/chatctl", "internal/ops/bench", "internal/test/testkit", "internal/test/e2e", "internal/test/chaos"},
-	"internal/ops/bench":    {"cmd/chatctl"},
-	"internal/test/testkit": {"internal/test/e2e", "internal/test/chaos"},
-	"internal/test/e2e":     {},
-	"internal/test/chaos":   {},
-	"internal/test/floors":  {},
+	"internal/ops/stack":       {"cmd/chatctl", "internal/ops/bench"},
+	"internal/ops/bench":       {"cmd/chatctl"},
+	"internal/store/storetest": {},
+	"internal/store/fakestore": {},
+	"internal/test":            {},
 }
 
 // brand is a technology from outside that few packages may know.
@@ -88,23 +130,24 @@ type brand struct {
 
 var brands = []brand{
 	{name: "gorm", prefixes: []string{"gorm.io/"}, owners: []string{"internal/store"}, why: "SQL is the store's business; others speak to its verbs"},
-	{name: "mysql driver", prefixes: []string{"github.com/go-sql-driver/mysql", "github.com/pressly/goose"}, owners: []string{"internal/ops/bench", "internal/store", "internal/test/testkit", "internal/test/e2e"}, why: "SQL is the store's business; others speak to its verbs"},
-	{name: "database/sql", prefixes: []string{"database/sql"}, owners: []string{"internal/ops/bench", "internal/store", "internal/telemetry", "internal/test/testkit", "internal/test/e2e"}, why: "SQL is the store's business; others speak to its verbs", direct: true},
-	{name: "amqp091", prefixes: []string{"github.com/rabbitmq/amqp091-go"}, owners: []string{"internal/ops/bench", "internal/broker", "internal/test/testkit", "internal/test/e2e"}, why: "RabbitMQ's traps are handled once, in the broker"},
-	{name: "go-redis", prefixes: []string{"github.com/redis/go-redis"}, owners: []string{"internal/state", "internal/test/e2e"}, why: "Redis is a cache that may vanish; only state knows how to live with that"},
+	{name: "mysql driver", prefixes: []string{"github.com/go-sql-driver/mysql", "github.com/pressly/goose"}, owners: []string{"internal/ops/bench", "internal/store", "internal/test"}, why: "SQL is the store's business; others speak to its verbs"},
+	{name: "database/sql", prefixes: []string{"database/sql"}, owners: []string{"internal/ops/bench", "internal/store", "internal/telemetry", "internal/test"}, why: "SQL is the store's business; others speak to its verbs", direct: true},
+	{name: "amqp091", prefixes: []string{"github.com/rabbitmq/amqp091-go"}, owners: []string{"internal/ops/bench", "internal/broker", "internal/test"}, why: "RabbitMQ's traps are handled once, in the broker"},
+	{name: "go-redis", prefixes: []string{"github.com/redis/go-redis"}, owners: []string{"internal/state", "internal/test"}, why: "Redis is a cache that may vanish; only state knows how to live with that"},
 	{name: "fiber", prefixes: []string{"github.com/gofiber/fiber"}, owners: []string{"internal/api"}, why: "Fiber reuses buffers; only the api's edge knows where to copy"},
-	{name: "fasthttp websocket", prefixes: []string{"github.com/fasthttp/websocket"}, owners: []string{"internal/gateway", "internal/test/e2e"}, why: "sockets are the gateway's business"},
-	{name: "fasthttp", prefixes: []string{"github.com/valyala/fasthttp"}, owners: []string{"internal/gateway", "internal/api", "internal/test/e2e"}, why: "fasthttp reuses buffers; only the two edges know where to copy"},
+	{name: "fasthttp websocket", prefixes: []string{"github.com/fasthttp/websocket"}, owners: []string{"internal/gateway", "internal/test"}, why: "sockets are the gateway's business"},
+	{name: "fasthttp", prefixes: []string{"github.com/valyala/fasthttp"}, owners: []string{"internal/gateway", "internal/api", "internal/test"}, why: "fasthttp reuses buffers; only the two edges know where to copy"},
 	{name: "jwt", prefixes: []string{"github.com/golang-jwt/"}, owners: []string{"internal/auth"}, why: "tokens are judged in one place"},
 	{name: "argon2", prefixes: []string{"github.com/alexedwards/argon2id", "golang.org/x/crypto/argon2"}, owners: []string{"internal/auth"}, why: "hashing needs its bound on memory, which auth keeps"},
-	{name: "yaml", prefixes: []string{"go.yaml.in/", "gopkg.in/yaml", "github.com/knadh/koanf"}, owners: []string{"internal/config", "internal/ops/stack", "internal/test/e2e"}, why: "configuration is read in one strict way"},
+	{name: "yaml", prefixes: []string{"go.yaml.in/", "gopkg.in/yaml", "github.com/knadh/koanf"}, owners: []string{"internal/config", "internal/ops/stack", "internal/test"}, why: "configuration is read in one strict way"},
 }
 
 // forbidden are modules that nobody may import.
 var forbidden = map[string]string{
 	"github.com/stretchr/testify": "tests use the standard library and go-cmp: one way to assert",
-	"go.uber.org/mock":            "no generated mocks: an in-memory twin of a small port says more",
-	"github.com/golang/mock":      "no generated mocks: an in-memory twin of a small port says more",
+	"github.com/pkg/errors":       "errors and fmt of the standard library wrap and join",
+	"go.uber.org/mock":            "no generated mocks: an in-memory fake of a small port says more",
+	"github.com/golang/mock":      "no generated mocks: an in-memory fake of a small port says more",
 	"go.uber.org/fx":              "no dependency injection framework: wiring is read top to bottom in cmd",
 	"go.uber.org/dig":             "no dependency injection framework: wiring is read top to bottom in cmd",
 	"github.com/google/wire":      "no dependency injection framework: wiring is read top to bottom in cmd",
@@ -128,12 +171,9 @@ var vague = []string{
 
 // The limits of size. They are the largest sizes found in code bases that people like to read.
 const (
-	maxFile      = 500
-	maxTestFile  = 1000
-	maxMain      = 120
-	maxFunc      = 80
-	maxPackage   = 3000
-	maxInterface = 7
-	maxPort      = 5
-	maxParams    = 5
+	maxFile     = 500
+	maxTestFile = 1000
+	maxMain     = 120
+	maxPackage  = 2500 // lines of code: blank lines and comments are free
+	maxParams   = 5
 )

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"go/ast"
 	"go/parser"
+	"go/scanner"
 	"go/token"
 	"io"
 	"io/fs"
@@ -31,6 +32,7 @@ type source struct {
 	test  bool
 	made  bool // generated
 	lines int
+	code  int // lines that are neither blank nor only a comment
 	fset  *token.FileSet
 	ast   *ast.File
 }
@@ -97,7 +99,7 @@ func (tr *tree) list(root string) error {
 func (tr *tree) add(name string, text []byte) error {
 	s := &source{
 		name: name, dir: path.Dir(name), test: strings.HasSuffix(name, "_test.go"),
-		lines: bytes.Count(text, []byte("\n")), fset: token.NewFileSet(),
+		lines: bytes.Count(text, []byte("\n")), code: codeLines(text), fset: token.NewFileSet(),
 	}
 	var err error
 	s.ast, err = parser.ParseFile(s.fset, name, text, parser.ParseComments|parser.SkipObjectResolution)
@@ -107,6 +109,27 @@ func (tr *tree) add(name string, text []byte) error {
 	s.made = ast.IsGenerated(s.ast)
 	tr.files = append(tr.files, s)
 	return nil
+}
+
+// codeLines counts the lines that hold a token of Go. Every line of a raw string counts, blank ones too.
+func codeLines(text []byte) (n int) {
+	fset := token.NewFileSet()
+	file := fset.AddFile("", -1, len(text))
+	var s scanner.Scanner
+	s.Init(file, text, nil, 0) // 0: comments are skipped
+	for counted := 0; ; {
+		pos, tok, lit := s.Scan()
+		switch {
+		case tok == token.EOF:
+			return n
+		case tok == token.SEMICOLON && lit == "\n":
+			continue // put in by the scanner at the end of a line
+		}
+		first := file.Line(pos)
+		last := first + strings.Count(lit, "\n")
+		n += last - max(first-1, counted)
+		counted = last
+	}
 }
 
 // packages lists our packages in the import graph, from the root, sorted.
@@ -153,7 +176,7 @@ func (tr *tree) chain(from string, fits func(string) bool, past ...string) []str
 	return nil
 }
 
-// fits tells whether an import path is of the brand.
+// fits reports whether an import path is of the brand.
 func (b brand) fits(importPath string) bool {
 	return slices.ContainsFunc(b.prefixes, func(prefix string) bool {
 		return importPath == prefix || strings.HasPrefix(importPath, strings.TrimSuffix(prefix, "/")+"/")

@@ -24,7 +24,7 @@ type User struct {
 	Device   string
 }
 
-// Response is a REST answer. Body is its JSON object, nil where there is none.
+// Response is a REST response. Body is its JSON object, nil if it is something else.
 type Response struct {
 	Status int
 	Header http.Header
@@ -32,7 +32,7 @@ type Response struct {
 	Raw    []byte
 }
 
-// Call sends a request; body is nil, a string or []byte that goes as it is, or something to encode as JSON.
+// Call sends a request; body is nil, a string or []byte that is sent as it is, or a value to encode as JSON.
 func (a API) Call(ctx context.Context, method, path, token string, body any) (Response, error) {
 	var r io.Reader
 	switch b := body.(type) {
@@ -71,12 +71,12 @@ func (a API) Call(ctx context.Context, method, path, token string, body any) (Re
 	}
 	out := Response{Status: res.StatusCode, Header: res.Header, Raw: raw}
 	if len(bytes.TrimSpace(raw)) > 0 {
-		out.Body, _ = parseFrame(raw) // not every answer is JSON; the caller sees Raw
+		out.Body, _ = parseFrame(raw) // not every response is JSON; the caller has Raw
 	}
 	return out, nil
 }
 
-// Do sends a request and returns the answer's status and JSON object.
+// Do sends a request and returns the response's status and JSON object.
 func (a API) Do(t testing.TB, method, path, token string, body any) (int, Frame) {
 	t.Helper()
 	r, err := a.Call(t.Context(), method, path, token, body)
@@ -86,7 +86,7 @@ func (a API) Do(t testing.TB, method, path, token string, body any) (int, Frame)
 	return r.Status, r.Body
 }
 
-// Must is Do for requests that have to be answered by status.
+// Must is Do, and fails the test if the response has another status.
 func (a API) Must(t testing.TB, status int, method, path, token string, body any) Frame {
 	t.Helper()
 	got, f := a.Do(t, method, path, token, body)
@@ -96,7 +96,7 @@ func (a API) Must(t testing.TB, status int, method, path, token string, body any
 	return f
 }
 
-// User registers a random user and logs him in.
+// User registers a random user and logs in.
 func (a API) User(t testing.TB) User {
 	t.Helper()
 	name := "u" + randomName()
@@ -107,7 +107,7 @@ func (a API) User(t testing.TB) User {
 	return a.Login(t, name, password, "")
 }
 
-// Login logs a user in: another login session of his each time.
+// Login logs a user in: a new login session each time.
 func (a API) Login(t testing.TB, username, password, device string) User {
 	t.Helper()
 	body := map[string]any{"username": username, "password": password}
@@ -125,13 +125,13 @@ func (a API) Login(t testing.TB, username, password, device string) User {
 	return u
 }
 
-// CreateRoom makes a private group of u and the others and returns its id.
+// CreateRoom creates a private group of u and the others and returns its id.
 func (a API) CreateRoom(t testing.TB, u User, others ...User) uint64 {
 	t.Helper()
 	return a.CreateRoomAs(t, u, map[string]any{"type": "group", "visibility": "private"}, others...).Num("id")
 }
 
-// CreateRoomAs makes a room with these fields; a name and member_ids are filled in. It returns the room.
+// CreateRoomAs creates a room with these fields; a name and member_ids are added if missing. It returns the room.
 func (a API) CreateRoomAs(t testing.TB, u User, fields map[string]any, others ...User) Frame {
 	t.Helper()
 	body := map[string]any{"name": "room " + randomName(), "description": "", "member_ids": IDs(others...)}

@@ -31,7 +31,7 @@ func Root(t testing.TB) string {
 }
 
 // Binaries is a folder with the product's programs: the one that CHAT_TEST_BIN names, else bin/ of the repository, built
-// now. Test packages that run at the same time build one after the other, so that nobody starts half a program.
+// now. Test packages that run at the same time build one after the other, so that none starts an incomplete program.
 func Binaries(t testing.TB) string {
 	t.Helper()
 	if dir := os.Getenv(BinVar); dir != "" {
@@ -46,7 +46,7 @@ func Binaries(t testing.TB) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer lock.Close() // gives the lock back too
+	defer lock.Close() // unlocks it, too
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
 		t.Fatalf("lock %s: %v", lock.Name(), err)
 	}

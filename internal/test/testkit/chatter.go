@@ -17,12 +17,12 @@ import (
 type ChatterOptions struct {
 	Name    string
 	User    uint64
-	URL     func() string // where to connect, asked for every attempt
+	URL     func() string // where to connect, called for every attempt
 	Token   func() string
 	History *history.History
 	Seed    uint64
 
-	// All shows every room from its first visible message on; else from where it stands at the first welcome.
+	// All shows every room from its first visible message on; otherwise from its last seq in the first welcome.
 	All bool
 	// Window is how many of a room's messages may be unacknowledged: 1. More are numbered with client_seq, so the Token
 	// must belong to a login session that never sent before.
@@ -31,12 +31,12 @@ type ChatterOptions struct {
 	Resend time.Duration
 	// Backoff bounds the first pause before a reconnect; it doubles up to 16 times that: 100 ms.
 	Backoff time.Duration
-	// Watch is whose presence to watch.
+	// Watch are the users whose presence is watched.
 	Watch []uint64
 }
 
-// Chatter is a client as docs/protocol.md wants it: it connects again with jitter, keeps the highest contiguous seq of every
-// room and fetches what it lacks, repeats a send under the same client_msg_id until it is answered, and records all of it.
+// Chatter is a client as docs/protocol.md prescribes: it reconnects with jitter, keeps the highest contiguous seq of every
+// room and fetches what is missing, repeats a send under the same client_msg_id until it is answered, and records all of it.
 type Chatter struct {
 	o    ChatterOptions
 	rnd  *rand.Rand
@@ -50,8 +50,8 @@ type Chatter struct {
 	numbers uint64
 	conn    int
 	open    bool
-	again   bool        // the connection is to be given up for another
-	ended   *CloseError // why it will not connect again
+	again   bool        // the connection is to be replaced by another
+	ended   *CloseError // why it doesn't connect again
 }
 
 // StartChatter starts a client; it is stopped when the test ends.
@@ -100,14 +100,14 @@ func (c *Chatter) Send(room uint64, content string) string {
 	return m.id
 }
 
-// Connected tells whether the client is welcome now.
+// Connected reports whether the client is connected and has its welcome.
 func (c *Chatter) Connected() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.open
 }
 
-// Ended is the close that the client must not connect again after, nil while it may.
+// Ended is the close after which the client must not reconnect, nil while it may.
 func (c *Chatter) Ended() *CloseError {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -124,7 +124,7 @@ func (c *Chatter) Have(room uint64) uint64 {
 	return 0
 }
 
-// AtRest tells whether every send is answered and no room is known to lack anything; if not, why.
+// AtRest reports whether every send is answered and no room is known to lack a message; if not, why.
 func (c *Chatter) AtRest() (ok bool, why string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -147,11 +147,11 @@ func (c *Chatter) AtRest() (ok bool, why string) {
 func (c *Chatter) poke() {
 	select {
 	case c.wake <- struct{}{}:
-	default: // it will look anyway
+	default: // a wake-up is pending already
 	}
 }
 
-// record adds an event of this client; c.mu is held or the connection is the caller's.
+// record adds an event of this client. The caller holds c.mu, or owns the connection.
 func (c *Chatter) record(e history.Event) {
 	e.Client, e.User, e.Conn = c.o.Name, c.o.User, c.conn
 	c.o.History.Add(e)
@@ -183,7 +183,7 @@ func (c *Chatter) run(ctx context.Context) {
 	}
 }
 
-// connection lives through one connection; welcome tells whether it got that far.
+// connection connects and serves one connection until it ends; welcome says whether it got a welcome.
 func (c *Chatter) connection(ctx context.Context) (welcome bool, end *CloseError) {
 	w, err := dialWire(ctx, c.o.URL(), c.o.Token(), nil)
 	if err != nil {
@@ -227,7 +227,7 @@ func (c *Chatter) connection(ctx context.Context) (welcome bool, end *CloseError
 	return welcome, end
 }
 
-// converse speaks until the connection or ctx ends, or the server asks to go elsewhere.
+// converse handles frames and sends until the connection or ctx ends, or the server asks to reconnect (goaway).
 func (c *Chatter) converse(ctx context.Context, w *wire, frames <-chan Frame) (welcome bool) {
 	tick := time.NewTicker(c.o.Resend / 4)
 	defer tick.Stop()
@@ -264,7 +264,7 @@ func (c *Chatter) converse(ctx context.Context, w *wire, frames <-chan Frame) (w
 	}
 }
 
-// speak asks for what is lacking and sends what is waiting. Its errors show at the reader. false: connect again.
+// speak asks for missing messages and sends those that are due. Its errors show at the reader. false: reconnect.
 func (c *Chatter) speak(w *wire) bool {
 	now := time.Now()
 	c.mu.Lock()

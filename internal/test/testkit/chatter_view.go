@@ -11,10 +11,10 @@ import (
 type view struct {
 	epoch uint64
 	have  uint64 // highest contiguous seq
-	head  uint64 // highest seq heard of
+	head  uint64 // highest known seq
 	ahead map[uint64]entry
-	asked time.Time // when the last sync was sent; zero: none is open
-	whole bool      // false: the first sync is still to come (ChatterOptions.All)
+	asked time.Time // when the last sync was sent; zero: none is pending
+	whole bool      // false until the first sync is answered (ChatterOptions.All)
 }
 
 type entry struct {
@@ -39,7 +39,7 @@ type outgoing struct {
 }
 
 // due picks what to send now: of the oldest window messages those that were not sent, or not answered for too long.
-// Where one has to be repeated, the later ones are too, in order.
+// If one has to be repeated, so are the later ones, in order.
 func (q *queue) due(now time.Time, window int, resend time.Duration) (ms []*outgoing) {
 	again := false
 	for _, m := range q.waiting[:min(window, len(q.waiting))] {
@@ -68,7 +68,7 @@ func (q *queue) remove(id string) {
 	q.waiting = slices.DeleteFunc(q.waiting, func(m *outgoing) bool { return m.id == id })
 }
 
-// welcomed takes the list of rooms: those that are not in it are no longer the user's.
+// welcomed takes the welcome's list of rooms: of those not in it the user is no longer a member.
 func (c *Chatter) welcomed(f Frame) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -93,7 +93,7 @@ func (c *Chatter) welcomed(f Frame) {
 	}
 }
 
-// enter begins or goes on with a room that stands at last.
+// enter begins or continues the view of a room whose last seq is last.
 func (c *Chatter) enter(room, last, epoch uint64) {
 	v := c.rooms[room]
 	switch {
@@ -144,7 +144,7 @@ func (c *Chatter) took(f Frame) {
 		switch v := c.rooms[room]; {
 		case v == nil:
 		case v.epoch != f.Num("epoch"):
-			c.again = true // the next welcome tells where the room stands now
+			c.again = true // the next welcome says where the room stands
 		default:
 			c.rebase(room, v, v.epoch, v.head, "resync")
 		}
@@ -165,7 +165,7 @@ func (c *Chatter) took(f Frame) {
 	}
 }
 
-// place puts an entry where it belongs.
+// place adds an entry to the view, or keeps it until those before it have come.
 func (c *Chatter) place(room, seq uint64, e entry) {
 	v := c.rooms[room]
 	if v == nil || seq <= v.have {
@@ -176,7 +176,7 @@ func (c *Chatter) place(room, seq uint64, e entry) {
 	c.drain(room, v)
 }
 
-// drain shows what has become contiguous.
+// drain moves what has become contiguous into the view.
 func (c *Chatter) drain(room uint64, v *view) {
 	for {
 		e, ok := v.ahead[v.have+1]
@@ -220,7 +220,7 @@ func (c *Chatter) refused(f Frame) {
 	}
 }
 
-// synced takes the server's word that all of a range has been sent.
+// synced handles the end of a sync, which says that all of a range has been sent.
 func (c *Chatter) synced(f Frame) {
 	room, from, to := f.Num("room_id"), f.Num("from_seq"), f.Num("to_seq")
 	c.record(history.Event{Kind: history.Synced, Room: room, Seq: to, From: from})
@@ -229,7 +229,7 @@ func (c *Chatter) synced(f Frame) {
 		return
 	}
 	if from > v.have+1 {
-		// What comes before is not for this member, or not any more: he left and came back.
+		// What comes before is not visible to this member, or no longer: they left and came back.
 		v.have = from - 1
 		c.record(history.Event{Kind: history.Based, Room: room, Seq: v.have, Word: "visible"})
 		c.drain(room, v)

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Eventually asks again and again until cond is true, and fails the test with its last reason after within. cond runs on
+// Eventually polls cond until it is true, and fails the test with its last reason after within. cond runs on
 // the caller's goroutine.
 func Eventually(t testing.TB, within time.Duration, cond func() (ok bool, why string)) {
 	t.Helper()

@@ -11,9 +11,9 @@ import (
 	"sync"
 	"testing"
 
-	"chat-service/internal/test/testkit/history"
-
 	"github.com/gobwas/ws"
+
+	"chat-service/internal/test/testkit/history"
 )
 
 // faults are what a fakeServer does wrong, one time in n each; 0: never. The first three are of the network, and clients

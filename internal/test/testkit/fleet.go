@@ -70,7 +70,7 @@ func StartFleet(t testing.TB, o FleetOptions) *Fleet {
 	return f
 }
 
-// environment is what a process of a kind gets.
+// environment is the CHAT_ variables of a process.
 func (f *Fleet) environment(t testing.TB, o FleetOptions, kind, name string) map[string]string {
 	t.Helper()
 	rhost, rport, err := net.SplitHostPort(f.RedisAddr)
@@ -146,7 +146,7 @@ func (f *Fleet) end(t testing.TB) {
 	}
 	for _, name := range f.Names() {
 		p := f.processes[name]
-		if !p.ended(10 * time.Second) { // a second signal is taken as haste
+		if !p.ended(10 * time.Second) { // a second signal would force it to end
 			p.end(t, 5*time.Second)
 		}
 		if t.Failed() {
@@ -208,13 +208,13 @@ func (f *Fleet) Stop(t testing.TB, name string) {
 	}
 }
 
-// Pause stops a process in its tracks (SIGSTOP); Resume lets it go on.
+// Pause suspends a process (SIGSTOP) until Resume.
 func (f *Fleet) Pause(t testing.TB, name string) { t.Helper(); f.send(t, name, syscall.SIGSTOP) }
 
 // Resume ends Pause.
 func (f *Fleet) Resume(t testing.TB, name string) { t.Helper(); f.send(t, name, syscall.SIGCONT) }
 
-// Restart starts a process that has ended, at its old addresses, and waits until it is ready; one that runs is stopped
+// Restart starts a process that has ended, at its old addresses, and waits until it is ready; a running one is stopped
 // first.
 func (f *Fleet) Restart(t testing.TB, name string) {
 	t.Helper()

@@ -24,22 +24,22 @@ func parseFrame(b []byte) (Frame, error) {
 // Type is the field "type".
 func (f Frame) Type() string { return f.Str("type") }
 
-// Str is a string field, "" where it is none.
+// Str is a string field, "" if it isn't one.
 func (f Frame) Str(key string) string {
 	s, _ := f[key].(string)
 	return s
 }
 
-// Num is a field that is a whole number, 0 where it is none.
+// Num is a field that is a whole number, 0 if it isn't one.
 func (f Frame) Num(key string) uint64 { return number(f[key]) }
 
-// Bool is a boolean field, false where it is none.
+// Bool is a boolean field, false if it isn't one.
 func (f Frame) Bool(key string) bool {
 	b, _ := f[key].(bool)
 	return b
 }
 
-// Obj is a field that is an object, nil where it is none.
+// Obj is a field that is an object, nil if it isn't one.
 func (f Frame) Obj(key string) Frame {
 	m, _ := f[key].(map[string]any)
 	return m
@@ -56,7 +56,7 @@ func (f Frame) List(key string) (list []Frame) {
 	return list
 }
 
-// Has tells whether the field is there, null included.
+// Has reports whether the field is present, null included.
 func (f Frame) Has(key string) bool {
 	_, ok := f[key]
 	return ok
@@ -84,7 +84,7 @@ func number(v any) uint64 {
 	}
 }
 
-// Match picks frames.
+// Match selects frames.
 type Match func(Frame) bool
 
 // Is matches frames of a type whose fields have these values: Is("ack", "client_msg_id", "m1", "seq", 3). Values are
@@ -104,7 +104,7 @@ func Is(typ string, fields ...any) Match {
 	}
 }
 
-// Any matches what one of the others matches.
+// Any matches what at least one of the others matches.
 func Any(ms ...Match) Match {
 	return func(f Frame) bool {
 		for _, m := range ms {

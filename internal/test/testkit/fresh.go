@@ -13,9 +13,9 @@ import (
 // maxPartitions is how many inbound queues cleanup looks for.
 const maxPartitions = 64
 
-// FreshPrefix is a name that no other test has, to put in front of Redis keys or of the names of queues and exchanges.
+// FreshPrefix is a unique name, to prefix Redis keys or the names of queues and exchanges with.
 // When the test ends, the keys "<prefix>:*" and the product's queues and exchanges "<prefix>.*" are removed from those
-// servers that the environment names. Queues of gateways go by themselves.
+// servers that the environment names. Queues of gateways expire by themselves.
 func FreshPrefix(t testing.TB) string {
 	t.Helper()
 	prefix := "t" + randomName()
@@ -42,8 +42,8 @@ func cleanRedis(addr, prefix string) error {
 	return errors.Join(r.remove(prefix+":*"), r.Close())
 }
 
-// CleanRabbit removes the product's exchanges and queues of a prefix, and the further queues named. What isn't there is
-// no error.
+// CleanRabbit removes the product's exchanges and queues of a prefix, and the further queues named. Missing ones
+// are no error.
 func CleanRabbit(url, prefix string, queues ...string) error {
 	conn, err := amqp.DialConfig(url, amqp.Config{Dial: amqp.DefaultDial(5 * time.Second)})
 	if err != nil {
@@ -71,8 +71,8 @@ func CleanRabbit(url, prefix string, queues ...string) error {
 	return errors.Join(append(errs, conn.Close())...)
 }
 
-// FreshRedisDB takes one of the shared Redis' databases 1–15 for the test alone, emptied before and after. For
-// processes that take no key prefix.
+// FreshRedisDB reserves one of the shared Redis server's databases 1–15 for the test, emptied before and after. It is for
+// processes without a key prefix.
 func FreshRedisDB(t testing.TB) int {
 	t.Helper()
 	const owner = "testkit:owner"

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// process is one child: it can be started again after it ended.
+// process is one child process, which can be started again after it has ended.
 type process struct {
 	name string
 	bin  string
@@ -32,7 +32,7 @@ func (p *process) start() error {
 	if err != nil {
 		return err
 	}
-	defer out.Close() // the child has its own
+	defer out.Close() // the child has a copy
 	cmd := exec.Command(p.bin, p.args...)
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = p.dir, p.env, out, out
 	cmd.SysProcAttr = childAttr()
@@ -54,7 +54,7 @@ func (p *process) signal(s syscall.Signal) error {
 	return p.cmd.Process.Signal(s)
 }
 
-// ended tells whether the child has ended, waiting for it that long.
+// ended waits for the child at most that long and reports whether it has ended.
 func (p *process) ended(within time.Duration) bool {
 	p.mu.Lock()
 	done := p.done
@@ -82,7 +82,7 @@ func (p *process) tail(lines int) string {
 	return strings.Join(all[max(0, len(all)-lines):], "\n")
 }
 
-// end stops the child whatever state it is in.
+// end stops the child even if it is paused or hangs.
 func (p *process) end(t testing.TB, patience time.Duration) {
 	t.Helper()
 	if p.ended(0) {

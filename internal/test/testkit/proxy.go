@@ -17,7 +17,7 @@ const (
 	Both = Up | Down
 )
 
-// Proxy is a TCP proxy that makes faults. All its methods act on open connections and on later ones.
+// Proxy is a TCP proxy that injects faults. All its methods act on open connections and on later ones.
 type Proxy struct {
 	upstream string
 	listener net.Listener
@@ -64,11 +64,11 @@ func (p *Proxy) Accepted() int {
 	return p.accepted
 }
 
-// Pause holds all bytes while connections stay open: a stopped server, or a network that swallows. Resume lets go of
+// Pause holds all bytes back while connections stay open: a stopped server, or a network that drops packets. Resume forwards
 // what was held.
 func (p *Proxy) Pause() { p.OneWay(Both) }
 
-// OneWay holds the bytes of one direction only.
+// OneWay holds back the bytes of one direction only.
 func (p *Proxy) OneWay(d Direction) { p.set(func() { p.held = d }) }
 
 // Resume ends Pause, OneWay, Latency, LimitBytes and Refuse.
@@ -146,10 +146,10 @@ func (p *Proxy) forward(l *link) {
 	l.server = s
 	p.mu.Unlock()
 	if err == nil {
-		var pumps sync.WaitGroup
-		pumps.Go(func() { p.pump(l, l.client, s, Up) })
-		pumps.Go(func() { p.pump(l, s, l.client, Down) })
-		pumps.Wait()
+		var copies sync.WaitGroup
+		copies.Go(func() { p.copy(l, l.client, s, Up) })
+		copies.Go(func() { p.copy(l, s, l.client, Down) })
+		copies.Wait()
 	}
 	l.cut()
 	p.mu.Lock()
@@ -160,7 +160,7 @@ func (p *Proxy) forward(l *link) {
 	}
 }
 
-// cut ends a link at once, with a reset where there is one to send.
+// cut ends a link at once, with a reset if the connection is TCP.
 func (l *link) cut() {
 	l.once.Do(func() { close(l.done) })
 	for _, c := range []net.Conn{l.client, l.server} {
@@ -171,7 +171,7 @@ func (l *link) cut() {
 	}
 }
 
-func (p *Proxy) pump(l *link, src, dst net.Conn, d Direction) {
+func (p *Proxy) copy(l *link, src, dst net.Conn, d Direction) {
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := src.Read(buf)
@@ -196,7 +196,7 @@ func (p *Proxy) pump(l *link, src, dst net.Conn, d Direction) {
 	}
 }
 
-// pass waits until bytes of that direction may go on, and tells how many of n, and whether everything is cut after
+// pass waits until bytes of that direction may be forwarded, and returns how many of n, and whether everything is cut after
 // them. 0 and false: the link has ended.
 func (p *Proxy) pass(l *link, d Direction, n int) (allowed int, cut bool) {
 	delayed := false

@@ -60,12 +60,12 @@ func say(t *testing.T, c net.Conn, s string) {
 	}
 }
 
-func hear(t *testing.T, c net.Conn, want string) {
+func expect(t *testing.T, c net.Conn, want string) {
 	t.Helper()
 	_ = c.SetReadDeadline(time.Now().Add(20 * time.Second))
 	b := make([]byte, len(want))
 	if _, err := io.ReadFull(c, b); err != nil || string(b) != want {
-		t.Fatalf("heard %q, %v; want %q", b, err, want)
+		t.Fatalf("got %q, %v; want %q", b, err, want)
 	}
 }
 
@@ -95,11 +95,11 @@ func TestProxyForwards(t *testing.T) {
 	a, b := dial(t, p), dial(t, p)
 	say(t, a, "one")
 	say(t, b, "two")
-	hear(t, a, "one")
-	hear(t, b, "two")
+	expect(t, a, "one")
+	expect(t, b, "two")
 	p.Latency(time.Millisecond)
 	say(t, a, "slow")
-	hear(t, a, "slow")
+	expect(t, a, "slow")
 	if p.Accepted() != 2 {
 		t.Errorf("%d accepted", p.Accepted())
 	}
@@ -111,7 +111,7 @@ func TestProxyPauseAndResume(t *testing.T) {
 			p := NewProxy(t, echo(t))
 			old := dial(t, p)
 			say(t, old, "a")
-			hear(t, old, "a")
+			expect(t, old, "a")
 			p.OneWay(d)
 			say(t, old, "b")
 			young := dial(t, p)
@@ -119,8 +119,8 @@ func TestProxyPauseAndResume(t *testing.T) {
 			silent(t, old)
 			silent(t, young)
 			p.Resume()
-			hear(t, old, "b")
-			hear(t, young, "c")
+			expect(t, old, "b")
+			expect(t, young, "c")
 		})
 	}
 }
@@ -129,19 +129,19 @@ func TestProxyCut(t *testing.T) {
 	p := NewProxy(t, echo(t))
 	c := dial(t, p)
 	say(t, c, "a")
-	hear(t, c, "a")
+	expect(t, c, "a")
 	p.Cut()
 	gone(t, c)
 	d := dial(t, p)
 	say(t, d, "b")
-	hear(t, d, "b")
+	expect(t, d, "b")
 }
 
 func TestProxyCutsWhilePaused(t *testing.T) {
 	p := NewProxy(t, echo(t))
 	c := dial(t, p)
 	say(t, c, "a")
-	hear(t, c, "a")
+	expect(t, c, "a")
 	p.Pause()
 	say(t, c, "b")
 	p.Cut()
@@ -152,7 +152,7 @@ func TestProxyRefuses(t *testing.T) {
 	p := NewProxy(t, echo(t))
 	old := dial(t, p)
 	say(t, old, "a")
-	hear(t, old, "a")
+	expect(t, old, "a")
 	p.Refuse(true)
 	if c, err := net.Dial("tcp", p.Addr()); err == nil { // the reset may be there before the call returns
 		gone(t, c)
@@ -162,24 +162,24 @@ func TestProxyRefuses(t *testing.T) {
 		t.Errorf("%d accepted", p.Accepted())
 	}
 	say(t, old, "b")
-	hear(t, old, "b")
+	expect(t, old, "b")
 	p.Refuse(false)
 	c := dial(t, p)
 	say(t, c, "c")
-	hear(t, c, "c")
+	expect(t, c, "c")
 }
 
 func TestProxyLimitsBytes(t *testing.T) {
 	p := NewProxy(t, echo(t))
 	c := dial(t, p)
 	say(t, c, "abc")
-	hear(t, c, "abc")
+	expect(t, c, "abc")
 	p.LimitBytes(5) // three up, two down
 	say(t, c, "def")
 	gone(t, c)
 	d := dial(t, p)
 	say(t, d, "ghi")
-	hear(t, d, "ghi")
+	expect(t, d, "ghi")
 }
 
 func TestEventually(t *testing.T) {

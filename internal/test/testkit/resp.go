@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// Redis is a connection that speaks just enough RESP to look behind the product's back. It is for one goroutine.
+// Redis is a connection with just enough of RESP to inspect and damage the product's data. It is for one goroutine. It shares no code
+// with the product, nor its library.
 type Redis struct {
 	conn net.Conn
 	r    *bufio.Reader

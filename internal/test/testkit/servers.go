@@ -25,7 +25,7 @@ func fromEnv(t testing.TB, name string) string {
 	t.Helper()
 	v := os.Getenv(name)
 	if v == "" {
-		t.Fatalf("%s is not set: run `make test`, which brings up real servers, or set it to one of your own", name)
+		t.Fatalf("%s is not set: run `make test`, which starts real servers, or set it to one of your own", name)
 	}
 	return v
 }
@@ -42,14 +42,14 @@ func RedisAddr(t testing.TB) string { t.Helper(); return fromEnv(t, RedisVar) }
 // AMQPURL is the URL of a RabbitMQ that the tests share.
 func AMQPURL(t testing.TB) string { t.Helper(); return fromEnv(t, AMQPVar) }
 
-// Database is a database of a test's own.
+// Database is a private database of a test.
 type Database struct {
 	Name, Host, Port, User, Password string
 	DSN                              string // go-sql-driver's, with the database, parseTime and UTC
 	DB                               *sql.DB
 }
 
-// FreshDatabase makes an empty database on the server of MySQLDSN; it is dropped when the test ends.
+// FreshDatabase creates an empty database on the server of MySQLDSN; it is dropped when the test ends.
 func FreshDatabase(t testing.TB) Database { t.Helper(); return FreshDatabaseOn(t, MySQLDSN(t)) }
 
 // FreshDatabaseOn does the same on another server, given as an admin's DSN without a database.
@@ -75,7 +75,7 @@ func FreshDatabaseOn(t testing.TB, dsn string) Database {
 		return err
 	}
 	if err := execute("CREATE DATABASE " + name + " CHARACTER SET utf8mb4"); err != nil {
-		t.Fatalf("make the test's database: %v", err)
+		t.Fatalf("create the test's database: %v", err)
 	}
 	cfg.DBName, cfg.ParseTime, cfg.Loc = name, true, time.UTC
 	db, err := sql.Open("mysql", cfg.FormatDSN())
@@ -92,7 +92,7 @@ func FreshDatabaseOn(t testing.TB, dsn string) Database {
 	return Database{Name: name, Host: host, Port: port, User: cfg.User, Password: cfg.Passwd, DSN: cfg.FormatDSN(), DB: db}
 }
 
-// randomName is 16 lower-case characters that no other test has.
+// randomName is 16 random lower-case characters.
 func randomName() string {
 	var b [8]byte
 	_, _ = rand.Read(b[:]) // never fails

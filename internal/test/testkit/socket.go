@@ -37,7 +37,7 @@ func Dial(t testing.TB, url, token string, opts ...DialOption) *Socket {
 	return s
 }
 
-// TryDial is Dial where the upgrade may be refused: see StatusOf.
+// TryDial is Dial for an upgrade that may be refused: see StatusOf.
 func TryDial(t testing.TB, url, token string, opts ...DialOption) (*Socket, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -103,7 +103,7 @@ func (s *Socket) SendText(t testing.TB, text string) {
 	}
 }
 
-// SendFrame sends any frame: fragments, binary, control. An error is the test's to judge: the server may have closed.
+// SendFrame sends any frame: fragments, binary, control. The caller decides about an error: the server may have closed the socket.
 func (s *Socket) SendFrame(op ws.OpCode, fin bool, payload []byte) error {
 	return s.w.send(op, fin, payload)
 }
@@ -196,7 +196,7 @@ func (s *Socket) Closed(t testing.TB) (code int, reason string) {
 	return s.closed.Code, s.closed.Reason
 }
 
-// story tells what the socket has seen, for failures.
+// story describes what the socket has received, for failures.
 func (s *Socket) story() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -54,7 +54,7 @@ func Header(key, value string) DialOption { return func(o *dialOptions) { o.head
 // NoPong leaves the server's pings unanswered.
 func NoPong() DialOption { return func(o *dialOptions) { o.noPong = true } }
 
-// CloseError tells how a socket ended. 1006: without a close frame.
+// CloseError says how a socket ended. 1006: without a close frame.
 type CloseError struct {
 	Code   int
 	Reason string
@@ -62,7 +62,7 @@ type CloseError struct {
 
 func (e *CloseError) Error() string { return fmt.Sprintf("closed: %d %s", e.Code, e.Reason) }
 
-// retryAfter is what the reason asks to wait.
+// retryAfter is the pause that the close reason asks for.
 func (e *CloseError) retryAfter() time.Duration {
 	f, err := parseFrame([]byte(e.Reason))
 	if err != nil {
@@ -160,7 +160,7 @@ func (w *wire) next() ([]byte, error) {
 		switch f.Header.OpCode {
 		case ws.OpPing:
 			if !w.noPong {
-				_ = w.send(ws.OpPong, true, f.Payload) // the read tells if the socket is gone
+				_ = w.send(ws.OpPong, true, f.Payload) // the read fails if the socket has ended
 			}
 		case ws.OpClose:
 			code, reason := ws.ParseCloseFrameData(f.Payload)
@@ -176,7 +176,7 @@ func (w *wire) next() ([]byte, error) {
 	}
 }
 
-// frameMax is far above what the server may send; more is a mistake.
+// frameMax is far above what the server may send.
 const frameMax = 64 << 20
 
 func readFrame(r io.Reader) (f ws.Frame, err error) {
@@ -197,7 +197,7 @@ func (w *wire) close() {
 	_ = w.conn.Close()
 }
 
-// StatusOf is the HTTP status of a refused upgrade, 0 where err is something else.
+// StatusOf is the HTTP status of a refused upgrade, 0 if err is something else.
 func StatusOf(err error) int {
 	var s ws.StatusError
 	if errors.As(err, &s) {

@@ -62,7 +62,7 @@ func TwoHops(ctx context.Context, url, queueType string, batch int, d time.Durat
 	return rate, errors.Join(err, h.g.Wait(), dropQueues(url, queues))
 }
 
-// declare makes the delivery queue and the inbound ones.
+// declare creates the delivery queue and the inbound ones.
 func (h *hops) declare(queueType string) (names []string, err error) {
 	ch, err := h.con.Channel()
 	if err != nil {
@@ -111,7 +111,7 @@ func (h *hops) publish(ctx context.Context, queue string) error {
 			switch {
 			case err == nil:
 			case ctx.Err() != nil || errors.Is(err, amqp.ErrClosed):
-				return nil //nolint:nilerr // the end of the measurement brought it about
+				return nil //nolint:nilerr // caused by the end of the measurement
 			default:
 				return err
 			}
@@ -120,7 +120,7 @@ func (h *hops) publish(ctx context.Context, queue string) error {
 	return nil
 }
 
-// relay is the worker's part: consume, pass on with a confirm, acknowledge in bulk.
+// relay is the worker's part: consume, publish with a confirm, acknowledge in bulk.
 func (h *hops) relay(from, to string) error {
 	ch, err := h.con.Channel()
 	if err != nil {
@@ -135,7 +135,7 @@ func (h *hops) relay(from, to string) error {
 	}
 	confirms := out.NotifyPublish(make(chan amqp.Confirmation, unconfirmed))
 	h.g.Go(func() error {
-		for range confirms { // drained, so that the library never waits
+		for range confirms { // drained, so that the library never blocks
 		}
 		return nil
 	})
@@ -238,7 +238,7 @@ func insertRows(ctx context.Context, db *sql.DB, rows int, seq *atomic.Int64) er
 	return err
 }
 
-// pause waits; false means that ctx ended.
+// pause waits for d; false means that ctx ended.
 func pause(ctx context.Context, d time.Duration) bool {
 	select {
 	case <-ctx.Done():

@@ -21,7 +21,7 @@ const (
 	plotMargin = 20
 )
 
-// plotStyle reads well on light and on dark ground.
+// plotStyle is readable on a light and on a dark background.
 const plotStyle = `text{font:12px system-ui,sans-serif;fill:#222}.t{font-size:15px;font-weight:600}.d{fill:#666}.g{stroke:#ccc;stroke-width:1}` +
 	`.bg{fill:#fff}.c0{fill:#2b6cb0}.c1{fill:#63a4dd}.c2{fill:#d97706}.c3{fill:#f2b45c}.w{stroke:#222;stroke-width:1.5}` +
 	`@media(prefers-color-scheme:dark){text{fill:#eee}.d{fill:#aaa}.g{stroke:#444}.bg{fill:#16181d}.w{stroke:#eee}}`
@@ -29,7 +29,7 @@ const plotStyle = `text{font:12px system-ui,sans-serif;fill:#222}.t{font-size:15
 // series is one bar of every group.
 type series struct{ value, label string }
 
-// panel is a group of bars per scenario on one scale, logarithmic where the values lie far apart.
+// panel is a group of bars per scenario on one scale, logarithmic if the values differ by orders of magnitude.
 type panel struct {
 	title  string
 	unit   string
@@ -53,7 +53,7 @@ type drawn struct {
 }
 
 // Plot draws the medians of the rows as SVG: one panel each for latency, throughput and CPU; the thin line is the range of the
-// runs. Where nothing was measured a panel is left out.
+// runs. A panel without any measurement is left out.
 func Plot(rows []bench.Row, title string) string {
 	var body strings.Builder
 	y := plotMargin + 10
@@ -104,7 +104,7 @@ func (p panel) collect(rows []bench.Row) (groups []group, low, high float64) {
 	return groups, low, high
 }
 
-// scaleOf returns where a value lies, 0 to 1; a logarithmic scale begins at the power of ten below the lowest.
+// scaleOf returns the function from a value to its place on the scale, 0 to 1; a logarithmic scale begins at the power of ten below the lowest.
 func scaleOf(log bool, low, high float64) func(float64) float64 {
 	if !log || low <= 0 {
 		return func(v float64) float64 { return v / max(high, 1e-9) }
@@ -114,7 +114,7 @@ func scaleOf(log bool, low, high float64) func(float64) float64 {
 	return func(v float64) float64 { return min(max((math.Log10(max(v, 1e-12))-from)/(to-from), 0), 1) }
 }
 
-// draw writes the panel from y on and returns where it ends.
+// draw writes the panel at y and returns the y at which it ends.
 func (p panel) draw(b *strings.Builder, y int, groups []group, scale func(float64) float64) int {
 	title := p.title + ", " + p.unit
 	if p.log {
@@ -149,6 +149,6 @@ func put(b *strings.Builder, class string, x, y int, text string) {
 
 func escape(text string) string {
 	var b strings.Builder
-	_ = xml.EscapeText(&b, []byte(text)) // a Builder takes everything
+	_ = xml.EscapeText(&b, []byte(text)) // a Builder never fails
 	return b.String()
 }

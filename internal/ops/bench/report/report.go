@@ -14,8 +14,8 @@ type Summary struct {
 	bench.Bar
 	Median, Min, Max float64
 	Runs             int
-	Saturated        bool // at least one run was bounded by the tool
-	Disturbed        bool // during at least one run other programs took a good part of the machine
+	Saturated        bool // in at least one run the tool was the bottleneck
+	Disturbed        bool // in at least one run other programs used much of the machine
 }
 
 // Summarize returns the figures of the scenarios that ran, in the table's order.
@@ -52,8 +52,8 @@ func median(vs []float64) float64 {
 	return (s[n/2-1] + s[n/2]) / 2
 }
 
-// verdict of a figure: met, missed, or not judged.
-func (s Summary) verdict() string {
+// result says whether the bar was met or missed; "" if there is none.
+func (s Summary) result() string {
 	switch {
 	case s.Limit == 0:
 		return ""
@@ -87,12 +87,12 @@ func Table(sums []Summary) string {
 		if s.Runs > 1 {
 			spread = bench.Number(s.Min) + "–" + bench.Number(s.Max)
 		}
-		lines = append(lines, []string{s.Scenario, s.What, bench.Number(s.Median), spread, s.Unit, s.bar(), s.verdict()})
+		lines = append(lines, []string{s.Scenario, s.What, bench.Number(s.Median), spread, s.Unit, s.bar(), s.result()})
 	}
 	return grid(lines, 2, 3)
 }
 
-// grid pads the columns; those named stand right. The first line is the head.
+// grid pads the columns; those named are aligned to the right. The first line is the header.
 func grid(lines [][]string, right ...int) string {
 	width := make([]int, len(lines[0]))
 	for _, line := range lines {
@@ -185,7 +185,7 @@ func ran(rows []bench.Row) (names []string) {
 	return names
 }
 
-// Audit tells what the auditor counted over all rows.
+// Audit renders the auditor's counts over all rows.
 func Audit(rows []bench.Row) string {
 	var t bench.Tally
 	for _, r := range rows {

@@ -8,9 +8,9 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"chat-service/internal/ops/bench"
-
 	"github.com/google/go-cmp/cmp"
+
+	"chat-service/internal/ops/bench"
 )
 
 func sample() []bench.Row {

@@ -15,7 +15,7 @@ import (
 // tick is the unit of /proc's CPU times: USER_HZ, 100 on every Linux that Go runs on.
 const tick = 10 * time.Millisecond
 
-// Usage is what one named process, its children included, has used.
+// Usage is what one named process has used, including its children.
 type Usage struct {
 	CPU time.Duration // user and system, since it started
 	RSS int64         // bytes
@@ -27,11 +27,11 @@ type Snapshot struct {
 	Pids  map[string]int
 	Procs map[string]Usage
 	Self  Usage         // this tool
-	Busy  time.Duration // the machine's CPUs together, whoever used them
+	Busy  time.Duration // of all the machine's CPUs, by any process
 	Idle  time.Duration
 }
 
-// Take looks at the named processes. A process that is gone is an error.
+// Take takes a snapshot of the named processes. A process that has ended is an error.
 func Take(pids map[string]int) (Snapshot, error) { return takeFrom("/proc", pids, os.Getpid()) }
 
 func takeFrom(root string, pids map[string]int, self int) (Snapshot, error) {
@@ -42,7 +42,7 @@ func takeFrom(root string, pids map[string]int, self int) (Snapshot, error) {
 	}
 	for name, pid := range pids {
 		if _, ok := all[pid]; !ok {
-			return s, fmt.Errorf("process %s (%d) is gone", name, pid)
+			return s, fmt.Errorf("process %s (%d) has ended", name, pid)
 		}
 		s.Procs[name] = tree(all, children, pid)
 	}
@@ -70,7 +70,7 @@ func readProcs(root string) (map[int]Usage, map[int][]int, error) {
 		stat, err1 := os.ReadFile(filepath.Join(dir, "stat"))
 		status, err2 := os.ReadFile(filepath.Join(dir, "status"))
 		if err := errors.Join(err1, err2); err != nil {
-			continue // it ended between the two looks
+			continue // it ended meanwhile
 		}
 		parent, cpu, err := parseStat(string(stat))
 		if err != nil {
@@ -94,7 +94,7 @@ func tree(all map[int]Usage, children map[int][]int, pid int) Usage {
 	return u
 }
 
-// parseStat reads /proc/<pid>/stat: the parent and the CPU time. The name in field 2 may hold blanks and parentheses.
+// parseStat reads /proc/<pid>/stat: the parent and the CPU time. The name in field 2 may contain blanks and parentheses.
 func parseStat(text string) (parent int, cpu time.Duration, err error) {
 	f := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
 	if len(f) < 13 {
@@ -149,7 +149,7 @@ type Span struct {
 	Full  float64       // share of the machine's CPUs that was busy, 0 to 1
 }
 
-// Since returns what was used from before to s. A process that was restarted in between is an error: its figures are void.
+// Since returns what was used from before to s. A process that was restarted in between is an error: its figures are meaningless.
 func (s Snapshot) Since(before Snapshot) (Span, error) {
 	if !maps.Equal(s.Pids, before.Pids) {
 		return Span{}, fmt.Errorf("processes were restarted during the run: %v, then %v", before.Pids, s.Pids)

@@ -33,10 +33,9 @@ type Backend struct {
 	Ready func(ctx context.Context) error // nil means ready; polled twice a second. A nil function: always ready
 }
 
-// FrontDoor is the one public address of a local run: WebSockets are routed to the gateway with the fewest, everything else
+// Proxy is the one public address of a local run: WebSockets are routed to the gateway with the fewest, everything else
 // to the api. Forwarding headers sent by a client are dropped; it sets the client's address itself.
-// Why it is written by hand: docs/adr/0012-front-door.md.
-type FrontDoor struct {
+type Proxy struct {
 	gateways []*backend
 	api      *backend
 }
@@ -48,9 +47,9 @@ type backend struct {
 	ready atomic.Bool
 }
 
-// NewFrontDoor makes a front door for the gateways and the api.
-func NewFrontDoor(api Backend, gateways ...Backend) *FrontDoor {
-	f := &FrontDoor{api: newBackend(api)}
+// New makes a front door for the gateways and the api.
+func New(api Backend, gateways ...Backend) *Proxy {
+	f := &Proxy{api: newBackend(api)}
 	for _, g := range gateways {
 		f.gateways = append(f.gateways, newBackend(g))
 	}
@@ -104,7 +103,7 @@ func problem(w http.ResponseWriter, e *chat.Error) {
 }
 
 // ServeHTTP forwards the request.
-func (f *FrontDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (f *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.ContentLength > maxBody {
 		problem(w, chat.E(chat.TooLarge, "the body is too large"))
 		return
@@ -122,7 +121,7 @@ func (f *FrontDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // candidates are the ready gateways, the least loaded first.
-func (f *FrontDoor) candidates() []*backend {
+func (f *Proxy) candidates() []*backend {
 	type load struct {
 		b *backend
 		n int64
@@ -154,7 +153,7 @@ func (b *backend) serve(w http.ResponseWriter, r *http.Request) bool {
 }
 
 // Watch polls the gateways' readiness until ctx ends.
-func (f *FrontDoor) Watch(ctx context.Context) {
+func (f *Proxy) Watch(ctx context.Context) {
 	var g sync.WaitGroup
 	for _, b := range f.gateways {
 		if b.Ready != nil {
@@ -178,7 +177,7 @@ func (b *backend) watch(ctx context.Context) {
 }
 
 // Serve serves on l until ctx ends; then requests in progress get two seconds. Sockets end with their gateway.
-func (f *FrontDoor) Serve(ctx context.Context, l net.Listener) error {
+func (f *Proxy) Serve(ctx context.Context, l net.Listener) error {
 	srv := &http.Server{Handler: f, ReadHeaderTimeout: 10 * time.Second, ErrorLog: log.New(io.Discard, "", 0)}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

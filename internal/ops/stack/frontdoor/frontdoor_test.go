@@ -47,7 +47,7 @@ func upstream(t *testing.T, name string) (Backend, *httptest.Server) {
 	return Backend{Name: name, Addr: s.Listener.Addr().String()}, s
 }
 
-func serve(t *testing.T, f *FrontDoor) string {
+func serve(t *testing.T, f *Proxy) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -89,11 +89,11 @@ func socket(t *testing.T, addr string) (net.Conn, *bufio.Reader, string) {
 	return c, r, resp.Header.Get("X-Name")
 }
 
-func TestDoorBalancesSockets(t *testing.T) {
+func TestBalancesSockets(t *testing.T) {
 	api, _ := upstream(t, "api")
 	g1, _ := upstream(t, "gw1")
 	g2, _ := upstream(t, "gw2")
-	f := NewFrontDoor(api, g1, g2)
+	f := New(api, g1, g2)
 	addr := serve(t, f)
 
 	c1, r1, n1 := socket(t, addr)
@@ -116,14 +116,14 @@ func TestDoorBalancesSockets(t *testing.T) {
 	}
 }
 
-func TestDoorSkipsGateways(t *testing.T) {
+func TestSkipsGatewaysThatAreNotReady(t *testing.T) {
 	api, _ := upstream(t, "api")
 	up, _ := upstream(t, "up")
 	dead, srv := upstream(t, "dead")
 	srv.Close()
 	sick, _ := upstream(t, "sick")
 	sick.Ready = func(context.Context) error { return errors.New("not ready") }
-	addr := serve(t, NewFrontDoor(api, sick, dead, up))
+	addr := serve(t, New(api, sick, dead, up))
 	for range 6 {
 		if _, _, name := socket(t, addr); name != "up" {
 			t.Fatalf("a socket went to %s", name)
@@ -131,10 +131,10 @@ func TestDoorSkipsGateways(t *testing.T) {
 	}
 }
 
-func TestDoorWithoutBackends(t *testing.T) {
+func TestWithoutBackends(t *testing.T) {
 	api, srv := upstream(t, "api")
 	srv.Close()
-	addr := serve(t, NewFrontDoor(api))
+	addr := serve(t, New(api))
 	for _, path := range []string{"/api/v1/rooms", SocketPath} {
 		resp, err := http.Get("http://" + addr + path)
 		if err != nil {
@@ -148,9 +148,9 @@ func TestDoorWithoutBackends(t *testing.T) {
 	}
 }
 
-func TestDoorRefusesLargeBodies(t *testing.T) {
+func TestRefusesLargeBodies(t *testing.T) {
 	api, _ := upstream(t, "api")
-	addr := serve(t, NewFrontDoor(api))
+	addr := serve(t, New(api))
 	for _, c := range []struct{ size, status int }{{maxBody, 200}, {maxBody + 1, 413}, {8 * maxBody, 413}} {
 		res, err := http.Post("http://"+addr+"/api/v1/rooms", "application/json", strings.NewReader(strings.Repeat("x", c.size)))
 		if err != nil {
@@ -164,10 +164,10 @@ func TestDoorRefusesLargeBodies(t *testing.T) {
 	}
 }
 
-func TestDoorTellsTheClientsAddress(t *testing.T) {
+func TestForwardsTheClientsAddress(t *testing.T) {
 	api, _ := upstream(t, "api")
 	g, _ := upstream(t, "gw1")
-	addr := serve(t, NewFrontDoor(api, g))
+	addr := serve(t, New(api, g))
 	req, err := http.NewRequest(http.MethodGet, "http://"+addr+"/api/v1/rooms?limit=3", nil)
 	if err != nil {
 		t.Fatal(err)

@@ -21,24 +21,24 @@ func (v Violation) String() string {
 	return v.Rule + ": " + v.Text
 }
 
-// rules are what Check judges.
+// rules are the promises that Check checks.
 var rules = [...]struct{ name, promise string }{
 	{"I1", "every acked message is in the database exactly once, with the acked seq and the sent content"},
-	{"I2", "no message is there that nobody sent, and none that was refused for good"},
+	{"I2", "no message exists that was not sent, and none that was refused for good"},
 	{"I3", "a room's seqs are 1 … last_seq, without holes or repeats; ord and msg_count count the real messages"},
 	{"I4", "a client's messages in a room have the order in which it sent them"},
 	{"I5", "what was acked before something was sent stands before it"},
 	{"I6", "a client's view is the room's log: in order, each once, the same content, and in the end complete"},
-	{"I7", "nobody receives what lies outside his membership"},
+	{"I7", "no user receives a message from outside their membership"},
 	{"I8", "the unread count at rest is msg_count − read_count"},
 	{"I9", "read pointers only grow and stay within the room"},
 	{"I10", "presence: offline at most 20 s after the last socket died, never while one lived throughout"},
 	{"I11", "the same client_msg_id gives the same seq for ever, and with other content a conflict"},
 	{"I12", "what was acked is never lost"},
-	{"I13", "every close has a documented code; retryable ones lead back, terminal ones don't"},
+	{"I13", "every close has a documented code; clients reconnect after retryable ones and not after terminal ones"},
 }
 
-// maxPerRule bounds the report: one mistake breaks a promise thousands of times.
+// maxPerRule bounds the report: one bug may break a promise thousands of times.
 const maxPerRule = 20
 
 type key struct {
@@ -66,8 +66,8 @@ type checker struct {
 	counts map[string]int
 }
 
-// Check judges what clients saw against what the database holds. The history must be at rest: every Chatter caught up
-// (AtRest) before it was stopped, or I6 reports what it lacks.
+// Check compares what clients saw with what the database holds, and returns the broken promises. The history must be at rest:
+// every client has caught up (Chatter.AtRest) before it was stopped, or I6 reports what it lacks.
 func Check(events []Event, dump Dump) []Violation {
 	c := &checker{
 		events: slices.Clone(events), dump: dump, users: map[uint64]bool{}, rows: map[key][]DumpMessage{},
@@ -136,20 +136,20 @@ func (c *checker) durable() {
 	for k, acks := range c.acks {
 		rows := c.rows[k]
 		if len(rows) == 0 {
-			c.report("I12", "message %s of user %d in room %d was acked as %d and is gone", k.id, k.user, k.room, acks[0].Seq)
+			c.report("I12", "message %s of user %d in room %d was acked as %d and is missing", k.id, k.user, k.room, acks[0].Seq)
 			continue
 		}
 		if len(rows) > 1 {
-			c.report("I1", "message %s of user %d in room %d is there %d times", k.id, k.user, k.room, len(rows))
+			c.report("I1", "message %s of user %d in room %d is stored %d times", k.id, k.user, k.room, len(rows))
 		}
 		for _, a := range acks {
 			if a.Seq != rows[0].Seq {
-				c.report("I1", "message %s of user %d in room %d was acked as %d and stands at %d", k.id, k.user, k.room, a.Seq, rows[0].Seq)
+				c.report("I1", "message %s of user %d in room %d was acked as %d and is stored at %d", k.id, k.user, k.room, a.Seq, rows[0].Seq)
 			}
 		}
 		sends := c.sends[k]
 		if len(sends) > 0 && !slices.ContainsFunc(sends, func(s Event) bool { return s.Content == rows[0].Content }) {
-			c.report("I1", "message %s of user %d in room %d has another content than was sent", k.id, k.user, k.room)
+			c.report("I1", "message %s of user %d in room %d has other content than was sent", k.id, k.user, k.room)
 		}
 	}
 }
@@ -163,9 +163,9 @@ func (c *checker) invented() {
 	}
 	for _, e := range c.events {
 		k := key{e.Room, e.User, e.ID}
-		// A conflict is about a second content under an id that stands.
+		// A conflict is about other content under an id that is stored.
 		if e.Kind == Nacked && !e.Retry && e.Word != "idempotency_conflict" && len(c.rows[k]) > 0 {
-			c.report("I2", "message %s of user %d in room %d was refused for good (%s) and is there", k.id, k.user, k.room, e.Word)
+			c.report("I2", "message %s of user %d in room %d was refused for good (%s) and is stored", k.id, k.user, k.room, e.Word)
 		}
 	}
 }
@@ -217,7 +217,7 @@ func (c *checker) keys() {
 	for k, sends := range c.sends {
 		for _, s := range sends[1:] {
 			if s.Content != sends[0].Content && len(c.acks[k]) > 0 && !conflicts[k] {
-				c.report("I11", "message %s of user %d in room %d was sent with two contents and nobody was told of a conflict", k.id, k.user, k.room)
+				c.report("I11", "message %s of user %d in room %d was sent with two contents and no conflict was reported", k.id, k.user, k.room)
 				break
 			}
 		}

@@ -1,6 +1,6 @@
 package history
 
-// senderOrder is I4. Retries keep the number of the first sending.
+// senderOrder is I4. Retries keep the number of the first send.
 func (c *checker) senderOrder() {
 	type lane struct {
 		client string
@@ -21,7 +21,7 @@ func (c *checker) senderOrder() {
 		}
 		l := lane{e.Client, e.Room}
 		if seq < at[l].seq {
-			c.report("I4", "%s sent %s before %s in room %d, but they stand at %d and %d", e.Client, at[l].id, e.ID, e.Room, at[l].seq, seq)
+			c.report("I4", "%s sent %s before %s in room %d, but they are stored at %d and %d", e.Client, at[l].id, e.ID, e.Room, at[l].seq, seq)
 		}
 		at[l] = last{seq, e.ID}
 	}
@@ -50,7 +50,7 @@ func (c *checker) realTimeOrder() {
 			}
 			before := highest[e.Room]
 			if seq, ok := c.ackedSeq(k); ok && seq <= before.Seq && before.ID != e.ID {
-				c.report("I5", "room %d: %s was sent after %s had been acked as %d, and stands at %d", e.Room, e.ID, before.ID, before.Seq, seq)
+				c.report("I5", "room %d: %s was sent after %s had been acked as %d, and is stored at %d", e.Room, e.ID, before.ID, before.Seq, seq)
 			}
 		}
 	}
@@ -70,10 +70,10 @@ func (c *checker) views() {
 		case Based:
 			have[l] = e.Seq
 			if e.Word == "visible" && !c.begins(e.Room, e.User, e.Seq+1) {
-				c.report("I6", "%s was told that it may see room %d from %d on, where no membership of user %d begins", e.Client, e.Room, e.Seq+1, e.User)
+				c.report("I6", "%s got room %d as visible from %d on, where no membership of user %d begins", e.Client, e.Room, e.Seq+1, e.User)
 			}
 		case Hole:
-			c.report("I6", "%s was told that room %d is whole up to %d and had it up to %d", e.Client, e.Room, e.Seq, e.From)
+			c.report("I6", "%s was sent a synced for room %d up to %d and had it up to %d", e.Client, e.Room, e.Seq, e.From)
 		case Left:
 			delete(have, l)
 		case Closed:
@@ -95,7 +95,7 @@ func (c *checker) views() {
 	}
 }
 
-// begins tells whether a membership of the user shows the room from seq on.
+// begins reports whether a membership of the user shows the room from seq on.
 func (c *checker) begins(room, user, seq uint64) bool {
 	for _, m := range c.member[roomUser{room, user}] {
 		if m.VisibleFrom == seq {
@@ -109,13 +109,13 @@ func (c *checker) sameContent(e Event) {
 	m, ok := c.log[place{e.Room, e.Seq}]
 	switch {
 	case !ok:
-		c.report("I6", "%s saw room %d seq %d, which is not there", e.Client, e.Room, e.Seq)
+		c.report("I6", "%s saw room %d seq %d, which is not stored", e.Client, e.Room, e.Seq)
 	case m.Content != e.Content || m.Sender != e.About || m.ClientMsgID != e.ID:
 		c.report("I6", "%s saw room %d seq %d as %q of user %d; it is %q of user %d", e.Client, e.Room, e.Seq, e.Content, e.About, m.Content, m.Sender)
 	}
 }
 
-// lastVisible is the last seq that a member sees; in is false for who is no member now.
+// lastVisible is the last seq that a member sees; in is false if the user is no member now.
 func (c *checker) lastVisible(room, user uint64) (seq uint64, in bool) {
 	for _, m := range c.member[roomUser{room, user}] {
 		if m.LeftSeq == 0 {
@@ -136,7 +136,7 @@ func (c *checker) membership() {
 			ok = ok || m.sees(e.Seq)
 		}
 		if !ok {
-			c.report("I7", "user %d received room %d seq %d, which is outside his membership", e.User, e.Room, e.Seq)
+			c.report("I7", "user %d received room %d seq %d, which is outside their membership", e.User, e.Room, e.Seq)
 		}
 	}
 }

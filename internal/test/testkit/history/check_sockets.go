@@ -8,10 +8,10 @@ import (
 // Bounds of I10.
 const (
 	presenceLag  = 20 * time.Second // from the last socket's end to "offline"
-	presenceLife = 10 * time.Second // a socket older than this can't be overlooked
+	presenceLife = 10 * time.Second // a socket older than this must be known to presence
 )
 
-// span is the life of a socket; end 0: to the end of the history.
+// span is the lifetime of a socket; end 0: to the end of the history.
 type span struct{ begin, end time.Duration }
 
 // presence is I10, as far as watchers saw it. A "read at rest" is taken from the last event of each watcher's connection.
@@ -51,27 +51,27 @@ func (c *checker) presence() {
 			continue
 		}
 		if died, alive := lastLife(lives[w.about], last); !alive && last-died > presenceLag {
-			c.report("I10", "%s saw user %d online until %v; his last socket died at %v", w.client, w.about, last, died)
+			c.report("I10", "%s saw user %d online until %v; their last socket ended at %v", w.client, w.about, last, died)
 		}
 	}
 }
 
-// flap reports an "offline" about somebody whose socket lived all the while.
+// flap reports an "offline" about a user who had a socket throughout, and an "online" about one who had none for too long.
 func (c *checker) flap(e Event, lives []span) {
 	if e.Online {
 		if died, alive := lastLife(lives, e.At); c.users[e.About] && len(lives) > 0 && !alive && died > 0 && e.At-died > presenceLag {
-			c.report("I10", "%s was told at %v that user %d is online; his last socket had died at %v", e.Client, e.At, e.About, died)
+			c.report("I10", "%s saw at %v that user %d is online; their last socket had ended at %v", e.Client, e.At, e.About, died)
 		}
 		return
 	}
 	for _, s := range lives {
 		if s.begin < e.At-presenceLife && (s.end == 0 || s.end > e.At) {
-			c.report("I10", "%s was told at %v that user %d is offline; he had a socket since %v", e.Client, e.At, e.About, s.begin)
+			c.report("I10", "%s saw at %v that user %d is offline; they had a socket since %v", e.Client, e.At, e.About, s.begin)
 		}
 	}
 }
 
-// lastLife is when the last socket before at died, and whether one lives at that time.
+// lastLife returns when the last socket before at ended, and whether one exists at that time.
 func lastLife(lives []span, at time.Duration) (died time.Duration, alive bool) {
 	for _, s := range lives {
 		if s.begin <= at && (s.end == 0 || s.end > at) {
@@ -102,7 +102,7 @@ func (c *checker) lives() map[uint64][]span {
 	return lives
 }
 
-// documented are the close codes of docs/protocol.md, and 1006 for a connection that broke.
+// documented are the close codes of docs/protocol.md, and 1006 for a connection that was lost.
 var documented = [...]int{
 	1000, 1001, 1002, 1003, 1006, 1007, 1008, 1009, 1011, 1012, 1013,
 	4000, 4001, 4002, 4003, 4004, 4005, 4006, 4500, 4501, 4502, 4503, 4504, 4505, 4506,
@@ -120,19 +120,19 @@ func (c *checker) closes() {
 			last[e.Client] = e
 		case Opened:
 			if l, ok := last[e.Client]; ok && Terminal(l.Code) {
-				c.report("I13", "%s was closed with %d, which is final, and is back", e.Client, l.Code)
+				c.report("I13", "%s was closed with %d, which is final, and reconnected", e.Client, l.Code)
 			}
 			delete(last, e.Client)
 		}
 	}
 	for client, e := range last {
 		if !e.Stop && !Terminal(e.Code) {
-			c.report("I13", "%s was closed with %d and did not come back", client, e.Code)
+			c.report("I13", "%s was closed with %d and did not reconnect", client, e.Code)
 		}
 	}
 }
 
-// Terminal tells whether a close code says "stop".
+// Terminal reports whether a client must not reconnect after this close code.
 func Terminal(code int) bool {
 	switch code {
 	case 1002, 1003, 1007, 1008, 1009:

@@ -1,6 +1,6 @@
-// Package history judges what clients saw: a log of their events on one clock, a dump of the database, and a checker that
-// compares the two with the promises (I1 to I13).
+// Package history checks what clients saw against the promises: a log of their events on one clock, a dump of the database, and
+// a checker of the invariants I1 to I13 over both.
 //
-// It knows nothing of how the events came about: tests may record them with testkit's Chatter or by hand. Times are
+// It doesn't know how the events came about: tests record them with testkit's Chatter or by hand. Times are
 // measured from the beginning of the history; ids and seqs are the product's.
 package history

@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// Dump is what the database says in the end.
+// Dump is the content of the database at the end.
 type Dump struct {
 	Rooms    []DumpRoom
 	Messages []DumpMessage
 	Members  []DumpMember
-	// Earlier are memberships that were over before the one in Members began; the database keeps only the last.
+	// Earlier are memberships that ended before the one in Members began; the database keeps only the last.
 	Earlier []DumpMember
 }
 
@@ -31,7 +31,7 @@ type DumpMessage struct {
 // DumpMember is a row of members. LeftSeq 0: still in.
 type DumpMember struct{ Room, User, VisibleFrom, LeftSeq, ReadSeq, ReadCount uint64 }
 
-// sees tells whether the membership shows a seq.
+// sees reports whether the membership shows a seq.
 func (m DumpMember) sees(seq uint64) bool {
 	return seq >= m.VisibleFrom && (m.LeftSeq == 0 || seq <= m.LeftSeq)
 }

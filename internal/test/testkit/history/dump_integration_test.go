@@ -8,13 +8,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"chat-service/internal/test/testkit"
 	"chat-service/internal/test/testkit/history"
-
-	"github.com/google/go-cmp/cmp"
 )
 
-// TestLoadDump reads the product's own tables, so that a changed migration can't leave the checker blind.
+// TestLoadDump reads the product's own tables, so that a changed migration can't go unnoticed by the checker.
 func TestLoadDump(t *testing.T) {
 	db := testkit.FreshDatabase(t).DB
 	script, err := os.ReadFile(filepath.Join(testkit.Root(t), "internal", "store", "schema", "migrations", "00001_init.sql"))

@@ -6,21 +6,21 @@ import (
 	"time"
 )
 
-// EventKind is what a client did or saw.
+// EventKind says what a client did or saw.
 type EventKind string
 
 // The kinds. A Chatter records all of them except Unread and Fault, which tests add.
 const (
 	Opened   EventKind = "open"     // welcome came; Session
-	Closed   EventKind = "close"    // Code; Stop: the client ended it itself
-	Sent     EventKind = "send"     // the message was handed to the client: Room, ID, Content, Number
+	Closed   EventKind = "close"    // Code; Stop: the client ended it
+	Sent     EventKind = "send"     // the message was given to the client to send: Room, ID, Content, Number
 	Acked    EventKind = "ack"      // Room, ID, Seq, Duplicate
 	Nacked   EventKind = "nack"     // Room, ID, Word (error code), Retry
-	Received EventKind = "recv"     // a message frame, wanted or not: Room, Seq, About (sender), ID, Content
+	Received EventKind = "recv"     // a message frame, expected or not: Room, Seq, About (sender), ID, Content
 	Shown    EventKind = "show"     // the view grew by it: Room, Seq, About, ID, Content
-	Based    EventKind = "base"     // the view of Room begins (anew) after Seq; Word says why
+	Based    EventKind = "base"     // the view of Room begins, or begins again, after Seq; Word says why
 	Synced   EventKind = "synced"   // Room, Seq (to_seq), From
-	Hole     EventKind = "hole"     // synced said that all up to Seq is there, but it is not
+	Hole     EventKind = "hole"     // synced said that the view is complete up to Seq, but it is not
 	Left     EventKind = "left"     // Room, Seq, Word (reason)
 	ReadAt   EventKind = "read"     // Room, Seq, About (whose pointer)
 	Watched  EventKind = "presence" // About, Online
