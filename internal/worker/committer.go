@@ -9,8 +9,7 @@ import (
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
 	"chat-service/internal/faults"
-	"chat-service/internal/worker/gather"
-	"chat-service/internal/worker/keeper"
+	"chat-service/internal/worker/line"
 )
 
 // work is what a committer takes in order: the writes of one inbound batch, or word about a partition.
@@ -36,7 +35,7 @@ type committer struct {
 	parts  map[int]*partition
 	inHand atomic.Int64 // works taken or queued
 	down   bool         // the last append failed for want of MySQL
-	flying keeper.Rows  // outbox rows announced and not deleted yet
+	flying line.Rows    // outbox rows announced and not deleted yet
 	added  []addition   // lately, for the digest
 }
 
@@ -79,10 +78,10 @@ func (c *committer) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case first := <-c.in:
-			works := gather.Take(c.in, first, time.Until(rested), c.w.o.BatchRecords, func(x *work) int { return len(x.jobs) })
+			works := line.Take(c.in, first, time.Until(rested), c.w.o.BatchRecords, func(x *work) int { return len(x.jobs) })
 			begun := time.Now()
 			c.guard(ctx, works)
-			rested = time.Now().Add(gather.Rest(time.Since(begun)))
+			rested = time.Now().Add(line.Rest(time.Since(begun)))
 			c.inHand.Add(-int64(len(works)))
 		}
 	}

@@ -8,7 +8,7 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
-	"chat-service/internal/worker/recovery"
+	"chat-service/internal/worker/catchup"
 )
 
 // Batch is one inbound AMQP message of a partition, held until Ack.
@@ -21,20 +21,20 @@ type Batch struct {
 	Live        func() bool // false: the channel is gone, and Ack would do nothing
 }
 
-// line says where a kind of command is handled.
-type line uint8
+// place says where a kind of command is handled.
+type place uint8
 
 const (
-	inLine  line = iota + 1 // the committer of the partition, in order
-	inLane                  // the lane of the user, in his order
-	atSync                  // with other clients' syncs
-	atDoor                  // with other sockets that come and go
-	control                 // at once
+	inLine  place = iota + 1 // the committer of the partition, in order
+	inLane                   // the lane of the user, in his order
+	atSync                   // with other clients' syncs
+	atDoor                   // with other sockets that come and go
+	control                  // at once
 )
 
 // route is the table to read first: kind → where it is handled. The handlers are committer.step (writes) and
 // lane.handle (reads), Worker.sync, door.pass (sockets).
-func route(k envelope.CommandKind) line {
+func route(k envelope.CommandKind) place {
 	switch k {
 	case envelope.Send, envelope.Read, envelope.Attach, envelope.Detach:
 		return inLine
@@ -203,7 +203,7 @@ func refLabel(c *envelope.Command) string {
 	case envelope.Join:
 		return "join_room"
 	case envelope.Sync:
-		return recovery.Ref(c)
+		return catchup.Ref(c)
 	case envelope.Watch:
 		return "presence"
 	case envelope.Typing:

@@ -6,7 +6,7 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
-	"chat-service/internal/worker/gather"
+	"chat-service/internal/worker/line"
 )
 
 // door lets sockets in and out, many at a time.
@@ -20,7 +20,7 @@ const doorJobs = 128 // handled together at most
 func newDoor(w *Worker) *door {
 	d := &door{w: w}
 	d.station = &station{w: w, in: make(chan job, 1024), most: doorJobs, count: one, step: d.pass}
-	d.rest = func(took time.Duration, _ int) time.Duration { return gather.LongRest(took) }
+	d.rest = func(took time.Duration, _ int) time.Duration { return line.LongRest(took) }
 	return d
 }
 

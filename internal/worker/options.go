@@ -7,7 +7,7 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/protocol"
-	"chat-service/internal/worker/recovery"
+	"chat-service/internal/worker/catchup"
 )
 
 // Options are what a Worker needs and how it is tuned.
@@ -21,7 +21,7 @@ type Options struct {
 	Outbox   Outbox
 	Calls    Calls
 	Members  Members
-	Recovery recovery.Log
+	Recovery catchup.Log
 	Accounts Accounts
 	Fleet    Fleet
 	Sockets  Sockets

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"chat-service/internal/chat"
-	"chat-service/internal/worker/gather"
+	"chat-service/internal/worker/line"
 )
 
 // station handles the commands that wait at it together, so that many cost a few looks at Redis and MySQL.
@@ -51,7 +51,7 @@ func (s *station) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case first := <-s.in:
-			jobs := gather.Take(s.in, first, time.Until(rested), s.most, s.count)
+			jobs := line.Take(s.in, first, time.Until(rested), s.most, s.count)
 			begun := time.Now()
 			for todo := jobs; len(todo) > 0; {
 				todo = todo[s.guard(ctx, todo):]

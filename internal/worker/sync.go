@@ -6,7 +6,7 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
-	"chat-service/internal/worker/recovery"
+	"chat-service/internal/worker/catchup"
 )
 
 const (
@@ -33,7 +33,7 @@ func (w *Worker) sync(ctx context.Context, jobs []job, out *parcels) int {
 	for i := 0; i < len(jobs) && w.mayAsk(&jobs[i]); i++ {
 		cmds = append(cmds, &jobs[i].cmd)
 	}
-	n, err := recovery.Answer(ctx, w.o.Recovery, cmds, func(c *envelope.Command, frame []byte) {
+	n, err := catchup.Answer(ctx, w.o.Recovery, cmds, func(c *envelope.Command, frame []byte) {
 		out.gateway(c.Gateway, &envelope.Delivery{Kind: envelope.ToSocket, Gateway: c.Gateway, Socket: c.Socket, Frame: frame})
 	})
 	for i := 0; i < n && err != nil; i++ {

@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"chat-service/internal/worker/facts"
-	"chat-service/internal/worker/keeper"
-	"chat-service/internal/worker/owed"
+	"chat-service/internal/worker/line"
+	"chat-service/internal/worker/sockets"
 )
 
 // Worker is the station between the inbound queues and the gateways' queues.
@@ -21,9 +21,9 @@ type Worker struct {
 	syncers    []*station
 	door       *door
 	stations   []*station // those of lanes, syncers and door
-	keep       *keeper.Keeper
+	keep       *line.Keeper
 	facts      *facts.Cache
-	farewells  owed.Set[farewell]
+	farewells  sockets.Set[farewell]
 
 	leader   atomic.Bool           // first among the live workers: does what one must do
 	owned    atomic.Pointer[[]int] // partitions assigned to this worker
@@ -46,7 +46,7 @@ func New(o Options) (*Worker, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	w := &Worker{o: o, keep: keeper.New(o.Routes, o.Outbox, o.Metrics.StateErrors), facts: facts.New(5*time.Second, 50_000)}
+	w := &Worker{o: o, keep: line.New(o.Routes, o.Outbox, o.Metrics.StateErrors), facts: facts.New(5*time.Second, 50_000)}
 	w.ctx, w.cancel = context.WithCancel(context.Background())
 	w.owned.Store(&[]int{})
 	w.dead.Store(&gatewaySet{})

@@ -1,7 +1,7 @@
-// Package owed keeps what could not be done yet and must be tried again.
+// Package sockets keeps what could not be done yet and must be tried again.
 //
 // It owns a bounded set in memory; it refuses to keep more, so whoever owes needs another way for the rest.
-package owed
+package sockets
 
 import "sync"
 
