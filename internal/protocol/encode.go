@@ -122,6 +122,7 @@ type Welcome struct {
 	Limits         Limits         `json:"limits"`
 	Rooms          []WelcomeRoom  `json:"rooms"`
 	More           bool           `json:"more,omitempty"`
+	Features       []string       `json:"features,omitempty"` // what this way through the system can do beyond the first edition
 }
 
 // AppendWelcome appends a `welcome` frame; w.Type is set here.
