@@ -13,7 +13,6 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"chat-service/internal/chat"
-	"chat-service/internal/faults"
 )
 
 // entry is what is stored of a socket beside its field.
@@ -143,9 +142,7 @@ func (s *State) Unregister(ctx context.Context, ks []chat.Socket) (left []int, e
 		rest := make([]*redis.StringSliceCmd, len(ks))
 		if _, err := s.rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
 			for i, k := range ks {
-				if faults.Planted("unregister_no_cas") {
-					p.Del(ctx, s.socketsKey(k.User))
-				}
+				s.beforeUnregister(ctx, p, k.User)
 				p.HDel(ctx, s.socketsKey(k.User), entryField(k.Gateway, k.Socket))
 				rest[i] = p.HKeys(ctx, s.socketsKey(k.User))
 			}
