@@ -13,14 +13,14 @@ import (
 	"chat-service/internal/worker"
 )
 
-// ringing calls the workers after each transaction but those that leave nothing in the outbox and are many.
-func ringing(b *state.Bell) func(verb string, took time.Duration, err error) {
+// notifying calls the workers after each transaction, except after those that leave nothing in the outbox and are many.
+func notifying(n *state.CallNotifier) func(verb string, took time.Duration, err error) {
 	return func(verb string, _ time.Duration, err error) {
 		switch verb {
 		case "append", "mark read", "beat", "sweep":
 		default:
 			if err == nil {
-				b.Ring()
+				n.Notify()
 			}
 		}
 	}
@@ -41,7 +41,7 @@ func (b bus) ToGateway(g chat.GatewayID, batch []byte, done func(error)) error {
 	}))
 }
 
-// closed translates the publisher's end.
+// closed translates the error of a publisher that has ended.
 func closed(err error) error {
 	if errors.Is(err, broker.ErrClosed) {
 		return fmt.Errorf("%w: %w", context.Canceled, err)
@@ -52,60 +52,61 @@ func closed(err error) error {
 func (b bus) ToAll(batch []byte, done func(error)) error {
 	return closed(b.pub.Publish(b.o.Out(), batch, func(err error) {
 		if errors.Is(err, broker.ErrUnroutable) {
-			err = nil // no gateway runs: nobody misses it
+			err = nil // no gateway runs: nobody lacks it
 		}
 		done(closed(err))
 	}))
 }
 
-// intake hands what the broker delivers to the worker; nothing comes before set.
-type intake struct {
-	once sync.Once
-	here chan struct{}
-	w    *worker.Worker
+// inbound hands what the broker delivers to the worker; until set everything waits.
+type inbound struct {
+	once  sync.Once
+	ready chan struct{}
+	w     *worker.Worker
 }
 
-func newIntake() *intake { return &intake{here: make(chan struct{})} }
+func newInbound() *inbound { return &inbound{ready: make(chan struct{})} }
 
-func (i *intake) set(w *worker.Worker) { i.once.Do(func() { i.w = w; close(i.here) }) }
+func (i *inbound) set(w *worker.Worker) { i.once.Do(func() { i.w = w; close(i.ready) }) }
 
 // beats takes gateways' heartbeats; the queue is consumed from the start on.
-func (i *intake) beats(d *broker.Delivery) {
-	<-i.here
+func (i *inbound) beats(d *broker.Delivery) {
+	<-i.ready
 	i.w.Beats(d.Body)
 	_ = d.Ack()
 }
 
-func (i *intake) Opened(int, uint64) {}
+func (i *inbound) Opened(int, uint64) {}
 
-func (i *intake) Handle(p int, gen uint64, d *broker.Delivery) {
+func (i *inbound) Handle(p int, gen uint64, d *broker.Delivery) {
 	i.w.Take(worker.Batch{
 		Partition: p, Gen: gen, Body: d.Body, Redelivered: d.Redelivered,
 		Ack: func() { _ = d.Ack() }, Live: d.Live,
 	})
 }
 
-func (i *intake) Closed(p int, gen uint64) { i.w.Closed(p, gen) }
+func (i *inbound) Closed(p int, gen uint64) { i.w.Closed(p, gen) }
 
-// ears are the partitions' consumers, together with the control queue by which gateways are heard.
-type ears struct {
+// queues are the partitions' consumers, together with the control queue by which heartbeats arrive.
+type queues struct {
 	*broker.Consumers
 	control *broker.ControlConsumer
+	now     func() time.Time
 
 	mu sync.Mutex
 	up time.Time
 }
 
-// Up tells since when the control queue has been consumed. It is asked every second: an outage shorter than that passes
-// for none, as a lease outlives it by far.
-func (e *ears) Up() time.Time {
-	e.mu.Lock()
-	defer e.mu.Unlock()
+// Up is since when the control queue has been consumed. It is asked every second: an outage shorter than that isn't noticed, which does
+// no harm, because a lease is far longer.
+func (q *queues) Up() time.Time {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	switch {
-	case e.control.Ready() != nil:
-		e.up = time.Time{}
-	case e.up.IsZero():
-		e.up = time.Now()
+	case q.control.Ready() != nil:
+		q.up = time.Time{}
+	case q.up.IsZero():
+		q.up = q.now()
 	}
-	return e.up
+	return q.up
 }

@@ -312,7 +312,7 @@ func TestCalls(t *testing.T) {
 	heard, live := make(chan bool, 100), make(chan bool, 100)
 	ctx, cancel := context.WithCancel(t.Context())
 	var done sync.WaitGroup
-	done.Go(func() { far.HearCalls(ctx, func() { heard <- true }, func(can bool) { live <- can }) })
+	done.Go(func() { far.AwaitCalls(ctx, func() { heard <- true }, func(can bool) { live <- can }) })
 	is := func(c chan bool, want bool, what string) {
 		t.Helper()
 		for {
@@ -326,21 +326,21 @@ func TestCalls(t *testing.T) {
 			}
 		}
 	}
-	bell := state.NewBell(near)
-	must(t, bell.Start(t.Context()))
+	notifier := state.NewCallNotifier(near)
+	must(t, notifier.Start(t.Context()))
 	is(live, true, "nothing is heard from the start")
-	bell.Ring()
+	notifier.Notify()
 	is(heard, true, "a call is not heard")
 	proxy.Refuse(true)
 	proxy.Cut()
 	is(live, false, "the loss of the connection is not noticed")
 	proxy.Resume()
 	is(live, true, "nothing is heard after the connection is back")
-	bell.Ring()
+	notifier.Notify()
 	is(heard, true, "a call after the connection is back is not heard")
 	proxy.Pause()
 	is(live, false, "a server that says nothing is trusted")
 	cancel()
 	done.Wait()
-	must(t, bell.Stop(t.Context()))
+	must(t, notifier.Stop(t.Context()))
 }

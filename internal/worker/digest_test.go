@@ -11,7 +11,7 @@ import (
 // TestDigestTellsOfAdditions: the word that somebody was added may be lost on its way to the gateway that he is at, which knows of
 // no gap where nobody else is in the room.
 func TestDigestTellsOfAdditions(t *testing.T) {
-	w := newWorld()
+	w := newFakes()
 	w.room(1, 5, 6)
 	w.routes[1] = chat.Route{Known: true}
 	w.post(1, envelope.Announcement{Room: &chat.Room{ID: 1, Type: chat.Group, Owner: 5, Epoch: 1}, Added: []chat.UserID{6}, Change: chat.MemberJoined})
@@ -30,7 +30,7 @@ func TestDigestTellsOfAdditions(t *testing.T) {
 // TestDigestCoversOwnedPartitionsWithoutBatches: where a partition has changed hands after a delivery was lost, and nothing is sent in
 // it, only its owner's digest can tell of the tail.
 func TestDigestCoversOwnedPartitionsWithoutBatches(t *testing.T) {
-	w := newWorld()
+	w := newFakes()
 	w.room(1, 5)
 	entry := func(seq chat.Seq) {
 		w.mu.Lock()

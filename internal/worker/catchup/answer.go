@@ -7,32 +7,22 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
-	"chat-service/internal/faults"
 	"chat-service/internal/protocol"
 )
 
 const (
 	roomEntries = 1000      // entries per room in one sync
-	roomMost    = 5000      // a longer gap is answered by resync
+	maxGap      = 5000      // a longer gap is answered by resync
 	syncBytes   = 240 << 10 // of frames in one sync: less than the queue of a socket takes (256 KiB unless set)
 	frameBytes  = 32        // that a queued frame counts there, beside its own
 	callEntries = 4000      // entries read in one call, and so in one sync
-	callBytes   = 16 << 20  // contents read, and frames said, in one call
+	callBytes   = 16 << 20  // contents read, and frames sent, in one call
 )
 
-// Log is where the entries and the rights to them are.
-type Log interface {
-	// Places returns where users stand in rooms; a place where nobody ever was is left out.
-	Places(ctx context.Context, at []chat.Place) (map[chat.Place]chat.Membership, error)
-	// Spans returns the messages of stretches that don't overlap, by room and seq; where they have more content than that many
-	// bytes, the first of them, at least one, and whole is false.
-	Spans(ctx context.Context, spans []chat.Span, bytes int) (ms []chat.Message, whole bool, err error)
-}
-
-// Answer answers the first n of some syncs (Points, User, Ref), n ≥ 1: say hands each frame to the client of a command, in
-// order. A room that its user may not see is an error of that room alone. What is too much for one answer is left for the
-// client's next sync: `synced` says how far it got. With an error nothing was said.
-func Answer(ctx context.Context, l Log, cmds []*envelope.Command, say func(c *envelope.Command, frame []byte)) (n int, err error) {
+// Answer answers the first n of some syncs (Points, User, Ref), n ≥ 1: send hands each frame to the client of a command, in order. A
+// room that its user may not see is an error of that room alone. What is too much for one answer is left for the client's next sync:
+// `synced` says how far it got. With an error nothing was sent.
+func Answer(ctx context.Context, l Log, cmds []*envelope.Command, send func(c *envelope.Command, frame []byte)) (n int, err error) {
 	var at []chat.Place
 	for _, c := range cmds {
 		for _, p := range c.Points {
@@ -43,42 +33,42 @@ func Answer(ctx context.Context, l Log, cmds []*envelope.Command, say func(c *en
 	if err != nil {
 		return len(cmds), err
 	}
-	asks := planned(cmds, places)
-	log, err := read(ctx, l, asks)
-	if err == nil && !log.whole && len(asks) > 1 {
-		asks = asks[:1]
-		log, err = read(ctx, l, asks)
+	syncs := plan(cmds, places)
+	log, err := read(ctx, l, syncs)
+	if err == nil && !log.whole && len(syncs) > 1 {
+		syncs = syncs[:1]
+		log, err = read(ctx, l, syncs)
 	}
 	if err != nil {
-		return len(asks), err
+		return len(syncs), err
 	}
-	said := 0
-	for _, a := range asks {
-		if said > callBytes {
+	sent := 0
+	for _, a := range syncs {
+		if sent > callBytes {
 			break
 		}
 		left := syncBytes
 		for _, g := range a.gaps {
-			g.close(log, &left, func(frame []byte) { say(a.cmd, frame) })
+			g.answer(log, &left, func(frame []byte) { send(a.cmd, frame) })
 		}
-		said += syncBytes - left
+		sent += syncBytes - left
 		n++
 	}
 	return n, nil
 }
 
-// asked is one sync: its rooms, and what has to be read for them.
-type asked struct {
+// planned is one sync: its rooms, and what has to be read for them.
+type planned struct {
 	cmd   *envelope.Command
 	gaps  []gap
 	lacks []chat.Span
 }
 
-// planned judges the first of some syncs, as many as fit into one call.
-func planned(cmds []*envelope.Command, places map[chat.Place]chat.Membership) (asks []asked) {
+// plan judges the first of some syncs, as many as fit into one call.
+func plan(cmds []*envelope.Command, places map[chat.Place]chat.Membership) (syncs []planned) {
 	entries := 0
 	for _, c := range cmds {
-		a := asked{cmd: c}
+		a := planned{cmd: c}
 		mine := 0
 		for _, p := range c.Points {
 			g := gapOf(c, p, places[chat.Place{Room: p.Room, User: c.User}], callEntries-mine)
@@ -88,12 +78,12 @@ func planned(cmds []*envelope.Command, places map[chat.Place]chat.Membership) (a
 				mine += int(g.to-g.from) + 1
 			}
 		}
-		if entries += mine; entries > callEntries && len(asks) > 0 {
+		if entries += mine; entries > callEntries && len(syncs) > 0 {
 			break
 		}
-		asks = append(asks, a)
+		syncs = append(syncs, a)
 	}
-	return asks
+	return syncs
 }
 
 // gap is one room of one sync: what its client lacks.
@@ -104,48 +94,45 @@ type gap struct {
 	epoch    uint64
 	seen     bool     // the user may see it
 	whole    bool     // its view can be made whole
-	from, to chat.Seq // what it is told; from > to: nothing
+	from, to chat.Seq // what it is sent; from > to: nothing
 	last     chat.Seq // of what it may see
 }
 
-// gapOf judges a room of a sync that may have so many entries more.
-func gapOf(c *envelope.Command, p envelope.Point, m chat.Membership, most int) gap {
+// gapOf judges a room of a sync that may have limit entries more.
+func gapOf(c *envelope.Command, p envelope.Point, m chat.Membership, limit int) gap {
 	g := gap{cmd: c, room: p.Room, have: p.Seq, epoch: m.Room.Epoch}
 	g.from, g.last, g.seen = m.Member.Window(m.Room.LastSeq)
 	g.from = max(p.Seq+1, g.from)
 	missing := int64(g.last) - int64(g.from) + 1
-	g.whole = (p.Epoch == 0 || p.Epoch == g.epoch) && p.Seq <= m.Room.LastSeq && missing <= roomMost
-	g.to = min(g.last, g.from+chat.Seq(min(roomEntries, most))-1)
+	g.whole = (p.Epoch == 0 || p.Epoch == g.epoch) && p.Seq <= m.Room.LastSeq && missing <= maxGap
+	g.to = min(g.last, g.from+chat.Seq(min(roomEntries, limit))-1)
 	return g
 }
 
-// close says what the client lacks, as far as left bytes go, and how far it is then.
-func (g *gap) close(log record, left *int, say func(frame []byte)) {
+// answer sends what the client lacks, as far as left bytes go, and how far it is then.
+func (g *gap) answer(log record, left *int, send func(frame []byte)) {
 	switch {
 	case !g.seen:
 		ref := protocol.ErrorRef{Ref: Ref(g.cmd), Room: g.room}
-		say(protocol.AppendError(nil, chat.E(chat.NotFound, "room %d isn't there", g.room), ref))
+		send(protocol.AppendError(nil, chat.E(chat.NotFound, "there is no room %d", g.room), ref))
 		return
 	case !g.whole:
-		say(protocol.AppendResync(nil, g.room, g.epoch, g.cmd.Ref))
+		send(protocol.AppendResync(nil, g.room, g.epoch, g.cmd.Ref))
 		return
 	}
 	s := protocol.Synced{Room: g.room, Epoch: g.epoch, From: g.from, To: max(g.have, g.last), LastSeq: g.last, Ref: g.cmd.Ref}
 	if g.from <= g.last {
-		s.To = g.tell(log, left, say)
+		s.To = g.entries(log, left, send)
 		s.More = s.To < g.last
 	}
-	say(protocol.AppendSynced(nil, s))
+	send(protocol.AppendSynced(nil, s))
 }
 
-// tell says entries and returns the last that the client then has.
-func (g *gap) tell(log record, left *int, say func(frame []byte)) chat.Seq {
+// entries sends entries and returns the last that the client then has.
+func (g *gap) entries(log record, left *int, send func(frame []byte)) chat.Seq {
 	room := log.rooms[g.room]
 	first, end := room.between(g.from, g.to)
-	if faults.Planted("partial_recovery") && end-first > 3 {
-		for _, m := range room.ms[first : first+(end-first)/2] {
-			say(protocol.AppendMessage(nil, m))
-		}
+	if sendHalf(room.ms[first:end], send) {
 		return g.last
 	}
 	at := g.from - 1
@@ -156,7 +143,7 @@ func (g *gap) tell(log record, left *int, say func(frame []byte)) chat.Seq {
 		if room.frames[i] == nil {
 			room.frames[i] = protocol.AppendMessage(nil, room.ms[i])
 		}
-		say(room.frames[i])
+		send(room.frames[i])
 		*left -= len(room.frames[i]) + frameBytes
 		at = room.ms[i].Seq
 	}
@@ -187,9 +174,9 @@ type stretch struct {
 }
 
 // read reads what some syncs lack: much of it may be the same.
-func read(ctx context.Context, l Log, asks []asked) (record, error) {
+func read(ctx context.Context, l Log, syncs []planned) (record, error) {
 	var spans []chat.Span
-	for _, a := range asks {
+	for _, a := range syncs {
 		spans = append(spans, a.lacks...)
 	}
 	ms, whole, err := l.Spans(ctx, merged(spans), callBytes)

@@ -1,46 +1,67 @@
-package worker
+package lanes
 
 import (
 	"context"
+	"log/slog"
+	"time"
 
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
+	"chat-service/internal/worker/deliver"
+	"chat-service/internal/worker/line"
 )
 
-// lane answers one share of the users' reads one by one, each user's in order.
-type lane struct {
-	w *Worker
-	*station
+// Options are what the lanes need. All must be set.
+type Options struct {
+	Lanes    int // goroutines; a user belongs to one
+	Line     *line.Line
+	Log      Log
+	Presence Presence
+
+	Now     func() time.Time
+	Logger  *slog.Logger
+	Metrics *line.Metrics
 }
 
-func newLane(w *Worker) *lane {
-	l := &lane{w: w}
-	l.station = &station{w: w, in: make(chan job, 256), most: 1, count: one, step: l.answer}
+// Verb answers a command in out, or returns why it can't be done.
+type Verb func(ctx context.Context, cmd *envelope.Command, out *deliver.Parcels) error
+
+// Lanes are the lanes of one worker. Use New; Run and InHand are the stations'.
+type Lanes struct {
+	o       Options
+	members *members
+	line.Stations[errand]
+}
+
+// errand is a command and what answers it.
+type errand struct {
+	job  line.Job
+	verb Verb
+}
+
+const queue = 256 // errands that wait at a lane; more hold up the consumer
+
+// New makes lanes; Run sets them to work.
+func New(o Options) *Lanes {
+	l := &Lanes{o: o, members: newMembers(o.Log, o.Now)}
+	l.Stations = line.NewStations(o.Line, o.Lanes, line.StationOptions[errand]{
+		Queue: queue, Max: 1, Job: func(e *errand) *line.Job { return &e.job }, Handle: l.handle,
+	})
 	return l
 }
 
-// share deals a key to one of some stations.
-func share[S any](among []S, key uint64) S { return among[chat.PartitionOf(key, len(among))] }
+// Add takes a user's command. It blocks while the user's lane is full.
+func (l *Lanes) Add(ctx context.Context, j line.Job, verb Verb) {
+	l.Of(uint64(j.Cmd.User)).Add(ctx, errand{j, verb})
+}
 
-func (l *lane) answer(ctx context.Context, jobs []job, out *parcels) int {
-	if err := l.handle(ctx, &jobs[0], out); err != nil && !jobs[0].cmd.Repair {
-		l.w.refuse(ctx, &jobs[0], err, out)
+func (l *Lanes) handle(ctx context.Context, es []errand, out *deliver.Parcels) int {
+	e := &es[0]
+	if err := e.verb(ctx, &e.job.Cmd, out); err != nil {
+		l.o.Line.RefuseFailed(ctx, &e.job, err, out)
 	}
 	return 1
 }
 
-func (l *lane) handle(ctx context.Context, j *job, out *parcels) error {
-	switch j.cmd.Kind {
-	case envelope.Show:
-		return l.show(ctx, &j.cmd, out)
-	case envelope.Join:
-		return l.join(ctx, &j.cmd, out)
-	case envelope.Watch:
-		return l.watch(ctx, &j.cmd, out)
-	case envelope.Typing:
-		return l.typing(ctx, &j.cmd)
-	case envelope.Attach:
-		l.mend(ctx, j, out)
-	}
-	return nil
-}
+// Left forgets that a user was a member of a room.
+func (l *Lanes) Left(room chat.RoomID, user chat.UserID) { l.members.forget(room, user) }

@@ -1,60 +1,56 @@
-package facts
+package lanes
 
 import (
 	"context"
-	"sync"
 	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
 
 	"chat-service/internal/chat"
 )
 
-// Members answers who is in which room.
-type Members interface {
-	Membership(ctx context.Context, room chat.RoomID, user chat.UserID) (chat.Membership, error)
+const (
+	memberFor  = 5 * time.Second // how long somebody is believed to be a member
+	maxMembers = 50_000          // remembered; the least recently used ones are forgotten
+)
+
+// members remembers for a moment who is a member of a room, for what is relayed without a trace. Somebody who is none is looked up
+// every time, since they may have joined meanwhile through another process. Safe for use by many goroutines.
+//
+// The expiry is kept here and not by the library's own expirable cache: that one reads a clock of its own and leaves a goroutine behind
+// that nobody can stop.
+type members struct {
+	log  Log
+	now  func() time.Time
+	seen *lru.Cache[chat.Place, time.Time] // when each was looked up
 }
 
-// Cache remembers who is a member. Who is none is asked for every time: he may have joined meanwhile, by another process. When
-// it is full it starts over. Safe for use by many goroutines.
-type Cache struct {
-	mu   sync.Mutex
-	ttl  time.Duration
-	size int
-	m    map[chat.Place]time.Time // when it was asked
+func newMembers(log Log, now func() time.Time) *members {
+	seen, err := lru.New[chat.Place, time.Time](maxMembers)
+	if err != nil {
+		panic(err) // the size is a positive constant
+	}
+	return &members{log: log, now: now, seen: seen}
 }
 
-// New makes a cache of at most size members, each believed for ttl.
-func New(ttl time.Duration, size int) *Cache {
-	return &Cache{ttl: ttl, size: size, m: map[chat.Place]time.Time{}}
-}
-
-// Member tells whether the user is a member of the room.
-func (f *Cache) Member(ctx context.Context, ms Members, room chat.RoomID, user chat.UserID) (bool, error) {
-	k := chat.Place{Room: room, User: user}
-	f.mu.Lock()
-	at, ok := f.m[k]
-	f.mu.Unlock()
-	if ok && time.Since(at) < f.ttl {
+// in reports whether the user is a member of the room.
+func (m *members) in(ctx context.Context, room chat.RoomID, user chat.UserID) (bool, error) {
+	p := chat.Place{Room: room, User: user}
+	if at, ok := m.seen.Get(p); ok && m.now().Sub(at) < memberFor {
 		return true, nil
 	}
-	m, err := ms.Membership(ctx, room, user)
+	ms, err := m.log.Membership(ctx, room, user)
 	if err != nil && chat.KindOf(err) != chat.NotFound {
 		return false, err
 	}
-	if err != nil || !m.Member.In() {
+	if err != nil || !ms.Member.In() {
 		return false, nil
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if len(f.m) >= f.size {
-		clear(f.m)
-	}
-	f.m[k] = time.Now()
+	m.seen.Add(p, m.now())
 	return true, nil
 }
 
-// Forget has the next question asked anew.
-func (f *Cache) Forget(room chat.RoomID, user chat.UserID) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	delete(f.m, chat.Place{Room: room, User: user})
+// forget has the next question looked up.
+func (m *members) forget(room chat.RoomID, user chat.UserID) {
+	m.seen.Remove(chat.Place{Room: room, User: user})
 }

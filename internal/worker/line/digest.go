@@ -1,4 +1,4 @@
-package worker
+package line
 
 import (
 	"context"
@@ -7,14 +7,14 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
-	"chat-service/internal/faults"
+	"chat-service/internal/worker/deliver"
 )
 
 const (
 	digestRooms = 500              // rooms in one digest record
 	forgetAfter = 10 * time.Minute // an idle room that no gateway holds leaves memory
-	tellAdded   = 45 * time.Second // for so long a digest tells again who was added: nothing else notices where that was lost
-	mostAdded   = 20_000           // of a committer; more go untold
+	repeatAdded = 45 * time.Second // for so long digests repeat who was added: nothing else notices where that was lost
+	maxAdded    = 20_000           // additions that a committer repeats; more are not
 )
 
 // addition is a user who was made a member.
@@ -24,26 +24,30 @@ type addition struct {
 	at    time.Time
 }
 
-// digests has the committers tell every gateway, at each interval, how far the recently active rooms were announced: a
-// lost tail, a lost route and a dropped queue are noticed by it, also where the partition has changed hands since and
-// nothing is sent in it.
-func (w *Worker) digests(ctx context.Context) {
-	if faults.Planted("lose_return") {
+// noteAdded keeps who was added by an entry, for the digests.
+func (c *Committer) noteAdded(p envelope.Point, users []chat.UserID) {
+	for _, u := range users[:min(len(users), maxAdded-len(c.added))] {
+		c.added = append(c.added, addition{p, u, c.l.o.Now()})
+	}
+}
+
+// Digest has the committers send every gateway how far the recently active rooms were announced: that makes a lost tail, a lost route
+// and a dropped queue visible, also where the partition has changed hands since and nothing is sent in it.
+func (l *Line) Digest(context.Context) {
+	if noDigests() {
 		return
 	}
-	w.every(ctx, w.o.DigestEvery, func(context.Context) {
-		for _, p := range *w.owned.Load() {
-			w.committer(p).nudge(work{partition: p, owned: true})
-		}
-		for _, c := range w.committers {
-			c.nudge(work{digest: true})
-		}
-	})
+	for _, p := range l.Owned() {
+		l.committer(p).nudge(work{partition: p, owned: true})
+	}
+	for _, c := range l.committers {
+		c.nudge(work{digest: true})
+	}
 }
 
 // digest covers every partition whose channel this worker has used, owned by assignment or taken over as standby.
-func (c *committer) digest(out *parcels) {
-	now := time.Now()
+func (c *Committer) digest(out *deliver.Parcels) {
+	now := c.l.o.Now()
 	d := envelope.Delivery{Kind: envelope.Heads}
 	for _, p := range c.parts {
 		for id, r := range p.rooms {
@@ -55,20 +59,20 @@ func (c *committer) digest(out *parcels) {
 				delete(p.rooms, id)
 			}
 			if len(d.Points) == digestRooms {
-				out.all(&d)
+				out.ToAll(&d)
 				d.Points = nil
 			}
 		}
 	}
 	if len(d.Points) > 0 {
-		out.all(&d)
+		out.ToAll(&d)
 	}
-	c.added = slices.DeleteFunc(c.added, func(a addition) bool { return now.Sub(a.at) > tellAdded })
+	c.added = slices.DeleteFunc(c.added, func(a addition) bool { return now.Sub(a.at) > repeatAdded })
 	for some := range slices.Chunk(c.added, digestRooms) {
 		d := envelope.Delivery{Kind: envelope.Heads}
 		for _, a := range some {
 			d.Points, d.Users = append(d.Points, a.point), append(d.Users, a.user)
 		}
-		out.all(&d)
+		out.ToAll(&d)
 	}
 }

@@ -1,42 +1,61 @@
-package worker
+package line
 
 import (
 	"context"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"chat-service/internal/chat"
-	"chat-service/internal/worker/line"
+	"chat-service/internal/worker/deliver"
 )
 
-// station handles the commands that wait at it together, so that many cost a few looks at Redis and MySQL.
-type station struct {
-	w      *Worker
-	in     chan job // full: Take blocks, and so does the partition's consumer
-	inHand atomic.Int64
-	most   int // gathered at most
-	count  func(*job) int
-	rest   func(step time.Duration, jobs int) time.Duration // how long the next step waits for more of the same; nil: not at all
-	// step handles the first n of jobs, n ≥ 1; what it says in out is published, then they are settled.
-	step func(ctx context.Context, jobs []job, out *parcels) (n int)
+// StationOptions say what a station does. Handle, Job, Queue and Max must be set.
+type StationOptions[T any] struct {
+	Queue int // how many may wait
+	Max   int // handled together at most, by Count
+	// Count is what an item counts as towards Max; nil: 1.
+	Count func(*T) int
+	// Linger is how long the next step waits for more of the same, after a step of some items; nil: not at all.
+	Linger func(step time.Duration, items int) time.Duration
+	// Job is the command that an item is about.
+	Job func(*T) *Job
+	// Handle handles the first n of items, n ≥ 1. What it says in out is published, then their tickets are settled.
+	Handle func(ctx context.Context, items []T, out *deliver.Parcels) (n int)
 }
 
-// add queues a job; it is dropped only when the worker is being abandoned.
-func (s *station) add(ctx context.Context, j job) {
+// Station handles commands beside the line, those that wait at it together, so that many cost a few queries. Use NewStation.
+type Station[T any] struct {
+	l      *Line
+	o      StationOptions[T]
+	in     chan T
+	inHand atomic.Int64
+}
+
+// NewStation makes a station; Run sets it to work.
+func NewStation[T any](l *Line, o StationOptions[T]) *Station[T] {
+	if o.Count == nil {
+		o.Count = func(*T) int { return 1 }
+	}
+	return &Station[T]{l: l, o: o, in: make(chan T, o.Queue)}
+}
+
+// Add queues an item. It blocks while the station is full, and drops the item only when ctx ends: the worker is being abandoned.
+func (s *Station[T]) Add(ctx context.Context, x T) {
 	s.inHand.Add(1)
 	select {
-	case s.in <- j:
+	case s.in <- x:
 	case <-ctx.Done():
 		s.inHand.Add(-1)
 	}
 }
 
-// offer queues a job where there is room.
-func (s *station) offer(j job) bool {
+// Offer queues an item if there is room.
+func (s *Station[T]) Offer(x T) bool {
 	s.inHand.Add(1)
 	select {
-	case s.in <- j:
+	case s.in <- x:
 		return true
 	default:
 		s.inHand.Add(-1)
@@ -44,68 +63,96 @@ func (s *station) offer(j job) bool {
 	}
 }
 
-func (s *station) run(ctx context.Context) {
-	var rested time.Time // before it, a step waits for more of the same
+// Run handles items until ctx ends.
+func (s *Station[T]) Run(ctx context.Context) {
+	var idle time.Time // until then a step waits for more of the same
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case first := <-s.in:
-			jobs := line.Take(s.in, first, time.Until(rested), s.most, s.count)
-			begun := time.Now()
-			for todo := jobs; len(todo) > 0; {
+			items := collect(s.in, first, idle.Sub(s.l.o.Now()), s.o.Max, s.o.Count)
+			begun := s.l.o.Now()
+			for todo := items; len(todo) > 0; {
 				todo = todo[s.guard(ctx, todo):]
 			}
-			if s.rest != nil {
-				rested = time.Now().Add(s.rest(time.Since(begun), len(jobs)))
+			if s.o.Linger != nil {
+				ended := s.l.o.Now()
+				idle = ended.Add(s.o.Linger(ended.Sub(begun), len(items)))
 			}
-			s.inHand.Add(-int64(len(jobs)))
+			s.inHand.Add(-int64(len(items)))
 		}
 	}
 }
 
-// guard makes a step; after a panic each job is tried alone, and the one that panics again is quarantined: what comes here can
-// be asked for again.
-func (s *station) guard(ctx context.Context, jobs []job) (n int) {
+// guard makes a step. After a panic each item is tried alone, and the one that panics again is quarantined: what comes here can be
+// asked for again.
+func (s *Station[T]) guard(ctx context.Context, items []T) (n int) {
 	defer func() {
 		r := recover()
 		if r == nil {
 			return
 		}
-		s.w.o.Metrics.Panics.Inc()
-		s.w.o.Logger.Error("station panicked", "panic", r, "stack", string(debug.Stack()))
-		if n = len(jobs); n == 1 {
-			s.w.quarantine(0, &jobs[0].cmd, jobs[0].cmd.Append(nil), chat.E(chat.Internal, "handler panicked"))
-			jobs[0].ticket.settle()
+		s.l.o.Metrics.Panics.Inc()
+		s.l.o.Logger.ErrorContext(ctx, "station panicked", "panic", r, "stack", string(debug.Stack()))
+		if n = len(items); n == 1 {
+			j := s.o.Job(&items[0])
+			s.l.Quarantine(ctx, 0, &j.Cmd, j.Cmd.Append(nil), chat.E(chat.Internal, "handler panicked"))
+			j.Ticket.Settle()
 			return
 		}
-		for i := range jobs {
-			s.guard(ctx, jobs[i:i+1])
+		for i := range items {
+			s.guard(ctx, items[i:i+1])
 		}
 	}()
-	out := newParcels()
-	sctx, cancel := context.WithTimeout(ctx, s.w.o.Patience)
-	n = s.step(sctx, jobs, out)
+	out := deliver.NewParcels()
+	sctx, cancel := context.WithTimeout(ctx, s.l.o.Patience)
+	n = s.o.Handle(sctx, items, out)
 	cancel()
-	done := jobs[:n]
-	s.w.publish(ctx, out, func() {
-		for _, j := range done {
-			j.ticket.settle()
-		}
-	})
+	for i := range items[:n] {
+		out.Answers(s.o.Job(&items[i]).Ticket)
+	}
+	s.l.o.Publisher.Publish(ctx, out)
 	return n
 }
 
-func one(*job) int { return 1 }
+// Stations share items among them by a key: items of one key keep their order.
+type Stations[T any] []*Station[T]
 
-// refuse answers a command that can't be done.
-func (w *Worker) refuse(ctx context.Context, j *job, err error, out *parcels) {
+// NewStations makes n stations.
+func NewStations[T any](l *Line, n int, o StationOptions[T]) Stations[T] {
+	ss := make(Stations[T], n)
+	for i := range ss {
+		ss[i] = NewStation(l, o)
+	}
+	return ss
+}
+
+// Of returns the station of a key.
+func (ss Stations[T]) Of(key uint64) *Station[T] { return ss[chat.PartitionOf(key, len(ss))] }
+
+// Run handles items until ctx ends.
+func (ss Stations[T]) Run(ctx context.Context) {
+	var wg sync.WaitGroup
+	for _, s := range ss {
+		wg.Go(func() { s.Run(ctx) })
+	}
+	wg.Wait()
+}
+
+// InHand is how many items are queued or being handled.
+func (ss Stations[T]) InHand() (n int64) {
+	for _, s := range ss {
+		n += s.inHand.Load()
+	}
+	return n
+}
+
+// RefuseFailed refuses a job of a station with an error, which is logged where it is the server's.
+func (l *Line) RefuseFailed(ctx context.Context, j *Job, err error, out *deliver.Parcels) {
 	e := chat.As(err)
-	w.o.Metrics.Refused.WithLabelValues(e.Kind.String()).Inc()
 	if e.Kind == chat.Internal || e.Kind == chat.Unavailable {
-		w.o.Logger.WarnContext(ctx, "answer", "kind", j.cmd.Kind, "user", j.cmd.User, "err", err)
+		l.o.Logger.WarnContext(ctx, "answer", "kind", j.Cmd.Kind.String(), "user", j.Cmd.User, "err", err)
 	}
-	if d, ok := errorTo(&j.cmd, e); ok {
-		out.gateway(j.cmd.Gateway, d)
-	}
+	l.Refuse(j, e, out)
 }

@@ -1,4 +1,4 @@
-package worker
+package sockets
 
 import (
 	"context"
@@ -8,100 +8,101 @@ import (
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
 	"chat-service/internal/protocol"
+	"chat-service/internal/worker/deliver"
 )
 
-// maxWelcome is how many rooms a welcome lists; more are told by its flag and fetched by REST.
+// maxWelcome is how many rooms a welcome lists; its flag says that there are more, which are fetched by REST.
 const maxWelcome = 1000
 
-// letIn registers sockets first and reads their users' rooms then, so that nothing can fall between the two, and welcomes
-// them. A socket that can't be had is closed with the reason. Sockets that Redis lost are only registered.
-func (d *door) letIn(ctx context.Context, jobs []*job, out *parcels) {
-	jobs, logins := d.admit(ctx, jobs, out)
-	if len(jobs) == 0 {
+// letIn registers sockets first and reads their users' rooms then, so that nothing can fall between the two, and welcomes them. A socket
+// that isn't accepted is closed with the reason. Sockets that Redis lost are only registered.
+func (s *Sockets) letIn(ctx context.Context, ps []*passage, out *deliver.Parcels) {
+	ps, logins := s.admit(ctx, ps, out)
+	if len(ps) == 0 {
 		return
 	}
-	ss := make([]chat.Socket, len(jobs))
-	for i, j := range jobs {
-		ss[i] = socketOf(&j.cmd)
+	ss := make([]chat.Socket, len(ps))
+	for i, p := range ps {
+		ss[i] = socketOf(&p.job.Cmd)
 	}
-	rs, err := d.w.o.Sockets.Register(ctx, ss)
+	rs, err := s.o.Registry.Register(ctx, ss)
 	if err != nil { // sockets are welcomed all the same, and asserted when Redis is back
-		d.w.o.Metrics.StateErrors.Inc()
-		d.w.reassert.Store(true)
-		rs = make([]chat.Registration, len(jobs))
+		s.o.Metrics.StateErrors.Inc()
+		s.reassert.Store(true)
+		rs = make([]chat.Registration, len(ps))
 	}
 	var users []chat.UserID
-	for _, j := range jobs {
-		if j.cmd.Kind == envelope.Connect {
-			users = append(users, j.cmd.User)
+	for _, p := range ps {
+		if !p.quiet {
+			users = append(users, p.job.Cmd.User)
 		}
 	}
-	places, err := d.w.o.Members.MembershipsOf(ctx, slices.Compact(slices.Sorted(slices.Values(users))), maxWelcome+1)
+	places, err := s.o.Accounts.MembershipsOf(ctx, slices.Compact(slices.Sorted(slices.Values(users))), maxWelcome+1)
 	if err != nil {
-		d.w.o.Logger.WarnContext(ctx, "welcome", "sockets", len(users), "err", err)
+		s.o.Logger.WarnContext(ctx, "welcome", "sockets", len(users), "err", err)
 	}
 	var online []envelope.Presence
-	for i, j := range jobs {
-		c := &j.cmd
+	for i, p := range ps {
+		c := &p.job.Cmd
 		switch {
-		case c.Kind != envelope.Connect || !d.seat(ctx, j, rs[i].OfSession, out):
+		case p.quiet || !s.accept(ctx, p, rs[i].OfSession, out):
 			continue
 		case err != nil:
-			d.refuse(c, protocol.CloseServerError, out)
+			s.refuse(c, protocol.CloseServerError, out)
 		default:
-			d.welcome(c, logins[c.Session].User, places[c.User], out)
+			s.welcome(c, logins[c.Session].User, places[c.User], out)
 		}
 		if rs[i].First {
 			online = append(online, envelope.Presence{User: c.User, Online: true})
 		}
 	}
 	if len(online) > 0 {
-		out.all(&envelope.Delivery{Kind: envelope.Presences, States: online})
+		out.ToAll(&envelope.Delivery{Kind: envelope.Presences, States: online})
 	}
 }
 
 // admit refuses connects whose gateway or login session isn't right, and returns the others with their logins.
-func (d *door) admit(ctx context.Context, jobs []*job, out *parcels) ([]*job, map[chat.SessionID]chat.Login) {
+func (s *Sockets) admit(ctx context.Context, ps []*passage, out *deliver.Parcels) ([]*passage, map[chat.SessionID]chat.Login) {
 	var ids []chat.SessionID
-	for _, j := range jobs {
-		if j.cmd.Kind == envelope.Connect {
-			ids = append(ids, j.cmd.Session)
+	for _, p := range ps {
+		if !p.quiet {
+			ids = append(ids, p.job.Cmd.Session)
 		}
 	}
-	logins, err := d.w.o.Accounts.Logins(ctx, ids)
-	good := make([]*job, 0, len(jobs))
-	for _, j := range jobs {
-		c := &j.cmd
+	logins, err := s.o.Accounts.Logins(ctx, ids)
+	good := make([]*passage, 0, len(ps))
+	for _, p := range ps {
+		c := &p.job.Cmd
 		l := logins[c.Session]
 		switch {
-		case c.Kind != envelope.Connect:
-		case c.Partitions != d.w.o.Partitions:
-			d.w.o.Logger.ErrorContext(ctx, "a gateway counts other partitions", "gateway", c.Gateway, "its", c.Partitions, "ours", d.w.o.Partitions)
-			d.refuse(c, protocol.CloseServerError, out)
+		case p.quiet:
+		case c.Partitions != s.o.Partitions:
+			s.o.Logger.ErrorContext(ctx, "a gateway is set to another number of partitions", "gateway", c.Gateway, "gateway_has", c.Partitions, "worker_has", s.o.Partitions)
+			s.refuse(c, protocol.CloseServerError, out)
 			continue
 		case err != nil:
-			d.refuse(c, protocol.CloseFor(chat.As(err)), out)
+			s.refuse(c, protocol.CloseFor(chat.As(err)), out)
 			continue
 		case l.Err != nil:
-			d.refuse(c, protocol.CloseFor(chat.As(l.Err)), out)
+			s.refuse(c, protocol.CloseFor(chat.As(l.Err)), out)
 			continue
 		case l.Session.User != c.User:
-			d.refuse(c, protocol.CloseRevoked, out)
+			s.refuse(c, protocol.CloseRevoked, out)
 			continue
 		}
-		good = append(good, j)
+		good = append(good, p)
 	}
 	return good, logins
 }
 
-// welcome tells a socket who it is and which rooms it has.
-func (d *door) welcome(c *envelope.Command, u chat.User, ms []chat.Membership, out *parcels) {
+// welcome sends a socket who it is, which rooms it has, and what its way through the system can do.
+func (s *Sockets) welcome(c *envelope.Command, u chat.User, ms []chat.Membership, out *deliver.Parcels) {
 	more := len(ms) > maxWelcome
 	ms = ms[:min(len(ms), maxWelcome)]
 	w := protocol.Welcome{
-		SessionID: c.Session, User: protocol.UserView(u), ServerTime: chat.FormatTime(time.Now()),
-		PingIntervalMS: d.w.o.PingInterval.Milliseconds(), Limits: d.w.o.ProtocolLimit, More: more,
-		Rooms: make([]protocol.WelcomeRoom, 0, len(ms)),
+		SessionID: c.Session, User: protocol.UserView(u), ServerTime: chat.FormatTime(s.o.Now()),
+		PingIntervalMS: s.o.PingInterval.Milliseconds(), Limits: s.o.Limits, More: more,
+		Rooms: make([]protocol.WelcomeRoom, 0, len(ms)), Features: shared(c.Features, s.o.Fleet.Features()),
 	}
 	w.User.Email = u.Email
 	x := envelope.Delivery{
@@ -117,39 +118,49 @@ func (d *door) welcome(c *envelope.Command, u chat.User, ms []chat.Membership, o
 		x.Points = append(x.Points, envelope.Point{Room: r.ID, Seq: r.LastSeq, Epoch: r.Epoch})
 	}
 	x.Frame = protocol.AppendWelcome(nil, w)
-	out.gateway(c.Gateway, &x)
-	d.w.o.Metrics.Connects.Inc()
+	out.ToGateway(c.Gateway, &x)
+	s.o.Metrics.Connects.Inc()
 }
 
-// seat closes the login session's older sockets where this one replaces them; false means that the session has too many, or seems
-// to: then it is looked at again.
-func (d *door) seat(ctx context.Context, j *job, ofSession []chat.Socket, out *parcels) bool {
-	c := &j.cmd
+// shared returns what both can do, ascending; nil where that is nothing.
+func shared(gateway, workers []string) (both []string) {
+	for _, f := range workers {
+		if slices.Contains(gateway, f) {
+			both = append(both, f)
+		}
+	}
+	return both
+}
+
+// accept closes the login session's older sockets where this one replaces them. false means that the session has too many, or seems to:
+// then the passage comes again once, and is refused the second time.
+func (s *Sockets) accept(ctx context.Context, p *passage, ofSession []chat.Socket, out *deliver.Parcels) bool {
+	c := &p.job.Cmd
 	var others []chat.Socket
-	for _, s := range ofSession {
-		if s.Gateway != c.Gateway || s.Socket != c.Socket {
-			others = append(others, s)
+	for _, x := range ofSession {
+		if x.Gateway != c.Gateway || x.Socket != c.Socket {
+			others = append(others, x)
 		}
 	}
 	switch {
 	case c.Replace:
-		for _, s := range others {
-			if s.At.After(time.UnixMilli(c.At)) { // this one was held up
+		for _, x := range others {
+			if x.At.After(time.UnixMilli(c.At)) { // this one was held up
 				continue
 			}
-			out.gateway(s.Gateway, &envelope.Delivery{
-				Kind: envelope.Close, Gateway: s.Gateway, Socket: s.Socket,
+			out.ToGateway(x.Gateway, &envelope.Delivery{
+				Kind: envelope.Close, Gateway: x.Gateway, Socket: x.Socket,
 				User: c.User, Code: int(protocol.CloseReplaced),
 			})
 		}
-	case d.w.o.MaxSockets > 0 && len(others) >= d.w.o.MaxSockets:
-		if _, err := d.w.o.Sockets.Unregister(ctx, []chat.Socket{socketOf(c)}); err != nil {
-			d.w.o.Metrics.StateErrors.Inc()
+	case s.o.MaxSockets > 0 && len(others) >= s.o.MaxSockets:
+		if _, err := s.o.Registry.Unregister(ctx, []chat.Socket{socketOf(c)}); err != nil {
+			s.o.Metrics.StateErrors.Inc()
 		}
-		if j.late {
-			d.refuse(c, protocol.CloseTooManySockets, out)
+		if p.late {
+			s.refuse(c, protocol.CloseTooManySockets, out)
 		} else {
-			d.lookAgain(*j)
+			s.lookAgain(*p)
 		}
 		return false
 	}
@@ -163,21 +174,22 @@ func socketOf(cmd *envelope.Command) chat.Socket {
 	}
 }
 
-func (d *door) refuse(cmd *envelope.Command, code protocol.CloseCode, out *parcels) {
+func (s *Sockets) refuse(cmd *envelope.Command, code protocol.CloseCode, out *deliver.Parcels) {
 	x := envelope.Delivery{Kind: envelope.Close, Gateway: cmd.Gateway, Socket: cmd.Socket, User: cmd.User, Code: int(code)}
 	if code.Retry() {
 		x.RetryMS = 1000
 	}
-	out.gateway(cmd.Gateway, &x)
+	out.ToGateway(cmd.Gateway, &x)
 }
 
-// show closes the sockets of sessions that were revoked meanwhile, in case word of it was lost.
-func (l *lane) show(ctx context.Context, cmd *envelope.Command, out *parcels) error {
-	gone, err := l.w.o.Accounts.RevokedAmong(ctx, cmd.Sessions)
-	for i, s := range cmd.Sessions {
-		if slices.Contains(gone, s) && i < len(cmd.Users) {
-			d := envelope.Delivery{Kind: envelope.Close, User: cmd.Users[i], Sessions: []chat.SessionID{s}, Code: int(protocol.CloseRevoked)}
-			out.gateway(cmd.Gateway, &d)
+// Show closes the sockets of sessions that were revoked meanwhile, in case the notice of it was lost.
+func (s *Sockets) Show(ctx context.Context, cmd *envelope.Command, out *deliver.Parcels) error {
+	gone, err := s.o.Accounts.RevokedAmong(ctx, cmd.Sessions)
+	for i, id := range cmd.Sessions {
+		if slices.Contains(gone, id) && i < len(cmd.Users) {
+			out.ToGateway(cmd.Gateway, &envelope.Delivery{
+				Kind: envelope.Close, User: cmd.Users[i], Sessions: []chat.SessionID{id}, Code: int(protocol.CloseRevoked),
+			})
 		}
 	}
 	return err

@@ -1,50 +1,49 @@
-package worker
+package sockets
 
 import (
 	"context"
-	"time"
 
 	"chat-service/internal/chat"
 )
 
-// farewell is a socket that has ended. It is owed while Redis can't be told: left in the registry, it would show its user online
-// for as long as its gateway lives. When too many are owed, further ones are left to the gateway's lease.
-type farewell struct {
-	user    chat.UserID
-	gateway chat.GatewayID
-	socket  chat.SocketID
+// letGo takes sockets out of the registry, now or when Redis is back: left there, one would show its user online for as long as its
+// gateway lives. When too many fail, further ones are left to the gateway's lease.
+func (s *Sockets) letGo(ctx context.Context, ss []chat.Socket) {
+	if len(ss) == 0 || s.unregister(ctx, ss) == nil {
+		return
+	}
+	for _, x := range ss {
+		s.ended.add(x)
+	}
+	s.reassert.Store(true)
 }
 
-// farewell takes sockets out of the registry; users without another go offline after a grace, if no device of theirs lives by
-// then.
-func (w *Worker) farewell(ctx context.Context, fs []farewell) error {
-	ss := make([]chat.Socket, len(fs))
-	for i, f := range fs {
-		ss[i] = chat.Socket{User: f.user, Gateway: f.gateway, Socket: f.socket}
-	}
-	left, err := w.o.Sockets.Unregister(ctx, ss)
+// unregister takes sockets out of the registry; users without another one go offline after a grace, unless a device of theirs is
+// connected by then.
+func (s *Sockets) unregister(ctx context.Context, ss []chat.Socket) error {
+	left, err := s.o.Registry.Unregister(ctx, ss)
 	if err == nil {
 		var alone []chat.UserID
 		for i, n := range left {
 			if n == 0 {
-				alone = append(alone, fs[i].user)
+				alone = append(alone, ss[i].User)
 			}
 		}
-		err = w.o.Sockets.OfflineLater(ctx, alone, time.Now().Add(w.o.OfflineGrace))
+		err = s.o.Registry.OfflineLater(ctx, alone, s.o.Now().Add(s.o.OfflineGrace))
 	}
 	if err != nil {
-		w.o.Metrics.StateErrors.Inc()
+		s.o.Metrics.StateErrors.Inc()
 	}
 	return err
 }
 
-// farewellsOwed tries again what failed, as far as Redis answers.
-func (w *Worker) farewellsOwed(ctx context.Context) {
-	fs := w.farewells.Some(sweepUsers)
-	if len(fs) == 0 || w.farewell(ctx, fs) != nil {
+// retryEnded tries again what failed, as far as Redis answers.
+func (s *Sockets) retryEnded(ctx context.Context) {
+	ss := s.ended.some(sweepUsers)
+	if len(ss) == 0 || s.unregister(ctx, ss) != nil {
 		return
 	}
-	for _, f := range fs {
-		w.farewells.Done(f)
+	for _, x := range ss {
+		s.ended.done(x)
 	}
 }

@@ -1,40 +1,38 @@
-// Package sockets keeps what could not be done yet and must be tried again.
-//
-// It owns a bounded set in memory; it refuses to keep more, so whoever owes needs another way for the rest.
 package sockets
 
 import "sync"
 
-// Bound is how many things are kept; further ones are left out.
-const Bound = 1 << 16
+// retryBound is how many things a retrySet keeps; further ones are left out.
+const retryBound = 1 << 16
 
-// Set is a set of things that are owed. Its zero value is empty and ready; it is safe for use by many goroutines.
-type Set[T comparable] struct {
+// retrySet is a bounded set of things that failed and must be tried again; whoever uses it needs another way for what it leaves out.
+// Its zero value is empty and ready; it is safe for use by many goroutines.
+type retrySet[T comparable] struct {
 	mu sync.Mutex
 	in map[T]bool
 }
 
-// Add keeps x, unless too many are kept.
-func (s *Set[T]) Add(x T) {
+// add keeps x, unless too many are kept.
+func (s *retrySet[T]) add(x T) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.in == nil {
 		s.in = map[T]bool{}
 	}
-	if len(s.in) < Bound {
+	if len(s.in) < retryBound {
 		s.in[x] = true
 	}
 }
 
-// Done forgets x.
-func (s *Set[T]) Done(x T) {
+// done forgets x.
+func (s *retrySet[T]) done(x T) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.in, x)
 }
 
-// Some returns at most limit of what is owed, in no order.
-func (s *Set[T]) Some(limit int) (list []T) {
+// some returns at most limit of what is kept, in no order.
+func (s *retrySet[T]) some(limit int) (list []T) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for x := range s.in {

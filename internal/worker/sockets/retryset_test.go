@@ -1,24 +1,20 @@
-package sockets_test
+package sockets
 
-import (
-	"testing"
+import "testing"
 
-	"chat-service/internal/worker/sockets"
-)
-
-func TestBound(t *testing.T) {
-	var s sockets.Set[int]
-	for i := range sockets.Bound + 10 {
-		s.Add(-1)
-		s.Add(i)
+func TestRetrySetIsBounded(t *testing.T) {
+	var s retrySet[int]
+	for i := range retryBound + 10 {
+		s.add(-1)
+		s.add(i)
 	}
-	if n := len(s.Some(2 * sockets.Bound)); n != sockets.Bound {
-		t.Errorf("%d are kept, the bound is %d", n, sockets.Bound)
+	if n := len(s.some(2 * retryBound)); n != retryBound {
+		t.Errorf("%d are kept, the bound is %d", n, retryBound)
 	}
-	for _, x := range s.Some(sockets.Bound - 1) {
-		s.Done(x)
+	for _, x := range s.some(retryBound - 1) {
+		s.done(x)
 	}
-	if l := s.Some(10); len(l) != 1 {
-		t.Errorf("%v is left of %d when all but one are done", l, sockets.Bound)
+	if l := s.some(10); len(l) != 1 {
+		t.Errorf("%v is left of %d when all but one are done", l, retryBound)
 	}
 }
