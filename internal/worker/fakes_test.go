@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
@@ -642,4 +643,14 @@ func wait(t *testing.T, c chan struct{}, what string) {
 	case <-time.After(10 * time.Second):
 		t.Fatalf("%s: not within 10 s", what)
 	}
+}
+
+// value reads a counter or a gauge.
+func value(t *testing.T, m prometheus.Metric) float64 {
+	t.Helper()
+	var d dto.Metric
+	if err := m.Write(&d); err != nil {
+		t.Fatal(err)
+	}
+	return d.GetCounter().GetValue() + d.GetGauge().GetValue()
 }
