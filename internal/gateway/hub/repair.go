@@ -119,22 +119,30 @@ func (h *Hub) Attached(sw *Sweep, d *envelope.Delivery) {
 	}
 }
 
-// begin starts delivering behind the announced head, or earlier as far as what is held reaches back without a gap. Members
-// who were told of less are in doubt, and a repair at once is to tell.
+// begin starts delivering behind the announced head, or earlier as far as what is held reaches back without a gap. Those who were just
+// added may lack entries that were announced before the owner knew of this gateway: for them it starts where they came in, and a repair
+// at once brings the rest. Members whose asOf is still below are in doubt, which the repair ends, too.
 func (h *Hub) begin(sw *Sweep, sh *roomShard, rm *room, head chat.Seq) {
-	for rm.held[head] != nil {
-		head--
+	rm.want = max(rm.want, head)
+	at := head
+	for rm.held[at] != nil {
+		at--
 	}
-	rm.delivered, rm.blind, rm.phase = head, head, running
 	for i := range rm.members {
-		if m := &rm.members[i]; m.asOf < head {
+		if m := &rm.members[i]; m.added && m.asOf+addedGap >= head {
+			at = min(at, m.asOf)
+		}
+	}
+	rm.delivered, rm.blind, rm.phase = at, at, running
+	for i := range rm.members {
+		if m := &rm.members[i]; m.asOf < at {
 			rm.doubt, m.doubt = true, true
 		}
 	}
 	h.purge(sw, sh, rm)
 	h.settle(sw, sh, rm)
 	h.closeGap(sw, sh, rm)
-	if rm.doubt {
+	if rm.doubt || rm.delivered < head {
 		h.lookBehind(sh, rm)
 	}
 }

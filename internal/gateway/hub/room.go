@@ -28,6 +28,7 @@ const (
 	repairTries = 5      // repairs in a row that leave a gap before the sessions must resync
 	overflowMax = 2      // overflows in one gap after which its next repair isn't awaited whole
 	leavesMax   = 4_096  // pending leaves of a room; more are applied at once
+	addedGap    = 100    // entries that somebody just added may lack and still gets one by one
 )
 
 // room is one room's continuity: what was delivered, what is held behind a gap, who leaves when. Its shard's lock guards it.
@@ -63,6 +64,7 @@ type member struct {
 	s     Session
 	asOf  chat.Seq
 	doubt bool
+	added bool // by the entry at asOf, so what follows it is a message for it, and not yet a part of any history
 }
 
 func (m *member) gets(seq chat.Seq) bool { return m.asOf < seq && !m.doubt }
@@ -277,6 +279,8 @@ func (h *Hub) added(sw *Sweep, sh *roomShard, d *envelope.Delivery) {
 				h.confirm(sw, sh.rooms[d.Room], s, d.Seq)
 				continue
 			}
+			ms := sh.rooms[d.Room].members
+			ms[len(ms)-1].added = ms[len(ms)-1].asOf == d.Seq
 			if len(d.JoinedTo) == 0 {
 				continue
 			}
