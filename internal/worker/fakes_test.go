@@ -27,6 +27,7 @@ type fakes struct {
 	still      bool   // the database doesn't answer beats
 	late       int    // beats that got no answer
 	call       func() // has the worker look at the outbox
+	slow       func() // before and after what MySQL and Redis are asked for rooms; nil: at once
 	nextRow    uint64
 	dead       []chat.DeadCommand
 	routes     map[chat.RoomID]chat.Route
@@ -164,6 +165,7 @@ func (w *fakes) MarkRead(_ context.Context, marks []chat.ReadMark) ([]chat.ReadS
 }
 
 func (w *fakes) Messages(_ context.Context, room chat.RoomID, from, to chat.Seq, limit int) ([]chat.Message, error) {
+	defer w.takes()()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	l := w.rooms[room].log[from-1 : to]
@@ -171,6 +173,7 @@ func (w *fakes) Messages(_ context.Context, room chat.RoomID, from, to chat.Seq,
 }
 
 func (w *fakes) Rooms(_ context.Context, ids []chat.RoomID) (rs []chat.Room, err error) {
+	defer w.takes()()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.down {
@@ -185,6 +188,7 @@ func (w *fakes) Rooms(_ context.Context, ids []chat.RoomID) (rs []chat.Room, err
 }
 
 func (w *fakes) ActiveRooms(_ context.Context, p int, _ time.Time, _ int) (hs []chat.Head, err error) {
+	defer w.takes()()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.down {
@@ -198,7 +202,20 @@ func (w *fakes) ActiveRooms(_ context.Context, p int, _ time.Time, _ int) (hs []
 	return hs, nil
 }
 
+// takes lets a question take its time: before it is looked up, and before the answer is there.
+func (w *fakes) takes() func() {
+	w.mu.Lock()
+	slow := w.slow
+	w.mu.Unlock()
+	if slow == nil {
+		return func() {}
+	}
+	slow()
+	return slow
+}
+
 func (w *fakes) Outbox(_ context.Context, ps []int, limit int) (as []envelope.Announcement, err error) {
+	defer w.takes()()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, a := range w.outbox {
@@ -219,6 +236,7 @@ func (w *fakes) AwaitCalls(ctx context.Context, called func(), live func(bool)) 
 }
 
 func (w *fakes) OutboxWaiting(_ context.Context, ps []int) (out []int, err error) {
+	defer w.takes()()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, a := range w.outbox {
@@ -241,6 +259,7 @@ func (w *fakes) OutboxUnknown(_ context.Context, ps []int) (n int, err error) {
 }
 
 func (w *fakes) Announced(_ context.Context, ids []uint64) error {
+	defer w.takes()()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.outbox = slices.DeleteFunc(w.outbox, func(a envelope.Announcement) bool { return slices.Contains(ids, a.ID) })
@@ -297,6 +316,7 @@ func (w *fakes) Spans(ctx context.Context, spans []chat.Span, _ int) (ms []chat.
 }
 
 func (w *fakes) MembersAmong(_ context.Context, room chat.RoomID, upTo chat.Seq, us []chat.UserID) (in []chat.UserID, r chat.Room, err error) {
+	defer w.takes()()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, u := range us {
@@ -510,6 +530,7 @@ func (w *fakes) MoveRoutes(context.Context, []chat.RouteMove) error           { 
 func (w *fakes) DropRoute(context.Context, chat.RoomID, chat.GatewayID) error { return nil }
 func (w *fakes) Count(context.Context, []chat.Head, []chat.Message) error     { return nil }
 func (w *fakes) Routes(_ context.Context, ids []chat.RoomID) (map[chat.RoomID]chat.Route, error) {
+	defer w.takes()()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	out := map[chat.RoomID]chat.Route{}
