@@ -76,7 +76,7 @@ func newSite(t *testing.T, chance *rand.Rand) *site {
 			d = 0
 		}
 		mu.Unlock()
-		time.Sleep(d)
+		<-time.After(d)
 	}
 	s := &site{fakes: newFakes()}
 	commands, deliveries := make(chan envelope.Command, 10_000), make(chan []byte, 10_000)
@@ -127,7 +127,7 @@ func newSite(t *testing.T, chance *rand.Rand) *site {
 		mu.Lock()
 		calm = true
 		mu.Unlock()
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		close(commands)
 		close(deliveries)
 	})

@@ -2,6 +2,7 @@ package line
 
 import (
 	"context"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -67,6 +68,16 @@ type partition struct {
 
 func newCommitter(l *Line) *Committer {
 	return &Committer{l: l, in: make(chan work, 256), parts: map[int]*partition{}}
+}
+
+// Add takes the commands of one inbound batch of a partition, in order. gen is the incarnation of the partition's channel; when live
+// reports false, that channel is gone and the commands are left to the next owner. Add blocks while the committer is full.
+func (l *Line) Add(ctx context.Context, partition int, gen uint64, jobs []Job, live func() bool) {
+	l.committer(partition).add(ctx, work{partition: partition, gen: gen, jobs: jobs, live: live})
+}
+
+func (l *Line) committer(partition int) *Committer {
+	return l.committers[partition%len(l.committers)]
 }
 
 // add queues work; it is dropped only when the worker is being abandoned.
@@ -142,6 +153,18 @@ func collect[T any](in <-chan T, first T, d time.Duration, limit int, count func
 		n += count(&x)
 	}
 	return batch
+}
+
+// guard runs a step. After a panic the step's batches are unacknowledged, and its commands run one by one.
+func (c *Committer) guard(ctx context.Context, works []work) {
+	defer func() {
+		if r := recover(); r != nil {
+			c.l.o.Metrics.Panics.Inc()
+			c.l.o.Logger.Error("committer panicked", "panic", r, "stack", string(debug.Stack()))
+			c.singly(ctx, works)
+		}
+	}()
+	c.step(ctx, works)
 }
 
 // step handles the works at hand: outboxes of newly active partitions first, then the commands, by verb in the dispatch table's order,

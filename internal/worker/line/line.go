@@ -84,12 +84,6 @@ func (l *Line) InHand() (n int64) {
 	return n
 }
 
-// Add takes the commands of one inbound batch of a partition, in order. gen is the incarnation of the partition's channel; when live
-// reports false, that channel is gone and the commands are left to the next owner. Add blocks while the committer is full.
-func (l *Line) Add(ctx context.Context, partition int, gen uint64, jobs []Job, live func() bool) {
-	l.committer(partition).add(ctx, work{partition: partition, gen: gen, jobs: jobs, live: live})
-}
-
 // Closed notes that a partition's channel is gone: what the committer knew of its rooms may be outdated from now on.
 func (l *Line) Closed(ctx context.Context, partition int, gen uint64) {
 	l.committer(partition).add(ctx, work{partition: partition, gen: gen, closed: true})
@@ -121,10 +115,6 @@ func (l *Line) Reload() {
 	for _, p := range l.Owned() {
 		l.committer(p).nudge(work{partition: p, owned: true, again: true})
 	}
-}
-
-func (l *Line) committer(partition int) *Committer {
-	return l.committers[partition%len(l.committers)]
 }
 
 // Refuse answers a job that can't be done, with an error for the socket that it came from; not where its gateway itself asked.

@@ -2,7 +2,6 @@ package line
 
 import (
 	"context"
-	"runtime/debug"
 
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
@@ -11,18 +10,6 @@ import (
 
 // maxTries is how often a command that makes its handler panic is run before it is set aside.
 const maxTries = 5
-
-// guard runs a step. After a panic the step's batches are unacknowledged, and its commands run one by one.
-func (c *Committer) guard(ctx context.Context, works []work) {
-	defer func() {
-		if r := recover(); r != nil {
-			c.l.o.Metrics.Panics.Inc()
-			c.l.o.Logger.Error("committer panicked", "panic", r, "stack", string(debug.Stack()))
-			c.singly(ctx, works)
-		}
-	}()
-	c.step(ctx, works)
-}
 
 // singly runs every command of works alone. One that panics maxTries times is set aside, and its sender gets a final error.
 func (c *Committer) singly(ctx context.Context, works []work) {
