@@ -98,8 +98,8 @@ func verbs(t *testing.T, s *state.State) map[string]func() error {
 	return map[string]func() error{
 		"ready":         func() error { return s.Ready(ctx) },
 		"check":         func() error { _, err := s.Check(ctx); return err },
-		"register":      func() error { _, _, err := register(s, ctx, socket(1, "s", "a", 1)); return err },
-		"unregister":    func() error { _, err := unregister(s, ctx, 1, "a", 1); return err },
+		"register":      func() error { _, _, err := register(ctx, s, socket(1, "s", "a", 1)); return err },
+		"unregister":    func() error { _, err := unregister(ctx, s, 1, "a", 1); return err },
 		"sockets":       func() error { _, err := s.Sockets(ctx, 1); return err },
 		"gateways of":   func() error { _, err := s.GatewaysOf(ctx, []chat.UserID{1}); return err },
 		"beat":          func() error { return s.BeatGateway(ctx, "a", time.Second) },
@@ -166,7 +166,7 @@ func TestEveryVerbOnACluster(t *testing.T) {
 	for i := range 100 {
 		u, r := chat.UserID(i+10), chat.RoomID(i+10)
 		users, rooms, heads = append(users, u), append(rooms, r), append(heads, chat.Head{Room: r, Seq: 3, Epoch: 1})
-		_, _, err := register(s, t.Context(), socket(u, "s", "dead", 1))
+		_, _, err := register(t.Context(), s, socket(u, "s", "dead", 1))
 		must(t, err)
 	}
 	must(t, s.Count(t.Context(), heads, nil))
@@ -237,7 +237,7 @@ func TestFlush(t *testing.T) {
 	before, err := s.Generation(ctx)
 	must(t, err)
 	must(t, s.BeatGateway(ctx, "a", time.Minute))
-	_, _, err = register(s, ctx, socket(1, "s", "a", 1))
+	_, _, err = register(ctx, s, socket(1, "s", "a", 1))
 	must(t, err)
 	must(t, s.Attach(ctx, 1, "a", 1))
 	settled(t, s, 1, map[chat.GatewayID]uint64{"a": 1})
@@ -257,7 +257,7 @@ func TestFlush(t *testing.T) {
 	// Scripts were not lost with the keys, but may be: the verbs load them again.
 	do(t, direct, "SCRIPT", "FLUSH")
 	must(t, s.BeatGateway(ctx, "a", time.Minute))
-	first, list, err := register(s, ctx, socket(1, "s", "a", 1))
+	first, list, err := register(ctx, s, socket(1, "s", "a", 1))
 	must(t, err)
 	if d := cmp.Diff([]chat.Socket{socket(1, "s", "a", 1)}, list); !first || d != "" {
 		t.Errorf("asserted again: first %v %s", first, d)

@@ -42,7 +42,7 @@ func decodeSocket(u chat.UserID, field, value string) (chat.Socket, error) {
 	return chat.Socket{User: u, Session: e.Session, Gateway: g, Socket: id, Device: e.Device, At: time.UnixMilli(e.At).UTC()}, nil
 }
 
-// Register enters sockets, or enters them again, and takes back the offline that was due for their users. Each sees those
+// Register enters sockets, or enters them again, and cancels the offline that was due for their users. Each sees those
 // before it in ks. After an error some may have been entered.
 func (s *State) Register(ctx context.Context, ks []chat.Socket) (out []chat.Registration, err error) {
 	if len(ks) == 0 {
@@ -111,7 +111,7 @@ func (s *State) enter(ctx context.Context, ks []chat.Socket, values [][]byte) ([
 	return before, err
 }
 
-// among sorts a user's other entries into live ones of the same session, and tells whether no live one is there.
+// among picks a user's other live entries of the same session, and reports whether the user has no other live one.
 func (l leases) among(k chat.Socket, others map[string]string) (first bool, ofSession []chat.Socket) {
 	first, ofSession = true, []chat.Socket{k}
 	for f, v := range others {

@@ -89,7 +89,7 @@ func (w *fakes) room(id chat.RoomID, members ...chat.UserID) *fakeRoom {
 	return r
 }
 
-var errDown = chat.E(chat.Unavailable, "mysql is away")
+var errDown = chat.E(chat.Unavailable, "mysql is unavailable")
 
 func (w *fakes) Append(_ context.Context, batch []chat.Send, now time.Time) ([]chat.Sent, []chat.Head, error) {
 	w.mu.Lock()
@@ -390,7 +390,7 @@ func (w *fakes) SawUsers(_ context.Context, at map[chat.UserID]time.Time) error 
 	return nil
 }
 
-// Beat waits while the database stands still.
+// Beat waits while the database is stalled.
 func (w *fakes) Beat(ctx context.Context, me chat.LiveWorker) error {
 	w.mu.Lock()
 	still := w.still
@@ -440,7 +440,7 @@ func (w *fakes) Unregister(_ context.Context, ss []chat.Socket) (left []int, err
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.redisAway {
-		return nil, chat.E(chat.Unavailable, "redis is away")
+		return nil, chat.E(chat.Unavailable, "redis is unavailable")
 	}
 	for _, x := range ss {
 		w.sockets = slices.DeleteFunc(w.sockets, func(s chat.Socket) bool { return s.User == x.User && s.Gateway == x.Gateway && s.Socket == x.Socket })

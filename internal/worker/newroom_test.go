@@ -69,9 +69,9 @@ type site struct {
 func newSite(t *testing.T, chance *rand.Rand) *site {
 	var mu sync.Mutex
 	var calm bool
-	pause := func(most time.Duration) {
+	pause := func(limit time.Duration) {
 		mu.Lock()
-		d := time.Duration(chance.Int64N(int64(most)))
+		d := time.Duration(chance.Int64N(int64(limit)))
 		if calm {
 			d = 0
 		}
@@ -209,7 +209,7 @@ func TestMessageRightAfterBeingAdded(t *testing.T) {
 				s.mu.Lock()
 				s.room(1, 5, 6)
 				s.routes[1] = chat.Route{Ask: true}
-				if !made { // it stands, and its gateways are known
+				if !made { // long ago, and its gateways are known
 					s.routes[1] = chat.Route{Known: true, Gateways: map[chat.GatewayID]uint64{"g9.z": 1}}
 				}
 				s.mu.Unlock()

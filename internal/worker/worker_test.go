@@ -62,7 +62,7 @@ func TestBatchIsHeldUntilDeliveriesAreConfirmed(t *testing.T) {
 	wait(t, acked, "batch acknowledged")
 }
 
-func TestVerdicts(t *testing.T) {
+func TestAnswers(t *testing.T) {
 	w := newFakes()
 	w.room(1, 5)
 	w.routes[1] = chat.Route{Known: true}
@@ -90,7 +90,7 @@ func TestVerdicts(t *testing.T) {
 		})
 	}
 	if n := len(w.rooms[1].log); n != 1 {
-		t.Errorf("%d messages stand, want 1", n)
+		t.Errorf("%d messages in the log, want 1", n)
 	}
 }
 
@@ -108,7 +108,7 @@ func TestRefusedMessageUsesUpItsNumber(t *testing.T) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if fmt.Sprint(w.spent) != "[3]" || len(w.rooms[1].log) != 0 {
-		t.Errorf("numbers spent %v, %d messages stand; want [3] and none", w.spent, len(w.rooms[1].log))
+		t.Errorf("numbers spent %v, %d messages in the log; want [3] and none", w.spent, len(w.rooms[1].log))
 	}
 }
 
@@ -167,9 +167,9 @@ func TestACallIsAnsweredAtOnce(t *testing.T) {
 	}
 }
 
-// TestOwnerWithoutTheQueueTellsAll: a worker that stands still keeps the partition's queue. Who owns the partition meanwhile hears
-// no attach, and what he has from Redis may be short of them.
-func TestOwnerWithoutTheQueueTellsAll(t *testing.T) {
+// TestOwnerWithoutTheQueueAnnouncesToAll: a worker that has stalled keeps the partition's queue. The one that owns the partition
+// meanwhile gets no attach, and what it has from Redis may lack some.
+func TestOwnerWithoutTheQueueAnnouncesToAll(t *testing.T) {
 	w := newFakes()
 	w.room(1, 5)
 	w.routes[1] = chat.Route{Known: true, Gateways: map[chat.GatewayID]uint64{}}
@@ -262,7 +262,7 @@ func TestPoisonIsQuarantinedAndNeighboursPass(t *testing.T) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if len(w.dead) != 1 || len(w.rooms[1].log) != 2 {
-		t.Errorf("%d quarantined, %d stand; want 1 and 2", len(w.dead), len(w.rooms[1].log))
+		t.Errorf("%d quarantined, %d in the log; want 1 and 2", len(w.dead), len(w.rooms[1].log))
 	}
 }
 
@@ -295,11 +295,11 @@ func TestClosedPartitionCommitsNothingMore(t *testing.T) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if n := len(w.rooms[1].log); n != 1 {
-		t.Errorf("%d messages stand, want 1: the channel was closed", n)
+		t.Errorf("%d messages in the log, want 1: the channel was closed", n)
 	}
 }
 
-func TestAttachIsToldTheHeadAndRoutesFollow(t *testing.T) {
+func TestAttachIsAnsweredWithTheHeadAndRoutesFollow(t *testing.T) {
 	w := newFakes()
 	w.room(1, 5)
 	w.routes[1] = chat.Route{Known: true}
@@ -307,7 +307,7 @@ func TestAttachIsToldTheHeadAndRoutesFollow(t *testing.T) {
 	wait(t, give(k, false, sendCmd(1, 5, "a", "one")), "first")
 	wait(t, give(k, false, envelope.Command{Kind: envelope.Attach, Gateway: "g2.b", Room: 1, Number: 3}), "attach")
 	if d := w.next(t, envelope.Attached); d.Seq != 1 || d.Number != 3 || d.Epoch != 1 {
-		t.Errorf("told seq %d number %d epoch %d, want 1, 3, 1", d.Seq, d.Number, d.Epoch)
+		t.Errorf("answered with seq %d number %d epoch %d, want 1, 3, 1", d.Seq, d.Number, d.Epoch)
 	}
 	give(k, false, sendCmd(1, 5, "b", "two"))
 	for d := w.next(t, envelope.InRoom); len(d.Ack) > 0; d = w.next(t, envelope.InRoom) {
@@ -467,7 +467,7 @@ func TestSyncsThatFail(t *testing.T) {
 	}
 	for socket, want := range map[chat.SocketID]string{1: `"type":"synced"`, 2: `"code":"invalid"`, 4: `"type":"synced"`} {
 		if !strings.Contains(got[socket], want) {
-			t.Errorf("socket %d was told %s, want %s in it", socket, got[socket], want)
+			t.Errorf("socket %d got %s, want %s in it", socket, got[socket], want)
 		}
 	}
 	w.mu.Lock()
@@ -529,7 +529,7 @@ func TestLostCommitAnswer(t *testing.T) {
 	}
 }
 
-// TestRepeatOfARESTWrite: what the outbox still holds was committed by another; the socket that repeats it is told so.
+// TestRepeatOfARESTWrite: what the outbox still holds was committed by another; the socket that repeats it gets a duplicate.
 func TestRepeatOfARESTWrite(t *testing.T) {
 	w := newFakes()
 	w.room(1, 5, 9)
@@ -601,7 +601,7 @@ func TestJoinTypingWatchReadShow(t *testing.T) {
 	if d := w.next(t, envelope.ToSocket); !bytes.Contains(d.Frame, []byte("not_found")) {
 		t.Errorf("joining a private room: %s", d.Frame)
 	}
-	asks := cmd(envelope.Join, 2, 6) // by the gateway itself: it makes nobody a member, and tells of no error
+	asks := cmd(envelope.Join, 2, 6) // by the gateway itself: it makes nobody a member, and gets no error
 	asks.Repair = true
 	wait(t, give(k, false, asks), "a gateway's question")
 	give(k, false, cmd(envelope.Typing, 2, 6))
@@ -613,7 +613,7 @@ func TestJoinTypingWatchReadShow(t *testing.T) {
 	if d := w.next(t, envelope.Joined); !bytes.Contains(d.Frame, []byte(`"last_message":{"room_id":2,"seq":1,`)) {
 		t.Errorf("joined without the room's last message: %s", d.Frame)
 	}
-	give(k, false, cmd(envelope.Typing, 2, 6)) // at once: that he was none before is not remembered
+	give(k, false, cmd(envelope.Typing, 2, 6)) // at once: that the user was no member before is not remembered
 	if d := w.next(t, envelope.Aside); d.User != 6 || d.Room != 2 {
 		t.Errorf("typing after joining %+v", d)
 	}
@@ -698,7 +698,7 @@ func TestLapsedGatewayGoesOfflineUnlessTheBrokerWasAway(t *testing.T) {
 	}
 }
 
-// TestBuryFailsHalfWay: those whom it found are in no list any more, so they must be told of now.
+// TestBuryFailsHalfWay: the users that it found are in no list any more, so they must be shown offline now.
 func TestBuryFailsHalfWay(t *testing.T) {
 	w := newFakes()
 	w.lapsed, w.halfBuried, w.up = []chat.GatewayID{"g9.z"}, true, time.Now().Add(-time.Hour)

@@ -49,30 +49,30 @@ func (l *library) Spans(_ context.Context, spans []chat.Span, bytes int) (ms []c
 	return ms, true, nil
 }
 
-// heard is what the clients were told, in short: "m1.5" for an entry, "s1.5" for synced up to it, "+" where there is more.
-type heard map[chat.SocketID][]string
+// got is what the clients were sent, in short: "m1.5" for an entry, "s1.5" for synced up to it, "+" where there is more.
+type got map[chat.SocketID][]string
 
-func (h heard) say(c *envelope.Command, frame []byte) {
+func (h got) send(c *envelope.Command, frame []byte) {
 	f := string(frame)
 	num := func(key string) string {
 		_, rest, _ := strings.Cut(f, `"`+key+`":`)
 		return rest[:strings.IndexAny(rest, ",}")]
 	}
-	var word string
+	var short string
 	switch {
 	case strings.Contains(f, `"type":"message"`):
-		word = "m" + num("room_id") + "." + num("seq")
+		short = "m" + num("room_id") + "." + num("seq")
 	case strings.Contains(f, `"type":"synced"`):
-		word = "s" + num("room_id") + "." + num("to_seq")
+		short = "s" + num("room_id") + "." + num("to_seq")
 		if strings.Contains(f, `"more":true`) {
-			word += "+"
+			short += "+"
 		}
 	case strings.Contains(f, `"type":"resync"`):
-		word = "r" + num("room_id")
+		short = "r" + num("room_id")
 	default:
-		word = "e" + num("room_id")
+		short = "e" + num("room_id")
 	}
-	h[c.Socket] = append(h[c.Socket], word)
+	h[c.Socket] = append(h[c.Socket], short)
 }
 
 func ask(socket chat.SocketID, user chat.UserID, points ...envelope.Point) *envelope.Command {
@@ -80,10 +80,10 @@ func ask(socket chat.SocketID, user chat.UserID, points ...envelope.Point) *enve
 }
 
 // all answers every command, however many calls it takes.
-func all(t interface{ Fatal(...any) }, l Log, cmds []*envelope.Command) (h heard, calls int) {
-	h = heard{}
+func all(t interface{ Fatal(...any) }, l Log, cmds []*envelope.Command) (h got, calls int) {
+	h = got{}
 	for len(cmds) > 0 {
-		n, err := Answer(context.Background(), l, cmds, h.say)
+		n, err := Answer(context.Background(), l, cmds, h.send)
 		if err != nil || n < 1 || n > len(cmds) {
 			t.Fatal("answered", n, "of", len(cmds), err)
 		}
@@ -106,7 +106,7 @@ func TestTogether(t *testing.T) {
 		ask(3, 7, envelope.Point{Room: 1, Seq: 6}),
 		ask(4, 5, envelope.Point{Room: 1, Seq: 8, Epoch: 3}, envelope.Point{Room: 2, Seq: 5}),
 	})
-	want := heard{
+	want := got{
 		1: {"m1.8", "m1.9", "s1.9", "s2.4"},
 		2: {"m1.8", "m1.9", "s1.9", "e2"},
 		3: {"m1.7", "m1.8", "s1.8"},
@@ -133,7 +133,7 @@ func TestBounds(t *testing.T) {
 	}
 	for s, n := range map[chat.SocketID]int{1: 1311, 2: 1311, 3: 1} { // 240 KiB of these, or a resync
 		if len(h[s]) != n {
-			t.Errorf("socket %d was told %d frames, want %d", s, len(h[s]), n)
+			t.Errorf("socket %d was sent %d frames, want %d", s, len(h[s]), n)
 		}
 	}
 	points = points[:0]
@@ -215,7 +215,7 @@ func TestTooMuchTogether(t *testing.T) {
 
 func TestDown(t *testing.T) {
 	l := &library{down: errors.New("down")}
-	n, err := Answer(t.Context(), l, []*envelope.Command{ask(1, 5, envelope.Point{Room: 1}), ask(2, 5, envelope.Point{Room: 1})}, heard{}.say)
+	n, err := Answer(t.Context(), l, []*envelope.Command{ask(1, 5, envelope.Point{Room: 1}), ask(2, 5, envelope.Point{Room: 1})}, got{}.send)
 	if n != 2 || !errors.Is(err, l.down) {
 		t.Errorf("answered %d, %v", n, err)
 	}
@@ -250,11 +250,11 @@ func TestLikeOneByOne(t *testing.T) {
 			cmds = append(cmds, c)
 		}
 		together, _ := all(t, l, cmds)
-		alone := heard{}
+		alone := got{}
 		for _, c := range cmds {
 			h, _ := all(t, l, []*envelope.Command{c})
-			for s, words := range h {
-				alone[s] = words
+			for s, shorts := range h {
+				alone[s] = shorts
 			}
 		}
 		if diff := cmp.Diff(alone, together); diff != "" {

@@ -2,6 +2,6 @@
 // its view can't be made whole.
 //
 // Clients that come back after a gateway was lost come together, are in the same rooms and lack the same entries. So many syncs are
-// answered at once: one query tells where all of them stand, and an entry is read and encoded once for all. The package owns what a sync
+// answered at once: one query finds where all of them stand, and an entry is read and encoded once for all. The package owns what a sync
 // may cost; it refuses to keep anything between two steps.
 package catchup

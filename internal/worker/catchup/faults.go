@@ -6,7 +6,7 @@ import (
 	"chat-service/internal/protocol"
 )
 
-// sendHalf is a planted bug: of more than three missing entries half are sent, and the client is told that it has all. It reports
+// sendHalf is a planted bug: of more than three missing entries half are sent, and `synced` says that this is all. It reports
 // whether it did so.
 func sendHalf(ms []chat.Message, send func(frame []byte)) bool {
 	if !faults.Planted("partial_recovery") || len(ms) <= 3 {

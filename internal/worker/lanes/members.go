@@ -39,15 +39,22 @@ func (m *members) in(ctx context.Context, room chat.RoomID, user chat.UserID) (b
 	if at, ok := m.seen.Get(p); ok && m.now().Sub(at) < memberFor {
 		return true, nil
 	}
-	ms, err := m.log.Membership(ctx, room, user)
-	if err != nil && chat.KindOf(err) != chat.NotFound {
+	in, err := m.lookUp(ctx, p)
+	if in {
+		m.seen.Add(p, m.now())
+	}
+	return in, err
+}
+
+func (m *members) lookUp(ctx context.Context, p chat.Place) (bool, error) {
+	ms, err := m.log.Membership(ctx, p.Room, p.User)
+	if err != nil {
+		if chat.KindOf(err) == chat.NotFound {
+			err = nil
+		}
 		return false, err
 	}
-	if err != nil || !ms.Member.In() {
-		return false, nil
-	}
-	m.seen.Add(p, m.now())
-	return true, nil
+	return ms.Member.In(), nil
 }
 
 // forget has the next question looked up.

@@ -13,7 +13,7 @@ import (
 const (
 	repairEntries = 1000    // entries in one repair at most; the gateway asks again for the rest
 	repairBytes   = 1 << 20 // bytes of entries in one repair
-	maxRepair     = 5000    // a longer gap is not repaired: the sessions are told to resync
+	maxRepair     = 5000    // a longer gap is not repaired: the hub has its sessions resync
 )
 
 // Repair answers a gateway that lacks entries of a room, which was announced up to head. It blocks while the room's lane is full.

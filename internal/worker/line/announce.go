@@ -13,7 +13,7 @@ import (
 // announcer is a row of announcers.
 type announcer struct {
 	kind envelope.AnnouncementKind
-	// announce adds what the row says to out. The routes of its room, if it has one, are known.
+	// announce adds the row's deliveries to out. The routes of its room, if it has one, are known.
 	announce func(c *Committer, ctx context.Context, a *envelope.Announcement, out *deliver.Parcels)
 }
 

@@ -24,7 +24,7 @@ type Job struct {
 // confirmed; a verb that passes a job on holds its ticket once more.
 type Verb func(c *Committer, ctx context.Context, jobs []Job, s *Step)
 
-// Step is one turn of a committer: what it says, in order, and which outbox rows that includes.
+// Step is one turn of a committer: what it sends, in order, and which outbox rows that includes.
 type Step struct {
 	out   *deliver.Parcels
 	rows  []envelope.Announcement
@@ -168,14 +168,14 @@ func (c *Committer) guard(ctx context.Context, works []work) {
 }
 
 // step handles the works at hand: outboxes of newly active partitions first, then the commands, by verb in the dispatch table's order,
-// so that all messages go in one transaction. What it says goes to the broker in that order.
+// so that all messages go in one transaction. What it sends goes to the broker in that order.
 func (c *Committer) step(ctx context.Context, works []work) {
 	s := &Step{out: deliver.NewParcels()}
 	byVerb := make([][]Job, len(c.l.verbs))
 	var tickets []*deliver.Ticket
 	for _, x := range c.reordered(ctx, works) {
 		if x.live != nil && !x.live() {
-			x.jobs = nil // its channel is gone: the broker gives these to the next owner, who must not be overtaken
+			x.jobs = nil // its channel is gone: the broker gives these to the next owner, and nothing may overtake them
 		}
 		c.notice(ctx, x, s)
 		if x.relay || x.owned || len(x.jobs) > 0 {
@@ -201,7 +201,7 @@ func (c *Committer) step(ctx context.Context, works []work) {
 	s.afterPublish()
 }
 
-// notice handles what is said about a partition, a gateway or a room.
+// notice handles notices about a partition, a gateway or a room.
 func (c *Committer) notice(ctx context.Context, x work, s *Step) {
 	switch {
 	case x.closed:

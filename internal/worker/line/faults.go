@@ -50,5 +50,5 @@ func (s *Step) afterPublish() {
 	}
 }
 
-// noDigests is part of a planted bug: nothing tells of a lost tail.
+// noDigests is part of a planted bug: nothing shows a lost tail.
 func noDigests() bool { return faults.Planted("lose_return") }

@@ -8,10 +8,9 @@ import (
 	"time"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/envelope"
 	"chat-service/internal/protocol"
 	"chat-service/internal/worker/deliver"
-
-	"chat-service/internal/envelope"
 )
 
 // Options are what the line needs and how it is tuned. All must be set.

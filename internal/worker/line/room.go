@@ -91,7 +91,7 @@ func (c *Committer) route(d *envelope.Delivery, out *deliver.Parcels) {
 	c.l.o.Publisher.ToGateways(r.gateways, d, out)
 }
 
-// consumed reports whether a room's commands come to this worker, and so its gateways' attaches; else they go to one that stands still
+// consumed reports whether a room's commands come to this worker, and so its gateways' attaches; else they go to one that has stalled
 // and is thought dead.
 func (c *Committer) consumed(id chat.RoomID) bool {
 	return c.part(id.Partition(c.l.o.Partitions), 0).gen > 0

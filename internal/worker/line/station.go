@@ -21,7 +21,7 @@ type StationOptions[T any] struct {
 	Linger func(step time.Duration, items int) time.Duration
 	// Job is the command that an item is about.
 	Job func(*T) *Job
-	// Handle handles the first n of items, n ≥ 1. What it says in out is published, then their tickets are settled.
+	// Handle handles the first n of items, n ≥ 1. What it adds to out is published, then their tickets are settled.
 	Handle func(ctx context.Context, items []T, out *deliver.Parcels) (n int)
 }
 

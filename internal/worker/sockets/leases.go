@@ -16,7 +16,7 @@ const (
 	revivedAtOnce = 100                    // gateways asked for everything in one step
 )
 
-// Beat keeps a gateway's heartbeat. It holds it for a while where Redis is unavailable: other workers, who may reach Redis, take the
+// Beat keeps a gateway's heartbeat. It holds it for a while where Redis is unavailable: other workers, which may reach Redis, take the
 // next ones.
 func (s *Sockets) Beat(ctx context.Context, cmd *envelope.Command) {
 	ctx, cancel := context.WithTimeout(ctx, s.o.Lease/3)

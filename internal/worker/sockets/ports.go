@@ -36,7 +36,7 @@ type Leases interface {
 	Bury(ctx context.Context, gateway chat.GatewayID, limit int) (gone []chat.UserID, done bool, err error)
 	// Revived returns gateways that beat again after Bury. Each is handed out once.
 	Revived(ctx context.Context, limit int) ([]chat.GatewayID, error)
-	// Blind notes for ttl that heartbeats can't arrive: presence of users whom no lease vouches for is unknown, not offline.
+	// Blind notes for ttl that heartbeats can't arrive: the presence of users without a live lease is unknown then, not offline.
 	Blind(ctx context.Context, ttl time.Duration) error
 	// Generation is an id that changes when everything was lost.
 	Generation(ctx context.Context) (string, error)

@@ -96,7 +96,7 @@ func (s *Sockets) Disconnect(ctx context.Context, j line.Job) {
 	s.station.Add(ctx, passage{job: j, leaves: true})
 }
 
-// pass takes out first who came before, then lets in, then takes out who came only now.
+// pass first takes out the sockets that had come before, then lets in, then takes out those that came only now.
 func (s *Sockets) pass(ctx context.Context, ps []passage, out *deliver.Parcels) int {
 	type place struct {
 		gateway chat.GatewayID
