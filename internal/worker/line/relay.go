@@ -12,8 +12,9 @@ import (
 )
 
 const (
-	drainRows    = 256         // outbox rows read at once, beside those on their way
-	unknownEvery = time.Minute // pause between two counts of rows that nobody here can announce
+	drainRows    = 256                  // outbox rows read at once, beside those on their way
+	lookPause    = 5 * time.Millisecond // after a look, so that calls which come together share the next one
+	unknownEvery = time.Minute          // pause between two counts of rows that nobody here can announce
 )
 
 // relay looks for outbox rows of this worker's partitions.
@@ -27,8 +28,7 @@ type relay struct {
 }
 
 // Relay has the committers announce what is in the outbox of this worker's partitions, until ctx ends: at once when a writer calls, and
-// from time to time, because a call may be lost. After a look it pauses for as long as the look took, so that calls which come together
-// share one.
+// from time to time, because a call may be lost.
 func (l *Line) Relay(ctx context.Context) {
 	called, live := make(chan struct{}, 1), atomic.Bool{}
 	call := func() {
@@ -61,9 +61,12 @@ func (l *Line) Relay(ctx context.Context) {
 			return
 		case <-pause.C:
 		}
-		begun := l.o.Now()
+		select {
+		case <-called: // what was committed before it is seen by this look
+		default:
+		}
 		r.look(ctx)
-		pause.Reset(Linger(l.o.Now().Sub(begun)))
+		pause.Reset(lookPause)
 		if next.Reset(l.o.OutboxPoll); live.Load() {
 			next.Reset(l.o.OutboxIdle)
 		}
