@@ -26,6 +26,7 @@ type fakes struct {
 	outbox     []envelope.Announcement
 	still      bool   // the database doesn't answer beats
 	late       int    // beats that got no answer
+	looks      int    // at the outbox
 	call       func() // has the worker look at the outbox
 	slow       func() // before and after what MySQL and Redis are asked for rooms; nil: at once
 	nextRow    uint64
@@ -239,6 +240,7 @@ func (w *fakes) OutboxWaiting(_ context.Context, ps []int) (out []int, err error
 	defer w.takes()()
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.looks++
 	for _, a := range w.outbox {
 		if slices.Contains(ps, a.Partition) && !slices.Contains(out, a.Partition) {
 			out = append(out, a.Partition)

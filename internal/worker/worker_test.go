@@ -167,6 +167,48 @@ func TestACallIsAnsweredAtOnce(t *testing.T) {
 	}
 }
 
+// TestCallsShareALook: a call is answered at once, those that come together by one look more, and a row whose call was lost by the next
+// look that is due.
+func TestCallsShareALook(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newFakes()
+		w.room(1, 5)
+		w.routes[1] = chat.Route{Known: true, Gateways: map[chat.GatewayID]uint64{"g1.a": 1}}
+		k := w.start(t, func(o *Options) { o.OutboxPoll, o.OutboxIdle = time.Hour, 500*time.Millisecond })
+		wait(t, give(k, false, sendCmd(1, 5, "a", "one")), "first")
+		w.next(t, envelope.InRoom)
+		looks := func() int { w.mu.Lock(); defer w.mu.Unlock(); return w.looks }
+		took := func(what string, limit time.Duration) {
+			t.Helper()
+			posted := time.Now()
+			w.next(t, envelope.InRoom)
+			if d := time.Since(posted); d > limit {
+				t.Errorf("%s: announced after %v, want at most %v", what, d, limit)
+			}
+		}
+		time.Sleep(110 * time.Millisecond)
+		w.post(1, envelope.Announcement{})
+		w.call()
+		took("a call", 0)
+		synctest.Wait()
+		before := looks()
+		for range 50 {
+			w.post(1, envelope.Announcement{})
+			w.call()
+		}
+		took("the first of many calls", 10*time.Millisecond)
+		time.Sleep(100 * time.Millisecond)
+		if n := looks() - before; n != 1 {
+			t.Errorf("%d looks for 50 calls at once, want 1", n)
+		}
+		for range 49 {
+			w.next(t, envelope.InRoom)
+		}
+		w.post(1, envelope.Announcement{})
+		took("a call that was lost", 500*time.Millisecond)
+	})
+}
+
 // TestOwnerWithoutTheQueueAnnouncesToAll: a worker that has stalled keeps the partition's queue. The one that owns the partition
 // meanwhile gets no attach, and what it has from Redis may lack some.
 func TestOwnerWithoutTheQueueAnnouncesToAll(t *testing.T) {
