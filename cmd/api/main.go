@@ -48,10 +48,10 @@ func wire(ctx context.Context, cfg *Config, log *slog.Logger) ([]daemon.Part, er
 		return nil, err
 	}
 	cache := state.Open(ro, state.NewMetrics(reg))
-	bell := state.NewBell(cache)
+	calls := state.NewCallNotifier(cache)
 	so.Hooks.Tx = func(_ string, _ time.Duration, err error) {
 		if err == nil {
-			bell.Ring() // nearly every write leaves something in the outbox
+			calls.Notify() // nearly every write leaves something in the outbox
 		}
 	}
 	db, err := store.Open(ctx, so)
@@ -70,7 +70,7 @@ func wire(ctx context.Context, cfg *Config, log *slog.Logger) ([]daemon.Part, er
 	return []daemon.Part{
 		{Name: "debug listener", Start: debug.Start, Stop: debug.Stop, Fatal: debug.Failed()},
 		{Name: "redis", Start: func(ctx context.Context) error { return cache.Admit(ctx, log) }, Stop: func(context.Context) error { return cache.Close() }},
-		{Name: "bell", Start: bell.Start, Stop: bell.Stop},
+		{Name: "call notifier", Start: calls.Start, Stop: calls.Stop},
 		{Name: "mysql", Start: db.AwaitReady, Stop: func(context.Context) error { return db.Close() }},
 		{Name: "api", Start: server.Start, Fatal: server.Fatal(), Weight: 3, Stop: func(ctx context.Context) error {
 			debug.Drain()

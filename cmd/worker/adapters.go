@@ -9,58 +9,59 @@ import (
 	"chat-service/internal/worker"
 )
 
-// ringing calls the workers after each transaction but those that leave nothing in the outbox and are many.
-func ringing(b *state.Bell) func(verb string, took time.Duration, err error) {
+// notifying calls the workers after each transaction, except after those that leave nothing in the outbox and are many.
+func notifying(n *state.CallNotifier) func(verb string, took time.Duration, err error) {
 	return func(verb string, _ time.Duration, err error) {
 		switch verb {
 		case "append", "mark read", "beat", "sweep":
 		default:
 			if err == nil {
-				b.Ring()
+				n.Notify()
 			}
 		}
 	}
 }
 
-// intake hands what the broker delivers to the worker; nothing comes before set.
-type intake struct {
-	once sync.Once
-	here chan struct{}
+// inbound hands what the broker delivers to the worker; until set everything waits.
+type inbound struct {
+	once  sync.Once
+	ready chan struct{}
 	*worker.Worker
 }
 
-func newIntake() *intake { return &intake{here: make(chan struct{})} }
+func newInbound() *inbound { return &inbound{ready: make(chan struct{})} }
 
-func (i *intake) set(w *worker.Worker) { i.once.Do(func() { i.Worker = w; close(i.here) }) }
+func (i *inbound) set(w *worker.Worker) { i.once.Do(func() { i.Worker = w; close(i.ready) }) }
 
 // beats takes gateways' heartbeats; the queue is consumed from the start on.
-func (i *intake) beats(body []byte) {
-	<-i.here
+func (i *inbound) beats(body []byte) {
+	<-i.ready
 	i.Beats(body)
 }
 
 // Opened is part of the broker's port; a worker waits for the first delivery.
-func (i *intake) Opened(int, uint64) {}
+func (i *inbound) Opened(int, uint64) {}
 
-// ears are the partitions' consumers, together with the control queue by which gateways are heard.
-type ears struct {
+// queues are the partitions' consumers, together with the control queue by which heartbeats arrive.
+type queues struct {
 	*broker.Consumers
 	control *broker.ControlConsumer
+	now     func() time.Time
 
 	mu sync.Mutex
 	up time.Time
 }
 
-// Up tells since when the control queue has been consumed. It is asked every second: an outage shorter than that passes
-// for none, as a lease outlives it by far.
-func (e *ears) Up() time.Time {
-	e.mu.Lock()
-	defer e.mu.Unlock()
+// Up is since when the control queue has been consumed. It is asked every second: an outage shorter than that isn't noticed, which does
+// no harm, because a lease is far longer.
+func (q *queues) Up() time.Time {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	switch {
-	case e.control.Ready() != nil:
-		e.up = time.Time{}
-	case e.up.IsZero():
-		e.up = time.Now()
+	case q.control.Ready() != nil:
+		q.up = time.Time{}
+	case q.up.IsZero():
+		q.up = q.now()
 	}
-	return e.up
+	return q.up
 }

@@ -1,5 +1,5 @@
-// Command worker decides, commits, counts and routes. It takes commands from RabbitMQ, keeps them in MySQL and tells the
-// gateways; any number of workers share the load.
+// Command worker decides, commits, counts and routes. It takes commands from RabbitMQ, keeps them in MySQL and sends
+// deliveries to the gateways; any number of workers share the load.
 package main
 
 import (
@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime/debug"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -55,14 +56,14 @@ func wire(ctx context.Context, cfg *Config, log *slog.Logger) ([]daemon.Part, er
 		return nil, err
 	}
 	cache := state.Open(cfg.state(sec), state.NewMetrics(reg))
-	bell := state.NewBell(cache)
+	calls := state.NewCallNotifier(cache)
 	so := cfg.store(sec, log)
-	so.Hooks.Tx = ringing(bell)
+	so.Hooks.Tx = notifying(calls)
 	db, err := store.Open(ctx, so)
 	if err != nil {
 		return nil, err
 	}
-	metrics, in := broker.NewMetrics(reg), newIntake()
+	metrics, in := broker.NewMetrics(reg), newInbound()
 	pub, perr := broker.NewPublisher(cfg.broker(sec, "worker out", log, metrics))
 	consumers, cerr := broker.NewConsumers(cfg.broker(sec, "worker in", log, metrics), cfg.Worker.Prefetch, in)
 	control, kerr := broker.NewControlConsumer(cfg.broker(sec, "worker control", log, metrics), in.beats)
@@ -70,9 +71,9 @@ func wire(ctx context.Context, cfg *Config, log *slog.Logger) ([]daemon.Part, er
 		return nil, err
 	}
 	o := cfg.worker(uuid.NewString(), log, reg)
-	o.Log, o.Outbox, o.Calls, o.Members, o.Recovery, o.Accounts, o.Fleet = db, db, cache, db, db, db, db
-	o.Sockets, o.Leases, o.Losses, o.Routes = cache, cache, cache, cache
-	o.Bus, o.Consume = broker.NewDeliveries(pub), &ears{Consumers: consumers, control: control}
+	o.Log, o.Outbox, o.Members, o.Accounts, o.History, o.Workers = db, db, db, db, db, db
+	o.Routes, o.Calls, o.Presence, o.Registry, o.Leases = cache, cache, cache, cache, cache
+	o.Bus, o.Consume = broker.NewDeliveries(pub), &queues{Consumers: consumers, control: control, now: time.Now}
 	w, err := worker.New(o)
 	if err != nil {
 		return nil, err
@@ -84,7 +85,7 @@ func wire(ctx context.Context, cfg *Config, log *slog.Logger) ([]daemon.Part, er
 	return []daemon.Part{
 		{Name: "debug listener", Start: listener.Start, Stop: listener.Stop, Fatal: listener.Failed()},
 		{Name: "redis", Start: func(ctx context.Context) error { return cache.Admit(ctx, log) }, Stop: func(context.Context) error { return cache.Close() }},
-		{Name: "bell", Start: bell.Start, Stop: bell.Stop},
+		{Name: "call notifier", Start: calls.Start, Stop: calls.Stop},
 		{Name: "mysql", Start: db.AwaitReady, Stop: func(context.Context) error { return db.Close() }},
 		{Name: "publisher", Stop: pub.Close},
 		{Name: "control queue", Stop: control.Close},

@@ -11,9 +11,7 @@ import (
 	"chat-service/internal/test/testkit"
 )
 
-var probeFrames = []protocol.Type{"probe"}
-
-const probeSample = `{"type":"probe","room_id":7}`
+var probeSamples = map[protocol.Type]sample{protocol.TProbe: {`{"type":"probe","room_id":7}`, "probe"}}
 
 // TestProbe: a command and a delivery that only this build knows need nothing but their rows.
 func TestProbe(t *testing.T) {

@@ -5,6 +5,4 @@ package gateway
 import "chat-service/internal/protocol"
 
 // A release has no frame beyond the protocol's: see admit_probe_test.go.
-var probeFrames []protocol.Type
-
-const probeSample = ""
+var probeSamples map[protocol.Type]sample

@@ -11,11 +11,11 @@ import (
 )
 
 // clientFrames lists the types of the frames that clients send.
-func clientFrames() []protocol.Type {
-	return append([]protocol.Type{
-		protocol.TMessage, protocol.TJoinRoom, protocol.TLeaveRoom, protocol.TRead, protocol.TTyping, protocol.TSync,
-		protocol.TPresence, protocol.TAuth, protocol.TPing,
-	}, probeFrames...)
+func clientFrames() (types []protocol.Type) {
+	for _, f := range protocol.ClientFrames() {
+		types = append(types, f.Type)
+	}
+	return types
 }
 
 func TestEveryClientFrameIsHandledOrBecomesACommand(t *testing.T) {
@@ -39,17 +39,23 @@ func TestEveryClientFrameIsHandledOrBecomesACommand(t *testing.T) {
 }
 
 // samples are a frame of each type, and the ref of an error about it.
-var samples = map[protocol.Type]struct{ frame, ref string }{
-	protocol.TMessage:   {`{"type":"message","room_id":7,"content":"x","client_msg_id":"m"}`, "m"},
-	protocol.TJoinRoom:  {`{"type":"join_room","room_id":7}`, "join_room"},
-	protocol.TLeaveRoom: {`{"type":"leave_room","room_id":7}`, "leave_room"},
-	protocol.TRead:      {`{"type":"read","room_id":7,"seq":1}`, "read"},
-	protocol.TTyping:    {`{"type":"typing","room_id":7}`, "typing"},
-	protocol.TSync:      {`{"type":"sync","rooms":{"7":1},"ref":"r"}`, "r"},
-	protocol.TPresence:  {`{"type":"presence","user_ids":[1]}`, "presence"},
-	protocol.TAuth:      {`{"type":"auth","token":"1:s1"}`, "auth"},
-	protocol.TPing:      {`{"type":"ping"}`, "ping"},
+func samples() map[protocol.Type]sample {
+	m := map[protocol.Type]sample{
+		protocol.TMessage:   {`{"type":"message","room_id":7,"content":"x","client_msg_id":"m"}`, "m"},
+		protocol.TJoinRoom:  {`{"type":"join_room","room_id":7}`, "join_room"},
+		protocol.TLeaveRoom: {`{"type":"leave_room","room_id":7}`, "leave_room"},
+		protocol.TRead:      {`{"type":"read","room_id":7,"seq":1}`, "read"},
+		protocol.TTyping:    {`{"type":"typing","room_id":7}`, "typing"},
+		protocol.TSync:      {`{"type":"sync","rooms":{"7":1},"ref":"r"}`, "r"},
+		protocol.TPresence:  {`{"type":"presence","user_ids":[1]}`, "presence"},
+		protocol.TAuth:      {`{"type":"auth","token":"1:s1"}`, "auth"},
+		protocol.TPing:      {`{"type":"ping"}`, "ping"},
+	}
+	maps.Copy(m, probeSamples)
+	return m
 }
+
+type sample struct{ frame, ref string }
 
 // TestUnadmittedFramesAreNeverPublished: the protocol knows a type of frame that the registries of this build don't.
 func TestUnadmittedFramesAreNeverPublished(t *testing.T) {
@@ -57,10 +63,7 @@ func TestUnadmittedFramesAreNeverPublished(t *testing.T) {
 	clear(gt.admissions)
 	s := gt.login(1)
 	for _, typ := range clientFrames() {
-		sample, ok := samples[typ]
-		if !ok {
-			sample.frame, sample.ref = probeSample, "probe"
-		}
+		sample := samples()[typ]
 		s.send("%s", sample.frame)
 		if f := s.want("error"); f.Code != "unavailable" || !f.Retry || f.Ref != sample.ref {
 			t.Errorf("%s: %+v", typ, f)
@@ -83,7 +86,7 @@ func TestCommandsTravelByTheirKey(t *testing.T) {
 	gt := newGate(t, nil, func(o *Options) { o.Partitions = 16 })
 	s := gt.login(3)
 	for _, typ := range []protocol.Type{protocol.TMessage, protocol.TJoinRoom, protocol.TRead, protocol.TTyping, protocol.TSync, protocol.TPresence} {
-		s.send("%s", samples[typ].frame)
+		s.send("%s", samples()[typ].frame)
 	}
 	s.send(`{"type":"ping"}`)
 	for f, err := s.text(); f.Type != "pong"; f, err = s.text() {

@@ -54,10 +54,12 @@ var (
 	pacing     = unavailable("pace", "too many sockets are being opened at once")
 )
 
+// noUpgrade is a request for the socket's path that isn't a WebSocket handshake. The answer says what is expected.
 func noUpgrade(detail string) *httpError {
 	return &httpError{status: http.StatusUpgradeRequired, kind: chat.Invalid, detail: detail, reason: "no_upgrade"}
 }
 
+// unavailable is a refusal for now. It is decided before the token is looked at, so that it costs little.
 func unavailable(reason, detail string) *httpError {
 	return &httpError{
 		status: http.StatusServiceUnavailable, kind: chat.Unavailable, detail: detail, reason: reason, later: true, close: true,
@@ -82,12 +84,8 @@ func (g *Gateway) refuse(ctx *fasthttp.RequestCtx, e *httpError) {
 	}
 	id := requestID(ctx)
 	ctx.Response.Header.Set("X-Request-Id", id)
-	b := append([]byte(`{"type":"about:blank","title":`), protocol.AppendString(nil, http.StatusText(e.status))...)
-	b = append(strconv.AppendInt(append(b, `,"status":`...), int64(e.status), 10), `,"code":`...)
-	b = append(protocol.AppendString(b, e.kind.String()), `,"detail":`...)
-	b = append(protocol.AppendString(b, e.detail), `,"request_id":`...)
-	b = append(protocol.AppendString(b, id), '}')
-	answer(ctx, e.status, "application/problem+json", string(b))
+	p := protocol.NewProblem(chat.E(e.kind, "%s", e.detail), e.status, id)
+	answer(ctx, e.status, protocol.ProblemType, string(protocol.AppendProblem(nil, p)))
 }
 
 // refuseUnread answers what fasthttp couldn't read as a request.

@@ -17,7 +17,7 @@ type breaker struct {
 	probing  bool
 }
 
-// enter tells whether a call may go, and whether it is the probe. now is monotonic.
+// enter reports whether a call may go, and whether it is the probe. now is monotonic.
 func (b *breaker) enter(now time.Time) (ok, probe bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -10,44 +10,46 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Calls spare the workers from looking at the outbox all the time. They are hints: whoever writes to the outbox calls when it is
-// committed, who can hear looks at once, and a call that is lost costs a pause between two looks.
+// Calls spare the workers from looking at the outbox all the time. They are hints: whoever writes to the outbox calls after the commit,
+// workers that receive the call look at once, and a call that is lost costs a pause between two looks.
 
 const (
 	callPing  = 5 * time.Second        // silence after which the listener asks whether the connection lives
 	callAgain = 250 * time.Millisecond // pause before it connects anew
 )
 
-// Bell calls the workers. Rings that come while a call is under way are one more call, so nobody waits for it.
-type Bell struct {
+// CallNotifier calls the workers. Notifications that come while a call is under way are one more call, so nobody waits for it.
+type CallNotifier struct {
 	s      *State
-	rung   chan struct{}
+	due    chan struct{}
 	cancel context.CancelFunc
 	done   sync.WaitGroup
 }
 
-// NewBell makes a bell; it is heard from Start to Stop.
-func NewBell(s *State) *Bell { return &Bell{s: s, rung: make(chan struct{}, 1)} }
+// NewCallNotifier makes a notifier; it calls from Start to Stop.
+func NewCallNotifier(s *State) *CallNotifier {
+	return &CallNotifier{s: s, due: make(chan struct{}, 1)}
+}
 
-// Ring has the workers look at the outbox. It doesn't wait.
-func (b *Bell) Ring() {
+// Notify has the workers look at the outbox. It doesn't wait.
+func (n *CallNotifier) Notify() {
 	select {
-	case b.rung <- struct{}{}:
+	case n.due <- struct{}{}:
 	default:
 	}
 }
 
 // Start begins to call.
-func (b *Bell) Start(context.Context) error {
+func (n *CallNotifier) Start(context.Context) error {
 	ctx, cancel := context.WithCancel(context.Background())
-	b.cancel = cancel
-	b.done.Go(func() {
+	n.cancel = cancel
+	n.done.Go(func() {
 		for {
 			select {
 			case <-ctx.Done():
 				return
-			case <-b.rung:
-				_ = b.s.Call(ctx) // the workers look by themselves, later
+			case <-n.due:
+				_ = n.s.Call(ctx) // else the workers look by themselves, later
 			}
 		}
 	})
@@ -55,11 +57,11 @@ func (b *Bell) Start(context.Context) error {
 }
 
 // Stop ends calling; it waits for the call under way.
-func (b *Bell) Stop(context.Context) error {
-	if b.cancel != nil {
-		b.cancel()
+func (n *CallNotifier) Stop(context.Context) error {
+	if n.cancel != nil {
+		n.cancel()
 	}
-	b.done.Wait()
+	n.done.Wait()
 	return nil
 }
 
@@ -68,11 +70,12 @@ func (s *State) Call(ctx context.Context) error {
 	return s.do(ctx, "call", func(ctx context.Context) error { return s.rdb.Publish(ctx, s.callChannel(), "").Err() })
 }
 
-// HearCalls listens until ctx ends. live tells whenever it has become true or untrue that calls can be heard: after a connection was
-// made, which may have missed some, and after it was lost, or didn't answer for 10 s. Both functions are called from one goroutine.
-func (s *State) HearCalls(ctx context.Context, heard func(), live func(bool)) {
+// AwaitCalls calls called for every call until ctx ends, and live whenever calls have become, or are no longer, receivable: after a
+// connection was made, which may have missed some, and after it was lost, or didn't answer for 10 s. Both functions are called from one
+// goroutine.
+func (s *State) AwaitCalls(ctx context.Context, called func(), live func(bool)) {
 	for ctx.Err() == nil {
-		s.hearOnce(ctx, heard, live)
+		s.awaitOnce(ctx, called, live)
 		live(false)
 		select {
 		case <-ctx.Done():
@@ -81,8 +84,8 @@ func (s *State) HearCalls(ctx context.Context, heard func(), live func(bool)) {
 	}
 }
 
-// hearOnce listens over one connection.
-func (s *State) hearOnce(ctx context.Context, heard func(), live func(bool)) {
+// awaitOnce listens over one connection.
+func (s *State) awaitOnce(ctx context.Context, called func(), live func(bool)) {
 	sub := s.rdb.Subscribe(ctx)
 	closed := sync.OnceFunc(func() { _ = sub.Close() })
 	defer closed()
@@ -106,7 +109,7 @@ func (s *State) hearOnce(ctx context.Context, heard func(), live func(bool)) {
 		case *redis.Subscription:
 			live(true)
 		case *redis.Message:
-			heard()
+			called()
 		}
 	}
 }

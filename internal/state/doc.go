@@ -1,9 +1,9 @@
 // Package state is Redis: who is connected where, which gateway wants which room, and short-lived caches.
 //
 // It owns the key names, the few Lua scripts and the circuit breaker in front of the server. Everything in it can be
-// rebuilt: sockets and routes by asking the gateways again (Generation tells when), heads and recent messages from
-// MySQL. It refuses to be waited for: a verb costs at most Options.Timeout, and after a few failures in a row nothing at
-// all until the next probe. Every error that leaves it is of kind chat.Unavailable; what that means for a message,
+// rebuilt: sockets and routes by asking the gateways again (Generation shows when), heads and recent messages from
+// MySQL. It refuses to be waited for: a verb takes at most Options.Timeout, and after a few failures in a row it fails at
+// once until the next probe. Every error that leaves it is of kind chat.Unavailable; what that means for a message,
 // a presence or a login is the caller's decision.
 //
 // Keys that are touched by one script or transaction share a hash tag, so a Redis Cluster serves as well as one server.

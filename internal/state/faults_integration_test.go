@@ -98,8 +98,8 @@ func verbs(t *testing.T, s *state.State) map[string]func() error {
 	return map[string]func() error{
 		"ready":         func() error { return s.Ready(ctx) },
 		"check":         func() error { _, err := s.Check(ctx); return err },
-		"register":      func() error { _, _, err := register(s, ctx, socket(1, "s", "a", 1)); return err },
-		"unregister":    func() error { _, err := unregister(s, ctx, 1, "a", 1); return err },
+		"register":      func() error { _, _, err := register(ctx, s, socket(1, "s", "a", 1)); return err },
+		"unregister":    func() error { _, err := unregister(ctx, s, 1, "a", 1); return err },
 		"sockets":       func() error { _, err := s.Sockets(ctx, 1); return err },
 		"gateways of":   func() error { _, err := s.GatewaysOf(ctx, []chat.UserID{1}); return err },
 		"beat":          func() error { return s.BeatGateway(ctx, "a", time.Second) },
@@ -166,7 +166,7 @@ func TestEveryVerbOnACluster(t *testing.T) {
 	for i := range 100 {
 		u, r := chat.UserID(i+10), chat.RoomID(i+10)
 		users, rooms, heads = append(users, u), append(rooms, r), append(heads, chat.Head{Room: r, Seq: 3, Epoch: 1})
-		_, _, err := register(s, t.Context(), socket(u, "s", "dead", 1))
+		_, _, err := register(t.Context(), s, socket(u, "s", "dead", 1))
 		must(t, err)
 	}
 	must(t, s.Count(t.Context(), heads, nil))
@@ -237,7 +237,7 @@ func TestFlush(t *testing.T) {
 	before, err := s.Generation(ctx)
 	must(t, err)
 	must(t, s.BeatGateway(ctx, "a", time.Minute))
-	_, _, err = register(s, ctx, socket(1, "s", "a", 1))
+	_, _, err = register(ctx, s, socket(1, "s", "a", 1))
 	must(t, err)
 	must(t, s.Attach(ctx, 1, "a", 1))
 	settled(t, s, 1, map[chat.GatewayID]uint64{"a": 1})
@@ -257,7 +257,7 @@ func TestFlush(t *testing.T) {
 	// Scripts were not lost with the keys, but may be: the verbs load them again.
 	do(t, direct, "SCRIPT", "FLUSH")
 	must(t, s.BeatGateway(ctx, "a", time.Minute))
-	first, list, err := register(s, ctx, socket(1, "s", "a", 1))
+	first, list, err := register(ctx, s, socket(1, "s", "a", 1))
 	must(t, err)
 	if d := cmp.Diff([]chat.Socket{socket(1, "s", "a", 1)}, list); !first || d != "" {
 		t.Errorf("asserted again: first %v %s", first, d)
@@ -312,7 +312,7 @@ func TestCalls(t *testing.T) {
 	heard, live := make(chan bool, 100), make(chan bool, 100)
 	ctx, cancel := context.WithCancel(t.Context())
 	var done sync.WaitGroup
-	done.Go(func() { far.HearCalls(ctx, func() { heard <- true }, func(can bool) { live <- can }) })
+	done.Go(func() { far.AwaitCalls(ctx, func() { heard <- true }, func(can bool) { live <- can }) })
 	is := func(c chan bool, want bool, what string) {
 		t.Helper()
 		for {
@@ -326,21 +326,21 @@ func TestCalls(t *testing.T) {
 			}
 		}
 	}
-	bell := state.NewBell(near)
-	must(t, bell.Start(t.Context()))
+	notifier := state.NewCallNotifier(near)
+	must(t, notifier.Start(t.Context()))
 	is(live, true, "nothing is heard from the start")
-	bell.Ring()
+	notifier.Notify()
 	is(heard, true, "a call is not heard")
 	proxy.Refuse(true)
 	proxy.Cut()
 	is(live, false, "the loss of the connection is not noticed")
 	proxy.Resume()
 	is(live, true, "nothing is heard after the connection is back")
-	bell.Ring()
+	notifier.Notify()
 	is(heard, true, "a call after the connection is back is not heard")
 	proxy.Pause()
 	is(live, false, "a server that says nothing is trusted")
 	cancel()
 	done.Wait()
-	must(t, bell.Stop(t.Context()))
+	must(t, notifier.Stop(t.Context()))
 }

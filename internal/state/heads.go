@@ -103,7 +103,7 @@ func (s *State) HeadsOf(ctx context.Context, rooms []chat.RoomID) (heads map[cha
 	return heads, nil
 }
 
-// Generation returns the id of what Redis holds: another one than last time tells that everything was lost since.
+// Generation returns the id of what Redis holds: another one than last time means that everything was lost since.
 func (s *State) Generation(ctx context.Context) (id string, err error) {
 	err = s.do(ctx, "generation", func(ctx context.Context) error {
 		fresh := strconv.FormatUint(random64(), 36)

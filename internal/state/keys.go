@@ -48,7 +48,7 @@ func (s *State) headKey(partition int, day int64) string {
 
 func (s *State) generationKey() string { return s.key("generation", "id") }
 
-// callChannel carries word that the outbox may hold something new.
+// callChannel wakes workers to look at the outbox; it carries no data.
 func (s *State) callChannel() string { return s.key("outbox", "calls") }
 
 func (s *State) rateKey(name string) string { return s.key("t"+bounded(name), "rate") }

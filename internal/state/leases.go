@@ -87,13 +87,13 @@ func (s *State) Leases(ctx context.Context) (live, lapsed []chat.GatewayID, err 
 	return live, lapsed, err
 }
 
-// Blind says for ttl that heartbeats can't arrive: meanwhile Online answers "unknown" where it would say "offline".
+// Blind notes for ttl that heartbeats can't arrive: meanwhile Online answers "unknown" where it would say "offline".
 func (s *State) Blind(ctx context.Context, ttl time.Duration) error {
 	return s.do(ctx, "blind", func(ctx context.Context) error { return s.rdb.Set(ctx, s.blindKey(), 1, ttl).Err() })
 }
 
-// Revived takes the gateways that beat again after their entries were removed: they must assert their sockets and rooms
-// anew. Each is handed out once.
+// Revived takes the gateways that beat again after their entries were removed: they must report their sockets and rooms
+// again. Each is handed out once.
 func (s *State) Revived(ctx context.Context, limit int) (gws []chat.GatewayID, err error) {
 	err = s.do(ctx, "revived", func(ctx context.Context) error {
 		ids, err := s.rdb.SPopN(ctx, s.revivedKey(), int64(limit)).Result()
@@ -106,7 +106,7 @@ func (s *State) Revived(ctx context.Context, limit int) (gws []chat.GatewayID, e
 }
 
 // Bury removes at most limit socket entries of a gateway whose lease has lapsed, and returns the users among them who
-// have no live socket now. done tells that nothing is left to do: all is removed, or the gateway lives after all.
+// have no live socket now. done reports that nothing is left to do: all is removed, or the gateway lives after all.
 // Repeating it is harmless; two at a time may return the same user twice.
 func (s *State) Bury(ctx context.Context, g chat.GatewayID, limit int) (gone []chat.UserID, done bool, err error) {
 	err = s.do(ctx, "bury", func(ctx context.Context) error {

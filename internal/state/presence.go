@@ -11,8 +11,8 @@ import (
 	"chat-service/internal/chat"
 )
 
-// Online answers for each user, in order: online if he has a socket entry whose gateway's lease lives. LastSeen is not
-// known here. While heartbeats can't arrive (Blind), who isn't online is unknown.
+// Online answers for each user, in order: online if one of the user's socket entries has a gateway whose lease lives. LastSeen
+// is not known here. While heartbeats can't arrive (Blind), a user who isn't online is unknown.
 func (s *State) Online(ctx context.Context, users []chat.UserID) (ps []chat.Presence, err error) {
 	if len(users) == 0 {
 		return nil, nil
@@ -32,8 +32,8 @@ func (s *State) Online(ctx context.Context, users []chat.UserID) (ps []chat.Pres
 	return ps, err
 }
 
-// OfflineLater makes users due to be announced as offline at that time. A later Register takes it back; an earlier
-// time that stands already is kept.
+// OfflineLater makes users due to be announced as offline at that time. A later Register cancels it; an earlier
+// time that was set before is kept.
 func (s *State) OfflineLater(ctx context.Context, us []chat.UserID, at time.Time) error {
 	if len(us) == 0 {
 		return nil
@@ -75,8 +75,8 @@ func (s *State) partitionsDue(ctx context.Context, partitions []int, now time.Ti
 }
 
 // OfflineDue takes users of the partitions whose time has come and who still have no live socket, at most limit of each partition; each
-// is handed to one caller only. Those who are back are forgotten. While heartbeats can't arrive nobody is taken. With an error come
-// those who were taken before it.
+// is handed to one caller only. Users who are back are forgotten. While heartbeats can't arrive nobody is taken. With an error it
+// returns those who were taken before it.
 func (s *State) OfflineDue(ctx context.Context, partitions []int, now time.Time, limit int) (due []chat.UserID, err error) {
 	partitions, err = s.partitionsDue(ctx, partitions, now) // nearly always none
 	for i := 0; i < len(partitions) && err == nil; i++ {

@@ -55,13 +55,13 @@ func TestPresenceModel(t *testing.T) {
 				if m.sockets[k] {
 					others--
 				}
-				first, mine, err := register(s, ctx, k)
+				first, mine, err := register(ctx, s, k)
 				m.sockets[k] = true
 				if check(err); first != (others == 0) || len(mine) != others+1 {
 					rt.Fatalf("register %+v: first %v, %d sockets, want %d", k, first, len(mine), others+1)
 				}
 			case "unregister":
-				left, err := unregister(s, ctx, u, g, k.Socket)
+				left, err := unregister(ctx, s, u, g, k.Socket)
 				delete(m.sockets, k)
 				if check(err); left != m.of(u) {
 					rt.Fatalf("unregister %+v: %d left, want %d", k, left, m.of(u))

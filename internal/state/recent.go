@@ -15,7 +15,7 @@ import (
 
 const (
 	recentLength  = 100
-	recentTTL     = time.Minute // not renewed: a list with a hole ends soon, and the next reader makes a whole one
+	recentTTL     = time.Minute // not renewed: a list with a hole ends soon, and the next reader makes a complete one
 	recentVersion = 1
 )
 

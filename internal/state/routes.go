@@ -14,18 +14,18 @@ import (
 
 const (
 	usedRouteTTL  = 24 * time.Hour   // renewed by every attach and detach
-	emptyRouteTTL = 10 * time.Minute // how long "nobody" is remembered
+	emptyRouteTTL = 10 * time.Minute // how long it is remembered that no gateway holds a room
 	routeFields   = 64               // above it the places of detached gateways are dropped
 	routeMarker   = "?"              // no gateway's name; holds until when the route is unsettled
 )
 
-// Attach routes the room to the gateway, unless it told a higher number before.
+// Attach routes the room to the gateway, unless that has sent a higher number before.
 func (s *State) Attach(ctx context.Context, room chat.RoomID, g chat.GatewayID, number uint64) error {
 	return s.MoveRoutes(ctx, []chat.RouteMove{{Room: room, Gateway: g, Number: number}})
 }
 
-// Detach stops routing the room to the gateway, unless it told a higher number before. A route without gateways stays
-// for ten minutes, to say that nobody is there.
+// Detach stops routing the room to the gateway, unless that has sent a higher number before. A route without gateways stays
+// for ten minutes, which means that no gateway holds the room.
 func (s *State) Detach(ctx context.Context, room chat.RoomID, g chat.GatewayID, number uint64) error {
 	return s.MoveRoutes(ctx, []chat.RouteMove{{Room: room, Gateway: g, Number: number, Leave: true}})
 }

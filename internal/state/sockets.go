@@ -13,7 +13,6 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"chat-service/internal/chat"
-	"chat-service/internal/faults"
 )
 
 // entry is what is stored of a socket beside its field.
@@ -43,7 +42,7 @@ func decodeSocket(u chat.UserID, field, value string) (chat.Socket, error) {
 	return chat.Socket{User: u, Session: e.Session, Gateway: g, Socket: id, Device: e.Device, At: time.UnixMilli(e.At).UTC()}, nil
 }
 
-// Register enters sockets, or enters them again, and takes back the offline that was due for their users. Each sees those
+// Register enters sockets, or enters them again, and cancels the offline that was due for their users. Each sees those
 // before it in ks. After an error some may have been entered.
 func (s *State) Register(ctx context.Context, ks []chat.Socket) (out []chat.Registration, err error) {
 	if len(ks) == 0 {
@@ -112,7 +111,7 @@ func (s *State) enter(ctx context.Context, ks []chat.Socket, values [][]byte) ([
 	return before, err
 }
 
-// among sorts a user's other entries into live ones of the same session, and tells whether no live one is there.
+// among picks a user's other live entries of the same session, and reports whether the user has no other live one.
 func (l leases) among(k chat.Socket, others map[string]string) (first bool, ofSession []chat.Socket) {
 	first, ofSession = true, []chat.Socket{k}
 	for f, v := range others {
@@ -143,9 +142,7 @@ func (s *State) Unregister(ctx context.Context, ks []chat.Socket) (left []int, e
 		rest := make([]*redis.StringSliceCmd, len(ks))
 		if _, err := s.rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
 			for i, k := range ks {
-				if faults.Planted("unregister_no_cas") {
-					p.Del(ctx, s.socketsKey(k.User))
-				}
+				s.beforeUnregister(ctx, p, k.User)
 				p.HDel(ctx, s.socketsKey(k.User), entryField(k.Gateway, k.Socket))
 				rest[i] = p.HKeys(ctx, s.socketsKey(k.User))
 			}

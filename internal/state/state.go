@@ -61,7 +61,7 @@ func or[T comparable](v, d T) T {
 	return v
 }
 
-// State speaks to Redis. Its methods may be used by many goroutines.
+// State is the adapter to Redis. Its methods may be used by many goroutines.
 type State struct {
 	rdb     redis.UniversalClient
 	opt     Options
@@ -70,7 +70,7 @@ type State struct {
 	breaker *breaker
 }
 
-// Open makes a State; connections are made when they are needed, so a Redis that is away does not hinder a start.
+// Open makes a State; connections are made when they are needed, so an unavailable Redis does not prevent a start.
 // It silences the driver's own log, which is one for the whole process: what matters comes back as errors.
 func Open(o Options, m *Metrics) *State {
 	o = o.withDefaults()
@@ -89,13 +89,13 @@ func Open(o Options, m *Metrics) *State {
 // Close closes all connections; verbs under way fail.
 func (s *State) Close() error { return s.rdb.Close() }
 
-// Ready tells whether Redis answers, by asking it (or the breaker, while that is open).
+// Ready reports whether Redis answers, by asking it (or the breaker, while that is open).
 func (s *State) Ready(ctx context.Context) error {
 	return s.do(ctx, "ready", func(ctx context.Context) error { return s.rdb.Ping(ctx).Err() })
 }
 
 // Check judges the server's settings at a start: an eviction policy other than noeviction is an error of kind Invalid,
-// because Redis would drop sockets and routes silently. What can't be seen becomes a warning. A Redis that is away is
+// because Redis would drop sockets and routes silently. What can't be seen becomes a warning. An unavailable Redis is
 // an error of kind Unavailable, which need not keep a process from starting.
 func (s *State) Check(ctx context.Context) (warnings []string, err error) {
 	var policies map[string]string
@@ -118,15 +118,15 @@ func (s *State) Check(ctx context.Context) (warnings []string, err error) {
 	return nil, nil
 }
 
-// Admit is Check at a process' start: warnings, and a Redis that is away, go to the log, since everything works without it
-// in a plainer way.
+// Admit is Check at a process' start: warnings, and an unavailable Redis, go to the log, since everything degrades gracefully
+// without it.
 func (s *State) Admit(ctx context.Context, log *slog.Logger) error {
 	warnings, err := s.Check(ctx)
 	for _, w := range warnings {
 		log.WarnContext(ctx, "redis", "warning", w)
 	}
 	if chat.KindOf(err) == chat.Unavailable {
-		log.WarnContext(ctx, "redis is away; going on without", "err", err)
+		log.WarnContext(ctx, "redis is unavailable; going on without it", "err", err)
 		return nil
 	}
 	return err
@@ -195,7 +195,7 @@ func (s *State) do(ctx context.Context, verb string, f func(context.Context) err
 
 var errOpen = errors.New("not asked: it did not answer lately")
 
-// judge tells what an error says about the server: an error reply is an answer too, unless it says that the server
+// judge is what an error shows about the server: an error reply is an answer too, unless it says that the server
 // can't serve.
 func judge(caller context.Context, err error) outcome {
 	var reply redis.Error

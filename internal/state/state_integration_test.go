@@ -48,7 +48,7 @@ func socket(u chat.UserID, session string, g chat.GatewayID, id chat.SocketID) c
 }
 
 // register and unregister are the verbs for one socket.
-func register(s *state.State, ctx context.Context, k chat.Socket) (first bool, ofSession []chat.Socket, err error) {
+func register(ctx context.Context, s *state.State, k chat.Socket) (first bool, ofSession []chat.Socket, err error) {
 	rs, err := s.Register(ctx, []chat.Socket{k})
 	if err != nil {
 		return false, nil, err
@@ -56,7 +56,7 @@ func register(s *state.State, ctx context.Context, k chat.Socket) (first bool, o
 	return rs[0].First, rs[0].OfSession, nil
 }
 
-func unregister(s *state.State, ctx context.Context, u chat.UserID, g chat.GatewayID, id chat.SocketID) (left int, err error) {
+func unregister(ctx context.Context, s *state.State, u chat.UserID, g chat.GatewayID, id chat.SocketID) (left int, err error) {
 	ls, err := s.Unregister(ctx, []chat.Socket{{User: u, Gateway: g, Socket: id}})
 	if err != nil {
 		return 0, err
@@ -106,20 +106,20 @@ func TestRegister(t *testing.T) {
 	must(t, s.BeatGateway(ctx, "b", time.Minute))
 
 	one, two, other := socket(1, "s1", "a", 1), socket(1, "s1", "b", 2), socket(1, "s2", "a", 3)
-	first, list, err := register(s, ctx, one)
+	first, list, err := register(ctx, s, one)
 	must(t, err)
 	if d := cmp.Diff([]chat.Socket{one}, list); !first || d != "" {
 		t.Fatalf("first socket: first %v %s", first, d)
 	}
-	if first, _, err = register(s, ctx, one); err != nil || !first {
+	if first, _, err = register(ctx, s, one); err != nil || !first {
 		t.Fatalf("the same again: first %v, %v", first, err)
 	}
-	first, list, err = register(s, ctx, two)
+	first, list, err = register(ctx, s, two)
 	must(t, err)
 	if d := cmp.Diff([]chat.Socket{one, two}, list); first || d != "" {
 		t.Fatalf("second socket: first %v %s", first, d)
 	}
-	first, list, err = register(s, ctx, other)
+	first, list, err = register(ctx, s, other)
 	must(t, err)
 	if d := cmp.Diff([]chat.Socket{other}, list); first || d != "" {
 		t.Fatalf("another session: first %v %s", first, d)
@@ -137,7 +137,7 @@ func TestRegister(t *testing.T) {
 	}
 
 	for i, k := range []chat.Socket{one, two, other} {
-		left, err := unregister(s, ctx, 1, k.Gateway, k.Socket)
+		left, err := unregister(ctx, s, 1, k.Gateway, k.Socket)
 		must(t, err)
 		if left != 2-i {
 			t.Fatalf("after %d: %d left", i+1, left)
@@ -153,11 +153,11 @@ func TestUnregisterComparesBeforeItDeletes(t *testing.T) {
 	s, ctx := open(t), t.Context()
 	must(t, s.BeatGateway(ctx, "gw.boot1", time.Minute))
 	must(t, s.BeatGateway(ctx, "gw.boot2", time.Minute))
-	if _, _, err := register(s, ctx, socket(1, "s", "gw.boot2", 1)); err != nil {
+	if _, _, err := register(ctx, s, socket(1, "s", "gw.boot2", 1)); err != nil {
 		t.Fatal(err)
 	}
 	// The late end of the same session's earlier socket, with the same number, at the gateway's earlier boot.
-	left, err := unregister(s, ctx, 1, "gw.boot1", 1)
+	left, err := unregister(ctx, s, 1, "gw.boot1", 1)
 	must(t, err)
 	if left != 1 || !online(t, s, 1) {
 		t.Fatalf("%d left, online %v: an older socket's end removed the newer one", left, online(t, s, 1))
@@ -176,7 +176,7 @@ func TestRegisterUnregisterRaces(t *testing.T) {
 	for i := range 200 {
 		wg.Go(func() {
 			k := socket(1, fmt.Sprint("s", i%7), gws[i%2], chat.SocketID(i+1))
-			first, list, err := register(s, ctx, k)
+			first, list, err := register(ctx, s, k)
 			if err != nil || len(list) == 0 {
 				t.Errorf("register: %v, %d of the session", err, len(list))
 				return
@@ -184,7 +184,7 @@ func TestRegisterUnregisterRaces(t *testing.T) {
 			if first {
 				firsts.Add(1)
 			}
-			left, err := unregister(s, ctx, k.User, k.Gateway, k.Socket)
+			left, err := unregister(ctx, s, k.User, k.Gateway, k.Socket)
 			if err != nil {
 				t.Errorf("unregister: %v", err)
 			}
@@ -213,7 +213,7 @@ func TestOnlineNeedsALivingLease(t *testing.T) {
 	t.Parallel()
 	s, ctx := open(t), t.Context()
 	must(t, s.BeatGateway(ctx, "a", time.Minute))
-	_, _, err := register(s, ctx, socket(1, "s", "a", 1))
+	_, _, err := register(ctx, s, socket(1, "s", "a", 1))
 	must(t, err)
 	if !online(t, s, 1) || online(t, s, 2) {
 		t.Fatal("1 must be online, 2 must not")
@@ -228,7 +228,7 @@ func TestOnlineNeedsALivingLease(t *testing.T) {
 	if gws, err := s.GatewaysOf(ctx, []chat.UserID{1}); err != nil || len(gws) != 0 {
 		t.Fatalf("a dead gateway: %v %v", gws, err)
 	}
-	first, list, err := register(s, ctx, socket(1, "s", "b", 1))
+	first, list, err := register(ctx, s, socket(1, "s", "b", 1))
 	must(t, err)
 	if !first || len(list) != 1 {
 		t.Fatalf("first %v, %v: a dead gateway's socket counts", first, list)
@@ -243,7 +243,7 @@ func TestBlindMakesPresenceUnknown(t *testing.T) {
 	t.Parallel()
 	s, ctx := open(t), t.Context()
 	must(t, s.BeatGateway(ctx, "a", time.Minute))
-	_, _, err := register(s, ctx, socket(1, "s", "a", 1))
+	_, _, err := register(ctx, s, socket(1, "s", "a", 1))
 	must(t, err)
 	must(t, s.OfflineLater(ctx, []chat.UserID{2}, at))
 	must(t, s.Blind(ctx, time.Minute))
@@ -281,7 +281,7 @@ func TestLeases(t *testing.T) {
 func TestRegisterBeforeTheFirstBeatIsFoundByBury(t *testing.T) {
 	t.Parallel()
 	s, ctx := open(t), t.Context()
-	_, _, err := register(s, ctx, socket(1, "s", "never", 1))
+	_, _, err := register(ctx, s, socket(1, "s", "never", 1))
 	must(t, err)
 	testkit.Eventually(t, 10*time.Second, func() (bool, string) {
 		_, lapsed, err := s.Leases(ctx)
@@ -300,10 +300,10 @@ func TestBury(t *testing.T) {
 	must(t, s.BeatGateway(ctx, "dead", time.Minute))
 	must(t, s.BeatGateway(ctx, "live", time.Minute))
 	for u := chat.UserID(1); u <= 25; u++ {
-		_, _, err := register(s, ctx, socket(u, "s", "dead", chat.SocketID(u)))
+		_, _, err := register(ctx, s, socket(u, "s", "dead", chat.SocketID(u)))
 		must(t, err)
 	}
-	_, _, err := register(s, ctx, socket(7, "s", "live", 1))
+	_, _, err := register(ctx, s, socket(7, "s", "live", 1))
 	must(t, err)
 
 	if gone, done, err := s.Bury(ctx, "dead", 10); err != nil || !done || len(gone) != 0 {
@@ -343,7 +343,7 @@ func TestABuriedGatewayThatBeatsIsRevivedOnce(t *testing.T) {
 	t.Parallel()
 	s, ctx := open(t), t.Context()
 	must(t, s.BeatGateway(ctx, "a", time.Minute))
-	_, _, err := register(s, ctx, socket(1, "s", "a", 1))
+	_, _, err := register(ctx, s, socket(1, "s", "a", 1))
 	must(t, err)
 	lapse(t, s, "a")
 	if _, _, err := s.Bury(ctx, "a", 10); err != nil {
@@ -390,21 +390,21 @@ func TestOfflineDue(t *testing.T) {
 	}
 
 	must(t, s.OfflineLater(ctx, []chat.UserID{u}, now))
-	_, _, err := register(s, ctx, socket(u, "s", "a", 1))
+	_, _, err := register(ctx, s, socket(u, "s", "a", 1))
 	must(t, err)
-	_, err = unregister(s, ctx, u, "a", 1)
+	_, err = unregister(ctx, s, u, "a", 1)
 	must(t, err)
 	if due := take(p, now); len(due) != 0 {
 		t.Fatalf("after a register: %v", due)
 	}
 
-	_, _, err = register(s, ctx, socket(u, "s", "a", 2))
+	_, _, err = register(ctx, s, socket(u, "s", "a", 2))
 	must(t, err)
 	must(t, s.OfflineLater(ctx, []chat.UserID{u}, now))
 	if due := take(p, now); len(due) != 0 {
 		t.Fatalf("with a live socket: %v", due)
 	}
-	_, err = unregister(s, ctx, u, "a", 2)
+	_, err = unregister(ctx, s, u, "a", 2)
 	must(t, err)
 	if due := take(p, now); len(due) != 0 {
 		t.Fatalf("what was found alive must be forgotten: %v", due)

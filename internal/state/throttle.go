@@ -14,7 +14,7 @@ const (
 )
 
 // Allow takes one from the key's allowance of limit per per, of which burst may be taken at once (GCRA, by Redis'
-// clock). retryAfter tells when there would be one again. A limit of 0 is no limit.
+// clock). retryAfter is when there will be one again. A limit of 0 is no limit.
 func (s *State) Allow(ctx context.Context, key string, limit, burst int, per time.Duration) (ok bool, retryAfter time.Duration, err error) {
 	if limit <= 0 || per <= 0 {
 		return true, 0, nil
@@ -31,7 +31,7 @@ func (s *State) Allow(ctx context.Context, key string, limit, burst int, per tim
 	return wait == 0, time.Duration(wait) * time.Microsecond, nil
 }
 
-// Fail books a failure of the key and returns how long its next try has to wait: nothing for the first three, then 1 s,
+// Fail counts a failure of the key and returns how long its next try has to wait: nothing for the first three, then 1 s,
 // doubling up to 5 min. An hour without failures forgets them.
 func (s *State) Fail(ctx context.Context, key string) (delay time.Duration, err error) {
 	var ms int64

@@ -119,6 +119,21 @@ func (d *DB) OutboxWaiting(ctx context.Context, partitions []int) ([]int, error)
 	return waiting, err
 }
 
+// OutboxUnknown counts the rows of the partitions whose kind this process doesn't know.
+func (d *DB) OutboxUnknown(ctx context.Context, partitions []int) (n int, err error) {
+	if len(partitions) == 0 {
+		return 0, nil
+	}
+	var known []envelope.AnnouncementKind
+	for _, a := range envelope.Announcements() {
+		known = append(known, a.Kind)
+	}
+	err = d.p.Retry(ctx, "count unknown outbox rows", func(g *gorm.DB) error {
+		return g.Raw("SELECT COUNT(*) FROM outbox WHERE partition_no IN ? AND kind NOT IN ?", partitions, known).Scan(&n).Error
+	})
+	return n, err
+}
+
 // Announced removes announcements that are out.
 func (d *DB) Announced(ctx context.Context, ids []uint64) error {
 	if len(ids) == 0 {

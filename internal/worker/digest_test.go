@@ -8,10 +8,10 @@ import (
 	"chat-service/internal/envelope"
 )
 
-// TestDigestTellsOfAdditions: the word that somebody was added may be lost on its way to the gateway that he is at, which knows of
-// no gap where nobody else is in the room.
-func TestDigestTellsOfAdditions(t *testing.T) {
-	w := newWorld()
+// TestDigestRepeatsAdditions: the notice that somebody was added may be lost on its way to the gateway of their sockets, which sees no
+// gap where nobody else is in the room.
+func TestDigestRepeatsAdditions(t *testing.T) {
+	w := newFakes()
 	w.room(1, 5, 6)
 	w.routes[1] = chat.Route{Known: true}
 	w.post(1, envelope.Announcement{Room: &chat.Room{ID: 1, Type: chat.Group, Owner: 5, Epoch: 1}, Added: []chat.UserID{6}, Change: chat.MemberJoined})
@@ -22,15 +22,15 @@ func TestDigestTellsOfAdditions(t *testing.T) {
 			d = w.next(t, envelope.Heads)
 		}
 		if len(d.Users) != 1 || d.Users[0] != 6 || d.Points[0] != (envelope.Point{Room: 1, Seq: 1, Epoch: 1}) {
-			t.Errorf("told that %v were added at %v", d.Users, d.Points)
+			t.Errorf("the digest says that %v were added at %v", d.Users, d.Points)
 		}
 	}
 }
 
 // TestDigestCoversOwnedPartitionsWithoutBatches: where a partition has changed hands after a delivery was lost, and nothing is sent in
-// it, only its owner's digest can tell of the tail.
+// it, only its owner's digest can show the tail.
 func TestDigestCoversOwnedPartitionsWithoutBatches(t *testing.T) {
-	w := newWorld()
+	w := newFakes()
 	w.room(1, 5)
 	entry := func(seq chat.Seq) {
 		w.mu.Lock()
@@ -40,7 +40,7 @@ func TestDigestCoversOwnedPartitionsWithoutBatches(t *testing.T) {
 	}
 	entry(1)
 	k := w.start(t, func(o *Options) { o.DigestEvery, o.DeadAfter = 5*time.Millisecond, 50*time.Millisecond })
-	told := func(want chat.Seq) {
+	shows := func(want chat.Seq) {
 		t.Helper()
 		deadline := time.Now().Add(10 * time.Second)
 		for d := w.next(t, envelope.Heads); ; d = w.next(t, envelope.Heads) {
@@ -48,16 +48,16 @@ func TestDigestCoversOwnedPartitionsWithoutBatches(t *testing.T) {
 				return
 			}
 			if time.Now().After(deadline) {
-				t.Fatalf("the digest tells %v, want seq %d", d.Points, want)
+				t.Fatalf("the digest shows %v, want seq %d", d.Points, want)
 			}
 		}
 	}
 	entry(2) // the database answers from now on
-	told(2)
+	shows(2)
 	entry(3) // by another worker, which stood in for this one
-	told(3)
+	shows(3)
 	wait(t, give(k, false, sendCmd(1, 5, "a", "one")), "a batch on a channel")
-	told(4)
+	shows(4)
 	w.mu.Lock()
 	w.still = true
 	w.mu.Unlock()
@@ -68,8 +68,8 @@ func TestDigestCoversOwnedPartitionsWithoutBatches(t *testing.T) {
 		w.still = w.late < 2
 		return !w.still
 	})
-	told(5)
+	shows(5)
 	k.Closed(chat.RoomID(1).Partition(4), 1)
 	entry(6)
-	told(6)
+	shows(6)
 }

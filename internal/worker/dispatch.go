@@ -1,204 +1,173 @@
 package worker
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
-	"chat-service/internal/worker/recovery"
+	"chat-service/internal/worker/catchup"
+	"chat-service/internal/worker/deliver"
+	"chat-service/internal/worker/lanes"
+	"chat-service/internal/worker/line"
 )
 
-// line says where a kind of command is handled.
-type line uint8
+// row is a row of the dispatch table: where commands of a kind are handled. Each constructor below makes the rows of one place, and
+// takes the handler that belongs there, so a row without one doesn't compile. Exactly one of verb, add and beat is set.
+type row struct {
+	kind envelope.CommandKind
+	ref  ref // what an error about the command refers to; nil: the gateway asks by itself, and gets no error
 
-const (
-	inLine  line = iota + 1 // the committer of the partition, in order
-	inLane                  // the lane of the user, in his order
-	atSync                  // with other clients' syncs
-	atDoor                  // with other sockets that come and go
-	control                 // at once
-)
+	verb line.Verb                             // in its partition's line
+	add  func(ctx context.Context, j line.Job) // beside it
+	beat func(ctx context.Context, cmd *envelope.Command)
+}
 
-// route is the table to read first: kind → where it is handled. The handlers are committer.step (writes) and
-// lane.handle (reads), Worker.sync, door.pass (sockets).
-func route(k envelope.CommandKind) line {
-	switch k {
-	case envelope.Send, envelope.Read, envelope.Attach, envelope.Detach:
-		return inLine
-	case envelope.Connect, envelope.Disconnect, envelope.Assert:
-		return atDoor
-	case envelope.Sync:
-		return atSync
-	case envelope.Watch, envelope.Show, envelope.Join, envelope.Typing:
-		return inLane
-	case envelope.Beat:
-		return control
-	default:
-		return 0
+type ref func(*envelope.Command) string
+
+// table is the table to read first: what happens to each kind of command. A test compares it with envelope.Commands().
+func (w *Worker) table() []row {
+	return append([]row{
+		// What depends on the room's order: by the committer of the partition, in one step in this order.
+		inLine(envelope.Send, (*line.Committer).Send, func(c *envelope.Command) string { return c.ClientMsgID }),
+		inLine(envelope.Read, (*line.Committer).Read, label("read")),
+		inLine(envelope.Attach, (*line.Committer).Attach, nil),
+		inLine(envelope.Detach, (*line.Committer).Detach, nil),
+
+		// What only reads: in the lane of its user, in the user's order.
+		w.inLane(envelope.Join, w.lanes.Join, label("join_room")),
+		w.inLane(envelope.Typing, w.lanes.Typing, label("typing")),
+		w.inLane(envelope.Watch, w.lanes.Watch, label("presence")),
+		w.inLane(envelope.Show, w.sockets.Show, nil),
+
+		// What comes in crowds: together with others.
+		beside(envelope.Connect, w.sockets.Connect, nil), // its errors are close codes
+		beside(envelope.Assert, w.sockets.Assert, nil),
+		beside(envelope.Disconnect, w.sockets.Disconnect, nil),
+		beside(envelope.Sync, w.catchup.Sync, catchup.Ref),
+
+		// What comes by the control queue: at once.
+		{kind: envelope.Beat, beat: w.sockets.Beat},
+	}, w.probeRows()...)
+}
+
+func inLine(k envelope.CommandKind, v line.Verb, r ref) row { return row{kind: k, verb: v, ref: r} }
+
+func (w *Worker) inLane(k envelope.CommandKind, v lanes.Verb, r ref) row {
+	return row{kind: k, ref: r, add: func(ctx context.Context, j line.Job) { w.lanes.Add(ctx, j, v) }}
+}
+
+func beside(k envelope.CommandKind, add func(context.Context, line.Job), r ref) row {
+	return row{kind: k, add: add, ref: r}
+}
+
+func label(s string) ref { return func(*envelope.Command) string { return s } }
+
+// dispatch is the table by kind.
+type dispatch map[envelope.CommandKind]entry
+
+// entry is a row as it is used.
+type entry struct {
+	row
+	verbAt int // of the row's verb, among the verbs
+}
+
+// index makes the table findable, and returns its verbs in their order.
+func index(rows []row) (d dispatch, verbs []line.Verb) {
+	d = make(dispatch, len(rows))
+	for _, r := range rows {
+		d[r.kind] = entry{r, len(verbs)}
+		if r.verb != nil {
+			verbs = append(verbs, r.verb)
+		}
 	}
+	return d, verbs
 }
 
-// job is one command with the batch it came in.
-type job struct {
-	cmd    envelope.Command
-	ticket *ticket
-	again  bool // redelivered: it may be committed already
-	late   bool // at the door for the second time
-
-	head  chat.Seq // a repair's upper end: the room's announced head when it was asked for
-	epoch uint64
-}
-
-// ticket acknowledges an inbound batch after the last of its commands is settled.
-type ticket struct {
-	left atomic.Int32
-	ack  func()
-}
-
-// hold makes a ticket wait for one more settle.
-func (t *ticket) hold() {
-	if t != nil {
-		t.left.Add(1)
-	}
-}
-
-func (t *ticket) settle() {
-	if t != nil && t.left.Add(-1) == 0 {
-		t.ack()
-	}
-}
-
-// Take accepts one inbound batch. It blocks while the partition's committer, a user's lane or the door is full: the consumer's
-// prefetch bounds what waits behind it. A sync that finds no place is put off. Records that can't be read are quarantined, the others go on.
+// Take accepts one inbound batch. It blocks while the partition's committer, a user's lane or the sockets' station is full: the
+// consumer's prefetch bounds what waits behind it. Records that can't be read are quarantined, those of an unknown kind are refused, the
+// others go on.
 func (w *Worker) Take(b envelope.Batch) {
-	t := &ticket{ack: b.Ack}
+	t := deliver.NewTicket(b.Ack) // held until all commands hold it
 	records, err := envelope.Records(b.Body)
 	if err != nil {
-		w.quarantine(b.Partition, nil, b.Body, err)
+		w.line.Quarantine(w.ctx, b.Partition, nil, b.Body, err)
 	}
-	jobs := make([]job, 0, len(records))
+	var writes, others []line.Job
 	for _, r := range records {
 		c, err := envelope.DecodeCommand(r)
-		if err == nil && route(c.Kind) == 0 {
-			err = fmt.Errorf("command kind %d is not known here", c.Kind)
-		}
 		if err != nil {
-			w.quarantine(b.Partition, &c, r, err)
+			w.line.Quarantine(w.ctx, b.Partition, &c, r, err)
 			continue
 		}
-		jobs = append(jobs, job{cmd: c, ticket: t, again: b.Redelivered})
-	}
-	w.o.Metrics.Dispatched.Add(float64(len(jobs)))
-	if len(jobs) == 0 {
-		b.Ack()
-		return
-	}
-	t.left.Store(int32(len(jobs)))
-	var writes []job
-	for _, j := range jobs {
-		if route(j.cmd.Kind) == inLine {
+		w.o.Metrics.Dispatched.Inc()
+		j := line.Job{Cmd: c, Ticket: t, Again: b.Redelivered}
+		e, known := w.dispatch[c.Kind]
+		if e.ref != nil {
+			j.Ref = e.ref(&c)
+		}
+		switch {
+		case !known:
+			t.Hold()
+			w.refuseUnknown(j)
+		case e.verb != nil:
+			t.Hold()
+			j.Verb = e.verbAt
 			writes = append(writes, j)
+		case e.add != nil:
+			t.Hold()
+			others = append(others, j)
 		}
 	}
 	if len(writes) > 0 { // first: what only reads may have to wait for its place
-		w.committer(b.Partition).add(w.ctx, work{partition: b.Partition, gen: b.Gen, jobs: writes, live: b.Live})
+		w.line.Add(w.ctx, b.Partition, b.Gen, writes, b.Live)
 	}
-	for _, j := range jobs {
-		switch route(j.cmd.Kind) {
-		case inLane:
-			share(w.lanes, uint64(j.cmd.User)).add(w.ctx, j)
-		case atSync:
-			if !share(w.syncers, uint64(j.cmd.User)).offer(j) {
-				w.putOff(&j)
-			}
-		case atDoor:
-			w.door.add(w.ctx, j)
-		case control:
-			t.settle()
-		}
+	for _, j := range others {
+		w.dispatch[j.Cmd.Kind].add(w.ctx, j)
 	}
+	t.Settle()
 }
 
-// putOff asks a client to come again: whoever wants much must not keep others' messages waiting behind it.
-func (w *Worker) putOff(j *job) {
-	out := newParcels()
-	if d, ok := errorTo(&j.cmd, &chat.Error{Kind: chat.Unavailable, Msg: "many catch up just now; ask again", RetryAfter: time.Second}); ok {
-		out.gateway(j.cmd.Gateway, d)
+// refuseUnknown answers a command of a kind that this process doesn't know: it came from a gateway of a later release, and a worker of
+// that release will know it. Its sender may try again; where a gateway asked by itself, there is nobody to answer.
+func (w *Worker) refuseUnknown(j line.Job) {
+	w.o.Metrics.Unknown.Inc()
+	if last, now := w.unknownAt.Load(), w.o.Now().UnixNano(); now-last >= int64(unknownPause) && w.unknownAt.CompareAndSwap(last, now) {
+		w.o.Logger.WarnContext(w.ctx, "refused a command of an unknown kind", "number", uint16(j.Cmd.Kind), "gateway", j.Cmd.Gateway, "user", j.Cmd.User)
 	}
-	w.o.Metrics.Refused.WithLabelValues(chat.Unavailable.String()).Inc()
-	w.publish(w.ctx, out, j.ticket.settle)
+	j.Ref = cmp.Or(j.Cmd.ErrorRef, j.Cmd.ClientMsgID, j.Cmd.Ref)
+	out := deliver.NewParcels()
+	w.line.Refuse(&j, &chat.Error{Kind: chat.Unavailable, Msg: "not every server can do this yet; try again", RetryAfter: unknownRetry}, out)
+	out.Answers(j.Ticket)
+	w.publisher.Publish(w.ctx, out)
 }
+
+const (
+	unknownPause = time.Minute // between two log lines about commands of unknown kinds
+	unknownRetry = time.Second // after which their senders may try again
+)
+
+var errNoBeat = errors.New("not for the control queue")
 
 // Beats handles a batch from the control queue, and returns when it may be acknowledged.
 func (w *Worker) Beats(body []byte) {
 	records, err := envelope.Records(body)
 	for _, r := range records {
 		c, derr := envelope.DecodeCommand(r)
-		if derr != nil || c.Kind != envelope.Beat {
-			err = fmt.Errorf("control record: %w", derr)
+		e := w.dispatch[c.Kind]
+		if derr != nil || e.beat == nil {
+			err = fmt.Errorf("control record of kind %s: %w", c.Kind, cmp.Or(derr, errNoBeat))
 			continue
 		}
-		w.beat(c.Gateway)
+		e.beat(w.ctx, &c)
 	}
 	if err != nil {
 		w.o.Logger.Warn("control queue", "err", err)
 	}
 }
 
-// beat holds a heartbeat for a while where Redis can't be told: other workers, who may reach it, take the next ones.
-func (w *Worker) beat(g chat.GatewayID) {
-	ctx, cancel := context.WithTimeout(w.ctx, w.o.Lease/3)
-	defer cancel()
-	for w.o.Leases.BeatGateway(ctx, g, w.o.Lease) != nil {
-		w.o.Metrics.StateErrors.Inc()
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
-}
-
-// Closed tells that a partition's channel is gone: what the committer knew of its rooms may be outdated from now on.
-func (w *Worker) Closed(partition int, gen uint64) {
-	w.committer(partition).add(w.ctx, work{partition: partition, gen: gen, closed: true})
-}
-
-// quarantine puts away what can't be handled, so that it neither blocks its neighbours nor vanishes.
-func (w *Worker) quarantine(partition int, c *envelope.Command, raw []byte, why error) {
-	d := chat.DeadCommand{Partition: partition, Payload: raw, Reason: why.Error()}
-	if c != nil {
-		d.Kind, d.User, d.Room = fmt.Sprint(c.Kind), c.User, c.Room
-	}
-	ctx, cancel := context.WithTimeout(w.ctx, w.o.Patience)
-	defer cancel()
-	w.o.Metrics.Quarantined.Inc()
-	if err := w.o.Fleet.Quarantine(ctx, d); err != nil {
-		w.o.Logger.Error("quarantine", "partition", partition, "reason", why, "err", err)
-		return
-	}
-	w.o.Logger.Warn("quarantined a command", "partition", partition, "kind", d.Kind, "user", d.User, "reason", why)
-}
-
-// refLabel is what an `error` frame about the command refers to.
-func refLabel(c *envelope.Command) string {
-	switch c.Kind {
-	case envelope.Send:
-		return c.ClientMsgID
-	case envelope.Read:
-		return "read"
-	case envelope.Join:
-		return "join_room"
-	case envelope.Sync:
-		return recovery.Ref(c)
-	case envelope.Watch:
-		return "presence"
-	case envelope.Typing:
-		return "typing"
-	default:
-		return ""
-	}
-}
+// Closed notes that a partition's channel is gone.
+func (w *Worker) Closed(partition int, gen uint64) { w.line.Closed(w.ctx, partition, gen) }

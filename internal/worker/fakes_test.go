@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,20 +12,23 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
 	"chat-service/internal/protocol"
 )
 
-// world plays MySQL, Redis and the broker in memory, with switches for their failures.
-type world struct {
+// fakes play MySQL, Redis and the broker in memory, with switches for their failures.
+type fakes struct {
 	mu         sync.Mutex
 	rooms      map[chat.RoomID]*fakeRoom
 	outbox     []envelope.Announcement
 	still      bool   // the database doesn't answer beats
 	late       int    // beats that got no answer
+	looks      int    // at the outbox
 	call       func() // has the worker look at the outbox
+	slow       func() // before and after what MySQL and Redis are asked for rooms; nil: at once
 	nextRow    uint64
 	dead       []chat.DeadCommand
 	routes     map[chat.RoomID]chat.Route
@@ -36,16 +40,21 @@ type world struct {
 	poison     string
 	up         time.Time
 	lapsed     []chat.GatewayID
+	lapsedFor  bool // for good, also when they are buried
 	revived    []chat.GatewayID
 	spent      []uint64 // client_seqs of refused sends
 	buried     map[chat.GatewayID][]chat.UserID
 	gen        string
 	sawUsers   map[chat.UserID]time.Time
 	blind      int
-	halfBuried bool // the next Bury fails after it has found its users
-	unanswered int  // appends that are done and not answered
-	deaf       int  // times that a gateway's heartbeat can't be booked
-	beats      int  // booked ones
+	halfBuried bool              // the next Bury fails after it has found its users
+	unanswered int               // appends that are done and not answered
+	deaf       int               // times that a gateway's heartbeat can't be booked
+	beats      int               // booked ones
+	due        []chat.UserID     // offline, for the next sweep
+	workers    []chat.LiveWorker // beside this one
+	mine       []string          // features of this one, with
+	extra      []string          // those that it shall seem to have
 
 	sent   chan envelope.Delivery // everything that reached the bus, in order
 	to     []chat.GatewayID       // beside sent: "" for all
@@ -64,15 +73,15 @@ type fakeRoom struct {
 	since   map[chat.UserID]chat.Seq // from where a member may see; absent: everything
 }
 
-func newWorld() *world {
-	return &world{
+func newFakes() *fakes {
+	return &fakes{
 		rooms: map[chat.RoomID]*fakeRoom{}, routes: map[chat.RoomID]chat.Route{}, users: map[chat.UserID]chat.User{},
 		revoked: map[chat.SessionID]bool{}, up: time.Now().Add(-time.Hour), gen: "g1", buried: map[chat.GatewayID][]chat.UserID{},
 		sawUsers: map[chat.UserID]time.Time{}, sent: make(chan envelope.Delivery, 10_000), lost: map[chat.GatewayID]bool{},
 	}
 }
 
-func (w *world) room(id chat.RoomID, members ...chat.UserID) *fakeRoom {
+func (w *fakes) room(id chat.RoomID, members ...chat.UserID) *fakeRoom {
 	r := &fakeRoom{members: map[chat.UserID]bool{}, reads: map[chat.UserID]chat.Seq{}}
 	for _, u := range members {
 		r.members[u] = true
@@ -81,9 +90,9 @@ func (w *world) room(id chat.RoomID, members ...chat.UserID) *fakeRoom {
 	return r
 }
 
-var errDown = chat.E(chat.Unavailable, "mysql is away")
+var errDown = chat.E(chat.Unavailable, "mysql is unavailable")
 
-func (w *world) Append(_ context.Context, batch []chat.Send, now time.Time) ([]chat.Sent, []chat.Head, error) {
+func (w *fakes) Append(_ context.Context, batch []chat.Send, now time.Time) ([]chat.Sent, []chat.Head, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.down {
@@ -131,7 +140,7 @@ func (w *world) Append(_ context.Context, batch []chat.Send, now time.Time) ([]c
 }
 
 // post plays a REST write: an entry with its outbox row.
-func (w *world) post(room chat.RoomID, a envelope.Announcement) chat.Message {
+func (w *fakes) post(room chat.RoomID, a envelope.Announcement) chat.Message {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	r := w.rooms[room]
@@ -143,7 +152,7 @@ func (w *world) post(room chat.RoomID, a envelope.Announcement) chat.Message {
 	return m
 }
 
-func (w *world) MarkRead(_ context.Context, marks []chat.ReadMark) ([]chat.ReadState, error) {
+func (w *fakes) MarkRead(_ context.Context, marks []chat.ReadMark) ([]chat.ReadState, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	out := make([]chat.ReadState, len(marks))
@@ -156,14 +165,16 @@ func (w *world) MarkRead(_ context.Context, marks []chat.ReadMark) ([]chat.ReadS
 	return out, nil
 }
 
-func (w *world) Messages(_ context.Context, room chat.RoomID, from, to chat.Seq, limit int) ([]chat.Message, error) {
+func (w *fakes) Messages(_ context.Context, room chat.RoomID, from, to chat.Seq, limit int) ([]chat.Message, error) {
+	defer w.takes()()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	l := w.rooms[room].log[from-1 : to]
 	return slices.Clone(l[:min(len(l), limit)]), nil
 }
 
-func (w *world) Rooms(_ context.Context, ids []chat.RoomID) (rs []chat.Room, err error) {
+func (w *fakes) Rooms(_ context.Context, ids []chat.RoomID) (rs []chat.Room, err error) {
+	defer w.takes()()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.down {
@@ -177,7 +188,8 @@ func (w *world) Rooms(_ context.Context, ids []chat.RoomID) (rs []chat.Room, err
 	return rs, nil
 }
 
-func (w *world) ActiveRooms(_ context.Context, p int, _ time.Time, _ int) (hs []chat.Head, err error) {
+func (w *fakes) ActiveRooms(_ context.Context, p int, _ time.Time, _ int) (hs []chat.Head, err error) {
+	defer w.takes()()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.down {
@@ -191,7 +203,20 @@ func (w *world) ActiveRooms(_ context.Context, p int, _ time.Time, _ int) (hs []
 	return hs, nil
 }
 
-func (w *world) Outbox(_ context.Context, ps []int, limit int) (as []envelope.Announcement, err error) {
+// takes lets a question take its time: before it is looked up, and before the answer is there.
+func (w *fakes) takes() func() {
+	w.mu.Lock()
+	slow := w.slow
+	w.mu.Unlock()
+	if slow == nil {
+		return func() {}
+	}
+	slow()
+	return slow
+}
+
+func (w *fakes) Outbox(_ context.Context, ps []int, limit int) (as []envelope.Announcement, err error) {
+	defer w.takes()()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, a := range w.outbox {
@@ -202,18 +227,20 @@ func (w *world) Outbox(_ context.Context, ps []int, limit int) (as []envelope.An
 	return as, nil
 }
 
-// HearCalls never hears anything by itself: a test calls through w.call.
-func (w *world) HearCalls(ctx context.Context, heard func(), live func(bool)) {
+// AwaitCalls never calls by itself: a test calls through w.call.
+func (w *fakes) AwaitCalls(ctx context.Context, called func(), live func(bool)) {
 	w.mu.Lock()
-	w.call = heard
+	w.call = called
 	w.mu.Unlock()
 	live(true)
 	<-ctx.Done()
 }
 
-func (w *world) OutboxWaiting(_ context.Context, ps []int) (out []int, err error) {
+func (w *fakes) OutboxWaiting(_ context.Context, ps []int) (out []int, err error) {
+	defer w.takes()()
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.looks++
 	for _, a := range w.outbox {
 		if slices.Contains(ps, a.Partition) && !slices.Contains(out, a.Partition) {
 			out = append(out, a.Partition)
@@ -222,14 +249,26 @@ func (w *world) OutboxWaiting(_ context.Context, ps []int) (out []int, err error
 	return out, nil
 }
 
-func (w *world) Announced(_ context.Context, ids []uint64) error {
+func (w *fakes) OutboxUnknown(_ context.Context, ps []int) (n int, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, a := range w.outbox {
+		if slices.Contains(ps, a.Partition) && !a.Kind().Known() {
+			n++
+		}
+	}
+	return n, nil
+}
+
+func (w *fakes) Announced(_ context.Context, ids []uint64) error {
+	defer w.takes()()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.outbox = slices.DeleteFunc(w.outbox, func(a envelope.Announcement) bool { return slices.Contains(ids, a.ID) })
 	return nil
 }
 
-func (w *world) Membership(_ context.Context, room chat.RoomID, user chat.UserID) (chat.Membership, error) {
+func (w *fakes) Membership(_ context.Context, room chat.RoomID, user chat.UserID) (chat.Membership, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	r := w.rooms[room]
@@ -242,9 +281,9 @@ func (w *world) Membership(_ context.Context, room chat.RoomID, user chat.UserID
 	}, nil
 }
 
-func (w *world) MembershipsOf(ctx context.Context, users []chat.UserID, _ int) (map[chat.UserID][]chat.Membership, error) {
+func (w *fakes) MembershipsOf(ctx context.Context, users []chat.UserID, _ int) (map[chat.UserID][]chat.Membership, error) {
 	w.mu.Lock()
-	ids := keys(w.rooms)
+	ids := slices.Collect(maps.Keys(w.rooms))
 	w.mu.Unlock()
 	out := map[chat.UserID][]chat.Membership{}
 	for _, u := range users {
@@ -257,7 +296,7 @@ func (w *world) MembershipsOf(ctx context.Context, users []chat.UserID, _ int) (
 	return out, nil
 }
 
-func (w *world) Places(ctx context.Context, at []chat.Place) (map[chat.Place]chat.Membership, error) {
+func (w *fakes) Places(ctx context.Context, at []chat.Place) (map[chat.Place]chat.Membership, error) {
 	out := map[chat.Place]chat.Membership{}
 	for _, p := range at {
 		if p.Room == poisoned {
@@ -270,7 +309,7 @@ func (w *world) Places(ctx context.Context, at []chat.Place) (map[chat.Place]cha
 	return out, nil
 }
 
-func (w *world) Spans(ctx context.Context, spans []chat.Span, _ int) (ms []chat.Message, whole bool, err error) {
+func (w *fakes) Spans(ctx context.Context, spans []chat.Span, _ int) (ms []chat.Message, whole bool, err error) {
 	for _, s := range spans {
 		more, _ := w.Messages(ctx, s.Room, s.From, s.To, int(s.To-s.From)+1)
 		ms = append(ms, more...)
@@ -278,7 +317,8 @@ func (w *world) Spans(ctx context.Context, spans []chat.Span, _ int) (ms []chat.
 	return ms, true, nil
 }
 
-func (w *world) MembersAmong(_ context.Context, room chat.RoomID, upTo chat.Seq, us []chat.UserID) (in []chat.UserID, r chat.Room, err error) {
+func (w *fakes) MembersAmong(_ context.Context, room chat.RoomID, upTo chat.Seq, us []chat.UserID) (in []chat.UserID, r chat.Room, err error) {
+	defer w.takes()()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, u := range us {
@@ -289,11 +329,11 @@ func (w *world) MembersAmong(_ context.Context, room chat.RoomID, upTo chat.Seq,
 	return in, chat.Room{ID: room, LastSeq: chat.Seq(len(w.rooms[room].log)), Epoch: 1}, nil
 }
 
-func (w *world) SharesRoom(_ context.Context, _ chat.UserID, others []chat.UserID) ([]chat.UserID, error) {
+func (w *fakes) SharesRoom(_ context.Context, _ chat.UserID, others []chat.UserID) ([]chat.UserID, error) {
 	return slices.DeleteFunc(slices.Clone(others), func(u chat.UserID) bool { return u >= 100 }), nil
 }
 
-func (w *world) AddMembers(_ context.Context, room chat.RoomID, by chat.UserID, ids []chat.UserID) ([]chat.UserID, error) {
+func (w *fakes) AddMembers(_ context.Context, room chat.RoomID, by chat.UserID, ids []chat.UserID) ([]chat.UserID, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	r := w.rooms[room]
@@ -305,7 +345,7 @@ func (w *world) AddMembers(_ context.Context, room chat.RoomID, by chat.UserID, 
 }
 
 // Logins knows sessions named after their user, as "5" and "5b".
-func (w *world) Logins(_ context.Context, ids []chat.SessionID) (map[chat.SessionID]chat.Login, error) {
+func (w *fakes) Logins(_ context.Context, ids []chat.SessionID) (map[chat.SessionID]chat.Login, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	out := map[chat.SessionID]chat.Login{}
@@ -321,7 +361,7 @@ func (w *world) Logins(_ context.Context, ids []chat.SessionID) (map[chat.Sessio
 	return out, nil
 }
 
-func (w *world) RevokedAmong(_ context.Context, ids []chat.SessionID) (out []chat.SessionID, err error) {
+func (w *fakes) RevokedAmong(_ context.Context, ids []chat.SessionID) (out []chat.SessionID, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, id := range ids {
@@ -332,18 +372,18 @@ func (w *world) RevokedAmong(_ context.Context, ids []chat.SessionID) (out []cha
 	return out, nil
 }
 
-func (w *world) Users(_ context.Context, ids []chat.UserID) (us []chat.User, err error) {
+func (w *fakes) Users(_ context.Context, ids []chat.UserID) (us []chat.User, err error) {
 	for _, id := range ids {
 		us = append(us, chat.User{ID: id, Username: "u" + id.String()})
 	}
 	return us, nil
 }
 
-func (w *world) LastSeen(context.Context, []chat.UserID) (map[chat.UserID]time.Time, error) {
+func (w *fakes) LastSeen(context.Context, []chat.UserID) (map[chat.UserID]time.Time, error) {
 	return map[chat.UserID]time.Time{}, nil
 }
 
-func (w *world) SawUsers(_ context.Context, at map[chat.UserID]time.Time) error {
+func (w *fakes) SawUsers(_ context.Context, at map[chat.UserID]time.Time) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for u, t := range at {
@@ -352,10 +392,11 @@ func (w *world) SawUsers(_ context.Context, at map[chat.UserID]time.Time) error 
 	return nil
 }
 
-// Beat waits while the database stands still.
-func (w *world) Beat(ctx context.Context, _ chat.LiveWorker) error {
+// Beat waits while the database is stalled.
+func (w *fakes) Beat(ctx context.Context, me chat.LiveWorker) error {
 	w.mu.Lock()
 	still := w.still
+	w.mine = append(me.Features, w.extra...)
 	w.mu.Unlock()
 	if !still {
 		return nil
@@ -367,19 +408,21 @@ func (w *world) Beat(ctx context.Context, _ chat.LiveWorker) error {
 	return ctx.Err()
 }
 
-func (w *world) Workers(context.Context, time.Duration) ([]chat.LiveWorker, error) {
-	return []chat.LiveWorker{{Boot: "me"}}, nil
+func (w *fakes) Workers(context.Context, time.Duration) ([]chat.LiveWorker, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return append([]chat.LiveWorker{{Boot: "me", Features: w.mine}}, w.workers...), nil
 }
-func (w *world) Sweep(context.Context, time.Time, int) (int64, error) { return 0, nil }
-func (w *world) Retire(context.Context, string) error                 { return nil }
-func (w *world) Quarantine(_ context.Context, d chat.DeadCommand) error {
+func (w *fakes) Sweep(context.Context, time.Time, int) (int64, error) { return 0, nil }
+func (w *fakes) Retire(context.Context, string) error                 { return nil }
+func (w *fakes) Quarantine(_ context.Context, d chat.DeadCommand) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.dead = append(w.dead, d)
 	return nil
 }
 
-func (w *world) Register(_ context.Context, ss []chat.Socket) (out []chat.Registration, err error) {
+func (w *fakes) Register(_ context.Context, ss []chat.Socket) (out []chat.Registration, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, s := range ss {
@@ -395,11 +438,11 @@ func (w *world) Register(_ context.Context, ss []chat.Socket) (out []chat.Regist
 	return out, nil
 }
 
-func (w *world) Unregister(_ context.Context, ss []chat.Socket) (left []int, err error) {
+func (w *fakes) Unregister(_ context.Context, ss []chat.Socket) (left []int, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.redisAway {
-		return nil, chat.E(chat.Unavailable, "redis is away")
+		return nil, chat.E(chat.Unavailable, "redis is unavailable")
 	}
 	for _, x := range ss {
 		w.sockets = slices.DeleteFunc(w.sockets, func(s chat.Socket) bool { return s.User == x.User && s.Gateway == x.Gateway && s.Socket == x.Socket })
@@ -414,7 +457,7 @@ func (w *world) Unregister(_ context.Context, ss []chat.Socket) (left []int, err
 	return left, nil
 }
 
-func (w *world) Online(_ context.Context, us []chat.UserID) (ps []chat.Presence, err error) {
+func (w *fakes) Online(_ context.Context, us []chat.UserID) (ps []chat.Presence, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, u := range us {
@@ -423,12 +466,16 @@ func (w *world) Online(_ context.Context, us []chat.UserID) (ps []chat.Presence,
 	return ps, nil
 }
 
-func (w *world) OfflineLater(context.Context, []chat.UserID, time.Time) error { return nil }
-func (w *world) OfflineDue(context.Context, []int, time.Time, int) ([]chat.UserID, error) {
-	return nil, nil
+func (w *fakes) OfflineLater(context.Context, []chat.UserID, time.Time) error { return nil }
+func (w *fakes) OfflineDue(context.Context, []int, time.Time, int) ([]chat.UserID, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	due := w.due
+	w.due = nil
+	return due, nil
 }
 
-func (w *world) BeatGateway(context.Context, chat.GatewayID, time.Duration) error {
+func (w *fakes) BeatGateway(context.Context, chat.GatewayID, time.Duration) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.deaf > 0 {
@@ -439,13 +486,13 @@ func (w *world) BeatGateway(context.Context, chat.GatewayID, time.Duration) erro
 	return nil
 }
 
-func (w *world) Leases(context.Context) (live, lapsed []chat.GatewayID, err error) {
+func (w *fakes) Leases(context.Context) (live, lapsed []chat.GatewayID, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return nil, slices.Clone(w.lapsed), nil
 }
 
-func (w *world) Bury(_ context.Context, g chat.GatewayID, _ int) ([]chat.UserID, bool, error) {
+func (w *fakes) Bury(_ context.Context, g chat.GatewayID, _ int) ([]chat.UserID, bool, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	us := w.buried[g]
@@ -454,11 +501,13 @@ func (w *world) Bury(_ context.Context, g chat.GatewayID, _ int) ([]chat.UserID,
 		w.halfBuried = false
 		return us, false, errDown
 	}
-	w.lapsed = slices.DeleteFunc(w.lapsed, func(x chat.GatewayID) bool { return x == g })
+	if !w.lapsedFor {
+		w.lapsed = slices.DeleteFunc(w.lapsed, func(x chat.GatewayID) bool { return x == g })
+	}
 	return us, true, nil
 }
 
-func (w *world) Revived(context.Context, int) ([]chat.GatewayID, error) {
+func (w *fakes) Revived(context.Context, int) ([]chat.GatewayID, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	gs := w.revived
@@ -466,23 +515,24 @@ func (w *world) Revived(context.Context, int) ([]chat.GatewayID, error) {
 	return gs, nil
 }
 
-func (w *world) Blind(context.Context, time.Duration) error {
+func (w *fakes) Blind(context.Context, time.Duration) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.blind++
 	return nil
 }
 
-func (w *world) Generation(context.Context) (string, error) {
+func (w *fakes) Generation(context.Context) (string, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.gen, nil
 }
 
-func (w *world) MoveRoutes(context.Context, []chat.RouteMove) error           { return nil }
-func (w *world) DropRoute(context.Context, chat.RoomID, chat.GatewayID) error { return nil }
-func (w *world) Count(context.Context, []chat.Head, []chat.Message) error     { return nil }
-func (w *world) Routes(_ context.Context, ids []chat.RoomID) (map[chat.RoomID]chat.Route, error) {
+func (w *fakes) MoveRoutes(context.Context, []chat.RouteMove) error           { return nil }
+func (w *fakes) DropRoute(context.Context, chat.RoomID, chat.GatewayID) error { return nil }
+func (w *fakes) Count(context.Context, []chat.Head, []chat.Message) error     { return nil }
+func (w *fakes) Routes(_ context.Context, ids []chat.RoomID) (map[chat.RoomID]chat.Route, error) {
+	defer w.takes()()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	out := map[chat.RoomID]chat.Route{}
@@ -492,7 +542,7 @@ func (w *world) Routes(_ context.Context, ids []chat.RoomID) (map[chat.RoomID]ch
 	return out, nil
 }
 
-func (w *world) take(to chat.GatewayID, batch []byte, done func(error)) error {
+func (w *fakes) take(to chat.GatewayID, batch []byte, done func(error)) error {
 	records, err := envelope.Records(batch)
 	if err != nil {
 		return err
@@ -519,25 +569,26 @@ func (w *world) take(to chat.GatewayID, batch []byte, done func(error)) error {
 	return nil
 }
 
-func (w *world) ToGateway(g chat.GatewayID, b []byte, done func(error)) error {
+func (w *fakes) ToGateway(g chat.GatewayID, b []byte, done func(error)) error {
 	return w.take(g, b, done)
 }
-func (w *world) ToAll(b []byte, done func(error)) error { return w.take("", b, done) }
-func (w *world) Set(_, _ []int)                         {}
-func (w *world) Active(int) bool                        { return false }
-func (w *world) Yield(int)                              {}
-func (w *world) Up() time.Time {
+func (w *fakes) ToAll(b []byte, done func(error)) error { return w.take("", b, done) }
+func (w *fakes) Set(_, _ []int)                         {}
+func (w *fakes) Active(int) bool                        { return false }
+func (w *fakes) Yield(int)                              {}
+func (w *fakes) Up() time.Time {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.up
 }
 
 // make makes a worker over the world, with quick timings and four partitions; start runs it.
-func (w *world) make(t *testing.T, tune ...func(*Options)) *Worker {
+func (w *fakes) make(t *testing.T, tune ...func(*Options)) *Worker {
 	t.Helper()
 	o := Options{
-		Boot: "me", Partitions: 4, Metrics: NewMetrics(prometheus.NewRegistry()), Log: w, Outbox: w, Calls: w, Members: w, Recovery: w, Accounts: w,
-		Fleet: w, Sockets: w, Leases: w, Losses: w, Routes: w, Bus: w, Consume: w, OutboxPoll: time.Millisecond, Beat: 5 * time.Millisecond,
+		Boot: "me", Partitions: 4, Metrics: NewMetrics(prometheus.NewRegistry()), Log: w, Outbox: w, Members: w, Accounts: w, History: w,
+		Workers: w, Routes: w, Calls: w, Presence: w, Registry: w, Leases: w, Bus: w, Consume: w,
+		OutboxPoll: time.Millisecond, Beat: 5 * time.Millisecond,
 		DeadAfter: time.Second, GiveUp: 30 * time.Millisecond, OfflineGrace: 8 * time.Second,
 		MaxSockets: 10, MaxSyncRooms: 100, PeerReads: 50, Limits: chat.DefaultLimits(), ProtocolLimit: protocol.DefaultLimits(),
 	}
@@ -551,9 +602,16 @@ func (w *world) make(t *testing.T, tune ...func(*Options)) *Worker {
 	return k
 }
 
-func (w *world) start(t *testing.T, tune ...func(*Options)) *Worker {
+func (w *fakes) start(t *testing.T, tune ...func(*Options)) *Worker {
 	t.Helper()
 	k := w.make(t, tune...)
+	w.run(t, k)
+	return k
+}
+
+// run sets a made worker to work until the test ends.
+func (w *fakes) run(t *testing.T, k *Worker) {
+	t.Helper()
 	if err := k.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -564,11 +622,10 @@ func (w *world) start(t *testing.T, tune ...func(*Options)) *Worker {
 			t.Errorf("stop: %v", err)
 		}
 	})
-	return k
 }
 
 // next returns the next delivery of a kind.
-func (w *world) next(t *testing.T, kind envelope.DeliveryKind) envelope.Delivery {
+func (w *fakes) next(t *testing.T, kind envelope.DeliveryKind) envelope.Delivery {
 	t.Helper()
 	deadline := time.After(10 * time.Second)
 	for {
@@ -609,4 +666,14 @@ func wait(t *testing.T, c chan struct{}, what string) {
 	case <-time.After(10 * time.Second):
 		t.Fatalf("%s: not within 10 s", what)
 	}
+}
+
+// value reads a counter or a gauge.
+func value(t *testing.T, m prometheus.Metric) float64 {
+	t.Helper()
+	var d dto.Metric
+	if err := m.Write(&d); err != nil {
+		t.Fatal(err)
+	}
+	return d.GetCounter().GetValue() + d.GetGauge().GetValue()
 }

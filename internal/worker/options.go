@@ -7,46 +7,57 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/protocol"
-	"chat-service/internal/worker/recovery"
+	"chat-service/internal/worker/catchup"
+	"chat-service/internal/worker/deliver"
+	"chat-service/internal/worker/jobs"
+	"chat-service/internal/worker/lanes"
+	"chat-service/internal/worker/line"
+	"chat-service/internal/worker/sockets"
 )
 
-// Options are what a Worker needs and how it is tuned.
+// Options are what a Worker needs and how it is tuned. Each package declares the ports that it needs.
 type Options struct {
 	Boot       string // names this process among the workers; new at every start
 	Partitions int    // of the installation
 	Logger     *slog.Logger
 	Metrics    *Metrics
+	Now        func() time.Time // the clock of everything here: time.Now
 
-	Log      Log
-	Outbox   Outbox
-	Calls    Calls
-	Members  Members
-	Recovery recovery.Log
-	Accounts Accounts
-	Fleet    Fleet
-	Sockets  Sockets
-	Leases   Leases
-	Losses   Losses
-	Routes   Routes
-	Bus      Bus
-	Consume  Partitions
+	// MySQL.
+	Log      line.Log
+	Outbox   line.Outbox
+	Members  lanes.Log
+	Accounts sockets.Accounts
+	History  catchup.Log
+	Workers  jobs.Workers
+
+	// Redis.
+	Routes   line.Routes
+	Calls    line.Calls
+	Presence lanes.Presence
+	Registry sockets.Registry
+	Leases   sockets.Leases
+
+	// RabbitMQ.
+	Bus     deliver.Bus
+	Consume jobs.Partitions
 
 	Committers   int           // goroutines that commit; a partition belongs to one
 	Lanes        int           // goroutines that answer reads; a user belongs to one
 	BatchRecords int           // commands in one transaction at most
 	Beat         time.Duration // of this worker in the fleet
 	DeadAfter    time.Duration // silence after which a worker is dead
-	OutboxPoll   time.Duration // pause between looks at the outbox while calls can't be heard
-	OutboxRest   time.Duration // the same while they can
+	OutboxPoll   time.Duration // pause between looks at the outbox while calls can't be received
+	OutboxIdle   time.Duration // the same while they can
 	DigestEvery  time.Duration
 	Lease        time.Duration // of a gateway
 	OfflineGrace time.Duration // how long a user without sockets counts as online
-	GiveUp       time.Duration // how long a write is tried again before its sender is told to
+	GiveUp       time.Duration // how long a write is tried again before its sender gets an error
 	Patience     time.Duration // deadline of one attempt
 
 	MaxSockets    int // of one login session
 	MaxSyncRooms  int
-	PingInterval  time.Duration // as told in welcome
+	PingInterval  time.Duration // as welcome says
 	Limits        chat.Limits
 	ProtocolLimit protocol.Limits
 	PeerReads     int // rooms of up to so many members show reads to peers
@@ -70,7 +81,7 @@ func (o *Options) Defaults() {
 	d(&o.Beat, time.Second)
 	d(&o.DeadAfter, 3*time.Second)
 	d(&o.OutboxPoll, 50*time.Millisecond)
-	d(&o.OutboxRest, 500*time.Millisecond)
+	d(&o.OutboxIdle, 500*time.Millisecond)
 	d(&o.DigestEvery, 10*time.Second)
 	d(&o.Lease, 15*time.Second)
 	d(&o.GiveUp, 800*time.Millisecond)
@@ -78,6 +89,9 @@ func (o *Options) Defaults() {
 	d(&o.PingInterval, 25*time.Second)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
 	}
 }
 
@@ -93,8 +107,8 @@ func (o *Options) Validate() error {
 	need(o.Partitions > 0, "Partitions must be at least 1")
 	need(o.Committers > 0 && o.Lanes > 0 && o.BatchRecords > 0, "Committers, Lanes and BatchRecords must be at least 1")
 	need(o.DeadAfter > o.Beat, "DeadAfter must exceed Beat")
-	need(o.Log != nil && o.Outbox != nil && o.Calls != nil && o.Members != nil && o.Recovery != nil && o.Accounts != nil && o.Fleet != nil, "a store port is missing")
-	need(o.Sockets != nil && o.Leases != nil && o.Losses != nil && o.Routes != nil, "a state port is missing")
+	need(o.Log != nil && o.Outbox != nil && o.Members != nil && o.Accounts != nil && o.History != nil && o.Workers != nil, "a store port is missing")
+	need(o.Routes != nil && o.Calls != nil && o.Presence != nil && o.Registry != nil && o.Leases != nil, "a state port is missing")
 	need(o.Bus != nil && o.Consume != nil, "a broker port is missing")
 	need(o.Metrics != nil, "Metrics is missing")
 	return errors.Join(errs...)

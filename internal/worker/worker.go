@@ -8,30 +8,29 @@ import (
 	"sync/atomic"
 	"time"
 
-	"chat-service/internal/worker/facts"
-	"chat-service/internal/worker/keeper"
-	"chat-service/internal/worker/owed"
+	"chat-service/internal/chat"
+	"chat-service/internal/worker/catchup"
+	"chat-service/internal/worker/deliver"
+	"chat-service/internal/worker/jobs"
+	"chat-service/internal/worker/lanes"
+	"chat-service/internal/worker/line"
+	"chat-service/internal/worker/sockets"
 )
 
 // Worker is the station between the inbound queues and the gateways' queues.
 type Worker struct {
-	o          Options
-	committers []*committer
-	lanes      []*lane
-	syncers    []*station
-	door       *door
-	stations   []*station // those of lanes, syncers and door
-	keep       *keeper.Keeper
-	facts      *facts.Cache
-	farewells  owed.Set[farewell]
+	o         Options
+	dispatch  dispatch
+	publisher *deliver.Publisher
+	line      *line.Line
+	lanes     *lanes.Lanes
+	sockets   *sockets.Sockets
+	catchup   *catchup.Catchup
+	fleet     *jobs.Fleet
 
-	leader   atomic.Bool           // first among the live workers: does what one must do
-	owned    atomic.Pointer[[]int] // partitions assigned to this worker
-	dead     atomic.Pointer[gatewaySet]
-	numbers  sync.Map    // chat.GatewayID → *atomic.Uint64: its highest attach number; one entry per gateway boot that lives
-	reassert atomic.Bool // sockets may be missing in Redis: ask for them when it is back
+	unknownAt atomic.Int64 // when a command of an unknown kind was logged, Unix nanoseconds
 
-	ctx    context.Context // ends when work in hand must be abandoned
+	ctx    context.Context // ends when what is in hand must be abandoned
 	cancel context.CancelFunc
 	loops  context.CancelFunc // ends the loops that make work by themselves
 	looped sync.WaitGroup
@@ -46,47 +45,67 @@ func New(o Options) (*Worker, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	w := &Worker{o: o, keep: keeper.New(o.Routes, o.Outbox, o.Metrics.StateErrors), facts: facts.New(5*time.Second, 50_000)}
+	w := &Worker{o: o}
 	w.ctx, w.cancel = context.WithCancel(context.Background())
-	w.owned.Store(&[]int{})
-	w.dead.Store(&gatewaySet{})
-	for i := range o.Committers {
-		w.committers = append(w.committers, newCommitter(w, i))
-	}
-	w.door = newDoor(w)
-	w.stations = append(w.stations, w.door.station)
-	for range o.Lanes {
-		l := newLane(w)
-		w.lanes, w.stations = append(w.lanes, l), append(w.stations, l.station)
-	}
-	for range syncers {
-		w.syncers = append(w.syncers, newSyncer(w))
-	}
-	w.stations = append(w.stations, w.syncers...)
+	w.publisher = deliver.New(o.Bus, func(g chat.GatewayID, upTo uint64) { w.line.Gone(g, upTo) }, o.Metrics.Deliver)
+	w.line = line.New(line.Options{
+		Partitions: o.Partitions, Committers: o.Committers, BatchRecords: o.BatchRecords, OutboxPoll: o.OutboxPoll, OutboxIdle: o.OutboxIdle,
+		GiveUp: o.GiveUp, Patience: o.Patience, MessageBytes: o.Limits.MessageBytes, PeerReads: o.PeerReads,
+		Log: o.Log, Outbox: o.Outbox, Calls: o.Calls, Routes: o.Routes, Publisher: w.publisher,
+		Repair: func(ctx context.Context, j line.Job, head chat.Seq, epoch uint64) {
+			w.lanes.Repair(ctx, j, head, epoch)
+		},
+		Left: func(room chat.RoomID, user chat.UserID) { w.lanes.Left(room, user) },
+		Now:  o.Now, Logger: o.Logger, Metrics: o.Metrics.Line,
+	})
+	w.lanes = lanes.New(lanes.Options{
+		Lanes: o.Lanes, Line: w.line, Log: o.Members, Presence: o.Presence, Now: o.Now, Logger: o.Logger, Metrics: o.Metrics.Line,
+	})
+	w.catchup = catchup.New(catchup.Options{MaxRooms: o.MaxSyncRooms, Line: w.line, Publisher: w.publisher, Log: o.History})
+	w.fleet = jobs.NewFleet(jobs.Options{
+		Boot: o.Boot, Partitions: o.Partitions, Beat: o.Beat, DeadAfter: o.DeadAfter, Line: w.line, Workers: o.Workers, Consume: o.Consume,
+		Now: o.Now, Logger: o.Logger, Owned: o.Metrics.Owned,
+	})
+	w.sockets = sockets.New(sockets.Options{
+		Partitions: o.Partitions, Lease: o.Lease, OfflineGrace: o.OfflineGrace, Patience: o.Patience, MaxSockets: o.MaxSockets,
+		PingInterval: o.PingInterval, Limits: o.ProtocolLimit, Life: w.ctx, Line: w.line, Publisher: w.publisher,
+		Accounts: o.Accounts, Registry: o.Registry, Leases: o.Leases, Fleet: w.fleet, Heartbeats: o.Consume,
+		Now: o.Now, Logger: o.Logger, Metrics: o.Metrics.Sockets,
+	})
+	rows, verbs := index(w.table())
+	w.dispatch = rows
+	w.line.Handle(verbs)
 	return w, nil
 }
 
 // Start begins to consume, relay and sweep.
 func (w *Worker) Start(context.Context) error {
 	w.start.Do(func() {
-		for _, c := range w.committers {
-			w.worked.Go(func() { c.run(w.ctx) })
+		for _, run := range []func(context.Context){w.publisher.Run, w.line.Run, w.lanes.Run, w.sockets.Run, w.catchup.Run} {
+			w.worked.Go(func() { run(w.ctx) })
 		}
-		for _, s := range w.stations {
-			w.worked.Go(func() { s.run(w.ctx) })
-		}
-		w.worked.Go(func() { w.keep.Run(w.ctx) })
 		var ctx context.Context
 		ctx, w.loops = context.WithCancel(w.ctx)
-		for _, loop := range []func(context.Context){(&fleet{w: w}).run, w.pollOutbox, w.digests, w.watchBroker, w.sweepLeases, w.sweepOffline, w.sweepEnded} {
-			w.looped.Go(func() { loop(ctx) })
+		w.looped.Go(func() { w.fleet.Run(ctx) })
+		w.looped.Go(func() { w.line.Relay(ctx) })
+		for _, job := range []struct {
+			every time.Duration
+			run   func(context.Context)
+		}{
+			{w.o.DigestEvery, w.line.Digest},
+			{time.Second, w.sockets.WatchBroker},
+			{time.Second, w.sockets.SweepLeases},
+			{time.Second, w.sockets.SweepOffline},
+			{time.Minute, w.fleet.SweepEnded},
+		} {
+			w.looped.Go(func() { jobs.Every(ctx, job.every, w.o.Patience, job.run) })
 		}
 	})
 	return nil
 }
 
-// Stop lets go of the partitions, finishes what is in hand within ctx, then abandons the rest: what was not acknowledged
-// comes again at another worker.
+// Stop lets go of the partitions, finishes what is in hand within ctx, then abandons the rest: what was not acknowledged comes again at
+// another worker.
 func (w *Worker) Stop(ctx context.Context) (err error) {
 	w.stop.Do(func() {
 		if w.loops != nil {
@@ -95,32 +114,25 @@ func (w *Worker) Stop(ctx context.Context) (err error) {
 			w.looped.Wait()
 			abandon()
 		}
-		w.o.Consume.Set(nil, nil)
-		if e := w.o.Fleet.Retire(ctx, w.o.Boot); e != nil {
+		if e := w.fleet.Retire(ctx); e != nil {
 			err = fmt.Errorf("retire: %w", e)
 		}
 		if e := w.quiet(ctx); e != nil {
 			err = errors.Join(err, e)
 		}
-		w.keep.Flush(ctx)
+		w.line.Flush(ctx)
 		w.cancel()
 		w.worked.Wait()
 	})
 	return err
 }
 
-// quiet waits until committers and stations have nothing in hand.
+// quiet waits until nothing is in hand.
 func (w *Worker) quiet(ctx context.Context) error {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		var busy int64
-		for _, c := range w.committers {
-			busy += c.inHand.Load()
-		}
-		for _, s := range w.stations {
-			busy += s.inHand.Load()
-		}
+		busy := w.line.InHand() + w.lanes.InHand() + w.sockets.InHand() + w.catchup.InHand()
 		if busy == 0 {
 			return nil
 		}
@@ -131,9 +143,3 @@ func (w *Worker) quiet(ctx context.Context) error {
 		}
 	}
 }
-
-func (w *Worker) committer(partition int) *committer {
-	return w.committers[partition%len(w.committers)]
-}
-
-func (w *Worker) setOwned(ps []int) { w.owned.Store(&ps) }

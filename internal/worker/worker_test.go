@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"chat-service/internal/chat"
@@ -15,7 +16,7 @@ import (
 )
 
 func TestSendIsAckedAfterCommitAndRoutedInOrder(t *testing.T) {
-	w := newWorld()
+	w := newFakes()
 	w.room(1, 5)
 	w.routes[1] = chat.Route{Known: true, Gateways: map[chat.GatewayID]uint64{"g1.a": 1, "g2.b": 1}}
 	k := w.start(t)
@@ -39,7 +40,7 @@ func TestSendIsAckedAfterCommitAndRoutedInOrder(t *testing.T) {
 }
 
 func TestBatchIsHeldUntilDeliveriesAreConfirmed(t *testing.T) {
-	w := newWorld()
+	w := newFakes()
 	w.room(1, 5)
 	w.routes[1] = chat.Route{Known: true}
 	w.noConf = true
@@ -61,8 +62,8 @@ func TestBatchIsHeldUntilDeliveriesAreConfirmed(t *testing.T) {
 	wait(t, acked, "batch acknowledged")
 }
 
-func TestVerdicts(t *testing.T) {
-	w := newWorld()
+func TestAnswers(t *testing.T) {
+	w := newFakes()
 	w.room(1, 5)
 	w.routes[1] = chat.Route{Known: true}
 	k := w.start(t)
@@ -89,12 +90,12 @@ func TestVerdicts(t *testing.T) {
 		})
 	}
 	if n := len(w.rooms[1].log); n != 1 {
-		t.Errorf("%d messages stand, want 1", n)
+		t.Errorf("%d messages in the log, want 1", n)
 	}
 }
 
 func TestRefusedMessageUsesUpItsNumber(t *testing.T) {
-	w := newWorld()
+	w := newFakes()
 	w.room(1, 5)
 	w.routes[1] = chat.Route{Known: true}
 	k := w.start(t)
@@ -107,12 +108,12 @@ func TestRefusedMessageUsesUpItsNumber(t *testing.T) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if fmt.Sprint(w.spent) != "[3]" || len(w.rooms[1].log) != 0 {
-		t.Errorf("numbers spent %v, %d messages stand; want [3] and none", w.spent, len(w.rooms[1].log))
+		t.Errorf("numbers spent %v, %d messages in the log; want [3] and none", w.spent, len(w.rooms[1].log))
 	}
 }
 
 func TestRedeliveredCommitIsRoutedAgain(t *testing.T) {
-	w := newWorld()
+	w := newFakes()
 	w.room(1, 5)
 	w.routes[1] = chat.Route{Known: true, Gateways: map[chat.GatewayID]uint64{"g2.b": 1}}
 	k := w.start(t)
@@ -132,7 +133,7 @@ func TestRedeliveredCommitIsRoutedAgain(t *testing.T) {
 }
 
 func TestOutboxRowsBelowGoFirst(t *testing.T) {
-	w := newWorld()
+	w := newFakes()
 	w.room(1, 5)
 	w.routes[1] = chat.Route{Known: true, Gateways: map[chat.GatewayID]uint64{"g1.a": 1}}
 	k := w.start(t, func(o *Options) { o.OutboxPoll = time.Hour })
@@ -150,10 +151,10 @@ func TestOutboxRowsBelowGoFirst(t *testing.T) {
 }
 
 func TestACallIsAnsweredAtOnce(t *testing.T) {
-	w := newWorld()
+	w := newFakes()
 	w.room(1, 5)
 	w.routes[1] = chat.Route{Known: true, Gateways: map[chat.GatewayID]uint64{"g1.a": 1}}
-	k := w.start(t, func(o *Options) { o.OutboxPoll, o.OutboxRest = time.Hour, time.Hour })
+	k := w.start(t, func(o *Options) { o.OutboxPoll, o.OutboxIdle = time.Hour, time.Hour })
 	wait(t, give(k, false, sendCmd(1, 5, "a", "one")), "first") // its partition is active, and its outbox empty
 	w.next(t, envelope.InRoom)
 	eventually(t, "it listens", func() bool { w.mu.Lock(); defer w.mu.Unlock(); return w.call != nil })
@@ -166,10 +167,52 @@ func TestACallIsAnsweredAtOnce(t *testing.T) {
 	}
 }
 
-// TestOwnerWithoutTheQueueTellsAll: a worker that stands still keeps the partition's queue. Who owns the partition meanwhile hears
-// no attach, and what he has from Redis may be short of them.
-func TestOwnerWithoutTheQueueTellsAll(t *testing.T) {
-	w := newWorld()
+// TestCallsShareALook: a call is answered at once, those that come together by one look more, and a row whose call was lost by the next
+// look that is due.
+func TestCallsShareALook(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newFakes()
+		w.room(1, 5)
+		w.routes[1] = chat.Route{Known: true, Gateways: map[chat.GatewayID]uint64{"g1.a": 1}}
+		k := w.start(t, func(o *Options) { o.OutboxPoll, o.OutboxIdle = time.Hour, 500*time.Millisecond })
+		wait(t, give(k, false, sendCmd(1, 5, "a", "one")), "first")
+		w.next(t, envelope.InRoom)
+		looks := func() int { w.mu.Lock(); defer w.mu.Unlock(); return w.looks }
+		took := func(what string, limit time.Duration) {
+			t.Helper()
+			posted := time.Now()
+			w.next(t, envelope.InRoom)
+			if d := time.Since(posted); d > limit {
+				t.Errorf("%s: announced after %v, want at most %v", what, d, limit)
+			}
+		}
+		time.Sleep(110 * time.Millisecond)
+		w.post(1, envelope.Announcement{})
+		w.call()
+		took("a call", 0)
+		synctest.Wait()
+		before := looks()
+		for range 50 {
+			w.post(1, envelope.Announcement{})
+			w.call()
+		}
+		took("the first of many calls", 10*time.Millisecond)
+		time.Sleep(100 * time.Millisecond)
+		if n := looks() - before; n != 1 {
+			t.Errorf("%d looks for 50 calls at once, want 1", n)
+		}
+		for range 49 {
+			w.next(t, envelope.InRoom)
+		}
+		w.post(1, envelope.Announcement{})
+		took("a call that was lost", 500*time.Millisecond)
+	})
+}
+
+// TestOwnerWithoutTheQueueAnnouncesToAll: a worker that has stalled keeps the partition's queue. The one that owns the partition
+// meanwhile gets no attach, and what it has from Redis may lack some.
+func TestOwnerWithoutTheQueueAnnouncesToAll(t *testing.T) {
+	w := newFakes()
 	w.room(1, 5)
 	w.routes[1] = chat.Route{Known: true, Gateways: map[chat.GatewayID]uint64{}}
 	k := w.start(t)
@@ -191,7 +234,7 @@ func TestOwnerWithoutTheQueueTellsAll(t *testing.T) {
 }
 
 func TestRelayDeletesRowsAfterConfirm(t *testing.T) {
-	w := newWorld()
+	w := newFakes()
 	w.room(1, 5)
 	w.routes[1] = chat.Route{Known: true, Gateways: map[chat.GatewayID]uint64{"g1.a": 1}}
 	w.noConf = true
@@ -212,7 +255,7 @@ func TestRelayDeletesRowsAfterConfirm(t *testing.T) {
 }
 
 func TestUnknownRouteGoesToEveryGatewayAndAsks(t *testing.T) {
-	w := newWorld()
+	w := newFakes()
 	w.room(1, 5)
 	w.routes[1] = chat.Route{Ask: true}
 	k := w.start(t)
@@ -226,7 +269,7 @@ func TestUnknownRouteGoesToEveryGatewayAndAsks(t *testing.T) {
 }
 
 func TestMySQLAwayAnswersUnavailableAndHeals(t *testing.T) {
-	w := newWorld()
+	w := newFakes()
 	w.room(1, 5)
 	w.routes[1] = chat.Route{Known: true}
 	w.down = true
@@ -247,7 +290,7 @@ func TestMySQLAwayAnswersUnavailableAndHeals(t *testing.T) {
 }
 
 func TestPoisonIsQuarantinedAndNeighboursPass(t *testing.T) {
-	w := newWorld()
+	w := newFakes()
 	w.room(1, 5)
 	w.routes[1] = chat.Route{Known: true}
 	w.poison = "boom"
@@ -261,12 +304,12 @@ func TestPoisonIsQuarantinedAndNeighboursPass(t *testing.T) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if len(w.dead) != 1 || len(w.rooms[1].log) != 2 {
-		t.Errorf("%d quarantined, %d stand; want 1 and 2", len(w.dead), len(w.rooms[1].log))
+		t.Errorf("%d quarantined, %d in the log; want 1 and 2", len(w.dead), len(w.rooms[1].log))
 	}
 }
 
 func TestUnreadableBatchIsQuarantined(t *testing.T) {
-	w := newWorld()
+	w := newFakes()
 	k := w.start(t)
 	for _, body := range [][]byte{nil, []byte("junk"), {0xC5, 9, 1, 1}, envelope.Frame(nil, [][]byte{{0xff}})} {
 		acked := make(chan struct{})
@@ -279,7 +322,7 @@ func TestUnreadableBatchIsQuarantined(t *testing.T) {
 }
 
 func TestClosedPartitionCommitsNothingMore(t *testing.T) {
-	w := newWorld()
+	w := newFakes()
 	w.room(1, 5)
 	w.routes[1] = chat.Route{Known: true}
 	k := w.start(t)
@@ -290,21 +333,23 @@ func TestClosedPartitionCommitsNothingMore(t *testing.T) {
 		Ack: func() { t.Error("acknowledged on a channel that is gone") }, Live: func() bool { return false },
 	})
 	k.Closed(chat.RoomID(1).Partition(4), 1)
-	eventually(t, "committer idle", func() bool { return k.committer(chat.RoomID(1).Partition(4)).inHand.Load() == 0 })
+	eventually(t, "committer idle", func() bool { return k.line.InHand() == 0 })
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if n := len(w.rooms[1].log); n != 1 {
-		t.Errorf("%d messages stand, want 1: the channel was closed", n)
+		t.Errorf("%d messages in the log, want 1: the channel was closed", n)
 	}
 }
 
-func TestAttachIsToldTheHeadAndRoutesFollow(t *testing.T) {
-	w := newWorld()
+func TestAttachIsAnsweredWithTheHeadAndRoutesFollow(t *testing.T) {
+	w := newFakes()
 	w.room(1, 5)
 	w.routes[1] = chat.Route{Known: true}
 	k := w.start(t)
 	wait(t, give(k, false, sendCmd(1, 5, "a", "one")), "first")
 	wait(t, give(k, false, envelope.Command{Kind: envelope.Attach, Gateway: "g2.b", Room: 1, Number: 3}), "attach")
 	if d := w.next(t, envelope.Attached); d.Seq != 1 || d.Number != 3 || d.Epoch != 1 {
-		t.Errorf("told seq %d number %d epoch %d, want 1, 3, 1", d.Seq, d.Number, d.Epoch)
+		t.Errorf("answered with seq %d number %d epoch %d, want 1, 3, 1", d.Seq, d.Number, d.Epoch)
 	}
 	give(k, false, sendCmd(1, 5, "b", "two"))
 	for d := w.next(t, envelope.InRoom); len(d.Ack) > 0; d = w.next(t, envelope.InRoom) {
@@ -325,7 +370,7 @@ func TestAttachIsToldTheHeadAndRoutesFollow(t *testing.T) {
 }
 
 func TestRepairBringsWhatIsMissingAndWhoIsIn(t *testing.T) {
-	w := newWorld()
+	w := newFakes()
 	w.room(1, 5, 6, 7)
 	w.rooms[1].since = map[chat.UserID]chat.Seq{7: 4} // left, and was added again by an entry that isn't announced yet
 	w.routes[1] = chat.Route{Known: true}
@@ -342,7 +387,7 @@ func TestRepairBringsWhatIsMissingAndWhoIsIn(t *testing.T) {
 }
 
 func TestConnectRegistersAndWelcomes(t *testing.T) {
-	w := newWorld()
+	w := newFakes()
 	w.room(1, 5)
 	k := w.start(t, func(o *Options) { o.MaxSockets = 2 })
 	connect := func(n chat.SocketID, replace bool) chan struct{} {
@@ -384,32 +429,25 @@ func TestConnectRegistersAndWelcomes(t *testing.T) {
 	}
 }
 
-// TestDoorTakesManyAtOnce gives connects and disconnects as one batch: who leaves makes place for who comes, and who came only
-// to leave is gone.
-func TestDoorTakesManyAtOnce(t *testing.T) {
-	w := newWorld()
+// TestManySocketsAtOnce gives connects and disconnects as one batch: one that ends makes place for one that comes, and one that came
+// only to end is gone.
+func TestManySocketsAtOnce(t *testing.T) {
+	w := newFakes()
 	w.room(1, 5, 6)
-	k := w.start(t, func(o *Options) { o.MaxSockets = 1 })
+	k := w.make(t, func(o *Options) { o.MaxSockets = 1 })
 	connect := func(n chat.SocketID, u chat.UserID) envelope.Command {
 		return envelope.Command{Kind: envelope.Connect, Gateway: "g1.a", Socket: n, User: u, Session: chat.SessionID(u.String()), Partitions: 4}
 	}
 	leave := func(n chat.SocketID, u chat.UserID) envelope.Command {
 		return envelope.Command{Kind: envelope.Disconnect, Gateway: "g1.a", Socket: n, User: u, Session: chat.SessionID(u.String())}
 	}
-	wait(t, give(k, false, connect(1, 5)), "first")
-	out := newParcels()
-	jobs := []job{{cmd: connect(2, 5)}, {cmd: leave(1, 5)}, {cmd: connect(3, 6)}, {cmd: leave(3, 6)}}
-	k.door.pass(t.Context(), jobs, out)
-	out.close()
+	w.sockets = []chat.Socket{{User: 5, Session: "5", Gateway: "g1.a", Socket: 1}}
+	acked := give(k, false, connect(2, 5), leave(1, 5), connect(3, 6), leave(3, 6)) // before it runs, so that it takes all at once
+	w.run(t, k)
+	wait(t, acked, "the batch")
 	kinds := map[envelope.DeliveryKind]int{}
-	for _, p := range out.done {
-		for _, r := range p.records {
-			d, err := envelope.DecodeDelivery(r)
-			if err != nil {
-				t.Fatal(err)
-			}
-			kinds[d.Kind]++
-		}
+	for len(w.sent) > 0 {
+		kinds[(<-w.sent).Kind]++
 	}
 	if want := (map[envelope.DeliveryKind]int{envelope.Welcome: 2, envelope.Presences: 1}); !maps.Equal(kinds, want) {
 		t.Errorf("deliveries by kind %v, want %v", kinds, want)
@@ -422,7 +460,7 @@ func TestDoorTakesManyAtOnce(t *testing.T) {
 }
 
 func TestSync(t *testing.T) {
-	w := newWorld()
+	w := newFakes()
 	w.room(1, 5)
 	w.routes[1] = chat.Route{Known: true}
 	k := w.start(t)
@@ -449,11 +487,11 @@ func TestSync(t *testing.T) {
 	}
 }
 
-// TestSyncsThatFail tells that one client's trouble stays his own.
+// TestSyncsThatFail: one client's trouble is no other one's.
 func TestSyncsThatFail(t *testing.T) {
-	w := newWorld()
+	w := newFakes()
 	w.room(1, 5, 6)
-	k := w.start(t, func(o *Options) { o.MaxSyncRooms = 2 })
+	k := w.make(t, func(o *Options) { o.MaxSyncRooms, o.Lanes = 2, 1 })
 	ask := func(socket chat.SocketID, user chat.UserID, rooms ...chat.RoomID) envelope.Command {
 		c := envelope.Command{Kind: envelope.Sync, Gateway: "g1.a", Socket: socket, User: user}
 		for _, r := range rooms {
@@ -461,13 +499,9 @@ func TestSyncsThatFail(t *testing.T) {
 		}
 		return c
 	}
-	var jobs []job
-	for _, c := range []envelope.Command{ask(1, 5, 1), ask(2, 6, 1, 2, 3), ask(3, 5, poisoned), ask(4, 6, 1)} {
-		jobs = append(jobs, job{cmd: c})
-	}
-	for todo := jobs; len(todo) > 0; {
-		todo = todo[k.syncers[0].guard(t.Context(), todo):]
-	}
+	acked := give(k, false, ask(1, 5, 1), ask(2, 6, 1, 2, 3), ask(3, 5, poisoned), ask(4, 6, 1))
+	w.run(t, k)
+	wait(t, acked, "the batch")
 	got := map[chat.SocketID]string{}
 	for range 3 {
 		d := w.next(t, envelope.ToSocket)
@@ -475,7 +509,7 @@ func TestSyncsThatFail(t *testing.T) {
 	}
 	for socket, want := range map[chat.SocketID]string{1: `"type":"synced"`, 2: `"code":"invalid"`, 4: `"type":"synced"`} {
 		if !strings.Contains(got[socket], want) {
-			t.Errorf("socket %d was told %s, want %s in it", socket, got[socket], want)
+			t.Errorf("socket %d got %s, want %s in it", socket, got[socket], want)
 		}
 	}
 	w.mu.Lock()
@@ -485,30 +519,31 @@ func TestSyncsThatFail(t *testing.T) {
 	}
 }
 
-// TestFullSyncStation: whoever finds no place is told to come again, and what is written does not wait behind him.
+// TestFullSyncStation: a sync that finds no place is asked to come again, and what is written does not wait behind it.
 func TestFullSyncStation(t *testing.T) {
-	w := newWorld()
+	w := newFakes()
 	w.room(1, 5)
-	var o *Options
-	k := w.make(t, func(x *Options) { o = x })
-	for _, s := range k.syncers {
-		for range cap(s.in) {
-			s.in <- job{}
-		}
+	w.routes[1] = chat.Route{Known: true}
+	k := w.make(t)
+	ask := envelope.Command{Kind: envelope.Sync, Gateway: "g1.a", Socket: 1, User: 5, Points: []envelope.Point{{Room: 1}}, Ref: "r"}
+	for k.catchup.InHand() < 256 { // nothing runs yet
+		give(k, false, ask)
 	}
-	give(k, false, sendCmd(1, 5, "a", "1"), envelope.Command{Kind: envelope.Sync, Gateway: "g1.a", Socket: 1, User: 5, Points: []envelope.Point{{Room: 1}}, Ref: "r"})
+	acked := give(k, false, sendCmd(1, 5, "a", "1"), ask)
 	d := w.next(t, envelope.ToSocket)
 	if f := string(d.Frame); !strings.Contains(f, `"code":"unavailable"`) || !strings.Contains(f, `"ref":"r"`) || !strings.Contains(f, `"retry":true`) {
 		t.Errorf("a sync without a place: %s", f)
 	}
-	if n := len(k.committer(chat.RoomID(1).Partition(o.Partitions)).in); n != 1 {
+	if n := k.line.InHand(); n != 1 {
 		t.Errorf("%d writes are with the committer, want 1", n)
 	}
+	w.run(t, k)
+	wait(t, acked, "the batch")
 }
 
 // TestLostCommitAnswer: a message that was committed, but whose COMMIT was not answered, is announced all the same.
 func TestLostCommitAnswer(t *testing.T) {
-	w := newWorld()
+	w := newFakes()
 	w.room(1, 5)
 	w.routes[1] = chat.Route{Known: true, Gateways: map[chat.GatewayID]uint64{"g2.b": 1}}
 	k := w.start(t)
@@ -536,9 +571,9 @@ func TestLostCommitAnswer(t *testing.T) {
 	}
 }
 
-// TestRepeatOfARESTWrite: what the outbox still holds was committed by another; the socket that repeats it is told so.
+// TestRepeatOfARESTWrite: what the outbox still holds was committed by another; the socket that repeats it gets a duplicate.
 func TestRepeatOfARESTWrite(t *testing.T) {
-	w := newWorld()
+	w := newFakes()
 	w.room(1, 5, 9)
 	w.routes[1] = chat.Route{Known: true, Gateways: map[chat.GatewayID]uint64{"g1.a": 1}}
 	k := w.start(t, func(o *Options) { o.OutboxPoll = time.Hour })
@@ -554,18 +589,18 @@ func TestRepeatOfARESTWrite(t *testing.T) {
 	}
 }
 
-// TestBackMeanwhile: who came back while his watchers were told that he had gone is shown online again.
+// TestBackMeanwhile: a user who came back while watchers got the notice of the end is shown online again.
 func TestBackMeanwhile(t *testing.T) {
-	w := newWorld()
+	w := newFakes()
 	w.sockets = []chat.Socket{{User: 7, Gateway: "g1.a", Socket: 1}}
-	k := w.start(t)
-	k.wentOffline(t.Context(), []chat.UserID{6, 7})
+	w.due = []chat.UserID{6, 7}
+	w.start(t)
 	gone, back := w.next(t, envelope.Presences), w.next(t, envelope.Presences)
 	if len(gone.States) != 2 || gone.States[0].Online || gone.States[1].Online {
-		t.Errorf("first told %+v", gone.States)
+		t.Errorf("first shown %+v", gone.States)
 	}
 	if len(back.States) != 1 || back.States[0].User != 7 || !back.States[0].Online {
-		t.Errorf("then told %+v, want that 7 is online", back.States)
+		t.Errorf("then shown %+v, want that 7 is online", back.States)
 	}
 }
 
@@ -578,7 +613,7 @@ func TestLimitsOff(t *testing.T) {
 }
 
 func TestHeartbeatWaitsForRedis(t *testing.T) {
-	w := newWorld()
+	w := newFakes()
 	k := w.start(t)
 	beat := envelope.Command{Kind: envelope.Beat, Gateway: "g1.a"}
 	w.mu.Lock()
@@ -593,7 +628,7 @@ func TestHeartbeatWaitsForRedis(t *testing.T) {
 }
 
 func TestJoinTypingWatchReadShow(t *testing.T) {
-	w := newWorld()
+	w := newFakes()
 	w.room(1, 5)
 	w.room(2).public = true
 	here := chat.Route{Known: true, Gateways: map[chat.GatewayID]uint64{"g2.b": 1}}
@@ -608,7 +643,7 @@ func TestJoinTypingWatchReadShow(t *testing.T) {
 	if d := w.next(t, envelope.ToSocket); !bytes.Contains(d.Frame, []byte("not_found")) {
 		t.Errorf("joining a private room: %s", d.Frame)
 	}
-	asks := cmd(envelope.Join, 2, 6) // by the gateway itself: it makes nobody a member, and tells of no error
+	asks := cmd(envelope.Join, 2, 6) // by the gateway itself: it makes nobody a member, and gets no error
 	asks.Repair = true
 	wait(t, give(k, false, asks), "a gateway's question")
 	give(k, false, cmd(envelope.Typing, 2, 6))
@@ -620,7 +655,7 @@ func TestJoinTypingWatchReadShow(t *testing.T) {
 	if d := w.next(t, envelope.Joined); !bytes.Contains(d.Frame, []byte(`"last_message":{"room_id":2,"seq":1,`)) {
 		t.Errorf("joined without the room's last message: %s", d.Frame)
 	}
-	give(k, false, cmd(envelope.Typing, 2, 6)) // at once: that he was none before is not remembered
+	give(k, false, cmd(envelope.Typing, 2, 6)) // at once: that the user was no member before is not remembered
 	if d := w.next(t, envelope.Aside); d.User != 6 || d.Room != 2 {
 		t.Errorf("typing after joining %+v", d)
 	}
@@ -653,7 +688,7 @@ func TestJoinTypingWatchReadShow(t *testing.T) {
 }
 
 func TestAnnouncementsOfMembershipReachEveryGateway(t *testing.T) {
-	w := newWorld()
+	w := newFakes()
 	w.room(1, 5, 6)
 	w.routes[1] = chat.Route{Known: true, Gateways: map[chat.GatewayID]uint64{"g1.a": 1}}
 	room := &chat.Room{ID: 1, Type: chat.Group, Owner: 5, Epoch: 1}
@@ -680,8 +715,10 @@ func TestAnnouncementsOfMembershipReachEveryGateway(t *testing.T) {
 }
 
 func TestLapsedGatewayGoesOfflineUnlessTheBrokerWasAway(t *testing.T) {
-	w := newWorld()
-	w.lapsed = []chat.GatewayID{"g9.z"}
+	w := newFakes()
+	w.room(1, 5)
+	w.routes[1] = chat.Route{Known: true, Gateways: map[chat.GatewayID]uint64{"g2.b": 1, "g9.z": 1}}
+	w.lapsed, w.lapsedFor = []chat.GatewayID{"g9.z"}, true
 	w.buried["g9.z"] = []chat.UserID{5}
 	w.up = time.Now()
 	k := w.start(t)
@@ -695,14 +732,17 @@ func TestLapsedGatewayGoesOfflineUnlessTheBrokerWasAway(t *testing.T) {
 	if d := w.next(t, envelope.Presences); len(d.States) != 1 || d.States[0].User != 5 || d.States[0].Online {
 		t.Errorf("presence %+v, want user 5 offline", d.States)
 	}
-	if !(*k.dead.Load())["g9.z"] {
-		t.Error("a lapsed gateway still gets deliveries")
+	wait(t, give(k, false, sendCmd(1, 5, "a", "one")), "a send")
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !slices.Contains(w.to, "g2.b") || slices.Contains(w.to, "g9.z") {
+		t.Errorf("announced to %q: a lapsed gateway must not get deliveries", w.to)
 	}
 }
 
-// TestBuryFailsHalfWay: those whom it found are in no list any more, so they must be told of now.
+// TestBuryFailsHalfWay: the users that it found are in no list any more, so they must be shown offline now.
 func TestBuryFailsHalfWay(t *testing.T) {
-	w := newWorld()
+	w := newFakes()
 	w.lapsed, w.halfBuried, w.up = []chat.GatewayID{"g9.z"}, true, time.Now().Add(-time.Hour)
 	w.buried["g9.z"] = []chat.UserID{5}
 	w.start(t)
@@ -712,7 +752,7 @@ func TestBuryFailsHalfWay(t *testing.T) {
 }
 
 func TestRevivedGatewayIsAskedForEverything(t *testing.T) {
-	w := newWorld()
+	w := newFakes()
 	w.revived = []chat.GatewayID{"g9.z"}
 	w.start(t)
 	if d := w.next(t, envelope.Reassert); d.Room != 0 {
@@ -726,16 +766,20 @@ func TestRevivedGatewayIsAskedForEverything(t *testing.T) {
 }
 
 func TestFlushedRedisAsksGatewaysAgain(t *testing.T) {
-	w := newWorld()
-	k := w.start(t)
-	eventually(t, "leader", func() bool { return k.leader.Load() })
-	w.mu.Lock()
-	w.gen = "g2"
-	w.mu.Unlock()
-	k.lost(t.Context(), "g1")
-	if d := w.next(t, envelope.Reassert); d.Room != 0 {
-		t.Errorf("asked for room %d, want everything", d.Room)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		w := newFakes()
+		w.start(t)
+		time.Sleep(3 * time.Second) // it knows what Redis holds, and that it is the leader
+		if len(w.sent) > 0 {
+			t.Errorf("nothing is lost, and it says %+v", <-w.sent)
+		}
+		w.mu.Lock()
+		w.gen = "g2"
+		w.mu.Unlock()
+		if d := w.next(t, envelope.Reassert); d.Room != 0 {
+			t.Errorf("asked for room %d, want everything", d.Room)
+		}
+	})
 }
 
 func eventually(t *testing.T, what string, ok func() bool) {

@@ -118,21 +118,30 @@ func (h *Hub) Attached(sw *Sweep, d *envelope.Delivery) {
 }
 
 // begin starts delivering after the announced head, or earlier if what is held reaches back from it without a gap.
-// Members who were attached as of less are in doubt, and a repair follows at once.
+// Members who were just added may lack entries that were announced before the owner knew of this gateway: for them it
+// starts where they were added, and a repair at once brings the rest. Members who were attached as of less are in
+// doubt, which that repair ends, too.
 func (h *Hub) begin(sw *Sweep, sh *roomShard, rm *room, head chat.Seq) {
-	for rm.held[head] != nil {
-		head--
+	rm.announced = max(rm.announced, head)
+	at := head
+	for rm.held[at] != nil {
+		at--
 	}
-	rm.delivered, rm.skipped, rm.phase = head, head, running
 	for i := range rm.members {
-		if m := &rm.members[i]; m.asOf < head {
+		if m := &rm.members[i]; m.added && m.asOf+addedGap >= head {
+			at = min(at, m.asOf)
+		}
+	}
+	rm.delivered, rm.skipped, rm.phase = at, at, running
+	for i := range rm.members {
+		if m := &rm.members[i]; m.asOf < at {
 			rm.doubt, m.doubt = true, true
 		}
 	}
 	h.purge(sw, sh, rm)
 	h.settle(sw, sh, rm)
 	h.closeGap(sw, sh, rm)
-	if rm.doubt {
+	if rm.doubt || rm.delivered < head {
 		h.lookBehind(sh, rm)
 	}
 }

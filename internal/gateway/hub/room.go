@@ -27,6 +27,7 @@ const (
 	repairTries = 5     // repairs in a row that leave a gap before the sockets must resync
 	overflowMax = 2     // overflows in one gap after which the hub jumps to the head instead of delivering
 	leavesMax   = 4_096 // pending leaves of a room; one more has all of them applied at once
+	addedGap    = 100   // entries that somebody who was just added may lack and still gets one by one
 )
 
 // room is one room's continuity: what was delivered, what is held behind a gap, who leaves when. The shard's lock
@@ -64,6 +65,7 @@ type member struct {
 	s     Socket
 	asOf  chat.Seq
 	doubt bool
+	added bool // by the entry at asOf: what follows it is a message for them, and not yet a part of any history
 }
 
 func (m *member) gets(seq chat.Seq) bool { return m.asOf < seq && !m.doubt }
@@ -208,6 +210,8 @@ func (h *Hub) added(sw *Sweep, sh *roomShard, d *envelope.Delivery) {
 				h.confirm(sw, sh.rooms[d.Room], s, d.Seq)
 				continue
 			}
+			ms := sh.rooms[d.Room].members
+			ms[len(ms)-1].added = ms[len(ms)-1].asOf == d.Seq
 			if len(d.JoinedTo) == 0 {
 				continue
 			}

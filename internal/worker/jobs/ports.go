@@ -1,0 +1,30 @@
+package jobs
+
+import (
+	"context"
+	"time"
+
+	"chat-service/internal/chat"
+)
+
+// Workers keeps the list of live workers: MySQL.
+type Workers interface {
+	Beat(ctx context.Context, w chat.LiveWorker) error
+	Workers(ctx context.Context, deadAfter time.Duration) ([]chat.LiveWorker, error)
+	Retire(ctx context.Context, boot string) error
+	// Sweep deletes up to limit rows of sessions that ended before a time, and returns how many.
+	Sweep(ctx context.Context, before time.Time, limit int) (int64, error)
+}
+
+// Partitions are the inbound queues of this process.
+type Partitions interface {
+	// Set makes exactly the given partitions consumed, those stood by for a moment later than the owned ones; released ones are closed
+	// when it returns.
+	Set(owned, standby []int)
+	// Active reports whether deliveries of a partition come to this process.
+	Active(partition int) bool
+	// Yield gives a partition that is stood by for back to its owner.
+	Yield(partition int)
+	// Up is since when the process has been able to receive from the broker; zero while it can't.
+	Up() time.Time
+}

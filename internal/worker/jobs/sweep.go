@@ -1,0 +1,24 @@
+package jobs
+
+import (
+	"context"
+	"time"
+)
+
+const (
+	keepEnded = 90 * 24 * time.Hour // longer than any session lives
+	sweepRows = 1000
+)
+
+// SweepEnded deletes, at the first among the workers, what login sessions left behind that ended long ago: some of it at each call.
+func (f *Fleet) SweepEnded(ctx context.Context) {
+	if !f.Leader() {
+		return
+	}
+	n, err := f.o.Workers.Sweep(ctx, f.o.Now().Add(-keepEnded), sweepRows)
+	if err != nil {
+		f.o.Logger.WarnContext(ctx, "sweep ended sessions", "err", err)
+	} else if n > 0 {
+		f.o.Logger.InfoContext(ctx, "swept ended sessions", "rows", n)
+	}
+}

@@ -1,0 +1,163 @@
+package line
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"chat-service/internal/chat"
+	"chat-service/internal/envelope"
+	"chat-service/internal/worker/deliver"
+)
+
+// room is what the owner of a room's partition keeps of it in memory: how far it was announced, and where its sessions are. Redis holds
+// the routes for the next owner; MySQL holds the truth.
+type room struct {
+	id        chat.RoomID
+	announced chat.Seq // last entry given to the broker
+	epoch     uint64
+	known     bool // announced and epoch are set
+	active    time.Time
+
+	routed   bool // gateways is complete
+	askedAt  time.Time
+	gateways map[chat.GatewayID]uint64 // attach number
+	peers    int                       // members, as of peersAt; for read receipts
+	peersAt  time.Time
+}
+
+const (
+	// answerTime is how long gateways have to attach a room again whose routes were lost.
+	answerTime = 2 * time.Second
+	// roundTime is how long a gateway takes to attach all its rooms again.
+	roundTime = 4 * time.Second
+)
+
+// room returns the state of a room of a partition that is already known.
+func (c *Committer) room(id chat.RoomID) *room {
+	p := c.part(id.Partition(c.l.o.Partitions), 0)
+	r := p.rooms[id]
+	if r == nil {
+		r = &room{id: id}
+		p.rooms[id] = r
+	}
+	return r
+}
+
+// reached moves the announced head forward; a new epoch starts over.
+func (r *room) reached(seq chat.Seq, epoch uint64, now time.Time) {
+	if !r.known || epoch > r.epoch || epoch == r.epoch && seq > r.announced {
+		r.announced, r.epoch, r.known = seq, epoch, true
+	}
+	r.active = now
+}
+
+// settled reports whether routes can be trusted to be complete: they were read, or every gateway was asked long enough ago.
+func (r *room) settled(now time.Time) bool {
+	if !r.routed && !r.askedAt.IsZero() && now.Sub(r.askedAt) > answerTime {
+		r.routed = true
+	}
+	return r.routed
+}
+
+// unsettle has the room announced to all gateways until one that lost its queue has had the time to attach again.
+func (r *room) unsettle(now time.Time) {
+	r.routed, r.askedAt = false, now.Add(roundTime-answerTime)
+}
+
+// attach adds a gateway; the highest attach number wins.
+func (r *room) attach(g chat.GatewayID, number uint64) bool {
+	if old, ok := r.gateways[g]; ok && old >= number {
+		return false
+	}
+	if r.gateways == nil {
+		r.gateways = make(map[chat.GatewayID]uint64, 2)
+	}
+	r.gateways[g] = number
+	return true
+}
+
+// route sends an entry or an aside of a room to the gateways that hold the room, or to all of them where that isn't known or membership
+// changes with it.
+func (c *Committer) route(d *envelope.Delivery, out *deliver.Parcels) {
+	r := c.room(d.Room)
+	c.l.o.Metrics.Announced.Inc()
+	if !c.consumed(d.Room) || !r.settled(c.l.o.Now()) || d.All || len(d.Added) > 0 || len(d.Removed) > 0 {
+		c.l.o.Metrics.Fanned.Inc()
+		out.ToAll(d)
+		return
+	}
+	c.l.o.Publisher.ToGateways(r.gateways, d, out)
+}
+
+// consumed reports whether a room's commands come to this worker, and so its gateways' attaches; else they go to one that has stalled
+// and is thought dead.
+func (c *Committer) consumed(id chat.RoomID) bool {
+	return c.part(id.Partition(c.l.o.Partitions), 0).gen > 0
+}
+
+// locate makes the routes of rooms known: one Redis pipeline for those that aren't. A room that Redis doesn't know, or can't look up, is
+// announced to all gateways for a while, and they are asked to attach it again.
+func (c *Committer) locate(ctx context.Context, rooms []*room, out *deliver.Parcels) {
+	now := c.l.o.Now()
+	var ids []chat.RoomID
+	for _, r := range rooms {
+		if !r.settled(now) && r.askedAt.IsZero() {
+			ids = append(ids, r.id)
+		}
+	}
+	if len(ids) == 0 {
+		return
+	}
+	found, err := c.l.o.Routes.Routes(ctx, ids)
+	if err != nil {
+		c.l.o.Metrics.StateErrors.Inc()
+	}
+	for _, id := range ids {
+		r, e := c.room(id), found[id]
+		for g, n := range e.Gateways {
+			c.l.o.Publisher.NoteAttach(g, n)
+			r.attach(g, n)
+		}
+		if e.Known {
+			r.routed = true
+			continue
+		}
+		r.askedAt = now
+		if err != nil || e.Ask {
+			out.ToAll(&envelope.Delivery{Kind: envelope.Reassert, Room: id})
+		}
+	}
+}
+
+// heads makes announced and epoch of rooms known, from MySQL where they aren't. What the outbox still holds of these rooms is announced
+// before they count as known, so that an attach is never answered with a head that hides an entry.
+func (c *Committer) heads(ctx context.Context, ids []chat.RoomID, s *Step) error {
+	var missing []chat.RoomID
+	parts := map[int]bool{}
+	for _, id := range ids {
+		if !c.room(id).known {
+			missing = append(missing, id)
+			parts[id.Partition(c.l.o.Partitions)] = true
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	qctx, cancel := context.WithTimeout(ctx, c.l.o.Patience)
+	defer cancel()
+	rooms, err := c.l.o.Log.Rooms(qctx, missing)
+	if err != nil {
+		return err
+	}
+	if !c.drain(ctx, keys(parts), nil, s) {
+		return chat.E(chat.Unavailable, "outbox can't be read")
+	}
+	for _, r := range rooms {
+		c.room(r.ID).reached(r.LastSeq, r.Epoch, c.l.o.Now())
+	}
+	return nil
+}
+
+func keys[K comparable, V any](m map[K]V) []K { return slices.Collect(maps.Keys(m)) }

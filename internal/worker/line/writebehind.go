@@ -1,0 +1,195 @@
+package line
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"chat-service/internal/chat"
+	"chat-service/internal/envelope"
+)
+
+const (
+	keptMessages = 4096   // more are left out of the recent lists
+	keptMoves    = 65_536 // more of either kind are left out of Redis
+)
+
+// writeBehind writes, off the road, what the road leaves behind: routes, heads and recent messages to Redis, and the deletion of
+// announced outbox rows. All of it can be rebuilt, so when it falls behind it leaves something out rather than hold up a commit; the
+// digests heal that.
+type writeBehind struct {
+	routes Routes
+	outbox Outbox
+	errors prometheus.Counter // what Redis refused, and what was left out
+
+	mu    sync.Mutex
+	heads map[chat.RoomID]chat.Head
+	msgs  []chat.Message
+	moves []chat.RouteMove
+	drops []dropped
+	done  []announcedRows
+	wake  chan struct{}
+}
+
+// dropped takes a gateway out of a room's route.
+type dropped struct {
+	room    chat.RoomID
+	gateway chat.GatewayID
+}
+
+type announcedRows struct {
+	set *rows
+	ids []uint64
+}
+
+func newWriteBehind(routes Routes, outbox Outbox, errors prometheus.Counter) *writeBehind {
+	return &writeBehind{routes: routes, outbox: outbox, errors: errors, heads: map[chat.RoomID]chat.Head{}, wake: make(chan struct{}, 1)}
+}
+
+// count merges room heads and adds to the recent messages: stop 9 of a message's road.
+func (b *writeBehind) count(heads []chat.Head, msgs []chat.Message) {
+	b.mu.Lock()
+	for _, h := range heads {
+		if old, ok := b.heads[h.Room]; !ok || h.Epoch > old.Epoch || h.Epoch == old.Epoch && h.Seq > old.Seq {
+			b.heads[h.Room] = h
+		}
+	}
+	if len(b.msgs)+len(msgs) <= keptMessages {
+		b.msgs = append(b.msgs, msgs...)
+	} else {
+		b.errors.Inc()
+	}
+	b.mu.Unlock()
+	b.poke()
+}
+
+// move notes that a gateway wants a room, or no longer does.
+func (b *writeBehind) move(m chat.RouteMove) {
+	b.mu.Lock()
+	if len(b.moves) < keptMoves {
+		b.moves = append(b.moves, m)
+	} else {
+		b.errors.Inc()
+	}
+	b.mu.Unlock()
+	b.poke()
+}
+
+// drop notes that a gateway doesn't hold a room any more, whatever it said.
+func (b *writeBehind) drop(room chat.RoomID, g chat.GatewayID) {
+	b.mu.Lock()
+	if len(b.drops) < keptMoves {
+		b.drops = append(b.drops, dropped{room, g})
+	} else {
+		b.errors.Inc()
+	}
+	b.mu.Unlock()
+	b.poke()
+}
+
+// announced deletes rows whose announcement was confirmed; then they leave the set.
+func (b *writeBehind) announced(set *rows, as []envelope.Announcement) {
+	ids := make([]uint64, len(as))
+	for i := range as {
+		ids[i] = as[i].ID
+	}
+	b.mu.Lock()
+	b.done = append(b.done, announcedRows{set, ids})
+	b.mu.Unlock()
+	b.poke()
+}
+
+func (b *writeBehind) poke() {
+	select {
+	case b.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run writes until ctx ends.
+func (b *writeBehind) run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-b.wake:
+		}
+		b.flush(ctx)
+	}
+}
+
+// flush writes what is there.
+func (b *writeBehind) flush(ctx context.Context) {
+	b.mu.Lock()
+	heads, msgs, moves, drops, done := b.heads, b.msgs, b.moves, b.drops, b.done
+	b.heads, b.msgs, b.moves, b.drops, b.done = map[chat.RoomID]chat.Head{}, nil, nil, nil, nil
+	b.mu.Unlock()
+	for _, r := range done {
+		dctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+		_ = b.outbox.Announced(dctx, r.ids) // rows that stay are announced again, which is harmless
+		cancel()
+		r.set.drop(r.ids)
+	}
+	if len(heads) > 0 {
+		hs := make([]chat.Head, 0, len(heads))
+		for _, h := range heads {
+			hs = append(hs, h)
+		}
+		if err := b.routes.Count(ctx, hs, msgs); err != nil {
+			b.errors.Inc()
+		}
+	}
+	for _, d := range drops {
+		if err := b.routes.DropRoute(ctx, d.room, d.gateway); err != nil {
+			b.errors.Inc()
+		}
+	}
+	if err := b.routes.MoveRoutes(ctx, moves); err != nil {
+		b.errors.Inc()
+	}
+}
+
+// rows is a set of outbox rows on their way: announced, confirmation or deletion outstanding. A row leaves it when its deletion was
+// tried; if that failed, the next look announces it again, which is harmless. Its zero value is empty.
+type rows struct {
+	mu  sync.Mutex
+	ids map[uint64]bool
+}
+
+// take keeps the rows that weren't in the set and aren't above their room's bound (where it has one), and adds them.
+func (s *rows) take(as []envelope.Announcement, upTo map[chat.RoomID]chat.Seq) []envelope.Announcement {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ids == nil {
+		s.ids = map[uint64]bool{}
+	}
+	fresh := as[:0]
+	for _, a := range as {
+		if a.Message != nil {
+			if top, bound := upTo[a.Message.Room]; bound && a.Message.Seq > top {
+				continue
+			}
+		}
+		if !s.ids[a.ID] {
+			s.ids[a.ID] = true
+			fresh = append(fresh, a)
+		}
+	}
+	return fresh
+}
+
+func (s *rows) drop(ids []uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, id := range ids {
+		delete(s.ids, id)
+	}
+}
+
+func (s *rows) len() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.ids)
+}

@@ -1,7 +1,0 @@
-// Package recovery answers clients that missed something: what each lacks of its rooms, in order, then how far it got; or
-// resync where its view can't be made whole.
-//
-// Those who come back after a gateway was lost come together, are in the same rooms and lack the same entries. So many syncs
-// are answered at once: one look tells where all of them stand, and an entry is read and encoded once for all. The package
-// owns what a sync may cost; it refuses to keep anything between two calls.
-package recovery
