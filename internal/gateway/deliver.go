@@ -20,9 +20,9 @@ func (g *Gateway) Deliver(batch []byte) {
 		g.m.BadDeliveries.Inc()
 		g.o.Log.Error("a batch of deliveries can't be read", "error", err)
 	}
-	var d envelope.Delivery // one for all: nothing below keeps it
+	d := &g.delivery // one for all, so that none is allocated: nothing below keeps it
 	for _, r := range records {
-		if d, err = envelope.DecodeDelivery(r); err != nil {
+		if *d, err = envelope.DecodeDelivery(r); err != nil {
 			g.m.BadDeliveries.Inc()
 			g.o.Log.Error("a delivery can't be read", "error", err)
 			continue
@@ -35,8 +35,9 @@ func (g *Gateway) Deliver(batch []byte) {
 			continue
 		}
 		a.count.Inc()
-		a.apply(g, &g.deliver, &d)
+		a.apply(g, &g.deliver, d)
 	}
+	*d = envelope.Delivery{} // it refers to the batch
 	g.writers.flush(&g.deliver)
 }
 

@@ -54,7 +54,8 @@ type Gateway struct {
 	busUp     atomic.Bool
 	everUp    atomic.Bool
 	downSince atomic.Int64 // Unix milliseconds since when the bus is unavailable; 0: it is available
-	deliver   hub.Sweep    // of the consumer's goroutine
+	deliver   hub.Sweep    // deliver and delivery are the consumer's alone
+	delivery  envelope.Delivery
 
 	stop chan struct{}
 	done chan struct{}
