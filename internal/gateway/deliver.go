@@ -87,6 +87,7 @@ func (g *Gateway) inRoom(sw *hub.Sweep, d *envelope.Delivery) {
 	g.hub.InRoom(sw, d)
 }
 
+// toSocket passes a frame to one socket. If it answers a send, that isn't waited for any more.
 func (g *Gateway) toSocket(sw *hub.Sweep, d *envelope.Delivery) {
 	if d.Ref == "" {
 		d.Ref = legacyRef(d)
@@ -105,6 +106,8 @@ func (g *Gateway) addressed(d *envelope.Delivery) *socket {
 	return g.sockets.find(d.Socket)
 }
 
+// toUser passes a frame to all sockets of a user but the one that caused it. A read pointer that is behind one that was
+// shown already is left out.
 func (g *Gateway) toUser(sw *hub.Sweep, d *envelope.Delivery) {
 	if d.Seq != 0 && !g.hub.ReadTo(d.Room, d.User, d.Seq) {
 		return
@@ -121,6 +124,7 @@ func (g *Gateway) toUser(sw *hub.Sweep, d *envelope.Delivery) {
 	}
 }
 
+// aside passes a frame to a room's sockets outside its sequence.
 func (g *Gateway) aside(sw *hub.Sweep, d *envelope.Delivery) { g.hub.Aside(sw, d) }
 
 // welcomeLife is how old a welcome may be when it is applied: what the hub remembers of memberships must reach back
@@ -157,12 +161,15 @@ func (g *Gateway) welcome(sw *hub.Sweep, d *envelope.Delivery) {
 	s.start(sw)
 }
 
+// attached passes the owner's answer to the hub that asked.
 func (g *Gateway) attached(sw *hub.Sweep, d *envelope.Delivery) {
 	if d.Gateway == g.o.ID {
 		g.hub.Attached(sw, d)
 	}
 }
 
+// joined answers a join_room: the socket gets the frame, then the room's entries, and a head if it missed some
+// meanwhile.
 func (g *Gateway) joined(sw *hub.Sweep, d *envelope.Delivery) {
 	s := g.addressed(d)
 	if s == nil {
@@ -174,6 +181,7 @@ func (g *Gateway) joined(sw *hub.Sweep, d *envelope.Delivery) {
 	}
 }
 
+// watched answers a presence frame: the socket gets the snapshot, then the changes.
 func (g *Gateway) watched(sw *hub.Sweep, d *envelope.Delivery) {
 	if s := g.addressed(d); s != nil {
 		sw.Put(s, hub.Text(d.Frame))
@@ -201,6 +209,7 @@ func (g *Gateway) closes(_ *hub.Sweep, d *envelope.Delivery) {
 	}
 }
 
+// presences passes on who went online or offline to those who watch them.
 func (g *Gateway) presences(sw *hub.Sweep, d *envelope.Delivery) { g.hub.Presences(sw, d.States) }
 
 // heads applies a digest: of the rooms' heads, or of the users who were added to them.

@@ -100,6 +100,7 @@ func upgradeKey(h *fasthttp.RequestHeader) (string, *httpError) {
 	return key, nil
 }
 
+// hasToken reports whether a header that is a list of tokens has this one, in any case.
 func hasToken(h *fasthttp.RequestHeader, name, token string) bool {
 	for part := range strings.SplitSeq(string(h.Peek(name)), ",") {
 		if strings.EqualFold(strings.TrimSpace(part), token) {
@@ -109,6 +110,8 @@ func hasToken(h *fasthttp.RequestHeader, name, token string) bool {
 	return false
 }
 
+// readHello reads the device, the token and the subprotocols. The token may be in the query, in Authorization or in a
+// subprotocol "bearer.<token>"; the first of these counts.
 func readHello(ctx *fasthttp.RequestCtx, key string) hello {
 	args := ctx.QueryArgs()
 	h := hello{key: key, version: true, replace: args.GetBool("replace"), device: device(string(args.Peek("device")))}
@@ -148,6 +151,7 @@ func device(s string) string {
 	return s
 }
 
+// allowedOrigins makes the configured origins comparable.
 func allowedOrigins(list []string) map[string]bool {
 	m := map[string]bool{}
 	for _, o := range list {
@@ -209,6 +213,7 @@ func (l *lent) Close() error {
 	return l.Conn.Close()
 }
 
+// handshakeBuffers are for the answer to a handshake. A socket keeps none of them.
 var handshakeBuffers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 512) }}
 
 // readBuffer is the smallest buffer, in bytes, that the WebSocket library takes over from a handshake, in one of the

@@ -63,7 +63,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		BytesOut:        count("bytes_out_total", "Bytes written."),
 		Writes:          count("writes_total", "Writes to sockets."),
 		BlockedWrites:   count("blocked_writes_total", "Writes that would have blocked."),
-		Deliveries:      vec("deliveries_total", "Deliveries applied, by kind; unknown ones are of a later release and skipped.", "kind"),
+		Deliveries:      vec("deliveries_total", "Deliveries by kind; unknown ones are skipped.", "kind"),
 		BadDeliveries:   count("bad_deliveries_total", "Batches or records from the bus that couldn't be read."),
 		Unanswered:      count("unanswered_total", "Messages that neither a worker nor the bus answered in time."),
 		LostDisconnects: count("lost_disconnects_total", "Ended sockets that couldn't be reported to the workers."),

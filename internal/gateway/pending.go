@@ -13,10 +13,11 @@ import (
 	"chat-service/internal/protocol"
 )
 
-// pending is a send without ack or error.
+// pending is a send without ack or error. Sends are few per socket and mostly answered in order, so they stand in a
+// slice.
 type pending struct {
-	ref   protocol.ErrorRef
-	at    int64 // Unix milliseconds
+	ref   protocol.ErrorRef // Ref is the client_msg_id, which the answer names
+	at    int64             // Unix milliseconds
 	bytes int32
 }
 
@@ -58,6 +59,8 @@ type window struct {
 	gn, gbytes     prometheus.Gauge
 }
 
+// acquire takes room for a command of this size; false if there is none. Every success needs one release, whichever way
+// the command ends: confirmed, answered, expired, or with its socket.
 func (w *window) acquire(bytes int) bool {
 	n, b := w.n.Add(1), w.bytes.Add(int64(bytes))
 	if n > w.maxN || b > w.maxBytes {
@@ -78,6 +81,7 @@ func (w *window) show() {
 	w.gbytes.Set(float64(w.bytes.Load()))
 }
 
+// busy is the error for a command that the window has no room for.
 func busy() *chat.Error {
 	return &chat.Error{Kind: chat.Unavailable, Msg: "too many commands are in flight; try again", RetryAfter: time.Second}
 }
@@ -104,6 +108,8 @@ func (g *Gateway) publish(partition int, c *envelope.Command, done func(error)) 
 	return g.publishBy(g.o.Bus.Publish, partition, c, done)
 }
 
+// publishBy is publish with a choice between Bus.Publish and Bus.PublishBatched. It sets what every command carries:
+// the gateway, and when the command was taken. The record's buffer is reused, because the bus copies it.
 func (g *Gateway) publishBy(
 	publish func(int, []byte, func(error)) error, partition int, c *envelope.Command, done func(error),
 ) error {
@@ -146,6 +152,8 @@ func (s *socket) answered(ref string) (p pending, ok bool) {
 	return p, ok
 }
 
+// forgetSend removes one unanswered send and keeps the order of the others. The caller holds s.mu and releases the
+// window.
 func (s *socket) forgetSend(i int) {
 	n := copy(s.sends[i:], s.sends[i+1:])
 	s.sends[i+n] = pending{}

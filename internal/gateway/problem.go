@@ -54,10 +54,12 @@ var (
 	pacing     = unavailable("pace", "too many sockets are being opened at once")
 )
 
+// noUpgrade is a request for the socket's path that isn't a WebSocket handshake. The answer says what is expected.
 func noUpgrade(detail string) *httpError {
 	return &httpError{status: http.StatusUpgradeRequired, kind: chat.Invalid, detail: detail, reason: "no_upgrade"}
 }
 
+// unavailable is a refusal for now. It is decided before the token is looked at, so that it costs little.
 func unavailable(reason, detail string) *httpError {
 	return &httpError{
 		status: http.StatusServiceUnavailable, kind: chat.Unavailable, detail: detail, reason: reason, later: true, close: true,

@@ -17,6 +17,7 @@ import (
 // preAuthLimit bounds, in bytes, the first frame of a socket that brought no token.
 const preAuthLimit = 8 << 10
 
+// readBuffers are for one frame each, and returned when it is handled. So an idle socket has no buffer.
 var readBuffers = sync.Pool{New: func() any { b := make([]byte, 0, 1024); return &b }}
 
 // startLocked starts the reader unless it runs. The reader also finishes the socket.
@@ -124,6 +125,7 @@ func (s *socket) authenticate(b []byte) bool {
 	return s.identify(c)
 }
 
+// onPing answers a WebSocket ping, which counts as a frame of the socket's rate, and as a sign of life.
 func (s *socket) onPing(data string) error {
 	s.seen.Store(s.g.o.Now().UnixMilli())
 	if _, ok := s.pace(); ok {
@@ -132,11 +134,13 @@ func (s *socket) onPing(data string) error {
 	return nil
 }
 
+// onPong notes a sign of life.
 func (s *socket) onPong(string) error {
 	s.seen.Store(s.g.o.Now().UnixMilli())
 	return nil
 }
 
+// ignoreClose keeps the library from answering a close frame: failed does that, through the queue.
 func ignoreClose(int, string) error { return nil }
 
 // failed closes the socket after an error of the WebSocket library, with the close code that it means.

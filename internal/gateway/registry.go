@@ -15,6 +15,7 @@ type registry struct {
 	shards [shards]socketShard
 }
 
+// socketShard is one part of the registry with a lock of its own.
 type socketShard struct {
 	mu sync.Mutex
 	m  map[chat.SocketID]*socket

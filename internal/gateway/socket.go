@@ -32,7 +32,8 @@ const (
 	closePatience = 6 * time.Second // for our close frame to be written after a blocked write
 )
 
-// socket is one WebSocket from its upgrade to its end.
+// socket is one WebSocket from its upgrade to its end. Its reader (reader.go) handles what the client sends, its writer
+// (writer.go) sends what is queued, and the ticker looks at it when something is due. What they share is below mu.
 type socket struct {
 	g       *Gateway
 	conn    net.Conn
@@ -272,6 +273,7 @@ func (s *socket) close(code protocol.CloseCode, retry time.Duration) {
 	s.closeLocked(code, retry)
 }
 
+// closeLocked is close for callers that hold s.mu.
 func (s *socket) closeLocked(code protocol.CloseCode, retry time.Duration) {
 	if s.gone || s.phase == closing {
 		return
@@ -371,6 +373,7 @@ func closeFrame(code protocol.CloseCode, reason string) hub.Frame {
 	return hub.Encode(opClose, append(binary.BigEndian.AppendUint16(nil, uint16(code)), reason...))
 }
 
+// jitter returns a random duration from 0 to below d, so that what was triggered together doesn't happen together.
 func jitter(d time.Duration) time.Duration {
 	if d <= 0 {
 		return 0
@@ -378,4 +381,5 @@ func jitter(d time.Duration) time.Duration {
 	return rand.N(d)
 }
 
+// jitterMS is jitter in milliseconds.
 func jitterMS(n int64) int64 { return jitter(time.Duration(n)).Nanoseconds() }

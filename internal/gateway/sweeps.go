@@ -24,6 +24,7 @@ type rounds struct {
 	buf                    []*socket
 }
 
+// turn does a tick's part of the rounds that were requested, and of the rotation that always goes on.
 func (r *rounds) turn(g *Gateway, tick int64) {
 	if tick%showEvery == 0 {
 		r.show(g)
@@ -93,6 +94,7 @@ type disconnects struct {
 	on    atomic.Int64 // published and not confirmed
 }
 
+// add publishes a Disconnect and keeps it if the bus refuses or loses it.
 func (ds *disconnects) add(c envelope.Command) {
 	ds.on.Add(1)
 	err := ds.g.publishLifecycle(&c, func(err error) {
@@ -107,6 +109,7 @@ func (ds *disconnects) add(c envelope.Command) {
 	}
 }
 
+// keep puts a Disconnect aside for the next flush.
 func (ds *disconnects) keep(c envelope.Command) {
 	ds.mu.Lock()
 	defer ds.mu.Unlock()

@@ -39,6 +39,8 @@ func (s *socket) Push(f hub.Frame) bool {
 	return s.pushLocked(f)
 }
 
+// pushLocked is Push for callers that hold s.mu. While the socket connects, frames are queued and not written: the
+// welcome must go first.
 func (s *socket) pushLocked(f hub.Frame) bool {
 	if s.gone || s.phase == closing {
 		return false
@@ -55,6 +57,7 @@ func (s *socket) pushLocked(f hub.Frame) bool {
 	return true
 }
 
+// enqueue appends a frame whatever the size of the queue. The caller holds s.mu.
 func (s *socket) enqueue(f hub.Frame) {
 	if s.out == nil {
 		s.out = queues.Get().(*queue)
@@ -80,6 +83,7 @@ type writers struct {
 	ended sync.WaitGroup
 }
 
+// writer is one of the writing goroutines. Everything below wake is used by that goroutine alone.
 type writer struct {
 	all  *writers
 	mu   sync.Mutex
@@ -132,8 +136,10 @@ func (ws *writers) flush(sw *hub.Sweep) {
 	sw.Ready = sw.Ready[:0]
 }
 
+// of returns the socket's writer, which is always the same: its frames are written by one goroutine.
 func (ws *writers) of(s *socket) *writer { return ws.ws[uint64(s.id)%uint64(len(ws.ws))] }
 
+// add schedules a socket. The caller has set its writing flag, so it is scheduled once at most.
 func (w *writer) add(s *socket) {
 	w.mu.Lock()
 	w.todo = append(w.todo, s)
@@ -141,6 +147,7 @@ func (w *writer) add(s *socket) {
 	w.poke()
 }
 
+// poke wakes the writer. A wake that is pending already is enough.
 func (w *writer) poke() {
 	select {
 	case w.wake <- struct{}{}:
@@ -148,6 +155,8 @@ func (w *writer) poke() {
 	}
 }
 
+// run writes to the scheduled sockets in turn, one buffer each, until close was called and nothing is scheduled. A
+// socket that has more goes to the end of the line, so that a busy one doesn't keep others waiting.
 func (w *writer) run() {
 	var turn []*socket
 	for {
@@ -264,6 +273,7 @@ func (s *socket) rest() bool {
 	return false
 }
 
+// dropQueue forgets what is queued and returns the queue to its pool, unless it has grown large. The caller holds s.mu.
 func (s *socket) dropQueue() {
 	if q := s.out; q != nil {
 		clear(q.frames)
