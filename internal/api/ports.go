@@ -44,8 +44,6 @@ type Accounts interface {
 type People interface {
 	// SearchUsers lists active users whose username begins with the normalised prefix, by id above after.
 	SearchUsers(ctx context.Context, prefix string, after chat.UserID, limit int) ([]chat.User, error)
-	// SharesRoom returns those of others who are in a room with the user.
-	SharesRoom(ctx context.Context, user chat.UserID, others []chat.UserID) ([]chat.UserID, error)
 	// LastSeen returns when users last had a live socket; those who never had one are left out.
 	LastSeen(ctx context.Context, ids []chat.UserID) (map[chat.UserID]time.Time, error)
 }
@@ -88,8 +86,8 @@ type Members interface {
 	Transfer(ctx context.Context, room chat.RoomID, by, to chat.UserID) (chat.Room, error)
 }
 
-// Lists reads pages. Cursors are the next of the page before, "" for the first; one that no list gave out is
-// chat.Invalid.
+// Lists reads rooms and who is in them. Cursors are the next of the page before, "" for the first; one that no list
+// gave out is chat.Invalid.
 type Lists interface {
 	// RoomList lists the user's rooms, newest activity first, with Last and Peer.
 	RoomList(ctx context.Context, user chat.UserID, cursor string, limit int) (ms []chat.Membership, next string, err error)
@@ -99,6 +97,8 @@ type Lists interface {
 	Members(ctx context.Context, room chat.RoomID, viewer, after chat.UserID, limit int) ([]chat.MemberUser, error)
 	// Unread counts unread messages, in total and per room.
 	Unread(ctx context.Context, user chat.UserID) (total uint64, per map[chat.RoomID]uint64, err error)
+	// SharesRoom returns those of others who are in a room with the user.
+	SharesRoom(ctx context.Context, user chat.UserID, others []chat.UserID) ([]chat.UserID, error)
 }
 
 // Messages is the rooms' message log, as far as one user may see it.

@@ -57,7 +57,7 @@ func (s *station) presences(c *server.Call, ids []chat.UserID) ([]protocol.Prese
 	var known []chat.UserID
 	if len(others) > 0 {
 		var err error
-		if known, err = s.ports.People.SharesRoom(c.Ctx, c.User, others); err != nil {
+		if known, err = s.ports.Lists.SharesRoom(c.Ctx, c.User, others); err != nil {
 			return nil, err
 		}
 	}
