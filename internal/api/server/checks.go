@@ -60,6 +60,3 @@ func Distinct(field string, ids []chat.UserID, low, high int) (once []chat.UserI
 	}
 	return once, err
 }
-
-// Maybe is a field of a body that distinguishes "left out", null and a value.
-type Maybe[T any] = maybe[T]

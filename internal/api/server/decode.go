@@ -4,16 +4,18 @@ import (
 	"errors"
 	"mime"
 	"net/http"
+	"reflect"
 	"strings"
 
+	"github.com/danielgtaylor/huma/v2"
 	"github.com/gofiber/fiber/v2"
 
 	"chat-service/internal/chat"
 	"chat-service/internal/protocol"
 )
 
-// decode reads the JSON body into v, a pointer to a struct, as strictly as a socket's frames (protocol.Unmarshal). Strings of v are
-// copies.
+// decode reads the JSON body into v, a pointer to a struct, as strictly as a socket's frames (protocol.Unmarshal).
+// Strings of v are copies.
 func decode(c *fiber.Ctx, v any) error {
 	if err := checkContentType(c); err != nil {
 		return err
@@ -25,6 +27,8 @@ func decode(c *fiber.Ctx, v any) error {
 	return err
 }
 
+// checkContentType refuses, with 415, what is declared as anything but plain JSON in UTF-8. No Content-Type is taken
+// for that.
 func checkContentType(c *fiber.Ctx) error {
 	ct := c.Get(fiber.HeaderContentType)
 	if ct == "" {
@@ -41,5 +45,10 @@ func checkContentType(c *fiber.Ctx) error {
 	return nil
 }
 
-// maybe is protocol.Maybe, with a schema for the document.
-type maybe[T any] struct{ protocol.Maybe[T] }
+// Maybe is protocol.Maybe with a schema for the document: a field that distinguishes "left out", null and a value.
+type Maybe[T any] struct{ protocol.Maybe[T] }
+
+// Schema describes the field to the document: a T or null.
+func (Maybe[T]) Schema(reg huma.Registry) *huma.Schema {
+	return reg.Schema(reflect.TypeFor[*T](), true, "")
+}

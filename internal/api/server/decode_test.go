@@ -19,7 +19,7 @@ type anyBody struct {
 	Email   *string          `json:"email,omitempty"`
 	Members []chat.UserID    `json:"member_ids"`
 	Role    *chat.Role       `json:"role,omitempty"`
-	Until   maybe[time.Time] `json:"muted_until,omitzero"`
+	Until   Maybe[time.Time] `json:"muted_until,omitzero"`
 	Seconds *int64           `json:"mute_seconds,omitempty"`
 	Seq     *chat.Seq        `json:"seq"`
 	On      bool             `json:"on"`

@@ -12,6 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/protocol"
 )
 
 // About is what the OpenAPI document says of the whole, besides the routes.
@@ -90,10 +91,10 @@ func operation(r Route, reg huma.Registry) *huma.Operation {
 func problems(r Route, op *huma.Operation, reg huma.Registry) {
 	byStatus := map[int][]string{}
 	for _, k := range r.kinds() {
-		status := answerTo(k).status
+		status := protocol.Status(k)
 		byStatus[status] = append(byStatus[status], k.String())
 	}
-	content := map[string]*huma.MediaType{problemType: {Schema: reg.Schema(reflect.TypeOf(Problem{}), true, "")}}
+	content := map[string]*huma.MediaType{protocol.ProblemType: {Schema: reg.Schema(reflect.TypeFor[protocol.Problem](), true, "")}}
 	for status, codes := range byStatus {
 		res := &huma.Response{Description: http.StatusText(status) + ": " + strings.Join(codes, ", "), Content: content}
 		if status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable {
@@ -161,9 +162,4 @@ func loosen(reg huma.Registry, atLeast map[string]string) {
 	for reply, least := range atLeast {
 		all[reply].Required = all[least].Required
 	}
-}
-
-// Schema describes the field to the document: a T or null.
-func (maybe[T]) Schema(reg huma.Registry) *huma.Schema {
-	return reg.Schema(reflect.TypeFor[*T](), true, "")
 }

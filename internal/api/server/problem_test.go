@@ -6,6 +6,8 @@ import (
 	"chat-service/internal/chat"
 )
 
+// TestKinds walks every kind of error out of a verb: the status is the contract's, and the client has something to
+// read.
 func TestKinds(t *testing.T) {
 	want := map[chat.Kind]int{
 		chat.Internal: 500, chat.Invalid: 422, chat.UnknownType: 400, chat.UnknownField: 400, chat.Unauthenticated: 401,
@@ -13,16 +15,19 @@ func TestKinds(t *testing.T) {
 		chat.UsernameTaken: 409, chat.EmailTaken: 409, chat.IdempotencyConflict: 409, chat.RoomFull: 409, chat.OutOfOrder: 409,
 		chat.TooLarge: 413, chat.RateLimited: 429, chat.Unavailable: 503,
 	}
+	b := newBench(t)
 	for _, k := range chat.Kinds() {
-		got, ok := answers[k]
-		if !ok || got.status != want[k] {
-			t.Errorf("%v → %d, the contract says %d", k, got.status, want[k])
+		b.err = &chat.Error{Kind: k}
+		a := b.raw("GET", "me", token, "", "")
+		b.problem(a, want[k], k.String())
+		if detail, _ := a.body["detail"].(string); detail == "" {
+			t.Errorf("%v has nothing to say: %s", k, a.raw)
 		}
-		if publicText(&chat.Error{Kind: k}) == "" {
-			t.Errorf("%v has nothing to say", k)
+		if wait := a.head.Get("Retry-After"); (wait != "") != (a.status == 429 || a.status == 503) {
+			t.Errorf("%v: Retry-After %q", k, wait)
 		}
-	}
-	if len(answers) != len(want) {
-		t.Errorf("%d rows for %d kinds", len(answers), len(want))
+		if (a.head.Get("WWW-Authenticate") != "") != (a.status == 401) {
+			t.Errorf("%v: WWW-Authenticate %q", k, a.head.Get("WWW-Authenticate"))
+		}
 	}
 }

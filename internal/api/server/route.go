@@ -10,6 +10,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/protocol"
 )
 
 // Base is the path under which the routes are served.
@@ -104,7 +105,7 @@ type RouteInfo struct {
 func (r Route) Info() RouteInfo {
 	statuses := []int{r.success(), cmp.Or(r.Again, r.success())}
 	for _, k := range r.kinds() {
-		statuses = append(statuses, answerTo(k).status)
+		statuses = append(statuses, protocol.Status(k))
 	}
 	slices.Sort(statuses)
 	return RouteInfo{
