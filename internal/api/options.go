@@ -16,16 +16,10 @@ const (
 	maxPresence     = 200 // users in one request
 )
 
-// Limits are those that an installation sets. Zero turns one off.
-type Limits struct{ chat.Limits }
-
-// body bounds a request's body in bytes: JSON may spend six on one of a message's, as an escape.
-func (l Limits) body() int {
+// bodyLimit bounds a request's body in bytes: JSON may spend six on one of a message's, as an escape.
+func bodyLimit(l chat.Limits) int {
 	return max(64<<10, 6*cmp.Or(l.MessageBytes, 1<<20)+8<<10)
 }
-
-// DefaultLimits are what configs/api.yaml starts from.
-func DefaultLimits() Limits { return Limits{chat.DefaultLimits()} }
 
 // SessionTimes bound a login session.
 type SessionTimes struct {
@@ -40,7 +34,8 @@ type Options struct {
 	Addr string
 	// Release adds headers that make sense only behind TLS.
 	Release bool
-	Limits  Limits
+	// Limits are those of an installation; the api judges those of chat.ByAPI. Zero turns one off.
+	Limits chat.Limits
 	// Sessions may be left zero: 7 days idle, 30 days in all, 10 s of grace.
 	Sessions SessionTimes
 	// Origins may call from a browser (scheme://host[:port], exact); "*" is any.
