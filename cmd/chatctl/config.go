@@ -20,7 +20,7 @@ import (
 	"chat-service/internal/ops/stack"
 	"chat-service/internal/state"
 	"chat-service/internal/store"
-	"chat-service/internal/store/console"
+	"chat-service/internal/store/operator"
 )
 
 // defaultRun and defaultConfig are used where they exist and nobody named others.
@@ -193,12 +193,12 @@ func (s *settings) withStore(ctx context.Context, fn func(ctx context.Context, i
 }
 
 // withConsole runs fn on the installation's server, where the database may not be there yet.
-func (in *installation) withConsole(fn func(c *console.Server) error) error {
+func (in *installation) withConsole(fn func(c *operator.Server) error) error {
 	o, err := in.storeOptions()
 	if err != nil {
 		return err
 	}
-	c, err := console.Open(o)
+	c, err := operator.Open(o)
 	if err != nil {
 		return err
 	}

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"chat-service/internal/store"
-	"chat-service/internal/store/console"
+	"chat-service/internal/store/operator"
 )
 
 // Bounds of the checks.
@@ -28,14 +28,14 @@ func (x *examination) mysql(ctx context.Context) {
 		x.r.fail("correct it in "+x.source(), "%v", err)
 		return
 	}
-	err = x.withConsole(func(c *console.Server) error { x.server(ctx, c, o); return nil })
+	err = x.withConsole(func(c *operator.Server) error { x.server(ctx, c, o); return nil })
 	if err != nil {
 		x.r.fail("correct the section database in "+x.source(), "%v", err)
 	}
 }
 
 // server looks at the server, then at the database.
-func (x *examination) server(ctx context.Context, c *console.Server, o store.Options) {
+func (x *examination) server(ctx context.Context, c *operator.Server, o store.Options) {
 	version, err := c.Version(ctx)
 	if err != nil {
 		x.r.fail("start it, or correct database.host, port, user and password; privately: chatctl up --servers-only", "%s (from %s): %v", x.Database.Addr(), x.source(), err)
@@ -94,7 +94,7 @@ func (x *examination) judgeSkew(skew time.Duration) {
 }
 
 // serverSettings checks the variables on which promises rest.
-func (x *examination) serverSettings(ctx context.Context, c *console.Server) {
+func (x *examination) serverSettings(ctx context.Context, c *operator.Server) {
 	vars, err := c.Variables(ctx, "innodb_flush_log_at_trx_commit", "sync_binlog", "log_bin", "binlog_format", "read_only", "max_connections", "max_allowed_packet")
 	if err != nil {
 		x.r.fail("look into the server's log", "settings: %v", err)
@@ -163,7 +163,7 @@ func (x *examination) instances(process string) (n int) {
 }
 
 // contents checks schema, collations and what waits.
-func (x *examination) contents(ctx context.Context, c *console.Server) {
+func (x *examination) contents(ctx context.Context, c *operator.Server) {
 	db, err := x.openStore(ctx)
 	if err != nil {
 		x.r.fail("correct the section database in "+x.source(), "%v", err)
@@ -191,7 +191,7 @@ func (x *examination) contents(ctx context.Context, c *console.Server) {
 	x.judgeBacklog(ctx, c, db)
 }
 
-func (x *examination) judgePartitions(ctx context.Context, c *console.Server) {
+func (x *examination) judgePartitions(ctx context.Context, c *operator.Server) {
 	var err error
 	x.recorded, err = c.Partitions(ctx)
 	switch want := x.RabbitMQ.Partitions; {
@@ -207,7 +207,7 @@ func (x *examination) judgePartitions(ctx context.Context, c *console.Server) {
 	}
 }
 
-func (x *examination) judgeBacklog(ctx context.Context, c *console.Server, db *store.DB) {
+func (x *examination) judgeBacklog(ctx context.Context, c *operator.Server, db *store.DB) {
 	boots, err := db.Workers(ctx, deadAfter)
 	if err != nil {
 		x.r.fail("look into the server's log", "workers: %v", err)

@@ -9,7 +9,7 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/store"
-	"chat-service/internal/store/console"
+	"chat-service/internal/store/operator"
 )
 
 // deadAfter is when workers count each other as dead.
@@ -143,7 +143,7 @@ func (sp spread) partitionRows() [][]string {
 
 // recordedPartitions is the number that the installation was made with, 0 where no process has run yet.
 func (in *installation) recordedPartitions(ctx context.Context) (n int, err error) {
-	err = in.withConsole(func(c *console.Server) error {
+	err = in.withConsole(func(c *operator.Server) error {
 		n, err = c.Partitions(ctx)
 		return err
 	})

@@ -7,7 +7,7 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/store/batch"
-	"chat-service/internal/store/pool"
+	"chat-service/internal/store/db"
 )
 
 // Append puts a batch of messages into their rooms, in one transaction. sent[i] answers sends[i]; the order within
@@ -21,11 +21,11 @@ func (d *DB) Append(ctx context.Context, sends []chat.Send, now time.Time) (sent
 		return nil, nil, nil
 	}
 	a := batch.New(sends, now)
-	err = d.p.Play(ctx, "append", pool.Repeatable, a)
+	err = d.p.Play(ctx, "append", db.Repeatable, a)
 	if err == nil {
 		return a.Sent, a.Heads(), nil
 	}
-	if !pool.RowAtFault(err) {
+	if !db.RowAtFault(err) {
 		return nil, nil, err
 	}
 	if len(sends) == 1 {
@@ -50,11 +50,11 @@ func (d *DB) appendHalves(ctx context.Context, sends []chat.Send, now time.Time)
 // refuse answers a single row that the server would not take, and spends its client_seq.
 func (d *DB) refuse(ctx context.Context, a *batch.Batch, cause error) ([]chat.Sent, []chat.Head, error) {
 	a.Refusal = chat.Wrap(chat.Invalid, cause, "the message can't be stored")
-	err := d.p.Play(ctx, "append", pool.Repeatable, a)
+	err := d.p.Play(ctx, "append", db.Repeatable, a)
 	if err == nil {
 		return a.Sent, a.Heads(), nil
 	}
-	if pool.RowAtFault(err) { // even its session id: there is no number to spend
+	if db.RowAtFault(err) { // even its session id: there is no number to spend
 		return []chat.Sent{{Err: a.Refusal}}, nil, nil
 	}
 	return nil, nil, err

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"chat-service/internal/chat"
-	"chat-service/internal/store/pool"
+	"chat-service/internal/store/db"
 	"chat-service/internal/store/schema"
 )
 
@@ -18,7 +18,7 @@ import (
 // Each pool holds at most MaxOpen connections; a verb that finds none free waits for one until its ctx ends. A
 // verb uses one connection at a time, so a process needs about as many as it has verbs running at once.
 type DB struct {
-	p        *pool.Pool
+	p        *db.Pool
 	o        Options
 	replicas []*replica
 	turn     atomic.Uint32 // replicas take turns
@@ -45,9 +45,9 @@ func Open(_ context.Context, o Options) (*DB, error) {
 	return d, nil
 }
 
-func (o Options) open(addr string) (*pool.Pool, error) {
-	size := pool.Size{MaxOpen: o.MaxOpen, MaxIdle: o.MaxIdle, Lifetime: o.ConnMaxLifetime, IdleExpiry: o.ConnMaxIdleTime}
-	return pool.Open(o.driverConfig(addr), size, func() time.Time { return micros(o.Now()) }, pool.Hooks{Tx: o.Hooks.Tx, Retry: o.Hooks.Retry})
+func (o Options) open(addr string) (*db.Pool, error) {
+	size := db.Size{MaxOpen: o.MaxOpen, MaxIdle: o.MaxIdle, Lifetime: o.ConnMaxLifetime, IdleExpiry: o.ConnMaxIdleTime}
+	return db.Open(o.driverConfig(addr), size, func() time.Time { return micros(o.Now()) }, db.Hooks{Tx: o.Hooks.Tx, Retry: o.Hooks.Retry})
 }
 
 // Close closes all pools, after the verbs in flight.
@@ -67,7 +67,7 @@ func (d *DB) Stats() sql.DBStats { return d.p.Stats() }
 func (d *DB) Migrate(ctx context.Context) error {
 	o := d.o
 	o.ReadTimeout = 0
-	db, err := pool.Dialer(o.driverConfig(o.primary()))
+	db, err := db.Dialer(o.driverConfig(o.primary()))
 	if err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}

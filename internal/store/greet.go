@@ -8,9 +8,9 @@ import (
 	"gorm.io/gorm"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/store/db"
 	"chat-service/internal/store/lookup"
-	"chat-service/internal/store/pool"
-	"chat-service/internal/store/scan"
+	"chat-service/internal/store/table"
 )
 
 // Logins looks up many sessions at once. Every id is in the result; Err has an Unauthenticated kind for a session that is
@@ -20,10 +20,10 @@ func (d *DB) Logins(ctx context.Context, ids []chat.SessionID) (map[chat.Session
 	if len(ids) == 0 {
 		return out, nil
 	}
-	var q pool.Statement
+	var q db.Statement
 	q.Add("SELECT " + sessionCols + ", " + userCols + " FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id IN (")
 	for i, id := range ids {
-		q.Add(pool.Comma(i)+"?", id)
+		q.Add(db.Comma(i)+"?", id)
 	}
 	q.Add(")")
 	err := d.p.Retry(ctx, "read sessions", func(g *gorm.DB) error {
@@ -32,7 +32,7 @@ func (d *DB) Logins(ctx context.Context, ids []chat.SessionID) (map[chat.Session
 		}
 		var l chat.Login
 		var absoluteAt time.Time
-		into := append(scan.Session(&l.Session, &absoluteAt), scan.User(&l.User)...)
+		into := append(table.Session(&l.Session, &absoluteAt), table.User(&l.User)...)
 		now := d.now()
 		return q.Each(g, func(rows *sql.Rows) error {
 			if err := rows.Scan(into...); err != nil {

@@ -7,9 +7,9 @@ import (
 	"gorm.io/gorm"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/store/db"
 	"chat-service/internal/store/lookup"
-	"chat-service/internal/store/pool"
-	"chat-service/internal/store/scan"
+	"chat-service/internal/store/table"
 )
 
 const defaultPage = 20
@@ -20,8 +20,8 @@ func (d *DB) Messages(ctx context.Context, room chat.RoomID, from, to chat.Seq, 
 	if from > to || limit <= 0 {
 		return nil, nil
 	}
-	var q pool.Statement
-	q.Add("SELECT "+scan.MessageCols+" FROM messages x WHERE x.room_id = ? AND x.seq BETWEEN ? AND ? ORDER BY x.seq LIMIT ?", room, from, to, limit)
+	var q db.Statement
+	q.Add("SELECT "+table.MessageCols+" FROM messages x WHERE x.room_id = ? AND x.seq BETWEEN ? AND ? ORDER BY x.seq LIMIT ?", room, from, to, limit)
 	var ms []chat.Message
 	err := d.p.Retry(ctx, "read messages", func(g *gorm.DB) (err error) {
 		ms, err = lookup.Read(g, &q, min(limit, int(min(to-from, chat.Seq(limit)))+1))

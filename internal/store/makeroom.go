@@ -10,7 +10,7 @@ import (
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
 	"chat-service/internal/store/batch"
-	"chat-service/internal/store/pool"
+	"chat-service/internal/store/db"
 )
 
 // CreateRoom makes a group room with its first members, all of whom see it from seq 1. Ids named twice and the
@@ -20,7 +20,7 @@ func (d *DB) CreateRoom(ctx context.Context, n chat.NewRoom) (chat.Membership, e
 	if err := d.checkCall(n.Members); err != nil {
 		return chat.Membership{}, err
 	}
-	all := pool.SortedIDs(append([]chat.UserID{n.Owner}, n.Members...))
+	all := db.SortedIDs(append([]chat.UserID{n.Owner}, n.Members...))
 	if limit := d.o.Limits.RoomMembers; limit > 0 && len(all) > limit {
 		return chat.Membership{}, roomFull(limit)
 	}
@@ -32,7 +32,7 @@ func (d *DB) CreateRoom(ctx context.Context, n chat.NewRoom) (chat.Membership, e
 		HistoryAll: n.HistoryAll,
 	}
 	var m chat.Membership
-	err := d.p.Tx(ctx, "create room", pool.Once, func(g *gorm.DB) (err error) {
+	err := d.p.Tx(ctx, "create room", db.Once, func(g *gorm.DB) (err error) {
 		m, err = d.makeRoom(g, room, nil, n.Owner, all)
 		return err
 	})
@@ -108,7 +108,7 @@ func (d *DB) DirectRoom(ctx context.Context, a, b chat.UserID) (m chat.Membershi
 	}
 	pair := fmt.Sprintf("%d:%d", min(a, b), max(a, b))
 	room := chat.Room{Type: chat.Direct, Visibility: chat.Private}
-	err = d.p.Tx(ctx, "open direct room", pool.Repeatable, func(g *gorm.DB) (err error) {
+	err = d.p.Tx(ctx, "open direct room", db.Repeatable, func(g *gorm.DB) (err error) {
 		created = false
 		m, err = directRoom(g, pair, a)
 		if err != nil || m.Room.ID != 0 {
@@ -118,9 +118,9 @@ func (d *DB) DirectRoom(ctx context.Context, a, b chat.UserID) (m chat.Membershi
 		m, err = d.makeRoom(g, room, &pair, a, []chat.UserID{min(a, b), max(a, b)})
 		return err
 	})
-	if err != nil && pool.Duplicate(err, "rooms_direct") { // the other one was quicker
+	if err != nil && db.Duplicate(err, "rooms_direct") { // the other one was quicker
 		created = false
-		err = d.p.Tx(ctx, "open direct room", pool.Repeatable, func(g *gorm.DB) (err error) {
+		err = d.p.Tx(ctx, "open direct room", db.Repeatable, func(g *gorm.DB) (err error) {
 			m, err = directRoom(g, pair, a)
 			return err
 		})
@@ -134,7 +134,7 @@ func (d *DB) DirectRoom(ctx context.Context, a, b chat.UserID) (m chat.Membershi
 
 // directRoom finds a pair's room; the zero Membership where there is none.
 func directRoom(g *gorm.DB, pair string, user chat.UserID) (chat.Membership, error) {
-	var q pool.Statement
+	var q db.Statement
 	q.Add(placeOf+" WHERE m.user_id = ? AND r.direct_key = ?", user, pair)
 	return readPlace(g, &q)
 }

@@ -9,8 +9,8 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
-	"chat-service/internal/store/pool"
-	"chat-service/internal/store/scan"
+	"chat-service/internal/store/db"
+	"chat-service/internal/store/table"
 )
 
 // AddMembers makes the users members: added are those who weren't, ascending. Naming only oneself joins a public room. Invalid
@@ -20,8 +20,8 @@ func (d *DB) AddMembers(ctx context.Context, room chat.RoomID, by chat.UserID, i
 	if err := d.checkCall(ids); err != nil {
 		return nil, err
 	}
-	ids = pool.SortedIDs(ids)
-	err = d.inRoom(ctx, "add members", pool.Repeatable, room, by, func(w *roomWrite) error {
+	ids = db.SortedIDs(ids)
+	err = d.inRoom(ctx, "add members", db.Repeatable, room, by, func(w *roomWrite) error {
 		joins := slices.Equal(ids, []chat.UserID{by})
 		if !joins || w.room.Visibility != chat.Public {
 			if err := chat.MayInvite(w.room, w.by); err != nil {
@@ -57,7 +57,7 @@ func (w *roomWrite) add(by chat.UserID, ids []chat.UserID, joins bool, added *[]
 			back = append(back, id)
 		}
 	}
-	all := pool.SortedIDs(append(slices.Clone(fresh), back...))
+	all := db.SortedIDs(append(slices.Clone(fresh), back...))
 	if len(all) == 0 {
 		return nil
 	}
@@ -113,7 +113,7 @@ func (w *roomWrite) place(join chat.Seq, fresh, back []chat.UserID) error {
 // RemoveMember ends a membership: the target's own wish where by is the target, else a kick. He sees up to the system
 // message of it and nothing after.
 func (d *DB) RemoveMember(ctx context.Context, room chat.RoomID, by, target chat.UserID) error {
-	return d.inRoom(ctx, "remove member", pool.Once, room, by, func(w *roomWrite) error {
+	return d.inRoom(ctx, "remove member", db.Once, room, by, func(w *roomWrite) error {
 		m, err := w.target(target)
 		if err != nil {
 			return err
@@ -152,13 +152,13 @@ func (d *DB) Members(ctx context.Context, room chat.RoomID, viewer, after chat.U
 	if !v.Member.In() {
 		return nil, chat.E(chat.Forbidden, "only members may see who is in the room")
 	}
-	var q pool.Statement
-	q.Add("SELECT "+scan.MemberCols+", "+scan.UserCols+" FROM members m JOIN users u ON u.id = m.user_id"+
+	var q db.Statement
+	q.Add("SELECT "+table.MemberCols+", "+table.UserCols+" FROM members m JOIN users u ON u.id = m.user_id"+
 		" WHERE m.room_id = ? AND m.left_seq = 0 AND m.user_id > ? ORDER BY m.user_id LIMIT ?", room, after, limit)
 	var ms []chat.MemberUser
 	err = d.p.Retry(ctx, "read members", func(g *gorm.DB) error {
 		var m chat.MemberUser
-		into := append(scan.Member(&m.Member), scan.User(&m.User)...)
+		into := append(table.Member(&m.Member), table.User(&m.User)...)
 		ms = nil
 		return q.Each(g, func(rows *sql.Rows) error {
 			err := rows.Scan(into...)

@@ -10,7 +10,7 @@ import (
 	"gorm.io/gorm"
 
 	"chat-service/internal/chat"
-	"chat-service/internal/store/pool"
+	"chat-service/internal/store/db"
 )
 
 // Partitions checks that the installation has want partitions, or records it where nobody has yet. Rows carry
@@ -34,12 +34,12 @@ func (d *DB) InstallationID(ctx context.Context) (string, error) {
 // meta returns what is recorded under key, recording first where nothing is. Of several first calls one wins.
 func (d *DB) meta(ctx context.Context, key, first string) (string, error) {
 	var v []string
-	err := d.p.Tx(ctx, "read meta", pool.Repeatable, func(g *gorm.DB) error {
+	err := d.p.Tx(ctx, "read meta", db.Repeatable, func(g *gorm.DB) error {
 		read := func() error { return g.Raw("SELECT v FROM meta WHERE k = ?", key).Scan(&v).Error }
 		if err := read(); err != nil || len(v) > 0 {
 			return err
 		}
-		if err := g.Exec("INSERT INTO meta (k, v) VALUES (?, ?)", key, first).Error; err != nil && !pool.Duplicate(err, "") {
+		if err := g.Exec("INSERT INTO meta (k, v) VALUES (?, ?)", key, first).Error; err != nil && !db.Duplicate(err, "") {
 			return err
 		}
 		return read()
@@ -55,7 +55,7 @@ func (d *DB) meta(ctx context.Context, key, first string) (string, error) {
 
 // Quarantine keeps a command that can't be carried out.
 func (d *DB) Quarantine(ctx context.Context, c chat.DeadCommand) error {
-	return d.p.Tx(ctx, "quarantine", pool.Once, func(g *gorm.DB) error { return quarantine(g, c, d.now()) })
+	return d.p.Tx(ctx, "quarantine", db.Once, func(g *gorm.DB) error { return quarantine(g, c, d.now()) })
 }
 
 func quarantine(g *gorm.DB, c chat.DeadCommand, now time.Time) error {

@@ -8,7 +8,7 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
-	"chat-service/internal/store/pool"
+	"chat-service/internal/store/db"
 )
 
 // announce leaves an outbox row, inside the transaction of the write that it announces. The room's row lock must be held
@@ -46,7 +46,7 @@ func (d *DB) Outbox(ctx context.Context, partitions []int, limit int) ([]envelop
 	if some, err := d.anyAnnouncement(ctx); err != nil || !some {
 		return nil, err
 	}
-	var q pool.Statement
+	var q db.Statement
 	for i, p := range partitions {
 		if i > 0 {
 			q.Add(" UNION ALL ")
@@ -82,7 +82,7 @@ func (d *DB) Outbox(ctx context.Context, partitions []int, limit int) ([]envelop
 // setAside moves an announcement that can't be read out of the way of those behind it.
 func (d *DB) setAside(ctx context.Context, id uint64, c chat.DeadCommand) error {
 	d.o.Logger.ErrorContext(ctx, "outbox row can't be read, moved to dead_commands", "id", id, "reason", c.Reason)
-	return d.p.Tx(ctx, "set outbox row aside", pool.Once, func(g *gorm.DB) error {
+	return d.p.Tx(ctx, "set outbox row aside", db.Once, func(g *gorm.DB) error {
 		if err := quarantine(g, c, d.now()); err != nil {
 			return err
 		}
@@ -106,7 +106,7 @@ func (d *DB) OutboxWaiting(ctx context.Context, partitions []int) ([]int, error)
 	if some, err := d.anyAnnouncement(ctx); err != nil || !some {
 		return nil, err
 	}
-	var q pool.Statement
+	var q db.Statement
 	for i, p := range partitions {
 		if i > 0 {
 			q.Add(" UNION ALL ")
@@ -126,7 +126,7 @@ func (d *DB) Announced(ctx context.Context, ids []uint64) error {
 	}
 	// Joined with the ids, rows are found by their key. For id IN (…) MariaDB scans a small table instead, and so waits for
 	// the rows that others are just adding.
-	var q pool.Statement
+	var q db.Statement
 	q.Add("DELETE o FROM (")
 	for i, id := range ids {
 		if i > 0 {

@@ -9,7 +9,7 @@ import (
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
 	"chat-service/internal/store/batch"
-	"chat-service/internal/store/pool"
+	"chat-service/internal/store/db"
 )
 
 // Post appends one message that came by REST, by the rules of Append, and leaves its announcement in the outbox
@@ -26,10 +26,10 @@ func (d *DB) Post(ctx context.Context, s chat.Send, now time.Time) (chat.Sent, e
 		}
 		return d.announce(g, envelope.Announcement{Message: &a.Sent[0].Message, Room: &room})
 	}
-	err := d.p.Tx(ctx, "post", pool.Repeatable, run)
-	if err != nil && pool.RowAtFault(err) {
+	err := d.p.Tx(ctx, "post", db.Repeatable, run)
+	if err != nil && db.RowAtFault(err) {
 		a.Refusal = chat.Wrap(chat.Invalid, err, "the message can't be stored")
-		if err = d.p.Tx(ctx, "post", pool.Repeatable, run); err != nil && pool.RowAtFault(err) {
+		if err = d.p.Tx(ctx, "post", db.Repeatable, run); err != nil && db.RowAtFault(err) {
 			return chat.Sent{Err: a.Refusal}, nil
 		}
 	}

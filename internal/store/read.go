@@ -7,7 +7,7 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
-	"chat-service/internal/store/pool"
+	"chat-service/internal/store/db"
 )
 
 // MarkRead moves read pointers; states[i] answers marks[i] (Err: NotFound where he is no member). A mark is clamped
@@ -17,7 +17,7 @@ func (d *DB) MarkRead(ctx context.Context, marks []chat.ReadMark) ([]chat.ReadSt
 		return nil, nil
 	}
 	var states []chat.ReadState
-	err := d.p.Tx(ctx, "mark read", pool.Repeatable, func(g *gorm.DB) (err error) {
+	err := d.p.Tx(ctx, "mark read", db.Repeatable, func(g *gorm.DB) (err error) {
 		states, err = markRead(g, marks)
 		return err
 	})
@@ -30,7 +30,7 @@ func (d *DB) MarkRead(ctx context.Context, marks []chat.ReadMark) ([]chat.ReadSt
 // ReadAndTell is MarkRead of one mark, with an announcement where the pointer moved. No member: NotFound.
 func (d *DB) ReadAndTell(ctx context.Context, m chat.ReadMark) (chat.ReadState, error) {
 	var state chat.ReadState
-	err := d.p.Tx(ctx, "mark read", pool.Repeatable, func(g *gorm.DB) error {
+	err := d.p.Tx(ctx, "mark read", db.Repeatable, func(g *gorm.DB) error {
 		states, err := markRead(g, []chat.ReadMark{m})
 		if err != nil {
 			return err
@@ -60,14 +60,14 @@ type pointer struct {
 }
 
 func markRead(g *gorm.DB, marks []chat.ReadMark) ([]chat.ReadState, error) {
-	want := make(map[pool.Place]chat.Seq, len(marks))
-	var at []pool.Place
+	want := make(map[db.Place]chat.Seq, len(marks))
+	var at []db.Place
 	for _, m := range marks {
-		p := pool.Place{Room: m.Room, User: m.User}
+		p := db.Place{Room: m.Room, User: m.User}
 		want[p] = max(want[p], m.Seq)
 		at = append(at, p)
 	}
-	at = pool.SortedPlaces(at)
+	at = db.SortedPlaces(at)
 	pointers, err := lockPointers(g, at)
 	if err != nil {
 		return nil, err
@@ -78,7 +78,7 @@ func markRead(g *gorm.DB, marks []chat.ReadMark) ([]chat.ReadState, error) {
 	states := make([]chat.ReadState, len(marks))
 	for i, m := range marks {
 		states[i] = chat.ReadState{Room: m.Room, User: m.User}
-		p, ok := pointers[pool.Place{Room: m.Room, User: m.User}]
+		p, ok := pointers[db.Place{Room: m.Room, User: m.User}]
 		if !ok {
 			states[i].Err = chat.E(chat.NotFound, "no such room")
 			continue
@@ -91,8 +91,8 @@ func markRead(g *gorm.DB, marks []chat.ReadMark) ([]chat.ReadState, error) {
 
 // lockPointers holds the members' rows, in the order in which every transaction takes them, then reads where their
 // rooms stand: without their locks, so that reading never waits for writing.
-func lockPointers(g *gorm.DB, at []pool.Place) (map[pool.Place]*pointer, error) {
-	var q pool.Statement
+func lockPointers(g *gorm.DB, at []db.Place) (map[db.Place]*pointer, error) {
+	var q db.Statement
 	q.Add("SELECT room_id, user_id, visible_from, read_seq, read_count FROM members FORCE INDEX (PRIMARY) WHERE left_seq = 0 AND ")
 	q.Places("room_id, user_id", at)
 	q.Add(" ORDER BY room_id, user_id FOR UPDATE")
@@ -100,17 +100,17 @@ func lockPointers(g *gorm.DB, at []pool.Place) (map[pool.Place]*pointer, error) 
 	if err := q.Scan(g, &rows); err != nil {
 		return nil, err
 	}
-	pointers := make(map[pool.Place]*pointer, len(rows))
+	pointers := make(map[db.Place]*pointer, len(rows))
 	var ids []chat.RoomID
 	for i := range rows {
-		pointers[pool.Place{Room: rows[i].RoomID, User: rows[i].UserID}] = &rows[i]
+		pointers[db.Place{Room: rows[i].RoomID, User: rows[i].UserID}] = &rows[i]
 		ids = append(ids, rows[i].RoomID)
 	}
 	if len(ids) == 0 {
 		return pointers, nil
 	}
 	var heads []roomRow
-	if err := g.Select("id, last_seq, msg_count").Where("id IN ?", pool.SortedIDs(ids)).Find(&heads).Error; err != nil {
+	if err := g.Select("id, last_seq, msg_count").Where("id IN ?", db.SortedIDs(ids)).Find(&heads).Error; err != nil {
 		return nil, err
 	}
 	byID := make(map[chat.RoomID]roomRow, len(heads))
@@ -124,9 +124,9 @@ func lockPointers(g *gorm.DB, at []pool.Place) (map[pool.Place]*pointer, error) 
 }
 
 // movePointers moves those that go forward, in one statement. Only a mark below the head needs a look at its message.
-func movePointers(g *gorm.DB, at []pool.Place, pointers map[pool.Place]*pointer, want map[pool.Place]chat.Seq) error {
-	var moving []pool.Place
-	var q pool.Statement
+func movePointers(g *gorm.DB, at []db.Place, pointers map[db.Place]*pointer, want map[db.Place]chat.Seq) error {
+	var moving []db.Place
+	var q db.Statement
 	looks := 0
 	q.Add("SELECT room_id, seq, ord FROM messages WHERE ")
 	for _, a := range at {
@@ -164,11 +164,11 @@ func movePointers(g *gorm.DB, at []pool.Place, pointers map[pool.Place]*pointer,
 			}
 		}
 	}
-	var up pool.Statement
+	var up db.Statement
 	up.Add("UPDATE members FORCE INDEX (PRIMARY) SET read_seq = ")
-	up.CaseByPlace(moving, func(a pool.Place) uint64 { return uint64(pointers[a].ReadSeq) })
+	up.CaseByPlace(moving, func(a db.Place) uint64 { return uint64(pointers[a].ReadSeq) })
 	up.Add(", read_count = ")
-	up.CaseByPlace(moving, func(a pool.Place) uint64 { return pointers[a].ReadCount })
+	up.CaseByPlace(moving, func(a db.Place) uint64 { return pointers[a].ReadCount })
 	up.Add(" WHERE ")
 	up.Places("room_id, user_id", moving)
 	_, err := up.Exec(g)

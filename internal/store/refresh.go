@@ -7,7 +7,7 @@ import (
 	"gorm.io/gorm"
 
 	"chat-service/internal/chat"
-	"chat-service/internal/store/pool"
+	"chat-service/internal/store/db"
 )
 
 type tokenRow struct {
@@ -25,7 +25,7 @@ func (d *DB) RotateRefresh(ctx context.Context, r chat.Rotation) (chat.Session, 
 	r.Now = micros(r.Now)
 	var acc accountRow
 	var verdict error
-	err := d.p.Tx(ctx, "rotate refresh token", pool.Repeatable, func(g *gorm.DB) (err error) {
+	err := d.p.Tx(ctx, "rotate refresh token", db.Repeatable, func(g *gorm.DB) (err error) {
 		acc, verdict, err = d.rotate(g, r)
 		return err
 	})
@@ -96,7 +96,7 @@ func prolong(g *gorm.DB, s *sessionRow, r chat.Rotation) error {
 }
 
 func addToken(g *gorm.DB, hash [32]byte, id chat.SessionID, now time.Time) error {
-	var q pool.Statement
+	var q db.Statement
 	q.Add("INSERT INTO refresh_tokens (hash, session_id, created_at) VALUES (?, ?, ?)", hash[:], id, micros(now))
 	_, err := q.Exec(g)
 	return err

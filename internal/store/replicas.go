@@ -6,9 +6,9 @@ import (
 	"time"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/store/db"
 	"chat-service/internal/store/lookup"
-	"chat-service/internal/store/pool"
-	"chat-service/internal/store/scan"
+	"chat-service/internal/store/table"
 )
 
 // How long a replica that failed is left alone: doubling up to the maximum.
@@ -21,7 +21,7 @@ const (
 // replica is a read-only copy of the primary, some way behind it.
 type replica struct {
 	addr string
-	p    *pool.Pool
+	p    *db.Pool
 
 	mu    sync.Mutex
 	wait  time.Duration
@@ -59,8 +59,8 @@ func (d *DB) fromReplica(ctx context.Context, room chat.Room, from, to, minSeq c
 	}
 	rctx, cancel := context.WithTimeout(ctx, replicaTimeout)
 	defer cancel()
-	var q pool.Statement
-	q.Add("SELECT "+scan.MessageCols+" FROM rooms r JOIN messages x ON x.room_id = r.id AND x.seq BETWEEN ? AND ?"+
+	var q db.Statement
+	q.Add("SELECT "+table.MessageCols+" FROM rooms r JOIN messages x ON x.room_id = r.id AND x.seq BETWEEN ? AND ?"+
 		" WHERE r.id = ? AND r.epoch = ? AND r.last_seq >= ? ORDER BY x.seq", from, to, room.ID, room.Epoch, max(to, minSeq))
 	ms, err := lookup.Read(r.p.Gorm().WithContext(rctx), &q, int(to-from)+1)
 	if err != nil && ctx.Err() != nil {

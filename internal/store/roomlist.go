@@ -10,8 +10,8 @@ import (
 	"gorm.io/gorm"
 
 	"chat-service/internal/chat"
-	"chat-service/internal/store/pool"
-	"chat-service/internal/store/scan"
+	"chat-service/internal/store/db"
+	"chat-service/internal/store/table"
 )
 
 // listed is a line of a room list, with what orders it.
@@ -32,12 +32,12 @@ func (d *DB) RoomList(ctx context.Context, user chat.UserID, cursor string, limi
 	// made here, because the server's costs it half as much again as all the rest.
 	var rows []*listed
 	if !paged {
-		var q pool.Statement
+		var q db.Statement
 		q.Add("SELECT "+listedCols+" FROM members m JOIN rooms r ON r.id = m.room_id "+joinLast+" WHERE m.user_id = ? AND m.left_seq = 0 LIMIT ?", user, limit+1)
 		rows, err = d.list(ctx, user, &q)
 	}
 	if err == nil && (paged || len(rows) > limit) {
-		var q pool.Statement
+		var q db.Statement
 		// The order is found over a few bytes per room: sorted together with their texts the rows would go through a table on disk.
 		q.Add("SELECT "+listedCols+" FROM (SELECT m.room_id FROM members m JOIN rooms r ON r.id = m.room_id WHERE m.user_id = ? AND m.left_seq = 0", user)
 		if paged {
@@ -64,15 +64,15 @@ func (d *DB) RoomList(ctx context.Context, user chat.UserID, cursor string, limi
 }
 
 const (
-	listedCols = scan.RoomCols + ", " + scan.StandingCols + ", " + scan.BodyCols
+	listedCols = table.RoomCols + ", " + table.StandingCols + ", " + table.BodyCols
 	joinLast   = "LEFT JOIN messages x ON x.room_id = r.id AND x.seq = r.last_seq"
 )
 
 // list reads listedCols of the user's rooms and brings them into order.
-func (d *DB) list(ctx context.Context, user chat.UserID, q *pool.Statement) (all []*listed, err error) {
+func (d *DB) list(ctx context.Context, user chat.UserID, q *db.Statement) (all []*listed, err error) {
 	err = d.p.Retry(ctx, "read room list", func(g *gorm.DB) error {
 		var row listed
-		into := slices.Concat(scan.Room(&row.Room, &row.activeAt), scan.Standing(&row.Member), scan.Body(&row.last))
+		into := slices.Concat(table.Room(&row.Room, &row.activeAt), table.Standing(&row.Member), table.Body(&row.last))
 		all = nil
 		return q.Each(g, func(rows *sql.Rows) error {
 			if err := rows.Scan(into...); err != nil {
@@ -110,11 +110,11 @@ func (d *DB) addLast(ctx context.Context, user chat.UserID, m chat.Membership) (
 // addPeers fills in the other person of direct rooms: one query for all of them.
 func (d *DB) addPeers(ctx context.Context, user chat.UserID, ms []chat.Membership) error {
 	index := map[chat.RoomID]int{}
-	var q pool.Statement
-	q.Add("SELECT m.room_id, " + scan.UserCols + " FROM members m JOIN users u ON u.id = m.user_id WHERE m.room_id IN (")
+	var q db.Statement
+	q.Add("SELECT m.room_id, " + table.UserCols + " FROM members m JOIN users u ON u.id = m.user_id WHERE m.room_id IN (")
 	for i, m := range ms {
 		if m.Room.Type == chat.Direct {
-			q.Add(pool.Comma(len(index))+"?", m.Room.ID)
+			q.Add(db.Comma(len(index))+"?", m.Room.ID)
 			index[m.Room.ID] = i
 		}
 	}
@@ -125,7 +125,7 @@ func (d *DB) addPeers(ctx context.Context, user chat.UserID, ms []chat.Membershi
 	return d.p.Retry(ctx, "read peers", func(g *gorm.DB) error {
 		var room chat.RoomID
 		var peer chat.User
-		into := append([]any{scan.ID(&room)}, scan.User(&peer)...)
+		into := append([]any{table.ID(&room)}, table.User(&peer)...)
 		return q.Each(g, func(rows *sql.Rows) error {
 			if err := rows.Scan(into...); err != nil {
 				return err

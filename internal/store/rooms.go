@@ -10,8 +10,8 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/store/batch"
-	"chat-service/internal/store/pool"
-	"chat-service/internal/store/scan"
+	"chat-service/internal/store/db"
+	"chat-service/internal/store/table"
 )
 
 // roomByID reads a room's row; NotFound where there is none.
@@ -30,7 +30,7 @@ func noRoom() error { return chat.E(chat.NotFound, "no such room") }
 
 // Rooms returns those of the rooms that exist, dissolved ones included, by ascending id.
 func (d *DB) Rooms(ctx context.Context, ids []chat.RoomID) ([]chat.Room, error) {
-	ids = pool.SortedIDs(ids)
+	ids = db.SortedIDs(ids)
 	if len(ids) == 0 {
 		return nil, nil
 	}
@@ -67,7 +67,7 @@ func (d *DB) ActiveRooms(ctx context.Context, partition int, since time.Time, li
 // Membership returns the user's place in the room, open or ended (Member.In tells), from the primary. NotFound
 // where there never was one.
 func (d *DB) Membership(ctx context.Context, room chat.RoomID, user chat.UserID) (chat.Membership, error) {
-	var q pool.Statement
+	var q db.Statement
 	q.Add(placeOf+" WHERE m.room_id = ? AND m.user_id = ?", room, user)
 	var m chat.Membership
 	err := d.p.Retry(ctx, "read membership", func(g *gorm.DB) (err error) {
@@ -80,12 +80,12 @@ func (d *DB) Membership(ctx context.Context, room chat.RoomID, user chat.UserID)
 	return m, err
 }
 
-const placeOf = "SELECT " + scan.RoomCols + ", " + scan.MemberCols + " FROM members m JOIN rooms r ON r.id = m.room_id"
+const placeOf = "SELECT " + table.RoomCols + ", " + table.MemberCols + " FROM members m JOIN rooms r ON r.id = m.room_id"
 
 // readPlace reads one row of placeOf; the zero Membership where there is none.
-func readPlace(g *gorm.DB, q *pool.Statement) (m chat.Membership, err error) {
+func readPlace(g *gorm.DB, q *db.Statement) (m chat.Membership, err error) {
 	var activeAt time.Time
-	into := append(scan.Room(&m.Room, &activeAt), scan.Member(&m.Member)...)
+	into := append(table.Room(&m.Room, &activeAt), table.Member(&m.Member)...)
 	err = q.Each(g, func(rows *sql.Rows) error { return rows.Scan(into...) })
 	return m, err
 }
@@ -141,7 +141,7 @@ func (d *DB) PublicRooms(ctx context.Context, q, cursor string, limit int) (rs [
 
 // MembersAmong returns, as of one moment, which of the users are in the room and may see upTo, ascending, and the room.
 func (d *DB) MembersAmong(ctx context.Context, room chat.RoomID, upTo chat.Seq, users []chat.UserID) (in []chat.UserID, r chat.Room, err error) {
-	users = pool.SortedIDs(users)
+	users = db.SortedIDs(users)
 	var rows []struct {
 		Room   roomRow `gorm:"embedded;embeddedPrefix:r_"`
 		UserID *chat.UserID
@@ -186,12 +186,12 @@ func (d *DB) Unread(ctx context.Context, user chat.UserID) (total uint64, per ma
 // BumpEpoch raises the epoch of a room, or of all where room is 0: seqs seen before count for nothing then. For
 // use after a restore.
 func (d *DB) BumpEpoch(ctx context.Context, room chat.RoomID) error {
-	var q pool.Statement
+	var q db.Statement
 	q.Add("UPDATE rooms SET epoch = epoch + 1")
 	if room != 0 {
 		q.Add(" WHERE id = ?", room)
 	}
-	return d.p.Tx(ctx, "bump epoch", pool.Repeatable, func(g *gorm.DB) error {
+	return d.p.Tx(ctx, "bump epoch", db.Repeatable, func(g *gorm.DB) error {
 		n, err := q.Exec(g)
 		if err == nil && n == 0 && room != 0 {
 			return noRoom()

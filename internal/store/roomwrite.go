@@ -11,7 +11,7 @@ import (
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
 	"chat-service/internal/store/batch"
-	"chat-service/internal/store/pool"
+	"chat-service/internal/store/db"
 )
 
 // roomWrite is one change of a room under its row lock.
@@ -25,7 +25,7 @@ type roomWrite struct {
 
 // inRoom runs fn under the lock of a living room. Who may not see the room hears NotFound. A write whose second run would
 // refuse what the first one did (who has left can't leave) is no repeatable one.
-func (d *DB) inRoom(ctx context.Context, verb string, rerun pool.Again, room chat.RoomID, by chat.UserID, fn func(w *roomWrite) error) error {
+func (d *DB) inRoom(ctx context.Context, verb string, rerun db.Again, room chat.RoomID, by chat.UserID, fn func(w *roomWrite) error) error {
 	return d.p.Tx(ctx, verb, rerun, func(g *gorm.DB) error {
 		var rows []roomRow
 		if err := g.Raw("SELECT * FROM rooms FORCE INDEX (PRIMARY) WHERE id = ? FOR UPDATE", room).Scan(&rows).Error; err != nil {

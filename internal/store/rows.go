@@ -4,16 +4,16 @@ import (
 	"time"
 
 	"chat-service/internal/chat"
-	"chat-service/internal/store/scan"
+	"chat-service/internal/store/table"
 )
 
 // The row types mirror the tables; gorm maps them by name. Nothing of them leaves the package. The lists that are read most
 // go past them, by package scan.
 
 const (
-	sessionCols = scan.SessionCols
-	userCols    = scan.UserCols
-	roomCols    = scan.RoomCols
+	sessionCols = table.SessionCols
+	userCols    = table.UserCols
+	roomCols    = table.RoomCols
 )
 
 type userRow struct {

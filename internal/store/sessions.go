@@ -7,7 +7,7 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
-	"chat-service/internal/store/pool"
+	"chat-service/internal/store/db"
 )
 
 func noSession() error {
@@ -30,7 +30,7 @@ func (d *DB) OpenSession(ctx context.Context, n chat.NewSession) error {
 	if row.ExpiresAt.After(row.AbsoluteAt) {
 		row.ExpiresAt = row.AbsoluteAt
 	}
-	return d.p.Tx(ctx, "open session", pool.Once, func(g *gorm.DB) error {
+	return d.p.Tx(ctx, "open session", db.Once, func(g *gorm.DB) error {
 		if err := g.Create(&row).Error; err != nil {
 			return err
 		}
@@ -101,7 +101,7 @@ func (d *DB) Sessions(ctx context.Context, user chat.UserID) ([]chat.Session, er
 // RevokeSession ends one of the user's sessions and tells its sockets; ending it twice is once. NotFound where it
 // isn't his.
 func (d *DB) RevokeSession(ctx context.Context, user chat.UserID, id chat.SessionID) error {
-	return d.p.Tx(ctx, "revoke session", pool.Repeatable, func(g *gorm.DB) error {
+	return d.p.Tx(ctx, "revoke session", db.Repeatable, func(g *gorm.DB) error {
 		var rows []sessionRow
 		if err := g.Raw("SELECT * FROM sessions WHERE id = ? AND user_id = ? FOR UPDATE", id, user).Scan(&rows).Error; err != nil {
 			return err
@@ -125,7 +125,7 @@ func (d *DB) revokeOne(g *gorm.DB, user chat.UserID, id chat.SessionID) error {
 
 // RevokeSessions ends all of the user's sessions but one ("": all) and tells their sockets.
 func (d *DB) RevokeSessions(ctx context.Context, user chat.UserID, except chat.SessionID) error {
-	return d.p.Tx(ctx, "revoke sessions", pool.Repeatable, func(g *gorm.DB) error { return d.revokeAll(g, user, except, false) })
+	return d.p.Tx(ctx, "revoke sessions", db.Repeatable, func(g *gorm.DB) error { return d.revokeAll(g, user, except, false) })
 }
 
 func (d *DB) revokeAll(g *gorm.DB, user chat.UserID, except chat.SessionID, disabled bool) error {

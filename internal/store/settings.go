@@ -6,13 +6,13 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
-	"chat-service/internal/store/pool"
+	"chat-service/internal/store/db"
 )
 
 // UpdateRoom changes a group's settings and returns it as by sees it. A patch that changes nothing says nothing.
 func (d *DB) UpdateRoom(ctx context.Context, room chat.RoomID, by chat.UserID, p chat.RoomPatch) (chat.Membership, error) {
 	var m chat.Membership
-	err := d.inRoom(ctx, "update room", pool.Repeatable, room, by, func(w *roomWrite) error {
+	err := d.inRoom(ctx, "update room", db.Repeatable, room, by, func(w *roomWrite) error {
 		if err := chat.MayEdit(w.room, w.by); err != nil {
 			return err
 		}
@@ -47,7 +47,7 @@ func (d *DB) UpdateRoom(ctx context.Context, room chat.RoomID, by chat.UserID, p
 
 // Dissolve ends a group for good: every membership ends at the system message that tells of it.
 func (d *DB) Dissolve(ctx context.Context, room chat.RoomID, by chat.UserID) error {
-	return d.inRoom(ctx, "dissolve room", pool.Once, room, by, func(w *roomWrite) error {
+	return d.inRoom(ctx, "dissolve room", db.Once, room, by, func(w *roomWrite) error {
 		if err := chat.MayOwn(w.room, w.by); err != nil {
 			return err
 		}
@@ -67,7 +67,7 @@ func (d *DB) Dissolve(ctx context.Context, room chat.RoomID, by chat.UserID) err
 // SetRole makes a member an admin, or an admin a plain member, and returns him.
 func (d *DB) SetRole(ctx context.Context, room chat.RoomID, by, target chat.UserID, to chat.Role) (chat.Member, error) {
 	var m chat.Member
-	err := d.inRoom(ctx, "set role", pool.Repeatable, room, by, func(w *roomWrite) (err error) {
+	err := d.inRoom(ctx, "set role", db.Repeatable, room, by, func(w *roomWrite) (err error) {
 		if m, err = w.target(target); err != nil {
 			return err
 		}
@@ -90,7 +90,7 @@ func (d *DB) SetRole(ctx context.Context, room chat.RoomID, by, target chat.User
 // Mute keeps a member from sending until then, or lets him send again (a time that has passed, or zero), and returns him.
 func (d *DB) Mute(ctx context.Context, room chat.RoomID, by, target chat.UserID, until time.Time) (chat.Member, error) {
 	var m chat.Member
-	err := d.inRoom(ctx, "mute member", pool.Repeatable, room, by, func(w *roomWrite) (err error) {
+	err := d.inRoom(ctx, "mute member", db.Repeatable, room, by, func(w *roomWrite) (err error) {
 		if m, err = w.target(target); err != nil {
 			return err
 		}
@@ -122,7 +122,7 @@ func (d *DB) Mute(ctx context.Context, room chat.RoomID, by, target chat.UserID,
 // Transfer gives a group to another member; the old owner stays as an admin.
 func (d *DB) Transfer(ctx context.Context, room chat.RoomID, by, to chat.UserID) (chat.Room, error) {
 	var r chat.Room
-	err := d.inRoom(ctx, "transfer room", pool.Once, room, by, func(w *roomWrite) error {
+	err := d.inRoom(ctx, "transfer room", db.Once, room, by, func(w *roomWrite) error {
 		if err := chat.MayOwn(w.room, w.by); err != nil {
 			return err
 		}

@@ -9,7 +9,7 @@ import (
 	"gorm.io/gorm"
 
 	"chat-service/internal/chat"
-	"chat-service/internal/store/pool"
+	"chat-service/internal/store/db"
 )
 
 // searchKey is the form in which names are compared: NFKC, lower case, trimmed.
@@ -33,9 +33,9 @@ func noUser() error { return chat.E(chat.NotFound, "no such user") }
 // taken turns a violated unique key into the kind that names it.
 func taken(err error) error {
 	switch {
-	case pool.Duplicate(err, "users_username"):
+	case db.Duplicate(err, "users_username"):
 		return chat.Wrap(chat.UsernameTaken, err, "the username is taken")
-	case pool.Duplicate(err, "users_email"):
+	case db.Duplicate(err, "users_email"):
 		return chat.Wrap(chat.EmailTaken, err, "the email address is in use")
 	}
 	return err
@@ -55,7 +55,7 @@ func (d *DB) CreateUser(ctx context.Context, u chat.User) (chat.User, error) {
 	if u.CreatedAt.IsZero() {
 		row.CreatedAt = d.now()
 	}
-	err := d.p.Tx(ctx, "create user", pool.Repeatable, func(g *gorm.DB) error {
+	err := d.p.Tx(ctx, "create user", db.Repeatable, func(g *gorm.DB) error {
 		row.ID = 0
 		return taken(g.Create(&row).Error)
 	})
@@ -98,7 +98,7 @@ func (d *DB) oneUser(ctx context.Context, where string, arg any) (chat.User, err
 
 // Users returns those of the accounts that exist, by ascending id.
 func (d *DB) Users(ctx context.Context, ids []chat.UserID) ([]chat.User, error) {
-	ids = pool.SortedIDs(ids)
+	ids = db.SortedIDs(ids)
 	if len(ids) == 0 {
 		return nil, nil
 	}
@@ -143,7 +143,7 @@ func (d *DB) UpdateUser(ctx context.Context, id chat.UserID, p chat.UserPatch) (
 		}
 	}
 	if len(cols) > 0 {
-		err := d.p.Tx(ctx, "update user", pool.Repeatable, func(g *gorm.DB) error {
+		err := d.p.Tx(ctx, "update user", db.Repeatable, func(g *gorm.DB) error {
 			return taken(g.Model(&userRow{}).Where("id = ?", id).Updates(cols).Error)
 		})
 		if err != nil {
@@ -155,7 +155,7 @@ func (d *DB) UpdateUser(ctx context.Context, id chat.UserID, p chat.UserPatch) (
 
 // SetPassword stores a new password hash and revokes the user's sessions except keep ("": all). NotFound.
 func (d *DB) SetPassword(ctx context.Context, id chat.UserID, hash string, keep chat.SessionID) error {
-	return d.p.Tx(ctx, "set password", pool.Repeatable, func(g *gorm.DB) error {
+	return d.p.Tx(ctx, "set password", db.Repeatable, func(g *gorm.DB) error {
 		if err := setUser(g, id, "password_hash", hash); err != nil {
 			return err
 		}
@@ -173,7 +173,7 @@ func (d *DB) Rehash(ctx context.Context, id chat.UserID, was, hash string) error
 
 // DisableUser shuts an account: its sessions end, its sockets close. NotFound.
 func (d *DB) DisableUser(ctx context.Context, id chat.UserID) error {
-	return d.p.Tx(ctx, "disable user", pool.Repeatable, func(g *gorm.DB) error {
+	return d.p.Tx(ctx, "disable user", db.Repeatable, func(g *gorm.DB) error {
 		if err := setUser(g, id, "status", chat.Disabled); err != nil {
 			return err
 		}
@@ -183,7 +183,7 @@ func (d *DB) DisableUser(ctx context.Context, id chat.UserID) error {
 
 // EnableUser opens a disabled account again; its old sessions stay ended. NotFound.
 func (d *DB) EnableUser(ctx context.Context, id chat.UserID) error {
-	return d.p.Tx(ctx, "enable user", pool.Repeatable, func(g *gorm.DB) error { return setUser(g, id, "status", chat.Active) })
+	return d.p.Tx(ctx, "enable user", db.Repeatable, func(g *gorm.DB) error { return setUser(g, id, "status", chat.Active) })
 }
 
 // setUser stores one column; rows that match count even where nothing changes.
@@ -197,7 +197,7 @@ func setUser(g *gorm.DB, id chat.UserID, col string, v any) error {
 
 // SharesRoom returns which of others are in a room with the user, ascending; he himself always is.
 func (d *DB) SharesRoom(ctx context.Context, user chat.UserID, others []chat.UserID) ([]chat.UserID, error) {
-	others = pool.SortedIDs(others)
+	others = db.SortedIDs(others)
 	if len(others) == 0 {
 		return nil, nil
 	}
@@ -214,12 +214,12 @@ func (d *DB) SharesRoom(ctx context.Context, user chat.UserID, others []chat.Use
 			ids = append(ids, user)
 		}
 	}
-	return pool.SortedIDs(ids), nil
+	return db.SortedIDs(ids), nil
 }
 
 // LastSeen returns when each of the users was last online, without those who never were.
 func (d *DB) LastSeen(ctx context.Context, users []chat.UserID) (map[chat.UserID]time.Time, error) {
-	users = pool.SortedIDs(users)
+	users = db.SortedIDs(users)
 	var rows []userRow
 	err := d.p.Retry(ctx, "read last seen", func(g *gorm.DB) error {
 		return g.Select("id, last_seen").Where("id IN ? AND last_seen IS NOT NULL", users).Find(&rows).Error
@@ -240,15 +240,15 @@ func (d *DB) SawUsers(ctx context.Context, at map[chat.UserID]time.Time) error {
 	for id := range at {
 		ids = append(ids, id)
 	}
-	ids = pool.SortedIDs(ids)
-	var q pool.Statement
+	ids = db.SortedIDs(ids)
+	var q db.Statement
 	q.Add("UPDATE users SET last_seen = GREATEST(COALESCE(last_seen, '1970-01-01'), CASE id")
 	for _, id := range ids {
 		q.Add(" WHEN ? THEN ?", id, micros(at[id]))
 	}
 	q.Add(" END) WHERE id IN (")
 	for i, id := range ids {
-		q.Add(pool.Comma(i)+"?", id)
+		q.Add(db.Comma(i)+"?", id)
 	}
 	q.Add(")")
 	return d.p.Retry(ctx, "record last seen", func(g *gorm.DB) error {

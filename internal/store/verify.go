@@ -6,7 +6,7 @@ import (
 	"gorm.io/gorm"
 
 	"chat-service/internal/chat"
-	"chat-service/internal/store/pool"
+	"chat-service/internal/store/db"
 )
 
 // verifyChunk rows are looked at in one query.
@@ -61,7 +61,7 @@ func (d *DB) VerifyRoom(ctx context.Context, id chat.RoomID, repair bool) (drift
 		}
 		done = next
 	}
-	err = d.p.Tx(ctx, "verify unread", pool.Repeatable, func(g *gorm.DB) (err error) {
+	err = d.p.Tx(ctx, "verify unread", db.Repeatable, func(g *gorm.DB) (err error) {
 		drifts, err = verifyRest(g, id, done, repair)
 		return err
 	})
@@ -106,7 +106,7 @@ type tally struct {
 }
 
 func (d *DB) countChunk(ctx context.Context, id chat.RoomID, from tally, repair bool) (to tally, err error) {
-	err = d.p.Tx(ctx, "verify unread", pool.Repeatable, func(g *gorm.DB) (err error) {
+	err = d.p.Tx(ctx, "verify unread", db.Repeatable, func(g *gorm.DB) (err error) {
 		to, err = countChunk(g, id, from, repair)
 		return err
 	})

@@ -8,14 +8,14 @@ import (
 	"gorm.io/gorm"
 
 	"chat-service/internal/chat"
-	"chat-service/internal/store/pool"
+	"chat-service/internal/store/db"
 )
 
 // Beat records that the worker is alive, by the database's clock, and what it can do. A worker's first beat clears away workers that
 // have been dead for an hour.
 func (d *DB) Beat(ctx context.Context, w chat.LiveWorker) error {
 	joined := strings.Join(w.Features, ",")
-	return d.p.Tx(ctx, "beat", pool.Repeatable, func(g *gorm.DB) error {
+	return d.p.Tx(ctx, "beat", db.Repeatable, func(g *gorm.DB) error {
 		res := g.Exec("UPDATE workers SET beat_at = UTC_TIMESTAMP(6), features = ? WHERE boot = ?", joined, w.Boot)
 		if res.Error != nil || res.RowsAffected > 0 {
 			return res.Error
@@ -24,7 +24,7 @@ func (d *DB) Beat(ctx context.Context, w chat.LiveWorker) error {
 			return err
 		}
 		err := g.Exec("INSERT INTO workers (boot, started_at, beat_at, features) VALUES (?, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6), ?)", w.Boot, joined).Error
-		if pool.Duplicate(err, "") { // two beats of one boot at once
+		if db.Duplicate(err, "") { // two beats of one boot at once
 			return nil
 		}
 		return err
@@ -48,7 +48,7 @@ func (d *DB) Workers(ctx context.Context, deadAfter time.Duration) ([]chat.LiveW
 	return ws, err
 }
 
-// Retire takes the worker boot off the list at pool.Once, for a clean stop.
+// Retire takes the worker boot off the list at db.Once, for a clean stop.
 func (d *DB) Retire(ctx context.Context, boot string) error {
 	return d.p.Retry(ctx, "retire", func(g *gorm.DB) error {
 		return g.Exec("DELETE FROM workers WHERE boot = ?", boot).Error

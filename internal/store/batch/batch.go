@@ -9,7 +9,7 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/faults"
-	"chat-service/internal/store/pool"
+	"chat-service/internal/store/db"
 )
 
 // Batch carries one batch through one transaction, and again where that must be repeated.
@@ -24,11 +24,11 @@ type Batch struct {
 
 	rooms   map[chat.RoomID]*roomState
 	stored  map[messageKey]storedMessage
-	senders map[pool.Place]senderState
+	senders map[db.Place]senderState
 	cursors map[cursorKey]*cursorState
 	fresh   []freshMessage
-	read    map[pool.Place]chat.Message // each sender's newest message
-	ours    map[messageKey]int          // what earlier runs meant to write, by index: should it be there, it is no duplicate
+	read    map[db.Place]chat.Message // each sender's newest message
+	ours    map[messageKey]int        // what earlier runs meant to write, by index: should it be there, it is no duplicate
 }
 
 type roomState struct {
@@ -37,7 +37,7 @@ type roomState struct {
 }
 
 type messageKey struct {
-	pool.Place
+	db.Place
 	id string
 }
 
@@ -60,7 +60,7 @@ type senderState struct {
 }
 
 type cursorKey struct {
-	pool.Place
+	db.Place
 	session chat.SessionID
 }
 
@@ -86,15 +86,15 @@ func New(sends []chat.Send, now time.Time) *Batch {
 }
 
 // Ask begins anew: the rooms' locks first, then what is looked up under them.
-func (b *Batch) Ask() []pool.Query {
+func (b *Batch) Ask() []db.Query {
 	b.Sent = make([]chat.Sent, len(b.sends))
 	b.rooms = make(map[chat.RoomID]*roomState, len(b.sends))
 	b.stored = make(map[messageKey]storedMessage, len(b.sends))
-	b.senders = make(map[pool.Place]senderState, len(b.sends))
+	b.senders = make(map[db.Place]senderState, len(b.sends))
 	b.cursors = map[cursorKey]*cursorState{}
 	b.fresh = b.fresh[:0]
-	b.read = make(map[pool.Place]chat.Message, len(b.sends))
-	qs := append(make([]pool.Query, 0, 4), b.lockRooms())
+	b.read = make(map[db.Place]chat.Message, len(b.sends))
+	qs := append(make([]db.Query, 0, 4), b.lockRooms())
 	if !faults.Planted("no_dedup") {
 		qs = append(qs, b.findStored())
 	}
@@ -106,7 +106,7 @@ func (b *Batch) Ask() []pool.Query {
 }
 
 // Decide judges every send on the rows at hand, and returns what is to be written.
-func (b *Batch) Decide() []*pool.Statement {
+func (b *Batch) Decide() []*db.Statement {
 	for key, c := range b.cursors {
 		if r := b.rooms[key.Room]; !c.exists && (r == nil || r.dissolved || !b.senders[key.Place].in) {
 			delete(b.cursors, key) // who never was a member doesn't number his messages
@@ -119,7 +119,7 @@ func (b *Batch) Decide() []*pool.Statement {
 		b.ours = make(map[messageKey]int, len(b.fresh))
 	}
 	for _, m := range b.fresh {
-		b.ours[messageKey{pool.Place{Room: m.Room, User: m.Sender}, m.ClientMsgID}] = m.index
+		b.ours[messageKey{db.Place{Room: m.Room, User: m.Sender}, m.ClientMsgID}] = m.index
 	}
 	return b.write()
 }
@@ -142,7 +142,7 @@ func (b *Batch) Run(g *gorm.DB) error {
 // judge decides one send on the rows at hand. A duplicate is answered before any other rule.
 func (b *Batch) judge(i int) chat.Sent {
 	s := b.sends[i]
-	at := pool.Place{Room: s.Room, User: s.Sender}
+	at := db.Place{Room: s.Room, User: s.Sender}
 	key := messageKey{at, s.ClientMsgID}.folded()
 	room, known := b.rooms[s.Room]
 	if st, ok := b.stored[key]; ok {
@@ -202,7 +202,7 @@ func (b *Batch) spend(s chat.Send) {
 	if s.ClientSeq == 0 {
 		return
 	}
-	c, ok := b.cursors[cursorKey{pool.Place{Room: s.Room, User: s.Sender}, s.Session}]
+	c, ok := b.cursors[cursorKey{db.Place{Room: s.Room, User: s.Sender}, s.Session}]
 	if ok && s.ClientSeq == c.last+1 {
 		c.last++
 		c.moved = true

@@ -9,25 +9,25 @@ import (
 	"gorm.io/gorm"
 
 	"chat-service/internal/chat"
-	"chat-service/internal/store/pool"
-	"chat-service/internal/store/scan"
+	"chat-service/internal/store/db"
+	"chat-service/internal/store/table"
 )
 
 // Places returns where users stand in rooms, open memberships and ended ones; a place where nobody ever was is left out.
-func Places(ctx context.Context, p *pool.Pool, at []chat.Place) (map[chat.Place]chat.Membership, error) {
+func Places(ctx context.Context, p *db.Pool, at []chat.Place) (map[chat.Place]chat.Membership, error) {
 	out := make(map[chat.Place]chat.Membership, len(at))
 	if len(at) == 0 {
 		return out, nil
 	}
-	var q pool.Statement
-	q.Add("SELECT " + scan.RoomCols + ", " + scan.MemberCols +
+	var q db.Statement
+	q.Add("SELECT " + table.RoomCols + ", " + table.MemberCols +
 		" FROM members m FORCE INDEX (PRIMARY) JOIN rooms r ON r.id = m.room_id WHERE ")
 	q.Places("m.room_id, m.user_id", at)
 	err := p.Retry(ctx, "read places", func(g *gorm.DB) error {
 		clear(out)
 		var m chat.Membership
 		var activeAt time.Time
-		into := append(scan.Room(&m.Room, &activeAt), scan.Member(&m.Member)...)
+		into := append(table.Room(&m.Room, &activeAt), table.Member(&m.Member)...)
 		return q.Each(g, func(rows *sql.Rows) error {
 			if err := rows.Scan(into...); err != nil {
 				return err
@@ -41,12 +41,12 @@ func Places(ctx context.Context, p *pool.Pool, at []chat.Place) (map[chat.Place]
 
 // Spans returns the messages of some stretches of logs, by room and seq; where they have more content than that many bytes, the
 // first of them, at least one, and whole is false. The stretches must not overlap.
-func Spans(ctx context.Context, p *pool.Pool, spans []chat.Span, bytes int) (ms []chat.Message, whole bool, err error) {
+func Spans(ctx context.Context, p *db.Pool, spans []chat.Span, bytes int) (ms []chat.Message, whole bool, err error) {
 	if len(spans) == 0 {
 		return nil, true, nil
 	}
-	var q pool.Statement
-	q.Add("SELECT " + scan.MessageCols + " FROM messages x FORCE INDEX (PRIMARY) WHERE ")
+	var q db.Statement
+	q.Add("SELECT " + table.MessageCols + " FROM messages x FORCE INDEX (PRIMARY) WHERE ")
 	for i, s := range spans {
 		if i > 0 {
 			q.Add(" OR ")
@@ -58,7 +58,7 @@ func Spans(ctx context.Context, p *pool.Pool, spans []chat.Span, bytes int) (ms 
 		ms, whole = nil, true
 		left := bytes
 		var m chat.Message
-		into := scan.Message(&m)
+		into := table.Message(&m)
 		err := q.Each(g, func(rows *sql.Rows) error {
 			if left <= 0 {
 				return errEnough
@@ -78,10 +78,10 @@ func Spans(ctx context.Context, p *pool.Pool, spans []chat.Span, bytes int) (ms 
 // errEnough ends the reading of rows.
 var errEnough = errors.New("enough")
 
-// Read runs a statement that asks for scan.MessageCols; room is made for size messages beforehand.
-func Read(g *gorm.DB, q *pool.Statement, size int) ([]chat.Message, error) {
+// Read runs a statement that asks for table.MessageCols; room is made for size messages beforehand.
+func Read(g *gorm.DB, q *db.Statement, size int) ([]chat.Message, error) {
 	var m chat.Message
-	into := scan.Message(&m)
+	into := table.Message(&m)
 	ms := make([]chat.Message, 0, size)
 	err := q.Each(g, func(rows *sql.Rows) error {
 		if err := rows.Scan(into...); err != nil {

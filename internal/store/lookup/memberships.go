@@ -10,7 +10,7 @@ import (
 	"gorm.io/gorm"
 
 	"chat-service/internal/chat"
-	"chat-service/internal/store/pool"
+	"chat-service/internal/store/db"
 )
 
 // plainRows is how many memberships are read without asking MySQL for an order. A SELECT of its own for each user costs MySQL
@@ -29,21 +29,21 @@ type placed struct {
 // Memberships returns the open memberships of many users at once, of each the limit that were active last, with what an
 // unread count and a position need: of the room ID, Type, LastSeq, MsgCount and Epoch, of the member Room, User, ReadSeq and
 // ReadCount. No user may be named twice.
-func Memberships(ctx context.Context, p *pool.Pool, users []chat.UserID, limit int) (map[chat.UserID][]chat.Membership, error) {
+func Memberships(ctx context.Context, p *db.Pool, users []chat.UserID, limit int) (map[chat.UserID][]chat.Membership, error) {
 	if len(users) == 0 {
 		return map[chat.UserID][]chat.Membership{}, nil
 	}
-	var q pool.Statement
+	var q db.Statement
 	q.Add("SELECT " + membershipCols + " FROM members m STRAIGHT_JOIN rooms r ON r.id = m.room_id WHERE m.left_seq = 0 AND m.user_id IN (")
 	for i, u := range users {
-		q.Add(pool.Comma(i)+"?", u)
+		q.Add(db.Comma(i)+"?", u)
 	}
 	q.Add(") LIMIT ?", plainRows)
 	all, err := memberships(ctx, p, &q)
 	if err != nil || len(all) < plainRows {
 		return latest(all, len(users), limit), err
 	}
-	var each pool.Statement
+	var each db.Statement
 	for i, u := range users {
 		if i > 0 {
 			each.Add(" UNION ALL ")
@@ -55,7 +55,7 @@ func Memberships(ctx context.Context, p *pool.Pool, users []chat.UserID, limit i
 	return latest(all, len(users), limit), err
 }
 
-func memberships(ctx context.Context, p *pool.Pool, q *pool.Statement) (all []placed, err error) {
+func memberships(ctx context.Context, p *db.Pool, q *db.Statement) (all []placed, err error) {
 	err = p.Retry(ctx, "read memberships", func(g *gorm.DB) error {
 		all = nil
 		return q.Each(g, func(rows *sql.Rows) error {

@@ -1,4 +1,4 @@
-package console
+package operator
 
 import (
 	"context"
@@ -14,7 +14,7 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/store"
-	"chat-service/internal/store/pool"
+	"chat-service/internal/store/db"
 )
 
 // Server numbers of errors, the same on MariaDB and MySQL.
@@ -68,8 +68,8 @@ func failed(question string, err error) error {
 }
 
 func noSchema(err error) bool {
-	n := pool.Number(err)
-	return n == pool.NoSuchTable || n == erBadDB
+	n := db.Number(err)
+	return n == db.NoSuchTable || n == erBadDB
 }
 
 // one asks for one row.
@@ -103,7 +103,7 @@ func (s *Server) Exists(ctx context.Context) (bool, error) {
 func (s *Server) Create(ctx context.Context) error {
 	made := quoted(s.name) + " CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
 	_, err := s.pool.ExecContext(ctx, "CREATE DATABASE IF NOT EXISTS "+made)
-	if pool.Number(err) == erDBDenied {
+	if db.Number(err) == erDBDenied {
 		return chat.Wrap(chat.Forbidden, err, "this account may not make a database: have it made by one that may (CREATE DATABASE "+made+
 			"), or name such a one in CHAT_DATABASE_USER")
 	}

@@ -1,4 +1,4 @@
-// Package console is what an operator asks the database and no station may: about the server itself, about a database
+// Package operator is what an operator asks the database and no station may: about the server itself, about a database
 // that may not be there yet, and about the commands that were put aside.
 //
 // It owns SQL that only an operator's tool runs; it refuses to touch what the stations keep: users, rooms and messages
@@ -6,4 +6,4 @@
 // connection, so that what a question sets for its session holds for the next one.
 //
 // Errors of server and connection are chat.Unavailable; where the schema is missing they say what to run.
-package console
+package operator

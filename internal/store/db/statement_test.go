@@ -1,9 +1,9 @@
-package pool_test
+package db_test
 
 import (
 	"testing"
 
-	"chat-service/internal/store/pool"
+	"chat-service/internal/store/db"
 )
 
 // TestLonePlaceIsWrittenTwice keeps the commit from reading all members of the installation: EXPLAIN UPDATE on MariaDB
@@ -14,8 +14,8 @@ func TestLonePlaceIsWrittenTwice(t *testing.T) {
 		2: "(room_id, user_id) IN ((?,?),(?,?))",
 		3: "(room_id, user_id) IN ((?,?),(?,?),(?,?))",
 	} {
-		var s pool.Statement
-		s.Places("room_id, user_id", make([]pool.Place, n))
+		var s db.Statement
+		s.Places("room_id, user_id", make([]db.Place, n))
 		if got := s.String(); got != want {
 			t.Errorf("%d places: got %s, want %s", n, got, want)
 		}

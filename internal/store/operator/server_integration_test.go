@@ -1,6 +1,6 @@
 //go:build integration
 
-package console_test
+package operator_test
 
 import (
 	"strings"
@@ -9,7 +9,7 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/store"
-	"chat-service/internal/store/console"
+	"chat-service/internal/store/operator"
 	"chat-service/internal/store/storetest"
 )
 
@@ -25,9 +25,9 @@ func onBoth(t *testing.T, test func(t *testing.T, env string, o store.Options)) 
 	}
 }
 
-func ask(t *testing.T, o store.Options) *console.Server {
+func ask(t *testing.T, o store.Options) *operator.Server {
 	t.Helper()
-	s, err := console.Open(o)
+	s, err := operator.Open(o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package scan_test
+package table_test
 
 import (
 	"database/sql"
@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"chat-service/internal/chat"
-	"chat-service/internal/store/scan"
+	"chat-service/internal/store/table"
 )
 
 // TestFields scans what the driver can hand over: numbers of both signs' columns, bytes, times and NULL, which must wipe
@@ -16,7 +16,7 @@ import (
 func TestFields(t *testing.T) {
 	when := time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC)
 	var m chat.Message
-	into := scan.Message(&m)
+	into := table.Message(&m)
 	for _, row := range []struct {
 		values []any
 		want   chat.Message
