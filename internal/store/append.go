@@ -21,7 +21,7 @@ func (d *DB) Append(ctx context.Context, sends []chat.Send, now time.Time) (sent
 		return nil, nil, nil
 	}
 	a := batch.New(sends, now)
-	err = d.p.Play(ctx, "append", db.Repeatable, a)
+	err = d.Play(ctx, "append", db.Repeatable, a)
 	if err == nil {
 		return a.Sent, a.Heads(), nil
 	}
@@ -50,7 +50,7 @@ func (d *DB) appendHalves(ctx context.Context, sends []chat.Send, now time.Time)
 // refuse answers a single row that the server would not take, and spends its client_seq.
 func (d *DB) refuse(ctx context.Context, a *batch.Batch, cause error) ([]chat.Sent, []chat.Head, error) {
 	a.Refusal = chat.Wrap(chat.Invalid, cause, "the message can't be stored")
-	err := d.p.Play(ctx, "append", db.Repeatable, a)
+	err := d.Play(ctx, "append", db.Repeatable, a)
 	if err == nil {
 		return a.Sent, a.Heads(), nil
 	}

@@ -30,3 +30,16 @@ func FuzzParseCursor(f *testing.F) {
 		}
 	})
 }
+
+func TestCursorRoundTrip(t *testing.T) {
+	when := time.Date(2026, 1, 2, 3, 4, 5, 678901000, time.UTC)
+	got, id, paged, err := parseCursor(cursorOf(when, 42))
+	if err != nil || !paged || id != 42 || !got.Equal(when) {
+		t.Fatal(got, id, paged, err)
+	}
+	for _, bad := range []string{"x", "!!!!", cursorOf(when, 1)[:3], "LTEuMQ"} {
+		if _, _, _, err := parseCursor(bad); chat.KindOf(err) != chat.Invalid {
+			t.Errorf("%q: %v", bad, err)
+		}
+	}
+}

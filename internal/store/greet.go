@@ -5,8 +5,6 @@ import (
 	"database/sql"
 	"time"
 
-	"gorm.io/gorm"
-
 	"chat-service/internal/chat"
 	"chat-service/internal/store/db"
 	"chat-service/internal/store/lookup"
@@ -26,15 +24,15 @@ func (d *DB) Logins(ctx context.Context, ids []chat.SessionID) (map[chat.Session
 		q.Add(db.Comma(i)+"?", id)
 	}
 	q.Add(")")
-	err := d.p.Retry(ctx, "read sessions", func(g *gorm.DB) error {
+	err := d.Retry(ctx, "read sessions", func(tx db.Tx) error {
 		for _, id := range ids {
 			out[id] = chat.Login{Err: noSession()}
 		}
 		var l chat.Login
 		var absoluteAt time.Time
 		into := append(table.Session(&l.Session, &absoluteAt), table.User(&l.User)...)
-		now := d.now()
-		return q.Each(g, func(rows *sql.Rows) error {
+		now := d.Now()
+		return q.Each(tx, func(rows *sql.Rows) error {
 			if err := rows.Scan(into...); err != nil {
 				return err
 			}
@@ -59,16 +57,16 @@ func (d *DB) Logins(ctx context.Context, ids []chat.SessionID) (map[chat.Session
 // unread count and a position need: of the room ID, Type, LastSeq, MsgCount and Epoch, of the member Room, User, ReadSeq and
 // ReadCount.
 func (d *DB) MembershipsOf(ctx context.Context, users []chat.UserID, limit int) (map[chat.UserID][]chat.Membership, error) {
-	return lookup.Memberships(ctx, d.p, users, limit)
+	return lookup.Memberships(ctx, d.DB, users, limit)
 }
 
 // Places returns where users stand in rooms, open memberships and ended ones; a place where nobody ever was is left out.
 func (d *DB) Places(ctx context.Context, at []chat.Place) (map[chat.Place]chat.Membership, error) {
-	return lookup.Places(ctx, d.p, at)
+	return lookup.Places(ctx, d.DB, at)
 }
 
 // Spans returns the messages of some stretches of logs, by room and seq; where they have more content than that many bytes, the
 // first of them, at least one, and whole is false. The stretches must not overlap.
 func (d *DB) Spans(ctx context.Context, spans []chat.Span, bytes int) (ms []chat.Message, whole bool, err error) {
-	return lookup.Spans(ctx, d.p, spans, bytes)
+	return lookup.Spans(ctx, d.DB, spans, bytes)
 }

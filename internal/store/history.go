@@ -4,8 +4,6 @@ import (
 	"context"
 	"math"
 
-	"gorm.io/gorm"
-
 	"chat-service/internal/chat"
 	"chat-service/internal/store/db"
 	"chat-service/internal/store/lookup"
@@ -23,8 +21,8 @@ func (d *DB) Messages(ctx context.Context, room chat.RoomID, from, to chat.Seq, 
 	var q db.Statement
 	q.Add("SELECT "+table.MessageCols+" FROM messages x WHERE x.room_id = ? AND x.seq BETWEEN ? AND ? ORDER BY x.seq LIMIT ?", room, from, to, limit)
 	var ms []chat.Message
-	err := d.p.Retry(ctx, "read messages", func(g *gorm.DB) (err error) {
-		ms, err = lookup.Read(g, &q, min(limit, int(min(to-from, chat.Seq(limit)))+1))
+	err := d.Retry(ctx, "read messages", func(tx db.Tx) (err error) {
+		ms, err = lookup.Read(tx, &q, min(limit, int(min(to-from, chat.Seq(limit)))+1))
 		return err
 	})
 	return ms, err
@@ -55,8 +53,8 @@ func (d *DB) History(ctx context.Context, q chat.HistoryQuery) (chat.HistoryPage
 	if !page.Replica {
 		page.Messages, err = d.Messages(ctx, q.Room, from, to, int(to-from)+1)
 	}
-	if d.o.Hooks.HistoryRead != nil {
-		d.o.Hooks.HistoryRead(page.Replica)
+	if d.Hooks().HistoryRead != nil {
+		d.Hooks().HistoryRead(page.Replica)
 	}
 	return page, err
 }
@@ -106,4 +104,21 @@ func below(s, n chat.Seq) chat.Seq {
 		return 0
 	}
 	return s - n
+}
+
+// fromReplica reads messages from … to from a replica. ok is false where it can't be had from there: no
+// replica, a dead one, or one that has not reached both the end of the stretch and minSeq in this epoch. The fence
+// and the messages are one statement, so they are of one moment of the copy.
+func (d *DB) fromReplica(ctx context.Context, room chat.Room, from, to, minSeq chat.Seq) (ms []chat.Message, ok bool) {
+	ok = d.OnReplica(ctx, func(tx db.Tx) (err error) {
+		var q db.Statement
+		q.Add("SELECT "+table.MessageCols+" FROM rooms r JOIN messages x ON x.room_id = r.id AND x.seq BETWEEN ? AND ?"+
+			" WHERE r.id = ? AND r.epoch = ? AND r.last_seq >= ? ORDER BY x.seq", from, to, room.ID, room.Epoch, max(to, minSeq))
+		ms, err = lookup.Read(tx, &q, int(to-from)+1)
+		return err
+	})
+	if !ok || chat.Seq(len(ms)) != to-from+1 {
+		return nil, false
+	}
+	return ms, true
 }

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	"gorm.io/gorm"
-
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
 	"chat-service/internal/store/batch"
@@ -21,7 +19,7 @@ func (d *DB) CreateRoom(ctx context.Context, n chat.NewRoom) (chat.Membership, e
 		return chat.Membership{}, err
 	}
 	all := db.SortedIDs(append([]chat.UserID{n.Owner}, n.Members...))
-	if limit := d.o.Limits.RoomMembers; limit > 0 && len(all) > limit {
+	if limit := d.Limits().RoomMembers; limit > 0 && len(all) > limit {
 		return chat.Membership{}, roomFull(limit)
 	}
 	if n.Visibility == "" {
@@ -32,8 +30,8 @@ func (d *DB) CreateRoom(ctx context.Context, n chat.NewRoom) (chat.Membership, e
 		HistoryAll: n.HistoryAll,
 	}
 	var m chat.Membership
-	err := d.p.Tx(ctx, "create room", db.Once, func(g *gorm.DB) (err error) {
-		m, err = d.makeRoom(g, room, nil, n.Owner, all)
+	err := d.Tx(ctx, "create room", db.Once, func(tx db.Tx) (err error) {
+		m, err = d.makeRoom(tx, room, nil, n.Owner, all)
 		return err
 	})
 	return m, err
@@ -45,7 +43,7 @@ func roomFull(limit int) error {
 
 // checkCall bounds the ids in one call, and refuses zero among them.
 func (d *DB) checkCall(ids []chat.UserID) error {
-	if limit := d.o.Limits.MembersCall; limit > 0 && len(ids) > limit {
+	if limit := d.Limits().MembersCall; limit > 0 && len(ids) > limit {
 		return chat.BadField("member_ids", "at most %d in one call", limit)
 	}
 	if slices.Contains(ids, 0) {
@@ -55,24 +53,24 @@ func (d *DB) checkCall(ids []chat.UserID) error {
 }
 
 // makeRoom inserts the room (whose row is locked by that), its members and its first message, and tells of it.
-func (d *DB) makeRoom(g *gorm.DB, room chat.Room, pair *string, by chat.UserID, all []chat.UserID) (chat.Membership, error) {
-	if err := requireUsers(g, "member_ids", all); err != nil {
+func (d *DB) makeRoom(tx db.Tx, room chat.Room, pair *string, by chat.UserID, all []chat.UserID) (chat.Membership, error) {
+	if err := requireUsers(tx, "member_ids", all); err != nil {
 		return chat.Membership{}, err
 	}
-	now := d.now()
+	now := d.Now()
 	row := roomRow{
 		Type: room.Type, Name: room.Name, NameKey: searchKey(room.Name), Description: room.Description, Visibility: room.Visibility,
 		OwnerID: room.Owner, DirectKey: pair, MemberCount: len(all), Epoch: 1, HistoryAll: room.HistoryAll,
 		ActiveMin: batch.UnixMinute(now), ActiveAt: now, CreatedAt: now,
 	}
-	if err := g.Create(&row).Error; err != nil {
+	if err := tx.Create(&row).Error; err != nil {
 		return chat.Membership{}, err
 	}
 	// The partition follows from the id, which only the insert knows.
-	if err := g.Model(&row).UpdateColumn("partition_no", d.partition(row.ID)).Error; err != nil {
+	if err := tx.Model(&row).UpdateColumn("partition_no", d.partition(row.ID)).Error; err != nil {
 		return chat.Membership{}, err
 	}
-	w := &roomWrite{d: d, g: g, now: now, room: row.room()}
+	w := &roomWrite{d: d, tx: tx, now: now, room: row.room()}
 	members := make([]memberRow, len(all))
 	for i, u := range all {
 		members[i] = memberRow{RoomID: row.ID, UserID: u, Role: chat.Plain, VisibleFrom: 1, ReadSeq: 1, JoinedAt: now}
@@ -80,7 +78,7 @@ func (d *DB) makeRoom(g *gorm.DB, room chat.Room, pair *string, by chat.UserID, 
 			members[i].Role = chat.Owner
 		}
 	}
-	if err := g.CreateInBatches(&members, memberChunk).Error; err != nil {
+	if err := tx.CreateInBatches(&members, memberChunk).Error; err != nil {
 		return chat.Membership{}, err
 	}
 	msg, err := w.say(chat.SystemEvent{Event: chat.EventCreated, By: by, UserIDs: all})
@@ -108,20 +106,20 @@ func (d *DB) DirectRoom(ctx context.Context, a, b chat.UserID) (m chat.Membershi
 	}
 	pair := fmt.Sprintf("%d:%d", min(a, b), max(a, b))
 	room := chat.Room{Type: chat.Direct, Visibility: chat.Private}
-	err = d.p.Tx(ctx, "open direct room", db.Repeatable, func(g *gorm.DB) (err error) {
+	err = d.Tx(ctx, "open direct room", db.Repeatable, func(tx db.Tx) (err error) {
 		created = false
-		m, err = directRoom(g, pair, a)
+		m, err = directRoom(tx, pair, a)
 		if err != nil || m.Room.ID != 0 {
 			return err
 		}
 		created = true
-		m, err = d.makeRoom(g, room, &pair, a, []chat.UserID{min(a, b), max(a, b)})
+		m, err = d.makeRoom(tx, room, &pair, a, []chat.UserID{min(a, b), max(a, b)})
 		return err
 	})
 	if err != nil && db.Duplicate(err, "rooms_direct") { // the other one was quicker
 		created = false
-		err = d.p.Tx(ctx, "open direct room", db.Repeatable, func(g *gorm.DB) (err error) {
-			m, err = directRoom(g, pair, a)
+		err = d.Tx(ctx, "open direct room", db.Repeatable, func(tx db.Tx) (err error) {
+			m, err = directRoom(tx, pair, a)
 			return err
 		})
 	}
@@ -133,8 +131,8 @@ func (d *DB) DirectRoom(ctx context.Context, a, b chat.UserID) (m chat.Membershi
 }
 
 // directRoom finds a pair's room; the zero Membership where there is none.
-func directRoom(g *gorm.DB, pair string, user chat.UserID) (chat.Membership, error) {
+func directRoom(tx db.Tx, pair string, user chat.UserID) (chat.Membership, error) {
 	var q db.Statement
 	q.Add(placeOf+" WHERE m.user_id = ? AND r.direct_key = ?", user, pair)
-	return readPlace(g, &q)
+	return readPlace(tx, &q)
 }

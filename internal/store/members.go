@@ -5,8 +5,6 @@ import (
 	"database/sql"
 	"slices"
 
-	"gorm.io/gorm"
-
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
 	"chat-service/internal/store/db"
@@ -31,7 +29,7 @@ func (d *DB) AddMembers(ctx context.Context, room chat.RoomID, by chat.UserID, i
 		if len(ids) == 0 {
 			return nil
 		}
-		if err := requireUsers(w.g, "member_ids", ids); err != nil {
+		if err := requireUsers(w.tx, "member_ids", ids); err != nil {
 			return err
 		}
 		return w.add(by, ids, joins, &added)
@@ -61,7 +59,7 @@ func (w *roomWrite) add(by chat.UserID, ids []chat.UserID, joins bool, added *[]
 	if len(all) == 0 {
 		return nil
 	}
-	if limit := w.d.o.Limits.RoomMembers; limit > 0 && w.room.MemberCount+len(all) > limit {
+	if limit := w.d.Limits().RoomMembers; limit > 0 && w.room.MemberCount+len(all) > limit {
 		return roomFull(limit)
 	}
 	w.room.MemberCount += len(all)
@@ -98,14 +96,14 @@ func (w *roomWrite) place(join chat.Seq, fresh, back []chat.UserID) error {
 		}
 	}
 	if len(rows) > 0 {
-		if err := w.g.CreateInBatches(&rows, memberChunk).Error; err != nil {
+		if err := w.tx.CreateInBatches(&rows, memberChunk).Error; err != nil {
 			return err
 		}
 	}
 	if len(back) == 0 {
 		return nil
 	}
-	return w.g.Model(&memberRow{}).Where("room_id = ? AND user_id IN ?", w.room.ID, back).Updates(map[string]any{
+	return w.tx.Model(&memberRow{}).Where("room_id = ? AND user_id IN ?", w.room.ID, back).Updates(map[string]any{
 		"role": chat.Plain, "visible_from": from, "left_seq": 0, "read_seq": join, "read_count": w.room.MsgCount, "joined_at": w.now,
 	}).Error
 }
@@ -156,11 +154,11 @@ func (d *DB) Members(ctx context.Context, room chat.RoomID, viewer, after chat.U
 	q.Add("SELECT "+table.MemberCols+", "+table.UserCols+" FROM members m JOIN users u ON u.id = m.user_id"+
 		" WHERE m.room_id = ? AND m.left_seq = 0 AND m.user_id > ? ORDER BY m.user_id LIMIT ?", room, after, limit)
 	var ms []chat.MemberUser
-	err = d.p.Retry(ctx, "read members", func(g *gorm.DB) error {
+	err = d.Retry(ctx, "read members", func(tx db.Tx) error {
 		var m chat.MemberUser
 		into := append(table.Member(&m.Member), table.User(&m.User)...)
 		ms = nil
-		return q.Each(g, func(rows *sql.Rows) error {
+		return q.Each(tx, func(rows *sql.Rows) error {
 			err := rows.Scan(into...)
 			ms = append(ms, m)
 			return err

@@ -7,8 +7,6 @@ import (
 	"strconv"
 	"time"
 
-	"gorm.io/gorm"
-
 	"chat-service/internal/chat"
 	"chat-service/internal/store/db"
 )
@@ -34,12 +32,12 @@ func (d *DB) InstallationID(ctx context.Context) (string, error) {
 // meta returns what is recorded under key, recording first where nothing is. Of several first calls one wins.
 func (d *DB) meta(ctx context.Context, key, first string) (string, error) {
 	var v []string
-	err := d.p.Tx(ctx, "read meta", db.Repeatable, func(g *gorm.DB) error {
-		read := func() error { return g.Raw("SELECT v FROM meta WHERE k = ?", key).Scan(&v).Error }
+	err := d.Tx(ctx, "read meta", db.Repeatable, func(tx db.Tx) error {
+		read := func() error { return tx.Raw("SELECT v FROM meta WHERE k = ?", key).Scan(&v).Error }
 		if err := read(); err != nil || len(v) > 0 {
 			return err
 		}
-		if err := g.Exec("INSERT INTO meta (k, v) VALUES (?, ?)", key, first).Error; err != nil && !db.Duplicate(err, "") {
+		if err := tx.Exec("INSERT INTO meta (k, v) VALUES (?, ?)", key, first).Error; err != nil && !db.Duplicate(err, "") {
 			return err
 		}
 		return read()
@@ -55,11 +53,11 @@ func (d *DB) meta(ctx context.Context, key, first string) (string, error) {
 
 // Quarantine keeps a command that can't be carried out.
 func (d *DB) Quarantine(ctx context.Context, c chat.DeadCommand) error {
-	return d.p.Tx(ctx, "quarantine", db.Once, func(g *gorm.DB) error { return quarantine(g, c, d.now()) })
+	return d.Tx(ctx, "quarantine", db.Once, func(tx db.Tx) error { return quarantine(tx, c, d.Now()) })
 }
 
-func quarantine(g *gorm.DB, c chat.DeadCommand, now time.Time) error {
+func quarantine(tx db.Tx, c chat.DeadCommand, now time.Time) error {
 	payload := append([]byte{}, c.Payload...) // never nil: that would be NULL
-	return g.Exec("INSERT INTO dead_commands (partition_no, kind, user_id, room_id, payload, reason, created_at) VALUES (?,?,?,?,?,?,?)",
+	return tx.Exec("INSERT INTO dead_commands (partition_no, kind, user_id, room_id, payload, reason, created_at) VALUES (?,?,?,?,?,?,?)",
 		c.Partition, c.Kind, c.User, c.Room, payload, c.Reason, now).Error
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 
-	"gorm.io/gorm"
-
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
 	"chat-service/internal/store/db"
@@ -13,7 +11,7 @@ import (
 
 // announce leaves an outbox row, inside the transaction of the write that it announces. The room's row lock must be held
 // where it is about a room's message.
-func (d *DB) announce(g *gorm.DB, an envelope.Announcement) error {
+func (d *DB) announce(tx db.Tx, an envelope.Announcement) error {
 	var room chat.RoomID
 	var seq chat.Seq
 	var part int
@@ -25,7 +23,7 @@ func (d *DB) announce(g *gorm.DB, an envelope.Announcement) error {
 		room = an.Read.Room
 		part = d.partition(room)
 	case an.Revoked != nil:
-		part = an.Revoked.User.Partition(d.o.Partitions)
+		part = an.Revoked.User.Partition(d.DB.Partitions())
 	default:
 		return errors.New("announce: nothing is set")
 	}
@@ -33,8 +31,8 @@ func (d *DB) announce(g *gorm.DB, an envelope.Announcement) error {
 	if err != nil {
 		return err
 	}
-	return g.Exec("INSERT INTO outbox (partition_no, room_id, seq, kind, payload, created_at) VALUES (?,?,?,?,?,?)",
-		part, room, seq, an.Kind(), payload, d.now()).Error
+	return tx.Exec("INSERT INTO outbox (partition_no, room_id, seq, kind, payload, created_at) VALUES (?,?,?,?,?,?)",
+		part, room, seq, an.Kind(), payload, d.Now()).Error
 }
 
 // Outbox returns the oldest announcements of the partitions, at most limit, by ascending id. They stay until
@@ -61,7 +59,7 @@ func (d *DB) Outbox(ctx context.Context, partitions []int, limit int) ([]envelop
 		Kind        envelope.AnnouncementKind
 		Payload     []byte
 	}
-	if err := d.p.Retry(ctx, "read outbox", func(g *gorm.DB) error { return q.Scan(g, &rows) }); err != nil {
+	if err := d.Retry(ctx, "read outbox", func(tx db.Tx) error { return q.Scan(tx, &rows) }); err != nil {
 		return nil, err
 	}
 	ans := make([]envelope.Announcement, 0, len(rows))
@@ -81,19 +79,19 @@ func (d *DB) Outbox(ctx context.Context, partitions []int, limit int) ([]envelop
 
 // setAside moves an announcement that can't be read out of the way of those behind it.
 func (d *DB) setAside(ctx context.Context, id uint64, c chat.DeadCommand) error {
-	d.o.Logger.ErrorContext(ctx, "outbox row can't be read, moved to dead_commands", "id", id, "reason", c.Reason)
-	return d.p.Tx(ctx, "set outbox row aside", db.Once, func(g *gorm.DB) error {
-		if err := quarantine(g, c, d.now()); err != nil {
+	d.Log().ErrorContext(ctx, "outbox row can't be read, moved to dead_commands", "id", id, "reason", c.Reason)
+	return d.Tx(ctx, "set outbox row aside", db.Once, func(tx db.Tx) error {
+		if err := quarantine(tx, c, d.Now()); err != nil {
 			return err
 		}
-		return g.Exec("DELETE FROM outbox WHERE id = ?", id).Error
+		return tx.Exec("DELETE FROM outbox WHERE id = ?", id).Error
 	})
 }
 
 // anyAnnouncement is looked at first, because it is asked all the time and nearly always says no.
 func (d *DB) anyAnnouncement(ctx context.Context) (some bool, err error) {
-	err = d.p.Retry(ctx, "poll outbox", func(g *gorm.DB) error {
-		return g.Statement.ConnPool.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM outbox)").Scan(&some)
+	err = d.Retry(ctx, "poll outbox", func(tx db.Tx) error {
+		return tx.Statement.ConnPool.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM outbox)").Scan(&some)
 	})
 	return some, err
 }
@@ -115,7 +113,7 @@ func (d *DB) OutboxWaiting(ctx context.Context, partitions []int) ([]int, error)
 	}
 	q.Add(" ORDER BY partition_no")
 	var waiting []int
-	err := d.p.Retry(ctx, "poll outbox", func(g *gorm.DB) error { return q.Scan(g, &waiting) })
+	err := d.Retry(ctx, "poll outbox", func(tx db.Tx) error { return q.Scan(tx, &waiting) })
 	return waiting, err
 }
 
@@ -135,8 +133,8 @@ func (d *DB) Announced(ctx context.Context, ids []uint64) error {
 		q.Add("SELECT ? AS id", id)
 	}
 	q.Add(") k STRAIGHT_JOIN outbox o FORCE INDEX (PRIMARY) ON o.id = k.id")
-	return d.p.Retry(ctx, "clear outbox", func(g *gorm.DB) error {
-		_, err := q.Exec(g)
+	return d.Retry(ctx, "clear outbox", func(tx db.Tx) error {
+		_, err := q.Exec(tx)
 		return err
 	})
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"gorm.io/gorm"
-
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
 	"chat-service/internal/store/batch"
@@ -16,20 +14,20 @@ import (
 // within the same transaction, unless it was a duplicate.
 func (d *DB) Post(ctx context.Context, s chat.Send, now time.Time) (chat.Sent, error) {
 	a := batch.New([]chat.Send{s}, now)
-	run := func(g *gorm.DB) error {
-		if err := a.Run(g); err != nil || !a.Wrote() {
+	run := func(tx db.Tx) error {
+		if err := a.Run(tx); err != nil || !a.Wrote() {
 			return err
 		}
-		room, err := roomByID(g, s.Room)
+		room, err := roomByID(tx, s.Room)
 		if err != nil {
 			return err
 		}
-		return d.announce(g, envelope.Announcement{Message: &a.Sent[0].Message, Room: &room})
+		return d.announce(tx, envelope.Announcement{Message: &a.Sent[0].Message, Room: &room})
 	}
-	err := d.p.Tx(ctx, "post", db.Repeatable, run)
+	err := d.Tx(ctx, "post", db.Repeatable, run)
 	if err != nil && db.RowAtFault(err) {
 		a.Refusal = chat.Wrap(chat.Invalid, err, "the message can't be stored")
-		if err = d.p.Tx(ctx, "post", db.Repeatable, run); err != nil && db.RowAtFault(err) {
+		if err = d.Tx(ctx, "post", db.Repeatable, run); err != nil && db.RowAtFault(err) {
 			return chat.Sent{Err: a.Refusal}, nil
 		}
 	}

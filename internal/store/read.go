@@ -3,8 +3,6 @@ package store
 import (
 	"context"
 
-	"gorm.io/gorm"
-
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
 	"chat-service/internal/store/db"
@@ -17,8 +15,8 @@ func (d *DB) MarkRead(ctx context.Context, marks []chat.ReadMark) ([]chat.ReadSt
 		return nil, nil
 	}
 	var states []chat.ReadState
-	err := d.p.Tx(ctx, "mark read", db.Repeatable, func(g *gorm.DB) (err error) {
-		states, err = markRead(g, marks)
+	err := d.Tx(ctx, "mark read", db.Repeatable, func(tx db.Tx) (err error) {
+		states, err = markRead(tx, marks)
 		return err
 	})
 	if err != nil {
@@ -30,8 +28,8 @@ func (d *DB) MarkRead(ctx context.Context, marks []chat.ReadMark) ([]chat.ReadSt
 // ReadAndTell is MarkRead of one mark, with an announcement where the pointer moved. No member: NotFound.
 func (d *DB) ReadAndTell(ctx context.Context, m chat.ReadMark) (chat.ReadState, error) {
 	var state chat.ReadState
-	err := d.p.Tx(ctx, "mark read", db.Repeatable, func(g *gorm.DB) error {
-		states, err := markRead(g, []chat.ReadMark{m})
+	err := d.Tx(ctx, "mark read", db.Repeatable, func(tx db.Tx) error {
+		states, err := markRead(tx, []chat.ReadMark{m})
 		if err != nil {
 			return err
 		}
@@ -42,7 +40,7 @@ func (d *DB) ReadAndTell(ctx context.Context, m chat.ReadMark) (chat.ReadState, 
 		if !state.Moved {
 			return nil
 		}
-		return d.announce(g, envelope.Announcement{Read: &state})
+		return d.announce(tx, envelope.Announcement{Read: &state})
 	})
 	return state, err
 }
@@ -59,7 +57,7 @@ type pointer struct {
 	moved       bool
 }
 
-func markRead(g *gorm.DB, marks []chat.ReadMark) ([]chat.ReadState, error) {
+func markRead(tx db.Tx, marks []chat.ReadMark) ([]chat.ReadState, error) {
 	want := make(map[db.Place]chat.Seq, len(marks))
 	var at []db.Place
 	for _, m := range marks {
@@ -68,11 +66,11 @@ func markRead(g *gorm.DB, marks []chat.ReadMark) ([]chat.ReadState, error) {
 		at = append(at, p)
 	}
 	at = db.SortedPlaces(at)
-	pointers, err := lockPointers(g, at)
+	pointers, err := lockPointers(tx, at)
 	if err != nil {
 		return nil, err
 	}
-	if err := movePointers(g, at, pointers, want); err != nil {
+	if err := movePointers(tx, at, pointers, want); err != nil {
 		return nil, err
 	}
 	states := make([]chat.ReadState, len(marks))
@@ -91,13 +89,13 @@ func markRead(g *gorm.DB, marks []chat.ReadMark) ([]chat.ReadState, error) {
 
 // lockPointers holds the members' rows, in the order in which every transaction takes them, then reads where their
 // rooms stand: without their locks, so that reading never waits for writing.
-func lockPointers(g *gorm.DB, at []db.Place) (map[db.Place]*pointer, error) {
+func lockPointers(tx db.Tx, at []db.Place) (map[db.Place]*pointer, error) {
 	var q db.Statement
 	q.Add("SELECT room_id, user_id, visible_from, read_seq, read_count FROM members FORCE INDEX (PRIMARY) WHERE left_seq = 0 AND ")
 	q.Places("room_id, user_id", at)
 	q.Add(" ORDER BY room_id, user_id FOR UPDATE")
 	var rows []pointer
-	if err := q.Scan(g, &rows); err != nil {
+	if err := q.Scan(tx, &rows); err != nil {
 		return nil, err
 	}
 	pointers := make(map[db.Place]*pointer, len(rows))
@@ -110,7 +108,7 @@ func lockPointers(g *gorm.DB, at []db.Place) (map[db.Place]*pointer, error) {
 		return pointers, nil
 	}
 	var heads []roomRow
-	if err := g.Select("id, last_seq, msg_count").Where("id IN ?", db.SortedIDs(ids)).Find(&heads).Error; err != nil {
+	if err := tx.Select("id, last_seq, msg_count").Where("id IN ?", db.SortedIDs(ids)).Find(&heads).Error; err != nil {
 		return nil, err
 	}
 	byID := make(map[chat.RoomID]roomRow, len(heads))
@@ -124,7 +122,7 @@ func lockPointers(g *gorm.DB, at []db.Place) (map[db.Place]*pointer, error) {
 }
 
 // movePointers moves those that go forward, in one statement. Only a mark below the head needs a look at its message.
-func movePointers(g *gorm.DB, at []db.Place, pointers map[db.Place]*pointer, want map[db.Place]chat.Seq) error {
+func movePointers(tx db.Tx, at []db.Place, pointers map[db.Place]*pointer, want map[db.Place]chat.Seq) error {
 	var moving []db.Place
 	var q db.Statement
 	looks := 0
@@ -153,7 +151,7 @@ func movePointers(g *gorm.DB, at []db.Place, pointers map[db.Place]*pointer, wan
 	}
 	if looks > 0 {
 		var rows []messageRow
-		if err := q.Scan(g, &rows); err != nil {
+		if err := q.Scan(tx, &rows); err != nil {
 			return err
 		}
 		for _, r := range rows {
@@ -171,6 +169,6 @@ func movePointers(g *gorm.DB, at []db.Place, pointers map[db.Place]*pointer, wan
 	up.CaseByPlace(moving, func(a db.Place) uint64 { return pointers[a].ReadCount })
 	up.Add(" WHERE ")
 	up.Places("room_id, user_id", moving)
-	_, err := up.Exec(g)
+	_, err := up.Exec(tx)
 	return err
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"gorm.io/gorm"
-
 	"chat-service/internal/chat"
 	"chat-service/internal/store/db"
 )
@@ -25,8 +23,8 @@ func (d *DB) RotateRefresh(ctx context.Context, r chat.Rotation) (chat.Session, 
 	r.Now = micros(r.Now)
 	var acc accountRow
 	var verdict error
-	err := d.p.Tx(ctx, "rotate refresh token", db.Repeatable, func(g *gorm.DB) (err error) {
-		acc, verdict, err = d.rotate(g, r)
+	err := d.Tx(ctx, "rotate refresh token", db.Repeatable, func(tx db.Tx) (err error) {
+		acc, verdict, err = d.rotate(tx, r)
 		return err
 	})
 	if err == nil {
@@ -38,9 +36,9 @@ func (d *DB) RotateRefresh(ctx context.Context, r chat.Rotation) (chat.Session, 
 	return acc.Session.session(), acc.User.user(), nil
 }
 
-func (d *DB) rotate(g *gorm.DB, r chat.Rotation) (acc accountRow, verdict, err error) {
+func (d *DB) rotate(tx db.Tx, r chat.Rotation) (acc accountRow, verdict, err error) {
 	var owner []tokenRow
-	if err := g.Raw("SELECT session_id, used_at FROM refresh_tokens WHERE hash = ?", r.Old[:]).Scan(&owner).Error; err != nil {
+	if err := tx.Raw("SELECT session_id, used_at FROM refresh_tokens WHERE hash = ?", r.Old[:]).Scan(&owner).Error; err != nil {
 		return acc, nil, err
 	}
 	if len(owner) == 0 {
@@ -48,15 +46,15 @@ func (d *DB) rotate(g *gorm.DB, r chat.Rotation) (acc accountRow, verdict, err e
 	}
 	id := owner[0].SessionID
 	// The session's row is the lock of its tokens: what was read before it must be read again.
-	if err := g.Raw("SELECT id FROM sessions WHERE id = ? FOR UPDATE", id).Scan(new([]string)).Error; err != nil {
+	if err := tx.Raw("SELECT id FROM sessions WHERE id = ? FOR UPDATE", id).Scan(new([]string)).Error; err != nil {
 		return acc, nil, err
 	}
 	var tokens []tokenRow
-	if err := g.Raw("SELECT session_id, used_at FROM refresh_tokens WHERE hash = ?", r.Old[:]).Scan(&tokens).Error; err != nil {
+	if err := tx.Raw("SELECT session_id, used_at FROM refresh_tokens WHERE hash = ?", r.Old[:]).Scan(&tokens).Error; err != nil {
 		return acc, nil, err
 	}
 	var accs []accountRow
-	err = g.Raw("SELECT "+sessionCols+", "+userCols+" FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = ?", id).Scan(&accs).Error
+	err = tx.Raw("SELECT "+sessionCols+", "+userCols+" FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = ?", id).Scan(&accs).Error
 	if err != nil || len(accs) == 0 || len(tokens) == 0 {
 		return acc, noSession(), err
 	}
@@ -67,24 +65,24 @@ func (d *DB) rotate(g *gorm.DB, r chat.Rotation) (acc accountRow, verdict, err e
 	case !acc.Session.live(r.Now):
 		return acc, noSession(), nil
 	case used != nil && r.Now.Sub(*used) > r.Grace:
-		d.o.Logger.WarnContext(g.Statement.Context, "refresh token used again, session revoked", "user", acc.User.ID, "session", id)
-		return acc, noSession(), d.revokeOne(g, acc.User.ID, id)
+		d.Log().WarnContext(tx.Statement.Context, "refresh token used again, session revoked", "user", acc.User.ID, "session", id)
+		return acc, noSession(), d.revokeOne(tx, acc.User.ID, id)
 	case used == nil:
-		if err := g.Exec("UPDATE refresh_tokens SET used_at = ? WHERE hash = ?", r.Now, r.Old[:]).Error; err != nil {
+		if err := tx.Exec("UPDATE refresh_tokens SET used_at = ? WHERE hash = ?", r.Now, r.Old[:]).Error; err != nil {
 			return acc, nil, err
 		}
 	}
-	return acc, nil, prolong(g, &acc.Session, r)
+	return acc, nil, prolong(tx, &acc.Session, r)
 }
 
 // prolong stores the successor, unless a parallel call did, and moves the session's idle end.
-func prolong(g *gorm.DB, s *sessionRow, r chat.Rotation) error {
+func prolong(tx db.Tx, s *sessionRow, r chat.Rotation) error {
 	var have []tokenRow
-	if err := g.Raw("SELECT session_id FROM refresh_tokens WHERE hash = ?", r.Next[:]).Scan(&have).Error; err != nil {
+	if err := tx.Raw("SELECT session_id FROM refresh_tokens WHERE hash = ?", r.Next[:]).Scan(&have).Error; err != nil {
 		return err
 	}
 	if len(have) == 0 {
-		if err := addToken(g, r.Next, s.ID, r.Now); err != nil {
+		if err := addToken(tx, r.Next, s.ID, r.Now); err != nil {
 			return err
 		}
 	}
@@ -92,12 +90,12 @@ func prolong(g *gorm.DB, s *sessionRow, r chat.Rotation) error {
 	if s.ExpiresAt.After(s.AbsoluteAt) {
 		s.ExpiresAt = s.AbsoluteAt
 	}
-	return g.Exec("UPDATE sessions SET last_seen_at = ?, expires_at = ? WHERE id = ?", s.LastSeenAt, s.ExpiresAt, s.ID).Error
+	return tx.Exec("UPDATE sessions SET last_seen_at = ?, expires_at = ? WHERE id = ?", s.LastSeenAt, s.ExpiresAt, s.ID).Error
 }
 
-func addToken(g *gorm.DB, hash [32]byte, id chat.SessionID, now time.Time) error {
+func addToken(tx db.Tx, hash [32]byte, id chat.SessionID, now time.Time) error {
 	var q db.Statement
 	q.Add("INSERT INTO refresh_tokens (hash, session_id, created_at) VALUES (?, ?, ?)", hash[:], id, micros(now))
-	_, err := q.Exec(g)
+	_, err := q.Exec(tx)
 	return err
 }

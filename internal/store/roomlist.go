@@ -7,8 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"gorm.io/gorm"
-
 	"chat-service/internal/chat"
 	"chat-service/internal/store/db"
 	"chat-service/internal/store/table"
@@ -70,11 +68,11 @@ const (
 
 // list reads listedCols of the user's rooms and brings them into order.
 func (d *DB) list(ctx context.Context, user chat.UserID, q *db.Statement) (all []*listed, err error) {
-	err = d.p.Retry(ctx, "read room list", func(g *gorm.DB) error {
+	err = d.Retry(ctx, "read room list", func(tx db.Tx) error {
 		var row listed
 		into := slices.Concat(table.Room(&row.Room, &row.activeAt), table.Standing(&row.Member), table.Body(&row.last))
 		all = nil
-		return q.Each(g, func(rows *sql.Rows) error {
+		return q.Each(tx, func(rows *sql.Rows) error {
 			if err := rows.Scan(into...); err != nil {
 				return err
 			}
@@ -122,11 +120,11 @@ func (d *DB) addPeers(ctx context.Context, user chat.UserID, ms []chat.Membershi
 		return nil
 	}
 	q.Add(") AND m.user_id <> ?", user)
-	return d.p.Retry(ctx, "read peers", func(g *gorm.DB) error {
+	return d.Retry(ctx, "read peers", func(tx db.Tx) error {
 		var room chat.RoomID
 		var peer chat.User
 		into := append([]any{table.ID(&room)}, table.User(&peer)...)
-		return q.Each(g, func(rows *sql.Rows) error {
+		return q.Each(tx, func(rows *sql.Rows) error {
 			if err := rows.Scan(into...); err != nil {
 				return err
 			}

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"gorm.io/gorm"
-
 	"chat-service/internal/chat"
 	"chat-service/internal/store/batch"
 	"chat-service/internal/store/db"
@@ -15,9 +13,9 @@ import (
 )
 
 // roomByID reads a room's row; NotFound where there is none.
-func roomByID(g *gorm.DB, id chat.RoomID) (chat.Room, error) {
+func roomByID(tx db.Tx, id chat.RoomID) (chat.Room, error) {
 	var rows []roomRow
-	if err := g.Where("id = ?", id).Find(&rows).Error; err != nil {
+	if err := tx.Where("id = ?", id).Find(&rows).Error; err != nil {
 		return chat.Room{}, err
 	}
 	if len(rows) == 0 {
@@ -35,8 +33,8 @@ func (d *DB) Rooms(ctx context.Context, ids []chat.RoomID) ([]chat.Room, error) 
 		return nil, nil
 	}
 	var rows []roomRow
-	err := d.p.Retry(ctx, "read rooms", func(g *gorm.DB) error {
-		return g.Where("id IN ?", ids).Order("id").Find(&rows).Error
+	err := d.Retry(ctx, "read rooms", func(tx db.Tx) error {
+		return tx.Where("id IN ?", ids).Order("id").Find(&rows).Error
 	})
 	return roomsOf(rows), err
 }
@@ -53,8 +51,8 @@ func roomsOf(rows []roomRow) []chat.Room {
 // recent first, at most limit.
 func (d *DB) ActiveRooms(ctx context.Context, partition int, since time.Time, limit int) ([]chat.Head, error) {
 	var rows []roomRow
-	err := d.p.Retry(ctx, "read active rooms", func(g *gorm.DB) error {
-		return g.Select("id, last_seq, epoch, msg_count").Where("partition_no = ? AND active_min >= ?", partition, batch.UnixMinute(since)).
+	err := d.Retry(ctx, "read active rooms", func(tx db.Tx) error {
+		return tx.Select("id, last_seq, epoch, msg_count").Where("partition_no = ? AND active_min >= ?", partition, batch.UnixMinute(since)).
 			Order("active_min DESC").Limit(limit).Find(&rows).Error
 	})
 	hs := make([]chat.Head, len(rows))
@@ -70,8 +68,8 @@ func (d *DB) Membership(ctx context.Context, room chat.RoomID, user chat.UserID)
 	var q db.Statement
 	q.Add(placeOf+" WHERE m.room_id = ? AND m.user_id = ?", room, user)
 	var m chat.Membership
-	err := d.p.Retry(ctx, "read membership", func(g *gorm.DB) (err error) {
-		m, err = readPlace(g, &q)
+	err := d.Retry(ctx, "read membership", func(tx db.Tx) (err error) {
+		m, err = readPlace(tx, &q)
 		return err
 	})
 	if err == nil && m.Room.ID == 0 {
@@ -83,10 +81,10 @@ func (d *DB) Membership(ctx context.Context, room chat.RoomID, user chat.UserID)
 const placeOf = "SELECT " + table.RoomCols + ", " + table.MemberCols + " FROM members m JOIN rooms r ON r.id = m.room_id"
 
 // readPlace reads one row of placeOf; the zero Membership where there is none.
-func readPlace(g *gorm.DB, q *db.Statement) (m chat.Membership, err error) {
+func readPlace(tx db.Tx, q *db.Statement) (m chat.Membership, err error) {
 	var activeAt time.Time
 	into := append(table.Room(&m.Room, &activeAt), table.Member(&m.Member)...)
-	err = q.Each(g, func(rows *sql.Rows) error { return rows.Scan(into...) })
+	err = q.Each(tx, func(rows *sql.Rows) error { return rows.Scan(into...) })
 	return m, err
 }
 
@@ -117,15 +115,15 @@ func (d *DB) PublicRooms(ctx context.Context, q, cursor string, limit int) (rs [
 		return nil, "", err
 	}
 	var rows []roomRow
-	err = d.p.Retry(ctx, "find rooms", func(g *gorm.DB) error {
-		g = g.Where("visibility = ? AND dissolved_at IS NULL", chat.Public)
+	err = d.Retry(ctx, "find rooms", func(tx db.Tx) error {
+		tx.DB = tx.Where("visibility = ? AND dissolved_at IS NULL", chat.Public)
 		if q != "" {
-			g = g.Where("name_key LIKE ?", likeAny(searchKey(q)))
+			tx.DB = tx.Where("name_key LIKE ?", likeAny(searchKey(q)))
 		}
 		if paged {
-			g = g.Where("id < ?", before)
+			tx.DB = tx.Where("id < ?", before)
 		}
-		return g.Order("id DESC").Limit(limit + 1).Find(&rows).Error
+		return tx.Order("id DESC").Limit(limit + 1).Find(&rows).Error
 	})
 	if err != nil {
 		return nil, "", err
@@ -146,8 +144,8 @@ func (d *DB) MembersAmong(ctx context.Context, room chat.RoomID, upTo chat.Seq, 
 		Room   roomRow `gorm:"embedded;embeddedPrefix:r_"`
 		UserID *chat.UserID
 	}
-	err = d.p.Retry(ctx, "read members among", func(g *gorm.DB) error {
-		return g.Raw("SELECT "+roomCols+", m.user_id FROM rooms r"+
+	err = d.Retry(ctx, "read members among", func(tx db.Tx) error {
+		return tx.Raw("SELECT "+roomCols+", m.user_id FROM rooms r"+
 			" LEFT JOIN members m ON m.room_id = r.id AND m.left_seq = 0 AND m.visible_from <= ? AND m.user_id IN ? WHERE r.id = ?", upTo, users, room).Scan(&rows).Error
 	})
 	if err != nil {
@@ -171,8 +169,8 @@ func (d *DB) Unread(ctx context.Context, user chat.UserID) (total uint64, per ma
 		RoomID              chat.RoomID
 		MsgCount, ReadCount uint64
 	}
-	err = d.p.Retry(ctx, "count unread", func(g *gorm.DB) error {
-		return g.Raw("SELECT m.room_id, r.msg_count, m.read_count FROM members m JOIN rooms r ON r.id = m.room_id"+
+	err = d.Retry(ctx, "count unread", func(tx db.Tx) error {
+		return tx.Raw("SELECT m.room_id, r.msg_count, m.read_count FROM members m JOIN rooms r ON r.id = m.room_id"+
 			" WHERE m.user_id = ? AND m.left_seq = 0 AND r.msg_count > m.read_count", user).Scan(&rows).Error
 	})
 	per = make(map[chat.RoomID]uint64, len(rows))
@@ -191,8 +189,8 @@ func (d *DB) BumpEpoch(ctx context.Context, room chat.RoomID) error {
 	if room != 0 {
 		q.Add(" WHERE id = ?", room)
 	}
-	return d.p.Tx(ctx, "bump epoch", db.Repeatable, func(g *gorm.DB) error {
-		n, err := q.Exec(g)
+	return d.Tx(ctx, "bump epoch", db.Repeatable, func(tx db.Tx) error {
+		n, err := q.Exec(tx)
 		if err == nil && n == 0 && room != 0 {
 			return noRoom()
 		}

@@ -3,8 +3,6 @@ package store
 import (
 	"context"
 
-	"gorm.io/gorm"
-
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
 	"chat-service/internal/store/db"
@@ -22,7 +20,7 @@ func (d *DB) OpenSession(ctx context.Context, n chat.NewSession) error {
 		ExpiresAt: micros(s.ExpiresAt), AbsoluteAt: micros(n.Until),
 	}
 	if s.CreatedAt.IsZero() {
-		row.CreatedAt = d.now()
+		row.CreatedAt = d.Now()
 	}
 	if s.LastSeenAt.IsZero() {
 		row.LastSeenAt = row.CreatedAt
@@ -30,11 +28,11 @@ func (d *DB) OpenSession(ctx context.Context, n chat.NewSession) error {
 	if row.ExpiresAt.After(row.AbsoluteAt) {
 		row.ExpiresAt = row.AbsoluteAt
 	}
-	return d.p.Tx(ctx, "open session", db.Once, func(g *gorm.DB) error {
-		if err := g.Create(&row).Error; err != nil {
+	return d.Tx(ctx, "open session", db.Once, func(tx db.Tx) error {
+		if err := tx.Create(&row).Error; err != nil {
 			return err
 		}
-		return addToken(g, n.RefreshHash, s.ID, d.now())
+		return addToken(tx, n.RefreshHash, s.ID, d.Now())
 	})
 }
 
@@ -42,8 +40,8 @@ func (d *DB) OpenSession(ctx context.Context, n chat.NewSession) error {
 // user's, Forbidden where the account is disabled.
 func (d *DB) Session(ctx context.Context, id chat.SessionID, user chat.UserID) (chat.Session, chat.User, error) {
 	var rows []accountRow
-	err := d.p.Retry(ctx, "read session", func(g *gorm.DB) error {
-		return g.Raw("SELECT "+sessionCols+", "+userCols+" FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = ? AND s.user_id = ?",
+	err := d.Retry(ctx, "read session", func(tx db.Tx) error {
+		return tx.Raw("SELECT "+sessionCols+", "+userCols+" FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = ? AND s.user_id = ?",
 			id, user).Scan(&rows).Error
 	})
 	if err != nil {
@@ -52,7 +50,7 @@ func (d *DB) Session(ctx context.Context, id chat.SessionID, user chat.UserID) (
 	if len(rows) == 1 && rows[0].User.Status != chat.Active {
 		return chat.Session{}, chat.User{}, chat.E(chat.Forbidden, "the account is disabled")
 	}
-	if len(rows) == 0 || !rows[0].Session.live(d.now()) {
+	if len(rows) == 0 || !rows[0].Session.live(d.Now()) {
 		return chat.Session{}, chat.User{}, noSession()
 	}
 	return rows[0].Session.session(), rows[0].User.user(), nil
@@ -64,9 +62,9 @@ func (d *DB) RevokedAmong(ctx context.Context, ids []chat.SessionID) ([]chat.Ses
 		return nil, nil
 	}
 	var live []chat.SessionID
-	err := d.p.Retry(ctx, "check sessions", func(g *gorm.DB) error {
-		return g.Raw("SELECT s.id FROM sessions s JOIN users u ON u.id = s.user_id"+
-			" WHERE s.id IN ? AND s.revoked_at IS NULL AND s.expires_at > ? AND u.status = ?", ids, d.now(), chat.Active).Scan(&live).Error
+	err := d.Retry(ctx, "check sessions", func(tx db.Tx) error {
+		return tx.Raw("SELECT s.id FROM sessions s JOIN users u ON u.id = s.user_id"+
+			" WHERE s.id IN ? AND s.revoked_at IS NULL AND s.expires_at > ? AND u.status = ?", ids, d.Now(), chat.Active).Scan(&live).Error
 	})
 	if err != nil {
 		return nil, err
@@ -87,8 +85,8 @@ func (d *DB) RevokedAmong(ctx context.Context, ids []chat.SessionID) ([]chat.Ses
 // Sessions returns the user's live sessions, the most recently used first.
 func (d *DB) Sessions(ctx context.Context, user chat.UserID) ([]chat.Session, error) {
 	var rows []sessionRow
-	err := d.p.Retry(ctx, "read sessions", func(g *gorm.DB) error {
-		return g.Where("user_id = ? AND revoked_at IS NULL AND expires_at > ?", user, d.now()).
+	err := d.Retry(ctx, "read sessions", func(tx db.Tx) error {
+		return tx.Where("user_id = ? AND revoked_at IS NULL AND expires_at > ?", user, d.Now()).
 			Order("last_seen_at DESC, id").Find(&rows).Error
 	})
 	ss := make([]chat.Session, len(rows))
@@ -101,9 +99,9 @@ func (d *DB) Sessions(ctx context.Context, user chat.UserID) ([]chat.Session, er
 // RevokeSession ends one of the user's sessions and tells its sockets; ending it twice is once. NotFound where it
 // isn't his.
 func (d *DB) RevokeSession(ctx context.Context, user chat.UserID, id chat.SessionID) error {
-	return d.p.Tx(ctx, "revoke session", db.Repeatable, func(g *gorm.DB) error {
+	return d.Tx(ctx, "revoke session", db.Repeatable, func(tx db.Tx) error {
 		var rows []sessionRow
-		if err := g.Raw("SELECT * FROM sessions WHERE id = ? AND user_id = ? FOR UPDATE", id, user).Scan(&rows).Error; err != nil {
+		if err := tx.Raw("SELECT * FROM sessions WHERE id = ? AND user_id = ? FOR UPDATE", id, user).Scan(&rows).Error; err != nil {
 			return err
 		}
 		if len(rows) == 0 {
@@ -112,26 +110,26 @@ func (d *DB) RevokeSession(ctx context.Context, user chat.UserID, id chat.Sessio
 		if rows[0].RevokedAt != nil {
 			return nil
 		}
-		return d.revokeOne(g, user, id)
+		return d.revokeOne(tx, user, id)
 	})
 }
 
-func (d *DB) revokeOne(g *gorm.DB, user chat.UserID, id chat.SessionID) error {
-	if err := g.Exec("UPDATE sessions SET revoked_at = ? WHERE id = ?", d.now(), id).Error; err != nil {
+func (d *DB) revokeOne(tx db.Tx, user chat.UserID, id chat.SessionID) error {
+	if err := tx.Exec("UPDATE sessions SET revoked_at = ? WHERE id = ?", d.Now(), id).Error; err != nil {
 		return err
 	}
-	return d.announce(g, envelope.Announcement{Revoked: &chat.Revoked{User: user, Sessions: []chat.SessionID{id}}})
+	return d.announce(tx, envelope.Announcement{Revoked: &chat.Revoked{User: user, Sessions: []chat.SessionID{id}}})
 }
 
 // RevokeSessions ends all of the user's sessions but one ("": all) and tells their sockets.
 func (d *DB) RevokeSessions(ctx context.Context, user chat.UserID, except chat.SessionID) error {
-	return d.p.Tx(ctx, "revoke sessions", db.Repeatable, func(g *gorm.DB) error { return d.revokeAll(g, user, except, false) })
+	return d.Tx(ctx, "revoke sessions", db.Repeatable, func(tx db.Tx) error { return d.revokeAll(tx, user, except, false) })
 }
 
-func (d *DB) revokeAll(g *gorm.DB, user chat.UserID, except chat.SessionID, disabled bool) error {
-	err := g.Exec("UPDATE sessions SET revoked_at = ? WHERE user_id = ? AND revoked_at IS NULL AND id <> ?", d.now(), user, except).Error
+func (d *DB) revokeAll(tx db.Tx, user chat.UserID, except chat.SessionID, disabled bool) error {
+	err := tx.Exec("UPDATE sessions SET revoked_at = ? WHERE user_id = ? AND revoked_at IS NULL AND id <> ?", d.Now(), user, except).Error
 	if err != nil {
 		return err
 	}
-	return d.announce(g, envelope.Announcement{Revoked: &chat.Revoked{User: user, Except: except, Disabled: disabled}})
+	return d.announce(tx, envelope.Announcement{Revoked: &chat.Revoked{User: user, Except: except, Disabled: disabled}})
 }

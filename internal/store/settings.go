@@ -55,7 +55,7 @@ func (d *DB) Dissolve(ctx context.Context, room chat.RoomID, by chat.UserID) err
 		if err != nil {
 			return err
 		}
-		err = w.g.Exec("UPDATE members SET left_seq = ? WHERE room_id = ? AND left_seq = 0", msg.Seq, room).Error
+		err = w.tx.Exec("UPDATE members SET left_seq = ? WHERE room_id = ? AND left_seq = 0", msg.Seq, room).Error
 		if err != nil {
 			return err
 		}

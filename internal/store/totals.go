@@ -3,19 +3,18 @@ package store
 import (
 	"context"
 
-	"gorm.io/gorm"
-
 	"chat-service/internal/chat"
+	"chat-service/internal/store/db"
 )
 
 // RoomInfo describes a room to an operator. NotFound.
 func (d *DB) RoomInfo(ctx context.Context, id chat.RoomID) (RoomInfo, error) {
 	var info RoomInfo
-	err := d.p.Retry(ctx, "read room", func(g *gorm.DB) (err error) {
-		if info.Room, err = roomByID(g, id); err != nil {
+	err := d.Retry(ctx, "read room", func(tx db.Tx) (err error) {
+		if info.Room, err = roomByID(tx, id); err != nil {
 			return err
 		}
-		return g.Raw("SELECT (SELECT COUNT(*) FROM members WHERE room_id = ? AND left_seq > 0),"+
+		return tx.Raw("SELECT (SELECT COUNT(*) FROM members WHERE room_id = ? AND left_seq > 0),"+
 			" (SELECT COUNT(*) FROM outbox WHERE partition_no = ? AND room_id = ?), (SELECT COALESCE(MAX(seq), 0) FROM messages WHERE room_id = ?)",
 			id, d.partition(id), id, id).Row().Scan(&info.Ended, &info.Outbox, &info.TopSeq)
 	})
@@ -29,10 +28,10 @@ func (d *DB) UserInfo(ctx context.Context, id chat.UserID) (UserInfo, error) {
 	if err != nil {
 		return UserInfo{}, err
 	}
-	info := UserInfo{User: u, Partition: id.Partition(d.o.Partitions)}
-	err = d.p.Retry(ctx, "read user", func(g *gorm.DB) error {
-		return g.Raw("SELECT (SELECT COUNT(*) FROM sessions WHERE user_id = ? AND revoked_at IS NULL AND expires_at > ?),"+
-			" (SELECT COUNT(*) FROM members WHERE user_id = ? AND left_seq = 0)", id, d.now(), id).Row().Scan(&info.Sessions, &info.Rooms)
+	info := UserInfo{User: u, Partition: id.Partition(d.DB.Partitions())}
+	err = d.Retry(ctx, "read user", func(tx db.Tx) error {
+		return tx.Raw("SELECT (SELECT COUNT(*) FROM sessions WHERE user_id = ? AND revoked_at IS NULL AND expires_at > ?),"+
+			" (SELECT COUNT(*) FROM members WHERE user_id = ? AND left_seq = 0)", id, d.Now(), id).Row().Scan(&info.Sessions, &info.Rooms)
 	})
 	return info, err
 }
@@ -40,11 +39,11 @@ func (d *DB) UserInfo(ctx context.Context, id chat.UserID) (UserInfo, error) {
 // Totals counts the installation's rows. It reads whole indexes: for operators, not for metrics.
 func (d *DB) Totals(ctx context.Context) (Totals, error) {
 	var t Totals
-	err := d.p.Retry(ctx, "count rows", func(g *gorm.DB) error {
-		return g.Raw("SELECT (SELECT COUNT(*) FROM users), (SELECT COUNT(*) FROM rooms WHERE dissolved_at IS NULL),"+
+	err := d.Retry(ctx, "count rows", func(tx db.Tx) error {
+		return tx.Raw("SELECT (SELECT COUNT(*) FROM users), (SELECT COUNT(*) FROM rooms WHERE dissolved_at IS NULL),"+
 			" (SELECT COUNT(*) FROM members WHERE left_seq = 0), (SELECT COALESCE(SUM(msg_count), 0) FROM rooms),"+
 			" (SELECT COUNT(*) FROM sessions WHERE revoked_at IS NULL AND expires_at > ?), (SELECT COUNT(*) FROM outbox),"+
-			" (SELECT COUNT(*) FROM dead_commands)", d.now()).Row().
+			" (SELECT COUNT(*) FROM dead_commands)", d.Now()).Row().
 			Scan(&t.Users, &t.Rooms, &t.Members, &t.Messages, &t.Sessions, &t.Outbox, &t.DeadCommands)
 	})
 	return t, err

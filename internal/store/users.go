@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"golang.org/x/text/unicode/norm"
-	"gorm.io/gorm"
 
 	"chat-service/internal/chat"
 	"chat-service/internal/store/db"
@@ -53,11 +52,11 @@ func (d *DB) CreateUser(ctx context.Context, u chat.User) (chat.User, error) {
 	}
 	setDefault(&row.Status, chat.Active)
 	if u.CreatedAt.IsZero() {
-		row.CreatedAt = d.now()
+		row.CreatedAt = d.Now()
 	}
-	err := d.p.Tx(ctx, "create user", db.Repeatable, func(g *gorm.DB) error {
+	err := d.Tx(ctx, "create user", db.Repeatable, func(tx db.Tx) error {
 		row.ID = 0
-		return taken(g.Create(&row).Error)
+		return taken(tx.Create(&row).Error)
 	})
 	if k := chat.KindOf(err); k == chat.UsernameTaken || k == chat.EmailTaken {
 		// A lost COMMIT may have made it: a password hash is salted, so an equal one is our own row.
@@ -86,7 +85,7 @@ func (d *DB) User(ctx context.Context, id chat.UserID) (chat.User, error) {
 
 func (d *DB) oneUser(ctx context.Context, where string, arg any) (chat.User, error) {
 	var rows []userRow
-	err := d.p.Retry(ctx, "read user", func(g *gorm.DB) error { return g.Where(where, arg).Limit(1).Find(&rows).Error })
+	err := d.Retry(ctx, "read user", func(tx db.Tx) error { return tx.Where(where, arg).Limit(1).Find(&rows).Error })
 	if err == nil && len(rows) == 0 {
 		err = noUser()
 	}
@@ -103,7 +102,7 @@ func (d *DB) Users(ctx context.Context, ids []chat.UserID) ([]chat.User, error) 
 		return nil, nil
 	}
 	var rows []userRow
-	err := d.p.Retry(ctx, "read users", func(g *gorm.DB) error { return g.Where("id IN ?", ids).Order("id").Find(&rows).Error })
+	err := d.Retry(ctx, "read users", func(tx db.Tx) error { return tx.Where("id IN ?", ids).Order("id").Find(&rows).Error })
 	return usersOf(rows), err
 }
 
@@ -120,8 +119,8 @@ func usersOf(rows []userRow) []chat.User {
 func (d *DB) SearchUsers(ctx context.Context, prefix string, after chat.UserID, limit int) ([]chat.User, error) {
 	like := likePrefix(searchKey(prefix))
 	var rows []userRow
-	err := d.p.Retry(ctx, "find users", func(g *gorm.DB) error {
-		return g.Where("id > ? AND status = ? AND (username LIKE ? OR nickname_key LIKE ?)", after, chat.Active, like, like).
+	err := d.Retry(ctx, "find users", func(tx db.Tx) error {
+		return tx.Where("id > ? AND status = ? AND (username LIKE ? OR nickname_key LIKE ?)", after, chat.Active, like, like).
 			Order("id").Limit(limit).Find(&rows).Error
 	})
 	return usersOf(rows), err
@@ -143,8 +142,8 @@ func (d *DB) UpdateUser(ctx context.Context, id chat.UserID, p chat.UserPatch) (
 		}
 	}
 	if len(cols) > 0 {
-		err := d.p.Tx(ctx, "update user", db.Repeatable, func(g *gorm.DB) error {
-			return taken(g.Model(&userRow{}).Where("id = ?", id).Updates(cols).Error)
+		err := d.Tx(ctx, "update user", db.Repeatable, func(tx db.Tx) error {
+			return taken(tx.Model(&userRow{}).Where("id = ?", id).Updates(cols).Error)
 		})
 		if err != nil {
 			return chat.User{}, err
@@ -155,40 +154,40 @@ func (d *DB) UpdateUser(ctx context.Context, id chat.UserID, p chat.UserPatch) (
 
 // SetPassword stores a new password hash and revokes the user's sessions except keep ("": all). NotFound.
 func (d *DB) SetPassword(ctx context.Context, id chat.UserID, hash string, keep chat.SessionID) error {
-	return d.p.Tx(ctx, "set password", db.Repeatable, func(g *gorm.DB) error {
-		if err := setUser(g, id, "password_hash", hash); err != nil {
+	return d.Tx(ctx, "set password", db.Repeatable, func(tx db.Tx) error {
+		if err := setUser(tx, id, "password_hash", hash); err != nil {
 			return err
 		}
-		return d.revokeAll(g, id, keep, false)
+		return d.revokeAll(tx, id, keep, false)
 	})
 }
 
 // Rehash replaces the hash was by another one of the same password; sessions stay. It does nothing where the user has
 // another hash by now: a password that was set meanwhile stands.
 func (d *DB) Rehash(ctx context.Context, id chat.UserID, was, hash string) error {
-	return d.p.Retry(ctx, "rehash", func(g *gorm.DB) error {
-		return g.Exec("UPDATE users SET password_hash = ? WHERE id = ? AND password_hash = ?", hash, id, was).Error
+	return d.Retry(ctx, "rehash", func(tx db.Tx) error {
+		return tx.Exec("UPDATE users SET password_hash = ? WHERE id = ? AND password_hash = ?", hash, id, was).Error
 	})
 }
 
 // DisableUser shuts an account: its sessions end, its sockets close. NotFound.
 func (d *DB) DisableUser(ctx context.Context, id chat.UserID) error {
-	return d.p.Tx(ctx, "disable user", db.Repeatable, func(g *gorm.DB) error {
-		if err := setUser(g, id, "status", chat.Disabled); err != nil {
+	return d.Tx(ctx, "disable user", db.Repeatable, func(tx db.Tx) error {
+		if err := setUser(tx, id, "status", chat.Disabled); err != nil {
 			return err
 		}
-		return d.revokeAll(g, id, "", true)
+		return d.revokeAll(tx, id, "", true)
 	})
 }
 
 // EnableUser opens a disabled account again; its old sessions stay ended. NotFound.
 func (d *DB) EnableUser(ctx context.Context, id chat.UserID) error {
-	return d.p.Tx(ctx, "enable user", db.Repeatable, func(g *gorm.DB) error { return setUser(g, id, "status", chat.Active) })
+	return d.Tx(ctx, "enable user", db.Repeatable, func(tx db.Tx) error { return setUser(tx, id, "status", chat.Active) })
 }
 
 // setUser stores one column; rows that match count even where nothing changes.
-func setUser(g *gorm.DB, id chat.UserID, col string, v any) error {
-	res := g.Model(&userRow{}).Where("id = ?", id).UpdateColumn(col, v)
+func setUser(tx db.Tx, id chat.UserID, col string, v any) error {
+	res := tx.Model(&userRow{}).Where("id = ?", id).UpdateColumn(col, v)
 	if res.Error == nil && res.RowsAffected == 0 {
 		return noUser()
 	}
@@ -202,8 +201,8 @@ func (d *DB) SharesRoom(ctx context.Context, user chat.UserID, others []chat.Use
 		return nil, nil
 	}
 	var ids []chat.UserID
-	err := d.p.Retry(ctx, "read shared rooms", func(g *gorm.DB) error {
-		return g.Raw("SELECT DISTINCT b.user_id FROM members a JOIN members b ON b.room_id = a.room_id AND b.left_seq = 0"+
+	err := d.Retry(ctx, "read shared rooms", func(tx db.Tx) error {
+		return tx.Raw("SELECT DISTINCT b.user_id FROM members a JOIN members b ON b.room_id = a.room_id AND b.left_seq = 0"+
 			" WHERE a.user_id = ? AND a.left_seq = 0 AND b.user_id IN ?", user, others).Scan(&ids).Error
 	})
 	if err != nil {
@@ -221,8 +220,8 @@ func (d *DB) SharesRoom(ctx context.Context, user chat.UserID, others []chat.Use
 func (d *DB) LastSeen(ctx context.Context, users []chat.UserID) (map[chat.UserID]time.Time, error) {
 	users = db.SortedIDs(users)
 	var rows []userRow
-	err := d.p.Retry(ctx, "read last seen", func(g *gorm.DB) error {
-		return g.Select("id, last_seen").Where("id IN ? AND last_seen IS NOT NULL", users).Find(&rows).Error
+	err := d.Retry(ctx, "read last seen", func(tx db.Tx) error {
+		return tx.Select("id, last_seen").Where("id IN ? AND last_seen IS NOT NULL", users).Find(&rows).Error
 	})
 	seen := make(map[chat.UserID]time.Time, len(rows))
 	for _, r := range rows {
@@ -251,8 +250,8 @@ func (d *DB) SawUsers(ctx context.Context, at map[chat.UserID]time.Time) error {
 		q.Add(db.Comma(i)+"?", id)
 	}
 	q.Add(")")
-	return d.p.Retry(ctx, "record last seen", func(g *gorm.DB) error {
-		_, err := q.Exec(g)
+	return d.Retry(ctx, "record last seen", func(tx db.Tx) error {
+		_, err := q.Exec(tx)
 		return err
 	})
 }

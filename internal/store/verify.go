@@ -3,8 +3,6 @@ package store
 import (
 	"context"
 
-	"gorm.io/gorm"
-
 	"chat-service/internal/chat"
 	"chat-service/internal/store/db"
 )
@@ -25,8 +23,8 @@ type Drift struct {
 func (d *DB) VerifyUnread(ctx context.Context, repair bool, report func(Drift)) error {
 	for after := chat.RoomID(0); ; {
 		var ids []chat.RoomID
-		err := d.p.Retry(ctx, "verify unread", func(g *gorm.DB) error {
-			return g.Model(&roomRow{}).Where("id > ?", after).Order("id").Limit(verifyChunk).Pluck("id", &ids).Error
+		err := d.Retry(ctx, "verify unread", func(tx db.Tx) error {
+			return tx.Model(&roomRow{}).Where("id > ?", after).Order("id").Limit(verifyChunk).Pluck("id", &ids).Error
 		})
 		if err != nil || len(ids) == 0 {
 			return err
@@ -61,8 +59,8 @@ func (d *DB) VerifyRoom(ctx context.Context, id chat.RoomID, repair bool) (drift
 		}
 		done = next
 	}
-	err = d.p.Tx(ctx, "verify unread", db.Repeatable, func(g *gorm.DB) (err error) {
-		drifts, err = verifyRest(g, id, done, repair)
+	err = d.Tx(ctx, "verify unread", db.Repeatable, func(tx db.Tx) (err error) {
+		drifts, err = verifyRest(tx, id, done, repair)
 		return err
 	})
 	if err != nil {
@@ -72,9 +70,9 @@ func (d *DB) VerifyRoom(ctx context.Context, id chat.RoomID, repair bool) (drift
 }
 
 // verifyRest goes on under the room's lock: to the end of its log, then through its members.
-func verifyRest(g *gorm.DB, id chat.RoomID, count tally, repair bool) (drifts []Drift, err error) {
+func verifyRest(tx db.Tx, id chat.RoomID, count tally, repair bool) (drifts []Drift, err error) {
 	var rooms []roomRow
-	if err := g.Raw("SELECT * FROM rooms FORCE INDEX (PRIMARY) WHERE id = ? FOR UPDATE", id).Scan(&rooms).Error; err != nil {
+	if err := tx.Raw("SELECT * FROM rooms FORCE INDEX (PRIMARY) WHERE id = ? FOR UPDATE", id).Scan(&rooms).Error; err != nil {
 		return nil, err
 	}
 	if len(rooms) == 0 {
@@ -82,19 +80,19 @@ func verifyRest(g *gorm.DB, id chat.RoomID, count tally, repair bool) (drifts []
 	}
 	for rows := -1; rows != count.rows; {
 		rows = count.rows
-		if count, err = countChunk(g, id, count, repair); err != nil {
+		if count, err = countChunk(tx, id, count, repair); err != nil {
 			return nil, err
 		}
 	}
 	if have := rooms[0].MsgCount; have != count.ord {
 		drifts = append(drifts, Drift{id, 0, have, count.ord})
 		if repair {
-			if err := g.Exec("UPDATE rooms SET msg_count = ? WHERE id = ?", count.ord, id).Error; err != nil {
+			if err := tx.Exec("UPDATE rooms SET msg_count = ? WHERE id = ?", count.ord, id).Error; err != nil {
 				return nil, err
 			}
 		}
 	}
-	wrong, err := verifyMembers(g, id, repair)
+	wrong, err := verifyMembers(tx, id, repair)
 	return append(drifts, wrong...), err
 }
 
@@ -106,17 +104,17 @@ type tally struct {
 }
 
 func (d *DB) countChunk(ctx context.Context, id chat.RoomID, from tally, repair bool) (to tally, err error) {
-	err = d.p.Tx(ctx, "verify unread", db.Repeatable, func(g *gorm.DB) (err error) {
-		to, err = countChunk(g, id, from, repair)
+	err = d.Tx(ctx, "verify unread", db.Repeatable, func(tx db.Tx) (err error) {
+		to, err = countChunk(tx, id, from, repair)
 		return err
 	})
 	return to, err
 }
 
 // countChunk goes on counting, and with repair sets every ord that is wrong.
-func countChunk(g *gorm.DB, id chat.RoomID, from tally, repair bool) (tally, error) {
+func countChunk(tx db.Tx, id chat.RoomID, from tally, repair bool) (tally, error) {
 	var rows []messageRow
-	err := g.Raw("SELECT seq, ord, kind FROM messages WHERE room_id = ? AND seq > ? ORDER BY seq LIMIT ?", id, from.seq, verifyChunk).
+	err := tx.Raw("SELECT seq, ord, kind FROM messages WHERE room_id = ? AND seq > ? ORDER BY seq LIMIT ?", id, from.seq, verifyChunk).
 		Scan(&rows).Error
 	if err != nil {
 		return tally{}, err
@@ -126,7 +124,7 @@ func countChunk(g *gorm.DB, id chat.RoomID, from tally, repair bool) (tally, err
 			from.ord++
 		}
 		if from.seq, from.rows = r.Seq, from.rows+1; r.Ord != from.ord && repair {
-			if err := g.Exec("UPDATE messages SET ord = ? WHERE room_id = ? AND seq = ?", from.ord, id, r.Seq).Error; err != nil {
+			if err := tx.Exec("UPDATE messages SET ord = ? WHERE room_id = ? AND seq = ?", from.ord, id, r.Seq).Error; err != nil {
 				return tally{}, err
 			}
 		}
@@ -135,14 +133,14 @@ func countChunk(g *gorm.DB, id chat.RoomID, from tally, repair bool) (tally, err
 }
 
 // verifyMembers compares each open member's read count with the real messages up to his pointer.
-func verifyMembers(g *gorm.DB, id chat.RoomID, repair bool) (drifts []Drift, err error) {
+func verifyMembers(tx db.Tx, id chat.RoomID, repair bool) (drifts []Drift, err error) {
 	for after := chat.UserID(0); ; {
 		var rows []struct {
 			UserID    chat.UserID
 			ReadCount uint64
 			Want      uint64
 		}
-		err := g.Raw("SELECT m.user_id, m.read_count, COALESCE((SELECT x.ord FROM messages x WHERE x.room_id = m.room_id AND x.seq = m.read_seq), 0) AS want"+
+		err := tx.Raw("SELECT m.user_id, m.read_count, COALESCE((SELECT x.ord FROM messages x WHERE x.room_id = m.room_id AND x.seq = m.read_seq), 0) AS want"+
 			" FROM members m WHERE m.room_id = ? AND m.user_id > ? AND m.left_seq = 0 ORDER BY m.user_id LIMIT ?", id, after, verifyChunk).Scan(&rows).Error
 		if err != nil || len(rows) == 0 {
 			return drifts, err
@@ -156,7 +154,7 @@ func verifyMembers(g *gorm.DB, id chat.RoomID, repair bool) (drifts []Drift, err
 			if !repair {
 				continue
 			}
-			if err := g.Exec("UPDATE members SET read_count = ? WHERE room_id = ? AND user_id = ?", r.Want, id, r.UserID).Error; err != nil {
+			if err := tx.Exec("UPDATE members SET read_count = ? WHERE room_id = ? AND user_id = ?", r.Want, id, r.UserID).Error; err != nil {
 				return nil, err
 			}
 		}

@@ -5,8 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"gorm.io/gorm"
-
 	"chat-service/internal/chat"
 	"chat-service/internal/store/db"
 )
@@ -15,15 +13,15 @@ import (
 // have been dead for an hour.
 func (d *DB) Beat(ctx context.Context, w chat.LiveWorker) error {
 	joined := strings.Join(w.Features, ",")
-	return d.p.Tx(ctx, "beat", db.Repeatable, func(g *gorm.DB) error {
-		res := g.Exec("UPDATE workers SET beat_at = UTC_TIMESTAMP(6), features = ? WHERE boot = ?", joined, w.Boot)
+	return d.Tx(ctx, "beat", db.Repeatable, func(tx db.Tx) error {
+		res := tx.Exec("UPDATE workers SET beat_at = UTC_TIMESTAMP(6), features = ? WHERE boot = ?", joined, w.Boot)
 		if res.Error != nil || res.RowsAffected > 0 {
 			return res.Error
 		}
-		if err := g.Exec("DELETE FROM workers WHERE beat_at < UTC_TIMESTAMP(6) - INTERVAL 1 HOUR").Error; err != nil {
+		if err := tx.Exec("DELETE FROM workers WHERE beat_at < UTC_TIMESTAMP(6) - INTERVAL 1 HOUR").Error; err != nil {
 			return err
 		}
-		err := g.Exec("INSERT INTO workers (boot, started_at, beat_at, features) VALUES (?, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6), ?)", w.Boot, joined).Error
+		err := tx.Exec("INSERT INTO workers (boot, started_at, beat_at, features) VALUES (?, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6), ?)", w.Boot, joined).Error
 		if db.Duplicate(err, "") { // two beats of one boot at once
 			return nil
 		}
@@ -34,8 +32,8 @@ func (d *DB) Beat(ctx context.Context, w chat.LiveWorker) error {
 // Workers returns the workers that beat within deadAfter by the database's clock, by ascending boot.
 func (d *DB) Workers(ctx context.Context, deadAfter time.Duration) ([]chat.LiveWorker, error) {
 	var rows []struct{ Boot, Features string }
-	err := d.p.Retry(ctx, "read workers", func(g *gorm.DB) error {
-		return g.Raw("SELECT boot, features FROM workers WHERE beat_at > UTC_TIMESTAMP(6) - INTERVAL ? MICROSECOND ORDER BY boot",
+	err := d.Retry(ctx, "read workers", func(tx db.Tx) error {
+		return tx.Raw("SELECT boot, features FROM workers WHERE beat_at > UTC_TIMESTAMP(6) - INTERVAL ? MICROSECOND ORDER BY boot",
 			deadAfter.Microseconds()).Scan(&rows).Error
 	})
 	ws := make([]chat.LiveWorker, len(rows))
@@ -50,7 +48,7 @@ func (d *DB) Workers(ctx context.Context, deadAfter time.Duration) ([]chat.LiveW
 
 // Retire takes the worker boot off the list at db.Once, for a clean stop.
 func (d *DB) Retire(ctx context.Context, boot string) error {
-	return d.p.Retry(ctx, "retire", func(g *gorm.DB) error {
-		return g.Exec("DELETE FROM workers WHERE boot = ?", boot).Error
+	return d.Retry(ctx, "retire", func(tx db.Tx) error {
+		return tx.Exec("DELETE FROM workers WHERE boot = ?", boot).Error
 	})
 }

@@ -5,8 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"gorm.io/gorm"
-
 	"chat-service/internal/chat"
 	"chat-service/internal/faults"
 	"chat-service/internal/store/db"
@@ -125,14 +123,14 @@ func (b *Batch) Decide() []*db.Statement {
 }
 
 // Run is the same within a transaction that does more, a statement at a time.
-func (b *Batch) Run(g *gorm.DB) error {
+func (b *Batch) Run(tx db.Tx) error {
 	for _, q := range b.Ask() {
-		if err := q.Each(g, q.Row); err != nil {
+		if err := q.Each(tx, q.Row); err != nil {
 			return err
 		}
 	}
 	for _, s := range b.Decide() {
-		if _, err := s.Exec(g); err != nil {
+		if _, err := s.Exec(tx); err != nil {
 			return err
 		}
 	}

@@ -27,11 +27,11 @@ type Query struct {
 }
 
 // Play runs a script under the policy of Tx.
-func (p *Pool) Play(ctx context.Context, verb string, rerun Again, s Script) error {
+func (p *pool) Play(ctx context.Context, verb string, rerun Again, s Script) error {
 	return p.tx(ctx, verb, rerun, func() (committing bool, err error) { return p.play(ctx, s) })
 }
 
-func (p *Pool) play(ctx context.Context, s Script) (committing bool, err error) {
+func (p *pool) play(ctx context.Context, s Script) (committing bool, err error) {
 	conn, err := p.scripts.Conn(ctx)
 	if err != nil {
 		return false, err

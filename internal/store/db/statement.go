@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"gorm.io/gorm"
-
 	"chat-service/internal/chat"
 )
 
@@ -34,8 +32,8 @@ func (s *Statement) Again() { s.Add(","+s.text.String(), s.args...) }
 
 // Exec runs it and returns the number of rows it met. Like Each it goes past gorm's builder straight to gorm's
 // connection: the builder takes a []byte behind a parenthesis for a list of numbers, silently.
-func (s *Statement) Exec(g *gorm.DB) (int64, error) {
-	res, err := g.Statement.ConnPool.ExecContext(g.Statement.Context, s.text.String(), s.args...)
+func (s *Statement) Exec(tx Tx) (int64, error) {
+	res, err := tx.Statement.ConnPool.ExecContext(tx.Statement.Context, s.text.String(), s.args...)
 	if err != nil {
 		return 0, err
 	}
@@ -43,8 +41,8 @@ func (s *Statement) Exec(g *gorm.DB) (int64, error) {
 }
 
 // Each runs it and calls fn for every row, to be scanned by hand: this is the hot path.
-func (s *Statement) Each(g *gorm.DB, fn func(*sql.Rows) error) (err error) {
-	rows, err := g.Statement.ConnPool.QueryContext(g.Statement.Context, s.text.String(), s.args...)
+func (s *Statement) Each(tx Tx, fn func(*sql.Rows) error) (err error) {
+	rows, err := tx.Statement.ConnPool.QueryContext(tx.Statement.Context, s.text.String(), s.args...)
 	if err != nil {
 		return err
 	}
@@ -58,8 +56,8 @@ func (s *Statement) Each(g *gorm.DB, fn func(*sql.Rows) error) (err error) {
 }
 
 // Scan runs it and fills dest, a slice or a struct.
-func (s *Statement) Scan(g *gorm.DB, dest any) error {
-	return g.Raw(s.text.String(), s.args...).Scan(dest).Error
+func (s *Statement) Scan(tx Tx, dest any) error {
+	return tx.Raw(s.text.String(), s.args...).Scan(dest).Error
 }
 
 // Places appends "(room, user) IN ((?,?), …)". Both servers look such tuples up in an index, and plan them three

@@ -25,14 +25,18 @@ const (
 	Once Again = false
 )
 
+// Tx is gorm's handle on a transaction, or on a connection for one statement. It passes between the stores, so that the writes of
+// several of them are one transaction.
+type Tx struct{ *gorm.DB }
+
 // Tx runs fn in a transaction, as often as it takes. fn must set its results afresh in each run, and must not
 // swallow an error of the database. fn's own verdicts (*chat.Error) roll back and come back as they are.
-func (p *Pool) Tx(ctx context.Context, verb string, rerun Again, fn func(g *gorm.DB) error) error {
+func (p *pool) Tx(ctx context.Context, verb string, rerun Again, fn func(tx Tx) error) error {
 	return p.tx(ctx, verb, rerun, func() (bool, error) { return p.runTx(ctx, fn) })
 }
 
 // tx runs once as often as it takes; committing tells that an error came with the COMMIT, whose outcome is then unknown.
-func (p *Pool) tx(ctx context.Context, verb string, rerun Again, once func() (committing bool, err error)) error {
+func (p *pool) tx(ctx context.Context, verb string, rerun Again, once func() (committing bool, err error)) error {
 	began := time.Now()
 	err := p.tryTx(ctx, verb, rerun, once)
 	if p.hooks.Tx != nil {
@@ -41,7 +45,7 @@ func (p *Pool) tx(ctx context.Context, verb string, rerun Again, once func() (co
 	return Failed(verb, err)
 }
 
-func (p *Pool) tryTx(ctx context.Context, verb string, rerun Again, once func() (committing bool, err error)) error {
+func (p *pool) tryTx(ctx context.Context, verb string, rerun Again, once func() (committing bool, err error)) error {
 	for try := 1; ; try++ {
 		committing, err := once()
 		switch {
@@ -65,7 +69,7 @@ func (p *Pool) tryTx(ctx context.Context, verb string, rerun Again, once func() 
 }
 
 // runTx runs fn once.
-func (p *Pool) runTx(ctx context.Context, fn func(g *gorm.DB) error) (committing bool, err error) {
+func (p *pool) runTx(ctx context.Context, fn func(tx Tx) error) (committing bool, err error) {
 	g := p.g.WithContext(ctx).Begin()
 	if g.Error != nil {
 		return false, g.Error
@@ -76,7 +80,7 @@ func (p *Pool) runTx(ctx context.Context, fn func(g *gorm.DB) error) (committing
 			g.Rollback()
 		}
 	}()
-	if err := fn(g); err != nil {
+	if err := fn(Tx{g}); err != nil {
 		return false, err
 	}
 	open = false
@@ -84,10 +88,10 @@ func (p *Pool) runTx(ctx context.Context, fn func(g *gorm.DB) error) (committing
 }
 
 // Retry runs a single statement (its own transaction) under the same policy.
-func (p *Pool) Retry(ctx context.Context, verb string, fn func(g *gorm.DB) error) error {
+func (p *pool) Retry(ctx context.Context, verb string, fn func(tx Tx) error) error {
 	var err error
 	for try := 1; try <= txTries; try++ {
-		err = fn(p.g.WithContext(ctx))
+		err = fn(Tx{p.g.WithContext(ctx)})
 		if err == nil || !conflicted(err) && !lost(err) || ctx.Err() != nil {
 			break
 		}

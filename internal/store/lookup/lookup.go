@@ -6,15 +6,13 @@ import (
 	"errors"
 	"time"
 
-	"gorm.io/gorm"
-
 	"chat-service/internal/chat"
 	"chat-service/internal/store/db"
 	"chat-service/internal/store/table"
 )
 
 // Places returns where users stand in rooms, open memberships and ended ones; a place where nobody ever was is left out.
-func Places(ctx context.Context, p *db.Pool, at []chat.Place) (map[chat.Place]chat.Membership, error) {
+func Places(ctx context.Context, p *db.DB, at []chat.Place) (map[chat.Place]chat.Membership, error) {
 	out := make(map[chat.Place]chat.Membership, len(at))
 	if len(at) == 0 {
 		return out, nil
@@ -23,12 +21,12 @@ func Places(ctx context.Context, p *db.Pool, at []chat.Place) (map[chat.Place]ch
 	q.Add("SELECT " + table.RoomCols + ", " + table.MemberCols +
 		" FROM members m FORCE INDEX (PRIMARY) JOIN rooms r ON r.id = m.room_id WHERE ")
 	q.Places("m.room_id, m.user_id", at)
-	err := p.Retry(ctx, "read places", func(g *gorm.DB) error {
+	err := p.Retry(ctx, "read places", func(tx db.Tx) error {
 		clear(out)
 		var m chat.Membership
 		var activeAt time.Time
 		into := append(table.Room(&m.Room, &activeAt), table.Member(&m.Member)...)
-		return q.Each(g, func(rows *sql.Rows) error {
+		return q.Each(tx, func(rows *sql.Rows) error {
 			if err := rows.Scan(into...); err != nil {
 				return err
 			}
@@ -41,7 +39,7 @@ func Places(ctx context.Context, p *db.Pool, at []chat.Place) (map[chat.Place]ch
 
 // Spans returns the messages of some stretches of logs, by room and seq; where they have more content than that many bytes, the
 // first of them, at least one, and whole is false. The stretches must not overlap.
-func Spans(ctx context.Context, p *db.Pool, spans []chat.Span, bytes int) (ms []chat.Message, whole bool, err error) {
+func Spans(ctx context.Context, p *db.DB, spans []chat.Span, bytes int) (ms []chat.Message, whole bool, err error) {
 	if len(spans) == 0 {
 		return nil, true, nil
 	}
@@ -54,12 +52,12 @@ func Spans(ctx context.Context, p *db.Pool, spans []chat.Span, bytes int) (ms []
 		q.Add("x.room_id = ? AND x.seq BETWEEN ? AND ?", s.Room, s.From, s.To)
 	}
 	q.Add(" ORDER BY x.room_id, x.seq")
-	err = p.Retry(ctx, "read stretches", func(g *gorm.DB) error {
+	err = p.Retry(ctx, "read stretches", func(tx db.Tx) error {
 		ms, whole = nil, true
 		left := bytes
 		var m chat.Message
 		into := table.Message(&m)
-		err := q.Each(g, func(rows *sql.Rows) error {
+		err := q.Each(tx, func(rows *sql.Rows) error {
 			if left <= 0 {
 				return errEnough
 			}
@@ -79,11 +77,11 @@ func Spans(ctx context.Context, p *db.Pool, spans []chat.Span, bytes int) (ms []
 var errEnough = errors.New("enough")
 
 // Read runs a statement that asks for table.MessageCols; room is made for size messages beforehand.
-func Read(g *gorm.DB, q *db.Statement, size int) ([]chat.Message, error) {
+func Read(tx db.Tx, q *db.Statement, size int) ([]chat.Message, error) {
 	var m chat.Message
 	into := table.Message(&m)
 	ms := make([]chat.Message, 0, size)
-	err := q.Each(g, func(rows *sql.Rows) error {
+	err := q.Each(tx, func(rows *sql.Rows) error {
 		if err := rows.Scan(into...); err != nil {
 			return err
 		}

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"gorm.io/gorm"
-
 	"chat-service/internal/chat"
 	"chat-service/internal/store/db"
 )
@@ -29,7 +27,7 @@ type placed struct {
 // Memberships returns the open memberships of many users at once, of each the limit that were active last, with what an
 // unread count and a position need: of the room ID, Type, LastSeq, MsgCount and Epoch, of the member Room, User, ReadSeq and
 // ReadCount. No user may be named twice.
-func Memberships(ctx context.Context, p *db.Pool, users []chat.UserID, limit int) (map[chat.UserID][]chat.Membership, error) {
+func Memberships(ctx context.Context, p *db.DB, users []chat.UserID, limit int) (map[chat.UserID][]chat.Membership, error) {
 	if len(users) == 0 {
 		return map[chat.UserID][]chat.Membership{}, nil
 	}
@@ -55,10 +53,10 @@ func Memberships(ctx context.Context, p *db.Pool, users []chat.UserID, limit int
 	return latest(all, len(users), limit), err
 }
 
-func memberships(ctx context.Context, p *db.Pool, q *db.Statement) (all []placed, err error) {
-	err = p.Retry(ctx, "read memberships", func(g *gorm.DB) error {
+func memberships(ctx context.Context, p *db.DB, q *db.Statement) (all []placed, err error) {
+	err = p.Retry(ctx, "read memberships", func(tx db.Tx) error {
 		all = nil
-		return q.Each(g, func(rows *sql.Rows) error {
+		return q.Each(tx, func(rows *sql.Rows) error {
 			var m placed
 			err := rows.Scan(&m.Member.User, &m.Room.ID, &m.Room.Type, &m.Room.LastSeq, &m.Room.MsgCount, &m.Room.Epoch,
 				&m.Member.ReadSeq, &m.Member.ReadCount, &m.activeAt)

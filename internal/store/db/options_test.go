@@ -1,11 +1,8 @@
-package store
+package db
 
 import (
 	"strings"
 	"testing"
-	"time"
-
-	"chat-service/internal/chat"
 )
 
 func TestOptionsValidate(t *testing.T) {
@@ -29,28 +26,5 @@ func TestDriverConfig(t *testing.T) {
 	}
 	if strings.Contains(dsn, "multiStatements") {
 		t.Error("several statements in one are a door for injection")
-	}
-}
-
-func TestCursorRoundTrip(t *testing.T) {
-	when := time.Date(2026, 1, 2, 3, 4, 5, 678901000, time.UTC)
-	got, id, paged, err := parseCursor(cursorOf(when, 42))
-	if err != nil || !paged || id != 42 || !got.Equal(when) {
-		t.Fatal(got, id, paged, err)
-	}
-	for _, bad := range []string{"x", "!!!!", cursorOf(when, 1)[:3], "LTEuMQ"} {
-		if _, _, _, err := parseCursor(bad); chat.KindOf(err) != chat.Invalid {
-			t.Errorf("%q: %v", bad, err)
-		}
-	}
-}
-
-func TestMergeHeads(t *testing.T) {
-	got := mergeHeads(
-		[]chat.Head{{Room: 1, Before: 1, Seq: 2}, {Room: 3, Before: 5, Seq: 6}},
-		[]chat.Head{{Room: 2, Before: 0, Seq: 1}, {Room: 3, Before: 6, Seq: 9}},
-	)
-	if len(got) != 3 || got[1].Room != 2 || got[2] != (chat.Head{Room: 3, Before: 5, Seq: 9}) {
-		t.Fatal(got)
 	}
 }
