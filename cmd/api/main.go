@@ -54,24 +54,25 @@ func wire(ctx context.Context, cfg *Config, log *slog.Logger) ([]daemon.Part, er
 			bell.Ring() // nearly every write leaves something in the outbox
 		}
 	}
-	db, err := store.Open(ctx, so)
+	stores, err := store.Open(so)
 	if err != nil {
 		return nil, err
 	}
 	server, err := api.New(o, api.Ports{
-		Accounts: db, People: db, Sessions: db, Liveness: db, Rooms: db, Members: db, Lists: db, Log: db,
-		Passwords: hasher, Hashes: db, Tokens: tokens{issuer, cfg.refreshKey()}, Recents: cache, Presences: cache, Throttle: cache,
+		Accounts: stores.Accounts, People: people{stores.Accounts, stores.Rooms}, Sessions: stores.Accounts, Liveness: stores.Accounts,
+		Rooms: stores.Rooms, Members: stores.Rooms, Lists: stores.Rooms, Log: stores.Messages,
+		Passwords: hasher, Hashes: stores.Accounts, Tokens: tokens{issuer, cfg.refreshKey()}, Recents: cache, Presences: cache, Throttle: cache,
 	})
 	if err != nil {
 		return nil, err
 	}
-	debug.Register("mysql", db.SchemaReady)
-	reg.MustRegister(telemetry.NewPoolCollector("mysql", db.Stats))
+	debug.Register("mysql", stores.Operator.SchemaReady)
+	reg.MustRegister(telemetry.NewPoolCollector("mysql", stores.DB.Stats))
 	return []daemon.Part{
 		{Name: "debug listener", Start: debug.Start, Stop: debug.Stop, Fatal: debug.Failed()},
 		{Name: "redis", Start: func(ctx context.Context) error { return cache.Admit(ctx, log) }, Stop: func(context.Context) error { return cache.Close() }},
 		{Name: "bell", Start: bell.Start, Stop: bell.Stop},
-		{Name: "mysql", Start: db.AwaitReady, Stop: func(context.Context) error { return db.Close() }},
+		{Name: "mysql", Start: stores.Operator.AwaitReady, Stop: func(context.Context) error { return stores.Close() }},
 		{Name: "api", Start: server.Start, Fatal: server.Fatal(), Weight: 3, Stop: func(ctx context.Context) error {
 			debug.Drain()
 			return server.Stop(ctx)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"chat-service/internal/store"
+	"chat-service/internal/store/db"
 	"chat-service/internal/store/operator"
 )
 
@@ -35,7 +36,7 @@ func (x *examination) mysql(ctx context.Context) {
 }
 
 // server looks at the server, then at the database.
-func (x *examination) server(ctx context.Context, c *operator.Server, o store.Options) {
+func (x *examination) server(ctx context.Context, c *operator.Server, o db.Options) {
 	version, err := c.Version(ctx)
 	if err != nil {
 		x.r.fail("start it, or correct database.host, port, user and password; privately: chatctl up --servers-only", "%s (from %s): %v", x.Database.Addr(), x.source(), err)
@@ -164,13 +165,13 @@ func (x *examination) instances(process string) (n int) {
 
 // contents checks schema, collations and what waits.
 func (x *examination) contents(ctx context.Context, c *operator.Server) {
-	db, err := x.openStore(ctx)
+	db, err := x.openStore()
 	if err != nil {
 		x.r.fail("correct the section database in "+x.source(), "%v", err)
 		return
 	}
 	defer db.Close()
-	if err := db.SchemaReady(ctx); err != nil {
+	if err := db.Operator.SchemaReady(ctx); err != nil {
 		x.r.fail("run chatctl migrate", "schema: %v", err)
 		return
 	}
@@ -207,8 +208,8 @@ func (x *examination) judgePartitions(ctx context.Context, c *operator.Server) {
 	}
 }
 
-func (x *examination) judgeBacklog(ctx context.Context, c *operator.Server, db *store.DB) {
-	boots, err := db.Workers(ctx, deadAfter)
+func (x *examination) judgeBacklog(ctx context.Context, c *operator.Server, db *store.Store) {
+	boots, err := db.Operator.Workers(ctx, deadAfter)
 	if err != nil {
 		x.r.fail("look into the server's log", "workers: %v", err)
 		return

@@ -107,12 +107,12 @@ func (in *installation) schema(ctx context.Context) (m migrated, err error) {
 		m.Version = max(m.Version, a.Version)
 	}
 	m.Before = m.Version
-	db, err := in.openStore(ctx)
+	db, err := in.openStore()
 	if err != nil {
 		return m, err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	if ready := db.SchemaReady(ctx); ready != nil {
+	if ready := db.Operator.SchemaReady(ctx); ready != nil {
 		m.Pending = ready.Error()
 		return m, nil
 	}
@@ -129,7 +129,7 @@ func (in *installation) migrate(ctx context.Context, io *streams) (m migrated, e
 	if err := in.createDatabase(ctx, io); err != nil {
 		return before, err
 	}
-	db, err := in.openStore(ctx)
+	db, err := in.openStore()
 	if err != nil {
 		return before, err
 	}
@@ -139,7 +139,7 @@ func (in *installation) migrate(ctx context.Context, io *streams) (m migrated, e
 	}
 	err = io.whileTelling(2*time.Second, func(d time.Duration) string {
 		return fmt.Sprintf("still migrating after %s; large tables take a while, another migration is waited for", d)
-	}, func() error { return db.Migrate(ctx) })
+	}, func() error { return db.Operator.Migrate(ctx) })
 	if err != nil {
 		return before, err
 	}

@@ -51,7 +51,7 @@ type partitionShare struct {
 func (c *partitionsCmd) Run(ctx context.Context, s *settings, io *streams) error {
 	ctx, cancel := context.WithTimeout(ctx, lookWithin)
 	defer cancel()
-	return s.withStore(ctx, func(ctx context.Context, in *installation, db *store.DB) error {
+	return s.withStore(ctx, func(ctx context.Context, in *installation, db *store.Store) error {
 		have, err := in.recordedPartitions(ctx)
 		if err != nil {
 			return err
@@ -81,8 +81,8 @@ func (c *partitionsCmd) Run(ctx context.Context, s *settings, io *streams) error
 }
 
 // spreadOf computes what the workers compute.
-func spreadOf(ctx context.Context, db *store.DB, partitions int) (spread, error) {
-	boots, err := db.Workers(ctx, deadAfter)
+func spreadOf(ctx context.Context, db *store.Store, partitions int) (spread, error) {
+	boots, err := db.Operator.Workers(ctx, deadAfter)
 	if err != nil {
 		return spread{}, err
 	}
@@ -90,7 +90,7 @@ func spreadOf(ctx context.Context, db *store.DB, partitions int) (spread, error)
 	for i := range all {
 		all[i] = i
 	}
-	waiting, err := db.OutboxWaiting(ctx, all)
+	waiting, err := db.Outbox.OutboxWaiting(ctx, all)
 	if err != nil {
 		return spread{}, err
 	}

@@ -58,7 +58,7 @@ func wire(ctx context.Context, cfg *Config, log *slog.Logger) ([]daemon.Part, er
 	bell := state.NewBell(cache)
 	so := cfg.store(sec, log)
 	so.Hooks.Tx = ringing(bell)
-	db, err := store.Open(ctx, so)
+	stores, err := store.Open(so)
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +70,8 @@ func wire(ctx context.Context, cfg *Config, log *slog.Logger) ([]daemon.Part, er
 		return nil, err
 	}
 	o := cfg.worker(uuid.NewString(), log, reg)
-	o.Log, o.Outbox, o.Calls, o.Members, o.Recovery, o.Accounts, o.Fleet = db, db, cache, db, db, db, db
+	o.Log, o.Recovery, o.Outbox, o.Calls = stores.Messages, stores.Messages, stores.Outbox, cache
+	o.Members, o.Accounts, o.Fleet = members{stores.Rooms, stores.Messages}, stores.Accounts, stores.Operator
 	o.Sockets, o.Leases, o.Losses, o.Routes = cache, cache, cache, cache
 	o.Bus, o.Consume = bus{pub, cfg.broker(sec, "", nil, nil).WithDefaults()}, &ears{Consumers: consumers, control: control}
 	w, err := worker.New(o)
@@ -78,14 +79,14 @@ func wire(ctx context.Context, cfg *Config, log *slog.Logger) ([]daemon.Part, er
 		return nil, err
 	}
 	in.set(w)
-	listener.Register("mysql", db.SchemaReady)
+	listener.Register("mysql", stores.Operator.SchemaReady)
 	listener.Register("rabbitmq", func(context.Context) error { return errors.Join(pub.Ready(), consumers.Ready()) })
-	reg.MustRegister(telemetry.NewPoolCollector("mysql", db.Stats))
+	reg.MustRegister(telemetry.NewPoolCollector("mysql", stores.DB.Stats))
 	return []daemon.Part{
 		{Name: "debug listener", Start: listener.Start, Stop: listener.Stop, Fatal: listener.Failed()},
 		{Name: "redis", Start: func(ctx context.Context) error { return cache.Admit(ctx, log) }, Stop: func(context.Context) error { return cache.Close() }},
 		{Name: "bell", Start: bell.Start, Stop: bell.Stop},
-		{Name: "mysql", Start: db.AwaitReady, Stop: func(context.Context) error { return db.Close() }},
+		{Name: "mysql", Start: stores.Operator.AwaitReady, Stop: func(context.Context) error { return stores.Close() }},
 		{Name: "publisher", Stop: pub.Close},
 		{Name: "control queue", Stop: control.Close},
 		{Name: "inbound queues", Stop: consumers.Close},

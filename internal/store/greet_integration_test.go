@@ -30,7 +30,7 @@ func TestMembershipsOfMany(t *testing.T) {
 			}
 			for _, n := range []int{9, 12_000} {
 				grow(n)
-				of, err := d.MembershipsOf(ctx, []chat.UserID{1, 2, 3}, 8)
+				of, err := d.Rooms.MembershipsOf(ctx, []chat.UserID{1, 2, 3}, 8)
 				ok(t, err)
 				if len(of[1]) != 8 || len(of[2]) != min(8, n-n/3) || len(of[3]) != 0 {
 					t.Fatalf("of %d rooms: %d, %d, %d", n, len(of[1]), len(of[2]), len(of[3]))

@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
@@ -33,4 +34,16 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 		return nil, errors.Join(fmt.Errorf("set isolation level: %w", err), conn.Close())
 	}
 	return conn, nil
+}
+
+// OpenServer makes a pool of one connection to the primary for an operator's questions: nothing is set on the connection, and no
+// database chosen. It doesn't dial.
+func OpenServer(o Options) (*sql.DB, error) {
+	c, err := mysql.NewConnector(o.serverConfig())
+	if err != nil {
+		return nil, fmt.Errorf("database settings: %w", err)
+	}
+	pool := sql.OpenDB(c)
+	pool.SetMaxOpenConns(1)
+	return pool, nil
 }

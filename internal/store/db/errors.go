@@ -15,8 +15,12 @@ import (
 	"chat-service/internal/chat"
 )
 
-// NoSuchTable is the number of the error that an empty database answers with.
-const NoSuchTable = 1146
+// Numbers of errors that callers tell apart, the same on MariaDB and MySQL.
+const (
+	NoSuchTable    = 1146 // the answer of an empty database
+	NoSuchDatabase = 1049
+	DatabaseDenied = 1044 // this account may not use, or make, the database
+)
 
 // Server error numbers, the same on MariaDB and MySQL.
 const (

@@ -118,3 +118,12 @@ func (o Options) driverConfig(addr string) *mysql.Config {
 	c.Logger = &mysql.NopLogger{}
 	return c
 }
+
+// serverConfig is driverConfig for an operator's questions to the primary: no database is chosen, so that it works before there is one,
+// and the server is taken as it is, read-only ones and their own sql_mode too.
+func (o Options) serverConfig() *mysql.Config {
+	c := o.driverConfig(o.primary())
+	c.DBName, c.Params = "", nil
+	c.RejectReadOnly, c.ClientFoundRows = false, false
+	return c
+}

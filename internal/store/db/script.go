@@ -5,33 +5,40 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"slices"
 	"time"
-
-	"chat-service/internal/faults"
 )
 
-// Script is a transaction of two round trips: what it must know is asked at once, what it decides is written at once, the
-// COMMIT included. A statement by itself costs a round trip more, in each of which row locks are held and, on a busy machine,
-// four programs wait for a CPU.
-type Script interface {
-	// Ask begins anew and returns what is to be looked up, in this order.
-	Ask() []Query
-	// Decide is called when all rows were taken, and returns what is to be written, in this order.
-	Decide() []*Statement
-}
+// Ask runs queries, in order, and hands each row to the query that it answers. Empty queries are left out.
+type Ask func(qs ...Query) error
 
 // Query is a statement and what takes its rows.
 type Query struct {
 	Statement
-	Row func(*sql.Rows) error
+	into []any
+	take func()
 }
 
-// Play runs a script under the policy of Tx.
-func (p *pool) Play(ctx context.Context, verb string, rerun Again, s Script) error {
-	return p.tx(ctx, verb, rerun, func() (committing bool, err error) { return p.play(ctx, s) })
+// Into says where the query's columns go, and what is called for each row when they are there.
+func (q *Query) Into(cells []any, take func()) { q.into, q.take = cells, take }
+
+// row takes one row.
+func (q *Query) row(rows *sql.Rows) error {
+	err := rows.Scan(q.into...)
+	if err == nil {
+		q.take()
+	}
+	return err
 }
 
-func (p *pool) play(ctx context.Context, s Script) (committing bool, err error) {
+// Play runs a transaction of two round trips under the policy of Tx: body asks once, for all that it must know, and returns what is to
+// be written, which goes to the server together with the COMMIT. A statement by itself would cost a round trip more, in each of which
+// row locks are held and, on a busy machine, four programs wait for a CPU.
+func (p *pool) Play(ctx context.Context, verb string, rerun Again, body func(ask Ask) ([]*Statement, error)) error {
+	return p.tx(ctx, verb, rerun, func() (committing bool, err error) { return p.play(ctx, body) })
+}
+
+func (p *pool) play(ctx context.Context, body func(ask Ask) ([]*Statement, error)) (committing bool, err error) {
 	conn, err := p.scripts.Conn(ctx)
 	if err != nil {
 		return false, err
@@ -40,32 +47,52 @@ func (p *pool) play(ctx context.Context, s Script) (committing bool, err error) 
 		if err != nil {
 			rollback(ctx, conn)
 		}
-		_ = conn.Close() // says only that rollback has given it up
+		_ = conn.Close() // reports only that rollback has given it up
 		return err
 	}
-	if err := ask(ctx, conn, s.Ask()); err != nil {
+	writes, err := body(func(qs ...Query) error { return ask(ctx, conn, qs) })
+	if err != nil {
 		return false, done(err)
 	}
-	packets := packed(s.Decide())
+	packets := packed(writes)
 	last := len(packets) - 1
 	for i := range packets[:last] {
 		if _, err := conn.ExecContext(ctx, packets[i].String(), packets[i].args...); err != nil {
 			return false, done(err)
 		}
 	}
-	commit := func(ctx context.Context) error {
+	return commit(ctx, func(ctx context.Context) error {
 		_, err := conn.ExecContext(ctx, packets[last].String(), packets[last].args...)
 		return done(err)
+	})
+}
+
+// Ask runs the queries within a transaction that does more, one by one.
+func (tx Tx) Ask(qs ...Query) error {
+	for i := range qs {
+		if qs[i].empty() {
+			continue
+		}
+		if err := qs[i].Each(tx, qs[i].row); err != nil {
+			return err
+		}
 	}
-	if faults.Planted("ack_before_commit") {
-		time.AfterFunc(30*time.Millisecond, func() { _ = commit(context.WithoutCancel(ctx)) })
-		return false, nil
+	return nil
+}
+
+// Write runs statements within a transaction that does more, one by one.
+func (tx Tx) Write(ss ...*Statement) error {
+	for _, s := range ss {
+		if _, err := s.Exec(tx); err != nil {
+			return err
+		}
 	}
-	return true, commit(ctx)
+	return nil
 }
 
 // ask begins the transaction and takes all rows.
 func ask(ctx context.Context, conn *sql.Conn, qs []Query) (err error) {
+	qs = slices.DeleteFunc(qs, func(q Query) bool { return q.empty() })
 	var all Statement
 	all.Add("START TRANSACTION")
 	for i := range qs {
@@ -82,7 +109,7 @@ func ask(ctx context.Context, conn *sql.Conn, qs []Query) (err error) {
 			return errors.Join(rows.Err(), errors.New("an answer is missing"))
 		}
 		for rows.Next() {
-			if err := qs[i].Row(rows); err != nil {
+			if err := qs[i].row(rows); err != nil {
 				return err
 			}
 		}

@@ -3,6 +3,7 @@ package db_test
 import (
 	"testing"
 
+	"chat-service/internal/chat"
 	"chat-service/internal/store/db"
 )
 
@@ -15,7 +16,7 @@ func TestLonePlaceIsWrittenTwice(t *testing.T) {
 		3: "(room_id, user_id) IN ((?,?),(?,?),(?,?))",
 	} {
 		var s db.Statement
-		s.Places("room_id, user_id", make([]db.Place, n))
+		s.Places("room_id, user_id", make([]chat.Place, n))
 		if got := s.String(); got != want {
 			t.Errorf("%d places: got %s, want %s", n, got, want)
 		}

@@ -2,71 +2,130 @@ package operator
 
 import (
 	"context"
+	"database/sql"
+	"errors"
+	"fmt"
 	"strings"
 	"time"
+
+	"chat-service/internal/chat"
+	"chat-service/internal/store/db"
 )
 
-// Version is the server's own name of its version, such as 10.11.6-MariaDB.
-func (s *Server) Version(ctx context.Context) (v string, err error) {
-	err = s.one(ctx, "ask for the version", "SELECT VERSION()", nil, &v)
-	return v, err
+// Server is a MySQL server and the name of an installation's database on it.
+type Server struct {
+	pool *sql.DB
+	name string
 }
 
-// Variables reads the server's global settings, by name in lower case; unknown ones are missing from the map.
-func (s *Server) Variables(ctx context.Context, names ...string) (map[string]string, error) {
-	vars := map[string]string{}
-	if len(names) == 0 {
-		return vars, nil
+// Open prepares the way to the primary that the options name. It doesn't dial: an unreachable server shows at the first
+// question.
+func Open(o db.Options) (*Server, error) {
+	raw, err := db.OpenServer(o)
+	if err != nil {
+		return nil, err
 	}
-	err := s.each(ctx, "read settings", "SHOW GLOBAL VARIABLES WHERE variable_name IN ("+marks(len(names))+")", list(names),
+	return &Server{pool: raw, name: o.DBName}, nil
+}
+
+// Close closes the connection.
+func (s *Server) Close() error { return s.pool.Close() }
+
+// table names a table of the installation.
+func (s *Server) table(name string) string { return quoted(s.name) + "." + name }
+
+func quoted(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }
+
+// failed translates an error of the driver: whatever it is, an operator mends it and asks again.
+func failed(question string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case noSchema(err):
+		return chat.Wrap(chat.Unavailable, fmt.Errorf("%s: %w: run chatctl migrate", question, err), "the schema is missing")
+	default:
+		return chat.Wrap(chat.Unavailable, fmt.Errorf("%s: %w", question, err), "")
+	}
+}
+
+func noSchema(err error) bool {
+	n := db.Number(err)
+	return n == db.NoSuchTable || n == db.NoSuchDatabase
+}
+
+// one asks for one row.
+func (s *Server) one(ctx context.Context, question, q string, args []any, into ...any) error {
+	return failed(question, s.pool.QueryRowContext(ctx, q, args...).Scan(into...))
+}
+
+// each asks for many rows and hands each to fn, to be scanned.
+func (s *Server) each(ctx context.Context, question, q string, args []any, fn func(scan func(into ...any) error) error) (err error) {
+	rows, err := s.pool.QueryContext(ctx, q, args...)
+	if err != nil {
+		return failed(question, err)
+	}
+	defer func() { err = failed(question, errors.Join(err, rows.Close())) }()
+	for rows.Next() {
+		if err := fn(rows.Scan); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// Exists tells whether the database is there.
+func (s *Server) Exists(ctx context.Context) (bool, error) {
+	var n int
+	err := s.one(ctx, "look for the database", "SELECT COUNT(*) FROM information_schema.schemata WHERE schema_name = ?", []any{s.name}, &n)
+	return n > 0, err
+}
+
+// Create makes the database where it is missing. Forbidden where the account may not; the error says who else could.
+func (s *Server) Create(ctx context.Context) error {
+	made := quoted(s.name) + " CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
+	_, err := s.pool.ExecContext(ctx, "CREATE DATABASE IF NOT EXISTS "+made)
+	if db.Number(err) == db.DatabaseDenied {
+		return chat.Wrap(chat.Forbidden, err, "this account may not make a database: have it made by one that may (CREATE DATABASE "+made+
+			"), or name such a one in CHAT_DATABASE_USER")
+	}
+	return failed("make the database", err)
+}
+
+// Migration is one applied step of the schema.
+type Migration struct {
+	Version int64     `json:"version"`
+	Applied time.Time `json:"applied_at"`
+}
+
+// Migrations lists the applied steps in their order, none where there is no schema yet.
+func (s *Server) Migrations(ctx context.Context) (ms []Migration, err error) {
+	err = s.each(ctx, "list migrations", "SELECT version_id, tstamp FROM "+s.table("goose_db_version")+" WHERE is_applied AND version_id > 0 ORDER BY id", nil,
 		func(scan func(...any) error) error {
-			var name, value string
-			err := scan(&name, &value)
-			vars[strings.ToLower(name)] = value
+			var m Migration
+			err := scan(&m.Version, &m.Applied)
+			ms = append(ms, m)
 			return err
 		})
-	return vars, err
+	if noSchema(err) {
+		return nil, nil
+	}
+	return ms, err
 }
 
-// Skew is how far the server's clock is ahead of this machine's, as far as one round trip can tell.
-func (s *Server) Skew(ctx context.Context) (time.Duration, error) {
-	if err := s.one(ctx, "ask for the time", "SELECT 1", nil, new(int)); err != nil {
-		return 0, err // dialled now: that must not count as a part of the round trip
+// Partitions is the number that the installation was made with; 0 where no process has run yet. Unlike the store's verb it
+// records nothing.
+func (s *Server) Partitions(ctx context.Context) (n int, err error) {
+	err = s.one(ctx, "read the number of partitions", "SELECT v FROM "+s.table("meta")+" WHERE k = 'partitions'", nil, &n)
+	if errors.Is(err, sql.ErrNoRows) || noSchema(err) {
+		return 0, nil
 	}
-	var there time.Time
-	before := time.Now()
-	err := s.one(ctx, "ask for the time", "SELECT UTC_TIMESTAMP(6)", nil, &there)
-	return there.Sub(before.Add(time.Since(before) / 2)), err
+	return n, err
 }
 
-// ReadCommitted tells by its error why no transaction may run at READ COMMITTED.
-func (s *Server) ReadCommitted(ctx context.Context) error {
-	if _, err := s.pool.ExecContext(ctx, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"); err != nil {
-		return failed("set the isolation level", err)
-	}
-	tx, err := s.pool.BeginTx(ctx, nil)
-	if err == nil {
-		err = tx.Rollback()
-	}
-	return failed("begin a transaction", err)
-}
-
-// StrangeColumns counts text columns whose collation is not one that the migrations name, and names one of them with its
-// table and collation.
-func (s *Server) StrangeColumns(ctx context.Context) (n int, example string, err error) {
-	err = s.one(ctx, "look at collations", "SELECT COUNT(*), COALESCE(MIN(CONCAT(table_name, '.', column_name, ' ', collation_name)), '')"+
-		" FROM information_schema.columns WHERE table_schema = ? AND collation_name NOT IN ('utf8mb4_bin', 'ascii_bin') AND table_name NOT LIKE 'goose%'",
-		[]any{s.name}, &n, &example)
-	return n, example, err
-}
-
-// marks is n question marks.
-func marks(n int) string { return "?" + strings.Repeat(",?", n-1) }
-
-func list[T any](vs []T) []any {
-	args := make([]any, len(vs))
-	for i, v := range vs {
-		args[i] = v
-	}
-	return args
+// Backlog is how many announcements wait, and how old the oldest is by the server's clock.
+func (s *Server) Backlog(ctx context.Context) (n int64, age time.Duration, err error) {
+	var us int64
+	err = s.one(ctx, "look at the outbox",
+		"SELECT COUNT(*), COALESCE(TIMESTAMPDIFF(MICROSECOND, MIN(created_at), UTC_TIMESTAMP(6)), 0) FROM "+s.table("outbox"), nil, &n, &us)
+	return n, time.Duration(us) * time.Microsecond, err
 }

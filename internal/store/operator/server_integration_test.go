@@ -9,12 +9,13 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/store"
+	"chat-service/internal/store/db"
 	"chat-service/internal/store/operator"
 	"chat-service/internal/store/storetest"
 )
 
 // onBoth runs a test on both servers, each with an empty database.
-func onBoth(t *testing.T, test func(t *testing.T, env string, o store.Options)) {
+func onBoth(t *testing.T, test func(t *testing.T, env string, o db.Options)) {
 	t.Helper()
 	for _, env := range []string{storetest.MariaDB, storetest.MySQL} {
 		t.Run(env, func(t *testing.T) {
@@ -25,7 +26,7 @@ func onBoth(t *testing.T, test func(t *testing.T, env string, o store.Options)) 
 	}
 }
 
-func ask(t *testing.T, o store.Options) *operator.Server {
+func ask(t *testing.T, o db.Options) *operator.Server {
 	t.Helper()
 	s, err := operator.Open(o)
 	if err != nil {
@@ -39,10 +40,10 @@ func ask(t *testing.T, o store.Options) *operator.Server {
 	return s
 }
 
-func migrated(t *testing.T, o store.Options) *store.DB {
+func migrated(t *testing.T, o db.Options) *store.Store {
 	t.Helper()
 	o.Partitions = 4
-	d, err := store.Open(t.Context(), o)
+	d, err := store.Open(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,14 +52,14 @@ func migrated(t *testing.T, o store.Options) *store.DB {
 			t.Error(err)
 		}
 	})
-	if err := d.Migrate(t.Context()); err != nil {
+	if err := d.Operator.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	return d
 }
 
 func TestBeforeThereIsADatabase(t *testing.T) {
-	onBoth(t, func(t *testing.T, env string, o store.Options) {
+	onBoth(t, func(t *testing.T, env string, o db.Options) {
 		o.DBName += "`x" // a name that has to be quoted
 		s, ctx := ask(t, o), t.Context()
 		if there, err := s.Exists(ctx); err != nil || there {
@@ -86,7 +87,7 @@ func TestBeforeThereIsADatabase(t *testing.T) {
 }
 
 func TestWhatTheSchemaHolds(t *testing.T) {
-	onBoth(t, func(t *testing.T, _ string, o store.Options) {
+	onBoth(t, func(t *testing.T, _ string, o db.Options) {
 		s, ctx := ask(t, o), t.Context()
 		if _, _, err := s.Backlog(ctx); chat.KindOf(err) != chat.Unavailable || !strings.Contains(err.Error(), "chatctl migrate") {
 			t.Errorf("backlog of an empty database: %v", err)
@@ -102,17 +103,17 @@ func TestWhatTheSchemaHolds(t *testing.T) {
 		if n, err := s.Partitions(ctx); err != nil || n != 0 {
 			t.Errorf("partitions %d, %v before any process", n, err)
 		}
-		if err := d.Partitions(ctx, 4); err != nil {
+		if err := d.Operator.Partitions(ctx, 4); err != nil {
 			t.Fatal(err)
 		}
 		if n, err := s.Partitions(ctx); err != nil || n != 4 {
 			t.Errorf("partitions %d, %v", n, err)
 		}
-		u, err := d.CreateUser(ctx, chat.User{Username: "ann"})
+		u, err := d.Accounts.CreateUser(ctx, chat.User{Username: "ann"})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := d.RevokeSessions(ctx, u.ID, ""); err != nil { // something to announce
+		if err := d.Accounts.RevokeSessions(ctx, u.ID, ""); err != nil { // something to announce
 			t.Fatal(err)
 		}
 		if n, age, err := s.Backlog(ctx); err != nil || n != 1 || age < 0 {
@@ -122,7 +123,7 @@ func TestWhatTheSchemaHolds(t *testing.T) {
 }
 
 func TestTheServerItself(t *testing.T) {
-	onBoth(t, func(t *testing.T, _ string, o store.Options) {
+	onBoth(t, func(t *testing.T, _ string, o db.Options) {
 		s, ctx := ask(t, o), t.Context()
 		if v, err := s.Version(ctx); err != nil || v == "" {
 			t.Errorf("version %q, %v", v, err)
@@ -144,14 +145,14 @@ func TestTheServerItself(t *testing.T) {
 }
 
 func TestDeadCommands(t *testing.T) {
-	onBoth(t, func(t *testing.T, _ string, o store.Options) {
+	onBoth(t, func(t *testing.T, _ string, o db.Options) {
 		s, d, ctx := ask(t, o), migrated(t, o), t.Context()
 		if ds, n, err := s.Dead(ctx, 5); err != nil || n != 0 || ds == nil || len(ds) != 0 {
 			t.Errorf("none: %v, %d, %v", ds, n, err)
 		}
 		for i := range 4 {
 			c := chat.DeadCommand{Partition: i, Kind: "send", User: 1, Room: 2, Payload: []byte("\xfftext"), Reason: "broken"}
-			if err := d.Quarantine(ctx, c); err != nil {
+			if err := d.Operator.Quarantine(ctx, c); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -184,7 +185,7 @@ func TestAServerThatIsAway(t *testing.T) {
 
 // TestAnAccountThatMayNot: making a database needs a right that the product's account need not have.
 func TestAnAccountThatMayNot(t *testing.T) {
-	onBoth(t, func(t *testing.T, env string, o store.Options) {
+	onBoth(t, func(t *testing.T, env string, o db.Options) {
 		user := o.DBName
 		storetest.Exec(t, env, "CREATE USER "+user+" IDENTIFIED BY 'pw'", "GRANT SELECT ON "+o.DBName+".* TO "+user)
 		t.Cleanup(func() { storetest.Exec(t, env, "DROP USER "+user) })

@@ -1,64 +1,168 @@
 package table
 
 import (
+	"database/sql"
+	"database/sql/driver"
 	"fmt"
 	"strconv"
 	"time"
-
-	"chat-service/internal/chat"
 )
 
-// Each is database/sql's Scanner for a field of a noun.
+// Cell is a field of a noun as database/sql sees it: it takes what a row holds, and gives what a write needs.
+type Cell interface {
+	sql.Scanner
+	driver.Valuer
+}
+
+// The cells. Each is a noun's field under another type; NULL is its zero value.
 type (
-	num    uint64
-	count  int
-	text   string
-	moment time.Time
+	number   uint64
+	count    int
+	text     string // never NULL
+	nullText string // NULL where empty
+	bytes    string // a VARBINARY: no collation folds it; NULL where empty
+	blob     []byte // never NULL
+	hash     [HashLen]byte
+	digest   [32]byte // SHA-256
+	flag     bool
+	moment   time.Time // NULL where zero
+	folded   string    // written as SearchKey of the field; what is read is dropped
+	minute   time.Time // written as UnixMinute of the field; what is read is dropped
 )
+
+// HashLen bytes are kept of a hash that tells bodies apart.
+const HashLen = 16
 
 // Scan implements sql.Scanner.
-func (n *num) Scan(src any) (err error) {
+func (n *number) Scan(src any) (err error) {
 	switch v := src.(type) {
 	case nil:
 		*n = 0
 	case uint64:
-		*n = num(v)
+		*n = number(v)
 	case int64:
-		*n = num(v)
+		*n = number(v)
 	case []byte:
 		var u uint64
 		u, err = strconv.ParseUint(string(v), 10, 64)
-		*n = num(u)
+		*n = number(u)
 	default:
 		err = fmt.Errorf("scan %T as a number", src)
 	}
 	return err
 }
 
+// Value implements driver.Valuer. The driver takes a uint64 although database/sql by itself doesn't.
+func (n *number) Value() (driver.Value, error) { return uint64(*n), nil }
+
 // Scan implements sql.Scanner.
 func (c *count) Scan(src any) error {
-	var n num
+	var n number
 	err := n.Scan(src)
 	*c = count(n)
 	return err
 }
 
-// Scan implements sql.Scanner.
-func (t *text) Scan(src any) error {
+// Value implements driver.Valuer.
+func (c *count) Value() (driver.Value, error) { return int64(*c), nil }
+
+// scanText keeps the text that is there when the row's is the same: often it is that of the row before, and then costs no memory.
+func scanText[T ~string](t *T, src any) error {
 	switch v := src.(type) {
 	case nil:
 		*t = ""
 	case []byte:
-		if string(*t) != string(v) { // a row's words are often those of the row before, and then cost no memory
-			*t = text(v)
+		if string(*t) != string(v) {
+			*t = T(v)
 		}
 	case string:
-		*t = text(v)
+		*t = T(v)
 	default:
 		return fmt.Errorf("scan %T as a text", src)
 	}
 	return nil
 }
+
+// Scan implements sql.Scanner.
+func (t *text) Scan(src any) error { return scanText(t, src) }
+
+// Value implements driver.Valuer.
+func (t *text) Value() (driver.Value, error) { return string(*t), nil }
+
+// Scan implements sql.Scanner.
+func (t *nullText) Scan(src any) error { return scanText(t, src) }
+
+// Value implements driver.Valuer.
+func (t *nullText) Value() (driver.Value, error) {
+	if *t == "" {
+		return nil, nil
+	}
+	return string(*t), nil
+}
+
+// Scan implements sql.Scanner.
+func (b *bytes) Scan(src any) error { return scanText(b, src) }
+
+// Value implements driver.Valuer.
+func (b *bytes) Value() (driver.Value, error) {
+	if *b == "" {
+		return nil, nil
+	}
+	return []byte(*b), nil
+}
+
+// Scan implements sql.Scanner.
+func (h *hash) Scan(src any) error {
+	v, ok := src.([]byte)
+	if !ok || len(v) != HashLen {
+		return fmt.Errorf("scan %T as a hash of %d bytes", src, HashLen)
+	}
+	*h = hash(v)
+	return nil
+}
+
+// Value implements driver.Valuer.
+func (h *hash) Value() (driver.Value, error) { return h[:], nil }
+
+// Scan implements sql.Scanner.
+func (b *blob) Scan(src any) error {
+	switch v := src.(type) {
+	case nil:
+		*b = nil
+	case []byte:
+		*b = append([]byte{}, v...) // the driver's buffer is used again
+	default:
+		return fmt.Errorf("scan %T as bytes", src)
+	}
+	return nil
+}
+
+// Value implements driver.Valuer.
+func (b *blob) Value() (driver.Value, error) { return append([]byte{}, *b...), nil }
+
+// Scan implements sql.Scanner.
+func (d *digest) Scan(src any) error {
+	v, ok := src.([]byte)
+	if !ok || len(v) != len(d) {
+		return fmt.Errorf("scan %T as a hash of %d bytes", src, len(d))
+	}
+	*d = digest(v)
+	return nil
+}
+
+// Value implements driver.Valuer.
+func (d *digest) Value() (driver.Value, error) { return d[:], nil }
+
+// Scan implements sql.Scanner.
+func (f *flag) Scan(src any) error {
+	var n number
+	err := n.Scan(src)
+	*f = n != 0
+	return err
+}
+
+// Value implements driver.Valuer.
+func (f *flag) Value() (driver.Value, error) { return bool(*f), nil }
 
 // Scan implements sql.Scanner.
 func (m *moment) Scan(src any) error {
@@ -73,76 +177,23 @@ func (m *moment) Scan(src any) error {
 	return nil
 }
 
-// ID is where a room's id goes.
-func ID(id *chat.RoomID) any { return (*num)(id) }
-
-// RoomCols are the columns of a room, in the order of Room.
-const RoomCols = "r.id AS r_id, r.type AS r_type, r.name AS r_name, r.description AS r_description, r.visibility AS r_visibility," +
-	" r.owner_id AS r_owner_id, r.member_count AS r_member_count, r.last_seq AS r_last_seq, r.msg_count AS r_msg_count, r.epoch AS r_epoch," +
-	" r.history_all AS r_history_all, r.active_at AS r_active_at, r.created_at AS r_created_at," +
-	" r.dissolved_at AS r_dissolved_at"
-
-// Room is where RoomCols go.
-func Room(r *chat.Room, activeAt *time.Time) []any {
-	return []any{
-		(*num)(&r.ID), (*text)(&r.Type), (*text)(&r.Name), (*text)(&r.Description), (*text)(&r.Visibility), (*num)(&r.Owner),
-		(*count)(&r.MemberCount), (*num)(&r.LastSeq), (*num)(&r.MsgCount), (*num)(&r.Epoch), &r.HistoryAll, (*moment)(activeAt),
-		(*moment)(&r.CreatedAt), (*moment)(&r.DissolvedAt),
+// Value implements driver.Valuer.
+func (m *moment) Value() (driver.Value, error) {
+	t := time.Time(*m)
+	if t.IsZero() {
+		return nil, nil
 	}
+	return t.UTC().Truncate(time.Microsecond), nil
 }
 
-// StandingCols are the columns of a member but for those that tell whose open membership it is, in the order of Standing.
-const StandingCols = "m.role, m.visible_from, m.read_seq, m.read_count, m.muted_until, m.joined_at"
+// Scan implements sql.Scanner.
+func (*folded) Scan(any) error { return nil }
 
-// Standing is where StandingCols go.
-func Standing(m *chat.Member) []any {
-	return []any{(*text)(&m.Role), (*num)(&m.VisibleFrom), (*num)(&m.ReadSeq), (*num)(&m.ReadCount), (*moment)(&m.MutedUntil), (*moment)(&m.JoinedAt)}
-}
+// Value implements driver.Valuer.
+func (f *folded) Value() (driver.Value, error) { return SearchKey(string(*f)), nil }
 
-// MemberCols are the columns of a member, in the order of Member.
-const MemberCols = "m.room_id, m.user_id, m.left_seq, " + StandingCols
+// Scan implements sql.Scanner.
+func (*minute) Scan(any) error { return nil }
 
-// Member is where MemberCols go.
-func Member(m *chat.Member) []any {
-	return append([]any{(*num)(&m.Room), (*num)(&m.User), (*num)(&m.LeftSeq)}, Standing(m)...)
-}
-
-// BodyCols are the columns of a message but for its room and seq, in the order of Body.
-const BodyCols = "x.ord, x.kind, x.sender_id, x.client_msg_id, x.content, x.created_at"
-
-// Body is where BodyCols go. Kind stays empty where there is no message.
-func Body(m *chat.Message) []any {
-	return []any{(*num)(&m.Ord), (*text)(&m.Kind), (*num)(&m.Sender), (*text)(&m.ClientMsgID), (*text)(&m.Content), (*moment)(&m.CreatedAt)}
-}
-
-// MessageCols are the columns of a message, in the order of Message.
-const MessageCols = "x.room_id, x.seq, " + BodyCols
-
-// Message is where MessageCols go.
-func Message(m *chat.Message) []any {
-	return append([]any{(*num)(&m.Room), (*num)(&m.Seq)}, Body(m)...)
-}
-
-// UserCols are the columns of a user, in the order of User.
-const UserCols = "u.id AS u_id, u.username AS u_username, u.nickname AS u_nickname, u.email AS u_email, u.avatar_url AS u_avatar_url," +
-	" u.password_hash AS u_password_hash, u.status AS u_status, u.last_seen AS u_last_seen, u.created_at AS u_created_at"
-
-// User is where UserCols go.
-func User(u *chat.User) []any {
-	return []any{
-		(*num)(&u.ID), (*text)(&u.Username), (*text)(&u.Nickname), (*text)(&u.Email), (*text)(&u.AvatarURL), (*text)(&u.PasswordHash),
-		(*text)(&u.Status), (*moment)(&u.LastSeen), (*moment)(&u.CreatedAt),
-	}
-}
-
-// SessionCols are the columns of a login session, in the order of Session.
-const SessionCols = "s.id AS s_id, s.user_id AS s_user_id, s.device AS s_device, s.created_at AS s_created_at," +
-	" s.last_seen_at AS s_last_seen_at, s.expires_at AS s_expires_at, s.absolute_at AS s_absolute_at, s.revoked_at AS s_revoked_at"
-
-// Session is where SessionCols go.
-func Session(s *chat.Session, absoluteAt *time.Time) []any {
-	return []any{
-		(*text)(&s.ID), (*num)(&s.User), (*text)(&s.Device), (*moment)(&s.CreatedAt), (*moment)(&s.LastSeenAt),
-		(*moment)(&s.ExpiresAt), (*moment)(absoluteAt), (*moment)(&s.RevokedAt),
-	}
-}
+// Value implements driver.Valuer.
+func (m *minute) Value() (driver.Value, error) { return UnixMinute(time.Time(*m)), nil }
