@@ -57,7 +57,7 @@ func start(t *testing.T, change ...func(*Config)) (testkit.API, *store.Store) {
 	if err := d.Operator.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	parts, err := wire(t.Context(), &cfg, log)
+	parts, err := wire(&cfg, log)
 	if err != nil {
 		t.Fatal(err)
 	}

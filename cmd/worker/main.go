@@ -35,19 +35,19 @@ func process() daemon.Process {
 	cfg := defaults()
 	return daemon.Process{
 		Name: "worker", Print: cfg.print, Load: cfg.load,
-		Wire: func(ctx context.Context, stderr io.Writer) (*daemon.Runner, []daemon.Part, error) {
+		Wire: func(_ context.Context, stderr io.Writer) (*daemon.Runner, []daemon.Part, error) {
 			log, err := telemetry.NewLogger(stderr, telemetry.LogOptions{Process: "worker", Level: cfg.Log.Level, Format: cfg.Log.Format})
 			if err != nil {
 				return nil, nil, err
 			}
-			parts, err := wire(ctx, &cfg, log)
+			parts, err := wire(&cfg, log)
 			return &daemon.Runner{Log: log}, parts, err
 		},
 	}
 }
 
 // wire opens the adapters and hands them to the station; the order of the parts is the order of the start.
-func wire(ctx context.Context, cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
+func wire(cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
 	reg := telemetry.NewRegistry()
 	listener := telemetry.NewDebug(cfg.Debug.Addr(), reg, log)
 	sec, err := cfg.security()

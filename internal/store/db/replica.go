@@ -8,8 +8,8 @@ import (
 
 // How long a replica that failed is left alone: doubling up to the maximum.
 const (
-	replicaWaitMin = 500 * time.Millisecond
-	replicaWaitMax = 30 * time.Second
+	replicaPauseFirst = 500 * time.Millisecond
+	replicaPauseMax = 30 * time.Second
 	replicaTimeout = 2 * time.Second // one read; the primary is asked after it
 )
 
@@ -37,7 +37,7 @@ func (r *replica) note(err error, now time.Time) {
 		r.wait = 0
 		return
 	}
-	r.wait = min(max(r.wait*2, replicaWaitMin), replicaWaitMax)
+	r.wait = min(max(r.wait*2, replicaPauseFirst), replicaPauseMax)
 	r.until = now.Add(r.wait)
 }
 

@@ -23,7 +23,7 @@ func (s *Store) Messages(ctx context.Context, room chat.RoomID, from, to chat.Se
 	var q db.Statement
 	q.Add("SELECT "+table.Log.Select()+" FROM messages x WHERE x.room_id = ? AND x.seq BETWEEN ? AND ? ORDER BY x.seq LIMIT ?", room, from, to, limit)
 	err = s.d.Retry(ctx, "read messages", func(tx db.Tx) (err error) {
-		ms, err = readLog(tx, &q, min(limit, int(min(to-from, chat.Seq(limit)))+1)) //nolint:gosec // limit is an int
+		ms, err = readLog(tx, &q, min(limit, int(min(to-from, chat.Seq(limit)))+1))
 		return err
 	})
 	return ms, err

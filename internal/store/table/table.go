@@ -139,7 +139,7 @@ func (t *Table[R]) Create(tx *gorm.DB, r *R) (id uint64, err error) {
 		return 0, err
 	}
 	n, _ := m["@id"].(int64)
-	return uint64(n), nil //nolint:gosec // a row's number is never negative
+	return uint64(n), nil
 }
 
 // Listed is a table's name and all of its columns.
