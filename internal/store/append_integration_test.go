@@ -175,7 +175,8 @@ func TestAppendClientSeq(t *testing.T) {
 				t.Errorf("row %d: %v", i, sent[i].Err)
 			}
 		}
-		// What was on its way when he was removed is refused for good, and used up where he had begun to number.
+		// What was on its way when the member was removed is refused for good, and spends its number if they had begun
+		// to number.
 		ok(t, d.Rooms.RemoveMember(ctx, room, u[0], u[1]))
 		step(numbered("s1", "n", "x", 8), chat.NotFound, 0)
 		step(numbered("s1", "o", "x", 9), chat.NotFound, 0)
@@ -335,7 +336,7 @@ func TestKickRacingSends(t *testing.T) {
 	})
 }
 
-func TestPostTellsOnce(t *testing.T) {
+func TestPostAnnouncesOnce(t *testing.T) {
 	onBoth(t, nil, func(t *testing.T, d *store.Store) {
 		u := makeUsers(t, d, 1)
 		room := makeRoom(t, d, u...).Room
@@ -385,8 +386,8 @@ func drain(t testing.TB, d *store.Store) []envelope.Announcement {
 	return ans
 }
 
-// TestAppendMoreThanOnePacket has one transaction write more than goes to the server at once, and one whose last part is
-// refused: its first parts go with it.
+// TestAppendMoreThanOnePacket has one transaction write more than goes to the server at once, and one whose last part
+// is refused: its first parts go with it.
 func TestAppendMoreThanOnePacket(t *testing.T) {
 	onBoth(t, nil, func(t *testing.T, d *store.Store) {
 		u := makeUsers(t, d, 1)

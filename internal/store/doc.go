@@ -1,4 +1,5 @@
-// Package store keeps the truth in MySQL: users, sessions, rooms, members, messages and the outbox, one transaction per verb.
+// Package store keeps the truth in MySQL: users, sessions, rooms, members, messages and the outbox, one transaction per
+// verb.
 //
 // It is a floor of packages, in this order; each imports only those before it:
 //
@@ -11,8 +12,8 @@
 //	accounts   users and login sessions
 //	operator   the installation: the fleet of workers, counting and repairing, questions about the server itself
 //
-// This package only opens them over one database. It refuses to judge what it can't see under a lock: the rules of package chat are
-// applied inside the transaction, on the rows it holds.
+// This package only opens them over one database. It refuses to judge what it can't see under a lock: the rules of
+// package chat are applied inside the transaction, on the rows it holds.
 //
 // Invariants: a room's seqs are dense and start at 1; a message's ord is the number of users' messages up to it;
 // locks are taken in the order rooms → members → messages, rooms by ascending id; an outbox row is inserted only

@@ -154,7 +154,7 @@ func TestCommitAnswerLost(t *testing.T) {
 			}
 
 			p.cut(1)
-			wantKind(t, d.Rooms.Dissolve(ctx, room, u[0]), chat.Unavailable) // no verdict either way
+			wantKind(t, d.Rooms.Dissolve(ctx, room, u[0]), chat.Unavailable) // unknown either way
 			p.cut(5)
 			_, _, err = d.Messages.Append(ctx, []chat.Send{send(room, u[0], "a", "x")}, time.Now())
 			wantKind(t, err, chat.Unavailable)
@@ -165,7 +165,7 @@ func TestCommitAnswerLost(t *testing.T) {
 	}
 }
 
-func TestServerAway(t *testing.T) {
+func TestServerUnreachable(t *testing.T) {
 	d, err := store.Open(db.Options{Port: 1, Timeout: time.Second})
 	ok(t, err)
 	defer d.Close()

@@ -124,7 +124,7 @@ func TestReplicaFence(t *testing.T) {
 	for i := range 5 {
 		appendOne(t, d, send(room, u[0], fmt.Sprint(i), fmt.Sprint("text ", i))) // 2 … 6
 	}
-	// The copy has come to seq 4; its text tells which of them answered.
+	// The copy has come to seq 4; its text shows which of them answered.
 	exec("INSERT INTO "+o.DBName+".rooms (id, type, visibility, epoch, last_seq, active_at, created_at) VALUES (?, 'group', 'private', 1, 4, NOW(6), NOW(6))", room)
 	for s := 1; s <= 4; s++ {
 		exec("INSERT INTO "+o.DBName+".messages (room_id, seq, ord, kind, sender_id, body_hash, content, created_at) VALUES (?,?,?,'text',1,'','from the copy',NOW(6))", room, s, s)
@@ -148,9 +148,9 @@ func TestReplicaFence(t *testing.T) {
 	check("another epoch", chat.HistoryQuery{Before: seq(3), Limit: 1}, false)
 	exec("UPDATE " + o.DBName + ".rooms SET epoch = 2")
 	check("the same epoch", chat.HistoryQuery{Before: seq(3), Limit: 1}, true)
-	exec("RENAME TABLE " + o.DBName + ".messages TO " + o.DBName + ".away")
+	exec("RENAME TABLE " + o.DBName + ".messages TO " + o.DBName + ".hidden")
 	check("broken", chat.HistoryQuery{Before: seq(3), Limit: 1}, false)
-	exec("RENAME TABLE " + o.DBName + ".away TO " + o.DBName + ".messages")
+	exec("RENAME TABLE " + o.DBName + ".hidden TO " + o.DBName + ".messages")
 	check("left alone", chat.HistoryQuery{Before: seq(3), Limit: 1}, false)
 	now = now.Add(time.Second)
 	check("asked again", chat.HistoryQuery{Before: seq(3), Limit: 1}, true)

@@ -83,7 +83,7 @@ func TestLogModel(t *testing.T) {
 	})
 }
 
-// toggle has a member leave, or adds him again.
+// toggle has a member leave, or adds them again.
 func (m *logModel) toggle(rt *rapid.T, d *store.Store, room chat.RoomID, owner, u chat.UserID) {
 	var err error
 	if m.in[u] {
@@ -99,7 +99,8 @@ func (m *logModel) toggle(rt *rapid.T, d *store.Store, room chat.RoomID, owner, 
 	m.entries = append(m.entries, "")
 }
 
-// compare reads the log as a member, page by page, and wants the list: all of it for those who never left, its end for the others.
+// compare reads the log as a member, page by page, and wants the list: all of it for those who never left, its end for
+// the others.
 func (m *logModel) compare(rt *rapid.T, d *store.Store, room chat.RoomID, u chat.UserID) {
 	if !m.in[u] {
 		return

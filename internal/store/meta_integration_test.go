@@ -78,7 +78,7 @@ func TestAwaitReady(t *testing.T) {
 		t.Run(label(env), func(t *testing.T) {
 			o := storetest.Fresh(t, env)
 			waits := make(chan struct{}, 1)
-			o.Logger = slog.New(slog.NewTextHandler(told(waits), nil))
+			o.Logger = slog.New(slog.NewTextHandler(firstLine(waits), nil))
 			open := func(partitions int) *store.Store {
 				t.Helper()
 				p := o
@@ -102,10 +102,10 @@ func TestAwaitReady(t *testing.T) {
 	}
 }
 
-// told hears of the first line of a log.
-type told chan<- struct{}
+// firstLine reports the first line of a log.
+type firstLine chan<- struct{}
 
-func (c told) Write(p []byte) (int, error) {
+func (c firstLine) Write(p []byte) (int, error) {
 	select {
 	case c <- struct{}{}:
 	default:
@@ -150,7 +150,7 @@ func TestWorkers(t *testing.T) {
 			var n int
 			ok(t, raw.QueryRowContext(ctx, "SELECT COUNT(*) FROM workers").Scan(&n))
 			if n != 2 {
-				t.Fatalf("%d rows: the dead were not cleared away", n)
+				t.Fatalf("%d rows: dead workers were not deleted", n)
 			}
 		})
 	}

@@ -78,8 +78,9 @@ func addUnknown(t *testing.T, raw *sql.DB, partition, n int) {
 	}
 }
 
-// TestUnknownAnnouncementsStay: rows of kinds that this process doesn't know neither block the others nor are deleted or set aside,
-// however many there are; they are counted. A row of a known kind that can't be decoded is set aside all the same.
+// TestUnknownAnnouncementsStay: rows of kinds that this process doesn't know neither block the others nor are deleted
+// or set aside, however many there are; they are counted. A row of a known kind that can't be decoded is set aside all
+// the same.
 func TestUnknownAnnouncementsStay(t *testing.T) {
 	for _, env := range servers {
 		t.Run(label(env), func(t *testing.T) {

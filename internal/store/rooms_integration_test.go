@@ -279,7 +279,7 @@ func TestSettings(t *testing.T) {
 		ok(t, err)
 		until := `"until":"` + mem.MutedUntil.Format("2006-01-02T15:04:05.000Z") + `"`
 		if last := said[len(said)-1]; !strings.Contains(last.Content, until) {
-			t.Fatalf("the room hears %s, not %s", last.Content, until)
+			t.Fatalf("announced %s, not %s", last.Content, until)
 		}
 		sent, _, err := d.Messages.Append(ctx, []chat.Send{send(room, u[2], "m", "x")}, time.Now())
 		ok(t, err)

@@ -10,8 +10,8 @@ import (
 	"chat-service/internal/store/table"
 )
 
-// TestTablesAreTheSchema compares the columns that package table lists with those of a migrated database. A column that a migration
-// added must be listed there, or be named in table.Elsewhere with a reason.
+// TestTablesAreTheSchema compares the columns that package table lists with those of a migrated database. A column that
+// a migration added must be listed there, or be named in table.Elsewhere with a reason.
 func TestTablesAreTheSchema(t *testing.T) {
 	for _, env := range servers {
 		t.Run(label(env), func(t *testing.T) {

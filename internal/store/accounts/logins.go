@@ -26,17 +26,21 @@ func (l *login) usable(now time.Time) error {
 	return nil
 }
 
-// logins reads the sessions that exist, with their users. They are scanned by hand: a thousand sockets that come back ask at once.
+// logins reads the sessions that exist, with their users. They are scanned by hand: a thousand sockets that come back
+// ask at once.
 func logins(tx db.Tx, ids []chat.SessionID) ([]login, error) {
 	var q db.Statement
-	q.Add("SELECT " + table.Sessions.Select() + ", " + table.People.Select() + " FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id IN (")
+	q.Add("SELECT " + table.Sessions.Select() + ", " + table.People.Select() +
+		" FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id IN (")
 	db.List(&q, ids)
 	q.Add(")")
-	return db.Collect(tx, &q, func(l *login) []any { return append(table.Sessions.Cells(&l.Session), table.People.Cells(&l.User)...) })
+	return db.Collect(tx, &q, func(l *login) []any {
+		return append(table.Sessions.Cells(&l.Session), table.People.Cells(&l.User)...)
+	})
 }
 
-// Logins looks up many sessions at once. Every id is in the result; Err has an Unauthenticated kind for a session that is
-// unknown or has ended, and a Forbidden one for a disabled account.
+// Logins looks up many sessions at once. Every id is in the result; Err has an Unauthenticated kind for a session that
+// is unknown or has ended, and a Forbidden one for a disabled account.
 func (s *Store) Logins(ctx context.Context, ids []chat.SessionID) (map[chat.SessionID]chat.Login, error) {
 	out := make(map[chat.SessionID]chat.Login, len(ids))
 	if len(ids) == 0 {

@@ -58,7 +58,8 @@ func (s *Store) rotate(tx db.Tx, r chat.Rotation) (l login, refused, err error) 
 			return l, nil, err
 		}
 	case r.Now.Sub(used) > r.Grace:
-		s.d.Log().WarnContext(tx.Statement.Context, "refresh token used again, session revoked", "user", l.User.ID, "session", l.Session.ID)
+		s.d.Log().WarnContext(tx.Statement.Context, "refresh token used again, session revoked",
+			"user", l.User.ID, "session", l.Session.ID)
 		return l, noSession(), s.revokeOne(tx, l.User.ID, l.Session.ID)
 	}
 	return l, nil, prolong(tx, &l.Session, r)

@@ -60,7 +60,8 @@ func (s *Store) Session(ctx context.Context, id chat.SessionID, user chat.UserID
 	return ls[0].Session.Session, ls[0].User, nil
 }
 
-// RevokedAmong returns those of the sessions that may no longer be used: revoked, expired, gone, or of a disabled account.
+// RevokedAmong returns those of the sessions that may no longer be used: revoked, expired, gone, or of a disabled
+// account.
 func (s *Store) RevokedAmong(ctx context.Context, ids []chat.SessionID) ([]chat.SessionID, error) {
 	if len(ids) == 0 {
 		return nil, nil
@@ -68,7 +69,8 @@ func (s *Store) RevokedAmong(ctx context.Context, ids []chat.SessionID) ([]chat.
 	var live []chat.SessionID
 	err := s.d.Retry(ctx, "check sessions", func(tx db.Tx) error {
 		return tx.Raw("SELECT s.id FROM sessions s JOIN users u ON u.id = s.user_id"+
-			" WHERE s.id IN ? AND s.revoked_at IS NULL AND s.expires_at > ? AND u.status = ?", ids, s.d.Now(), chat.Active).Scan(&live).Error
+			" WHERE s.id IN ? AND s.revoked_at IS NULL AND s.expires_at > ? AND u.status = ?",
+			ids, s.d.Now(), chat.Active).Scan(&live).Error
 	})
 	if err != nil {
 		return nil, err
@@ -127,7 +129,8 @@ func (s *Store) RevokeSessions(ctx context.Context, user chat.UserID, except cha
 }
 
 func (s *Store) revokeAll(tx db.Tx, user chat.UserID, except chat.SessionID, disabled bool) error {
-	err := tx.Exec("UPDATE sessions SET revoked_at = ? WHERE user_id = ? AND revoked_at IS NULL AND id <> ?", s.d.Now(), user, except).Error
+	err := tx.Exec("UPDATE sessions SET revoked_at = ? WHERE user_id = ? AND revoked_at IS NULL AND id <> ?",
+		s.d.Now(), user, except).Error
 	if err != nil {
 		return err
 	}

@@ -170,7 +170,7 @@ func (s *Store) EnableUser(ctx context.Context, id chat.UserID) error {
 	return s.d.Tx(ctx, "enable user", db.Repeatable, func(tx db.Tx) error { return setUser(tx, id, "status", chat.Active) })
 }
 
-// setUser stores one column; rows that match count even where nothing changes.
+// setUser stores one column; rows that match count even if nothing changes.
 func setUser(tx db.Tx, id chat.UserID, col string, v any) error {
 	res := tx.Table("users").Where("id = ?", id).UpdateColumn(col, v)
 	if res.Error == nil && res.RowsAffected == 0 {

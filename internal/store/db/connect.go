@@ -36,8 +36,8 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 	return conn, nil
 }
 
-// OpenServer makes a pool of one connection to the primary for an operator's questions: nothing is set on the connection, and no
-// database chosen. It doesn't dial.
+// OpenServer makes a pool of one connection to the primary for an operator's questions: nothing is set on the
+// connection, and no database chosen. It doesn't dial.
 func OpenServer(o Options) (*sql.DB, error) {
 	c, err := mysql.NewConnector(o.serverConfig())
 	if err != nil {

@@ -11,11 +11,11 @@ import (
 	"chat-service/internal/chat"
 )
 
-// DB is the primary's connections and those to each replica, with the clock and the limits that all stores share. The stores of
-// users, rooms and messages are opened over one DB. Safe for use by many goroutines.
+// DB is the primary's connections and those to each replica, with the clock and the limits that all stores share. The
+// stores of users, rooms and messages are opened over one DB. Safe for use by many goroutines.
 //
-// A transaction or statement uses one connection at a time, so a process needs about as many as it has verbs running at once;
-// when all are in use, the next one waits until its ctx ends.
+// A transaction or statement uses one connection at a time, so a process needs about as many as it has verbs running at
+// once; when all are in use, the next one waits until its ctx ends.
 type DB struct {
 	*pool    // of the primary
 	replicas []*replica
@@ -56,8 +56,8 @@ func (d *DB) Close() error {
 // SQL is the primary's pool underneath, for libraries that know nothing of gorm.
 func (d *DB) SQL() *sql.DB { return d.db }
 
-// DialPatient opens a pool of its own to the primary whose statements may take as long as they need: a migration takes longer than
-// any other statement may. The caller closes it.
+// DialPatient opens a pool of its own to the primary whose statements may take as long as they need: a migration takes
+// longer than any other statement may. The caller closes it.
 func (d *DB) DialPatient() (*sql.DB, error) {
 	o := d.o
 	o.ReadTimeout = 0

@@ -45,7 +45,7 @@ const (
 	erIncorrectString = 1267
 )
 
-// Number returns the server's error number, or 0 where err didn't come from the server.
+// Number returns the server's error number, or 0 if err didn't come from the server.
 func Number(err error) uint16 {
 	var e *mysql.MySQLError
 	if errors.As(err, &e) {
@@ -54,12 +54,12 @@ func Number(err error) uint16 {
 	return 0
 }
 
-// Duplicate tells whether err says that the named unique key holds the value already.
+// Duplicate reports whether err means that the named unique key holds the value already.
 func Duplicate(err error, key string) bool {
 	return Number(err) == erDupEntry && strings.Contains(err.Error(), key)
 }
 
-// conflicted tells whether the server rolled the transaction back for others' sake: running it again may work.
+// conflicted reports whether the server rolled the transaction back because of another one: running it again may work.
 func conflicted(err error) bool {
 	switch Number(err) {
 	case erDeadlock, erLockWait, erRecordChanged:
@@ -68,7 +68,7 @@ func conflicted(err error) bool {
 	return false
 }
 
-// RowAtFault tells whether the server refused a value rather than the statement.
+// RowAtFault reports whether the server refused a value rather than the statement.
 func RowAtFault(err error) bool {
 	switch Number(err) {
 	case erBadNull, erOutOfRange, erTruncated, erWrongValue, erDataTooLong, erBadCharset,
@@ -78,7 +78,7 @@ func RowAtFault(err error) bool {
 	return errors.Is(err, mysql.ErrPktTooLarge)
 }
 
-// lost tells whether the connection went away, or the server refuses to work just now.
+// lost reports whether the connection was lost, or the server refuses to work just now.
 func lost(err error) bool {
 	switch Number(err) {
 	case erTooManyConns, erShutdown, erNewAbort, erQueryKilled, erMaxUserConns, erConnKilled, erClientTimeout:
@@ -91,7 +91,7 @@ func lost(err error) bool {
 		errors.As(err, &ne)
 }
 
-// Failed translates what a driver said into the words of package chat and names the verb. Nil stays nil.
+// Failed translates an error of the driver into one of package chat and names the verb. Nil stays nil.
 func Failed(verb string, err error) error {
 	var known *chat.Error
 	switch {

@@ -79,7 +79,7 @@ func setDefault[T comparable](p *T, v T) {
 	}
 }
 
-// Validate reports everything that is wrong, at once.
+// Validate reports everything that is wrong together.
 func (o Options) Validate() error {
 	o = o.withDefaults()
 	var errs []error
@@ -112,15 +112,15 @@ func (o Options) driverConfig(addr string) *mysql.Config {
 	c.ParseTime, c.Loc = true, time.UTC
 	c.InterpolateParams = true
 	c.RejectReadOnly = true
-	c.ClientFoundRows = true // an UPDATE to the same values still tells that the row is there
+	c.ClientFoundRows = true // an UPDATE to the same values still counts the row
 	c.Timeout, c.ReadTimeout, c.WriteTimeout = o.Timeout, o.ReadTimeout, o.WriteTimeout
 	c.Params = map[string]string{"sql_mode": sqlMode}
 	c.Logger = &mysql.NopLogger{}
 	return c
 }
 
-// serverConfig is driverConfig for an operator's questions to the primary: no database is chosen, so that it works before there is one,
-// and the server is taken as it is, read-only ones and their own sql_mode too.
+// serverConfig is driverConfig for an operator's questions to the primary: no database is chosen, so that it works
+// before there is one, and the server is taken as it is, read-only ones and their own sql_mode too.
 func (o Options) serverConfig() *mysql.Config {
 	c := o.driverConfig(o.primary())
 	c.DBName, c.Params = "", nil

@@ -25,6 +25,6 @@ func TestDriverConfig(t *testing.T) {
 		}
 	}
 	if strings.Contains(dsn, "multiStatements") {
-		t.Error("several statements in one are a door for injection")
+		t.Error("several statements in one invite injection")
 	}
 }

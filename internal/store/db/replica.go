@@ -9,8 +9,8 @@ import (
 // How long a replica that failed is left alone: doubling up to the maximum.
 const (
 	replicaPauseFirst = 500 * time.Millisecond
-	replicaPauseMax = 30 * time.Second
-	replicaTimeout = 2 * time.Second // one read; the primary is asked after it
+	replicaPauseMax   = 30 * time.Second
+	replicaTimeout    = 2 * time.Second // one read; the primary is asked after it
 )
 
 // replica is a read-only copy of the primary, some way behind it.
@@ -41,8 +41,9 @@ func (r *replica) note(err error, now time.Time) {
 	r.until = now.Add(r.wait)
 }
 
-// OnReplica runs fn, which reads with one statement, on the replica whose turn it is. ok is false when there is no replica, or it
-// failed just now or recently: then the primary is to be asked. fn itself judges whether the replica is far enough.
+// OnReplica runs fn, which reads with one statement, on the replica whose turn it is. ok is false when there is no
+// replica, or it failed just now or recently: then the primary is to be asked. fn itself judges whether the replica is
+// far enough.
 func (d *DB) OnReplica(ctx context.Context, fn func(tx Tx) error) (ok bool) {
 	if len(d.replicas) == 0 {
 		return false

@@ -31,9 +31,9 @@ func (q *Query) row(rows *sql.Rows) error {
 	return err
 }
 
-// Play runs a transaction of two round trips under the policy of Tx: body asks once, for all that it must know, and returns what is to
-// be written, which goes to the server together with the COMMIT. A statement by itself would cost a round trip more, in each of which
-// row locks are held and, on a busy machine, four programs wait for a CPU.
+// Play runs a transaction of two round trips under the policy of Tx: body asks once, for all that it must know, and
+// returns what is to be written, which goes to the server together with the COMMIT. A statement by itself would cost a
+// round trip more, in each of which row locks are held and, on a busy machine, four programs wait for a CPU.
 func (p *pool) Play(ctx context.Context, verb string, rerun Again, body func(ask Ask) ([]*Statement, error)) error {
 	return p.tx(ctx, verb, rerun, func() (committing bool, err error) { return p.play(ctx, body) })
 }
@@ -120,7 +120,8 @@ func ask(ctx context.Context, conn *sql.Conn, qs []Query) (err error) {
 	return nil
 }
 
-// packetBytes bounds what is written at once well below max_allowed_packet (16 MiB on MariaDB), even if every byte is escaped.
+// packetBytes bounds what is written at once well below max_allowed_packet (16 MiB on MariaDB), even if every byte is
+// escaped.
 const packetBytes = 4 << 20
 
 // packed joins statements, the COMMIT behind them, to as few packets as may be.

@@ -99,7 +99,8 @@ func Comma(i int) string {
 	return ","
 }
 
-// SortedPlaces sorts places by room, then user, and leaves each once: the order in which rows are locked. It sorts in place.
+// SortedPlaces sorts places by room, then user, and leaves each once: the order in which rows are locked. It sorts in
+// place.
 func SortedPlaces(ps []chat.Place) []chat.Place {
 	slices.SortFunc(ps, func(a, b chat.Place) int {
 		switch {
@@ -124,8 +125,8 @@ func SortedIDs[T ~uint64](ids []T) []T {
 	return out
 }
 
-// Collect runs the statement and returns its rows. cells gives the places that a row is scanned into; it is called once, and every
-// row goes through the same R.
+// Collect runs the statement and returns its rows. cells gives the places that a row is scanned into; it is called
+// once, and every row goes through the same R.
 func Collect[R any](tx Tx, q *Statement, cells func(*R) []any) (found []R, err error) {
 	var r R
 	into := cells(&r)

@@ -10,9 +10,9 @@ import (
 
 // How often a transaction runs before it gives up, and how long it waits in between.
 const (
-	txTries     = 5
-	txWaitLeast = 5 * time.Millisecond
-	txWaitMost  = 50 * time.Millisecond
+	txTries      = 5
+	txPauseFirst = 5 * time.Millisecond
+	txPauseMax   = 50 * time.Millisecond
 )
 
 // Again says what a lost COMMIT means to a transaction.
@@ -21,21 +21,21 @@ type Again bool
 const (
 	// Repeatable transactions find their first run by a unique key or have no effect twice: they run again.
 	Repeatable Again = true
-	// Once transactions would do it twice: the caller hears Unavailable and looks.
+	// Once transactions would do it twice: the caller gets Unavailable and has to look.
 	Once Again = false
 )
 
-// Tx is gorm's handle on a transaction, or on a connection for one statement. It passes between the stores, so that the writes of
-// several of them are one transaction.
+// Tx is gorm's handle on a transaction, or on a connection for one statement. It passes between the stores, so that the
+// writes of several of them are one transaction.
 type Tx struct{ *gorm.DB }
 
 // Tx runs fn in a transaction, as often as it takes. fn must set its results afresh in each run, and must not
-// swallow an error of the database. fn's own verdicts (*chat.Error) roll back and come back as they are.
+// swallow an error of the database. fn's own errors (*chat.Error) roll back and are returned as they are.
 func (p *pool) Tx(ctx context.Context, verb string, rerun Again, fn func(tx Tx) error) error {
 	return p.tx(ctx, verb, rerun, func() (bool, error) { return p.runTx(ctx, fn) })
 }
 
-// tx runs once as often as it takes; committing tells that an error came with the COMMIT, whose outcome is then unknown.
+// tx runs once as often as it takes; committing: the error came with the COMMIT, whose outcome is then unknown.
 func (p *pool) tx(ctx context.Context, verb string, rerun Again, once func() (committing bool, err error)) error {
 	began := time.Now()
 	err := p.tryTx(ctx, verb, rerun, once)
@@ -62,7 +62,7 @@ func (p *pool) tryTx(ctx context.Context, verb string, rerun Again, once func() 
 		if p.hooks.Retry != nil {
 			p.hooks.Retry(verb, reason(err))
 		}
-		if !pause(ctx, txWaitLeast+rand.N(txWaitMost-txWaitLeast)) {
+		if !pause(ctx, txPauseFirst+rand.N(txPauseMax-txPauseFirst)) {
 			return err
 		}
 	}
@@ -98,7 +98,7 @@ func (p *pool) Retry(ctx context.Context, verb string, fn func(tx Tx) error) err
 		if p.hooks.Retry != nil {
 			p.hooks.Retry(verb, reason(err))
 		}
-		if !pause(ctx, txWaitLeast+rand.N(txWaitMost-txWaitLeast)) {
+		if !pause(ctx, txPauseFirst+rand.N(txPauseMax-txPauseFirst)) {
 			break
 		}
 	}

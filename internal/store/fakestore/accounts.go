@@ -26,7 +26,7 @@ type token struct {
 func noUser() error    { return chat.E(chat.NotFound, "no such user") }
 func noSession() error { return chat.E(chat.Unauthenticated, "the session has ended, log in again") }
 
-// user returns an account, made up where any user is there.
+// user returns an account, made up if any user is there.
 func (s *Store) user(id chat.UserID) chat.User {
 	if u := s.users[id]; u != nil {
 		return *u

@@ -128,8 +128,8 @@ func (s *Store) set(fn func()) {
 	fn()
 }
 
-// AddRoom puts a room there as it is, with an empty log unless LastSeq says otherwise, and its members. Type and Epoch are set if they
-// are zero.
+// AddRoom puts a room there as it is, with an empty log unless LastSeq says otherwise, and its members. Type and Epoch
+// are set if they are zero.
 func (s *Store) AddRoom(r chat.Room, members ...chat.UserID) {
 	s.set(func() {
 		r.Type, r.Visibility, r.Epoch = cmp.Or(r.Type, chat.Group), cmp.Or(r.Visibility, chat.Private), cmp.Or(r.Epoch, 1)

@@ -145,7 +145,9 @@ func (s *Store) judge(send chat.Send, now time.Time) chat.Sent {
 		return chat.Sent{Err: send.Refused}
 	}
 	r.MsgCount++
-	msg := r.write(chat.Message{Kind: chat.Text, Sender: send.Sender, ClientMsgID: send.ClientMsgID, Content: send.Content, CreatedAt: now})
+	msg := r.write(chat.Message{
+		Kind: chat.Text, Sender: send.Sender, ClientMsgID: send.ClientMsgID, Content: send.Content, CreatedAt: now,
+	})
 	m.ReadSeq, m.ReadCount = msg.Seq, msg.Ord
 	return chat.Sent{Message: msg}
 }
@@ -181,7 +183,8 @@ func (r *room) last(send chat.Send) uint64 {
 // spend uses up the send's client_seq if it is the next one. The numbers of those who were never members are not kept.
 func (r *room) spend(send chat.Send, now time.Time) {
 	key := cursorKey{send.Sender, send.Session}
-	if send.ClientSeq == 0 || send.ClientSeq != r.last(send)+1 || r.cursors[key] == nil && (r.in(send.Sender) == nil || !r.DissolvedAt.IsZero()) {
+	stranger := r.cursors[key] == nil && (r.in(send.Sender) == nil || !r.DissolvedAt.IsZero())
+	if send.ClientSeq == 0 || send.ClientSeq != r.last(send)+1 || stranger {
 		return
 	}
 	r.cursors[key] = &cursor{send.ClientSeq, now}

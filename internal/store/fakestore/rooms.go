@@ -41,8 +41,8 @@ func (c *change) target(user chat.UserID) (*chat.Member, error) {
 	return nil, chat.E(chat.NotFound, "no such member")
 }
 
-// tell writes the system message of a change and announces it.
-func (c *change) tell(ev chat.SystemEvent, an envelope.Announcement) *chat.Message {
+// report writes the system message of a change and announces it.
+func (c *change) report(ev chat.SystemEvent, an envelope.Announcement) *chat.Message {
 	m := c.r.say(ev, c.now)
 	an.Message, an.Room = m, &c.r.Room
 	c.s.add(an)
@@ -109,7 +109,7 @@ func (s *Store) make(r chat.Room, by chat.UserID, all []chat.UserID) chat.Member
 		n.enter(m)
 	}
 	c := &change{s: s, r: n, now: r.CreatedAt}
-	msg := c.tell(chat.SystemEvent{Event: chat.EventCreated, By: by, UserIDs: all}, envelope.Announcement{Added: all, Change: chat.MemberJoined})
+	msg := c.report(chat.SystemEvent{Event: chat.EventCreated, By: by, UserIDs: all}, envelope.Announcement{Added: all, Change: chat.MemberJoined})
 	return chat.Membership{Room: n.Room, Member: *n.members[by], Last: msg}
 }
 
@@ -181,7 +181,7 @@ func (s *Store) UpdateRoom(ctx context.Context, id chat.RoomID, by chat.UserID, 
 		c.r.HistoryAll = *p.HistoryAll
 	}
 	if c.r.Room != before {
-		c.tell(ev, envelope.Announcement{Change: chat.RoomUpdated})
+		c.report(ev, envelope.Announcement{Change: chat.RoomUpdated})
 	}
 	return chat.Membership{Room: c.r.Room, Member: c.by}, nil
 }
@@ -201,7 +201,7 @@ func (s *Store) Dissolve(ctx context.Context, id chat.RoomID, by chat.UserID) er
 		return err
 	}
 	c.r.MemberCount, c.r.DissolvedAt = 0, c.now
-	msg := c.tell(chat.SystemEvent{Event: chat.EventDissolved, By: by},
+	msg := c.report(chat.SystemEvent{Event: chat.EventDissolved, By: by},
 		envelope.Announcement{All: true, Reason: chat.LeftDissolved, Change: chat.RoomDissolved})
 	for _, m := range c.r.members {
 		if m.In() {
@@ -269,7 +269,7 @@ func (c *change) admit(by chat.UserID, users []chat.UserID, joins bool) {
 	if len(users) == 1 {
 		an.About = users[0]
 	}
-	c.tell(ev, an)
+	c.report(ev, an)
 }
 
 // RemoveMember implements the stations' ports; see rooms.Store.
@@ -298,7 +298,7 @@ func (s *Store) RemoveMember(ctx context.Context, id chat.RoomID, by, target cha
 		return err
 	}
 	c.r.MemberCount--
-	msg := c.tell(ev, envelope.Announcement{Removed: []chat.UserID{target}, Reason: why, Change: chat.MemberLeft, About: target})
+	msg := c.report(ev, envelope.Announcement{Removed: []chat.UserID{target}, Reason: why, Change: chat.MemberLeft, About: target})
 	m.LeftSeq = msg.Seq
 	return nil
 }
@@ -315,7 +315,7 @@ func (s *Store) SetRole(ctx context.Context, id chat.RoomID, by, target chat.Use
 			return err
 		}
 		m.Role = to
-		c.tell(chat.SystemEvent{Event: chat.EventRole, By: by, UserIDs: []chat.UserID{target}, Role: to},
+		c.report(chat.SystemEvent{Event: chat.EventRole, By: by, UserIDs: []chat.UserID{target}, Role: to},
 			envelope.Announcement{Change: chat.RoleChanged, About: target})
 		return nil
 	})
@@ -342,7 +342,7 @@ func (s *Store) Mute(ctx context.Context, id chat.RoomID, by, target chat.UserID
 			return nil
 		}
 		m.MutedUntil = next
-		c.tell(ev, envelope.Announcement{Change: chat.RoleChanged, About: target})
+		c.report(ev, envelope.Announcement{Change: chat.RoleChanged, About: target})
 		return nil
 	})
 }
@@ -384,7 +384,7 @@ func (s *Store) Transfer(ctx context.Context, id chat.RoomID, by, to chat.UserID
 	if to != by {
 		c.r.Owner, c.r.members[by].Role = to, chat.Admin
 		m.Role, m.MutedUntil = chat.Owner, time.Time{}
-		c.tell(chat.SystemEvent{Event: chat.EventOwner, By: by, UserIDs: []chat.UserID{to}}, envelope.Announcement{Change: chat.OwnerChanged, About: to})
+		c.report(chat.SystemEvent{Event: chat.EventOwner, By: by, UserIDs: []chat.UserID{to}}, envelope.Announcement{Change: chat.OwnerChanged, About: to})
 	}
 	return c.r.Room, nil
 }

@@ -36,8 +36,8 @@ func (s *Store) Append(ctx context.Context, sends []chat.Send, now time.Time) (s
 	}
 }
 
-// commit is one transaction from its first statement to its last but the COMMIT, which the caller adds to what is returned. It begins
-// anew each time, because a transaction that lost a deadlock runs again.
+// commit is one transaction from its first statement to its last but the COMMIT, which the caller adds to what is
+// returned. It begins anew each time, because a transaction that lost a deadlock runs again.
 func (b *batch) commit(ask db.Ask) (writes []*db.Statement, err error) {
 	b.reset()
 
@@ -76,8 +76,8 @@ type batch struct {
 	fresh   []table.Message             // to be written
 	newest  map[chat.Place]chat.Message // each sender's newest message
 
-	// ours is what earlier runs meant to write, with its index in the batch: a COMMIT whose answer was lost may have written it, and
-	// then it is no duplicate.
+	// ours is what earlier runs meant to write, with its index in the batch: a COMMIT whose answer was lost may have
+	// written it, and then it is no duplicate.
 	ours   map[messageKey]int
 	placed []int // the index in the batch of each fresh message
 }
@@ -111,7 +111,8 @@ type cursor struct {
 }
 
 func newBatch(sends []chat.Send, now time.Time) *batch {
-	b := &batch{sends: sends, hashes: make([][table.HashLen]byte, len(sends)), now: now.UTC().Truncate(time.Millisecond), ours: map[messageKey]int{}}
+	b := &batch{sends: sends, now: now.UTC().Truncate(time.Millisecond), ours: map[messageKey]int{}}
+	b.hashes = make([][table.HashLen]byte, len(sends))
 	for i, s := range sends {
 		b.hashes[i] = bodyOf(s)
 	}
@@ -129,8 +130,8 @@ func (b *batch) reset() {
 	b.newest = make(map[chat.Place]chat.Message, n)
 }
 
-// lockRooms takes the rooms' row locks in the order of their ids, as every transaction does. The index is forced: on a small table a
-// scan would be chosen, and it would wait for rooms that the batch doesn't touch.
+// lockRooms takes the rooms' row locks in the order of their ids, as every transaction does. The index is forced: on a
+// small table a scan would be chosen, and it would wait for rooms that the batch doesn't touch.
 func (b *batch) lockRooms() (q db.Query) {
 	ids := make([]chat.RoomID, len(b.sends))
 	for i, s := range b.sends {
@@ -146,10 +147,11 @@ func (b *batch) lockRooms() (q db.Query) {
 	return q
 }
 
-// findStored looks the sends' keys up among the messages that are there. Left to choose, both servers scan the rooms' whole logs
-// instead (measured: 20 ms and growing, against 0.5 ms by the key).
+// findStored looks the sends' keys up among the messages that are there. Left to choose, both servers scan the rooms'
+// whole logs instead (measured: 20 ms and growing, against 0.5 ms by the key).
 func (b *batch) findStored() (q db.Query) {
-	q.Add("SELECT " + table.Messages.Select() + " FROM messages x FORCE INDEX (messages_once) WHERE (x.room_id, x.sender_id, x.client_msg_id) IN (")
+	q.Add("SELECT " + table.Messages.Select() + " FROM messages x FORCE INDEX (messages_once)" +
+		" WHERE (x.room_id, x.sender_id, x.client_msg_id) IN (")
 	for i, s := range b.sends {
 		q.Add(db.Comma(i))
 		lookUpKey(&q, s)

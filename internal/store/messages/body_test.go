@@ -8,8 +8,8 @@ import (
 	"chat-service/internal/chat"
 )
 
-// sendFields says of each field of chat.Send whether it belongs to the body. Who sends, where, and how the send travels doesn't: a
-// retry may differ there and is still the same message.
+// sendFields says of each field of chat.Send whether it belongs to the body. Who sends, where, and how the send travels
+// doesn't: a retry may differ there and is still the same message.
 var sendFields = map[string]bool{
 	"Room": false, "Sender": false, "ClientMsgID": false, // the key under which the body is compared
 	"Session": false, "ClientSeq": false, // a new session numbers anew what the last one left unanswered
@@ -17,8 +17,8 @@ var sendFields = map[string]bool{
 	"Content": true,
 }
 
-// TestBodyCoversSend fails when chat.Send gets a field of which nobody has said whether it makes another message: a reply or a mention
-// that the hash forgets would be answered with the first message, silently.
+// TestBodyCoversSend fails when chat.Send gets a field of which nobody has said whether it makes another message: a
+// reply or a mention that the hash forgets would be answered with the first message, silently.
 func TestBodyCoversSend(t *testing.T) {
 	base := chat.Send{Room: 1, Sender: 2, Session: "s", ClientMsgID: "c", ClientSeq: 3, Content: "text"}
 	typ := reflect.TypeFor[chat.Send]()

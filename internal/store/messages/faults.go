@@ -8,8 +8,8 @@ import (
 	"chat-service/internal/store/db"
 )
 
-// Here is all that a test build (tag "faults") can break in this package. Without the tag, faults.Planted is a constant false and these
-// functions say what the product does.
+// Here is all that a test build (tag "faults") can break in this package. Without the tag, faults.Planted is a constant
+// false and these functions say what the product does.
 
 // lookup is how stored messages are looked up; planted no_dedup: not at all.
 func lookup(q db.Query) db.Query {

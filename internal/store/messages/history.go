@@ -14,14 +14,15 @@ import (
 
 const defaultPage = 20
 
-// Messages returns the room's messages with seqs from … to, ascending, at most limit, from the primary. Permissions are not
-// checked.
+// Messages returns the room's messages with seqs from … to, ascending, at most limit, from the primary. Permissions are
+// not checked.
 func (s *Store) Messages(ctx context.Context, room chat.RoomID, from, to chat.Seq, limit int) (ms []chat.Message, err error) {
 	if from > to || limit <= 0 {
 		return nil, nil
 	}
 	var q db.Statement
-	q.Add("SELECT "+table.Log.Select()+" FROM messages x WHERE x.room_id = ? AND x.seq BETWEEN ? AND ? ORDER BY x.seq LIMIT ?", room, from, to, limit)
+	q.Add("SELECT "+table.Log.Select()+" FROM messages x WHERE x.room_id = ? AND x.seq BETWEEN ? AND ?"+
+		" ORDER BY x.seq LIMIT ?", room, from, to, limit)
 	err = s.d.Retry(ctx, "read messages", func(tx db.Tx) (err error) {
 		ms, err = readLog(tx, &q, min(limit, int(min(to-from, chat.Seq(limit)))+1))
 		return err
@@ -44,8 +45,8 @@ func readLog(tx db.Tx, q *db.Statement, size int) ([]chat.Message, error) {
 	return ms, err
 }
 
-// Spans returns the messages of some stretches of logs, by room and seq. If they have more content than that many bytes, it is the
-// first of them, at least one, and whole is false. The stretches must not overlap.
+// Spans returns the messages of some stretches of logs, by room and seq. If they have more content than that many
+// bytes, it is the first of them, at least one, and whole is false. The stretches must not overlap.
 func (s *Store) Spans(ctx context.Context, spans []chat.Span, bytes int) (ms []chat.Message, whole bool, err error) {
 	if len(spans) == 0 {
 		return nil, true, nil

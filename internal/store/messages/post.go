@@ -43,8 +43,8 @@ func (s *Store) Post(ctx context.Context, send chat.Send, now time.Time) (chat.S
 	return b.sent[0], nil
 }
 
-// Say takes the room's next seq for a system message, inside a transaction that holds the room's row lock and stores the room
-// afterwards. ord repeats the last one, so nobody has it unread.
+// Say takes the room's next seq for a system message, inside a transaction that holds the room's row lock and stores
+// the room afterwards. ord repeats the last one, so nobody has it unread.
 func (s *Store) Say(tx db.Tx, r *chat.Room, ev chat.SystemEvent, now time.Time) (*chat.Message, error) {
 	content, err := json.Marshal(ev)
 	if err != nil {
@@ -52,7 +52,8 @@ func (s *Store) Say(tx db.Tx, r *chat.Room, ev chat.SystemEvent, now time.Time) 
 	}
 	r.LastSeq++
 	row := table.Message{Message: chat.Message{
-		Room: r.ID, Seq: r.LastSeq, Ord: r.MsgCount, Kind: chat.System, Content: string(content), CreatedAt: now.Truncate(time.Millisecond),
+		Room: r.ID, Seq: r.LastSeq, Ord: r.MsgCount, Kind: chat.System, Content: string(content),
+		CreatedAt: now.Truncate(time.Millisecond),
 	}}
 	row.BodyHash = BodyHash(row.Content)
 	var q db.Statement

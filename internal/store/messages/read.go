@@ -111,7 +111,8 @@ func lockPointers(tx db.Tx, at []chat.Place) (map[chat.Place]*pointer, error) {
 	return pointers, nil
 }
 
-// advance moves the pointer towards seq and reports whether it did. Its count is that of the head until storePointers has looked.
+// advance moves the pointer towards seq and reports whether it did. Its count is that of the head until storePointers
+// has looked.
 func (p *pointer) advance(seq chat.Seq) bool {
 	if p == nil {
 		return false
@@ -135,7 +136,8 @@ func (p *pointer) state(at chat.Place) chat.ReadState {
 	return st
 }
 
-// storePointers stores those that moved, in one statement. Only one below its room's head needs a look at its message's ord.
+// storePointers stores those that moved, in one statement. Only one below its room's head needs a look at its message's
+// ord.
 func storePointers(tx db.Tx, moving []chat.Place, pointers map[chat.Place]*pointer) error {
 	if len(moving) == 0 {
 		return nil
@@ -166,11 +168,14 @@ func storePointers(tx db.Tx, moving []chat.Place, pointers map[chat.Place]*point
 			}
 		}
 	}
-	_, err := movePointers(moving, func(at chat.Place) (chat.Seq, uint64) { return pointers[at].ReadSeq, pointers[at].ReadCount }).Exec(tx)
+	_, err := movePointers(moving, func(at chat.Place) (chat.Seq, uint64) {
+		return pointers[at].ReadSeq, pointers[at].ReadCount
+	}).Exec(tx)
 	return err
 }
 
-// movePointers sets read pointers, of sorted places, to what pick gives: a seq and the number of users' messages up to it.
+// movePointers sets read pointers, of sorted places, to what pick gives: a seq and the number of users' messages up to
+// it.
 func movePointers(at []chat.Place, pick func(chat.Place) (chat.Seq, uint64)) *db.Statement {
 	q := &db.Statement{}
 	q.Add("UPDATE members FORCE INDEX (PRIMARY) SET read_seq = ")

@@ -34,7 +34,8 @@ func (s *Store) Membership(ctx context.Context, room chat.RoomID, user chat.User
 	return m, err
 }
 
-// MembershipWhere reads the membership that a condition over members m and rooms r selects; the zero Membership if there is none.
+// MembershipWhere reads the membership that a condition over members m and rooms r selects; the zero Membership if
+// there is none.
 func MembershipWhere(tx db.Tx, where string, args ...any) (chat.Membership, error) {
 	var q db.Statement
 	q.Add("SELECT "+standingCols+" FROM members m JOIN rooms r ON r.id = m.room_id WHERE "+where, args...)
@@ -45,8 +46,8 @@ func MembershipWhere(tx db.Tx, where string, args ...any) (chat.Membership, erro
 	return chat.Membership{Room: found[0].room.Room, Member: found[0].member}, nil
 }
 
-// Places returns where users stand in rooms, open memberships and ended ones; a place where nobody ever was is left out. However many
-// are asked for, it is one statement.
+// Places returns where users stand in rooms, open memberships and ended ones; a place where nobody ever was is left
+// out. However many are asked for, it is one statement.
 func (s *Store) Places(ctx context.Context, at []chat.Place) (map[chat.Place]chat.Membership, error) {
 	out := make(map[chat.Place]chat.Membership, len(at))
 	if len(at) == 0 {

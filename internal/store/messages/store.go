@@ -15,5 +15,6 @@ type Store struct {
 // New opens the store over d.
 func New(d *db.DB) *Store { return &Store{d, outbox.New(d)} }
 
-// NoRoom is the answer to whoever asks for a room that isn't there, or that they may not see: the two must look the same.
+// NoRoom is the answer to whoever asks for a room that isn't there, or that they may not see: the two must look the
+// same.
 func NoRoom() *chat.Error { return chat.E(chat.NotFound, "no such room") }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/store/table"
 )
 
 // Dead is a command that no worker could carry out.
@@ -21,10 +22,25 @@ type Dead struct {
 	Bytes     int         `json:"bytes"` // of its payload
 }
 
-const deadColumns = "id, partition_no, kind, user_id, room_id, reason, created_at, LENGTH(payload)"
+// deadRow is a row of dead_commands without its payload.
+type deadRow struct {
+	table.Dead
+	bytes int
+}
 
-func (d *Dead) fields() []any {
-	return []any{&d.ID, &d.Partition, &d.Kind, &d.User, &d.Room, &d.Reason, &d.CreatedAt, &d.Bytes}
+func (r *deadRow) cells() []any { return append(table.DeadHeads.Cells(&r.Dead), &r.bytes) }
+
+func (r *deadRow) dead() Dead {
+	c := r.DeadCommand
+	return Dead{
+		ID: r.ID, Partition: c.Partition, Kind: c.Kind, User: c.User, Room: c.Room, Reason: c.Reason,
+		CreatedAt: r.CreatedAt, Bytes: r.bytes,
+	}
+}
+
+// deadFrom begins the statement that reads deadRow.
+func (s *Server) deadFrom(more string) string {
+	return "SELECT " + table.DeadHeads.Select() + ", LENGTH(d.payload)" + more + " FROM " + s.table("dead_commands") + " d"
 }
 
 // Dead lists the newest dead commands, at most limit, and counts all.
@@ -34,11 +50,11 @@ func (s *Server) Dead(ctx context.Context, limit int) (ds []Dead, total int64, e
 		return nil, 0, err
 	}
 	ds = []Dead{}
-	err = s.each(ctx, question, "SELECT "+deadColumns+" FROM "+s.table("dead_commands")+" ORDER BY id DESC LIMIT ?", []any{limit},
+	err = s.each(ctx, question, s.deadFrom("")+" ORDER BY d.id DESC LIMIT ?", []any{limit},
 		func(scan func(...any) error) error {
-			var d Dead
-			err := scan(d.fields()...)
-			ds = append(ds, d)
+			var r deadRow
+			err := scan(r.cells()...)
+			ds = append(ds, r.dead())
 			return err
 		})
 	return ds, total, err
@@ -46,15 +62,15 @@ func (s *Server) Dead(ctx context.Context, limit int) (ds []Dead, total int64, e
 
 // DeadCommand reads one with its payload, which may hold what a user wrote. NotFound.
 func (s *Server) DeadCommand(ctx context.Context, id uint64) (d Dead, payload []byte, err error) {
-	err = s.one(ctx, "read a dead command", "SELECT "+deadColumns+", payload FROM "+s.table("dead_commands")+" WHERE id = ?", []any{id},
-		append(d.fields(), &payload)...)
+	var r deadRow
+	err = s.one(ctx, "read a dead command", s.deadFrom(", d.payload")+" WHERE d.id = ?", []any{id}, append(r.cells(), &payload)...)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = chat.E(chat.NotFound, "there is no dead command %d", id)
 	}
-	return d, payload, err
+	return r.dead(), payload, err
 }
 
-// DropDead deletes those of the ids that are there, or all where none is named, and counts them.
+// DropDead deletes those of the ids that are there, or all if none is named, and counts them.
 func (s *Server) DropDead(ctx context.Context, ids []uint64) (int64, error) {
 	const question = "drop dead commands"
 	q := "DELETE FROM " + s.table("dead_commands") //nolint:gosec // quoted by table; what follows are question marks

@@ -1,9 +1,10 @@
-// Package operator is what an operator asks the database and no station may: about the server itself, about a database
-// that may not be there yet, and about the commands that were put aside.
+// Package operator keeps what belongs to the installation as a whole, and answers what an operator asks of the
+// database.
 //
-// It owns SQL that only an operator's tool runs; it refuses to touch what the stations keep: users, rooms and messages
-// belong to the verbs of package store. It chooses no database, so that it works before one is made, and uses one
-// connection, so that what a question sets for its session holds for the next one.
+// Store is over the installation's database: its schema, the number of partitions, the fleet of live workers, sweeping,
+// counting and repairing. Server is over the server itself: it chooses no database, so that it works before there is
+// one, and uses one connection, so that what a question sets for its session holds for the next one. It never touches
+// users, rooms or messages.
 //
-// Errors of server and connection are chat.Unavailable; where the schema is missing they say what to run.
+// Errors of server and connection are chat.Unavailable; if the schema is missing they say what to run.
 package operator

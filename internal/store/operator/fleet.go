@@ -22,7 +22,8 @@ func (s *Store) Beat(ctx context.Context, w chat.LiveWorker) error {
 		if err := tx.Exec("DELETE FROM workers WHERE beat_at < UTC_TIMESTAMP(6) - INTERVAL 1 HOUR").Error; err != nil {
 			return err
 		}
-		err := tx.Exec("INSERT INTO workers (boot, started_at, beat_at, features) VALUES (?, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6), ?)", w.Boot, joined).Error
+		err := tx.Exec("INSERT INTO workers (boot, started_at, beat_at, features)"+
+			" VALUES (?, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6), ?)", w.Boot, joined).Error
 		if db.Duplicate(err, "") { // two beats of one boot at once
 			return nil
 		}
@@ -34,7 +35,8 @@ func (s *Store) Beat(ctx context.Context, w chat.LiveWorker) error {
 func (s *Store) Workers(ctx context.Context, deadAfter time.Duration) ([]chat.LiveWorker, error) {
 	var rows []table.Worker
 	err := s.d.Retry(ctx, "read workers", func(tx db.Tx) (err error) {
-		rows, err = table.Workers.Find(tx.Where("beat_at > UTC_TIMESTAMP(6) - INTERVAL ? MICROSECOND", deadAfter.Microseconds()).Order("boot"))
+		live := tx.Where("beat_at > UTC_TIMESTAMP(6) - INTERVAL ? MICROSECOND", deadAfter.Microseconds())
+		rows, err = table.Workers.Find(live.Order("boot"))
 		return err
 	})
 	ws := make([]chat.LiveWorker, len(rows))

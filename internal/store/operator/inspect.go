@@ -39,7 +39,8 @@ func (s *Store) RoomInfo(ctx context.Context, id chat.RoomID) (RoomInfo, error) 
 			return err
 		}
 		return tx.Raw("SELECT (SELECT COUNT(*) FROM members WHERE room_id = ? AND left_seq > 0),"+
-			" (SELECT COUNT(*) FROM outbox WHERE partition_no = ? AND room_id = ?), (SELECT COALESCE(MAX(seq), 0) FROM messages WHERE room_id = ?)",
+			" (SELECT COUNT(*) FROM outbox WHERE partition_no = ? AND room_id = ?),"+
+			" (SELECT COALESCE(MAX(seq), 0) FROM messages WHERE room_id = ?)",
 			id, id.Partition(s.d.Partitions()), id, id).Row().Scan(&info.Ended, &info.Outbox, &info.TopSeq)
 	})
 	info.Partition = id.Partition(s.d.Partitions())
@@ -55,7 +56,8 @@ func (s *Store) UserInfo(ctx context.Context, id chat.UserID) (UserInfo, error) 
 	info := UserInfo{User: u, Partition: id.Partition(s.d.Partitions())}
 	err = s.d.Retry(ctx, "read user", func(tx db.Tx) error {
 		return tx.Raw("SELECT (SELECT COUNT(*) FROM sessions WHERE user_id = ? AND revoked_at IS NULL AND expires_at > ?),"+
-			" (SELECT COUNT(*) FROM members WHERE user_id = ? AND left_seq = 0)", id, s.d.Now(), id).Row().Scan(&info.Sessions, &info.Rooms)
+			" (SELECT COUNT(*) FROM members WHERE user_id = ? AND left_seq = 0)", id, s.d.Now(), id).Row().
+			Scan(&info.Sessions, &info.Rooms)
 	})
 	return info, err
 }

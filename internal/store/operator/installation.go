@@ -15,8 +15,8 @@ import (
 	"chat-service/internal/store/table"
 )
 
-// Store is what belongs to the installation as a whole: its schema and settings, the fleet of workers, and what operators look up,
-// count and repair.
+// Store is what belongs to the installation as a whole: its schema and settings, the fleet of workers, and what
+// operators look up, count and repair.
 type Store struct {
 	d      *db.DB
 	outbox *outbox.Store
@@ -37,8 +37,8 @@ func (s *Store) Migrate(ctx context.Context) error {
 // SchemaReady returns an error unless the schema is at least as new as this program: it says what to run.
 func (s *Store) SchemaReady(ctx context.Context) error { return schema.Ready(ctx, s.d.SQL()) }
 
-// AwaitReady waits until the server answers and its schema is new enough, and logs every second what is missing;
-// then it agrees with the installation on the number of partitions: Conflict if that has another one. ctx ends the wait.
+// AwaitReady waits until the server answers and its schema is new enough, and logs every second what is missing; then
+// it agrees with the installation on the number of partitions: Conflict if that has another one. ctx ends the wait.
 func (s *Store) AwaitReady(ctx context.Context) error {
 	for {
 		err := s.SchemaReady(ctx)

@@ -18,8 +18,8 @@ type Server struct {
 	name string
 }
 
-// Open prepares the way to the primary that the options name. It doesn't dial: an unreachable server shows at the first
-// question.
+// Open opens a connection to the primary that the options name. It doesn't dial: an unreachable server shows at the
+// first question.
 func Open(o db.Options) (*Server, error) {
 	raw, err := db.OpenServer(o)
 	if err != nil {
@@ -36,7 +36,7 @@ func (s *Server) table(name string) string { return quoted(s.name) + "." + name 
 
 func quoted(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }
 
-// failed translates an error of the driver: whatever it is, an operator mends it and asks again.
+// failed translates an error of the driver: whatever it is, an operator repairs the cause and asks again.
 func failed(question string, err error) error {
 	switch {
 	case err == nil:
@@ -73,22 +73,23 @@ func (s *Server) each(ctx context.Context, question, q string, args []any, fn fu
 	return rows.Err()
 }
 
-// Exists tells whether the database is there.
+// Exists reports whether the database is there.
 func (s *Server) Exists(ctx context.Context) (bool, error) {
 	var n int
-	err := s.one(ctx, "look for the database", "SELECT COUNT(*) FROM information_schema.schemata WHERE schema_name = ?", []any{s.name}, &n)
+	err := s.one(ctx, "look for the database",
+		"SELECT COUNT(*) FROM information_schema.schemata WHERE schema_name = ?", []any{s.name}, &n)
 	return n > 0, err
 }
 
-// Create makes the database where it is missing. Forbidden where the account may not; the error says who else could.
+// Create creates the database if it is missing. Forbidden if the account may not; the error says what to do.
 func (s *Server) Create(ctx context.Context) error {
 	made := quoted(s.name) + " CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
 	_, err := s.pool.ExecContext(ctx, "CREATE DATABASE IF NOT EXISTS "+made)
 	if db.Number(err) == db.DatabaseDenied {
-		return chat.Wrap(chat.Forbidden, err, "this account may not make a database: have it made by one that may (CREATE DATABASE "+made+
-			"), or name such a one in CHAT_DATABASE_USER")
+		return chat.Wrap(chat.Forbidden, err, "this account may not create a database: have another one create it (CREATE DATABASE "+made+
+			"), or set CHAT_DATABASE_USER to one that may")
 	}
-	return failed("make the database", err)
+	return failed("create the database", err)
 }
 
 // Migration is one applied step of the schema.
@@ -97,9 +98,10 @@ type Migration struct {
 	Applied time.Time `json:"applied_at"`
 }
 
-// Migrations lists the applied steps in their order, none where there is no schema yet.
+// Migrations lists the applied steps in their order, none if there is no schema yet.
 func (s *Server) Migrations(ctx context.Context) (ms []Migration, err error) {
-	err = s.each(ctx, "list migrations", "SELECT version_id, tstamp FROM "+s.table("goose_db_version")+" WHERE is_applied AND version_id > 0 ORDER BY id", nil,
+	err = s.each(ctx, "list migrations", "SELECT version_id, tstamp FROM "+s.table("goose_db_version")+
+		" WHERE is_applied AND version_id > 0 ORDER BY id", nil,
 		func(scan func(...any) error) error {
 			var m Migration
 			err := scan(&m.Version, &m.Applied)
@@ -112,7 +114,7 @@ func (s *Server) Migrations(ctx context.Context) (ms []Migration, err error) {
 	return ms, err
 }
 
-// Partitions is the number that the installation was made with; 0 where no process has run yet. Unlike the store's verb it
+// Partitions is the number that the installation was made with; 0 if no process has run yet. Unlike Store.Partitions it
 // records nothing.
 func (s *Server) Partitions(ctx context.Context) (n int, err error) {
 	err = s.one(ctx, "read the number of partitions", "SELECT v FROM "+s.table("meta")+" WHERE k = 'partitions'", nil, &n)

@@ -175,11 +175,11 @@ func TestDeadCommands(t *testing.T) {
 	})
 }
 
-func TestAServerThatIsAway(t *testing.T) {
+func TestUnreachableServer(t *testing.T) {
 	o := storetest.Fresh(t, storetest.MariaDB)
 	o.Port = 1
 	if _, err := ask(t, o).Version(t.Context()); chat.KindOf(err) != chat.Unavailable {
-		t.Errorf("nobody answers: %v", err)
+		t.Errorf("nothing answers: %v", err)
 	}
 }
 

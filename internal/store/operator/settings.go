@@ -28,7 +28,7 @@ func (s *Server) Variables(ctx context.Context, names ...string) (map[string]str
 	return vars, err
 }
 
-// Skew is how far the server's clock is ahead of this machine's, as far as one round trip can tell.
+// Skew is how far the server's clock is ahead of this machine's, within the time of one round trip.
 func (s *Server) Skew(ctx context.Context) (time.Duration, error) {
 	if err := s.one(ctx, "ask for the time", "SELECT 1", nil, new(int)); err != nil {
 		return 0, err // dialled now: that must not count as a part of the round trip
@@ -39,7 +39,7 @@ func (s *Server) Skew(ctx context.Context) (time.Duration, error) {
 	return there.Sub(before.Add(time.Since(before) / 2)), err
 }
 
-// ReadCommitted tells by its error why no transaction may run at READ COMMITTED.
+// ReadCommitted returns why no transaction may run at READ COMMITTED, nil if one may.
 func (s *Server) ReadCommitted(ctx context.Context) error {
 	if _, err := s.pool.ExecContext(ctx, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"); err != nil {
 		return failed("set the isolation level", err)
@@ -51,8 +51,8 @@ func (s *Server) ReadCommitted(ctx context.Context) error {
 	return failed("begin a transaction", err)
 }
 
-// StrangeColumns counts text columns whose collation is not one that the migrations name, and names one of them with its
-// table and collation.
+// StrangeColumns counts text columns whose collation is not one that the migrations name, and names one of them with
+// its table and collation.
 func (s *Server) StrangeColumns(ctx context.Context) (n int, example string, err error) {
 	err = s.one(ctx, "look at collations", "SELECT COUNT(*), COALESCE(MIN(CONCAT(table_name, '.', column_name, ' ', collation_name)), '')"+
 		" FROM information_schema.columns WHERE table_schema = ? AND collation_name NOT IN ('utf8mb4_bin', 'ascii_bin') AND table_name NOT LIKE 'goose%'",

@@ -9,13 +9,14 @@ import (
 )
 
 // Sweep deletes what nobody can use any more: sessions that ended before the given time with their refresh tokens, and
-// client_seq cursors not moved since, at most limit of each. n is how many rows were deleted, 0 when nothing is left. before
-// must lie further back than a session can live, or a live one would lose its cursors.
+// client_seq cursors not moved since, at most limit of each. n is how many rows were deleted, 0 when nothing is left.
+// before must lie further back than a session can live, or a live one would lose its cursors.
 func (s *Store) Sweep(ctx context.Context, before time.Time, limit int) (n int64, err error) {
 	err = s.d.Tx(ctx, "sweep", db.Repeatable, func(tx db.Tx) error {
 		n = 0
 		var ids []chat.SessionID
-		if err := tx.Table("sessions").Where("expires_at < ?", db.Micros(before)).Order("expires_at").Limit(limit).Pluck("id", &ids).Error; err != nil {
+		over := tx.Table("sessions").Where("expires_at < ?", db.Micros(before)).Order("expires_at").Limit(limit)
+		if err := over.Pluck("id", &ids).Error; err != nil {
 			return err
 		}
 		if len(ids) > 0 {

@@ -15,13 +15,13 @@ const verifyChunk = 2000
 // Drift is a count that was wrong.
 type Drift struct {
 	Room chat.RoomID
-	User chat.UserID // 0: the room's own count of real messages; else the member's count of read ones
+	User chat.UserID // 0: the room's count of users' messages; else the member's count of those read
 	Have uint64
 	Want uint64
 }
 
-// VerifyUnread is VerifyRoom for all rooms, by ascending id; report is called for each wrong count. A room is one transaction
-// at most.
+// VerifyUnread is VerifyRoom for all rooms, by ascending id; report is called for each wrong count. A room is one
+// transaction at most.
 func (s *Store) VerifyUnread(ctx context.Context, repair bool, report func(Drift)) error {
 	for after := chat.RoomID(0); ; {
 		var ids []chat.RoomID
@@ -44,12 +44,12 @@ func (s *Store) VerifyUnread(ctx context.Context, repair bool, report func(Drift
 	}
 }
 
-// VerifyRoom recounts a room's real messages and every member's read count, and returns what differs: the room's own
-// count first, then members by ascending id. With repair it also stores what it found, and sets every message's ord;
-// without, members are compared with the ords as they are. It works in chunks without locks, and holds the
-// room's lock only for what was added meanwhile and for its members. NotFound.
+// VerifyRoom recounts a room's messages of users and every member's read count, and returns what differs: the room's
+// own count first, then members by ascending id. With repair it also stores what it found, and sets every message's
+// ord; without, members are compared with the ords as they are. It works in chunks without locks, and holds the room's
+// lock only for what was added meanwhile and for its members. NotFound.
 func (s *Store) VerifyRoom(ctx context.Context, id chat.RoomID, repair bool) (drifts []Drift, err error) {
-	// The log is append-only, so all but its newest stretch can be counted while the room lives on.
+	// The log is append-only, so all but its newest stretch can be counted while the room is in use.
 	var done tally
 	for {
 		next, err := s.countChunk(ctx, id, done, repair)
@@ -118,7 +118,8 @@ func (s *Store) countChunk(ctx context.Context, id chat.RoomID, from tally, repa
 // countChunk goes on counting, and with repair sets every ord that is wrong.
 func countChunk(tx db.Tx, id chat.RoomID, from tally, repair bool) (tally, error) {
 	var q db.Statement
-	q.Add("SELECT "+table.Ords.Select()+" FROM messages x WHERE x.room_id = ? AND x.seq > ? ORDER BY x.seq LIMIT ?", id, from.seq, verifyChunk)
+	q.Add("SELECT "+table.Ords.Select()+" FROM messages x WHERE x.room_id = ? AND x.seq > ? ORDER BY x.seq LIMIT ?",
+		id, from.seq, verifyChunk)
 	rows, err := db.Collect(tx, &q, table.Ords.Cells)
 	if err != nil {
 		return tally{}, err
@@ -136,7 +137,7 @@ func countChunk(tx db.Tx, id chat.RoomID, from tally, repair bool) (tally, error
 	return from, nil
 }
 
-// verifyMembers compares each open member's read count with the real messages up to his pointer.
+// verifyMembers compares each open member's read count with the users' messages up to their pointer.
 func verifyMembers(tx db.Tx, id chat.RoomID, repair bool) (drifts []Drift, err error) {
 	for after := chat.UserID(0); ; {
 		var rows []struct {
@@ -144,8 +145,10 @@ func verifyMembers(tx db.Tx, id chat.RoomID, repair bool) (drifts []Drift, err e
 			ReadCount uint64
 			Want      uint64
 		}
-		err := tx.Raw("SELECT m.user_id, m.read_count, COALESCE((SELECT x.ord FROM messages x WHERE x.room_id = m.room_id AND x.seq = m.read_seq), 0) AS want"+
-			" FROM members m WHERE m.room_id = ? AND m.user_id > ? AND m.left_seq = 0 ORDER BY m.user_id LIMIT ?", id, after, verifyChunk).Scan(&rows).Error
+		err := tx.Raw("SELECT m.user_id, m.read_count,"+
+			" COALESCE((SELECT x.ord FROM messages x WHERE x.room_id = m.room_id AND x.seq = m.read_seq), 0) AS want"+
+			" FROM members m WHERE m.room_id = ? AND m.user_id > ? AND m.left_seq = 0 ORDER BY m.user_id LIMIT ?",
+			id, after, verifyChunk).Scan(&rows).Error
 		if err != nil || len(rows) == 0 {
 			return drifts, err
 		}
@@ -158,15 +161,16 @@ func verifyMembers(tx db.Tx, id chat.RoomID, repair bool) (drifts []Drift, err e
 			if !repair {
 				continue
 			}
-			if err := tx.Exec("UPDATE members SET read_count = ? WHERE room_id = ? AND user_id = ?", r.Want, id, r.UserID).Error; err != nil {
+			err := tx.Exec("UPDATE members SET read_count = ? WHERE room_id = ? AND user_id = ?", r.Want, id, r.UserID).Error
+			if err != nil {
 				return nil, err
 			}
 		}
 	}
 }
 
-// BumpEpoch raises the epoch of a room, or of all if room is 0: seqs that clients saw before count for nothing then. For
-// use after a restore. NotFound.
+// BumpEpoch raises the epoch of a room, or of all if room is 0: seqs that clients saw before count for nothing then.
+// For use after a restore. NotFound.
 func (s *Store) BumpEpoch(ctx context.Context, room chat.RoomID) error {
 	var q db.Statement
 	q.Add("UPDATE rooms SET epoch = epoch + 1")

@@ -16,8 +16,8 @@ type Store struct{ d *db.DB }
 // New opens the store over d.
 func New(d *db.DB) *Store { return &Store{d} }
 
-// Add leaves an announcement inside the transaction of the write that it announces. Where it announces a room's message, the room's
-// row lock must be held.
+// Add leaves an announcement inside the transaction of the write that it announces. Where it announces a room's
+// message, the room's row lock must be held.
 func (s *Store) Add(tx db.Tx, an envelope.Announcement) error {
 	row := table.Announced{Kind: an.Kind(), CreatedAt: s.d.Now()}
 	switch {
@@ -40,8 +40,9 @@ func (s *Store) Add(tx db.Tx, an envelope.Announcement) error {
 	return err
 }
 
-// Outbox returns the oldest announcements of the partitions whose kinds this process knows, at most limit, by ascending id. They stay
-// until Announced. There is no cursor: rows commit out of id order, and a cursor would skip the late ones.
+// Outbox returns the oldest announcements of the partitions whose kinds this process knows, at most limit, by ascending
+// id. They stay until Announced. There is no cursor: rows commit out of id order, and a cursor would skip the late
+// ones.
 func (s *Store) Outbox(ctx context.Context, partitions []int, limit int) ([]envelope.Announcement, error) {
 	if len(partitions) == 0 || limit <= 0 {
 		return nil, nil
@@ -54,8 +55,9 @@ func (s *Store) Outbox(ctx context.Context, partitions []int, limit int) ([]enve
 		if i > 0 {
 			q.Add(" UNION ALL ")
 		}
-		// One stretch of the index for each partition, which ends at the limit: a backlog is never read whole. The kind is compared
-		// before rows count towards the limit, so that rows of unknown kinds take nobody's place, however many there are.
+		// One stretch of the index for each partition, which ends at the limit: a backlog is never read whole. The kind
+		// is compared before rows count towards the limit, so that rows of unknown kinds take nobody's place, however
+		// many there are.
 		q.Add("(SELECT "+table.Waiting.Select()+" FROM "+table.Waiting.From()+" WHERE o.partition_no = ? AND o.kind IN (", p)
 		db.List(&q, known())
 		q.Add(") ORDER BY o.id LIMIT ?)", limit)
@@ -92,7 +94,8 @@ func known() (kinds []envelope.AnnouncementKind) {
 	return kinds
 }
 
-// any reports whether there is any row at all. It is asked first: a worker polls all the time, and nearly always there is none.
+// any reports whether there is any row at all. It is asked first: a worker polls all the time, and nearly always there
+// is none.
 func (s *Store) any(ctx context.Context) (some bool, err error) {
 	err = s.d.Retry(ctx, "poll outbox", func(tx db.Tx) error {
 		return tx.Statement.ConnPool.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM outbox)").Scan(&some)
@@ -123,8 +126,8 @@ func (s *Store) OutboxWaiting(ctx context.Context, partitions []int) ([]int, err
 	return waiting, err
 }
 
-// OutboxUnknown counts the partitions' rows of kinds that this process doesn't know. A worker of another release announces them; that
-// they don't become fewer means that none runs.
+// OutboxUnknown counts the partitions' rows of kinds that this process doesn't know. A worker of another release
+// announces them; that they don't become fewer means that none runs.
 func (s *Store) OutboxUnknown(ctx context.Context, partitions []int) (n int, err error) {
 	if len(partitions) == 0 {
 		return 0, nil
@@ -140,8 +143,8 @@ func (s *Store) Announced(ctx context.Context, ids []uint64) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	// Joined with the ids, rows are found by their key. For id IN (…) MariaDB scans a small table instead, and so waits for
-	// the rows that others are just adding.
+	// Joined with the ids, rows are found by their key. For id IN (…) MariaDB scans a small table instead, and so waits
+	// for the rows that others are just adding.
 	var q db.Statement
 	q.Add("DELETE o FROM (")
 	for i, id := range ids {
@@ -161,7 +164,8 @@ func (s *Store) Announced(ctx context.Context, ids []uint64) error {
 func (s *Store) move(ctx context.Context, r table.Announced, reason string) error {
 	s.d.Log().ErrorContext(ctx, "outbox row can't be read, moved to dead_commands", "id", r.ID, "reason", reason)
 	return s.d.Tx(ctx, "set outbox row aside", db.Once, func(tx db.Tx) error {
-		if err := s.SetAside(tx, chat.DeadCommand{Partition: r.Partition, Kind: "outbox", Payload: r.Payload, Reason: reason}); err != nil {
+		dead := chat.DeadCommand{Partition: r.Partition, Kind: "outbox", Payload: r.Payload, Reason: reason}
+		if err := s.SetAside(tx, dead); err != nil {
 			return err
 		}
 		return tx.Exec("DELETE FROM outbox WHERE id = ?", r.ID).Error

@@ -53,8 +53,8 @@ func (s *Store) checkCall(ids []chat.UserID) error {
 	return nil
 }
 
-// makeRoom inserts the room (whose row is locked by that), its members and its first message, and announces it. pair is a direct
-// room's key, "" for a group.
+// makeRoom inserts the room (whose row is locked by that), its members and its first message, and announces it. pair is
+// a direct room's key, "" for a group.
 func (s *Store) makeRoom(tx db.Tx, room chat.Room, pair string, by chat.UserID, all []chat.UserID) (chat.Membership, error) {
 	if err := requireUsers(tx, "member_ids", all); err != nil {
 		return chat.Membership{}, err
@@ -67,7 +67,8 @@ func (s *Store) makeRoom(tx db.Tx, room chat.Room, pair string, by chat.UserID, 
 	}
 	room.ID = chat.RoomID(id)
 	// The partition follows from the id, which only the insert knows.
-	if err := tx.Table("rooms").Where("id = ?", id).UpdateColumn("partition_no", room.ID.Partition(s.d.Partitions())).Error; err != nil {
+	partition := room.ID.Partition(s.d.Partitions())
+	if err := tx.Table("rooms").Where("id = ?", id).UpdateColumn("partition_no", partition).Error; err != nil {
 		return chat.Membership{}, err
 	}
 	w := &roomWrite{s: s, tx: tx, now: now, room: room}
@@ -109,8 +110,8 @@ func insertMembers(tx db.Tx, members []chat.Member) error {
 	return nil
 }
 
-// DirectRoom returns the one direct room of a and b as a sees it, which is made if it wasn't there (created). Invalid with
-// oneself or with nobody.
+// DirectRoom returns the one direct room of a and b as a sees it, which is made if it wasn't there (created). Invalid
+// with oneself or with nobody.
 func (s *Store) DirectRoom(ctx context.Context, a, b chat.UserID) (m chat.Membership, created bool, err error) {
 	if a == b {
 		return chat.Membership{}, false, chat.BadField("member_ids", "a direct room needs another user")

@@ -53,18 +53,21 @@ func (s *Store) RoomList(ctx context.Context, user chat.UserID, cursor string, l
 	if err != nil {
 		return nil, "", err
 	}
-	// One more than limit is read, to see whether there are more. Most people's rooms fit into one page; then the order is
-	// made here, because the server's costs it half as much again as all the rest.
+	// One more than limit is read, to see whether there are more. Most people's rooms fit into one page; then the order
+	// is made here, because the server's costs it half as much again as all the rest.
 	var rows []*line
 	if !paged {
 		var q db.Statement
-		q.Add("SELECT "+lineCols+" FROM members m JOIN rooms r ON r.id = m.room_id "+joinLast+" WHERE m.user_id = ? AND m.left_seq = 0 LIMIT ?", user, limit+1)
+		q.Add("SELECT "+lineCols+" FROM members m JOIN rooms r ON r.id = m.room_id "+joinLast+
+			" WHERE m.user_id = ? AND m.left_seq = 0 LIMIT ?", user, limit+1)
 		rows, err = s.list(ctx, &q)
 	}
 	if err == nil && (paged || len(rows) > limit) {
 		var q db.Statement
-		// The order is found over a few bytes per room: sorted together with their texts the rows would go through a table on disk.
-		q.Add("SELECT "+lineCols+" FROM (SELECT m.room_id FROM members m JOIN rooms r ON r.id = m.room_id WHERE m.user_id = ? AND m.left_seq = 0", user)
+		// The order is found over a few bytes per room: sorted together with their texts the rows would go through a
+		// table on disk.
+		q.Add("SELECT "+lineCols+" FROM (SELECT m.room_id FROM members m JOIN rooms r ON r.id = m.room_id"+
+			" WHERE m.user_id = ? AND m.left_seq = 0", user)
 		if paged {
 			q.Add(" AND (r.active_at < ? OR r.active_at = ? AND r.id < ?)", since, since, id)
 		}
@@ -121,7 +124,8 @@ func (s *Store) addLast(ctx context.Context, user chat.UserID, m chat.Membership
 func (s *Store) addPeers(ctx context.Context, user chat.UserID, ms []chat.Membership) error {
 	index := map[chat.RoomID]int{}
 	var q db.Statement
-	q.Add("SELECT " + table.MemberStands.Select() + ", " + table.People.Select() + " FROM members m JOIN users u ON u.id = m.user_id WHERE m.room_id IN (")
+	q.Add("SELECT " + table.MemberStands.Select() + ", " + table.People.Select() +
+		" FROM members m JOIN users u ON u.id = m.user_id WHERE m.room_id IN (")
 	for i, m := range ms {
 		if m.Room.Type == chat.Direct {
 			q.Add(db.Comma(len(index))+"?", m.Room.ID)

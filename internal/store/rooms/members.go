@@ -11,8 +11,8 @@ import (
 	"chat-service/internal/store/table"
 )
 
-// AddMembers makes the users members: added are those who weren't, ascending. Naming only oneself joins a public room. Invalid
-// (member_ids) if one of them is nobody's, RoomFull beyond the limit; either way nobody is added. One system
+// AddMembers makes the users members: added are those who weren't, ascending. Naming only oneself joins a public room.
+// Invalid (member_ids) if one of them is nobody's, RoomFull beyond the limit; either way nobody is added. One system
 // message names all of them; their read pointers start at its seq.
 func (s *Store) AddMembers(ctx context.Context, room chat.RoomID, by chat.UserID, ids []chat.UserID) (added []chat.UserID, err error) {
 	if err := s.checkCall(ids); err != nil {
@@ -89,7 +89,9 @@ func (w *roomWrite) place(join chat.Seq, fresh, back []chat.UserID) error {
 	if w.room.Visibility == chat.Public || w.room.HistoryAll {
 		from = 1
 	}
-	m := chat.Member{Room: w.room.ID, Role: chat.Plain, VisibleFrom: from, ReadSeq: join, ReadCount: w.room.MsgCount, JoinedAt: w.now}
+	m := chat.Member{
+		Room: w.room.ID, Role: chat.Plain, VisibleFrom: from, ReadSeq: join, ReadCount: w.room.MsgCount, JoinedAt: w.now,
+	}
 	rows := make([]chat.Member, len(fresh))
 	for i, u := range fresh {
 		rows[i] = m
@@ -101,8 +103,8 @@ func (w *roomWrite) place(join chat.Seq, fresh, back []chat.UserID) error {
 	return w.tx.Table("members").Where("room_id = ? AND user_id IN ?", w.room.ID, back).Updates(table.Rejoined.Map(&m)).Error
 }
 
-// RemoveMember ends a membership: the target leaves if by is the target, else they are kicked. They see up to the system message
-// that says so and nothing after.
+// RemoveMember ends a membership: the target leaves if by is the target, else they are kicked. They see up to the
+// system message that says so and nothing after.
 func (s *Store) RemoveMember(ctx context.Context, room chat.RoomID, by, target chat.UserID) error {
 	return s.inRoom(ctx, "remove member", db.Once, room, by, func(w *roomWrite) error {
 		m, err := w.target(target)

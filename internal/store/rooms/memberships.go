@@ -9,21 +9,22 @@ import (
 	"chat-service/internal/store/table"
 )
 
-// plainRows is how many memberships are read without asking MySQL for an order. A SELECT of its own for each user costs MySQL
-// seven times as much where users have few rooms.
+// plainRows is how many memberships are read without asking MySQL for an order. A SELECT of its own for each user costs
+// MySQL seven times as much if users have few rooms.
 const plainRows = 20_000
 
 var standCols = table.RoomStands.Select() + ", " + table.MemberStands.Select()
 
-// MembershipsOf returns the open memberships of many users at once, of each the limit that were active last, with what an
-// unread count and a position need: of the room ID, Type, LastSeq, MsgCount and Epoch, of the member Room, User, ReadSeq and
-// ReadCount. No user may be named twice.
+// MembershipsOf returns the open memberships of many users at once, of each the limit that were active last, with what
+// an unread count and a position need: of the room ID, Type, LastSeq, MsgCount and Epoch, of the member Room, User,
+// ReadSeq and ReadCount. No user may be named twice.
 func (s *Store) MembershipsOf(ctx context.Context, users []chat.UserID, limit int) (map[chat.UserID][]chat.Membership, error) {
 	if len(users) == 0 {
 		return map[chat.UserID][]chat.Membership{}, nil
 	}
 	var q db.Statement
-	q.Add("SELECT " + standCols + " FROM members m STRAIGHT_JOIN rooms r ON r.id = m.room_id WHERE m.left_seq = 0 AND m.user_id IN (")
+	q.Add("SELECT " + standCols + " FROM members m STRAIGHT_JOIN rooms r ON r.id = m.room_id" +
+		" WHERE m.left_seq = 0 AND m.user_id IN (")
 	db.List(&q, users)
 	q.Add(") LIMIT ?", plainRows)
 	all, err := s.stands(ctx, &q)

@@ -88,7 +88,8 @@ func (s *Store) SetRole(ctx context.Context, room chat.RoomID, by, target chat.U
 	return m, err
 }
 
-// Mute keeps a member from sending until then, or lets them send again (a time that has passed, or zero), and returns them.
+// Mute keeps a member from sending until then, or lets them send again (a time that has passed, or zero), and returns
+// them.
 func (s *Store) Mute(ctx context.Context, room chat.RoomID, by, target chat.UserID, until time.Time) (chat.Member, error) {
 	var m chat.Member
 	err := s.inRoom(ctx, "mute member", db.Repeatable, room, by, func(w *roomWrite) (err error) {

@@ -20,8 +20,8 @@ type roomWrite struct {
 	by   chat.Member
 }
 
-// inRoom runs fn under the lock of a living room; NotFound for whoever may not see the room. A write whose second run would
-// refuse what the first one did (a member who has left can't leave) is not repeatable.
+// inRoom runs fn under the lock of a living room; NotFound for whoever may not see the room. A write whose second run
+// would refuse what the first one did (a member who has left can't leave) is not repeatable.
 func (s *Store) inRoom(ctx context.Context, verb string, rerun db.Again, room chat.RoomID, by chat.UserID, fn func(w *roomWrite) error) error {
 	return s.d.Tx(ctx, verb, rerun, func(tx db.Tx) error {
 		var q db.Statement
@@ -48,7 +48,7 @@ func (s *Store) inRoom(ctx context.Context, verb string, rerun db.Again, room ch
 	})
 }
 
-// member reads one membership, open or ended; the zero Member where there never was one.
+// member reads one membership, open or ended; the zero Member if there never was one.
 func (w *roomWrite) member(user chat.UserID) (chat.Member, error) {
 	ms, err := w.members([]chat.UserID{user})
 	return ms[user], err
@@ -64,7 +64,7 @@ func (w *roomWrite) members(users []chat.UserID) (map[chat.UserID]chat.Member, e
 	return ms, err
 }
 
-// target reads the open membership that the write is about. NotFound where there is none.
+// target reads the open membership that the write is about. NotFound if there is none.
 func (w *roomWrite) target(user chat.UserID) (chat.Member, error) {
 	m, err := w.member(user)
 	if err == nil && !m.In() {

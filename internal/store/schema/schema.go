@@ -39,7 +39,7 @@ func Up(ctx context.Context, raw *sql.DB) error {
 	return db.Failed("migrate", err)
 }
 
-// Ready tells whether the schema is at least as new as this program: the error says what to run.
+// Ready returns an error unless the schema is at least as new as this program; it says what to run.
 func Ready(ctx context.Context, raw *sql.DB) error {
 	p, err := provider(raw)
 	if err != nil {

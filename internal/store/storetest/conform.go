@@ -116,8 +116,8 @@ type Fleet interface {
 	Sweep(ctx context.Context, before time.Time, limit int) (int64, error)
 }
 
-// Subject is an implementation of the stations' ports, empty, with its limits at chat.DefaultLimits but MembersCall 20 and RoomMembers
-// 10.
+// Subject is an implementation of the stations' ports, empty, with its limits at chat.DefaultLimits but MembersCall 20
+// and RoomMembers 10.
 type Subject struct {
 	Messages   Log
 	Standing   Standing
@@ -158,7 +158,8 @@ type standing struct {
 	*messageStore
 }
 
-// Conform runs the rules that every implementation of the stations' ports keeps. Each case has users and rooms of its own.
+// Conform runs the rules that every implementation of the stations' ports keeps. Each case has users and rooms of its
+// own.
 func Conform(t *testing.T, s Subject) {
 	for _, group := range [][]rule{logRules(), readingRules(), roomRules(), listRules(), accountRules(), sessionRules(), outboxRules()} {
 		for _, r := range group {
@@ -228,7 +229,8 @@ func send(room chat.RoomID, user chat.UserID, id string) chat.Send {
 	return chat.Send{Room: room, Sender: user, Session: "s", ClientMsgID: id, Content: "text of " + id}
 }
 
-// say appends messages, each by itself and a second later than anything before: a list by activity is not left to how fast the test is.
+// say appends messages, each by itself and a second later than anything before: a list by activity is not left to how
+// fast the test is.
 func (t *trial) say(room chat.RoomID, user chat.UserID, ids ...string) {
 	t.Helper()
 	for _, id := range ids {

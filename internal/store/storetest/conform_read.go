@@ -118,7 +118,8 @@ func historyStretches(t *trial) {
 	t.fails(err, chat.NotFound)
 }
 
-// historyWindows: who joins a private room sees from the join on, who leaves up to the leaving, who returns from the return on.
+// historyWindows: who joins a private room sees from the join on, who leaves up to the leaving, who returns from the
+// return on.
 func historyWindows(t *trial) {
 	u := t.users(2)
 	room := t.room(chat.Private, u[0])

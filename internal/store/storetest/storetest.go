@@ -89,7 +89,7 @@ func Admin(t testing.TB, env string) *mysql.Config {
 	return c
 }
 
-// Exec runs statements as the admin of the server that env names, one after the other; the test goes on where one fails.
+// Exec runs statements as the admin of the server that env names, one after the other; the test goes on if one fails.
 func Exec(t testing.TB, env string, stmts ...string) {
 	t.Helper()
 	pool, err := sql.Open("mysql", Admin(t, env).FormatDSN())

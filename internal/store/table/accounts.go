@@ -49,8 +49,8 @@ var Sessions = define("sessions", "s",
 // Live reports whether the session may still be used.
 func (s *Session) Live(now time.Time) bool { return s.RevokedAt.IsZero() && now.Before(s.ExpiresAt) }
 
-// Token is a row of refresh_tokens: one for each token that was ever handed out for a session, so that the reuse of an old one is
-// noticed.
+// Token is a row of refresh_tokens: one for each token that was ever handed out for a session, so that the reuse of an
+// old one is noticed.
 type Token struct {
 	Hash      [32]byte // SHA-256 of the token
 	Session   chat.SessionID

@@ -19,13 +19,13 @@ type (
 	number   uint64
 	count    int
 	text     string // never NULL
-	nullText string // NULL where empty
-	bytes    string // a VARBINARY: no collation folds it; NULL where empty
+	nullText string // NULL if empty
+	bytes    string // a VARBINARY: no collation folds it; NULL if empty
 	blob     []byte // never NULL
 	hash     [HashLen]byte
 	digest   [32]byte // SHA-256
 	flag     bool
-	moment   time.Time // NULL where zero
+	moment   time.Time // NULL if zero
 	folded   string    // written as SearchKey of the field; what is read is dropped
 	minute   time.Time // written as UnixMinute of the field; what is read is dropped
 )
@@ -66,7 +66,8 @@ func (c *count) Scan(src any) error {
 // Value implements driver.Valuer.
 func (c *count) Value() (driver.Value, error) { return int64(*c), nil }
 
-// scanText keeps the text that is there when the row's is the same: often it is that of the row before, and then costs no memory.
+// scanText keeps the text that is there when the row's is the same: often it is that of the row before, and then costs
+// no memory.
 func scanText[T ~string](t *T, src any) error {
 	switch v := src.(type) {
 	case nil:

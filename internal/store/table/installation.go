@@ -52,6 +52,9 @@ var DeadCommands = define("dead_commands", "d",
 	Column[Dead]{Name: "created_at", Cell: func(d *Dead) Cell { return (*moment)(&d.CreatedAt) }},
 )
 
+// DeadHeads are dead commands without their payload, which may be long.
+var DeadHeads = DeadCommands.Without("payload")
+
 // Worker is a row of workers, whose times the database writes by its own clock.
 type Worker struct {
 	Boot     string

@@ -25,7 +25,8 @@ var Messages = define("messages", "x",
 var (
 	// Log is what readers see of a message: all of chat.Message.
 	Log = Messages.Without("body_hash")
-	// LastMessage is Log for the newest message of a room whose id and last seq are known; Kind stays empty where there is none.
+	// LastMessage is Log for the newest message of a room whose id and last seq are known; Kind stays empty if there is
+	// none.
 	LastMessage = Log.Without("room_id", "seq")
 	// Ords are how many users' messages there are up to each.
 	Ords = Messages.Only("room_id", "seq", "ord", "kind")

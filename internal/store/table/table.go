@@ -41,8 +41,8 @@ func define[R any](name, alias string, columns ...Column[R]) *Table[R] {
 	return t
 }
 
-// Only is the table with some of its columns, in the given order. It panics where there is no such column: it is called when the
-// program starts.
+// Only is the table with some of its columns, in the given order. It panics if there is no such column: it is called
+// when the program starts.
 func (t *Table[R]) Only(names ...string) *Table[R] {
 	columns := make([]Column[R], len(names))
 	for i, n := range names {
@@ -76,7 +76,8 @@ func (t *Table[R]) Select() string { return t.list }
 // From names the table and its alias: "messages x".
 func (t *Table[R]) From() string { return t.name + " " + t.alias }
 
-// Cells are where Select's columns go, in its order. The same cells serve row after row: a NULL wipes what the row before left.
+// Cells are where Select's columns go, in its order. The same cells serve row after row: a NULL wipes what the row
+// before left.
 func (t *Table[R]) Cells(r *R) []any {
 	cells := make([]any, len(t.columns))
 	for i, c := range t.columns {
@@ -132,7 +133,7 @@ func (t *Table[R]) Find(q *gorm.DB) (found []R, err error) {
 	return found, rows.Err()
 }
 
-// Create inserts the row through gorm and returns the number that the server gave it, 0 where it counts none.
+// Create inserts the row through gorm and returns the number that the server gave it, 0 if it counts none.
 func (t *Table[R]) Create(tx *gorm.DB, r *R) (id uint64, err error) {
 	m := t.Map(r)
 	if err := tx.Table(t.name).Create(m).Error; err != nil {

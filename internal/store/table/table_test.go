@@ -44,12 +44,12 @@ func TestCells(t *testing.T) {
 		}
 	}
 	if err := into[0].(sql.Scanner).Scan([]byte("x")); err == nil {
-		t.Error("a word passes for a number")
+		t.Error("a text passes for a number")
 	}
 }
 
-// TestEveryFieldHasAColumn fails when a noun gets a field that no column holds, or two columns share one: each column is given a value of
-// its own, written and scanned again, and all fields must then be set and come out as they went in.
+// TestEveryFieldHasAColumn fails when a noun gets a field that no column holds, or two columns share one: each column
+// is given a value of its own, written and scanned again, and all fields must then be set and come out as they went in.
 func TestEveryFieldHasAColumn(t *testing.T) {
 	covers(t, Messages)
 	covers(t, Cursors)

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// SearchKey is the form in which names are compared, as name_key and nickname_key hold it: NFKC, lower case, trimmed, at most 128
-// characters.
+// SearchKey is the form in which names are compared, as name_key and nickname_key hold it: NFKC, lower case, trimmed,
+// at most 128 characters.
 func SearchKey(s string) string {
 	return Clip(strings.ToLower(strings.TrimSpace(norm.NFKC.String(s))), 128)
 }
