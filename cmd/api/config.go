@@ -19,7 +19,7 @@ import (
 	"chat-service/internal/chat"
 	"chat-service/internal/config"
 	"chat-service/internal/state"
-	"chat-service/internal/store"
+	"chat-service/internal/store/db"
 	"chat-service/web"
 )
 
@@ -179,10 +179,10 @@ func (c *Config) print(w io.Writer) error { return config.Print(w, *c) }
 
 func (c *Config) limits() chat.Limits { return chat.Limits(c.Limits) }
 
-func (c *Config) store(log *slog.Logger) (store.Options, error) {
+func (c *Config) store(log *slog.Logger) (db.Options, error) {
 	d := c.Database
 	tls, err := d.TLSConfig()
-	return store.Options{
+	return db.Options{
 		TLS: tls, Host: d.Host, Port: int(d.Port), User: d.User, Password: d.Password.Reveal(), DBName: d.DBName,
 		Replicas: d.Replicas, MaxOpen: d.MaxOpen, MaxIdle: d.MaxIdle, ConnMaxLifetime: d.ConnMaxLifetime.D(),
 		ConnMaxIdleTime: d.ConnMaxIdleTime.D(), Timeout: d.DialTimeout.D(), ReadTimeout: d.ReadTimeout.D(),

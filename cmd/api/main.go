@@ -24,19 +24,19 @@ func process() daemon.Process {
 	cfg := defaults()
 	return daemon.Process{
 		Name: "api", Print: cfg.print, Load: cfg.load,
-		Wire: func(ctx context.Context, stderr io.Writer) (*daemon.Runner, []daemon.Part, error) {
+		Wire: func(_ context.Context, stderr io.Writer) (*daemon.Runner, []daemon.Part, error) {
 			log, err := telemetry.NewLogger(stderr, telemetry.LogOptions{Process: "api", Level: cfg.Log.Level, Format: cfg.Log.Format})
 			if err != nil {
 				return nil, nil, err
 			}
-			parts, err := wire(ctx, &cfg, log)
+			parts, err := wire(&cfg, log)
 			return &daemon.Runner{Log: log}, parts, err
 		},
 	}
 }
 
 // wire opens the adapters and hands them to the station; the order of the parts is the order of the start.
-func wire(ctx context.Context, cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
+func wire(cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
 	reg := telemetry.NewRegistry()
 	debug := telemetry.NewDebug(cfg.Debug.Addr(), reg, log)
 	so, serr := cfg.store(log)
@@ -54,24 +54,26 @@ func wire(ctx context.Context, cfg *Config, log *slog.Logger) ([]daemon.Part, er
 			calls.Notify() // nearly every write leaves something in the outbox
 		}
 	}
-	db, err := store.Open(ctx, so)
+	stores, err := store.Open(so)
 	if err != nil {
 		return nil, err
 	}
 	server, err := api.New(o, api.Ports{
-		Accounts: db, People: db, Sessions: db, Rooms: db, Members: db, Lists: db, Messages: db,
-		Passwords: hasher, Tokens: issuer, Refreshes: auth.NewRefreshTokens(cfg.refreshKey()), Recents: cache, Presences: cache, Throttle: cache,
+		Accounts: stores.Accounts, People: stores.Accounts, Sessions: stores.Accounts,
+		Rooms: stores.Rooms, Members: stores.Rooms, Lists: stores.Rooms, Messages: stores.Messages,
+		Passwords: hasher, Tokens: issuer, Refreshes: auth.NewRefreshTokens(cfg.refreshKey()),
+		Recents: cache, Presences: cache, Throttle: cache,
 	})
 	if err != nil {
 		return nil, err
 	}
-	debug.Register("mysql", db.SchemaReady)
-	reg.MustRegister(telemetry.NewPoolCollector("mysql", db.Stats))
+	debug.Register("mysql", stores.Operator.SchemaReady)
+	reg.MustRegister(telemetry.NewPoolCollector("mysql", stores.DB.Stats))
 	return []daemon.Part{
 		{Name: "debug listener", Start: debug.Start, Stop: debug.Stop, Fatal: debug.Failed()},
 		{Name: "redis", Start: func(ctx context.Context) error { return cache.Admit(ctx, log) }, Stop: func(context.Context) error { return cache.Close() }},
 		{Name: "call notifier", Start: calls.Start, Stop: calls.Stop},
-		{Name: "mysql", Start: db.AwaitReady, Stop: func(context.Context) error { return db.Close() }},
+		{Name: "mysql", Start: stores.Operator.AwaitReady, Stop: func(context.Context) error { return stores.Close() }},
 		{Name: "api", Start: server.Start, Fatal: server.Fatal(), Weight: 3, Stop: func(ctx context.Context) error {
 			debug.Drain()
 			return server.Stop(ctx)

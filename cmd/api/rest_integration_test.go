@@ -26,7 +26,7 @@ import (
 )
 
 // start runs the process on a database and a prefix of its own.
-func start(t *testing.T, change ...func(*Config)) (testkit.API, *store.DB) {
+func start(t *testing.T, change ...func(*Config)) (testkit.API, *store.Store) {
 	t.Helper()
 	fresh := testkit.FreshDatabase(t)
 	host, port, err := net.SplitHostPort(testkit.RedisAddr(t))
@@ -49,15 +49,15 @@ func start(t *testing.T, change ...func(*Config)) (testkit.API, *store.DB) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := store.Open(t.Context(), o)
+	d, err := store.Open(o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = d.Close() })
-	if err := d.Migrate(t.Context()); err != nil {
+	if err := d.Operator.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	parts, err := wire(t.Context(), &cfg, log)
+	parts, err := wire(&cfg, log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,12 +131,12 @@ func TestHashIsRenewed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := d.SetPassword(t.Context(), chat.UserID(u.ID), old, ""); err != nil {
+	if err := d.Accounts.SetPassword(t.Context(), chat.UserID(u.ID), old, ""); err != nil {
 		t.Fatal(err)
 	}
 	hash := func() string {
 		t.Helper()
-		have, err := d.User(t.Context(), chat.UserID(u.ID))
+		have, err := d.Accounts.User(t.Context(), chat.UserID(u.ID))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -164,7 +164,7 @@ func TestBumpedEpochHidesCachedPages(t *testing.T) {
 		return a.Must(t, 200, "GET", path("/rooms/%d/messages", room), u.Token, nil)
 	}
 	page() // now it is cached
-	if err := d.BumpEpoch(t.Context(), chat.RoomID(room)); err != nil {
+	if err := d.Operator.BumpEpoch(t.Context(), chat.RoomID(room)); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
@@ -232,7 +232,7 @@ func TestSessions(t *testing.T) {
 	// A disabled account ends within seconds, and can't come back.
 	three := a.Login(t, u.Username, "another one 1", "")
 	a.Must(t, 200, "GET", "/me", three.Token, nil)
-	if err := d.DisableUser(t.Context(), chatUser(u)); err != nil {
+	if err := d.Accounts.DisableUser(t.Context(), chatUser(u)); err != nil {
 		t.Fatal(err)
 	}
 	testkit.Eventually(t, 6*time.Second, func() (bool, string) {

@@ -20,7 +20,8 @@ import (
 	"chat-service/internal/ops/stack"
 	"chat-service/internal/state"
 	"chat-service/internal/store"
-	"chat-service/internal/store/console"
+	"chat-service/internal/store/db"
+	"chat-service/internal/store/operator"
 )
 
 // defaultRun and defaultConfig are used if they exist and no others are given.
@@ -129,22 +130,22 @@ func load(path string, into any, environ []string) error {
 }
 
 // storeOptions are those of the primary.
-func (in *installation) storeOptions() (store.Options, error) {
+func (in *installation) storeOptions() (db.Options, error) {
 	d := in.Database
 	security, err := d.TLSConfig()
-	return store.Options{
+	return db.Options{
 		TLS: security, Host: d.Host, Port: int(d.Port), User: d.User, Password: d.Password.Reveal(), DBName: d.DBName, MaxOpen: 4,
 		Timeout: d.DialTimeout.D(), ReadTimeout: d.ReadTimeout.D(), WriteTimeout: d.WriteTimeout.D(), Partitions: in.RabbitMQ.Partitions,
 	}, err
 }
 
 // openStore opens the database; it connects at the first call.
-func (in *installation) openStore(ctx context.Context) (*store.DB, error) {
+func (in *installation) openStore() (*store.Store, error) {
 	o, err := in.storeOptions()
 	if err != nil {
 		return nil, err
 	}
-	return store.Open(ctx, o)
+	return store.Open(o)
 }
 
 // openState opens Redis, with a longer timeout than a process uses.
@@ -180,12 +181,12 @@ func (in *installation) source() string {
 }
 
 // withStore runs fn on the installation's database and explains what goes wrong.
-func (s *settings) withStore(ctx context.Context, fn func(ctx context.Context, in *installation, db *store.DB) error) error {
+func (s *settings) withStore(ctx context.Context, fn func(ctx context.Context, in *installation, db *store.Store) error) error {
 	in, err := s.find(os.Environ())
 	if err != nil {
 		return err
 	}
-	db, err := in.openStore(ctx)
+	db, err := in.openStore()
 	if err != nil {
 		return err
 	}
@@ -193,12 +194,12 @@ func (s *settings) withStore(ctx context.Context, fn func(ctx context.Context, i
 }
 
 // withConsole runs fn on the installation's server, where the database may not exist yet.
-func (in *installation) withConsole(fn func(c *console.Server) error) error {
+func (in *installation) withConsole(fn func(c *operator.Server) error) error {
 	o, err := in.storeOptions()
 	if err != nil {
 		return err
 	}
-	c, err := console.Open(o)
+	c, err := operator.Open(o)
 	if err != nil {
 		return err
 	}

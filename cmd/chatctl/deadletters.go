@@ -12,7 +12,7 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
-	"chat-service/internal/store/console"
+	"chat-service/internal/store/operator"
 )
 
 // deadCmd is `chatctl dead`.
@@ -24,7 +24,7 @@ type deadCmd struct {
 
 // deadRow is one quarantined command, with its content if that was requested.
 type deadRow struct {
-	console.Dead
+	operator.Dead
 	Command any    `json:"command,omitempty"` // decoded, if possible
 	Payload string `json:"payload,omitempty"` // otherwise as text, or in base64
 }
@@ -50,7 +50,7 @@ func (c *deadListCmd) Run(ctx context.Context, s *settings, io *streams) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookWithin)
 	defer cancel()
-	return s.withDead(func(db *console.Server) error {
+	return s.withDead(func(db *operator.Server) error {
 		rows, total, err := db.Dead(ctx, c.Limit)
 		if err != nil {
 			return err
@@ -104,7 +104,7 @@ func (*deadShowCmd) Help() string {
 func (c *deadShowCmd) Run(ctx context.Context, s *settings, io *streams) error {
 	ctx, cancel := context.WithTimeout(ctx, lookWithin)
 	defer cancel()
-	return s.withDead(func(db *console.Server) error {
+	return s.withDead(func(db *operator.Server) error {
 		dead, payload, err := db.DeadCommand(ctx, c.ID)
 		if chat.KindOf(err) == chat.NotFound {
 			return fmt.Errorf("there is no dead command %d: chatctl dead list lists those that exist", c.ID)
@@ -156,7 +156,7 @@ func (c *deadDropCmd) Run(ctx context.Context, s *settings, io *streams) error {
 	case c.All && !c.Yes:
 		return errors.New("this deletes all dead commands for good: add --yes to confirm")
 	}
-	return s.withDead(func(db *console.Server) error {
+	return s.withDead(func(db *operator.Server) error {
 		n, err := db.DropDead(ctx, c.IDs)
 		if err != nil {
 			return err
@@ -170,7 +170,7 @@ func (c *deadDropCmd) Run(ctx context.Context, s *settings, io *streams) error {
 }
 
 // withDead runs fn on the database and explains what goes wrong.
-func (s *settings) withDead(fn func(c *console.Server) error) error {
+func (s *settings) withDead(fn func(c *operator.Server) error) error {
 	in, err := s.find(os.Environ())
 	if err != nil {
 		return err

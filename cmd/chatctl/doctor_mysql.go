@@ -9,7 +9,8 @@ import (
 	"time"
 
 	"chat-service/internal/store"
-	"chat-service/internal/store/console"
+	"chat-service/internal/store/db"
+	"chat-service/internal/store/operator"
 )
 
 // Bounds of the checks.
@@ -28,14 +29,14 @@ func (x *examination) mysql(ctx context.Context) {
 		x.r.fail("correct it in "+x.source(), "%v", err)
 		return
 	}
-	err = x.withConsole(func(c *console.Server) error { x.server(ctx, c, o); return nil })
+	err = x.withConsole(func(c *operator.Server) error { x.server(ctx, c, o); return nil })
 	if err != nil {
 		x.r.fail("correct the section database in "+x.source(), "%v", err)
 	}
 }
 
 // server checks the server, then the database.
-func (x *examination) server(ctx context.Context, c *console.Server, o store.Options) {
+func (x *examination) server(ctx context.Context, c *operator.Server, o db.Options) {
 	version, err := c.Version(ctx)
 	if err != nil {
 		x.r.fail("start it, or correct database.host, port, user and password; privately: chatctl up --servers-only", "%s (from %s): %v", x.Database.Addr(), x.source(), err)
@@ -94,7 +95,7 @@ func (x *examination) judgeSkew(skew time.Duration) {
 }
 
 // serverSettings checks the variables that the promises depend on.
-func (x *examination) serverSettings(ctx context.Context, c *console.Server) {
+func (x *examination) serverSettings(ctx context.Context, c *operator.Server) {
 	vars, err := c.Variables(ctx, "innodb_flush_log_at_trx_commit", "sync_binlog", "log_bin", "binlog_format", "read_only", "max_connections", "max_allowed_packet")
 	if err != nil {
 		x.r.fail("see the server's log", "settings: %v", err)
@@ -163,14 +164,14 @@ func (x *examination) instances(process string) (n int) {
 }
 
 // contents checks schema, collations, partitions and backlog.
-func (x *examination) contents(ctx context.Context, c *console.Server) {
-	db, err := x.openStore(ctx)
+func (x *examination) contents(ctx context.Context, c *operator.Server) {
+	db, err := x.openStore()
 	if err != nil {
 		x.r.fail("correct the section database in "+x.source(), "%v", err)
 		return
 	}
 	defer db.Close()
-	if err := db.SchemaReady(ctx); err != nil {
+	if err := db.Operator.SchemaReady(ctx); err != nil {
 		x.r.fail("run chatctl migrate", "schema: %v", err)
 		return
 	}
@@ -191,7 +192,7 @@ func (x *examination) contents(ctx context.Context, c *console.Server) {
 	x.judgeBacklog(ctx, c, db)
 }
 
-func (x *examination) judgePartitions(ctx context.Context, c *console.Server) {
+func (x *examination) judgePartitions(ctx context.Context, c *operator.Server) {
 	var err error
 	x.recorded, err = c.Partitions(ctx)
 	switch want := x.RabbitMQ.Partitions; {
@@ -207,8 +208,8 @@ func (x *examination) judgePartitions(ctx context.Context, c *console.Server) {
 	}
 }
 
-func (x *examination) judgeBacklog(ctx context.Context, c *console.Server, db *store.DB) {
-	boots, err := db.Workers(ctx, deadAfter)
+func (x *examination) judgeBacklog(ctx context.Context, c *operator.Server, db *store.Store) {
+	boots, err := db.Operator.Workers(ctx, deadAfter)
 	if err != nil {
 		x.r.fail("see the server's log", "workers: %v", err)
 		return

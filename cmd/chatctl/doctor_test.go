@@ -15,7 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"chat-service/internal/envelope"
-	"chat-service/internal/store/console"
+	"chat-service/internal/store/operator"
 	"chat-service/internal/telemetry"
 )
 
@@ -266,7 +266,7 @@ func TestDeadContent(t *testing.T) {
 		{"outbox row", "outbox", []byte(`{"x":1}`), false, `{"x":1}`},
 		{"bytes", "batch", []byte{0xff, 0xfe}, false, "//4="},
 	} {
-		r := deadRow{Dead: console.Dead{Kind: tt.kind}}
+		r := deadRow{Dead: operator.Dead{Kind: tt.kind}}
 		r.content(tt.payload)
 		if (r.Command != nil) != tt.command || r.Payload != tt.text {
 			t.Errorf("%s: %+v", tt.name, r)

@@ -37,12 +37,12 @@ func (c *epochBumpCmd) Run(ctx context.Context, s *settings, io *streams) error 
 	if !c.Yes {
 		return errors.New("every client will reload " + what + ": add --yes to confirm")
 	}
-	return s.withStore(ctx, func(ctx context.Context, _ *installation, db *store.DB) error {
-		boots, err := db.Workers(ctx, deadAfter)
+	return s.withStore(ctx, func(ctx context.Context, _ *installation, db *store.Store) error {
+		boots, err := db.Operator.Workers(ctx, deadAfter)
 		if err != nil {
 			return err
 		}
-		if err := db.BumpEpoch(ctx, chat.RoomID(c.Room)); err != nil {
+		if err := db.Operator.BumpEpoch(ctx, chat.RoomID(c.Room)); err != nil {
 			return noRoom(err, c.Room)
 		}
 		if len(boots) > 0 {
@@ -52,7 +52,7 @@ func (c *epochBumpCmd) Run(ctx context.Context, s *settings, io *streams) error 
 			_, err = fmt.Fprintln(io.out, "the epoch of all rooms was raised by one")
 			return err
 		}
-		info, err := db.RoomInfo(ctx, chat.RoomID(c.Room))
+		info, err := db.Operator.RoomInfo(ctx, chat.RoomID(c.Room))
 		if err != nil {
 			return err
 		}

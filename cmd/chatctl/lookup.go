@@ -12,6 +12,7 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/store"
+	"chat-service/internal/store/operator"
 )
 
 // userCmd is `chatctl user`.
@@ -47,7 +48,7 @@ type userView struct {
 func (c *userCmd) Run(ctx context.Context, s *settings, io *streams) error {
 	ctx, cancel := context.WithTimeout(ctx, lookWithin)
 	defer cancel()
-	return s.withStore(ctx, func(ctx context.Context, in *installation, db *store.DB) error {
+	return s.withStore(ctx, func(ctx context.Context, in *installation, db *store.Store) error {
 		info, err := findUser(ctx, db, c.Who)
 		if chat.KindOf(err) == chat.NotFound {
 			return fmt.Errorf("no user has the id, username or email %q", c.Who)
@@ -71,18 +72,18 @@ func (c *userCmd) Run(ctx context.Context, s *settings, io *streams) error {
 }
 
 // findUser looks for an id first, then for a login name, because a name may consist of digits.
-func findUser(ctx context.Context, db *store.DB, who string) (store.UserInfo, error) {
+func findUser(ctx context.Context, db *store.Store, who string) (operator.UserInfo, error) {
 	if id, err := strconv.ParseUint(who, 10, 64); err == nil {
-		info, err := db.UserInfo(ctx, chat.UserID(id))
+		info, err := db.Operator.UserInfo(ctx, chat.UserID(id))
 		if chat.KindOf(err) != chat.NotFound || err == nil {
 			return info, err
 		}
 	}
-	u, err := db.UserByLogin(ctx, strings.ToLower(strings.TrimSpace(norm.NFKC.String(who))))
+	u, err := db.Accounts.UserByLogin(ctx, strings.ToLower(strings.TrimSpace(norm.NFKC.String(who))))
 	if err != nil {
-		return store.UserInfo{}, err
+		return operator.UserInfo{}, err
 	}
-	return db.UserInfo(ctx, u.ID)
+	return db.Operator.UserInfo(ctx, u.ID)
 }
 
 // online asks Redis; nil if it isn't known.
@@ -161,8 +162,8 @@ type roomView struct {
 func (c *roomCmd) Run(ctx context.Context, s *settings, io *streams) error {
 	ctx, cancel := context.WithTimeout(ctx, lookWithin)
 	defer cancel()
-	return s.withStore(ctx, func(ctx context.Context, in *installation, db *store.DB) error {
-		info, err := db.RoomInfo(ctx, chat.RoomID(c.ID))
+	return s.withStore(ctx, func(ctx context.Context, in *installation, db *store.Store) error {
+		info, err := db.Operator.RoomInfo(ctx, chat.RoomID(c.ID))
 		if err != nil {
 			return noRoom(err, c.ID)
 		}

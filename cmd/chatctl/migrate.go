@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"chat-service/internal/ops/stack"
-	"chat-service/internal/store/console"
+	"chat-service/internal/store/operator"
 )
 
 // migrateCmd is `chatctl migrate`.
@@ -30,12 +30,12 @@ func (*migrateCmd) Help() string {
 
 // migrated is the result in JSON.
 type migrated struct {
-	Database string              `json:"database"`
-	Before   int64               `json:"before"`
-	Version  int64               `json:"version"`
-	UpToDate bool                `json:"up_to_date"`
-	Applied  []console.Migration `json:"applied"`
-	Pending  string              `json:"pending,omitempty"`
+	Database string               `json:"database"`
+	Before   int64                `json:"before"`
+	Version  int64                `json:"version"`
+	UpToDate bool                 `json:"up_to_date"`
+	Applied  []operator.Migration `json:"applied"`
+	Pending  string               `json:"pending,omitempty"`
 }
 
 // Run migrates, or shows the state.
@@ -90,7 +90,7 @@ func (c *migrateCmd) print(io *streams, m migrated) error {
 func (in *installation) schema(ctx context.Context) (m migrated, err error) {
 	m.Database = in.Database.DBName
 	var there bool
-	err = in.withConsole(func(c *console.Server) (err error) {
+	err = in.withConsole(func(c *operator.Server) (err error) {
 		if there, err = c.Exists(ctx); err == nil && there {
 			m.Applied, err = c.Migrations(ctx)
 		}
@@ -107,12 +107,12 @@ func (in *installation) schema(ctx context.Context) (m migrated, err error) {
 		m.Version = max(m.Version, a.Version)
 	}
 	m.Before = m.Version
-	db, err := in.openStore(ctx)
+	db, err := in.openStore()
 	if err != nil {
 		return m, err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	if ready := db.SchemaReady(ctx); ready != nil {
+	if ready := db.Operator.SchemaReady(ctx); ready != nil {
 		m.Pending = ready.Error()
 		return m, nil
 	}
@@ -129,7 +129,7 @@ func (in *installation) migrate(ctx context.Context, io *streams) (m migrated, e
 	if err := in.createDatabase(ctx, io); err != nil {
 		return before, err
 	}
-	db, err := in.openStore(ctx)
+	db, err := in.openStore()
 	if err != nil {
 		return before, err
 	}
@@ -139,7 +139,7 @@ func (in *installation) migrate(ctx context.Context, io *streams) (m migrated, e
 	}
 	err = io.withProgress(2*time.Second, func(d time.Duration) string {
 		return fmt.Sprintf("still migrating after %s; large tables take long, and a migration that is already running is waited for", d)
-	}, func() error { return db.Migrate(ctx) })
+	}, func() error { return db.Operator.Migrate(ctx) })
 	if err != nil {
 		return before, err
 	}
@@ -149,7 +149,7 @@ func (in *installation) migrate(ctx context.Context, io *streams) (m migrated, e
 }
 
 func (in *installation) createDatabase(ctx context.Context, io *streams) error {
-	return in.withConsole(func(c *console.Server) error {
+	return in.withConsole(func(c *operator.Server) error {
 		there, err := c.Exists(ctx)
 		if err != nil || there {
 			return err

@@ -18,6 +18,7 @@ import (
 	"chat-service/internal/chat"
 	"chat-service/internal/ops/stack"
 	"chat-service/internal/store"
+	"chat-service/internal/store/db"
 	"chat-service/internal/test/testkit"
 )
 
@@ -54,14 +55,14 @@ func settleOn(t *testing.T, dsn string) *place {
 }
 
 // populate migrates and opens the store as a process does.
-func (p *place) populate(t *testing.T) *store.DB {
+func (p *place) populate(t *testing.T) *store.Store {
 	t.Helper()
 	must(t, "migrate")
 	port, err := strconv.Atoi(p.db.Port)
 	if err != nil {
 		t.Fatal(err)
 	}
-	db, err := store.Open(t.Context(), store.Options{
+	db, err := store.Open(db.Options{
 		Host: p.db.Host, Port: port, User: p.db.User, Password: p.db.Password, DBName: p.db.Name,
 		Partitions: 4, Limits: chat.DefaultLimits(),
 	})
@@ -73,10 +74,10 @@ func (p *place) populate(t *testing.T) *store.DB {
 			t.Error(err)
 		}
 	})
-	if err := db.Partitions(t.Context(), 4); err != nil {
+	if err := db.Operator.Partitions(t.Context(), 4); err != nil {
 		t.Fatal(err)
 	}
-	if err := db.Beat(t.Context(), chat.LiveWorker{Boot: "boot-1"}); err != nil {
+	if err := db.Operator.Beat(t.Context(), chat.LiveWorker{Boot: "boot-1"}); err != nil {
 		t.Fatal(err)
 	}
 	return db
@@ -119,22 +120,22 @@ func (p *place) exec(t *testing.T, q string, args ...any) {
 }
 
 // people makes a group room of two with three messages.
-func people(t *testing.T, db *store.DB) (owner, other chat.User, room chat.RoomID) {
+func people(t *testing.T, db *store.Store) (owner, other chat.User, room chat.RoomID) {
 	t.Helper()
 	var us [2]chat.User
 	for i, name := range []string{"alice", "bob"} {
-		u, err := db.CreateUser(t.Context(), chat.User{Username: name, Nickname: name, Email: name + "@example.com", PasswordHash: "hash-of-" + name})
+		u, err := db.Accounts.CreateUser(t.Context(), chat.User{Username: name, Nickname: name, Email: name + "@example.com", PasswordHash: "hash-of-" + name})
 		if err != nil {
 			t.Fatal(err)
 		}
 		us[i] = u
 	}
-	m, err := db.CreateRoom(t.Context(), chat.NewRoom{Owner: us[0].ID, Name: "Room", Members: []chat.UserID{us[1].ID}})
+	m, err := db.Rooms.CreateRoom(t.Context(), chat.NewRoom{Owner: us[0].ID, Name: "Room", Members: []chat.UserID{us[1].ID}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i := range 3 {
-		if _, err := db.Post(t.Context(), chat.Send{Room: m.Room.ID, Sender: us[0].ID, ClientMsgID: fmt.Sprint("m", i), Content: "hello"}, time.Now()); err != nil {
+		if _, err := db.Messages.Post(t.Context(), chat.Send{Room: m.Room.ID, Sender: us[0].ID, ClientMsgID: fmt.Sprint("m", i), Content: "hello"}, time.Now()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -217,7 +218,7 @@ func TestLookUps(t *testing.T) {
 func TestPartitionsShowTheSpread(t *testing.T) {
 	p := settle(t)
 	db := p.populate(t)
-	if err := db.Beat(t.Context(), chat.LiveWorker{Boot: "boot-2"}); err != nil {
+	if err := db.Operator.Beat(t.Context(), chat.LiveWorker{Boot: "boot-2"}); err != nil {
 		t.Fatal(err)
 	}
 	_, _, room := people(t, db)
@@ -240,7 +241,7 @@ func TestUnreadIsVerifiedAndRepaired(t *testing.T) {
 	if out := must(t, "unread", "verify"); !strings.Contains(out, "all counts are correct") {
 		t.Errorf("verify: %s", out)
 	}
-	second, err := db.CreateRoom(t.Context(), chat.NewRoom{Owner: bob.ID, Name: "Second"})
+	second, err := db.Rooms.CreateRoom(t.Context(), chat.NewRoom{Owner: bob.ID, Name: "Second"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -265,7 +266,7 @@ func TestUnreadIsVerifiedAndRepaired(t *testing.T) {
 		t.Errorf("repair: %s", out)
 	}
 	must(t, "unread", "verify")
-	if m, err := db.Membership(t.Context(), room, bob.ID); err != nil || m.Unread() != 3 {
+	if m, err := db.Messages.Membership(t.Context(), room, bob.ID); err != nil || m.Unread() != 3 {
 		t.Errorf("bob has %d unread, %v", m.Unread(), err)
 	}
 	for _, verb := range []string{"verify", "repair"} {
@@ -279,12 +280,12 @@ func TestEpochIsBumped(t *testing.T) {
 	p := settle(t)
 	db := p.populate(t)
 	alice, _, room := people(t, db)
-	other, err := db.CreateRoom(t.Context(), chat.NewRoom{Owner: alice.ID, Name: "Other"})
+	other, err := db.Rooms.CreateRoom(t.Context(), chat.NewRoom{Owner: alice.ID, Name: "Other"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	epochs := func() (a, b uint64) {
-		rs, err := db.Rooms(t.Context(), []chat.RoomID{room, other.Room.ID})
+		rs, err := db.Messages.Rooms(t.Context(), []chat.RoomID{room, other.Room.ID})
 		if err != nil || len(rs) != 2 {
 			t.Fatal(rs, err)
 		}
@@ -319,7 +320,7 @@ func TestDeadCommandsAreListedShownAndDropped(t *testing.T) {
 		t.Errorf("none: %s", out)
 	}
 	for i := range 4 {
-		if err := db.Quarantine(t.Context(), chat.DeadCommand{Partition: i, Kind: "outbox", User: 1, Room: 2, Payload: []byte("text"), Reason: "broken\nbadly"}); err != nil {
+		if err := db.Operator.Quarantine(t.Context(), chat.DeadCommand{Partition: i, Kind: "outbox", User: 1, Room: 2, Payload: []byte("text"), Reason: "broken\nbadly"}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -460,7 +461,7 @@ func TestDoctorWarnsOfWhatPilesUp(t *testing.T) {
 	people(t, db)
 	p.exec(t, "UPDATE outbox SET created_at = UTC_TIMESTAMP(6) - INTERVAL 1 MINUTE")
 	p.exec(t, "DELETE FROM workers")
-	if err := db.Quarantine(t.Context(), chat.DeadCommand{Kind: "send", Payload: []byte("x"), Reason: "r"}); err != nil {
+	if err := db.Operator.Quarantine(t.Context(), chat.DeadCommand{Kind: "send", Payload: []byte("x"), Reason: "r"}); err != nil {
 		t.Fatal(err)
 	}
 	var warned []string

@@ -9,7 +9,7 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/store"
-	"chat-service/internal/store/console"
+	"chat-service/internal/store/operator"
 )
 
 // deadAfter is the silence after which workers consider each other dead.
@@ -51,7 +51,7 @@ type partitionShare struct {
 func (c *partitionsCmd) Run(ctx context.Context, s *settings, io *streams) error {
 	ctx, cancel := context.WithTimeout(ctx, lookWithin)
 	defer cancel()
-	return s.withStore(ctx, func(ctx context.Context, in *installation, db *store.DB) error {
+	return s.withStore(ctx, func(ctx context.Context, in *installation, db *store.Store) error {
 		have, err := in.recordedPartitions(ctx)
 		if err != nil {
 			return err
@@ -81,8 +81,8 @@ func (c *partitionsCmd) Run(ctx context.Context, s *settings, io *streams) error
 }
 
 // spreadOf computes the assignment as the workers do.
-func spreadOf(ctx context.Context, db *store.DB, partitions int) (spread, error) {
-	boots, err := db.Workers(ctx, deadAfter)
+func spreadOf(ctx context.Context, db *store.Store, partitions int) (spread, error) {
+	boots, err := db.Operator.Workers(ctx, deadAfter)
 	if err != nil {
 		return spread{}, err
 	}
@@ -90,7 +90,7 @@ func spreadOf(ctx context.Context, db *store.DB, partitions int) (spread, error)
 	for i := range all {
 		all[i] = i
 	}
-	waiting, err := db.OutboxWaiting(ctx, all)
+	waiting, err := db.Outbox.OutboxWaiting(ctx, all)
 	if err != nil {
 		return spread{}, err
 	}
@@ -143,7 +143,7 @@ func (sp spread) partitionRows() [][]string {
 
 // recordedPartitions is the number of partitions of the installation, 0 if no process has run yet.
 func (in *installation) recordedPartitions(ctx context.Context) (n int, err error) {
-	err = in.withConsole(func(c *console.Server) error {
+	err = in.withConsole(func(c *operator.Server) error {
 		n, err = c.Partitions(ctx)
 		return err
 	})

@@ -9,6 +9,7 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/store"
+	"chat-service/internal/store/operator"
 )
 
 // unreadCmd is `chatctl unread`.
@@ -38,7 +39,7 @@ func (*unreadVerifyCmd) Help() string {
 
 // Run compares.
 func (c *unreadVerifyCmd) Run(ctx context.Context, s *settings, io *streams) error {
-	return s.withStore(ctx, func(ctx context.Context, _ *installation, db *store.DB) error {
+	return s.withStore(ctx, func(ctx context.Context, _ *installation, db *store.Store) error {
 		found, err := c.recount(ctx, io, db, false)
 		if err != nil {
 			return err
@@ -68,7 +69,7 @@ func (*unreadRepairCmd) Help() string {
 
 // Run repairs.
 func (c *unreadRepairCmd) Run(ctx context.Context, s *settings, io *streams) error {
-	return s.withStore(ctx, func(ctx context.Context, _ *installation, db *store.DB) error {
+	return s.withStore(ctx, func(ctx context.Context, _ *installation, db *store.Store) error {
 		found, err := c.recount(ctx, io, db, true)
 		if err != nil {
 			return err
@@ -86,15 +87,15 @@ type difference struct {
 }
 
 // recount checks one room or all, in ascending order.
-func (f recountFlags) recount(ctx context.Context, io *streams, db *store.DB, repair bool) (found []difference, err error) {
+func (f recountFlags) recount(ctx context.Context, io *streams, db *store.Store, repair bool) (found []difference, err error) {
 	if f.Room != 0 {
-		drifts, err := db.VerifyRoom(ctx, chat.RoomID(f.Room), repair)
+		drifts, err := db.Operator.VerifyRoom(ctx, chat.RoomID(f.Room), repair)
 		for _, w := range drifts {
 			found = append(found, difference(w))
 		}
 		return found, noRoom(err, f.Room)
 	}
-	rooms, err := db.Totals(ctx)
+	rooms, err := db.Operator.Totals(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +103,7 @@ func (f recountFlags) recount(ctx context.Context, io *streams, db *store.DB, re
 	var n atomic.Int64 // of found, for progress, which runs in another goroutine
 	progress := func(time.Duration) string { return fmt.Sprintf("still counting; %d differences so far", n.Load()) }
 	err = io.withProgress(2*time.Second, progress, func() error {
-		return db.VerifyUnread(ctx, repair, func(w store.Drift) {
+		return db.Operator.VerifyUnread(ctx, repair, func(w operator.Drift) {
 			found = append(found, difference(w))
 			n.Add(1)
 		})

@@ -13,7 +13,7 @@ import (
 	"chat-service/internal/chat"
 	"chat-service/internal/config"
 	"chat-service/internal/state"
-	"chat-service/internal/store"
+	"chat-service/internal/store/db"
 	"chat-service/internal/worker"
 )
 
@@ -102,9 +102,9 @@ func (c *Config) security() (s security, err error) {
 	return s, errors.Join(errs[:]...)
 }
 
-func (c *Config) store(s security, log *slog.Logger) store.Options {
+func (c *Config) store(s security, log *slog.Logger) db.Options {
 	d := c.Database
-	return store.Options{
+	return db.Options{
 		TLS: s.mysql, Host: d.Host, Port: int(d.Port), User: d.User, Password: d.Password.Reveal(), DBName: d.DBName,
 		MaxOpen: d.MaxOpen, MaxIdle: d.MaxIdle, ConnMaxLifetime: time.Duration(d.ConnMaxLifetime),
 		ConnMaxIdleTime: time.Duration(d.ConnMaxIdleTime), Timeout: time.Duration(d.DialTimeout),

@@ -36,19 +36,19 @@ func process() daemon.Process {
 	cfg := defaults()
 	return daemon.Process{
 		Name: "worker", Print: cfg.print, Load: cfg.load,
-		Wire: func(ctx context.Context, stderr io.Writer) (*daemon.Runner, []daemon.Part, error) {
+		Wire: func(_ context.Context, stderr io.Writer) (*daemon.Runner, []daemon.Part, error) {
 			log, err := telemetry.NewLogger(stderr, telemetry.LogOptions{Process: "worker", Level: cfg.Log.Level, Format: cfg.Log.Format})
 			if err != nil {
 				return nil, nil, err
 			}
-			parts, err := wire(ctx, &cfg, log)
+			parts, err := wire(&cfg, log)
 			return &daemon.Runner{Log: log}, parts, err
 		},
 	}
 }
 
 // wire opens the adapters and hands them to the station; the order of the parts is the order of the start.
-func wire(ctx context.Context, cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
+func wire(cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
 	reg := telemetry.NewRegistry()
 	listener := telemetry.NewDebug(cfg.Debug.Addr(), reg, log)
 	sec, err := cfg.security()
@@ -59,7 +59,7 @@ func wire(ctx context.Context, cfg *Config, log *slog.Logger) ([]daemon.Part, er
 	calls := state.NewCallNotifier(cache)
 	so := cfg.store(sec, log)
 	so.Hooks.Tx = notifying(calls)
-	db, err := store.Open(ctx, so)
+	stores, err := store.Open(so)
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +71,8 @@ func wire(ctx context.Context, cfg *Config, log *slog.Logger) ([]daemon.Part, er
 		return nil, err
 	}
 	o := cfg.worker(uuid.NewString(), log, reg)
-	o.Log, o.Outbox, o.Members, o.Accounts, o.History, o.Workers = db, db, db, db, db, db
+	o.Log, o.Outbox, o.Members = lineLog{stores.Messages, stores.Accounts, stores.Operator}, stores.Outbox, laneLog{stores.Rooms, stores.Messages, stores.Accounts}
+	o.Accounts, o.History, o.Workers = socketLog{stores.Accounts, stores.Rooms}, stores.Messages, stores.Operator
 	o.Routes, o.Calls, o.Presence, o.Registry, o.Leases = cache, cache, cache, cache, cache
 	o.Bus, o.Consume = broker.NewDeliveries(pub), &queues{Consumers: consumers, control: control, now: time.Now}
 	w, err := worker.New(o)
@@ -79,14 +80,14 @@ func wire(ctx context.Context, cfg *Config, log *slog.Logger) ([]daemon.Part, er
 		return nil, err
 	}
 	in.set(w)
-	listener.Register("mysql", db.SchemaReady)
+	listener.Register("mysql", stores.Operator.SchemaReady)
 	listener.Register("rabbitmq", func(context.Context) error { return errors.Join(pub.Ready(), consumers.Ready()) })
-	reg.MustRegister(telemetry.NewPoolCollector("mysql", db.Stats))
+	reg.MustRegister(telemetry.NewPoolCollector("mysql", stores.DB.Stats))
 	return []daemon.Part{
 		{Name: "debug listener", Start: listener.Start, Stop: listener.Stop, Fatal: listener.Failed()},
 		{Name: "redis", Start: func(ctx context.Context) error { return cache.Admit(ctx, log) }, Stop: func(context.Context) error { return cache.Close() }},
 		{Name: "call notifier", Start: calls.Start, Stop: calls.Stop},
-		{Name: "mysql", Start: db.AwaitReady, Stop: func(context.Context) error { return db.Close() }},
+		{Name: "mysql", Start: stores.Operator.AwaitReady, Stop: func(context.Context) error { return stores.Close() }},
 		{Name: "publisher", Stop: pub.Close},
 		{Name: "control queue", Stop: control.Close},
 		{Name: "inbound queues", Stop: consumers.Close},

@@ -24,9 +24,9 @@ func send(room chat.RoomID, user chat.UserID, id, content string) chat.Send {
 }
 
 // appendOne appends one message that must be taken.
-func appendOne(t testing.TB, d *store.DB, s chat.Send) chat.Message {
+func appendOne(t testing.TB, d *store.Store, s chat.Send) chat.Message {
 	t.Helper()
-	sent, _, err := d.Append(ctx, []chat.Send{s}, time.Now())
+	sent, _, err := d.Messages.Append(ctx, []chat.Send{s}, time.Now())
 	ok(t, err)
 	if sent[0].Err != nil {
 		t.Fatal(sent[0].Err)
@@ -35,7 +35,7 @@ func appendOne(t testing.TB, d *store.DB, s chat.Send) chat.Message {
 }
 
 func TestAppendAnswersEachRow(t *testing.T) {
-	onBoth(t, nil, func(t *testing.T, d *store.DB) {
+	onBoth(t, nil, func(t *testing.T, d *store.Store) {
 		u := makeUsers(t, d, 3) // the third is no member
 		r1, r2 := makeRoom(t, d, u[0], u[1]).Room.ID, makeRoom(t, d, u[0], u[1]).Room.ID
 		now := time.Date(2026, 5, 1, 10, 0, 0, 123_999_999, time.UTC)
@@ -50,7 +50,7 @@ func TestAppendAnswersEachRow(t *testing.T) {
 			send(r1, u[0], "A ", "trailing"), // neither case nor trailing spaces are ignored
 			send(r1, u[0], "a ", "trailing"),
 		}
-		sent, heads, err := d.Append(ctx, batch, now)
+		sent, heads, err := d.Messages.Append(ctx, batch, now)
 		ok(t, err)
 		type row struct {
 			Seq  chat.Seq
@@ -85,7 +85,7 @@ func TestAppendAnswersEachRow(t *testing.T) {
 			t.Fatal(diff)
 		}
 
-		again, heads, err := d.Append(ctx, batch[:3], now.Add(time.Hour))
+		again, heads, err := d.Messages.Append(ctx, batch[:3], now.Add(time.Hour))
 		ok(t, err)
 		for i, s := range again {
 			if !s.Duplicate || !cmp.Equal(s.Message, sent[i].Message) {
@@ -95,15 +95,15 @@ func TestAppendAnswersEachRow(t *testing.T) {
 		if heads[0].Seq != 5 || heads[0].Before != 5 {
 			t.Errorf("a repeat moved the head: %+v", heads[0])
 		}
-		ms, err := d.Messages(ctx, r1, 1, 100, 100)
+		ms, err := d.Messages.Messages(ctx, r1, 1, 100, 100)
 		ok(t, err)
 		if len(ms) != 5 || ms[0].Kind != chat.System || ms[4].ClientMsgID != "a " || !ms[1].CreatedAt.Equal(now.Truncate(time.Millisecond)) {
 			t.Fatalf("messages: %+v", ms)
 		}
-		if ms, err := d.Messages(ctx, r1, 2, 4, 2); err != nil || len(ms) != 2 || ms[0].Seq != 2 {
+		if ms, err := d.Messages.Messages(ctx, r1, 2, 4, 2); err != nil || len(ms) != 2 || ms[0].Seq != 2 {
 			t.Fatalf("limited: %+v, %v", ms, err)
 		}
-		m, err := d.Membership(ctx, r1, u[0])
+		m, err := d.Messages.Membership(ctx, r1, u[0])
 		ok(t, err)
 		if m.Member.ReadSeq != 5 || m.Unread() != 0 {
 			t.Fatalf("sender's pointer: %+v", m.Member)
@@ -112,26 +112,26 @@ func TestAppendAnswersEachRow(t *testing.T) {
 }
 
 func TestAppendDuplicateOutlivesEveryRule(t *testing.T) {
-	onBoth(t, nil, func(t *testing.T, d *store.DB) {
+	onBoth(t, nil, func(t *testing.T, d *store.Store) {
 		u := makeUsers(t, d, 2)
 		room := makeRoom(t, d, u...).Room.ID
 		first := appendOne(t, d, send(room, u[1], "id", "body"))
-		ok(t, d.RemoveMember(ctx, room, u[0], u[1]))
+		ok(t, d.Rooms.RemoveMember(ctx, room, u[0], u[1]))
 		if again := appendOne(t, d, send(room, u[1], "id", "body")); again.Seq != first.Seq {
 			t.Fatalf("got seq %d, want %d", again.Seq, first.Seq)
 		}
-		ok(t, d.Dissolve(ctx, room, u[0]))
+		ok(t, d.Rooms.Dissolve(ctx, room, u[0]))
 		if again := appendOne(t, d, send(room, u[1], "id", "body")); again.Seq != first.Seq {
 			t.Fatalf("got seq %d, want %d", again.Seq, first.Seq)
 		}
-		sent, _, err := d.Append(ctx, []chat.Send{send(room, u[0], "new", "body")}, time.Now())
+		sent, _, err := d.Messages.Append(ctx, []chat.Send{send(room, u[0], "new", "body")}, time.Now())
 		ok(t, err)
 		wantKind(t, sent[0].Err, chat.NotFound)
 	})
 }
 
 func TestAppendClientSeq(t *testing.T) {
-	onBoth(t, nil, func(t *testing.T, d *store.DB) {
+	onBoth(t, nil, func(t *testing.T, d *store.Store) {
 		u := makeUsers(t, d, 2)
 		room := makeRoom(t, d, u...).Room.ID
 		numbered := func(session chat.SessionID, id, body string, n uint64) chat.Send {
@@ -141,7 +141,7 @@ func TestAppendClientSeq(t *testing.T) {
 		}
 		step := func(s chat.Send, want chat.Kind, expected uint64) {
 			t.Helper()
-			sent, _, err := d.Append(ctx, []chat.Send{s}, time.Now())
+			sent, _, err := d.Messages.Append(ctx, []chat.Send{s}, time.Now())
 			ok(t, err)
 			switch e := sent[0].Err; {
 			case e == nil && want != chat.Internal, e != nil && (e.Kind != want || e.Expected != expected):
@@ -160,13 +160,13 @@ func TestAppendClientSeq(t *testing.T) {
 		step(numbered("s3", "c", "x", 1), taken, 0) // a new session sends again what the old one left unanswered
 		step(numbered("s3", "d", "x", 2), taken, 0)
 		step(numbered("s3", "m", "x", 3), taken, 0)
-		_, err := d.Mute(ctx, room, u[0], u[1], time.Now().Add(time.Hour))
+		_, err := d.Rooms.Mute(ctx, room, u[0], u[1], time.Now().Add(time.Hour))
 		ok(t, err)
 		step(numbered("s1", "f", "x", 4), chat.Muted, 0) // uses it up
-		_, err = d.Mute(ctx, room, u[0], u[1], time.Time{})
+		_, err = d.Rooms.Mute(ctx, room, u[0], u[1], time.Time{})
 		ok(t, err)
 		step(numbered("s1", "g", "x", 4), chat.OutOfOrder, 5)
-		sent, _, err := d.Append(ctx, []chat.Send{
+		sent, _, err := d.Messages.Append(ctx, []chat.Send{
 			numbered("s1", "h", "x", 5), numbered("s1", "i", "x", 6), numbered("s1", "j", "x", 8), numbered("s1", "k", "x", 7), numbered("s2", "l", "x", 2),
 		}, time.Now())
 		ok(t, err)
@@ -175,12 +175,13 @@ func TestAppendClientSeq(t *testing.T) {
 				t.Errorf("row %d: %v", i, sent[i].Err)
 			}
 		}
-		// What was on its way when he was removed is refused for good, and used up where he had begun to number.
-		ok(t, d.RemoveMember(ctx, room, u[0], u[1]))
+		// What was on its way when the member was removed is refused for good, and spends its number if they had begun
+		// to number.
+		ok(t, d.Rooms.RemoveMember(ctx, room, u[0], u[1]))
 		step(numbered("s1", "n", "x", 8), chat.NotFound, 0)
 		step(numbered("s1", "o", "x", 9), chat.NotFound, 0)
 		step(numbered("s4", "p", "x", 1), chat.NotFound, 0)
-		_, err = d.AddMembers(ctx, room, u[0], u[1:])
+		_, err = d.Rooms.AddMembers(ctx, room, u[0], u[1:])
 		ok(t, err)
 		step(numbered("s1", "q", "x", 10), taken, 0)
 		step(numbered("s4", "r", "x", 1), taken, 0)
@@ -188,7 +189,7 @@ func TestAppendClientSeq(t *testing.T) {
 }
 
 func TestAppendBadRowFailsAlone(t *testing.T) {
-	onBoth(t, nil, func(t *testing.T, d *store.DB) {
+	onBoth(t, nil, func(t *testing.T, d *store.Store) {
 		u := makeUsers(t, d, 1)
 		room := makeRoom(t, d, u...).Room.ID
 		var batch []chat.Send
@@ -199,7 +200,7 @@ func TestAppendBadRowFailsAlone(t *testing.T) {
 		}
 		batch[3].Content = "not UTF-8: \xff\xfe"
 		batch[7].Content = strings.Repeat("x", 17<<20) // more than MEDIUMTEXT and max_allowed_packet hold
-		sent, heads, err := d.Append(ctx, batch, time.Now())
+		sent, heads, err := d.Messages.Append(ctx, batch, time.Now())
 		ok(t, err)
 		var seqs []chat.Seq
 		for i, s := range sent {
@@ -218,14 +219,14 @@ func TestAppendBadRowFailsAlone(t *testing.T) {
 		if len(heads) != 1 || heads[0].Before != 1 || heads[0].Seq != 8 {
 			t.Fatalf("heads: %+v", heads)
 		}
-		one, err := d.Post(ctx, send(room, u[0], "p", "\xff"), time.Now())
+		one, err := d.Messages.Post(ctx, send(room, u[0], "p", "\xff"), time.Now())
 		ok(t, err)
 		wantKind(t, one.Err, chat.Invalid)
 	})
 }
 
 func TestAppendRacing(t *testing.T) {
-	onBoth(t, nil, func(t *testing.T, d *store.DB) {
+	onBoth(t, nil, func(t *testing.T, d *store.Store) {
 		u := makeUsers(t, d, 32)
 		room, other := makeRoom(t, d, u...).Room.ID, makeRoom(t, d, u...).Room.ID
 		var all sync.WaitGroup
@@ -236,20 +237,20 @@ func TestAppendRacing(t *testing.T) {
 					if i%2 == 0 {
 						batch[0], batch[1] = batch[1], batch[0]
 					}
-					sent, _, err := d.Append(ctx, batch, time.Now())
+					sent, _, err := d.Messages.Append(ctx, batch, time.Now())
 					if err != nil || sent[0].Err != nil || sent[1].Err != nil {
 						t.Errorf("send: %v %+v", err, sent)
 						return
 					}
 				}
-				if _, err := d.MarkRead(ctx, []chat.ReadMark{{Room: room, User: user, Seq: 500}, {Room: other, User: user, Seq: 500}}); err != nil {
+				if _, err := d.Messages.MarkRead(ctx, []chat.ReadMark{{Room: room, User: user, Seq: 500}, {Room: other, User: user, Seq: 500}}); err != nil {
 					t.Error(err)
 				}
 			})
 		}
 		all.Wait()
 		for _, r := range []chat.RoomID{room, other} {
-			ms, err := d.Messages(ctx, r, 1, 10_000, 10_000)
+			ms, err := d.Messages.Messages(ctx, r, 1, 10_000, 10_000)
 			ok(t, err)
 			if len(ms) != 1+32*30 {
 				t.Fatalf("%d messages", len(ms))
@@ -264,7 +265,7 @@ func TestAppendRacing(t *testing.T) {
 }
 
 func TestAppendSameIDRacing(t *testing.T) {
-	onBoth(t, nil, func(t *testing.T, d *store.DB) {
+	onBoth(t, nil, func(t *testing.T, d *store.Store) {
 		u := makeUsers(t, d, 1)
 		room := makeRoom(t, d, u...).Room.ID
 		var all sync.WaitGroup
@@ -272,7 +273,7 @@ func TestAppendSameIDRacing(t *testing.T) {
 		fresh := make([]bool, 16)
 		for i := range seqs {
 			all.Go(func() {
-				sent, _, err := d.Append(ctx, []chat.Send{send(room, u[0], "same", "x")}, time.Now())
+				sent, _, err := d.Messages.Append(ctx, []chat.Send{send(room, u[0], "same", "x")}, time.Now())
 				if err != nil || sent[0].Err != nil {
 					t.Errorf("send: %v %+v", err, sent)
 					return
@@ -297,7 +298,7 @@ func TestAppendSameIDRacing(t *testing.T) {
 }
 
 func TestKickRacingSends(t *testing.T) {
-	onBoth(t, nil, func(t *testing.T, d *store.DB) {
+	onBoth(t, nil, func(t *testing.T, d *store.Store) {
 		u := makeUsers(t, d, 2)
 		room := makeRoom(t, d, u...).Room.ID
 		var all sync.WaitGroup
@@ -305,7 +306,7 @@ func TestKickRacingSends(t *testing.T) {
 		for w := range 4 {
 			all.Go(func() {
 				for k := 0; ; k++ {
-					sent, _, err := d.Append(ctx, []chat.Send{send(room, u[1], fmt.Sprint(w, "-", k), "x")}, time.Now())
+					sent, _, err := d.Messages.Append(ctx, []chat.Send{send(room, u[1], fmt.Sprint(w, "-", k), "x")}, time.Now())
 					if err != nil {
 						t.Error(err)
 						return
@@ -325,9 +326,9 @@ func TestKickRacingSends(t *testing.T) {
 		for range 4 {
 			<-started
 		}
-		ok(t, d.RemoveMember(ctx, room, u[0], u[1]))
+		ok(t, d.Rooms.RemoveMember(ctx, room, u[0], u[1]))
 		all.Wait()
-		m, err := d.Membership(ctx, room, u[1])
+		m, err := d.Messages.Membership(ctx, room, u[1])
 		ok(t, err)
 		if m.Member.In() || m.Room.LastSeq != m.Member.LeftSeq {
 			t.Fatalf("left at %d, room at %d", m.Member.LeftSeq, m.Room.LastSeq)
@@ -335,19 +336,19 @@ func TestKickRacingSends(t *testing.T) {
 	})
 }
 
-func TestPostTellsOnce(t *testing.T) {
-	onBoth(t, nil, func(t *testing.T, d *store.DB) {
+func TestPostAnnouncesOnce(t *testing.T) {
+	onBoth(t, nil, func(t *testing.T, d *store.Store) {
 		u := makeUsers(t, d, 1)
 		room := makeRoom(t, d, u...).Room
 		drain(t, d)
-		sent, err := d.Post(ctx, send(room.ID, u[0], "a", "hello"), time.Now())
+		sent, err := d.Messages.Post(ctx, send(room.ID, u[0], "a", "hello"), time.Now())
 		ok(t, err)
-		again, err := d.Post(ctx, send(room.ID, u[0], "a", "hello"), time.Now())
+		again, err := d.Messages.Post(ctx, send(room.ID, u[0], "a", "hello"), time.Now())
 		ok(t, err)
 		if sent.Duplicate || !again.Duplicate || again.Message.Seq != sent.Message.Seq {
 			t.Fatalf("%+v, %+v", sent, again)
 		}
-		stranger, err := d.Post(ctx, send(room.ID, makeUser(t, d), "a", "hello"), time.Now())
+		stranger, err := d.Messages.Post(ctx, send(room.ID, makeUser(t, d), "a", "hello"), time.Now())
 		ok(t, err)
 		wantKind(t, stranger.Err, chat.NotFound)
 		ans := drain(t, d)
@@ -361,15 +362,15 @@ func TestPostTellsOnce(t *testing.T) {
 }
 
 // drain takes all announcements out of the outbox.
-func drain(t testing.TB, d *store.DB) []envelope.Announcement {
+func drain(t testing.TB, d *store.Store) []envelope.Announcement {
 	t.Helper()
 	var parts []int
 	for p := range 16 {
 		parts = append(parts, p)
 	}
-	ans, err := d.Outbox(ctx, parts, 1000)
+	ans, err := d.Outbox.Outbox(ctx, parts, 1000)
 	ok(t, err)
-	waiting, err := d.OutboxWaiting(ctx, parts)
+	waiting, err := d.Outbox.OutboxWaiting(ctx, parts)
 	ok(t, err)
 	if (len(waiting) > 0) != (len(ans) > 0) {
 		t.Fatalf("waiting %v, have %d", waiting, len(ans))
@@ -381,14 +382,14 @@ func drain(t testing.TB, d *store.DB) []envelope.Announcement {
 		}
 		ids = append(ids, a.ID)
 	}
-	ok(t, d.Announced(ctx, ids))
+	ok(t, d.Outbox.Announced(ctx, ids))
 	return ans
 }
 
-// TestAppendMoreThanOnePacket has one transaction write more than goes to the server at once, and one whose last part is
-// refused: its first parts go with it.
+// TestAppendMoreThanOnePacket has one transaction write more than goes to the server at once, and one whose last part
+// is refused: its first parts go with it.
 func TestAppendMoreThanOnePacket(t *testing.T) {
-	onBoth(t, nil, func(t *testing.T, d *store.DB) {
+	onBoth(t, nil, func(t *testing.T, d *store.Store) {
 		u := makeUsers(t, d, 1)
 		room := makeRoom(t, d, u[0]).Room.ID
 		large := func(id string) []chat.Send {
@@ -398,14 +399,14 @@ func TestAppendMoreThanOnePacket(t *testing.T) {
 			}
 			return batch
 		}
-		sent, heads, err := d.Append(ctx, large("a"), time.Now())
+		sent, heads, err := d.Messages.Append(ctx, large("a"), time.Now())
 		ok(t, err)
 		if heads[0].Seq != 701 || heads[0].MsgCount != 700 || sent[699].Message.Seq != 701 {
 			t.Fatal(heads, sent[699])
 		}
 		batch := large("b")
 		batch[699].Content = "\xff" // no text: the row is refused
-		sent, heads, err = d.Append(ctx, batch, time.Now())
+		sent, heads, err = d.Messages.Append(ctx, batch, time.Now())
 		ok(t, err)
 		if heads[0].Seq != 1400 || sent[698].Message.Seq != 1400 || chat.KindOf(sent[699].Err) != chat.Invalid {
 			t.Fatal(heads, sent[698].Message.Seq, sent[699].Err)

@@ -30,7 +30,7 @@ func BenchmarkAppend(b *testing.B) {
 	}
 }
 
-func benchAppend(b *testing.B, d *store.DB, writers, n int) {
+func benchAppend(b *testing.B, d *store.Store, writers, n int) {
 	ctx := context.Background()
 	users := makeUsers(b, d, 10)
 	body := strings.Repeat("x", 100)
@@ -54,7 +54,7 @@ func benchAppend(b *testing.B, d *store.DB, writers, n int) {
 						Room: mine[i%8], Sender: users[int(id)%10], Session: "s", ClientMsgID: fmt.Sprintf("m-%d", id), Content: body,
 					}
 				}
-				sent, _, err := d.Append(ctx, batch, time.Now())
+				sent, _, err := d.Messages.Append(ctx, batch, time.Now())
 				if err != nil || sent[0].Err != nil {
 					b.Error(err, sent)
 					return

@@ -14,6 +14,7 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/store"
+	"chat-service/internal/store/db"
 	"chat-service/internal/store/storetest"
 )
 
@@ -108,16 +109,16 @@ func (p *proxy) serve(c net.Conn) {
 }
 
 // behindProxy returns a store that reaches a migrated database through a proxy.
-func behindProxy(t *testing.T, env string) (*store.DB, *proxy) {
-	var o store.Options
-	storetest.OpenOn(t, env, func(p *store.Options) { o = *p })
+func behindProxy(t *testing.T, env string) (*store.Store, *proxy) {
+	var o db.Options
+	storetest.OpenOn(t, env, func(p *db.Options) { o = *p })
 	p := newProxy(t, net.JoinHostPort(o.Host, strconv.Itoa(o.Port)))
 	_, port, err := net.SplitHostPort(p.Addr().String())
 	ok(t, err)
 	o.Host = "127.0.0.1"
 	o.Port, err = strconv.Atoi(port)
 	ok(t, err)
-	d, err := store.Open(ctx, o)
+	d, err := store.Open(o)
 	ok(t, err)
 	t.Cleanup(func() { d.Close() })
 	return d, p
@@ -131,7 +132,7 @@ func TestCommitAnswerLost(t *testing.T) {
 			room := makeRoom(t, d, u...).Room.ID
 
 			p.cut(2)
-			sent, heads, err := d.Append(ctx, []chat.Send{send(room, u[0], "a", "x"), send(room, u[0], "a", "x")}, time.Now())
+			sent, heads, err := d.Messages.Append(ctx, []chat.Send{send(room, u[0], "a", "x"), send(room, u[0], "a", "x")}, time.Now())
 			ok(t, err)
 			if sent[0].Err != nil || sent[0].Duplicate || !sent[1].Duplicate || sent[0].Message.Seq != 2 || heads[0].Before != 1 {
 				t.Fatalf("%+v %+v", sent, heads)
@@ -139,23 +140,23 @@ func TestCommitAnswerLost(t *testing.T) {
 
 			p.cut(1)
 			name := "made-once"
-			made, err := d.CreateUser(ctx, chat.User{Username: name, PasswordHash: "salted"})
+			made, err := d.Accounts.CreateUser(ctx, chat.User{Username: name, PasswordHash: "salted"})
 			ok(t, err)
-			if have, err := d.UserByLogin(ctx, name); err != nil || have.ID != made.ID {
+			if have, err := d.Accounts.UserByLogin(ctx, name); err != nil || have.ID != made.ID {
 				t.Fatal(have, err)
 			}
 
 			p.cut(1)
-			added, err := d.AddMembers(ctx, room, u[0], []chat.UserID{made.ID})
+			added, err := d.Rooms.AddMembers(ctx, room, u[0], []chat.UserID{made.ID})
 			ok(t, err)
 			if len(added) != 1 {
 				t.Fatal(added)
 			}
 
 			p.cut(1)
-			wantKind(t, d.Dissolve(ctx, room, u[0]), chat.Unavailable) // no verdict either way
+			wantKind(t, d.Rooms.Dissolve(ctx, room, u[0]), chat.Unavailable) // unknown either way
 			p.cut(5)
-			_, _, err = d.Append(ctx, []chat.Send{send(room, u[0], "a", "x")}, time.Now())
+			_, _, err = d.Messages.Append(ctx, []chat.Send{send(room, u[0], "a", "x")}, time.Now())
 			wantKind(t, err, chat.Unavailable)
 			if p.lost != 10 {
 				t.Fatalf("the proxy lost %d answers: the test proves nothing", p.lost)
@@ -164,16 +165,16 @@ func TestCommitAnswerLost(t *testing.T) {
 	}
 }
 
-func TestServerAway(t *testing.T) {
-	d, err := store.Open(ctx, store.Options{Port: 1, Timeout: time.Second})
+func TestServerUnreachable(t *testing.T) {
+	d, err := store.Open(db.Options{Port: 1, Timeout: time.Second})
 	ok(t, err)
 	defer d.Close()
-	wantKind(t, d.SchemaReady(ctx), chat.Unavailable)
-	_, err = d.User(ctx, 1)
+	wantKind(t, d.Operator.SchemaReady(ctx), chat.Unavailable)
+	_, err = d.Accounts.User(ctx, 1)
 	wantKind(t, err, chat.Unavailable)
-	_, _, err = d.Append(ctx, []chat.Send{send(1, 1, "a", "x")}, time.Now())
+	_, _, err = d.Messages.Append(ctx, []chat.Send{send(1, 1, "a", "x")}, time.Now())
 	wantKind(t, err, chat.Unavailable)
 	done, cancel := context.WithCancel(ctx)
 	cancel()
-	wantKind(t, d.Beat(done, chat.LiveWorker{Boot: "b"}), chat.Unavailable)
+	wantKind(t, d.Operator.Beat(done, chat.LiveWorker{Boot: "b"}), chat.Unavailable)
 }

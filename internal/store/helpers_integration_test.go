@@ -11,6 +11,7 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/store"
+	"chat-service/internal/store/db"
 	"chat-service/internal/store/storetest"
 )
 
@@ -25,17 +26,17 @@ func label(env string) string {
 }
 
 // onBoth runs a test against a fresh database on either server.
-func onBoth(t *testing.T, set func(*store.Options), test func(t *testing.T, d *store.DB)) {
+func onBoth(t *testing.T, set func(*db.Options), test func(t *testing.T, d *store.Store)) {
 	for _, env := range servers {
 		t.Run(label(env), func(t *testing.T) { test(t, storetest.OpenOn(t, env, set)) })
 	}
 }
 
 // openRaw opens a store and, past it, its database: for rows that no verb writes.
-func openRaw(t *testing.T, env string) (*store.DB, *sql.DB) {
+func openRaw(t *testing.T, env string) (*store.Store, *sql.DB) {
 	t.Helper()
-	var o store.Options
-	d := storetest.OpenOn(t, env, func(p *store.Options) { o = *p })
+	var o db.Options
+	d := storetest.OpenOn(t, env, func(p *db.Options) { o = *p })
 	c := storetest.Admin(t, env)
 	c.DBName = o.DBName
 	raw, err := sql.Open("mysql", c.FormatDSN())
@@ -44,17 +45,17 @@ func openRaw(t *testing.T, env string) (*store.DB, *sql.DB) {
 	return d, raw
 }
 
-func makeUser(t testing.TB, d *store.DB) chat.UserID {
+func makeUser(t testing.TB, d *store.Store) chat.UserID {
 	t.Helper()
 	name := "u" + strings.ToLower(rand.Text()[:12])
-	u, err := d.CreateUser(context.Background(), chat.User{Username: name, Nickname: name, PasswordHash: rand.Text()})
+	u, err := d.Accounts.CreateUser(context.Background(), chat.User{Username: name, Nickname: name, PasswordHash: rand.Text()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return u.ID
 }
 
-func makeUsers(t testing.TB, d *store.DB, n int) []chat.UserID {
+func makeUsers(t testing.TB, d *store.Store, n int) []chat.UserID {
 	t.Helper()
 	ids := make([]chat.UserID, n)
 	for i := range ids {
@@ -64,9 +65,9 @@ func makeUsers(t testing.TB, d *store.DB, n int) []chat.UserID {
 }
 
 // makeRoom makes a private group owned by the first of the users.
-func makeRoom(t testing.TB, d *store.DB, users ...chat.UserID) chat.Membership {
+func makeRoom(t testing.TB, d *store.Store, users ...chat.UserID) chat.Membership {
 	t.Helper()
-	m, err := d.CreateRoom(context.Background(), chat.NewRoom{Owner: users[0], Name: "room", Members: users})
+	m, err := d.Rooms.CreateRoom(context.Background(), chat.NewRoom{Owner: users[0], Name: "room", Members: users})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,17 +16,19 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/store"
+	"chat-service/internal/store/db"
+	"chat-service/internal/store/operator"
 	"chat-service/internal/store/storetest"
 )
 
 func TestHistoryStretches(t *testing.T) {
-	onBoth(t, nil, func(t *testing.T, d *store.DB) {
+	onBoth(t, nil, func(t *testing.T, d *store.Store) {
 		u := makeUsers(t, d, 2)
 		room := makeRoom(t, d, u[0]).Room.ID
 		for i := range 4 {
 			appendOne(t, d, send(room, u[0], fmt.Sprint(i), "x")) // 2 … 5
 		}
-		_, err := d.AddMembers(ctx, room, u[0], u[1:]) // 6
+		_, err := d.Rooms.AddMembers(ctx, room, u[0], u[1:]) // 6
 		ok(t, err)
 		for i := range 5 {
 			appendOne(t, d, send(room, u[0], fmt.Sprint("b", i), "x")) // 7 … 11
@@ -67,7 +69,7 @@ func TestHistoryStretches(t *testing.T) {
 			if c.q.User == 0 {
 				c.q.User = u[0]
 			}
-			page, err := d.History(ctx, c.q)
+			page, err := d.Messages.History(ctx, c.q)
 			if err != nil {
 				t.Errorf("%s: %v", c.name, err)
 				continue
@@ -76,9 +78,9 @@ func TestHistoryStretches(t *testing.T) {
 				t.Errorf("%s: got %v more=%v last=%d, want %v more=%v", c.name, got, page.HasMore, page.LastSeq, c.want, c.more)
 			}
 		}
-		_, err = d.History(ctx, chat.HistoryQuery{Room: room, User: makeUser(t, d)})
+		_, err = d.Messages.History(ctx, chat.HistoryQuery{Room: room, User: makeUser(t, d)})
 		wantKind(t, err, chat.NotFound)
-		_, err = d.History(ctx, chat.HistoryQuery{Room: room, User: u[0], Page: -1})
+		_, err = d.Messages.History(ctx, chat.HistoryQuery{Room: room, User: u[0], Page: -1})
 		wantKind(t, err, chat.Invalid)
 	})
 }
@@ -104,25 +106,25 @@ func TestReplicaFence(t *testing.T) {
 	r.Host, r.User, r.Password = host, copyOf.User, copyOf.Passwd
 	r.Port, err = strconv.Atoi(port)
 	ok(t, err)
-	lagging, err := store.Open(ctx, r)
+	lagging, err := store.Open(r)
 	ok(t, err)
 	defer lagging.Close()
-	ok(t, lagging.Migrate(ctx))
+	ok(t, lagging.Operator.Migrate(ctx))
 
 	now := time.Now()
 	o.Replicas = []string{copyOf.Addr}
 	o.Now = func() time.Time { return now }
 	o.Hooks.HistoryRead = func(replica bool) { reads = append(reads, replica) }
-	d, err := store.Open(ctx, o)
+	d, err := store.Open(o)
 	ok(t, err)
 	defer d.Close()
-	ok(t, d.Migrate(ctx))
+	ok(t, d.Operator.Migrate(ctx))
 	u := makeUsers(t, d, 1)
 	room := makeRoom(t, d, u...).Room.ID
 	for i := range 5 {
 		appendOne(t, d, send(room, u[0], fmt.Sprint(i), fmt.Sprint("text ", i))) // 2 … 6
 	}
-	// The copy has come to seq 4; its text tells which of them answered.
+	// The copy has come to seq 4; its text shows which of them answered.
 	exec("INSERT INTO "+o.DBName+".rooms (id, type, visibility, epoch, last_seq, active_at, created_at) VALUES (?, 'group', 'private', 1, 4, NOW(6), NOW(6))", room)
 	for s := 1; s <= 4; s++ {
 		exec("INSERT INTO "+o.DBName+".messages (room_id, seq, ord, kind, sender_id, body_hash, content, created_at) VALUES (?,?,?,'text',1,'','from the copy',NOW(6))", room, s, s)
@@ -130,7 +132,7 @@ func TestReplicaFence(t *testing.T) {
 	check := func(name string, q chat.HistoryQuery, want bool) {
 		t.Helper()
 		q.Room, q.User = room, u[0]
-		page, err := d.History(ctx, q)
+		page, err := d.Messages.History(ctx, q)
 		ok(t, err)
 		if page.Replica != want || reads[len(reads)-1] != want || (page.Messages[0].Content == "from the copy") != want {
 			t.Errorf("%s: replica answered = %v, want %v (%+v)", name, page.Replica, want, page.Messages)
@@ -142,24 +144,24 @@ func TestReplicaFence(t *testing.T) {
 	check("behind by one", chat.HistoryQuery{Before: seq(6), Limit: 1}, false)
 	check("reached min_seq", chat.HistoryQuery{Before: seq(3), Limit: 1, MinSeq: 4}, true)
 	check("behind min_seq", chat.HistoryQuery{Before: seq(3), Limit: 1, MinSeq: 5}, false)
-	ok(t, d.BumpEpoch(ctx, room))
+	ok(t, d.Operator.BumpEpoch(ctx, room))
 	check("another epoch", chat.HistoryQuery{Before: seq(3), Limit: 1}, false)
 	exec("UPDATE " + o.DBName + ".rooms SET epoch = 2")
 	check("the same epoch", chat.HistoryQuery{Before: seq(3), Limit: 1}, true)
-	exec("RENAME TABLE " + o.DBName + ".messages TO " + o.DBName + ".away")
+	exec("RENAME TABLE " + o.DBName + ".messages TO " + o.DBName + ".hidden")
 	check("broken", chat.HistoryQuery{Before: seq(3), Limit: 1}, false)
-	exec("RENAME TABLE " + o.DBName + ".away TO " + o.DBName + ".messages")
+	exec("RENAME TABLE " + o.DBName + ".hidden TO " + o.DBName + ".messages")
 	check("left alone", chat.HistoryQuery{Before: seq(3), Limit: 1}, false)
 	now = now.Add(time.Second)
 	check("asked again", chat.HistoryQuery{Before: seq(3), Limit: 1}, true)
 }
 
 func TestDeadReplica(t *testing.T) {
-	d := storetest.OpenOn(t, storetest.MariaDB, func(o *store.Options) { o.Replicas = []string{"127.0.0.1:1"} })
+	d := storetest.OpenOn(t, storetest.MariaDB, func(o *db.Options) { o.Replicas = []string{"127.0.0.1:1"} })
 	u := makeUsers(t, d, 1)
 	room := makeRoom(t, d, u...).Room.ID
 	for range 3 {
-		page, err := d.History(ctx, chat.HistoryQuery{Room: room, User: u[0]})
+		page, err := d.Messages.History(ctx, chat.HistoryQuery{Room: room, User: u[0]})
 		if err != nil || page.Replica || len(page.Messages) != 1 {
 			t.Fatal(page, err)
 		}
@@ -168,7 +170,7 @@ func TestDeadReplica(t *testing.T) {
 
 // TestUnreadModel compares the store with a model that counts by hand.
 func TestUnreadModel(t *testing.T) {
-	onBoth(t, nil, func(t *testing.T, d *store.DB) {
+	onBoth(t, nil, func(t *testing.T, d *store.Store) {
 		users := makeUsers(t, d, 3)
 		rapid.Check(t, func(rt *rapid.T) {
 			room := makeRoom(t, d, users...).Room.ID
@@ -192,20 +194,20 @@ func TestUnreadModel(t *testing.T) {
 						batch[i] = send(room, u, fmt.Sprint(step, "-", i), "x")
 						log = append(log, u)
 					}
-					if sent, _, err := d.Append(ctx, batch, time.Now()); err != nil || int(sent[n-1].Message.Seq) != len(log) {
+					if sent, _, err := d.Messages.Append(ctx, batch, time.Now()); err != nil || int(sent[n-1].Message.Seq) != len(log) {
 						rt.Fatal(sent, err)
 					}
 					read[u] = len(log)
 				case "read":
 					seq := rapid.IntRange(0, len(log)+3).Draw(rt, "seq")
 					read[u] = max(read[u], min(seq, len(log)))
-					s, err := d.MarkRead(ctx, []chat.ReadMark{{Room: room, User: u, Seq: chat.Seq(seq)}})
+					s, err := d.Messages.MarkRead(ctx, []chat.ReadMark{{Room: room, User: u, Seq: chat.Seq(seq)}})
 					if err != nil || int(s[0].ReadSeq) != read[u] || s[0].Unread != unread(u) {
 						rt.Fatalf("%+v %v, want %d unread %d", s, err, read[u], unread(u))
 					}
 				case "rename":
 					name := fmt.Sprint("room ", step)
-					if _, err := d.UpdateRoom(ctx, room, users[0], chat.RoomPatch{Name: &name}); err != nil {
+					if _, err := d.Rooms.UpdateRoom(ctx, room, users[0], chat.RoomPatch{Name: &name}); err != nil {
 						rt.Fatal(err)
 					}
 					log = append(log, 0)
@@ -213,10 +215,10 @@ func TestUnreadModel(t *testing.T) {
 					if u == users[0] {
 						continue
 					}
-					if err := d.RemoveMember(ctx, room, u, u); err != nil {
+					if err := d.Rooms.RemoveMember(ctx, room, u, u); err != nil {
 						rt.Fatal(err)
 					}
-					if _, err := d.AddMembers(ctx, room, users[0], []chat.UserID{u}); err != nil {
+					if _, err := d.Rooms.AddMembers(ctx, room, users[0], []chat.UserID{u}); err != nil {
 						rt.Fatal(err)
 					}
 					log = append(log, 0, 0)
@@ -224,13 +226,13 @@ func TestUnreadModel(t *testing.T) {
 				}
 			}
 			for _, u := range users {
-				m, err := d.Membership(ctx, room, u)
+				m, err := d.Messages.Membership(ctx, room, u)
 				if err != nil || m.Unread() != unread(u) || int(m.Room.LastSeq) != len(log) {
 					rt.Fatalf("user %d: unread %d, want %d; room at %d, want %d; %v", u, m.Unread(), unread(u), m.Room.LastSeq, len(log), err)
 				}
 			}
 		})
-		ok(t, d.VerifyUnread(ctx, false, func(w store.Drift) {
+		ok(t, d.Operator.VerifyUnread(ctx, false, func(w operator.Drift) {
 			t.Errorf("drift %+v", w)
 		}))
 	})
@@ -239,15 +241,15 @@ func TestUnreadModel(t *testing.T) {
 func TestVerifyUnreadRepairs(t *testing.T) {
 	for _, env := range servers {
 		t.Run(label(env), func(t *testing.T) {
-			var o store.Options
-			d := storetest.OpenOn(t, env, func(p *store.Options) { o = *p })
+			var o db.Options
+			d := storetest.OpenOn(t, env, func(p *db.Options) { o = *p })
 			u := makeUsers(t, d, 2)
 			room := makeRoom(t, d, u...).Room.ID
 			other := makeRoom(t, d, u[0]).Room.ID
 			for i := range 5 {
 				appendOne(t, d, send(room, u[0], fmt.Sprint(i), "x"))
 			}
-			_, err := d.VerifyRoom(ctx, 999, true)
+			_, err := d.Operator.VerifyRoom(ctx, 999, true)
 			wantKind(t, err, chat.NotFound)
 			c := storetest.Admin(t, env)
 			c.DBName = o.DBName
@@ -260,15 +262,15 @@ func TestVerifyUnreadRepairs(t *testing.T) {
 				_, err := raw.ExecContext(ctx, q)
 				ok(t, err)
 			}
-			verify := func(repair bool) (found []store.Drift) {
-				ok(t, d.VerifyUnread(ctx, repair, func(w store.Drift) { found = append(found, w) }))
+			verify := func(repair bool) (found []operator.Drift) {
+				ok(t, d.Operator.VerifyUnread(ctx, repair, func(w operator.Drift) { found = append(found, w) }))
 				return found
 			}
-			want := []store.Drift{{Room: room, Have: 50, Want: 5}, {Room: room, User: u[1], Have: 3, Want: 0}}
-			one, err := d.VerifyRoom(ctx, room, true)
+			want := []operator.Drift{{Room: room, Have: 50, Want: 5}, {Room: room, User: u[1], Have: 3, Want: 0}}
+			one, err := d.Operator.VerifyRoom(ctx, room, true)
 			ok(t, err)
 			all := verify(false)
-			if diff := cmp.Diff([][]store.Drift{want, {{Room: other, Have: 50, Want: 0}}}, [][]store.Drift{one, all}); diff != "" {
+			if diff := cmp.Diff([][]operator.Drift{want, {{Room: other, Have: 50, Want: 0}}}, [][]operator.Drift{one, all}); diff != "" {
 				t.Fatalf("one room, then all after its repair:\n%s", diff)
 			}
 			verify(true)

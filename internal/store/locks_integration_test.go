@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"chat-service/internal/chat"
-	"chat-service/internal/store"
+	"chat-service/internal/store/db"
 	"chat-service/internal/store/storetest"
 )
 
@@ -19,8 +19,8 @@ import (
 func TestNobodyWaitsForAnotherRoom(t *testing.T) {
 	for _, env := range servers {
 		t.Run(label(env), func(t *testing.T) {
-			var o store.Options
-			d := storetest.OpenOn(t, env, func(p *store.Options) { o = *p })
+			var o db.Options
+			d := storetest.OpenOn(t, env, func(p *db.Options) { o = *p })
 			u := makeUsers(t, d, 5)
 			held, room, second := makeRoom(t, d, u[:4]...).Room.ID, makeRoom(t, d, u[:4]...).Room.ID, makeRoom(t, d, u[:4]...).Room.ID
 			for i, r := range []chat.RoomID{held, room, second} {
@@ -57,61 +57,61 @@ func TestNobodyWaitsForAnotherRoom(t *testing.T) {
 				"append": func(ctx context.Context) error {
 					batch := []chat.Send{send(second, u[1], "a", "x"), send(room, u[0], "a", "x"), send(room, u[1], "a", "x"), send(second, u[0], "n", "x")}
 					batch[3].ClientSeq = 1
-					_, _, err := d.Append(ctx, batch, time.Now())
+					_, _, err := d.Messages.Append(ctx, batch, time.Now())
 					return err
 				},
 				"append one": func(ctx context.Context) error {
 					s := send(room, u[2], "b", "x")
 					s.ClientSeq = 1
-					_, _, err := d.Append(ctx, []chat.Send{s}, time.Now())
+					_, _, err := d.Messages.Append(ctx, []chat.Send{s}, time.Now())
 					return err
 				},
 				"mark read": func(ctx context.Context) error {
-					_, err := d.MarkRead(ctx, []chat.ReadMark{{Room: room, User: u[3], Seq: 2}, {Room: second, User: u[3], Seq: 2}})
+					_, err := d.Messages.MarkRead(ctx, []chat.ReadMark{{Room: room, User: u[3], Seq: 2}, {Room: second, User: u[3], Seq: 2}})
 					return err
 				},
 				"post": func(ctx context.Context) error {
-					_, err := d.Post(ctx, send(room, u[1], "c", "x"), time.Now())
+					_, err := d.Messages.Post(ctx, send(room, u[1], "c", "x"), time.Now())
 					return err
 				},
 				"set role": func(ctx context.Context) error {
-					_, err := d.SetRole(ctx, room, u[0], u[1], chat.Admin)
+					_, err := d.Rooms.SetRole(ctx, room, u[0], u[1], chat.Admin)
 					return err
 				},
 				"dissolve": func(ctx context.Context) error {
 					m := makeRoom(t, d, u[0], u[1]).Room.ID
-					return d.Dissolve(ctx, m, u[0])
+					return d.Rooms.Dissolve(ctx, m, u[0])
 				},
 				"kick": func(ctx context.Context) error {
 					m := makeRoom(t, d, u[0], u[1]).Room.ID
-					return d.RemoveMember(ctx, m, u[0], u[1])
+					return d.Rooms.RemoveMember(ctx, m, u[0], u[1])
 				},
 				"outbox": func(ctx context.Context) error {
-					ans, err := d.Outbox(ctx, []int{room.Partition(16), second.Partition(16)}, 2)
+					ans, err := d.Outbox.Outbox(ctx, []int{room.Partition(16), second.Partition(16)}, 2)
 					if err != nil {
 						return err
 					}
-					if err := d.Announced(ctx, []uint64{ans[0].ID, ans[1].ID, 999999}); err != nil {
+					if err := d.Outbox.Announced(ctx, []uint64{ans[0].ID, ans[1].ID, 999999}); err != nil {
 						return err
 					}
 					all := make([]int, 16)
 					for p := range all {
 						all[p] = p
 					}
-					if ans, err = d.Outbox(ctx, all, 100); err != nil {
+					if ans, err = d.Outbox.Outbox(ctx, all, 100); err != nil {
 						return err
 					}
 					ids := []uint64{1 << 40} // gone already
 					for _, an := range ans {
 						ids = append(ids, an.ID)
 					}
-					return d.Announced(ctx, ids)
+					return d.Outbox.Announced(ctx, ids)
 				},
 				"saw users": func(ctx context.Context) error {
-					return d.SawUsers(ctx, map[chat.UserID]time.Time{u[0]: time.Now(), u[1]: time.Now()})
+					return d.Accounts.SawUsers(ctx, map[chat.UserID]time.Time{u[0]: time.Now(), u[1]: time.Now()})
 				},
-				"password": func(ctx context.Context) error { return d.SetPassword(ctx, u[0], "h", "") },
-				"revoke":   func(ctx context.Context) error { return d.RevokeSession(ctx, u[0], "mine") },
+				"password": func(ctx context.Context) error { return d.Accounts.SetPassword(ctx, u[0], "h", "") },
+				"revoke":   func(ctx context.Context) error { return d.Accounts.RevokeSession(ctx, u[0], "mine") },
 			} {
 				ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 				if err := verb(ctx); err != nil {

@@ -43,7 +43,7 @@ func (m *logModel) want(s chat.Send) (seq chat.Seq, duplicate bool, kind chat.Ki
 
 // TestLogModel compares batches of sends, with repeats and conflicts, and members who leave and return, with a list.
 func TestLogModel(t *testing.T) {
-	onBoth(t, nil, func(t *testing.T, d *store.DB) {
+	onBoth(t, nil, func(t *testing.T, d *store.Store) {
 		users := makeUsers(t, d, 3)
 		rapid.Check(t, func(rt *rapid.T) {
 			room := makeRoom(t, d, users...).Room.ID
@@ -61,7 +61,7 @@ func TestLogModel(t *testing.T) {
 					id, content := rapid.SampledFrom([]string{"a", "A", "b", "c"}).Draw(rt, "id"), rapid.SampledFrom([]string{"x", "y"}).Draw(rt, "content")
 					batch[i] = send(room, rapid.SampledFrom(users).Draw(rt, "sender"), id, content)
 				}
-				sent, _, err := d.Append(ctx, batch, time.Now())
+				sent, _, err := d.Messages.Append(ctx, batch, time.Now())
 				if err != nil {
 					rt.Fatal(err)
 				}
@@ -83,13 +83,13 @@ func TestLogModel(t *testing.T) {
 	})
 }
 
-// toggle has a member leave, or adds him again.
-func (m *logModel) toggle(rt *rapid.T, d *store.DB, room chat.RoomID, owner, u chat.UserID) {
+// toggle has a member leave, or adds them again.
+func (m *logModel) toggle(rt *rapid.T, d *store.Store, room chat.RoomID, owner, u chat.UserID) {
 	var err error
 	if m.in[u] {
-		err = d.RemoveMember(ctx, room, owner, u)
+		err = d.Rooms.RemoveMember(ctx, room, owner, u)
 	} else {
-		_, err = d.AddMembers(ctx, room, owner, []chat.UserID{u})
+		_, err = d.Rooms.AddMembers(ctx, room, owner, []chat.UserID{u})
 		m.returned[u] = true
 	}
 	if err != nil {
@@ -99,15 +99,16 @@ func (m *logModel) toggle(rt *rapid.T, d *store.DB, room chat.RoomID, owner, u c
 	m.entries = append(m.entries, "")
 }
 
-// compare reads the log as a member, page by page, and wants the list: all of it for those who never left, its end for the others.
-func (m *logModel) compare(rt *rapid.T, d *store.DB, room chat.RoomID, u chat.UserID) {
+// compare reads the log as a member, page by page, and wants the list: all of it for those who never left, its end for
+// the others.
+func (m *logModel) compare(rt *rapid.T, d *store.Store, room chat.RoomID, u chat.UserID) {
 	if !m.in[u] {
 		return
 	}
 	var got []string
 	first, next := chat.Seq(0), chat.Seq(0)
 	for more := true; more; {
-		page, err := d.History(ctx, chat.HistoryQuery{Room: room, User: u, After: &next, Limit: 7})
+		page, err := d.Messages.History(ctx, chat.HistoryQuery{Room: room, User: u, After: &next, Limit: 7})
 		if err != nil {
 			rt.Fatal(err)
 		}

@@ -14,6 +14,7 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/store"
+	"chat-service/internal/store/db"
 	"chat-service/internal/store/storetest"
 )
 
@@ -21,41 +22,41 @@ func TestMigrateAtOnce(t *testing.T) {
 	for _, env := range servers {
 		t.Run(label(env), func(t *testing.T) {
 			o := storetest.Fresh(t, env)
-			d, err := store.Open(ctx, o)
+			d, err := store.Open(o)
 			ok(t, err)
 			defer d.Close()
-			err = d.SchemaReady(ctx)
+			err = d.Operator.SchemaReady(ctx)
 			if err == nil || !strings.Contains(err.Error(), "chatctl migrate") {
 				t.Fatalf("empty database: %v", err)
 			}
-			if _, err := d.User(ctx, 1); err == nil || !strings.Contains(err.Error(), "chatctl migrate") {
+			if _, err := d.Accounts.User(ctx, 1); err == nil || !strings.Contains(err.Error(), "chatctl migrate") {
 				t.Fatalf("empty database: %v", err)
 			}
 			var all sync.WaitGroup
 			for range 4 {
 				all.Go(func() {
-					if err := d.Migrate(ctx); err != nil {
+					if err := d.Operator.Migrate(ctx); err != nil {
 						t.Error(err)
 					}
 				})
 			}
 			all.Wait()
-			ok(t, d.SchemaReady(ctx))
+			ok(t, d.Operator.SchemaReady(ctx))
 		})
 	}
 }
 
 func TestMeta(t *testing.T) {
-	onBoth(t, nil, func(t *testing.T, d *store.DB) {
+	onBoth(t, nil, func(t *testing.T, d *store.Store) {
 		var all sync.WaitGroup
 		ids := make([]string, 8)
 		for i := range ids {
 			all.Go(func() {
 				var err error
-				if ids[i], err = d.InstallationID(ctx); err != nil {
+				if ids[i], err = d.Operator.InstallationID(ctx); err != nil {
 					t.Error(err)
 				}
-				if err := d.Partitions(ctx, 16); err != nil {
+				if err := d.Operator.Partitions(ctx, 16); err != nil {
 					t.Error(err)
 				}
 			})
@@ -64,7 +65,7 @@ func TestMeta(t *testing.T) {
 		if len(slices.Compact(ids)) != 1 || ids[0] == "" {
 			t.Fatal(ids)
 		}
-		err := d.Partitions(ctx, 8)
+		err := d.Operator.Partitions(ctx, 8)
 		wantKind(t, err, chat.Conflict)
 		if !strings.Contains(err.Error(), "16") {
 			t.Fatal(err)
@@ -77,34 +78,34 @@ func TestAwaitReady(t *testing.T) {
 		t.Run(label(env), func(t *testing.T) {
 			o := storetest.Fresh(t, env)
 			waits := make(chan struct{}, 1)
-			o.Logger = slog.New(slog.NewTextHandler(told(waits), nil))
-			open := func(partitions int) *store.DB {
+			o.Logger = slog.New(slog.NewTextHandler(firstLine(waits), nil))
+			open := func(partitions int) *store.Store {
 				t.Helper()
 				p := o
 				p.Partitions = partitions
-				d, err := store.Open(ctx, p)
+				d, err := store.Open(p)
 				ok(t, err)
 				t.Cleanup(func() { ok(t, d.Close()) })
 				return d
 			}
 			d, ready := open(16), make(chan error, 1)
-			go func() { ready <- d.AwaitReady(ctx) }()
+			go func() { ready <- d.Operator.AwaitReady(ctx) }()
 			<-waits
-			ok(t, d.Migrate(ctx))
+			ok(t, d.Operator.Migrate(ctx))
 			ok(t, <-ready)
-			wantKind(t, open(8).AwaitReady(ctx), chat.Conflict)
+			wantKind(t, open(8).Operator.AwaitReady(ctx), chat.Conflict)
 			o.Port = 1
 			gone, cancel := context.WithCancel(ctx)
 			cancel()
-			wantKind(t, open(16).AwaitReady(gone), chat.Unavailable)
+			wantKind(t, open(16).Operator.AwaitReady(gone), chat.Unavailable)
 		})
 	}
 }
 
-// told hears of the first line of a log.
-type told chan<- struct{}
+// firstLine reports the first line of a log.
+type firstLine chan<- struct{}
 
-func (c told) Write(p []byte) (int, error) {
+func (c firstLine) Write(p []byte) (int, error) {
 	select {
 	case c <- struct{}{}:
 	default:
@@ -115,11 +116,11 @@ func (c told) Write(p []byte) (int, error) {
 func TestWorkers(t *testing.T) {
 	for _, env := range servers {
 		t.Run(label(env), func(t *testing.T) {
-			var o store.Options
-			d := storetest.OpenOn(t, env, func(p *store.Options) { o = *p })
+			var o db.Options
+			d := storetest.OpenOn(t, env, func(p *db.Options) { o = *p })
 			features := map[string][]string{"w1": {"a", "b"}}
 			for _, b := range []string{"w2", "w1", "old", "w2"} {
-				ok(t, d.Beat(ctx, chat.LiveWorker{Boot: b, Features: features[b]}))
+				ok(t, d.Operator.Beat(ctx, chat.LiveWorker{Boot: b, Features: features[b]}))
 			}
 			c := storetest.Admin(t, env)
 			c.DBName = o.DBName
@@ -128,7 +129,7 @@ func TestWorkers(t *testing.T) {
 			defer raw.Close()
 			live := func(want ...string) {
 				t.Helper()
-				ws, err := d.Workers(ctx, time.Minute)
+				ws, err := d.Operator.Workers(ctx, time.Minute)
 				ok(t, err)
 				if boots := chat.Boots(ws); !slices.Equal(boots, want) {
 					t.Fatalf("live: %v, want %v", boots, want)
@@ -143,63 +144,13 @@ func TestWorkers(t *testing.T) {
 			_, err = raw.ExecContext(ctx, "UPDATE workers SET beat_at = UTC_TIMESTAMP(6) - INTERVAL 2 HOUR WHERE boot = 'old'")
 			ok(t, err)
 			live("w1", "w2")
-			ok(t, d.Retire(ctx, "w1"))
+			ok(t, d.Operator.Retire(ctx, "w1"))
 			live("w2")
-			ok(t, d.Beat(ctx, chat.LiveWorker{Boot: "w3"}))
+			ok(t, d.Operator.Beat(ctx, chat.LiveWorker{Boot: "w3"}))
 			var n int
 			ok(t, raw.QueryRowContext(ctx, "SELECT COUNT(*) FROM workers").Scan(&n))
 			if n != 2 {
-				t.Fatalf("%d rows: the dead were not cleared away", n)
-			}
-		})
-	}
-}
-
-func TestOutboxByPartition(t *testing.T) {
-	onBoth(t, nil, func(t *testing.T, d *store.DB) {
-		u := makeUsers(t, d, 1)
-		parts := map[int]int{}
-		for range 12 {
-			parts[makeRoom(t, d, u...).Room.ID.Partition(16)]++
-		}
-		for p := range 16 {
-			ans, err := d.Outbox(ctx, []int{p}, 100)
-			ok(t, err)
-			waiting, err := d.OutboxWaiting(ctx, []int{p})
-			ok(t, err)
-			if len(ans) != parts[p] || (len(waiting) == 1) != (parts[p] > 0) {
-				t.Errorf("partition %d: %d rows, waiting %v, want %d", p, len(ans), waiting, parts[p])
-			}
-		}
-		if ans, err := d.Outbox(ctx, []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}, 5); err != nil || len(ans) != 5 || ans[0].Message.Room != 1 {
-			t.Fatal(ans, err)
-		}
-		if ans, err := d.Outbox(ctx, nil, 5); err != nil || len(ans) != 0 {
-			t.Fatal(ans, err)
-		}
-		ok(t, d.Quarantine(ctx, chat.DeadCommand{Partition: 3, Kind: "send", User: 1, Room: 2, Reason: "poison"}))
-		ok(t, d.Quarantine(ctx, chat.DeadCommand{Kind: "send", Payload: []byte{0, 255, '\''}, Reason: "poison"}))
-		tot, err := d.Totals(ctx)
-		ok(t, err)
-		if tot.DeadCommands != 2 || tot.Outbox != 12 {
-			t.Fatalf("%+v", tot)
-		}
-	})
-}
-
-func TestUnreadableOutboxRowIsSetAside(t *testing.T) {
-	for _, env := range servers {
-		t.Run(label(env), func(t *testing.T) {
-			d, raw := openRaw(t, env)
-			_, err := raw.ExecContext(ctx, "INSERT INTO outbox (partition_no, kind, payload, created_at) VALUES (0, 'message', 'no JSON', NOW(6))")
-			ok(t, err)
-			if ans, err := d.Outbox(ctx, []int{0}, 10); err != nil || len(ans) != 0 {
-				t.Fatal(ans, err)
-			}
-			tot, err := d.Totals(ctx)
-			ok(t, err)
-			if tot.DeadCommands != 1 || tot.Outbox != 0 {
-				t.Fatalf("%+v", tot)
+				t.Fatalf("%d rows: dead workers were not deleted", n)
 			}
 		})
 	}

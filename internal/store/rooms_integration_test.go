@@ -14,12 +14,13 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/store"
+	"chat-service/internal/store/db"
 )
 
 func TestCreateRoom(t *testing.T) {
-	onBoth(t, nil, func(t *testing.T, d *store.DB) {
+	onBoth(t, nil, func(t *testing.T, d *store.Store) {
 		u := makeUsers(t, d, 3)
-		m, err := d.CreateRoom(ctx, chat.NewRoom{Owner: u[0], Name: "Lunch", Description: "soup", Members: []chat.UserID{u[1], u[1], u[0], u[2]}})
+		m, err := d.Rooms.CreateRoom(ctx, chat.NewRoom{Owner: u[0], Name: "Lunch", Description: "soup", Members: []chat.UserID{u[1], u[1], u[0], u[2]}})
 		ok(t, err)
 		want := chat.Room{
 			ID: m.Room.ID, Type: chat.Group, Name: "Lunch", Description: "soup", Visibility: chat.Private, Owner: u[0],
@@ -28,7 +29,7 @@ func TestCreateRoom(t *testing.T) {
 		if diff := cmp.Diff(want, m.Room); diff != "" {
 			t.Fatal(diff)
 		}
-		have, err := d.Membership(ctx, m.Room.ID, u[0])
+		have, err := d.Messages.Membership(ctx, m.Room.ID, u[0])
 		ok(t, err)
 		if diff := cmp.Diff(m.Room, have.Room); diff != "" {
 			t.Fatal(diff)
@@ -40,28 +41,28 @@ func TestCreateRoom(t *testing.T) {
 		if len(ans) != 1 || !slices.Equal(ans[0].Added, u) || ans[0].Message.Content != fmt.Sprintf(`{"event":"created","by":%d,"user_ids":[%d,%d,%d]}`, u[0], u[0], u[1], u[2]) {
 			t.Fatalf("%+v %+v", ans[0], ans[0].Message)
 		}
-		_, err = d.CreateRoom(ctx, chat.NewRoom{Owner: u[0], Name: "x", Members: []chat.UserID{u[1], 999999}})
+		_, err = d.Rooms.CreateRoom(ctx, chat.NewRoom{Owner: u[0], Name: "x", Members: []chat.UserID{u[1], 999999}})
 		wantKind(t, err, chat.Invalid)
 		if chat.As(err).Fields[0].Field != "member_ids" {
 			t.Fatal(err)
 		}
-		tot, err := d.Totals(ctx)
+		tot, err := d.Operator.Totals(ctx)
 		ok(t, err)
 		if tot.Rooms != 1 || tot.Members != 3 || tot.Users != 3 || tot.Outbox != 0 {
 			t.Fatalf("half-made: %+v", tot)
 		}
-		info, err := d.RoomInfo(ctx, m.Room.ID)
+		info, err := d.Operator.RoomInfo(ctx, m.Room.ID)
 		ok(t, err)
 		if info.TopSeq != 1 || info.Partition != m.Room.ID.Partition(16) {
 			t.Fatalf("%+v", info)
 		}
-		_, err = d.RoomInfo(ctx, 999999)
+		_, err = d.Operator.RoomInfo(ctx, 999999)
 		wantKind(t, err, chat.NotFound)
 	})
 }
 
 func TestDirectRoomRace(t *testing.T) {
-	onBoth(t, nil, func(t *testing.T, d *store.DB) {
+	onBoth(t, nil, func(t *testing.T, d *store.Store) {
 		u := makeUsers(t, d, 2)
 		var all sync.WaitGroup
 		ids := make([]chat.RoomID, 16)
@@ -69,7 +70,7 @@ func TestDirectRoomRace(t *testing.T) {
 		for i := range ids {
 			all.Go(func() {
 				a, b := u[i%2], u[(i+1)%2]
-				m, created, err := d.DirectRoom(ctx, a, b)
+				m, created, err := d.Rooms.DirectRoom(ctx, a, b)
 				if err != nil {
 					t.Error(err)
 					return
@@ -93,34 +94,34 @@ func TestDirectRoomRace(t *testing.T) {
 		if n != 1 {
 			t.Errorf("made %d times", n)
 		}
-		_, _, err := d.DirectRoom(ctx, u[0], u[0])
+		_, _, err := d.Rooms.DirectRoom(ctx, u[0], u[0])
 		wantKind(t, err, chat.Invalid)
-		_, _, err = d.DirectRoom(ctx, u[0], 999999)
+		_, _, err = d.Rooms.DirectRoom(ctx, u[0], 999999)
 		wantKind(t, err, chat.Invalid)
-		wantKind(t, d.RemoveMember(ctx, ids[0], u[0], u[0]), chat.Forbidden)
-		_, err = d.AddMembers(ctx, ids[0], u[0], []chat.UserID{makeUser(t, d)})
+		wantKind(t, d.Rooms.RemoveMember(ctx, ids[0], u[0], u[0]), chat.Forbidden)
+		_, err = d.Rooms.AddMembers(ctx, ids[0], u[0], []chat.UserID{makeUser(t, d)})
 		wantKind(t, err, chat.Forbidden)
 	})
 }
 
 func TestMembersComeAndGo(t *testing.T) {
-	limits := func(o *store.Options) { o.Limits.RoomMembers, o.Limits.MembersCall = 4, 3 }
-	onBoth(t, limits, func(t *testing.T, d *store.DB) {
+	limits := func(o *db.Options) { o.Limits.RoomMembers, o.Limits.MembersCall = 4, 3 }
+	onBoth(t, limits, func(t *testing.T, d *store.Store) {
 		u := makeUsers(t, d, 6)
 		room := makeRoom(t, d, u[0], u[1]).Room.ID
 		appendOne(t, d, send(room, u[0], "1", "before")) // seq 2
-		_, err := d.AddMembers(ctx, room, u[1], []chat.UserID{u[2]})
+		_, err := d.Rooms.AddMembers(ctx, room, u[1], []chat.UserID{u[2]})
 		wantKind(t, err, chat.Forbidden)
-		_, err = d.AddMembers(ctx, room, u[2], []chat.UserID{u[2]})
+		_, err = d.Rooms.AddMembers(ctx, room, u[2], []chat.UserID{u[2]})
 		wantKind(t, err, chat.NotFound)
-		_, err = d.AddMembers(ctx, room, u[0], []chat.UserID{u[2], 999999})
+		_, err = d.Rooms.AddMembers(ctx, room, u[0], []chat.UserID{u[2], 999999})
 		wantKind(t, err, chat.Invalid)
-		_, err = d.AddMembers(ctx, room, u[0], u[:4])
+		_, err = d.Rooms.AddMembers(ctx, room, u[0], u[:4])
 		wantKind(t, err, chat.Invalid)
-		_, err = d.AddMembers(ctx, room, u[0], u[2:5])
+		_, err = d.Rooms.AddMembers(ctx, room, u[0], u[2:5])
 		wantKind(t, err, chat.RoomFull)
 		drain(t, d)
-		added, err := d.AddMembers(ctx, room, u[0], []chat.UserID{u[2], u[1], u[2]}) // seq 3
+		added, err := d.Rooms.AddMembers(ctx, room, u[0], []chat.UserID{u[2], u[1], u[2]}) // seq 3
 		ok(t, err)
 		if !slices.Equal(added, []chat.UserID{u[2]}) {
 			t.Fatalf("added %v", added)
@@ -129,55 +130,55 @@ func TestMembersComeAndGo(t *testing.T) {
 		if len(ans) != 1 || ans[0].About != u[2] || ans[0].Change != chat.MemberJoined || ans[0].Room.MemberCount != 3 {
 			t.Fatalf("%+v", ans)
 		}
-		m, err := d.Membership(ctx, room, u[2])
+		m, err := d.Messages.Membership(ctx, room, u[2])
 		ok(t, err)
 		if m.Member.VisibleFrom != 3 || m.Member.ReadSeq != 3 || m.Unread() != 0 {
 			t.Fatalf("%+v", m.Member)
 		}
 		appendOne(t, d, send(room, u[0], "2", "while")) // seq 4
-		wantKind(t, d.RemoveMember(ctx, room, u[2], u[1]), chat.Forbidden)
-		wantKind(t, d.RemoveMember(ctx, room, u[0], u[5]), chat.NotFound)
-		wantKind(t, d.RemoveMember(ctx, room, u[0], u[0]), chat.Conflict)
-		ok(t, d.RemoveMember(ctx, room, u[2], u[2])) // seq 5
-		wantKind(t, d.RemoveMember(ctx, room, u[2], u[2]), chat.NotFound)
+		wantKind(t, d.Rooms.RemoveMember(ctx, room, u[2], u[1]), chat.Forbidden)
+		wantKind(t, d.Rooms.RemoveMember(ctx, room, u[0], u[5]), chat.NotFound)
+		wantKind(t, d.Rooms.RemoveMember(ctx, room, u[0], u[0]), chat.Conflict)
+		ok(t, d.Rooms.RemoveMember(ctx, room, u[2], u[2])) // seq 5
+		wantKind(t, d.Rooms.RemoveMember(ctx, room, u[2], u[2]), chat.NotFound)
 		ans = drain(t, d)
 		if len(ans) != 1 || ans[0].Reason != chat.LeftSelf || !slices.Equal(ans[0].Removed, []chat.UserID{u[2]}) {
 			t.Fatalf("%+v", ans)
 		}
 		appendOne(t, d, send(room, u[0], "3", "after")) // seq 6
-		m, err = d.Membership(ctx, room, u[2])
+		m, err = d.Messages.Membership(ctx, room, u[2])
 		ok(t, err)
 		if m.Member.In() || m.Member.LeftSeq != 5 {
 			t.Fatalf("%+v", m.Member)
 		}
-		page, err := d.History(ctx, chat.HistoryQuery{Room: room, User: u[2]})
+		page, err := d.Messages.History(ctx, chat.HistoryQuery{Room: room, User: u[2]})
 		ok(t, err)
 		if got := seqsOf(page.Messages); !slices.Equal(got, []chat.Seq{3, 4, 5}) || page.LastSeq != 5 || page.HasMore {
 			t.Fatalf("ex-member sees %v of %d", got, page.LastSeq)
 		}
-		_, err = d.AddMembers(ctx, room, u[0], []chat.UserID{u[2]}) // seq 7: rejoining starts anew
+		_, err = d.Rooms.AddMembers(ctx, room, u[0], []chat.UserID{u[2]}) // seq 7: rejoining starts anew
 		ok(t, err)
-		page, err = d.History(ctx, chat.HistoryQuery{Room: room, User: u[2]})
+		page, err = d.Messages.History(ctx, chat.HistoryQuery{Room: room, User: u[2]})
 		ok(t, err)
 		if got := seqsOf(page.Messages); !slices.Equal(got, []chat.Seq{7}) {
 			t.Fatalf("after rejoining: %v", got)
 		}
-		in, r, err := d.MembersAmong(ctx, room, 7, u)
+		in, r, err := d.Rooms.MembersAmong(ctx, room, 7, u)
 		ok(t, err)
 		if !slices.Equal(in, u[:3]) || r.LastSeq != 7 || r.MemberCount != 3 {
 			t.Fatalf("among: %v, %+v", in, r)
 		}
-		if in, _, err = d.MembersAmong(ctx, room, 6, u); err != nil || !slices.Equal(in, u[:2]) {
+		if in, _, err = d.Rooms.MembersAmong(ctx, room, 6, u); err != nil || !slices.Equal(in, u[:2]) {
 			t.Fatalf("among before u[2] was back: %v %v", in, err)
 		}
-		if in, r, err = d.MembersAmong(ctx, room, 7, nil); err != nil || len(in) != 0 || r.ID != room {
+		if in, r, err = d.Rooms.MembersAmong(ctx, room, 7, nil); err != nil || len(in) != 0 || r.ID != room {
 			t.Fatal(in, r, err)
 		}
-		_, _, err = d.MembersAmong(ctx, 999999, 7, u)
+		_, _, err = d.Rooms.MembersAmong(ctx, 999999, 7, u)
 		wantKind(t, err, chat.NotFound)
-		_, err = d.Members(ctx, room, u[4], 0, 10)
+		_, err = d.Rooms.Members(ctx, room, u[4], 0, 10)
 		wantKind(t, err, chat.NotFound)
-		ms, err := d.Members(ctx, room, u[0], u[0], 1)
+		ms, err := d.Rooms.Members(ctx, room, u[0], u[0], 1)
 		ok(t, err)
 		if len(ms) != 1 || ms[0].User.ID != u[1] || ms[0].Member.Role != chat.Plain {
 			t.Fatalf("members: %+v", ms)
@@ -186,124 +187,124 @@ func TestMembersComeAndGo(t *testing.T) {
 }
 
 func TestPublicRoom(t *testing.T) {
-	onBoth(t, nil, func(t *testing.T, d *store.DB) {
+	onBoth(t, nil, func(t *testing.T, d *store.Store) {
 		u := makeUsers(t, d, 3)
-		m, err := d.CreateRoom(ctx, chat.NewRoom{Owner: u[0], Name: "100% Ｃats_天气", Visibility: chat.Public})
+		m, err := d.Rooms.CreateRoom(ctx, chat.NewRoom{Owner: u[0], Name: "100% Ｃats_天气", Visibility: chat.Public})
 		ok(t, err)
-		other, err := d.CreateRoom(ctx, chat.NewRoom{Owner: u[0], Name: "dogs", Visibility: chat.Public})
+		other, err := d.Rooms.CreateRoom(ctx, chat.NewRoom{Owner: u[0], Name: "dogs", Visibility: chat.Public})
 		ok(t, err)
 		makeRoom(t, d, u[0]) // private
 		for q, n := range map[string]int{"": 2, "cats": 1, "0%": 1, "%": 1, "s_": 1, "天": 1, "bird": 0} {
-			rs, _, err := d.PublicRooms(ctx, q, "", 10)
+			rs, _, err := d.Rooms.PublicRooms(ctx, q, "", 10)
 			ok(t, err)
 			if len(rs) != n {
 				t.Errorf("%q finds %d rooms, want %d", q, len(rs), n)
 			}
 		}
-		rs, next, err := d.PublicRooms(ctx, "", "", 1)
+		rs, next, err := d.Rooms.PublicRooms(ctx, "", "", 1)
 		ok(t, err)
 		if rs[0].ID != other.Room.ID || next == "" {
 			t.Fatal(rs, next)
 		}
-		rs, next, err = d.PublicRooms(ctx, "", next, 1)
+		rs, next, err = d.Rooms.PublicRooms(ctx, "", next, 1)
 		ok(t, err)
 		if rs[0].ID != m.Room.ID || next != "" {
 			t.Fatal(rs, next)
 		}
-		_, _, err = d.PublicRooms(ctx, "", "no cursor!", 1)
+		_, _, err = d.Rooms.PublicRooms(ctx, "", "no cursor!", 1)
 		wantKind(t, err, chat.Invalid)
 
 		appendOne(t, d, send(m.Room.ID, u[0], "1", "hello"))
-		_, err = d.AddMembers(ctx, m.Room.ID, u[1], []chat.UserID{u[2]})
+		_, err = d.Rooms.AddMembers(ctx, m.Room.ID, u[1], []chat.UserID{u[2]})
 		wantKind(t, err, chat.Forbidden)
-		_, err = d.Members(ctx, m.Room.ID, u[1], 0, 10)
+		_, err = d.Rooms.Members(ctx, m.Room.ID, u[1], 0, 10)
 		wantKind(t, err, chat.Forbidden)
-		v, err := d.View(ctx, m.Room.ID, u[1])
+		v, err := d.Rooms.View(ctx, m.Room.ID, u[1])
 		ok(t, err)
 		if v.Member.In() || v.Room.ID != m.Room.ID {
 			t.Fatalf("%+v", v)
 		}
-		_, err = d.AddMembers(ctx, m.Room.ID, u[1], []chat.UserID{u[1]})
+		_, err = d.Rooms.AddMembers(ctx, m.Room.ID, u[1], []chat.UserID{u[1]})
 		ok(t, err)
-		v, err = d.View(ctx, m.Room.ID, u[1])
+		v, err = d.Rooms.View(ctx, m.Room.ID, u[1])
 		ok(t, err)
 		if v.Member.VisibleFrom != 1 || v.Last == nil || v.Last.Seq != 3 {
 			t.Fatalf("%+v %+v", v.Member, v.Last)
 		}
-		_, err = d.UpdateRoom(ctx, m.Room.ID, u[2], chat.RoomPatch{})
+		_, err = d.Rooms.UpdateRoom(ctx, m.Room.ID, u[2], chat.RoomPatch{})
 		wantKind(t, err, chat.Forbidden)
 	})
 }
 
 func TestSettings(t *testing.T) {
-	onBoth(t, nil, func(t *testing.T, d *store.DB) {
+	onBoth(t, nil, func(t *testing.T, d *store.Store) {
 		u := makeUsers(t, d, 4)
 		room := makeRoom(t, d, u[:3]...).Room.ID
 		drain(t, d)
 		name := "renamed"
-		m, err := d.UpdateRoom(ctx, room, u[0], chat.RoomPatch{Name: &name})
+		m, err := d.Rooms.UpdateRoom(ctx, room, u[0], chat.RoomPatch{Name: &name})
 		ok(t, err)
 		if m.Room.Name != name || m.Room.LastSeq != 2 {
 			t.Fatalf("%+v", m.Room)
 		}
-		m, err = d.UpdateRoom(ctx, room, u[0], chat.RoomPatch{Name: &name})
+		m, err = d.Rooms.UpdateRoom(ctx, room, u[0], chat.RoomPatch{Name: &name})
 		ok(t, err)
 		if m.Room.LastSeq != 2 {
 			t.Fatal("a patch that changes nothing took a seq")
 		}
-		_, err = d.UpdateRoom(ctx, room, u[1], chat.RoomPatch{Name: &name})
+		_, err = d.Rooms.UpdateRoom(ctx, room, u[1], chat.RoomPatch{Name: &name})
 		wantKind(t, err, chat.Forbidden)
-		_, err = d.UpdateRoom(ctx, room, u[3], chat.RoomPatch{Name: &name})
+		_, err = d.Rooms.UpdateRoom(ctx, room, u[3], chat.RoomPatch{Name: &name})
 		wantKind(t, err, chat.NotFound)
 
-		_, err = d.SetRole(ctx, room, u[1], u[2], chat.Admin)
+		_, err = d.Rooms.SetRole(ctx, room, u[1], u[2], chat.Admin)
 		wantKind(t, err, chat.Forbidden)
-		_, err = d.SetRole(ctx, room, u[0], u[1], chat.Owner)
+		_, err = d.Rooms.SetRole(ctx, room, u[0], u[1], chat.Owner)
 		wantKind(t, err, chat.Invalid)
-		_, err = d.SetRole(ctx, room, u[0], u[3], chat.Admin)
+		_, err = d.Rooms.SetRole(ctx, room, u[0], u[3], chat.Admin)
 		wantKind(t, err, chat.NotFound)
-		mem, err := d.SetRole(ctx, room, u[0], u[1], chat.Admin)
+		mem, err := d.Rooms.SetRole(ctx, room, u[0], u[1], chat.Admin)
 		ok(t, err)
 		if mem.Role != chat.Admin {
 			t.Fatal(mem)
 		}
-		_, err = d.Mute(ctx, room, u[1], u[0], time.Now().Add(time.Hour))
+		_, err = d.Rooms.Mute(ctx, room, u[1], u[0], time.Now().Add(time.Hour))
 		wantKind(t, err, chat.Forbidden)
-		mem, err = d.Mute(ctx, room, u[1], u[2], time.Now().Add(time.Hour))
+		mem, err = d.Rooms.Mute(ctx, room, u[1], u[2], time.Now().Add(time.Hour))
 		ok(t, err)
 		if !mem.MutedUntil.After(time.Now()) {
 			t.Fatal(mem)
 		}
-		said, err := d.Messages(ctx, room, 1, 100, 100)
+		said, err := d.Messages.Messages(ctx, room, 1, 100, 100)
 		ok(t, err)
 		until := `"until":"` + mem.MutedUntil.Format("2006-01-02T15:04:05.000Z") + `"`
 		if last := said[len(said)-1]; !strings.Contains(last.Content, until) {
-			t.Fatalf("the room hears %s, not %s", last.Content, until)
+			t.Fatalf("announced %s, not %s", last.Content, until)
 		}
-		sent, _, err := d.Append(ctx, []chat.Send{send(room, u[2], "m", "x")}, time.Now())
+		sent, _, err := d.Messages.Append(ctx, []chat.Send{send(room, u[2], "m", "x")}, time.Now())
 		ok(t, err)
 		wantKind(t, sent[0].Err, chat.Muted)
 		if appendOne(t, d, send(room, u[1], "m", "x")).Seq != 5 {
 			t.Fatal("a refused message took a seq")
 		}
 
-		_, err = d.Transfer(ctx, room, u[1], u[2])
+		_, err = d.Rooms.Transfer(ctx, room, u[1], u[2])
 		wantKind(t, err, chat.Forbidden)
-		_, err = d.Transfer(ctx, room, u[0], u[3])
+		_, err = d.Rooms.Transfer(ctx, room, u[0], u[3])
 		wantKind(t, err, chat.NotFound)
-		r, err := d.Transfer(ctx, room, u[0], u[1])
+		r, err := d.Rooms.Transfer(ctx, room, u[0], u[1])
 		ok(t, err)
-		old, err := d.Membership(ctx, room, u[0])
+		old, err := d.Messages.Membership(ctx, room, u[0])
 		ok(t, err)
 		if r.Owner != u[1] || old.Member.Role != chat.Admin {
 			t.Fatal(r, old)
 		}
-		wantKind(t, d.Dissolve(ctx, room, u[0]), chat.Forbidden)
-		ok(t, d.Dissolve(ctx, room, u[1]))
-		wantKind(t, d.Dissolve(ctx, room, u[1]), chat.NotFound)
-		_, err = d.View(ctx, room, u[1])
+		wantKind(t, d.Rooms.Dissolve(ctx, room, u[0]), chat.Forbidden)
+		ok(t, d.Rooms.Dissolve(ctx, room, u[1]))
+		wantKind(t, d.Rooms.Dissolve(ctx, room, u[1]), chat.NotFound)
+		_, err = d.Rooms.View(ctx, room, u[1])
 		wantKind(t, err, chat.NotFound)
-		old, err = d.Membership(ctx, room, u[2])
+		old, err = d.Messages.Membership(ctx, room, u[2])
 		ok(t, err)
 		if old.Member.In() || old.Room.DissolvedAt.IsZero() || old.Member.LeftSeq != old.Room.LastSeq {
 			t.Fatalf("%+v", old)
@@ -327,14 +328,14 @@ func TestSettings(t *testing.T) {
 }
 
 func TestReadPointer(t *testing.T) {
-	onBoth(t, nil, func(t *testing.T, d *store.DB) {
+	onBoth(t, nil, func(t *testing.T, d *store.Store) {
 		u := makeUsers(t, d, 3)
 		room, other := makeRoom(t, d, u[:2]...).Room.ID, makeRoom(t, d, u[:2]...).Room.ID
 		for i := range 5 {
 			appendOne(t, d, send(room, u[0], fmt.Sprint(i), "x")) // seqs 2 … 6
 		}
 		appendOne(t, d, send(other, u[0], "1", "x"))
-		total, per, err := d.Unread(ctx, u[1])
+		total, per, err := d.Rooms.Unread(ctx, u[1])
 		ok(t, err)
 		if total != 6 || per[room] != 5 || per[other] != 1 {
 			t.Fatal(total, per)
@@ -342,7 +343,7 @@ func TestReadPointer(t *testing.T) {
 		mark := func(seq chat.Seq, want chat.ReadState) {
 			t.Helper()
 			want.Room, want.User = room, u[1]
-			got, err := d.MarkRead(ctx, []chat.ReadMark{{Room: room, User: u[1], Seq: seq}})
+			got, err := d.Messages.MarkRead(ctx, []chat.ReadMark{{Room: room, User: u[1], Seq: seq}})
 			ok(t, err)
 			if diff := cmp.Diff([]chat.ReadState{want}, got); diff != "" {
 				t.Fatalf("mark %d: %s", seq, diff)
@@ -352,7 +353,7 @@ func TestReadPointer(t *testing.T) {
 		mark(3, chat.ReadState{ReadSeq: 3, Unread: 3, Moved: true})
 		mark(2, chat.ReadState{ReadSeq: 3, Unread: 3})
 		mark(1<<60, chat.ReadState{ReadSeq: 6, Unread: 0, Moved: true})
-		states, err := d.MarkRead(ctx, []chat.ReadMark{
+		states, err := d.Messages.MarkRead(ctx, []chat.ReadMark{
 			{Room: other, User: u[1], Seq: 1}, {Room: other, User: u[2], Seq: 1}, {Room: other, User: u[1], Seq: 2}, {Room: 999999, User: u[1], Seq: 2},
 		})
 		ok(t, err)
@@ -361,39 +362,39 @@ func TestReadPointer(t *testing.T) {
 		}
 		drain(t, d)
 		appendOne(t, d, send(room, u[0], "more", "x"))
-		s, err := d.ReadAndTell(ctx, chat.ReadMark{Room: room, User: u[1], Seq: 7})
+		s, err := d.Messages.ReadAndTell(ctx, chat.ReadMark{Room: room, User: u[1], Seq: 7})
 		ok(t, err)
 		if !s.Moved || s.Unread != 0 {
 			t.Fatal(s)
 		}
-		_, err = d.ReadAndTell(ctx, chat.ReadMark{Room: room, User: u[1], Seq: 7})
+		_, err = d.Messages.ReadAndTell(ctx, chat.ReadMark{Room: room, User: u[1], Seq: 7})
 		ok(t, err)
-		_, err = d.ReadAndTell(ctx, chat.ReadMark{Room: room, User: u[2], Seq: 7})
+		_, err = d.Messages.ReadAndTell(ctx, chat.ReadMark{Room: room, User: u[2], Seq: 7})
 		wantKind(t, err, chat.NotFound)
 		ans := drain(t, d)
 		if len(ans) != 1 || ans[0].Read == nil || *ans[0].Read != s {
 			t.Fatalf("%+v", ans)
 		}
-		ok(t, d.RemoveMember(ctx, room, u[0], u[1]))
-		_, err = d.ReadAndTell(ctx, chat.ReadMark{Room: room, User: u[1], Seq: 7})
+		ok(t, d.Rooms.RemoveMember(ctx, room, u[0], u[1]))
+		_, err = d.Messages.ReadAndTell(ctx, chat.ReadMark{Room: room, User: u[1], Seq: 7})
 		wantKind(t, err, chat.NotFound)
 	})
 }
 
 func TestRoomList(t *testing.T) {
-	onBoth(t, nil, func(t *testing.T, d *store.DB) {
+	onBoth(t, nil, func(t *testing.T, d *store.Store) {
 		u := makeUsers(t, d, 3)
 		var ids []chat.RoomID
 		for range 5 {
 			ids = append(ids, makeRoom(t, d, u[0], u[1]).Room.ID)
 		}
-		direct, _, err := d.DirectRoom(ctx, u[0], u[1])
+		direct, _, err := d.Rooms.DirectRoom(ctx, u[0], u[1])
 		ok(t, err)
 		appendOne(t, d, send(ids[2], u[1], "1", "newest"))
 		want := []chat.RoomID{ids[2], direct.Room.ID, ids[4], ids[3], ids[1], ids[0]}
 		var got []chat.RoomID
 		for cursor, pages := "", 0; pages == 0 || cursor != ""; pages++ {
-			ms, next, err := d.RoomList(ctx, u[0], cursor, 2)
+			ms, next, err := d.Rooms.RoomList(ctx, u[0], cursor, 2)
 			ok(t, err)
 			for _, m := range ms {
 				got = append(got, m.Room.ID)
@@ -409,7 +410,7 @@ func TestRoomList(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Fatal(diff)
 		}
-		whole, next, err := d.RoomList(ctx, u[0], "", len(want)) // fits: another statement, ordered here
+		whole, next, err := d.Rooms.RoomList(ctx, u[0], "", len(want)) // fits: another statement, ordered here
 		ok(t, err)
 		got = nil
 		for _, m := range whole {
@@ -421,7 +422,7 @@ func TestRoomList(t *testing.T) {
 		if last, peer := whole[0].Last, whole[1].Peer; last == nil || last.Content != "newest" || peer == nil || peer.ID != u[1] {
 			t.Fatalf("last %+v, peer %+v", last, peer)
 		}
-		of, err := d.MembershipsOf(ctx, []chat.UserID{u[0], u[1], u[2]}, 4)
+		of, err := d.Rooms.MembershipsOf(ctx, []chat.UserID{u[0], u[1], u[2]}, 4)
 		ok(t, err)
 		if ms := of[u[0]]; len(ms) != 4 || ms[0].Room.ID != ids[2] || ms[0].Unread() != 1 || ms[0].Room.LastSeq != 2 || ms[0].Room.Epoch != 1 {
 			t.Fatalf("%+v", ms)
@@ -429,24 +430,24 @@ func TestRoomList(t *testing.T) {
 		if len(of[u[1]]) == 0 || of[u[1]][0].Member.User != u[1] || len(of[u[2]]) != 0 {
 			t.Fatalf("%+v, %+v", of[u[1]], of[u[2]])
 		}
-		if of, err = d.MembershipsOf(ctx, u[:1], 10); err != nil || len(of[u[0]]) != 6 {
+		if of, err = d.Rooms.MembershipsOf(ctx, u[:1], 10); err != nil || len(of[u[0]]) != 6 {
 			t.Fatal(len(of[u[0]]), err)
 		}
-		if ms, next, err := d.RoomList(ctx, u[2], "", 10); err != nil || len(ms) != 0 || next != "" {
+		if ms, next, err := d.Rooms.RoomList(ctx, u[2], "", 10); err != nil || len(ms) != 0 || next != "" {
 			t.Fatal(ms, next, err)
 		}
-		hs, err := d.ActiveRooms(ctx, ids[2].Partition(16), time.Now().Add(-time.Hour), 100)
+		hs, err := d.Messages.ActiveRooms(ctx, ids[2].Partition(16), time.Now().Add(-time.Hour), 100)
 		ok(t, err)
 		if !slices.ContainsFunc(hs, func(h chat.Head) bool { return h.Room == ids[2] && h.Seq == 2 && h.MsgCount == 1 && h.Epoch == 1 }) {
 			t.Fatalf("%+v", hs)
 		}
-		if hs, err = d.ActiveRooms(ctx, ids[2].Partition(16), time.Now().Add(time.Hour), 100); err != nil || len(hs) != 0 {
+		if hs, err = d.Messages.ActiveRooms(ctx, ids[2].Partition(16), time.Now().Add(time.Hour), 100); err != nil || len(hs) != 0 {
 			t.Fatal(hs, err)
 		}
-		ok(t, d.BumpEpoch(ctx, ids[0]))
-		ok(t, d.BumpEpoch(ctx, 0))
-		wantKind(t, d.BumpEpoch(ctx, 999999), chat.NotFound)
-		rs, err := d.Rooms(ctx, []chat.RoomID{ids[1], ids[0], 999999})
+		ok(t, d.Operator.BumpEpoch(ctx, ids[0]))
+		ok(t, d.Operator.BumpEpoch(ctx, 0))
+		wantKind(t, d.Operator.BumpEpoch(ctx, 999999), chat.NotFound)
+		rs, err := d.Messages.Rooms(ctx, []chat.RoomID{ids[1], ids[0], 999999})
 		ok(t, err)
 		if len(rs) != 2 || rs[0].Epoch != 3 || rs[1].Epoch != 2 {
 			t.Fatalf("%+v", rs)
@@ -464,50 +465,50 @@ func seqsOf(ms []chat.Message) []chat.Seq {
 
 // TestLookups asks for many places and stretches at once and compares with what the verbs for one say.
 func TestLookups(t *testing.T) {
-	onBoth(t, nil, func(t *testing.T, d *store.DB) {
+	onBoth(t, nil, func(t *testing.T, d *store.Store) {
 		u := makeUsers(t, d, 3)
 		a, b := makeRoom(t, d, u...).Room.ID, makeRoom(t, d, u[0]).Room.ID
 		for i := range 6 {
 			appendOne(t, d, send(a, u[0], fmt.Sprint("a", i), "x"))
 			appendOne(t, d, send(b, u[0], fmt.Sprint("b", i), "y"))
 		}
-		ok(t, d.RemoveMember(ctx, a, u[2], u[2]))
+		ok(t, d.Rooms.RemoveMember(ctx, a, u[2], u[2]))
 		var at []chat.Place
 		want := map[chat.Place]chat.Membership{}
 		for _, room := range []chat.RoomID{a, b, b + 99} {
 			for _, user := range u {
 				p := chat.Place{Room: room, User: user}
 				at = append(at, p)
-				if m, err := d.Membership(ctx, room, user); err == nil {
+				if m, err := d.Messages.Membership(ctx, room, user); err == nil {
 					want[p] = m
 				}
 			}
 		}
-		got, err := d.Places(ctx, at)
+		got, err := d.Messages.Places(ctx, at)
 		ok(t, err)
 		if diff := cmp.Diff(want, got); diff != "" || len(want) != 4 {
 			t.Errorf("%d places: %s", len(want), diff)
 		}
-		one, err := d.Messages(ctx, a, 2, 3, 10)
+		one, err := d.Messages.Messages(ctx, a, 2, 3, 10)
 		ok(t, err)
-		two, err := d.Messages(ctx, b, 4, 6, 10)
+		two, err := d.Messages.Messages(ctx, b, 4, 6, 10)
 		ok(t, err)
-		last, err := d.Messages(ctx, a, 6, 6, 1)
+		last, err := d.Messages.Messages(ctx, a, 6, 6, 1)
 		ok(t, err)
 		spans := []chat.Span{{Room: b, From: 4, To: 6}, {Room: a, From: 2, To: 3}, {Room: a, From: 6, To: 6}, {Room: b, From: 90, To: 91}}
 		all := slices.Concat(one, last, two)
 		for _, c := range []struct {
 			bytes, want int
 		}{{1 << 20, 6}, {6, 6}, {5, 5}, {3, 3}, {1, 1}} { // each has a byte
-			ms, whole, err := d.Spans(ctx, spans, c.bytes)
+			ms, whole, err := d.Messages.Spans(ctx, spans, c.bytes)
 			ok(t, err)
 			if diff := cmp.Diff(all[:c.want], ms); diff != "" || whole != (c.want == 6) {
 				t.Errorf("%d bytes: %d messages, whole %v: %s", c.bytes, len(ms), whole, diff)
 			}
 		}
-		places, err := d.Places(ctx, nil)
+		places, err := d.Messages.Places(ctx, nil)
 		ok(t, err)
-		ms, whole, err := d.Spans(ctx, nil, 1)
+		ms, whole, err := d.Messages.Spans(ctx, nil, 1)
 		ok(t, err)
 		if len(places) != 0 || len(ms) != 0 || !whole {
 			t.Errorf("nothing asked, %d places and %d messages answered", len(places), len(ms))

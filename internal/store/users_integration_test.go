@@ -16,33 +16,33 @@ import (
 )
 
 func TestUsers(t *testing.T) {
-	onBoth(t, nil, func(t *testing.T, d *store.DB) {
-		ann, err := d.CreateUser(ctx, chat.User{Username: "ann", Nickname: "Änne", Email: "ann@example.com", PasswordHash: "h1"})
+	onBoth(t, nil, func(t *testing.T, d *store.Store) {
+		ann, err := d.Accounts.CreateUser(ctx, chat.User{Username: "ann", Nickname: "Änne", Email: "ann@example.com", PasswordHash: "h1"})
 		ok(t, err)
-		have, err := d.User(ctx, ann.ID)
+		have, err := d.Accounts.User(ctx, ann.ID)
 		ok(t, err)
 		if diff := cmp.Diff(ann, have); diff != "" || ann.Status != chat.Active {
 			t.Fatal(diff)
 		}
 		for _, login := range []string{"ann", "ann@example.com"} {
-			if u, err := d.UserByLogin(ctx, login); err != nil || u.ID != ann.ID {
+			if u, err := d.Accounts.UserByLogin(ctx, login); err != nil || u.ID != ann.ID {
 				t.Fatal(u, err)
 			}
 		}
 		for _, login := range []string{"", "bob", "bob@example.com"} {
-			_, err = d.UserByLogin(ctx, login)
+			_, err = d.Accounts.UserByLogin(ctx, login)
 			wantKind(t, err, chat.NotFound)
 		}
-		_, err = d.CreateUser(ctx, chat.User{Username: "ann", PasswordHash: "h2"})
+		_, err = d.Accounts.CreateUser(ctx, chat.User{Username: "ann", PasswordHash: "h2"})
 		wantKind(t, err, chat.UsernameTaken)
-		_, err = d.CreateUser(ctx, chat.User{Username: "ann2", Email: "ann@example.com", PasswordHash: "h2"})
+		_, err = d.Accounts.CreateUser(ctx, chat.User{Username: "ann2", Email: "ann@example.com", PasswordHash: "h2"})
 		wantKind(t, err, chat.EmailTaken)
-		bob, err := d.CreateUser(ctx, chat.User{Username: "bob", Nickname: "än_%", PasswordHash: "h3"})
+		bob, err := d.Accounts.CreateUser(ctx, chat.User{Username: "bob", Nickname: "än_%", PasswordHash: "h3"})
 		ok(t, err)
-		cat, err := d.CreateUser(ctx, chat.User{Username: "cat", Nickname: "x", PasswordHash: "h3"}) // no email is no duplicate
+		cat, err := d.Accounts.CreateUser(ctx, chat.User{Username: "cat", Nickname: "x", PasswordHash: "h3"}) // no email is no duplicate
 		ok(t, err)
 		for prefix, want := range map[string][]chat.UserID{"ÄN": {ann.ID, bob.ID}, "än_": {bob.ID}, "an": {ann.ID}, "%": nil} {
-			us, err := d.SearchUsers(ctx, prefix, 0, 10)
+			us, err := d.Accounts.SearchUsers(ctx, prefix, 0, 10)
 			ok(t, err)
 			var got []chat.UserID
 			for _, u := range us {
@@ -52,43 +52,43 @@ func TestUsers(t *testing.T) {
 				t.Errorf("%q finds %v, want %v", prefix, got, want)
 			}
 		}
-		if us, err := d.SearchUsers(ctx, "än", ann.ID, 1); err != nil || len(us) != 1 || us[0].ID != bob.ID {
+		if us, err := d.Accounts.SearchUsers(ctx, "än", ann.ID, 1); err != nil || len(us) != 1 || us[0].ID != bob.ID {
 			t.Fatal(us, err)
 		}
 		nick, mail, none := "Bobby 😀", "ann@example.com", ""
-		_, err = d.UpdateUser(ctx, bob.ID, chat.UserPatch{Email: &mail})
+		_, err = d.Accounts.UpdateUser(ctx, bob.ID, chat.UserPatch{Email: &mail})
 		wantKind(t, err, chat.EmailTaken)
-		u, err := d.UpdateUser(ctx, bob.ID, chat.UserPatch{Nickname: &nick, Email: &none})
+		u, err := d.Accounts.UpdateUser(ctx, bob.ID, chat.UserPatch{Nickname: &nick, Email: &none})
 		ok(t, err)
 		if u.Nickname != nick || u.Email != "" {
 			t.Fatalf("%+v", u)
 		}
-		_, err = d.UpdateUser(ctx, 999999, chat.UserPatch{Nickname: &nick})
+		_, err = d.Accounts.UpdateUser(ctx, 999999, chat.UserPatch{Nickname: &nick})
 		wantKind(t, err, chat.NotFound)
-		us, err := d.Users(ctx, []chat.UserID{cat.ID, 0, ann.ID, 999999})
+		us, err := d.Accounts.Users(ctx, []chat.UserID{cat.ID, 0, ann.ID, 999999})
 		ok(t, err)
 		if len(us) != 2 || us[0].ID != ann.ID {
 			t.Fatal(us)
 		}
-		wantKind(t, d.DisableUser(ctx, 999999), chat.NotFound)
-		wantKind(t, d.SetPassword(ctx, 999999, "h", ""), chat.NotFound)
+		wantKind(t, d.Accounts.DisableUser(ctx, 999999), chat.NotFound)
+		wantKind(t, d.Accounts.SetPassword(ctx, 999999, "h", ""), chat.NotFound)
 
 		room := makeRoom(t, d, ann.ID, bob.ID).Room.ID
-		ids, err := d.SharesRoom(ctx, ann.ID, []chat.UserID{bob.ID, cat.ID, ann.ID})
+		ids, err := d.Rooms.SharesRoom(ctx, ann.ID, []chat.UserID{bob.ID, cat.ID, ann.ID})
 		ok(t, err)
 		if !slices.Equal(ids, []chat.UserID{ann.ID, bob.ID}) {
 			t.Fatal(ids)
 		}
-		ok(t, d.RemoveMember(ctx, room, ann.ID, bob.ID))
-		if ids, err = d.SharesRoom(ctx, ann.ID, []chat.UserID{bob.ID, cat.ID}); err != nil || len(ids) != 0 {
+		ok(t, d.Rooms.RemoveMember(ctx, room, ann.ID, bob.ID))
+		if ids, err = d.Rooms.SharesRoom(ctx, ann.ID, []chat.UserID{bob.ID, cat.ID}); err != nil || len(ids) != 0 {
 			t.Fatal(ids, err)
 		}
 
 		now := time.Now().UTC().Truncate(time.Microsecond)
-		ok(t, d.SawUsers(ctx, map[chat.UserID]time.Time{ann.ID: now, bob.ID: now.Add(-time.Hour)}))
-		ok(t, d.SawUsers(ctx, map[chat.UserID]time.Time{ann.ID: now.Add(-time.Minute), bob.ID: now}))
-		ok(t, d.SawUsers(ctx, nil))
-		seen, err := d.LastSeen(ctx, []chat.UserID{ann.ID, bob.ID, cat.ID})
+		ok(t, d.Accounts.SawUsers(ctx, map[chat.UserID]time.Time{ann.ID: now, bob.ID: now.Add(-time.Hour)}))
+		ok(t, d.Accounts.SawUsers(ctx, map[chat.UserID]time.Time{ann.ID: now.Add(-time.Minute), bob.ID: now}))
+		ok(t, d.Accounts.SawUsers(ctx, nil))
+		seen, err := d.Accounts.LastSeen(ctx, []chat.UserID{ann.ID, bob.ID, cat.ID})
 		ok(t, err)
 		if diff := cmp.Diff(map[chat.UserID]time.Time{ann.ID: now, bob.ID: now}, seen); diff != "" {
 			t.Fatal(diff)
@@ -97,75 +97,75 @@ func TestUsers(t *testing.T) {
 }
 
 // openSession opens a session that idles out after an hour.
-func openSession(t *testing.T, d *store.DB, user chat.UserID, id chat.SessionID, token string) {
+func openSession(t *testing.T, d *store.Store, user chat.UserID, id chat.SessionID, token string) {
 	t.Helper()
 	now := time.Now()
-	ok(t, d.OpenSession(ctx, chat.NewSession{
+	ok(t, d.Accounts.OpenSession(ctx, chat.NewSession{
 		Session:     chat.Session{ID: id, User: user, Device: "phone", CreatedAt: now, ExpiresAt: now.Add(time.Hour)},
 		RefreshHash: sha256.Sum256([]byte(token)), Until: now.Add(24 * time.Hour),
 	}))
 }
 
 func TestSessions(t *testing.T) {
-	onBoth(t, nil, func(t *testing.T, d *store.DB) {
+	onBoth(t, nil, func(t *testing.T, d *store.Store) {
 		u := makeUsers(t, d, 2)
 		for _, id := range []chat.SessionID{"a", "b", "c", "e"} {
 			openSession(t, d, u[0], id, string(id))
 		}
-		s, user, err := d.Session(ctx, "a", u[0])
+		s, user, err := d.Accounts.Session(ctx, "a", u[0])
 		ok(t, err)
 		if s.Device != "phone" || user.ID != u[0] || !s.RevokedAt.IsZero() {
 			t.Fatal(s, user)
 		}
-		_, _, err = d.Session(ctx, "a", u[1])
+		_, _, err = d.Accounts.Session(ctx, "a", u[1])
 		wantKind(t, err, chat.Unauthenticated)
-		_, _, err = d.Session(ctx, "nope", u[0])
+		_, _, err = d.Accounts.Session(ctx, "nope", u[0])
 		wantKind(t, err, chat.Unauthenticated)
-		wantKind(t, d.RevokeSession(ctx, u[1], "a"), chat.NotFound)
-		ok(t, d.RevokeSession(ctx, u[0], "a"))
-		ok(t, d.RevokeSession(ctx, u[0], "a"))
-		_, _, err = d.Session(ctx, "a", u[0])
+		wantKind(t, d.Accounts.RevokeSession(ctx, u[1], "a"), chat.NotFound)
+		ok(t, d.Accounts.RevokeSession(ctx, u[0], "a"))
+		ok(t, d.Accounts.RevokeSession(ctx, u[0], "a"))
+		_, _, err = d.Accounts.Session(ctx, "a", u[0])
 		wantKind(t, err, chat.Unauthenticated)
-		ls, err := d.Logins(ctx, []chat.SessionID{"a", "b", "nope"})
+		ls, err := d.Accounts.Logins(ctx, []chat.SessionID{"a", "b", "nope"})
 		ok(t, err)
 		wantKind(t, ls["a"].Err, chat.Unauthenticated)
 		wantKind(t, ls["nope"].Err, chat.Unauthenticated)
 		if b := ls["b"]; b.Err != nil || b.Session.ID != "b" || b.Session.User != u[0] || b.User.ID != u[0] || b.User.Username == "" {
 			t.Fatalf("%+v", b)
 		}
-		one, its, err := d.Session(ctx, "b", u[0])
+		one, its, err := d.Accounts.Session(ctx, "b", u[0])
 		ok(t, err)
 		if diff := cmp.Diff(chat.Login{Session: one, User: its}, ls["b"]); diff != "" {
 			t.Fatal("read with others (+) and alone (-)", diff)
 		}
-		ss, err := d.Sessions(ctx, u[0])
+		ss, err := d.Accounts.Sessions(ctx, u[0])
 		ok(t, err)
 		if len(ss) != 3 {
 			t.Fatal(ss)
 		}
-		ok(t, d.SetPassword(ctx, u[0], "new", "b"))
+		ok(t, d.Accounts.SetPassword(ctx, u[0], "new", "b"))
 		for _, was := range []string{"older", "new"} { // the first one lost to SetPassword
-			ok(t, d.Rehash(ctx, u[0], was, "rehashed "+was))
+			ok(t, d.Accounts.Rehash(ctx, u[0], was, "rehashed "+was))
 		}
-		if user, err := d.User(ctx, u[0]); err != nil || user.PasswordHash != "rehashed new" {
+		if user, err := d.Accounts.User(ctx, u[0]); err != nil || user.PasswordHash != "rehashed new" {
 			t.Errorf("hash %q, %v", user.PasswordHash, err)
 		}
-		if _, _, err := d.Session(ctx, "b", u[0]); err != nil {
+		if _, _, err := d.Accounts.Session(ctx, "b", u[0]); err != nil {
 			t.Errorf("a session after its user's hash was renewed: %v", err)
 		}
-		gone, err := d.RevokedAmong(ctx, []chat.SessionID{"a", "b", "c", "zzz"})
+		gone, err := d.Accounts.RevokedAmong(ctx, []chat.SessionID{"a", "b", "c", "zzz"})
 		ok(t, err)
 		if !slices.Equal(gone, []chat.SessionID{"a", "c", "zzz"}) {
 			t.Fatal(gone)
 		}
-		ok(t, d.DisableUser(ctx, u[0]))
-		_, _, err = d.Session(ctx, "b", u[0])
+		ok(t, d.Accounts.DisableUser(ctx, u[0]))
+		_, _, err = d.Accounts.Session(ctx, "b", u[0])
 		wantKind(t, err, chat.Forbidden)
-		ok(t, d.EnableUser(ctx, u[0]))
-		ok(t, d.EnableUser(ctx, u[0]))
-		_, _, err = d.Session(ctx, "b", u[0])
+		ok(t, d.Accounts.EnableUser(ctx, u[0]))
+		ok(t, d.Accounts.EnableUser(ctx, u[0]))
+		_, _, err = d.Accounts.Session(ctx, "b", u[0])
 		wantKind(t, err, chat.Unauthenticated)
-		ok(t, d.RevokeSessions(ctx, u[0], ""))
+		ok(t, d.Accounts.RevokeSessions(ctx, u[0], ""))
 		var got []chat.Revoked
 		for _, a := range drain(t, d) {
 			if a.Partition != u[0].Partition(16) {
@@ -177,7 +177,7 @@ func TestSessions(t *testing.T) {
 		if diff := cmp.Diff(want, got, cmp.Transformer("sorted", func(rs []chat.Revoked) []chat.Revoked { return rs })); diff != "" {
 			t.Fatal(diff)
 		}
-		info, err := d.UserInfo(ctx, u[0])
+		info, err := d.Operator.UserInfo(ctx, u[0])
 		ok(t, err)
 		if info.Sessions != 0 || info.User.ID != u[0] {
 			t.Fatal(info)
@@ -186,12 +186,12 @@ func TestSessions(t *testing.T) {
 }
 
 func TestRefresh(t *testing.T) {
-	onBoth(t, nil, func(t *testing.T, d *store.DB) {
+	onBoth(t, nil, func(t *testing.T, d *store.Store) {
 		u := makeUser(t, d)
 		openSession(t, d, u, "s", "t0")
 		now := time.Now()
 		rotate := func(old, next string, after time.Duration) (chat.Session, error) {
-			s, _, err := d.RotateRefresh(ctx, chat.Rotation{
+			s, _, err := d.Accounts.RotateRefresh(ctx, chat.Rotation{
 				Old: sha256.Sum256([]byte(old)), Next: sha256.Sum256([]byte(next)), Now: now.Add(after), Grace: 10 * time.Second, Idle: time.Hour,
 			})
 			return s, err
@@ -234,7 +234,7 @@ func TestRefresh(t *testing.T) {
 		ok(t, err)
 		openSession(t, d, u, "long", "l0")
 		for i, tok := range []string{"l0", "l1", "l2"} {
-			s, _, err := d.RotateRefresh(ctx, chat.Rotation{
+			s, _, err := d.Accounts.RotateRefresh(ctx, chat.Rotation{
 				Old: sha256.Sum256([]byte(tok)), Next: sha256.Sum256([]byte{'l', byte('1' + i)}), Now: now.Add(time.Duration(i) * 11 * time.Hour),
 				Grace: 10 * time.Second, Idle: 12 * time.Hour,
 			})
@@ -243,14 +243,14 @@ func TestRefresh(t *testing.T) {
 				t.Fatalf("prolonged beyond its absolute end: %v", s.ExpiresAt)
 			}
 		}
-		ok(t, d.DisableUser(ctx, u))
+		ok(t, d.Accounts.DisableUser(ctx, u))
 		_, err = rotate("b1", "b2", 51*time.Minute)
 		wantKind(t, err, chat.Forbidden)
 	})
 }
 
 func TestSweep(t *testing.T) {
-	onBoth(t, nil, func(t *testing.T, d *store.DB) {
+	onBoth(t, nil, func(t *testing.T, d *store.Store) {
 		u := makeUser(t, d)
 		room := makeRoom(t, d, u).Room.ID
 		openSession(t, d, u, "s1", "a")
@@ -258,16 +258,16 @@ func TestSweep(t *testing.T) {
 		s := send(room, u, "1", "x")
 		s.ClientSeq = 1
 		appendOne(t, d, s)
-		if n, err := d.Sweep(ctx, time.Now().Add(-time.Hour), 10); err != nil || n != 0 {
+		if n, err := d.Operator.Sweep(ctx, time.Now().Add(-time.Hour), 10); err != nil || n != 0 {
 			t.Fatal(n, err)
 		}
-		if n, err := d.Sweep(ctx, time.Now().Add(2*time.Hour), 1); err != nil || n != 3 { // session, token, cursor
+		if n, err := d.Operator.Sweep(ctx, time.Now().Add(2*time.Hour), 1); err != nil || n != 3 { // session, token, cursor
 			t.Fatal(n, err)
 		}
-		if n, err := d.Sweep(ctx, time.Now().Add(2*time.Hour), 1); err != nil || n != 2 {
+		if n, err := d.Operator.Sweep(ctx, time.Now().Add(2*time.Hour), 1); err != nil || n != 2 {
 			t.Fatal(n, err)
 		}
-		gone, err := d.RevokedAmong(ctx, []chat.SessionID{"s1", "s2"})
+		gone, err := d.Accounts.RevokedAmong(ctx, []chat.SessionID{"s1", "s2"})
 		if err != nil || len(gone) != 2 {
 			t.Fatal(gone, err)
 		}

@@ -13,7 +13,7 @@ import (
 	"github.com/pressly/goose/v3/lock"
 
 	"chat-service/internal/chat"
-	"chat-service/internal/store/pool"
+	"chat-service/internal/store/db"
 )
 
 //go:embed migrations/*.sql
@@ -26,22 +26,22 @@ const (
 )
 
 // Up brings the schema up to this program's version. Several processes may call it at once: a lock row lets one of
-// them work while the others wait for it. Statements may take as long as ctx and db's timeouts let them.
-func Up(ctx context.Context, db *sql.DB) error {
+// them work while the others wait for it. Statements may take as long as ctx and raw's timeouts let them.
+func Up(ctx context.Context, raw *sql.DB) error {
 	locker, err := lock.NewMySQLTableLocker(lock.WithTableLockTimeout(lockEvery, lockProbes))
 	if err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}
-	p, err := provider(db, goose.WithLocker(locker))
+	p, err := provider(raw, goose.WithLocker(locker))
 	if err == nil {
 		_, err = p.Up(ctx)
 	}
-	return pool.Failed("migrate", err)
+	return db.Failed("migrate", err)
 }
 
-// Ready tells whether the schema is at least as new as this program: the error says what to run.
-func Ready(ctx context.Context, db *sql.DB) error {
-	p, err := provider(db)
+// Ready returns an error unless the schema is at least as new as this program; it says what to run.
+func Ready(ctx context.Context, raw *sql.DB) error {
+	p, err := provider(raw)
 	if err != nil {
 		return err
 	}
@@ -50,9 +50,9 @@ func Ready(ctx context.Context, db *sql.DB) error {
 		want = max(want, s.Version)
 	}
 	var have sql.NullInt64
-	err = db.QueryRowContext(ctx, "SELECT MAX(version_id) FROM goose_db_version WHERE is_applied").Scan(&have)
-	if err != nil && pool.Number(err) != pool.NoSuchTable {
-		return pool.Failed("check the schema", err)
+	err = raw.QueryRowContext(ctx, "SELECT MAX(version_id) FROM goose_db_version WHERE is_applied").Scan(&have)
+	if err != nil && db.Number(err) != db.NoSuchTable {
+		return db.Failed("check the schema", err)
 	}
 	if have.Int64 < want {
 		return chat.Wrap(chat.Unavailable, fmt.Errorf("schema is at version %d, this program needs %d: run chatctl migrate", have.Int64, want),
@@ -61,12 +61,12 @@ func Ready(ctx context.Context, db *sql.DB) error {
 	return nil
 }
 
-func provider(db *sql.DB, opts ...goose.ProviderOption) (*goose.Provider, error) {
+func provider(raw *sql.DB, opts ...goose.ProviderOption) (*goose.Provider, error) {
 	dir, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return nil, fmt.Errorf("find migrations: %w", err)
 	}
-	p, err := goose.NewProvider(goose.DialectMySQL, db, dir, opts...)
+	p, err := goose.NewProvider(goose.DialectMySQL, raw, dir, opts...)
 	if err != nil {
 		return nil, fmt.Errorf("read migrations: %w", err)
 	}

@@ -18,6 +18,7 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/store"
+	"chat-service/internal/store/db"
 )
 
 // The variables that name the servers: DSNs of an admin user without a database.
@@ -27,10 +28,10 @@ const (
 )
 
 // Open returns a store on a fresh, migrated database of the MariaDB server, dropped when the test ends.
-func Open(t testing.TB) *store.DB { return OpenOn(t, MariaDB, nil) }
+func Open(t testing.TB) *store.Store { return OpenOn(t, MariaDB, nil) }
 
 // OpenOn is Open on the server that the variable env names, with options adjusted by set (nil: none).
-func OpenOn(t testing.TB, env string, set func(*store.Options)) *store.DB {
+func OpenOn(t testing.TB, env string, set func(*db.Options)) *store.Store {
 	t.Helper()
 	o := Fresh(t, env)
 	if set != nil {
@@ -38,7 +39,7 @@ func OpenOn(t testing.TB, env string, set func(*store.Options)) *store.DB {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	d, err := store.Open(ctx, o)
+	d, err := store.Open(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +48,7 @@ func OpenOn(t testing.TB, env string, set func(*store.Options)) *store.DB {
 			t.Errorf("close store: %v", err)
 		}
 	})
-	if err := d.Migrate(ctx); err != nil {
+	if err := d.Operator.Migrate(ctx); err != nil {
 		t.Fatal(err)
 	}
 	return d
@@ -55,7 +56,7 @@ func OpenOn(t testing.TB, env string, set func(*store.Options)) *store.DB {
 
 // Fresh makes an empty database on the server that env names, and returns the options to reach it. It is dropped
 // when the test ends.
-func Fresh(t testing.TB, env string) store.Options {
+func Fresh(t testing.TB, env string) db.Options {
 	t.Helper()
 	c := Admin(t, env)
 	name := "t_" + strings.ToLower(rand.Text()[:12])
@@ -69,7 +70,7 @@ func Fresh(t testing.TB, env string) store.Options {
 	if err != nil {
 		t.Fatalf("%s: %v", env, err)
 	}
-	return store.Options{
+	return db.Options{
 		Host: host, Port: n, User: c.User, Password: c.Passwd, DBName: name, Limits: chat.DefaultLimits(),
 	}
 }
@@ -88,7 +89,7 @@ func Admin(t testing.TB, env string) *mysql.Config {
 	return c
 }
 
-// Exec runs statements as the admin of the server that env names, one after the other; the test goes on where one fails.
+// Exec runs statements as the admin of the server that env names, one after the other; the test goes on if one fails.
 func Exec(t testing.TB, env string, stmts ...string) {
 	t.Helper()
 	pool, err := sql.Open("mysql", Admin(t, env).FormatDSN())

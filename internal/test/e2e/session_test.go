@@ -10,6 +10,7 @@ import (
 	"chat-service/internal/auth"
 	"chat-service/internal/chat"
 	"chat-service/internal/store"
+	"chat-service/internal/store/db"
 	"chat-service/internal/test/testkit"
 )
 
@@ -209,12 +210,12 @@ func (w *world) disable(t *testing.T, u user) {
 	t.Helper()
 	port := 0
 	_, _ = fmt.Sscan(w.DB.Port, &port)
-	db, err := store.Open(t.Context(), store.Options{Host: w.DB.Host, Port: port, User: w.DB.User, Password: w.DB.Password, DBName: w.DB.Name, Partitions: partitions})
+	stores, err := store.Open(db.Options{Host: w.DB.Host, Port: port, User: w.DB.User, Password: w.DB.Password, DBName: w.DB.Name, Partitions: partitions})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer db.Close()
-	if err := db.DisableUser(t.Context(), chat.UserID(u.ID)); err != nil {
+	defer stores.Close()
+	if err := stores.Accounts.DisableUser(t.Context(), chat.UserID(u.ID)); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -1,0 +1,138 @@
+package accounts
+
+import (
+	"context"
+	"slices"
+
+	"chat-service/internal/chat"
+	"chat-service/internal/envelope"
+	"chat-service/internal/store/db"
+	"chat-service/internal/store/table"
+)
+
+func noSession() error {
+	return chat.E(chat.Unauthenticated, "the session has ended, log in again")
+}
+
+func disabled() error { return chat.E(chat.Forbidden, "the account is disabled") }
+
+// maxDevice is the length of sessions.device in characters.
+const maxDevice = 190
+
+// OpenSession stores a login session and its first refresh token. The session's id must be new.
+func (s *Store) OpenSession(ctx context.Context, n chat.NewSession) error {
+	row := table.Session{Session: n.Session, AbsoluteAt: n.Until}
+	row.Device = table.Clip(row.Device, maxDevice)
+	if row.CreatedAt.IsZero() {
+		row.CreatedAt = s.d.Now()
+	}
+	if row.LastSeenAt.IsZero() {
+		row.LastSeenAt = row.CreatedAt
+	}
+	if row.ExpiresAt.After(row.AbsoluteAt) {
+		row.ExpiresAt = row.AbsoluteAt
+	}
+	return s.d.Tx(ctx, "open session", db.Once, func(tx db.Tx) error {
+		if _, err := table.Sessions.Create(tx.DB, &row); err != nil {
+			return err
+		}
+		return addToken(tx, table.Token{Hash: n.RefreshHash, Session: row.ID, CreatedAt: s.d.Now()})
+	})
+}
+
+// Session returns a live session and its user: Unauthenticated if it was revoked, has expired or isn't that
+// user's, Forbidden if the account is disabled.
+func (s *Store) Session(ctx context.Context, id chat.SessionID, user chat.UserID) (chat.Session, chat.User, error) {
+	var ls []login
+	err := s.d.Retry(ctx, "read session", func(tx db.Tx) (err error) {
+		ls, err = logins(tx, []chat.SessionID{id})
+		return err
+	})
+	if err == nil && (len(ls) == 0 || ls[0].Session.User != user) {
+		err = noSession()
+	}
+	if err == nil {
+		err = ls[0].usable(s.d.Now())
+	}
+	if err != nil {
+		return chat.Session{}, chat.User{}, err
+	}
+	return ls[0].Session.Session, ls[0].User, nil
+}
+
+// RevokedAmong returns those of the sessions that may no longer be used: revoked, expired, gone, or of a disabled
+// account.
+func (s *Store) RevokedAmong(ctx context.Context, ids []chat.SessionID) ([]chat.SessionID, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	var live []chat.SessionID
+	err := s.d.Retry(ctx, "check sessions", func(tx db.Tx) error {
+		return tx.Raw("SELECT s.id FROM sessions s JOIN users u ON u.id = s.user_id"+
+			" WHERE s.id IN ? AND s.revoked_at IS NULL AND s.expires_at > ? AND u.status = ?",
+			ids, s.d.Now(), chat.Active).Scan(&live).Error
+	})
+	if err != nil {
+		return nil, err
+	}
+	lives := make(map[chat.SessionID]bool, len(live))
+	for _, id := range live {
+		lives[id] = true
+	}
+	return slices.DeleteFunc(slices.Clone(ids), func(id chat.SessionID) bool { return lives[id] }), nil
+}
+
+// Sessions returns the user's live sessions, the most recently used first.
+func (s *Store) Sessions(ctx context.Context, user chat.UserID) ([]chat.Session, error) {
+	var rows []table.Session
+	err := s.d.Retry(ctx, "read sessions", func(tx db.Tx) (err error) {
+		rows, err = table.Sessions.Find(tx.Where("user_id = ? AND revoked_at IS NULL AND expires_at > ?", user, s.d.Now()).
+			Order("last_seen_at DESC, id"))
+		return err
+	})
+	ss := make([]chat.Session, len(rows))
+	for i, r := range rows {
+		ss[i] = r.Session
+	}
+	return ss, err
+}
+
+// RevokeSession ends one of the user's sessions and closes its sockets; ending it twice is once. NotFound if it
+// isn't theirs.
+func (s *Store) RevokeSession(ctx context.Context, user chat.UserID, id chat.SessionID) error {
+	return s.d.Tx(ctx, "revoke session", db.Repeatable, func(tx db.Tx) error {
+		var q db.Statement
+		q.Add("SELECT "+table.Sessions.Select()+" FROM "+table.Sessions.From()+" WHERE s.id = ? AND s.user_id = ? FOR UPDATE", id, user)
+		rows, err := db.Collect(tx, &q, table.Sessions.Cells)
+		switch {
+		case err != nil:
+			return err
+		case len(rows) == 0:
+			return chat.E(chat.NotFound, "no such session")
+		case !rows[0].RevokedAt.IsZero():
+			return nil
+		}
+		return s.revokeOne(tx, user, id)
+	})
+}
+
+func (s *Store) revokeOne(tx db.Tx, user chat.UserID, id chat.SessionID) error {
+	if err := tx.Exec("UPDATE sessions SET revoked_at = ? WHERE id = ?", s.d.Now(), id).Error; err != nil {
+		return err
+	}
+	return s.outbox.Add(tx, envelope.Announcement{Revoked: &chat.Revoked{User: user, Sessions: []chat.SessionID{id}}})
+}
+
+// RevokeSessions ends all of the user's sessions but one ("": all) and closes their sockets.
+func (s *Store) RevokeSessions(ctx context.Context, user chat.UserID, except chat.SessionID) error {
+	return s.d.Tx(ctx, "revoke sessions", db.Repeatable, func(tx db.Tx) error { return s.revokeAll(tx, user, except, false) })
+}
+
+func (s *Store) revokeAll(tx db.Tx, user chat.UserID, except chat.SessionID, disabled bool) error {
+	err := tx.Exec("UPDATE sessions SET revoked_at = ? WHERE user_id = ? AND revoked_at IS NULL AND id <> ?",
+		s.d.Now(), user, except).Error
+	if err != nil {
+		return err
+	}
+	return s.outbox.Add(tx, envelope.Announcement{Revoked: &chat.Revoked{User: user, Except: except, Disabled: disabled}})
+}

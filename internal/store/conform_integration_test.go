@@ -1,0 +1,17 @@
+//go:build integration
+
+package store_test
+
+import (
+	"testing"
+
+	"chat-service/internal/store"
+	"chat-service/internal/store/db"
+	"chat-service/internal/store/storetest"
+)
+
+// TestConforms: the store keeps the rules that its fake keeps, on both servers.
+func TestConforms(t *testing.T) {
+	set := func(o *db.Options) { o.Partitions, o.Limits = 8, storetest.ConformLimits() }
+	onBoth(t, set, func(t *testing.T, d *store.Store) { storetest.Conform(t, storetest.SubjectOf(d)) })
+}

@@ -1,0 +1,125 @@
+package db
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"gorm.io/gorm"
+)
+
+// How often a transaction runs before it gives up, and how long it waits in between.
+const (
+	txTries      = 5
+	txPauseFirst = 5 * time.Millisecond
+	txPauseMax   = 50 * time.Millisecond
+)
+
+// Again says what a lost COMMIT means to a transaction.
+type Again bool
+
+const (
+	// Repeatable transactions find their first run by a unique key or have no effect twice: they run again.
+	Repeatable Again = true
+	// Once transactions would do it twice: the caller gets Unavailable and has to look.
+	Once Again = false
+)
+
+// Tx is gorm's handle on a transaction, or on a connection for one statement. It passes between the stores, so that the
+// writes of several of them are one transaction.
+type Tx struct{ *gorm.DB }
+
+// Tx runs fn in a transaction, as often as it takes. fn must set its results afresh in each run, and must not
+// swallow an error of the database. fn's own errors (*chat.Error) roll back and are returned as they are.
+func (p *pool) Tx(ctx context.Context, verb string, rerun Again, fn func(tx Tx) error) error {
+	return p.tx(ctx, verb, rerun, func() (bool, error) { return p.runTx(ctx, fn) })
+}
+
+// tx runs once as often as it takes; committing: the error came with the COMMIT, whose outcome is then unknown.
+func (p *pool) tx(ctx context.Context, verb string, rerun Again, once func() (committing bool, err error)) error {
+	began := time.Now()
+	err := p.tryTx(ctx, verb, rerun, once)
+	if p.hooks.Tx != nil {
+		p.hooks.Tx(verb, time.Since(began), err)
+	}
+	return Failed(verb, err)
+}
+
+func (p *pool) tryTx(ctx context.Context, verb string, rerun Again, once func() (committing bool, err error)) error {
+	for try := 1; ; try++ {
+		committing, err := once()
+		switch {
+		case err == nil:
+			return nil
+		case conflicted(err):
+		case lost(err) && (!committing || rerun == Repeatable):
+		default:
+			return err
+		}
+		if try == txTries || ctx.Err() != nil {
+			return err
+		}
+		if p.hooks.Retry != nil {
+			p.hooks.Retry(verb, reason(err))
+		}
+		if !pause(ctx, txPauseFirst+rand.N(txPauseMax-txPauseFirst)) {
+			return err
+		}
+	}
+}
+
+// runTx runs fn once.
+func (p *pool) runTx(ctx context.Context, fn func(tx Tx) error) (committing bool, err error) {
+	g := p.g.WithContext(ctx).Begin()
+	if g.Error != nil {
+		return false, g.Error
+	}
+	open := true
+	defer func() {
+		if open {
+			g.Rollback()
+		}
+	}()
+	if err := fn(Tx{g}); err != nil {
+		return false, err
+	}
+	open = false
+	return true, g.Commit().Error
+}
+
+// Retry runs a single statement (its own transaction) under the same policy.
+func (p *pool) Retry(ctx context.Context, verb string, fn func(tx Tx) error) error {
+	var err error
+	for try := 1; try <= txTries; try++ {
+		err = fn(Tx{p.g.WithContext(ctx)})
+		if err == nil || !conflicted(err) && !lost(err) || ctx.Err() != nil {
+			break
+		}
+		if p.hooks.Retry != nil {
+			p.hooks.Retry(verb, reason(err))
+		}
+		if !pause(ctx, txPauseFirst+rand.N(txPauseMax-txPauseFirst)) {
+			break
+		}
+	}
+	return Failed(verb, err)
+}
+
+func reason(err error) string {
+	if conflicted(err) {
+		return "conflict"
+	}
+	return "lost"
+}
+
+// pause waits; false means that ctx ended first.
+func pause(ctx context.Context, wait time.Duration) bool {
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

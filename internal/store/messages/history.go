@@ -1,0 +1,177 @@
+package messages
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"math"
+
+	"chat-service/internal/chat"
+	"chat-service/internal/store/db"
+	"chat-service/internal/store/table"
+)
+
+const defaultPage = 20
+
+// Messages returns the room's messages with seqs from … to, ascending, at most limit, from the primary. Permissions are
+// not checked.
+func (s *Store) Messages(ctx context.Context, room chat.RoomID, from, to chat.Seq, limit int) (ms []chat.Message, err error) {
+	if from > to || limit <= 0 {
+		return nil, nil
+	}
+	var q db.Statement
+	q.Add("SELECT "+table.Log.Select()+" FROM messages x WHERE x.room_id = ? AND x.seq BETWEEN ? AND ?"+
+		" ORDER BY x.seq LIMIT ?", room, from, to, limit)
+	err = s.d.Retry(ctx, "read messages", func(tx db.Tx) (err error) {
+		ms, err = readLog(tx, &q, min(limit, int(min(to-from, chat.Seq(limit)))+1))
+		return err
+	})
+	return ms, err
+}
+
+// readLog runs a statement that asks for table.Log; room is made for size messages beforehand.
+func readLog(tx db.Tx, q *db.Statement, size int) ([]chat.Message, error) {
+	var row table.Message
+	into := table.Log.Cells(&row)
+	ms := make([]chat.Message, 0, size)
+	err := q.Each(tx, func(rows *sql.Rows) error {
+		if err := rows.Scan(into...); err != nil {
+			return err
+		}
+		ms = append(ms, row.Message)
+		return nil
+	})
+	return ms, err
+}
+
+// Spans returns the messages of some stretches of logs, by room and seq. If they have more content than that many
+// bytes, it is the first of them, at least one, and whole is false. The stretches must not overlap.
+func (s *Store) Spans(ctx context.Context, spans []chat.Span, bytes int) (ms []chat.Message, whole bool, err error) {
+	if len(spans) == 0 {
+		return nil, true, nil
+	}
+	var q db.Statement
+	q.Add("SELECT " + table.Log.Select() + " FROM messages x FORCE INDEX (PRIMARY) WHERE ")
+	for i, span := range spans {
+		if i > 0 {
+			q.Add(" OR ")
+		}
+		q.Add("x.room_id = ? AND x.seq BETWEEN ? AND ?", span.Room, span.From, span.To)
+	}
+	q.Add(" ORDER BY x.room_id, x.seq")
+	err = s.d.Retry(ctx, "read stretches", func(tx db.Tx) error {
+		ms, whole = nil, true
+		left := bytes
+		var row table.Message
+		into := table.Log.Cells(&row)
+		err := q.Each(tx, func(rows *sql.Rows) error {
+			if left <= 0 {
+				return errEnough
+			}
+			err := rows.Scan(into...)
+			ms, left = append(ms, row.Message), left-len(row.Content)
+			return err
+		})
+		if errors.Is(err, errEnough) {
+			whole, err = false, nil
+		}
+		return err
+	})
+	return ms, whole, err
+}
+
+// errEnough ends the reading of rows.
+var errEnough = errors.New("enough")
+
+// History returns a stretch of the room's log as the user may see it, ended memberships up to their end. NotFound
+// if they never were a member; Invalid for negative numbers. Seqs are dense, so a page is found by arithmetic: any
+// depth costs the same. Membership is judged on the primary; the messages may come from a replica that is far enough.
+func (s *Store) History(ctx context.Context, q chat.HistoryQuery) (chat.HistoryPage, error) {
+	if q.Page < 0 || q.PageSize < 0 || q.Limit < 0 {
+		return chat.HistoryPage{}, chat.BadField("page", "page, page_size and limit must not be negative")
+	}
+	m, err := s.Membership(ctx, q.Room, q.User)
+	if err != nil {
+		return chat.HistoryPage{}, err
+	}
+	first, last, ok := m.Member.Window(m.Room.LastSeq)
+	if !ok {
+		return chat.HistoryPage{}, NoRoom()
+	}
+	page := chat.HistoryPage{LastSeq: last, Epoch: m.Room.Epoch}
+	from, to, more := stretch(q, first, last)
+	page.HasMore = more
+	if from > to {
+		return page, nil
+	}
+	page.Messages, page.Replica = s.fromReplica(ctx, m.Room, from, to, q.MinSeq)
+	if !page.Replica {
+		page.Messages, err = s.Messages(ctx, q.Room, from, to, int(to-from)+1)
+	}
+	if s.d.Hooks().HistoryRead != nil {
+		s.d.Hooks().HistoryRead(page.Replica)
+	}
+	return page, err
+}
+
+// stretch maps the query to seqs within first … last; from > to if there is nothing. more reports older
+// messages, or newer ones if After was asked for.
+func stretch(q chat.HistoryQuery, first, last chat.Seq) (from, to chat.Seq, more bool) {
+	n := chat.Seq(cmp.Or(q.Limit, defaultPage))
+	switch {
+	case first > last:
+		return 1, 0, false
+	case q.After != nil:
+		if *q.After >= last {
+			return 1, 0, false
+		}
+		from = max(first, *q.After+1)
+		to = last
+		if last-from >= n {
+			to = from + n - 1
+		}
+		return from, to, to < last
+	case q.Around != nil:
+		to = min(last, max(first, below(*q.Around, (n-1)/2))+n-1)
+	case q.Before != nil:
+		to = min(last, below(*q.Before, 1))
+	default:
+		page := chat.Seq(cmp.Or(q.Page, 1))
+		n = chat.Seq(cmp.Or(q.PageSize, defaultPage))
+		if page-1 > math.MaxInt64/n {
+			return 1, 0, false
+		}
+		to = below(last, (page-1)*n)
+	}
+	if to < first {
+		return 1, 0, false
+	}
+	from = max(first, below(to, n-1))
+	return from, to, from > first
+}
+
+// below is s − n, or 0.
+func below(s, n chat.Seq) chat.Seq {
+	if n >= s {
+		return 0
+	}
+	return s - n
+}
+
+// fromReplica reads messages from … to from a replica. ok is false if there is no replica,
+// a dead one, or one that has not reached both the end of the stretch and minSeq in this epoch. The fence
+// and the messages are one statement, so they are of one moment of the copy.
+func (s *Store) fromReplica(ctx context.Context, room chat.Room, from, to, minSeq chat.Seq) (ms []chat.Message, ok bool) {
+	ok = s.d.OnReplica(ctx, func(tx db.Tx) (err error) {
+		var q db.Statement
+		q.Add("SELECT "+table.Log.Select()+" FROM rooms r JOIN messages x ON x.room_id = r.id AND x.seq BETWEEN ? AND ?"+
+			" WHERE r.id = ? AND r.epoch = ? AND r.last_seq >= ? ORDER BY x.seq", from, to, room.ID, room.Epoch, max(to, minSeq))
+		ms, err = readLog(tx, &q, int(to-from)+1)
+		return err
+	})
+	if !ok || chat.Seq(len(ms)) != to-from+1 {
+		return nil, false
+	}
+	return ms, true
+}

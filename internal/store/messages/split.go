@@ -1,0 +1,55 @@
+package messages
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"chat-service/internal/chat"
+	"chat-service/internal/store/db"
+)
+
+// appendHalves appends both halves of a batch by themselves, because the server refused some row of it.
+func (s *Store) appendHalves(ctx context.Context, sends []chat.Send, now time.Time) ([]chat.Sent, []chat.Head, error) {
+	half := len(sends) / 2
+	sent, heads, err := s.Append(ctx, sends[:half], now)
+	if err != nil {
+		return nil, nil, err
+	}
+	more, later, err := s.Append(ctx, sends[half:], now)
+	if err != nil {
+		return nil, nil, err
+	}
+	return append(sent, more...), mergeHeads(heads, later), nil
+}
+
+// refuse answers a single row that the server would not take, and spends its client_seq.
+func (s *Store) refuse(ctx context.Context, b *batch, cause error) ([]chat.Sent, []chat.Head, error) {
+	b.refusal = notStorable(cause)
+	err := s.d.Play(ctx, "append", db.Repeatable, b.commit)
+	if err == nil {
+		return b.sent, b.heads(), nil
+	}
+	if db.RowAtFault(err) { // even its session id: there is no number to spend
+		return []chat.Sent{{Err: b.refusal}}, nil, nil
+	}
+	return nil, nil, err
+}
+
+func notStorable(cause error) *chat.Error {
+	return chat.Wrap(chat.Invalid, cause, "the message can't be stored")
+}
+
+// mergeHeads joins the heads of two parts of a batch, the later part second.
+func mergeHeads(a, b []chat.Head) []chat.Head {
+	for _, h := range b {
+		i, found := slices.BinarySearchFunc(a, h, byRoom)
+		if !found {
+			a = slices.Insert(a, i, h)
+			continue
+		}
+		h.Before = a[i].Before
+		a[i] = h
+	}
+	return a
+}

@@ -1,0 +1,99 @@
+package operator
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"chat-service/internal/chat"
+	"chat-service/internal/store/db"
+	"chat-service/internal/store/outbox"
+	"chat-service/internal/store/schema"
+	"chat-service/internal/store/table"
+)
+
+// Store is what belongs to the installation as a whole: its schema and settings, the fleet of workers, and what
+// operators look up, count and repair.
+type Store struct {
+	d      *db.DB
+	outbox *outbox.Store
+}
+
+// New opens the store over d.
+func New(d *db.DB) *Store { return &Store{d, outbox.New(d)} }
+
+// Migrate brings the schema up to this program's version; several processes may do so at once.
+func (s *Store) Migrate(ctx context.Context) error {
+	raw, err := s.d.DialPatient()
+	if err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	return errors.Join(schema.Up(ctx, raw), raw.Close())
+}
+
+// SchemaReady returns an error unless the schema is at least as new as this program: it says what to run.
+func (s *Store) SchemaReady(ctx context.Context) error { return schema.Ready(ctx, s.d.SQL()) }
+
+// AwaitReady waits until the server answers and its schema is new enough, and logs every second what is missing; then
+// it agrees with the installation on the number of partitions: Conflict if that has another one. ctx ends the wait.
+func (s *Store) AwaitReady(ctx context.Context) error {
+	for {
+		err := s.SchemaReady(ctx)
+		if err == nil {
+			err = s.Partitions(ctx, s.d.Partitions())
+		}
+		if err == nil || chat.KindOf(err) == chat.Conflict {
+			return err
+		}
+		s.d.Log().WarnContext(ctx, "waiting for mysql", "err", err)
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// Partitions checks that the installation has want partitions, or records it if nobody has yet. Rows carry
+// their partition, so a process with another number must not work: Conflict.
+func (s *Store) Partitions(ctx context.Context, want int) error {
+	have, err := s.meta(ctx, "partitions", strconv.Itoa(want))
+	if err != nil {
+		return err
+	}
+	if have != strconv.Itoa(want) {
+		return chat.E(chat.Conflict, "this installation has %s partitions, this process is configured for %d", have, want)
+	}
+	return nil
+}
+
+// InstallationID returns a name that no other installation has, made at the first call.
+func (s *Store) InstallationID(ctx context.Context) (string, error) {
+	return s.meta(ctx, "installation_id", rand.Text())
+}
+
+// meta returns what is recorded under key, recording first if nothing is. Of several first calls one wins.
+func (s *Store) meta(ctx context.Context, key, first string) (string, error) {
+	var found []table.Setting
+	err := s.d.Tx(ctx, "read meta", db.Repeatable, func(tx db.Tx) (err error) {
+		found, err = table.Meta.Find(tx.Where("k = ?", key))
+		if err != nil || len(found) > 0 {
+			return err
+		}
+		if _, err := table.Meta.Create(tx.DB, &table.Setting{Key: key, Value: first}); err != nil && !db.Duplicate(err, "") {
+			return err
+		}
+		found, err = table.Meta.Find(tx.Where("k = ?", key))
+		return err
+	})
+	if err == nil && len(found) == 0 {
+		err = fmt.Errorf("read meta: %s is missing", key)
+	}
+	if err != nil {
+		return "", err
+	}
+	return found[0].Value, nil
+}

@@ -1,0 +1,93 @@
+package rooms
+
+import (
+	"context"
+
+	"chat-service/internal/chat"
+	"chat-service/internal/store/db"
+	"chat-service/internal/store/messages"
+	"chat-service/internal/store/outbox"
+	"chat-service/internal/store/table"
+)
+
+// Store reads and writes the tables rooms and members.
+type Store struct {
+	d        *db.DB
+	outbox   *outbox.Store
+	messages *messages.Store
+}
+
+// New opens the store over d.
+func New(d *db.DB) *Store { return &Store{d, outbox.New(d), messages.New(d)} }
+
+// View returns a room as one user may look at it, with its last message and a direct room's other person. Everybody may
+// look at a public room; Member is then zero. NotFound otherwise, also after the user has left.
+func (s *Store) View(ctx context.Context, room chat.RoomID, viewer chat.UserID) (chat.Membership, error) {
+	m, err := s.messages.Membership(ctx, room, viewer)
+	switch {
+	case err == nil && m.Member.In():
+		return s.addLast(ctx, viewer, m)
+	case err != nil && chat.KindOf(err) != chat.NotFound:
+		return chat.Membership{}, err
+	}
+	rs, err := s.messages.Rooms(ctx, []chat.RoomID{room})
+	if err != nil {
+		return chat.Membership{}, err
+	}
+	if len(rs) == 0 || rs[0].Visibility != chat.Public || !rs[0].DissolvedAt.IsZero() {
+		return chat.Membership{}, messages.NoRoom()
+	}
+	return chat.Membership{Room: rs[0]}, nil
+}
+
+// PublicRooms returns living public rooms whose name holds q (any case; "": all), newest first.
+func (s *Store) PublicRooms(ctx context.Context, q, cursor string, limit int) (rs []chat.Room, next string, err error) {
+	_, before, paged, err := parseCursor(cursor)
+	if err != nil {
+		return nil, "", err
+	}
+	var rows []table.Room
+	err = s.d.Retry(ctx, "find rooms", func(tx db.Tx) (err error) {
+		found := tx.Where("visibility = ? AND dissolved_at IS NULL", chat.Public)
+		if q != "" {
+			found = found.Where("name_key LIKE ?", db.LikeAny(table.SearchKey(q)))
+		}
+		if paged {
+			found = found.Where("id < ?", before)
+		}
+		rows, err = table.RoomLines.Find(found.Order("id DESC").Limit(limit + 1))
+		return err
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	if len(rows) > limit {
+		rows = rows[:limit]
+		if limit > 0 {
+			next = cursorOf(rows[limit-1].CreatedAt, uint64(rows[limit-1].ID))
+		}
+	}
+	rs = make([]chat.Room, len(rows))
+	for i, r := range rows {
+		rs[i] = r.Room
+	}
+	return rs, next, nil
+}
+
+// Unread counts the user's unread messages: in all, and per room that has any.
+func (s *Store) Unread(ctx context.Context, user chat.UserID) (total uint64, per map[chat.RoomID]uint64, err error) {
+	var rows []struct {
+		RoomID              chat.RoomID
+		MsgCount, ReadCount uint64
+	}
+	err = s.d.Retry(ctx, "count unread", func(tx db.Tx) error {
+		return tx.Raw("SELECT m.room_id, r.msg_count, m.read_count FROM members m JOIN rooms r ON r.id = m.room_id"+
+			" WHERE m.user_id = ? AND m.left_seq = 0 AND r.msg_count > m.read_count", user).Scan(&rows).Error
+	})
+	per = make(map[chat.RoomID]uint64, len(rows))
+	for _, r := range rows {
+		per[r.RoomID] = chat.Unread(r.MsgCount, r.ReadCount)
+		total += per[r.RoomID]
+	}
+	return total, per, err
+}

@@ -1,0 +1,67 @@
+package table
+
+import (
+	"time"
+
+	"chat-service/internal/chat"
+)
+
+// Users are the accounts.
+var Users = define("users", "u",
+	Column[chat.User]{Name: "id", Cell: func(u *chat.User) Cell { return (*number)(&u.ID) }, Auto: true},
+	Column[chat.User]{Name: "username", Cell: func(u *chat.User) Cell { return (*text)(&u.Username) }},
+	Column[chat.User]{Name: "nickname", Cell: func(u *chat.User) Cell { return (*text)(&u.Nickname) }},
+	Column[chat.User]{Name: "nickname_key", Cell: func(u *chat.User) Cell { return (*folded)(&u.Nickname) }},
+	Column[chat.User]{Name: "email", Cell: func(u *chat.User) Cell { return (*nullText)(&u.Email) }},
+	Column[chat.User]{Name: "avatar_url", Cell: func(u *chat.User) Cell { return (*text)(&u.AvatarURL) }},
+	Column[chat.User]{Name: "password_hash", Cell: func(u *chat.User) Cell { return (*text)(&u.PasswordHash) }},
+	Column[chat.User]{Name: "status", Cell: func(u *chat.User) Cell { return (*text)(&u.Status) }},
+	Column[chat.User]{Name: "last_seen", Cell: func(u *chat.User) Cell { return (*moment)(&u.LastSeen) }},
+	Column[chat.User]{Name: "created_at", Cell: func(u *chat.User) Cell { return (*moment)(&u.CreatedAt) }},
+)
+
+// Views of Users.
+var (
+	// People are all of chat.User.
+	People = Users.Without("nickname_key")
+	// LastSeen is when users were last online.
+	LastSeen = Users.Only("id", "last_seen")
+)
+
+// Session is a row of sessions.
+type Session struct {
+	chat.Session
+	AbsoluteAt time.Time // ends the session however busy it is; ExpiresAt never exceeds it
+}
+
+// Sessions are the login sessions.
+var Sessions = define("sessions", "s",
+	Column[Session]{Name: "id", Cell: func(s *Session) Cell { return (*text)(&s.ID) }},
+	Column[Session]{Name: "user_id", Cell: func(s *Session) Cell { return (*number)(&s.User) }},
+	Column[Session]{Name: "device", Cell: func(s *Session) Cell { return (*text)(&s.Device) }},
+	Column[Session]{Name: "created_at", Cell: func(s *Session) Cell { return (*moment)(&s.CreatedAt) }},
+	Column[Session]{Name: "last_seen_at", Cell: func(s *Session) Cell { return (*moment)(&s.LastSeenAt) }},
+	Column[Session]{Name: "expires_at", Cell: func(s *Session) Cell { return (*moment)(&s.ExpiresAt) }},
+	Column[Session]{Name: "absolute_at", Cell: func(s *Session) Cell { return (*moment)(&s.AbsoluteAt) }},
+	Column[Session]{Name: "revoked_at", Cell: func(s *Session) Cell { return (*moment)(&s.RevokedAt) }},
+)
+
+// Live reports whether the session may still be used.
+func (s *Session) Live(now time.Time) bool { return s.RevokedAt.IsZero() && now.Before(s.ExpiresAt) }
+
+// Token is a row of refresh_tokens: one for each token that was ever handed out for a session, so that the reuse of an
+// old one is noticed.
+type Token struct {
+	Hash      [32]byte // SHA-256 of the token
+	Session   chat.SessionID
+	CreatedAt time.Time
+	UsedAt    time.Time // zero: not yet
+}
+
+// Tokens are the refresh tokens.
+var Tokens = define("refresh_tokens", "t",
+	Column[Token]{Name: "hash", Cell: func(t *Token) Cell { return (*digest)(&t.Hash) }},
+	Column[Token]{Name: "session_id", Cell: func(t *Token) Cell { return (*text)(&t.Session) }},
+	Column[Token]{Name: "created_at", Cell: func(t *Token) Cell { return (*moment)(&t.CreatedAt) }},
+	Column[Token]{Name: "used_at", Cell: func(t *Token) Cell { return (*moment)(&t.UsedAt) }},
+)

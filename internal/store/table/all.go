@@ -1,0 +1,21 @@
+package table
+
+// All lists the tables with all of their columns.
+func All() []Listed {
+	return []Listed{
+		Meta.listed(), Workers.listed(), Users.listed(), Sessions.listed(), Tokens.listed(), Rooms.listed(), Members.listed(),
+		Messages.listed(), Cursors.listed(), Outbox.listed(), DeadCommands.listed(),
+	}
+}
+
+// Elsewhere names the columns of the schema ("table.column", or "table.*") that no table here lists, and says why.
+func Elsewhere() map[string]string {
+	return map[string]string{
+		"workers.started_at":        "written by the database's own clock, the only one that all workers share; read by operators",
+		"workers.beat_at":           "written and compared by the database's own clock",
+		"sender_cursors.updated_at": "written beside every change and read by the sweep alone",
+		"rooms.change_seq":          "of a later release: changes to messages",
+		"members.notify":            "of a later release: notification levels",
+		"room_changes.*":            "of a later release: changes to messages",
+	}
+}
