@@ -92,27 +92,27 @@ func LimitKeys(by Readers) (keys []string) {
 func (l Limits) For(by Readers) Limits {
 	var some Limits
 	for _, key := range LimitKeys(by) {
-		some.field(key).Set(l.field(key))
+		limitField(&some, key).Set(limitField(&l, key))
 	}
 	return some
 }
 
 // Value returns the limit under a key: an int, a float64 or a time.Duration.
-func (l Limits) Value(key string) any { return l.field(key).Interface() }
+func (l Limits) Value(key string) any { return limitField(&l, key).Interface() }
 
 // Validate refuses negative limits.
 func (l Limits) Validate() error {
 	var errs []error
 	for _, s := range limits {
-		if v := l.field(s.Key); v.CanInt() && v.Int() < 0 || v.CanFloat() && v.Float() < 0 {
+		if v := limitField(&l, s.Key); v.CanInt() && v.Int() < 0 || v.CanFloat() && v.Float() < 0 {
 			errs = append(errs, fmt.Errorf("%s: is %v: set 0 (off) or more", s.Key, v))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// field finds the field of a key; it panics if there is none, which a test rules out.
-func (l *Limits) field(key string) reflect.Value {
+// limitField finds the field of a key; it panics if there is none, which a test rules out.
+func limitField(l *Limits, key string) reflect.Value {
 	v := reflect.ValueOf(l).Elem()
 	for i := range v.NumField() {
 		if v.Type().Field(i).Tag.Get("yaml") == key {

@@ -74,7 +74,7 @@ type Command struct {
 
 // The numbers of a command's fields on the bus. One that was used is never used again.
 const (
-	// the head
+	// The head.
 	cKind     protowire.Number = 1
 	cGateway  protowire.Number = 2
 	cSocket   protowire.Number = 3
@@ -84,23 +84,23 @@ const (
 	cRoom     protowire.Number = 7
 	cErrorRef protowire.Number = 21
 
-	// Send
+	// Send.
 	cClientMsgID protowire.Number = 8
 	cClientSeq   protowire.Number = 9
 	cContent     protowire.Number = 10
 
-	// Read, Attach, Detach, Watch, Show
+	// Read, Attach, Detach, Watch, Show.
 	cSeq      protowire.Number = 11
 	cRepair   protowire.Number = 12
 	cNumber   protowire.Number = 13
 	cUsers    protowire.Number = 14
 	cSessions protowire.Number = 15
 
-	// Sync
+	// Sync.
 	cPoints protowire.Number = 16
 	cRef    protowire.Number = 17
 
-	// Connect
+	// Connect.
 	cDevice     protowire.Number = 18
 	cReplace    protowire.Number = 19
 	cPartitions protowire.Number = 20

@@ -92,7 +92,7 @@ type Delivery struct {
 
 // The numbers of a delivery's fields on the bus. One that was used is never used again.
 const (
-	// the head
+	// The head.
 	dKind    protowire.Number = 1
 	dGateway protowire.Number = 2
 	dSocket  protowire.Number = 3
@@ -105,7 +105,7 @@ const (
 	dAt      protowire.Number = 25
 	dRef     protowire.Number = 27
 
-	// InRoom
+	// InRoom.
 	dAck      protowire.Number = 10
 	dEvent    protowire.Number = 11
 	dJoinedTo protowire.Number = 12
@@ -114,21 +114,21 @@ const (
 	dAll      protowire.Number = 15
 	dReason   protowire.Number = 16
 
-	// Attached, Watched
+	// Attached, Watched.
 	dNumber  protowire.Number = 17
 	dRepair  protowire.Number = 18
 	dEntries protowire.Number = 19
 	dUsers   protowire.Number = 20
 
-	// Welcome, Heads
+	// Welcome, Heads.
 	dPoints protowire.Number = 21
 
-	// Close
+	// Close.
 	dSessions protowire.Number = 22
 	dCode     protowire.Number = 23
 	dRetryMS  protowire.Number = 24
 
-	// Presences
+	// Presences.
 	dStates protowire.Number = 26
 )
 

@@ -25,5 +25,5 @@ func appendUser(dst []byte, u *chat.User) []byte {
 	if u.AvatarURL != "" {
 		dst = appendText(dst, `,"avatar_url":`, u.AvatarURL)
 	}
-	return append(appendTime(dst, `,"created_at":`, u.CreatedAt), '}')
+	return append(appendCreatedAt(dst, u.CreatedAt), '}')
 }

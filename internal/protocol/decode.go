@@ -127,12 +127,20 @@ func (w *walk) number(d *jsontext.Decoder, name string) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	n, err := strconv.ParseUint(string(v), 10, 64)
-	if err != nil || n > chat.MaxID {
+	n, ok := whole(v)
+	if !ok {
 		w.wrong(name, "must be a whole number from 0 to 2^53-1")
-		return 0, nil
 	}
 	return n, nil
+}
+
+// whole reads a decimal number from 0 to chat.MaxID.
+func whole(b []byte) (n uint64, ok bool) {
+	n, err := strconv.ParseUint(string(b), 10, 64)
+	if err != nil || n > chat.MaxID {
+		return 0, false
+	}
+	return n, true
 }
 
 func readUsers(w *walk, d *jsontext.Decoder, name string) error {
@@ -160,12 +168,12 @@ func readPoints(w *walk, d *jsontext.Decoder, name string) error {
 	}
 	w.frame.Sync = []SyncPoint{}
 	return members(d, func(key []byte) error {
-		id, err := strconv.ParseUint(string(key), 10, 64)
-		if err != nil || id == 0 || id > chat.MaxID {
+		id, _ := whole(key)
+		if id == 0 {
 			w.wrong(name, "keys are room ids")
 		}
 		p := SyncPoint{Room: chat.RoomID(id)}
-		err = w.point(d, name, &p)
+		err := w.point(d, name, &p)
 		w.frame.Sync = append(w.frame.Sync, p)
 		return err
 	})

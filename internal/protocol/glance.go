@@ -2,11 +2,8 @@ package protocol
 
 import (
 	"bytes"
-	"strconv"
 
 	"github.com/go-json-experiment/json/jsontext"
-
-	"chat-service/internal/chat"
 )
 
 // glance finds what an answer refers to in a frame that is no JSON: type, room_id, client_msg_id, client_seq and ref, also behind the
@@ -62,7 +59,7 @@ func referText[T ~string](to *T, value []byte) {
 }
 
 func referNumber[T ~uint64](to *T, value []byte) {
-	if n, err := strconv.ParseUint(string(value), 10, 64); *to == 0 && err == nil && n <= chat.MaxID {
+	if n, ok := whole(value); ok && *to == 0 {
 		*to = T(n)
 	}
 }

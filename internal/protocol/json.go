@@ -1,9 +1,8 @@
 package protocol
 
 import (
-	"time"
-
 	"strconv"
+	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -45,10 +44,10 @@ func appendUint(dst []byte, name string, n uint64) []byte {
 	return strconv.AppendUint(append(dst, name...), n, 10)
 }
 
-// appendTime appends a time in chat.TimeLayout, which package time would parse anew for each.
-func appendTime(dst []byte, name string, t time.Time) []byte {
+// appendCreatedAt appends the time of a noun, in chat.TimeLayout, which package time would parse anew for each.
+func appendCreatedAt(dst []byte, t time.Time) []byte {
 	t = t.UTC()
-	dst = append(append(dst, name...), '"')
+	dst = append(dst, `,"created_at":"`...)
 	year, month, day := t.Date()
 	if year < 0 || year > 9999 {
 		return append(t.AppendFormat(dst, chat.TimeLayout), '"')

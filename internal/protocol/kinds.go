@@ -113,33 +113,36 @@ type clientFrame struct {
 
 var clientFrames = append([]clientFrame{
 	{
-		TMessage, in(fieldRoom, fieldContent), in(fieldClientMsgID, fieldClientSeq),
-		[]Type{TAck}, "append a message to a room",
+		typ: TMessage, required: in(fieldRoom, fieldContent), optional: in(fieldClientMsgID, fieldClientSeq), answers: []Type{TAck},
+		doc: "append a message to a room",
 	},
 	{
-		TJoinRoom, in(fieldRoom), 0,
-		[]Type{TJoined}, "a member resumes live delivery; a public room makes one a member",
+		typ: TJoinRoom, required: in(fieldRoom), answers: []Type{TJoined},
+		doc: "a member resumes live delivery; a public room makes one a member",
 	},
 	{
-		TLeaveRoom, in(fieldRoom), 0,
-		[]Type{TLeft}, "live delivery to this connection stops; membership stays",
+		typ: TLeaveRoom, required: in(fieldRoom), answers: []Type{TLeft},
+		doc: "live delivery to this connection stops; membership stays",
 	},
 	{
-		TRead, in(fieldRoom, fieldSeq), 0,
-		nil, "move the read pointer; one's other devices get `read`, others too where the room allows it",
+		typ: TRead, required: in(fieldRoom, fieldSeq),
+		doc: "move the read pointer; one's other devices get `read`, others too if the room allows it",
 	},
-	{TTyping, in(fieldRoom), 0, nil, "relayed, never stored"},
+	{typ: TTyping, required: in(fieldRoom), doc: "relayed, never stored"},
 	{
-		TSync, in(fieldRooms), in(fieldRef),
-		[]Type{TSynced, TResync}, "per room: its missing messages in order, then `synced`; or `resync` if they can't be sent whole; " +
+		typ: TSync, required: in(fieldRooms), optional: in(fieldRef), answers: []Type{TSynced, TResync},
+		doc: "per room: its missing messages in order, then `synced`; or `resync` if they can't be sent whole; " +
 			"or `error` with the room_id if the room doesn't exist for you",
 	},
 	{
-		TPresence, in(fieldUsers), 0,
-		[]Type{TPresence}, "watch users: a snapshot, then changes",
+		typ: TPresence, required: in(fieldUsers), answers: []Type{TPresence},
+		doc: "watch users: a snapshot, then changes",
 	},
-	{TAuth, in(fieldToken), 0, nil, "renew the token of a live connection, same user; as first frame: log in"},
-	{TPing, 0, 0, []Type{TPong}, "answered at once"},
+	{
+		typ: TAuth, required: in(fieldToken),
+		doc: "renew the token of a live connection, same user; as first frame: log in",
+	},
+	{typ: TPing, answers: []Type{TPong}, doc: "answered at once"},
 }, probeClientFrames...)
 
 // clientFrameOf finds a row; nil if no client frame has this type.

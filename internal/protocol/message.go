@@ -48,7 +48,7 @@ func appendMessage(dst []byte, m *chat.Message) []byte {
 	dst = appendUint(dst, `,"sender_id":`, uint64(m.Sender))
 	dst = appendText(dst, `,"client_msg_id":`, m.ClientMsgID)
 	dst = appendText(dst, `,"content":`, m.Content)
-	return appendTime(dst, `,"created_at":`, m.CreatedAt)
+	return appendCreatedAt(dst, m.CreatedAt)
 }
 
 func appendID(dst []byte, room chat.RoomID, seq chat.Seq) []byte {
@@ -76,7 +76,7 @@ func AppendAck(dst []byte, m chat.Message, clientSeq uint64, duplicate bool) []b
 	if clientSeq != 0 {
 		dst = appendUint(dst, `,"client_seq":`, clientSeq)
 	}
-	dst = appendTime(dst, `,"created_at":`, m.CreatedAt)
+	dst = appendCreatedAt(dst, m.CreatedAt)
 	dst = strconv.AppendBool(append(dst, `,"duplicate":`...), duplicate)
 	return append(dst, '}')
 }

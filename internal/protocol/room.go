@@ -40,7 +40,7 @@ func appendRoom(dst []byte, r *chat.Room) []byte {
 	dst = strconv.AppendInt(append(dst, `,"member_count":`...), int64(r.MemberCount), 10)
 	dst = appendUint(dst, `,"last_seq":`, uint64(r.LastSeq))
 	dst = appendUint(dst, `,"epoch":`, r.Epoch)
-	return appendTime(dst, `,"created_at":`, r.CreatedAt)
+	return appendCreatedAt(dst, r.CreatedAt)
 }
 
 // ListedRoom is a room in its member's list: the room, and what concerns this member only.
