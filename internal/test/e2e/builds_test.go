@@ -24,6 +24,14 @@ func thisBuild(t testing.TB) testkit.Build {
 	return testkit.Build{Bin: testkit.Binaries(t), Root: testkit.Root(t)}
 }
 
+// probeBuild is this tree's programs with the kinds of a release that doesn't exist: see the build tag probe in package envelope.
+func probeBuild(t testing.TB) testkit.Build {
+	t.Helper()
+	b := testkit.Build{Bin: filepath.Join(testkit.Root(t), "bin", "probe"), Root: testkit.Root(t)}
+	testkit.Compile(t, b.Root, b.Bin, "-tags", "probe")
+	return b
+}
+
 // buildBefore is the programs of the release before, with its configuration files. They are built from git by the first test that
 // needs them on this machine, and kept below .run.
 func buildBefore(t testing.TB) testkit.Build {
@@ -74,7 +82,7 @@ func export(repo, dir string) error {
 	return nil
 }
 
-// TestBuildBeforeIsMissing: a clone without the commit is told what to do.
+// TestBuildBeforeIsMissing: in a clone without the commit the error says what to do.
 func TestBuildBeforeIsMissing(t *testing.T) {
 	t.Parallel()
 	repo, dir := t.TempDir(), filepath.Join(t.TempDir(), "tree")

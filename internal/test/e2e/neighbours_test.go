@@ -27,6 +27,7 @@ type neighbours struct {
 func TestNeighbours(t *testing.T) {
 	t.Run("ways", everyWay)
 	t.Run("rolling upgrade", rollingUpgrade)
+	t.Run("unknown kinds", unknownKinds)
 }
 
 // everyWay has processes of this tree run beside the release before's. Gateway 1 and api 1 are of the release before, gateway 2 and api 2
