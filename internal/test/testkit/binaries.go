@@ -39,6 +39,26 @@ func Binaries(t testing.TB) string {
 	}
 	root := Root(t)
 	dir := filepath.Join(root, "bin")
+	Compile(t, root, dir)
+	return dir
+}
+
+// Compile builds the product's programs from a source tree into a folder, with further flags of go build. Test packages that
+// run at the same time build one after the other, so that none of them starts half a program.
+func Compile(t testing.TB, root, dir string, flags ...string) {
+	t.Helper()
+	defer Lock(t, dir)()
+	args := append([]string{"build", "-o", dir + string(filepath.Separator)}, flags...)
+	build := exec.CommandContext(t.Context(), "go", append(args, "./cmd/gateway", "./cmd/worker", "./cmd/api", "./cmd/chatctl")...)
+	build.Dir = root
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build the programs: %v\n%s", err, out)
+	}
+}
+
+// Lock makes a folder where there is none, and keeps other processes that lock it waiting until unlock is called.
+func Lock(t testing.TB, dir string) (unlock func()) {
+	t.Helper()
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -46,15 +66,8 @@ func Binaries(t testing.TB) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer lock.Close() // unlocks it, too
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
 		t.Fatalf("lock %s: %v", lock.Name(), err)
 	}
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", dir+string(filepath.Separator),
-		"./cmd/gateway", "./cmd/worker", "./cmd/api", "./cmd/chatctl")
-	build.Dir = root
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build the programs: %v\n%s", err, out)
-	}
-	return dir
+	return func() { _ = lock.Close() } // gives the lock back, too
 }

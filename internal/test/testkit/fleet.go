@@ -25,6 +25,14 @@ type FleetOptions struct {
 	// EnvOf changes the variables of one process ("gateway-1", "worker-2", "api-1"), e.g. to put a Proxy in between. It may
 	// add and delete.
 	EnvOf func(process string, env map[string]string)
+	// BuildOf says which programs a process runs; nil: this tree's everywhere. The schema is always this tree's.
+	BuildOf func(process string) Build
+}
+
+// Build is one build of the product's programs.
+type Build struct {
+	Bin  string // folder with gateway, worker and api
+	Root string // tree that they were built from: its configuration files are read
 }
 
 // Fleet is the product as real processes.
@@ -35,7 +43,7 @@ type Fleet struct {
 	Prefix    string // of queue and exchange names
 	Secret    string // that tokens are signed with
 
-	bin, root string
+	build     Build // this tree's
 	processes map[string]*process
 	public    map[string]string // process → host:port
 	debug     map[string]string
@@ -50,7 +58,7 @@ func StartFleet(t testing.TB, o FleetOptions) *Fleet {
 	t.Helper()
 	f := &Fleet{
 		DB: FreshDatabase(t), RedisAddr: RedisAddr(t), RedisDB: FreshRedisDB(t), Prefix: FreshPrefix(t),
-		Secret: "test " + randomName() + randomName() + randomName(), bin: Binaries(t), root: Root(t),
+		Secret: "test " + randomName() + randomName() + randomName(), build: Build{Bin: Binaries(t), Root: Root(t)},
 		processes: map[string]*process{}, public: map[string]string{}, debug: map[string]string{},
 	}
 	f.migrate(t, o)
@@ -117,8 +125,8 @@ func (f *Fleet) migrate(t testing.TB, o FleetOptions) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), readyPatience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, filepath.Join(f.bin, "chatctl"), "migrate")
-	cmd.Dir, cmd.Env = f.root, environ(f.environment(t, o, "chatctl", "chatctl"))
+	cmd := exec.CommandContext(ctx, filepath.Join(f.build.Bin, "chatctl"), "migrate")
+	cmd.Dir, cmd.Env = f.build.Root, environ(f.environment(t, o, "chatctl", "chatctl"))
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("chatctl migrate: %v\n%s", err, out)
 	}
@@ -126,8 +134,12 @@ func (f *Fleet) migrate(t testing.TB, o FleetOptions) {
 
 func (f *Fleet) add(t testing.TB, kind, name, logs string, o FleetOptions) {
 	t.Helper()
+	b := f.build
+	if o.BuildOf != nil {
+		b = o.BuildOf(name)
+	}
 	p := &process{
-		name: name, bin: filepath.Join(f.bin, kind), dir: f.root, env: environ(f.environment(t, o, kind, name)),
+		name: name, bin: filepath.Join(b.Bin, kind), dir: b.Root, env: environ(f.environment(t, o, kind, name)),
 		args: []string{"-config", filepath.Join("configs", kind+".yaml")}, log: filepath.Join(logs, name+".log"),
 	}
 	if err := p.start(); err != nil {
@@ -228,7 +240,18 @@ func (f *Fleet) Restart(t testing.TB, name string) {
 	f.AwaitReady(t, name)
 }
 
-// AwaitReady waits until a process says that it is ready.
+// Replace is Restart with the programs of another build.
+func (f *Fleet) Replace(t testing.TB, name string, b Build) {
+	t.Helper()
+	p := f.process(t, name)
+	if !p.ended(0) {
+		f.Stop(t, name)
+	}
+	p.bin, p.dir = filepath.Join(b.Bin, filepath.Base(p.bin)), b.Root
+	f.Restart(t, name)
+}
+
+// AwaitReady waits until a process says that it is ready, and listens.
 func (f *Fleet) AwaitReady(t testing.TB, name string) {
 	t.Helper()
 	p := f.process(t, name)
@@ -236,8 +259,25 @@ func (f *Fleet) AwaitReady(t testing.TB, name string) {
 		if p.ended(0) {
 			t.Fatalf("%s has ended:\n%s", name, p.tail(60))
 		}
-		return f.Ready(t.Context(), name)
+		if ok, why := f.Ready(t.Context(), name); !ok {
+			return false, why
+		}
+		return f.listens(t.Context(), name)
 	})
+}
+
+// listens reports whether the process takes connections at its public address, if it has one.
+func (f *Fleet) listens(ctx context.Context, name string) (ok bool, why string) {
+	addr := f.public[name]
+	if addr == "" {
+		return true, ""
+	}
+	conn, err := (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return false, fmt.Sprintf("%s: %v", name, err)
+	}
+	_ = conn.Close()
+	return true, ""
 }
 
 // Ready asks a process whether it is ready; if not, why.

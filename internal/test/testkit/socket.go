@@ -191,9 +191,20 @@ func (s *Socket) Closed(t testing.TB) (code int, reason string) {
 	case <-time.After(patience):
 		t.Fatalf("the socket stays open; %s", s.story())
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.closed.Code, s.closed.Reason
+	code, reason, _ = s.Ended()
+	return code, reason
+}
+
+// Ended returns whether the socket has closed, and how.
+func (s *Socket) Ended() (code int, reason string, over bool) {
+	select {
+	case <-s.done:
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.closed.Code, s.closed.Reason, true
+	default:
+		return 0, "", false
+	}
 }
 
 // story describes what the socket has received, for failures.
