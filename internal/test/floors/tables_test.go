@@ -49,6 +49,7 @@ var stations = map[string]station{
 	"internal/test/testkit": {4, []string{"*"}, whyTest},
 	"internal/test/e2e":     {4, []string{"*"}, whyTest},
 	"internal/test/chaos":   {4, []string{"*"}, whyTest},
+	"internal/test/road":    {4, []string{"*"}, whyTest},
 	"internal/test/floors":  {4, nil, whyTest},
 
 	"cmd/gateway": {4, command("internal/gateway", "internal/auth", "internal/broker"), whyCmd},
@@ -74,6 +75,7 @@ var importers = map[string][]string{
 	"internal/test/testkit": {"internal/test/e2e", "internal/test/chaos"},
 	"internal/test/e2e":     {},
 	"internal/test/chaos":   {},
+	"internal/test/road":    {},
 	"internal/test/floors":  {},
 }
 
