@@ -73,7 +73,7 @@ func checkPlaces(c *checker) {
 	}
 	for _, f := range house {
 		for _, row := range f.rows() {
-			if !slices.Contains(all, row) && !slices.Contains(planned, row) {
+			if !slices.Contains(all, row) {
 				c.fail(row, "is in tables_test.go and not in the tree: build it, or remove it there")
 			}
 		}
