@@ -18,6 +18,14 @@ func standIn() bool {
 		return true
 	case "gateway", "worker", "api":
 		fmt.Println("args", os.Args[1:], "id", os.Getenv("CHAT_GATEWAY_ID"), "extra", os.Getenv("CHAT_EXTRA"), "own", os.Getenv("CHAT_OWN"), "tests", os.Getenv(RedisVar))
+		if name != "worker" {
+			l, err := net.Listen("tcp", net.JoinHostPort(os.Getenv("CHAT_SERVER_HOST"), os.Getenv("CHAT_SERVER_PORT")))
+			if err != nil {
+				fmt.Println(err)
+				return true
+			}
+			defer l.Close()
+		}
 		addr := net.JoinHostPort(os.Getenv("CHAT_DEBUG_HOST"), os.Getenv("CHAT_DEBUG_PORT"))
 		server := &http.Server{Addr: addr, ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})}
 		fmt.Println(server.ListenAndServe())
