@@ -67,6 +67,7 @@ func wire(cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
 	if err != nil {
 		return nil, err
 	}
+	debug.Register("requests", func(context.Context) error { return server.Ready() })
 	debug.Register("mysql", stores.Operator.SchemaReady)
 	reg.MustRegister(telemetry.NewPoolCollector("mysql", stores.DB.Stats))
 	return []daemon.Part{

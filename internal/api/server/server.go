@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 
 	"github.com/gofiber/fiber/v2"
 )
@@ -21,6 +22,7 @@ type Server struct {
 	base   context.Context // ends when draining has taken too long
 	cancel context.CancelFunc
 	ln     net.Listener
+	serves atomic.Bool // from Start to Stop
 	served sync.WaitGroup
 	fatal  chan error
 }
@@ -53,11 +55,20 @@ func (s *Server) Start(ctx context.Context) error {
 		return fmt.Errorf("listen for requests: %w", err)
 	}
 	s.ln = ln
+	s.serves.Store(true)
 	s.served.Go(func() {
 		if err := s.app.Listener(ln); err != nil {
 			s.fatal <- fmt.Errorf("serve requests: %w", err)
 		}
 	})
+	return nil
+}
+
+// Ready returns nil while requests are taken.
+func (s *Server) Ready() error {
+	if !s.serves.Load() {
+		return errors.New("api: not listening")
+	}
 	return nil
 }
 
@@ -75,6 +86,7 @@ func (s *Server) Addr() string {
 // Stop accepts no new connections, waits for running requests, and cuts those that outlast ctx.
 func (s *Server) Stop(ctx context.Context) error {
 	defer s.cancel()
+	s.serves.Store(false)
 	if s.ln == nil {
 		return nil
 	}

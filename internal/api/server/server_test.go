@@ -279,11 +279,20 @@ func TestStopRightAfterStart(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if s.Ready() == nil {
+			t.Fatal("ready before Start")
+		}
 		if err := s.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Ready(); err != nil {
 			t.Fatal(err)
 		}
 		if err := s.Stop(t.Context()); err != nil {
 			t.Fatalf("Stop = %v", err)
+		}
+		if s.Ready() == nil {
+			t.Fatal("ready after Stop")
 		}
 		select {
 		case err := <-s.Fatal():
