@@ -193,7 +193,7 @@ func limitTable() string {
 }
 
 var keys = map[envelope.Key]string{
-	envelope.ByRoom: "room", envelope.ByUser: "user", envelope.BySocket: "socket", envelope.ByGateway: "by turns", envelope.ToControl: "`chat.control`",
+	envelope.ByRoom: "room", envelope.ByUser: "user", envelope.BySocket: "socket", envelope.ByGateway: "any", envelope.ToControl: "`chat.control`",
 }
 
 func commandTable() string {
@@ -212,8 +212,8 @@ func commandTable() string {
 
 func deliveryTable() string {
 	audiences := map[envelope.Audience]string{
-		envelope.ForRoom: "a room's sessions", envelope.ForSocket: "a socket", envelope.ForUser: "a user's sockets",
-		envelope.ForWatcher: "who watches", envelope.ForGateway: "the gateway",
+		envelope.ForRoom: "a room's sockets", envelope.ForSocket: "a socket", envelope.ForUser: "a user's sockets",
+		envelope.ForWatcher: "watchers of presence", envelope.ForGateway: "the gateway",
 	}
 	b := rows("delivery", "for", "what it is")
 	for _, s := range envelope.Deliveries() {

@@ -68,7 +68,7 @@ var limits = []LimitSpec{
 	{"sockets_per_session", ByWorker, false, "sockets", "one login session"},
 	{"messages_per_second", ByGateway, false, "frames per second", "one socket, after a burst of `message_burst`"},
 	{"message_burst", ByGateway, false, "frames", "one socket at once"},
-	{"peer_reads", ByWorker, false, "members", "rooms of up to so many show reads to each other; 0: none does"},
+	{"peer_reads", ByWorker, false, "members", "rooms with at most this many members show `read` to other members; 0: none does"},
 	{"login_per_minute", ByAPI, false, "tries per minute", "one IP address; 0 also turns off the delays of an account after wrong passwords"},
 	{"register_per_minute", ByAPI, false, "accounts per minute", "one IP address"},
 	{"requests_per_second", ByAPI, false, "requests per second", "one user at one api, after a burst of twice as many"},

@@ -94,7 +94,7 @@ var deliveries = append([]DeliverySpec{
 	{InRoom, "in_room", ForRoom, "one entry of a room's log"},
 	{ToSocket, "to_socket", ForSocket, "a frame for one socket"},
 	{ToUser, "to_user", ForUser, "a frame for a user's sockets"},
-	{Aside, "aside", ForRoom, "a frame for a room's sessions, outside its sequence"},
+	{Aside, "aside", ForRoom, "a frame for a room's sockets, outside its sequence"},
 	{Welcome, "welcome", ForSocket, "the answer to Connect"},
 	{Attached, "attached", ForGateway, "the answer to Attach"},
 	{Joined, "joined", ForSocket, "the answer to Join"},

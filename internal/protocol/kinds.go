@@ -118,7 +118,7 @@ var clientFrames = append([]clientFrame{
 	},
 	{
 		typ: TJoinRoom, required: in(fieldRoom), answers: []Type{TJoined},
-		doc: "a member resumes live delivery; a public room makes one a member",
+		doc: "resume live delivery as a member, or become a member of a public room",
 	},
 	{
 		typ: TLeaveRoom, required: in(fieldRoom), answers: []Type{TLeft},
@@ -126,7 +126,7 @@ var clientFrames = append([]clientFrame{
 	},
 	{
 		typ: TRead, required: in(fieldRoom, fieldSeq),
-		doc: "move the read pointer; one's other devices get `read`, others too if the room allows it",
+		doc: "move the read pointer; the user's other devices get `read`, and in small rooms (`limits.peer_reads`) the other members too",
 	},
 	{typ: TTyping, required: in(fieldRoom), doc: "relayed, never stored"},
 	{
@@ -304,11 +304,11 @@ var serverFrames = append([]FrameSpec{
 		need("ping_interval_ms", FormNumber, ""), need("limits", FormObject, "{message_bytes, frame_bytes, sync_rooms, watch}"),
 		need("rooms", FormList, "[{id, type, last_seq, epoch, read_seq, unread}]"),
 		may("more", FormBool, "above 1,000 rooms: page through `GET /rooms`"),
-		may("features", FormList, "what this way through the system can do now, beyond what is described here"),
+		may("features", FormList, "optional features that the gateway and all workers support now"),
 	}},
 	{Type: TAck, Doc: "the message is committed", Fields: []Field{
 		need("client_msg_id", FormText, ""), roomID, seq, need("id", FormText, ""), may("client_seq", FormNumber, ""), createdAt,
-		need("duplicate", FormBool, "it was there already"),
+		need("duplicate", FormBool, "it was stored already"),
 	}},
 	{Type: TError, Doc: "the frame was refused", Fields: []Field{
 		need("code", FormText, ""), need("message", FormText, ""), need("ref", FormText, "client_msg_id, the client's `ref`, or the type"),
@@ -319,26 +319,26 @@ var serverFrames = append([]FrameSpec{
 		roomID, seq, need("id", FormText, ""), need("kind", FormText, "`text`, `system`, …"), need("sender_id", FormNumber, ""),
 		need("client_msg_id", FormText, "\"\" of a system message"), need("content", FormText, ""), createdAt,
 	}},
-	{Type: THead, Doc: "fetch what you lack", Fields: []Field{need("rooms", FormObject, "{\"<id>\": last_seq}")}},
-	{Type: TJoined, Doc: "a room is yours to see; also when someone adds you", Fields: []Field{need("room", FormObject, "as in one's list")}},
-	{Type: TLeft, Doc: "no more of this room comes", Fields: []Field{
+	{Type: THead, Doc: "fetch what you are missing", Fields: []Field{need("rooms", FormObject, "{\"<id>\": last_seq}")}},
+	{Type: TJoined, Doc: "live delivery of a room begins; also sent if someone adds you", Fields: []Field{need("room", FormObject, "as in `GET /rooms`")}},
+	{Type: TLeft, Doc: "live delivery of the room ends", Fields: []Field{
 		roomID, need("seq", FormNumber, "0 if only this connection stopped"), need("reason", FormText, "`left`, `kicked`, `dissolved`, `unsubscribed`"),
 	}},
 	{Type: TRoom, Doc: "a room or its membership changed", Fields: []Field{
 		need("room", FormObject, ""), need("change", FormText, "`updated`, `member_joined`, `member_left`, `role`, `owner`"),
 		may("user_id", FormNumber, ""),
 	}},
-	{Type: TRead, Doc: "a read pointer moved", Fields: []Field{roomID, userID, seq, may("unread", FormNumber, "on one's own devices")}},
-	{Type: TTyping, Doc: "forget it after 6 s", Fields: []Field{roomID, userID}},
-	{Type: TPresence, Doc: "who is online, of those watched", Fields: []Field{
+	{Type: TRead, Doc: "a read pointer moved", Fields: []Field{roomID, userID, seq, may("unread", FormNumber, "only on the reader's own devices")}},
+	{Type: TTyping, Doc: "the user is typing; hide it after 6 s", Fields: []Field{roomID, userID}},
+	{Type: TPresence, Doc: "who of the watched users is online", Fields: []Field{
 		need("users", FormList, "[{user_id, online: true, false or null (unknown), last_seen}]"),
 	}},
 	{Type: TSynced, Doc: "all messages from from_seq to to_seq were sent", Fields: []Field{
 		roomID, epoch, need("from_seq", FormNumber, ""), need("to_seq", FormNumber, ""), need("last_seq", FormNumber, ""),
 		need("more", FormBool, "ask again, from to_seq"), ref,
 	}},
-	{Type: TResync, Doc: "your view can't be made whole: load the newest page", Fields: []Field{roomID, epoch, ref}},
-	{Type: TGoaway, Doc: "connect again elsewhere after that; until then the socket works", Fields: []Field{
+	{Type: TResync, Doc: "your view can't be completed: discard it and load the newest page", Fields: []Field{roomID, epoch, ref}},
+	{Type: TGoaway, Doc: "connect again after after_ms; the socket works until then", Fields: []Field{
 		need("after_ms", FormNumber, ""), need("reason", FormText, ""),
 	}},
 	{Type: TPong, Doc: "the answer to `ping`"},
