@@ -164,6 +164,7 @@ function onState({ state, code }) {
 async function onWelcome(w) {
   Object.assign(model.me, w.user);
   const c = chat, unknown = model.welcome(w);
+  if (openId && !model.room(openId) && !unknown.includes(openId)) shut(); // it went while there was no connection
   draw();
   try {
     for (let cursor = unknown.length ? '' : null; cursor !== null && c === chat;) {
@@ -262,7 +263,6 @@ function watch() {
 /** Shows the room that the address names: it changes with Back and Forward, too. */
 function route() {
   const id = Number(location.hash.slice(1));
-  closeDialog();
   if (id && id !== openId) open(id, false); else if (!id && openId) hide();
 }
 
@@ -305,6 +305,7 @@ function back() { if (history.state?.fromList) history.back(); else shut(); }
 /** The line "new messages" stands before the first message that came while nobody looked. */
 function mark(m) {
   const r = model.room(m.room_id);
+  if (m.kind === 'system' || m.sender_id === model.me.id) return;
   if (r && r.id === openId && r.unread === 0 && !(looking() && isAtEnd())) r.newAfter = m.seq - 1;
 }
 
@@ -424,7 +425,7 @@ function wire() {
   $('scroll').addEventListener('scroll', () => { if ($('scroll').scrollTop < 80) loadOlder(); const r = model.room(openId); if (r) { markRead(r); drawNewest(r); } });
   $('newest').addEventListener('click', () => { toEnd(); draw(true); });
   $('back').addEventListener('click', back);
-  addEventListener('popstate', () => { if (model.me) route(); });
+  addEventListener('popstate', () => { closeDialog(); if (model.me) route(); });
   keepEnd();
   $('rooms').addEventListener('pointerdown', () => hold(10_000));
   for (const ev of ['pointerup', 'pointercancel', 'blur']) addEventListener(ev, () => { if (heldUntil > Date.now()) release(Date.now() + 400); });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { PASSWORD, PHONE, person, until, visit } from './harness.mjs';
+import { PASSWORD, PHONE, enter, group, person, visit } from './harness.mjs';
 
 test('the language can be chosen before the login', async (t) => {
   const page = await visit(t, { viewport: PHONE });
@@ -32,9 +32,9 @@ test('what was typed into fields that are hidden now does not stop the login', a
 });
 
 test('log out: the address names no room any more', async (t) => {
-  const ada = await person('Ada'), page = await visit(t, { as: ada });
-  await page.evaluate(() => { location.hash = '#77'; });
+  const ada = await person('Ada'), room = await group('Secret', ada), page = await visit(t, { as: ada });
+  await enter(page, room);
   await page.getByRole('button', { name: 'Log out' }).click();
   await page.getByLabel('Username').waitFor();
-  assert.equal(await until(() => page.evaluate(() => location.hash), (hash) => hash === ''), '');
+  assert.equal(await page.evaluate(() => location.hash), '');
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { BELOW, PHONE, enter, group, hiddenBelow, person, post, row, until, visit } from './harness.mjs';
+import { BELOW, PHONE, call, enter, group, hiddenBelow, person, post, row, until, visit } from './harness.mjs';
 
 const line = (page, kind) => page.locator(`#messages .${kind}`);
 
@@ -34,18 +34,63 @@ test('a line before what is new, and a button that leads there', async (t) => {
   assert.match(await line(page, 'new').evaluate((el) => el.nextSibling.textContent), /newer/);
 });
 
-for (const viewport of [undefined, PHONE]) {
-  test(`the line about the connection covers nothing (${viewport ? 'phone' : 'desktop'})`, async (t) => {
-    const ada = await person('Ada'), room = await group('Lines', ada), sockets = [];
-    let cut = false;
-    const page = await visit(t, { as: ada, viewport, ready: (p) => p.routeWebSocket('**/api/v1/ws', (ws) => {
-      if (cut) return ws.close();
+/** Lets the test cut the page's socket; what is opened while cut closes at once. */
+function scissors() {
+  const sockets = [], s = {
+    cut: false,
+    ready: (page) => page.routeWebSocket('**/api/v1/ws', (ws) => {
+      if (s.cut) return ws.close();
       ws.connectToServer();
       sockets.push(ws);
-    }) });
+    }),
+    close: () => sockets.at(-1).close(),
+  };
+  return s;
+}
+
+test('a reconnect closes no dialog; a room that was lost meanwhile is closed', async (t) => {
+  const ada = await person('Ada'), room = await group('Gone soon', ada), line = scissors();
+  const page = await visit(t, { as: ada, ready: line.ready });
+  await enter(page, room);
+  line.cut = true;
+  await line.close();
+  await page.locator('#status', { hasText: 'No connection' }).waitFor();
+  await call('DELETE', `/rooms/${room.id}`, ada.token);
+  line.cut = false;
+  await page.getByText('Pick a room.').waitFor();
+  assert.equal(await page.evaluate(() => location.hash), '');
+  await page.getByRole('button', { name: 'New group' }).click();
+  await page.getByLabel('Name', { exact: true }).fill('Half typed');
+  const back = page.waitForEvent('websocket');
+  await line.close();
+  await back;
+  await page.locator('#status').waitFor({ state: 'hidden' });
+  assert.equal(await page.getByLabel('Name', { exact: true }).inputValue(), 'Half typed');
+  assert.ok(await page.locator('#dialog').evaluate((el) => el.open));
+});
+
+test('one\'s own message from another device begins no line', async (t) => {
+  const ada = await person('Ada'), bob = await person('Bob'), room = await group('Mine', ada, bob);
+  for (let i = 0; i < 30; i++) await post(ada, room, `old ${i}`);
+  const page = await visit(t, { as: ada });
+  await enter(page, room);
+  await page.locator('#scroll').evaluate((el) => { el.scrollTop = 0; });
+  await post(ada, room, 'from my phone');
+  await page.locator('#messages .body', { hasText: 'from my phone' }).waitFor();
+  await page.getByRole('button', { name: 'Newest messages' }).click();
+  await until(() => hiddenBelow(page), (px) => px < 2);
+  await post(bob, room, 'hello');
+  await page.locator('#messages .body', { hasText: 'hello' }).waitFor();
+  assert.equal(await line(page, 'new').count(), 0);
+});
+
+for (const viewport of [undefined, PHONE]) {
+  test(`the line about the connection covers nothing (${viewport ? 'phone' : 'desktop'})`, async (t) => {
+    const ada = await person('Ada'), room = await group('Lines', ada), line = scissors();
+    const page = await visit(t, { as: ada, viewport, ready: line.ready });
     await enter(page, room);
-    cut = true;
-    await sockets.at(-1).close();
+    line.cut = true;
+    await line.close();
     const status = page.locator('#status', { hasText: 'No connection' });
     await status.waitFor();
     const [bar, header, chat] = await Promise.all([status, page.locator('#open > header'), page.locator('#compose')].map((l) => l.boundingBox()));

@@ -116,7 +116,9 @@ test('a search for half a character is a search', async (t) => {
   const ada = await person('Ada'), page = await visit(t, { as: ada });
   await page.getByRole('button', { name: 'Find a room' }).click();
   await page.locator('#dialog-found li').first().waitFor();
+  const answer = page.waitForResponse(/q=%EF%BF%BD/);
   await page.locator('#dialog-search').evaluate((el) => { el.value = '\ud83d'; el.dispatchEvent(new Event('input')); });
+  assert.equal((await answer).status(), 200);
   await page.getByText('Nothing found.').waitFor();
   assert.equal(await page.locator('#dialog-error').textContent(), '');
 });

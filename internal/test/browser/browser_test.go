@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -129,6 +130,7 @@ func node(t *testing.T, dir string, env, files []string) {
 	run := exec.CommandContext(ctx, "node", append([]string{"--test", "--test-reporter=spec"}, files...)...)
 	run.Dir = dir
 	run.Env = append(slices.Clone(os.Environ()), env...)
+	run.Cancel = func() error { return run.Process.Signal(syscall.SIGTERM) } // it ends its children
 	run.WaitDelay = 10 * time.Second
 	out, err := run.CombinedOutput()
 	if err != nil {
