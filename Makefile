@@ -72,6 +72,10 @@ test-integration: build ## Run unit and integration tests on private real server
 test-e2e: build ## Run the end-to-end tests with the real binaries.
 	@$(SERVERS) -- $(GO) test $(TESTFLAGS) -tags e2e ./internal/test/e2e/...
 
+.PHONY: test-page
+test-page: build ## Run the tests of the page and its client, in Node.js and in a real browser.
+	@$(SERVERS) -- $(GO) test -tags e2e -count=1 -timeout 15m -v ./internal/test/browser
+
 .PHONY: road
 road: build ## Print the road of a message (stop, file, functions, lines), and what is executed and not named in ARCHITECTURE.md.
 	@$(SERVERS) -- $(GO) test -C internal/test/road -tags e2e -count=1 -table

@@ -1,14 +1,16 @@
 /** The page: wires model, view and client together. */
 
-import { ChatApi, ChatClient, newId } from './chat-client.js';
+import { bytesOf, ChatApi, ChatClient, newId } from './chat-client.js';
 import { closeDialog, openDialog, wireDialog } from './dialogs.js';
 import { choose, explain, has, language, setLanguage, t } from './i18n.js';
 import { Model } from './model.js';
-import { $, clearMessages, drawHeader, drawMessages, drawRooms, drawStatus, drawTyping, isAtEnd } from './view.js';
+import { $, clearMessages, drawComposer, drawHeader, drawMessages, drawNewest, drawRooms, drawStatus, drawTyping, isAtEnd, keepEnd, toEnd } from './view.js';
 
 const PAGE = 50;
+const HOME = new URL('.', location.href).pathname; // all addresses are relative to the page's: a proxy may serve it below a path
 // ?as=bob keeps a second login beside the first one in the same browser.
-const KEY = 'chat.session' + (new URLSearchParams(location.search).get('as') ? `.${new URLSearchParams(location.search).get('as')}` : '');
+const AS = new URLSearchParams(location.search).get('as');
+const KEY = `chat.session${HOME === '/' ? '' : HOME}${AS ? `.${AS}` : ''}`;
 
 const store = {
   load: () => { try { return JSON.parse(localStorage.getItem(KEY)); } catch { return null; } },
@@ -19,7 +21,7 @@ const store = {
   },
 };
 const lock = (work) => (navigator.locks ? navigator.locks.request(`${KEY}.refresh`, work) : work()); // locks need https or localhost
-const api = new ChatApi({ store, lock });
+const api = new ChatApi({ base: `${HOME}api/v1`, store, lock });
 
 let model = new Model(null), chat = null, openId = 0, members = [], renewal = 0;
 
@@ -32,7 +34,7 @@ function draw(stickToEnd) {
   dirty = setTimeout(() => {
     dirty = 0;
     if (!model.me) return;
-    drawRooms(model, openId, open);
+    drawRooms(model, openId, open, Date.now() < heldUntil);
     const r = model.room(openId);
     $('open').hidden = !r;
     $('no-room').hidden = Boolean(r);
@@ -40,18 +42,30 @@ function draw(stickToEnd) {
     if (!r) return;
     drawHeader(model, r);
     drawTyping(model, r);
-    drawMessages(model, r, { retry, stick });
+    drawMessages(model, r, { retry, edit, stick });
     stick = false;
     markRead(r);
     fillHole(r);
   }, 16);
 }
 
+// The order of the rooms stays while a finger or pointer is among them: what is aimed at must not move away.
+let heldUntil = 0, heldTimer = 0;
+function hold(ms) {
+  heldUntil = Math.max(heldUntil, Date.now() + ms);
+  release(heldUntil);
+}
+function release(at) {
+  heldUntil = at;
+  clearTimeout(heldTimer);
+  heldTimer = setTimeout(draw, Math.max(0, at - Date.now()) + 20);
+}
+
 // ---- login
 
 let registering = false;
 function drawLogin() {
-  $('register-fields').hidden = !registering;
+  $('register-fields').hidden = $('register-fields').disabled = !registering; // a hidden field must not stop the form
   $('login-submit').textContent = t(registering ? 'register' : 'login');
   $('login-toggle').textContent = t(registering ? 'toLogin' : 'toRegister');
   $('login-form').elements.password.autocomplete = registering ? 'new-password' : 'current-password';
@@ -97,7 +111,7 @@ async function enter() {
   $('chat').hidden = false;
   model = new Model(s.user);
   $('me').textContent = s.user.nickname || s.user.username;
-  const url = new URL('/api/v1/ws', location.href);
+  const url = new URL(`${HOME}api/v1/ws`, location.href);
   url.protocol = url.protocol.replace('http', 'ws');
   chat = new ChatClient({ url: url.href, token: (stale) => api.token(stale) });
   listen(chat);
@@ -128,7 +142,7 @@ function listen(c) {
   const mine = (fn) => (x) => { if (c === chat) fn(x); };
   c.on('state', mine(onState));
   c.on('welcome', mine(onWelcome));
-  c.on('message', mine((m) => { if (!model.add(m)) refreshRoom(m.room_id); else know([m.sender_id, ...mentioned(m)]); draw(); }));
+  c.on('message', mine((m) => { mark(m); if (!model.add(m)) refreshRoom(m.room_id); else know([m.sender_id, ...mentioned(m)]); draw(); }));
   c.on('read', mine((f) => { model.read(f); draw(); }));
   c.on('typing', mine((f) => { model.typing(f, Date.now()); know([f.user_id]); draw(); setTimeout(draw, 6100); }));
   c.on('presence', mine((f) => { for (const u of f.users) model.presence.set(u.user_id, u); draw(); }));
@@ -150,10 +164,10 @@ function onState({ state, code }) {
 async function onWelcome(w) {
   Object.assign(model.me, w.user);
   const c = chat, unknown = model.welcome(w);
+  if (openId && !model.room(openId) && !unknown.includes(openId)) shut(); // it went while there was no connection
   draw();
-  if (!unknown.length) return watch();
   try {
-    for (let cursor = ''; cursor !== null && c === chat;) {
+    for (let cursor = unknown.length ? '' : null; cursor !== null && c === chat;) {
       const page = await api.call('GET', `/rooms?limit=200${cursor && `&cursor=${encodeURIComponent(cursor)}`}`);
       for (const r of page.rooms) { model.put(r); if (c.seqOf(r.id) === undefined) c.reset(r.id, r.last_seq, r.epoch); }
       know(page.rooms.map((r) => r.last_message?.sender_id));
@@ -161,14 +175,14 @@ async function onWelcome(w) {
       draw();
     }
     watch();
-    if (!openId && location.hash.slice(1)) open(Number(location.hash.slice(1)));
+    if (!openId) route();
   } catch (err) { toast(explain(err)); }
 }
 
 function onLeft(f) {
   if (f.reason === 'unsubscribed') return;
   model.rooms.delete(f.room_id);
-  if (f.room_id === openId) close();
+  if (f.room_id === openId) shut();
   if (has(`reason_${f.reason}`)) toast(t(`reason_${f.reason}`));
   draw();
 }
@@ -246,15 +260,26 @@ function watch() {
 
 // ---- the open room
 
-async function open(id) {
+/** Shows the room that the address names: it changes with Back and Forward, too. */
+function route() {
+  const id = Number(location.hash.slice(1));
+  if (id && id !== openId) open(id, false); else if (!id && openId) hide();
+}
+
+let opening = 0;
+async function open(id, push = true) {
+  const now = ++opening;
   if (!model.room(id)) await refreshRoom(id);
+  if (now !== opening) return;
   const r = model.room(id);
-  if (!r) return;
+  if (!r) return shut();
+  if (push && id !== openId) history.pushState({ fromList: !openId }, '', `#${id}`);
   openId = id;
   members = [];
-  location.hash = String(id);
+  r.newAfter = r.unread > 0 ? r.read_seq : Infinity;
   draw(true);
   $('text').value = r.draft ?? '';
+  measure();
   if (matchMedia('(pointer: fine)').matches) $('text').focus(); else $('title').focus();
   loadMembers();
   if (r.loaded) return;
@@ -262,11 +287,26 @@ async function open(id) {
   draw(true);
 }
 
-function close() {
+function hide() {
+  opening++;
   openId = 0;
   members = [];
-  history.replaceState(null, '', location.pathname + location.search);
   draw();
+}
+
+/** Closes the room where there is nothing to go back to. */
+function shut() {
+  history.replaceState(null, '', location.pathname + location.search);
+  hide();
+}
+
+function back() { if (history.state?.fromList) history.back(); else shut(); }
+
+/** The line "new messages" stands before the first message that came while nobody looked. */
+function mark(m) {
+  const r = model.room(m.room_id);
+  if (m.kind === 'system' || m.sender_id === model.me.id) return;
+  if (r && r.id === openId && r.unread === 0 && !(looking() && isAtEnd())) r.newAfter = m.seq - 1;
 }
 
 const loading = new Set();
@@ -298,9 +338,11 @@ function fillHole(r) {
   loadPage(r, `before_seq=${hole}&limit=${PAGE}`, false);
 }
 
+const looking = () => !document.hidden && document.hasFocus();
+
 function markRead(r) {
   const last = model.shown(r).list.at(-1);
-  if (!last || !r.loaded || document.hidden || !document.hasFocus() || !isAtEnd() || last.seq <= r.read_seq) return;
+  if (!last || !r.loaded || !looking() || !isAtEnd() || last.seq <= r.read_seq) return;
   chat?.read(r.id, last.seq);
   model.moveRead(r, last.seq, 0);
   draw();
@@ -316,19 +358,41 @@ async function post(roomId, id, content) {
     m.settle(roomId, id);
     if (sent.duplicate) m.add({ room_id: roomId, seq: sent.seq, id: sent.id, kind: 'text', sender_id: m.me.id, client_msg_id: id, content, created_at: sent.created_at });
   } catch (err) {
-    m.fail(roomId, id, explain(err));
+    m.fail(roomId, id, explain(err), err.retry);
   }
   draw();
 }
 
 function retry(p) { post(openId, p.id, p.content); }
 
+/** Takes a message that was refused back into the composer. */
+function edit(p) {
+  model.settle(openId, p.id);
+  setText([p.content, $('text').value].filter(Boolean).join('\n'));
+  $('text').focus();
+  draw();
+}
+
+function setText(text) {
+  $('text').value = text;
+  const r = model.room(openId);
+  if (r) r.draft = text;
+  measure();
+}
+
+/** Shows how much of what a message may hold is used; answers whether it is too much. */
+function measure() {
+  const content = $('text').value, max = chat?.limits.message_bytes ?? Infinity;
+  const over = Boolean(chat?.tooLarge(content));
+  drawComposer(bytesOf(content), max, over);
+  return over;
+}
+
 function submitMessage(ev) {
   ev?.preventDefault();
   const content = $('text').value;
-  if (!content.trim() || !openId || !chat) return;
-  $('text').value = '';
-  model.room(openId).draft = '';
+  if (!content.trim() || !openId || !chat || measure()) return; // too long a text stays, to be shortened
+  setText('');
   post(openId, newId(), content);
 }
 
@@ -343,7 +407,7 @@ function toast(text) {
 
 function speak(l) {
   setLanguage(l);
-  $('lang').textContent = l === 'zh' ? 'EN' : '中文';
+  for (const b of document.querySelectorAll('.speak')) b.textContent = l === 'zh' ? 'English' : '中文';
   drawLogin();
   clearMessages();
   draw(true);
@@ -351,15 +415,21 @@ function speak(l) {
 
 function wire() {
   $('login-form').addEventListener('submit', submitLogin);
-  $('login-toggle').addEventListener('click', () => { registering = !registering; drawLogin(); });
-  $('logout').addEventListener('click', async () => { try { await api.logout(); } catch { /* it ends here in any case */ } leave(); });
-  $('lang').addEventListener('click', () => { const l = language() === 'zh' ? 'en' : 'zh'; localStorage.setItem('chat.lang', l); speak(l); });
+  $('login-toggle').addEventListener('click', () => { registering = !registering; $('login-error').textContent = ''; drawLogin(); });
+  $('logout').addEventListener('click', async () => { try { await api.logout(); } catch { /* it ends here in any case */ } shut(); leave(); });
+  for (const b of document.querySelectorAll('.speak')) b.addEventListener('click', () => { const l = language() === 'zh' ? 'en' : 'zh'; localStorage.setItem('chat.lang', l); speak(l); });
   $('compose').addEventListener('submit', submitMessage);
   $('text').addEventListener('keydown', (ev) => { if (ev.key === 'Enter' && !ev.shiftKey && !ev.isComposing && matchMedia('(pointer: fine)').matches) submitMessage(ev); });
-  $('text').addEventListener('input', () => { const r = model.room(openId); if (r) { r.draft = $('text').value; chat?.typing(openId); } });
+  $('text').addEventListener('input', () => { const r = model.room(openId); measure(); if (r) { r.draft = $('text').value; chat?.typing(openId); } });
   $('older').addEventListener('click', loadOlder);
-  $('scroll').addEventListener('scroll', () => { if ($('scroll').scrollTop < 80) loadOlder(); const r = model.room(openId); if (r) markRead(r); });
-  $('back').addEventListener('click', close);
+  $('scroll').addEventListener('scroll', () => { if ($('scroll').scrollTop < 80) loadOlder(); const r = model.room(openId); if (r) { markRead(r); drawNewest(r); } });
+  $('newest').addEventListener('click', () => { toEnd(); draw(true); });
+  $('back').addEventListener('click', back);
+  addEventListener('popstate', () => { closeDialog(); if (model.me) route(); });
+  keepEnd();
+  $('rooms').addEventListener('pointerdown', () => hold(10_000));
+  for (const ev of ['pointerup', 'pointercancel', 'blur']) addEventListener(ev, () => { if (heldUntil > Date.now()) release(Date.now() + 400); });
+  for (const ev of ['pointermove', 'scroll']) $('rooms').addEventListener(ev, () => hold(600));
   $('info').addEventListener('click', () => { const r = model.room(openId); if (r) openDialog('members', r); });
   for (const ev of ['online', 'focus']) addEventListener(ev, () => { chat?.wake(); draw(); });
   document.addEventListener('visibilitychange', () => { if (!document.hidden) { chat?.wake(); draw(); } });

@@ -8,6 +8,25 @@ export class ChatError extends Error {
   }
 }
 
+/** Text as the service takes it: half a surrogate pair is no character, and JSON that holds one is refused whole. */
+export const wellFormed = (text) => text.replace(/\p{Surrogate}/gu, '\uFFFD');
+
+/** JSON of a value, all its texts well-formed. */
+export const encode = (value) => JSON.stringify(value, (_, v) => (typeof v === 'string' ? wellFormed(v) : v));
+
+/** Bytes of a text in UTF-8. */
+export const bytesOf = (text) => new TextEncoder().encode(text).length;
+
+/** The promise's result, or ChatError "timeout" after ms. late is called when it is too late. */
+export function within(ms, promise, late = () => {}) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => { reject(new ChatError({ code: 'timeout', retry: true })); late(); }, ms);
+    Promise.resolve(promise).then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+}
+
+const LOGOUT_MS = 5000; // nobody waits longer to be rid of a session
+
 /** Keeps a session in memory. Anything with load() and save(session|null) takes its place. */
 export function memoryStore() {
   let kept = null;
@@ -19,11 +38,13 @@ export class ChatApi {
   #o; #refreshing = null;
 
   /**
-   * @param {{base?: string, store?: object, fetch?: typeof fetch, lock?: (work: () => Promise<any>) => Promise<any>}} [o]
+   * @param {{base?: string, store?: object, fetch?: typeof fetch, lock?: (work: () => Promise<any>) => Promise<any>,
+   *   timeoutMs?: number}} [o]
+   *   timeoutMs: how long a call may take; a renewal may wait as long again for the lock.
    *   lock: runs work while no other tab does. Two tabs that renew with one refresh token would look like theft.
    */
   constructor(o = {}) {
-    this.#o = { base: '/api/v1', store: memoryStore(), fetch: (...a) => globalThis.fetch(...a), lock: (work) => work(), ...o };
+    this.#o = { base: '/api/v1', store: memoryStore(), fetch: (...a) => globalThis.fetch(...a), lock: (work) => work(), timeoutMs: 20_000, ...o };
   }
 
   /** The session {access_token, refresh_token, expires_at, user}, or null. */
@@ -37,7 +58,7 @@ export class ChatApi {
 
   /** Ends the session here and, where it can be reached, on the server. */
   async logout() {
-    try { await this.call('POST', '/auth/logout'); } finally { this.#o.store.save(null); }
+    try { await within(LOGOUT_MS, this.call('POST', '/auth/logout')); } finally { this.#o.store.save(null); }
   }
 
   /** Calls the service; answers the decoded body, null for none. Throws ChatError. */
@@ -56,7 +77,7 @@ export class ChatApi {
     const s = this.session;
     if (!s) throw new ChatError({ code: 'unauthenticated', status: 401 });
     if (s.access_token !== stale && s.expires_at > Date.now()) return s.access_token;
-    this.#refreshing ??= this.#o.lock(() => this.#refresh(s.access_token)).finally(() => { this.#refreshing = null; });
+    this.#refreshing ??= within(2 * this.#o.timeoutMs, this.#o.lock(() => this.#refresh(s.access_token))).finally(() => { this.#refreshing = null; });
     return this.#refreshing;
   }
 
@@ -80,13 +101,13 @@ export class ChatApi {
 
   async #fetch(method, path, body, token) {
     const headers = { ...(body !== undefined && { 'Content-Type': 'application/json' }), ...(token && { Authorization: `Bearer ${token}` }) };
-    let res;
+    const abort = new AbortController(), init = { method, headers, body: body === undefined ? undefined : encode(body), signal: abort.signal };
+    let res, text;
     try {
-      res = await this.#o.fetch(this.#o.base + path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
-    } catch {
-      throw new ChatError({ code: 'unavailable', retry: true });
+      [res, text] = await within(this.#o.timeoutMs, this.#o.fetch(this.#o.base + path, init).then(async (r) => [r, await r.text()]), () => abort.abort());
+    } catch (err) {
+      throw err instanceof ChatError ? err : new ChatError({ code: 'unavailable', retry: true });
     }
-    const text = await res.text();
     let data = null;
     try { data = text ? JSON.parse(text) : null; } catch { /* a proxy's page: the status says enough */ }
     if (res.ok) return data;

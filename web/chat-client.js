@@ -19,13 +19,15 @@
  * error (a refusal that belongs to no send), resync {room_id, epoch}: load the newest page, then call reset().
  */
 
-import { ChatError } from './chat-api.js';
+import { ChatError, bytesOf, encode, wellFormed, within } from './chat-api.js';
 
-export { ChatApi, ChatError, memoryStore } from './chat-api.js';
+export { ChatApi, ChatError, bytesOf, memoryStore } from './chat-api.js';
 
 const HELD_PER_ROOM = 1000; // messages kept while a gap before them is fetched; what is beyond is fetched again
 const STABLE_MS = 60_000; // a connection of this age forgets earlier failures
+const TOKEN_MS = 45_000;
 const WELCOME_MS = 30_000;
+const WAKE_MS = 5000; // wake() gives a try that is older than this up for a new one
 const PONG_MS = 10_000;
 const ACK_MS = 10_000; // silence after which a send is repeated with the same id
 const SYNC_MS = 15_000;
@@ -43,9 +45,9 @@ export function newId() {
 /** One live connection that heals itself. */
 export class ChatClient {
   #o; #ws = null; #state = 'stopped'; #turn = 0; #tries = 0; #notBefore = 0;
-  #timers = {}; #handlers = new Map(); #limits = { sync_rooms: 100, watch: 200 }; #pingMs = 25_000;
+  #timers = {}; #handlers = new Map(); #limits = { sync_rooms: 100, watch: 200 }; #openedAt = 0; #pingMs = 25_000;
   #token; #stale; #me; #rooms = new Map(); #out = new Map(); #queues = new Map();
-  #wants = new Set(); #syncs = new Map(); #refs = 0; #watched = null; #reads = new Map(); #typed = new Map();
+  #wants = new Set(); #syncs = new Map(); #refs = 0; #watched = null; #reads = new Map(); #typed = new Map(); #suspects = new Set();
 
   /**
    * @param {{url: string, token: (stale?: string) => Promise<string>|string, WebSocket?: any, random?: () => number,
@@ -57,6 +59,9 @@ export class ChatClient {
 
   /** stopped, connecting, online, or waiting (for the next try). */
   get state() { return this.#state; }
+
+  /** The service's limits as the last welcome named them: message_bytes, frame_bytes … */
+  get limits() { return this.#limits; }
 
   /** Calls fn for every event of a type; answers a function that ends it. */
   on(type, fn) {
@@ -74,17 +79,19 @@ export class ChatClient {
   wake() {
     if (this.#state === 'waiting') this.#timer('retry', Math.max(0, this.#notBefore - Date.now()), () => this.#open());
     else if (this.#state === 'online') this.#probe();
+    else if (this.#state === 'connecting' && Date.now() - this.#openedAt > WAKE_MS) this.#move();
   }
 
   /**
    * Sends a message. Resolves with {room_id, seq, id, client_msg_id, created_at, duplicate} when it is committed. Rejects with
    * a ChatError; after one with `retry` (or code "timeout") call again with the same id: it can't be stored twice.
+   * A text that is over the service's limits is refused here (code "too_large"): the service would close the connection.
    */
   send(roomId, content, clientMsgId = newId()) {
     const known = this.#out.get(clientMsgId);
     if (known && !known.given) return known.promise;
     if (this.#state === 'stopped') return Promise.reject(new ChatError({ code: 'stopped', retry: true }));
-    const e = { id: clientMsgId, room: roomId, content, sent: false, given: false, timers: [] };
+    const e = { id: clientMsgId, room: roomId, content: wellFormed(content), sent: false, given: false, timers: [] };
     e.promise = new Promise((resolve, reject) => Object.assign(e, { resolve, reject }));
     e.timers.push(setTimeout(() => this.#give(e, new ChatError({ code: 'timeout', retry: true })), this.#o.sendTimeoutMs));
     this.#out.set(e.id, e);
@@ -92,6 +99,13 @@ export class ChatClient {
     this.#queues.get(roomId).push(e);
     this.#pump(roomId);
     return e.promise;
+  }
+
+  /** Tells whether a text is over the service's limits, as one message or as the frame around it. */
+  tooLarge(content) {
+    const { message_bytes = Infinity, frame_bytes = Infinity } = this.#limits;
+    const frame = encode({ type: 'message', room_id: Number.MAX_SAFE_INTEGER, client_msg_id: 'x'.repeat(36), content });
+    return bytesOf(content) > message_bytes || bytesOf(frame) > frame_bytes;
   }
 
   /** Moves the read pointer; quick repeats are merged, and it waits for a connection. */
@@ -113,7 +127,6 @@ export class ChatClient {
   }
 
   join(roomId) { return this.#transmit({ type: 'join_room', room_id: roomId }); }
-
   leave(roomId) { return this.#transmit({ type: 'leave_room', room_id: roomId }); }
 
   /** Gives the live connection a renewed token of the same user. */
@@ -133,10 +146,12 @@ export class ChatClient {
 
   async #open() {
     const turn = ++this.#turn;
+    this.#openedAt = Date.now();
     this.#clear('retry');
     this.#set('connecting');
     try {
-      this.#token = await this.#o.token(this.#stale);
+      const token = await within(TOKEN_MS, this.#o.token(this.#stale));
+      if (turn === this.#turn) this.#token = token;
     } catch (err) {
       if (turn !== this.#turn) return;
       if (err.status >= 400 && err.status < 500 && !err.retry) this.#end(4500); else this.#later(err.retryAfterMs ?? 0);
@@ -240,11 +255,10 @@ export class ChatClient {
     for (const room of this.#queues.keys()) this.#pump(room);
   }
 
-  #move() { // the gateway goes away: leave before it closes, and come back at once
+  #move() { // leave what there is of a connection, and open a new one at once
     const ws = this.#ws;
-    if (!ws) return;
     this.#detach();
-    ws.close(1000);
+    ws?.close(1000);
     this.#open();
   }
 
@@ -257,7 +271,7 @@ export class ChatClient {
 
   #transmit(frame) {
     if (this.#state !== 'online' || this.#ws?.readyState !== 1) return false;
-    this.#ws.send(JSON.stringify(frame));
+    this.#ws.send(encode(frame));
     return true;
   }
 
@@ -270,10 +284,15 @@ export class ChatClient {
 
   #pump(roomId) {
     const e = this.#queues.get(roomId)?.[0];
-    if (!e || e.sent || !this.#transmit({ type: 'message', room_id: e.room, content: e.content, client_msg_id: e.id })) return;
+    if (!e || e.sent || this.#suspects.size && this.#underWay().length) return;
+    if (this.#state === 'online' && this.tooLarge(e.content)) return this.#give(e, new ChatError({ code: 'too_large' }));
+    // The id stands before the text, so that it is found even where the text can't be read.
+    if (!this.#transmit({ type: 'message', room_id: e.room, client_msg_id: e.id, content: e.content })) return;
     e.sent = true;
     this.#again(e, ACK_MS);
   }
+
+  #underWay() { return [...this.#out.values()].filter((e) => e.sent && !e.given); }
 
   #again(e, ms) {
     clearTimeout(e.timers[1]);
@@ -281,16 +300,16 @@ export class ChatClient {
   }
 
   #acked(f) {
-    const e = this.#out.get(f.client_msg_id);
-    const ack = withoutType(f);
+    const e = this.#out.get(f.client_msg_id), ack = withoutType(f);
     if (e) this.#settle(e, ack);
     if (e) this.#place({ room_id: f.room_id, seq: f.seq, id: f.id, kind: 'text', sender_id: this.#me, client_msg_id: e.id, content: e.content, created_at: f.created_at });
     else this.#heads({ rooms: { [f.room_id]: f.seq } }); // not ours any more: fetch it like any other
   }
 
   #refused(f) {
-    const e = this.#out.get(f.ref);
-    const err = new ChatError(f);
+    const sent = f.ref === 'message' ? this.#underWay() : []; // refused before its id was read: it is one of these
+    if (sent.length > 1) return this.#single(sent);
+    const e = sent[0] ?? this.#out.get(f.ref), err = new ChatError(f);
     if (e && !e.given) {
       if (f.retry) this.#again(e, (f.retry_after_ms ?? 0) + this.#o.random() * 500);
       else this.#give(e, err);
@@ -304,11 +323,22 @@ export class ChatClient {
     this.#emit('error', err);
   }
 
+  #single(sent) { // send them again one at a time: the next refusal has one owner
+    sent.forEach((e) => { clearTimeout(e.timers[1]); e.sent = false; this.#suspects.add(e.id); });
+    for (const e of sent) this.#pump(e.room);
+  }
+
+  #next(e) { // e is done: its room goes on, and all rooms where they waited for it
+    const waited = this.#suspects.size > 0;
+    this.#suspects.delete(e.id);
+    for (const room of waited ? [...this.#queues.keys()] : [e.room]) this.#pump(room);
+  }
+
   #settle(e, ack) {
     this.#take(e);
     this.#out.delete(e.id);
     e.resolve(ack);
-    this.#pump(e.room);
+    this.#next(e);
   }
 
   #give(e, err) { // a late ack may still come: keep what it confirms until the connection ends
@@ -317,7 +347,7 @@ export class ChatClient {
     e.given = true;
     if (!e.sent) this.#out.delete(e.id);
     e.reject(err);
-    this.#pump(e.room);
+    this.#next(e);
   }
 
   #take(e) {
@@ -354,8 +384,7 @@ export class ChatClient {
   }
 
   #place(m) {
-    const r = this.#track(m.room_id, m.seq - 1);
-    const e = m.client_msg_id && this.#out.get(m.client_msg_id);
+    const r = this.#track(m.room_id, m.seq - 1), e = m.client_msg_id && this.#out.get(m.client_msg_id);
     if (e && e.room === m.room_id && e.content === m.content && m.sender_id === this.#me) {
       this.#settle(e, { room_id: m.room_id, seq: m.seq, id: m.id, client_msg_id: e.id, created_at: m.created_at, duplicate: true });
     }
@@ -434,16 +463,13 @@ export class ChatClient {
     this.#answered(f.room_id, f.ref);
     const r = this.#rooms.get(f.room_id);
     if (!r || r.stale) return;
-    r.syncing = false;
-    r.epoch = f.epoch;
-    r.top = Math.max(r.top, f.last_seq);
-    const before = r.asked;
+    Object.assign(r, { syncing: false, epoch: f.epoch, top: Math.max(r.top, f.last_seq) });
     for (const seq of [...r.held.keys()].filter((n) => n > r.high && n <= f.to_seq).sort((a, b) => a - b)) {
       r.high = seq;
       this.#emit('message', r.held.get(seq));
     }
     r.high = Math.max(r.high, f.to_seq);
-    if (r.high === before && r.top > r.high && !r.held.has(r.high + 1)) { // the answer is older than the gap: ask a little later
+    if (r.high === r.asked && r.top > r.high && !r.held.has(r.high + 1)) { // the answer is older than the gap: ask a little later
       r.syncing = true;
       setTimeout(() => this.#retry(r.id), SYNC_AGAIN_MS);
     }

@@ -6,8 +6,8 @@ import { ChatApi, ChatClient, ChatError, memoryStore, newId, stops } from './cha
 /** A socket whose other end is the test. */
 class FakeSocket {
   static made = [];
-  constructor(url) { this.url = url; this.readyState = 0; this.sent = []; FakeSocket.made.push(this); }
-  send(text) { this.sent.push(JSON.parse(text)); }
+  constructor(url) { this.url = url; this.readyState = 0; this.sent = []; this.texts = []; FakeSocket.made.push(this); }
+  send(text) { this.sent.push(JSON.parse(text)); this.texts.push(text); }
   close(code) { this.readyState = 3; this.closedWith = code; }
   open() { this.readyState = 1; this.onopen?.(); }
   say(frame) { this.onmessage?.({ data: JSON.stringify(frame) }); }
@@ -131,6 +131,93 @@ test('silence after a send repeats it; in the end it is given up, and a late ack
   await assert.rejects(p, { code: 'timeout', retry: true });
   ws.say({ type: 'ack', client_msg_id: 'a', room_id: 7, seq: 1, id: '7:1', created_at: '', duplicate: false });
   assert.deepEqual(r.seqs, [1]);
+});
+
+for (const [what, content] of [['bytes', 'é'.repeat(8193)], ['bytes as JSON', '\u0001'.repeat(16_384)]]) {
+  test(`a text that is too long by its ${what} is refused here: it alone, and never sent`, async (t) => {
+    const r = await rig(t);
+    const early = r.chat.send(7, content, 'early'); // before the limits are known
+    early.catch(() => {});
+    const ws = await r.online(room(7, 0));
+    await assert.rejects(early, { code: 'too_large', retry: false });
+    const late = r.chat.send(7, content, 'late'), next = r.chat.send(7, 'short', 'next');
+    await assert.rejects(late, { code: 'too_large', retry: false });
+    assert.deepEqual(ws.of('message').map((f) => f.client_msg_id), ['next']);
+    ws.say({ type: 'ack', client_msg_id: 'next', room_id: 7, seq: 1, id: '7:1', created_at: '', duplicate: false });
+    assert.equal((await next).seq, 1);
+    assert.equal(r.chat.tooLarge('é'.repeat(8192)), false);
+  });
+}
+
+test('text goes out well-formed, with the id before it', async (t) => {
+  const r = await rig(t);
+  const ws = await r.online(room(7, 0));
+  const p = r.chat.send(7, 'half \ud83d, whole \ud83d\ude00', 'a');
+  const text = ws.texts.at(-1);
+  assert.doesNotMatch(text, /\\ud83d/);
+  assert.equal(ws.of('message')[0].content, 'half \ufffd, whole 😀');
+  assert.ok(text.indexOf('client_msg_id') < text.indexOf('content'), text);
+  ws.say(msg(1, { sender_id: 1, client_msg_id: 'a', content: 'half \ufffd, whole 😀' }));
+  assert.equal((await p).seq, 1);
+});
+
+test('a refusal without the id fails the one message that is under way; the next one goes', async (t) => {
+  const r = await rig(t);
+  const ws = await r.online(room(7, 0));
+  const p = r.chat.send(7, 'bad', 'a');
+  r.chat.send(7, 'good', 'b').catch(() => {});
+  ws.say({ type: 'error', code: 'invalid', message: 'malformed', ref: 'message', retry: false });
+  await assert.rejects(p, { code: 'invalid' });
+  assert.deepEqual(ws.of('message').map((f) => f.client_msg_id), ['a', 'b']);
+});
+
+test('a refusal without the id among several: they go again one by one, and only the bad one fails', async (t) => {
+  const r = await rig(t);
+  const ws = await r.online(room(7, 0), room(8, 0), room(9, 0));
+  const ack = (id, room_id) => ws.say({ type: 'ack', client_msg_id: id, room_id, seq: 1, id: `${room_id}:1`, created_at: '', duplicate: false });
+  const a = r.chat.send(7, 'good', 'a'), b = r.chat.send(8, 'bad', 'b');
+  b.catch(() => {});
+  ws.say({ type: 'error', code: 'invalid', message: 'malformed', ref: 'message', retry: false });
+  const c = r.chat.send(9, 'good', 'c');
+  assert.deepEqual(ws.of('message').map((f) => f.client_msg_id), ['a', 'b', 'a']);
+  ack('a', 7);
+  assert.equal((await a).seq, 1);
+  assert.equal(ws.of('message').at(-1).client_msg_id, 'b');
+  ws.say({ type: 'error', code: 'invalid', message: 'malformed', ref: 'message', retry: false });
+  await assert.rejects(b, { code: 'invalid' });
+  assert.equal(ws.of('message').at(-1).client_msg_id, 'c');
+  ack('c', 9);
+  assert.equal((await c).seq, 1);
+});
+
+test('a token that never comes is asked for again, by itself and by wake()', async (t) => {
+  let asked = 0;
+  const r = await rig(t, { token: () => { asked++; return new Promise(() => {}); } });
+  await r.tick(4000);
+  r.chat.wake();
+  assert.equal(asked, 1); // that try is young
+  await r.tick(2000);
+  r.chat.wake();
+  assert.equal(asked, 2);
+  await r.tick(45_000);
+  assert.equal(r.chat.state, 'waiting');
+  await r.tick(500);
+  assert.deepEqual([asked, r.chat.state], [3, 'connecting']);
+});
+
+test('a token that comes after its try was given up opens nothing', async (t) => {
+  const late = [];
+  const r = await rig(t, { token: () => new Promise((resolve) => late.push(resolve)) });
+  await r.tick(6000);
+  r.chat.wake();
+  await settle();
+  late[0]('old');
+  await settle();
+  assert.equal(FakeSocket.made.length, 0);
+  late[1]('new');
+  await settle();
+  r.last().open();
+  assert.deepEqual(FakeSocket.made.map((s) => s.sent[0].token), ['new']);
 });
 
 test('repeats are ignored, a gap is held, fetched once and delivered in order', async (t) => {
@@ -353,4 +440,55 @@ test('api: an expired token is renewed once for all callers, a refused renewal e
   refusal = true; valid = 'a3';
   await assert.rejects(api.call('GET', '/me'), { code: 'unauthenticated', status: 401 });
   assert.equal(store.load(), null);
+});
+
+test('api: a call, a body and a renewal that never end are given up, and the next ones work', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout', 'Date'] });
+  const tick = async (ms) => { t.mock.timers.tick(ms); await settle(); };
+  const never = new Promise(() => {}), signals = [];
+  let hang = 'head';
+  const reply = (data) => ({ ok: true, status: 200, headers: new Map(), text: async () => (hang === 'body' ? never : JSON.stringify(data)) });
+  const fetch = async (url, { signal }) => {
+    signals.push(signal);
+    if (hang === 'head') return never;
+    return reply({ access_token: `a${signals.length}`, refresh_token: 'r', expires_in: 60, user: { id: 1 } });
+  };
+  const store = memoryStore();
+  store.save({ access_token: 'a', refresh_token: 'r', expires_at: Date.now() + 3_600_000, user: { id: 1 } });
+  const api = new ChatApi({ base: '', store, fetch, timeoutMs: 10_000 });
+  for (hang of ['head', 'body']) {
+    const call = api.call('GET', '/me');
+    call.catch(() => {});
+    await settle();
+    await tick(10_000);
+    await assert.rejects(call, { code: 'timeout', retry: true });
+    assert.equal(signals.at(-1).aborted, true);
+  }
+  hang = 'head';
+  const renewal = api.token('a');
+  renewal.catch(() => {});
+  await settle();
+  await tick(10_000);
+  await assert.rejects(renewal, { code: 'timeout', retry: true });
+  hang = '';
+  assert.match(await api.token('a'), /^a\d$/);
+});
+
+test('api: a lock that another tab never gives back is waited for a while only', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout', 'Date'] });
+  const store = memoryStore();
+  store.save({ access_token: 'a', refresh_token: 'r', expires_at: 0, user: { id: 1 } });
+  const api = new ChatApi({ base: '', store, lock: () => new Promise(() => {}), timeoutMs: 10_000 });
+  const token = api.token();
+  token.catch(() => {});
+  await settle();
+  t.mock.timers.tick(20_000);
+  await assert.rejects(token, { code: 'timeout', retry: true });
+});
+
+test('api: texts go out well-formed', async () => {
+  let sent = '';
+  const fetch = async (_, { body }) => { sent = body; return { ok: true, status: 200, headers: new Map(), text: async () => '' }; };
+  await new ChatApi({ base: '', fetch }).register({ username: 'ada', nickname: 'Ada \ud83d' });
+  assert.equal(JSON.parse(sent).nickname, 'Ada \ufffd');
 });

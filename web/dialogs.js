@@ -1,9 +1,9 @@
 /** The one dialog: new chat, new group, find a public room, members and invitation. */
 
-import { explain, t } from './i18n.js';
+import { count, explain, isolate, t } from './i18n.js';
 import { $, dot, h } from './view.js';
 
-let mode = '', room = null, chosen = new Map(), app = null, turn = 0, timer = 0;
+let mode = '', room = null, chosen = new Map(), app = null, turn = 0, timer = 0, acting = false;
 
 /** Wires the dialog to the page: app has model, api, open(id), put(room), people(room). */
 export function wireDialog(a) {
@@ -12,8 +12,8 @@ export function wireDialog(a) {
   $('dialog-cancel').addEventListener('click', closeDialog);
   $('dialog-search').addEventListener('input', () => { clearTimeout(timer); timer = setTimeout(search, 200); });
   $('dialog-search').addEventListener('keydown', (ev) => { if (ev.key === 'Enter') { ev.preventDefault(); search(); } });
-  $('dialog-form').addEventListener('submit', (ev) => { ev.preventDefault(); attempt(confirm); });
-  $('dialog-leave').addEventListener('click', () => attempt(async () => {
+  $('dialog-form').addEventListener('submit', (ev) => { ev.preventDefault(); act(confirm); });
+  $('dialog-leave').addEventListener('click', () => act(async () => {
     await app.api.call('DELETE', `/rooms/${room.id}/members/me`);
     closeDialog();
   }));
@@ -45,16 +45,24 @@ async function attempt(work) {
   try { await work(); } catch (err) { $('dialog-error').textContent = explain(err); }
 }
 
+/** attempt for what changes something: one at a time, so that a double click does it once. */
+async function act(work) {
+  if (acting) return;
+  acting = true;
+  $('dialog').setAttribute('aria-busy', 'true');
+  try { await attempt(work); } finally { acting = false; $('dialog').removeAttribute('aria-busy'); }
+}
+
 async function drawMembers() {
   const now = turn, members = await app.people(room);
   if (now !== turn) return;
   const mayKick = room.type === 'group' && ['owner', 'admin'].includes(room.role);
   $('dialog-members').replaceChildren(...members.map((m) => h('li', {},
     dot(app.model, m.user_id === app.model.me.id ? 0 : m.user_id),
-    h('span', { className: 'grow' }, `${m.user?.nickname || m.user?.username || t('user', { id: m.user_id })} `,
+    h('span', { className: 'grow' }, `${isolate(m.user?.nickname || m.user?.username || t('user', { id: m.user_id }))} `,
       h('small', { className: 'quiet' }, t(`role_${m.role}`))),
     mayKick && m.user_id !== app.model.me.id && m.role !== 'owner' && (room.role === 'owner' || m.role !== 'admin')
-      ? h('button', { type: 'button', className: 'danger', onclick: () => attempt(async () => {
+      ? h('button', { type: 'button', className: 'danger', onclick: () => act(async () => {
         await app.api.call('DELETE', `/rooms/${room.id}/members/${m.user_id}`);
         await drawMembers();
       }) }, t('kick')) : null)));
@@ -64,7 +72,7 @@ async function search() {
   const q = $('dialog-search').value.trim(), now = ++turn;
   if (!q && mode !== 'find') return $('dialog-found').replaceChildren();
   await attempt(async () => {
-    const path = mode === 'find' ? `/rooms?visibility=public&limit=50&q=${encodeURIComponent(q)}` : `/users?limit=20&q=${encodeURIComponent(q)}`;
+    const path = mode === 'find' ? `/rooms?${new URLSearchParams({ visibility: 'public', limit: 50, q })}` : `/users?${new URLSearchParams({ limit: 20, q })}`;
     const found = await app.api.call('GET', path);
     if (now !== turn) return;
     const rows = mode === 'find' ? (found.rooms ?? []).map(roomRow) : (found.users ?? []).filter((u) => u.id !== app.model.me.id).map(userRow);
@@ -73,16 +81,16 @@ async function search() {
 }
 
 function roomRow(r) {
-  return h('li', {}, h('button', { type: 'button', onclick: () => attempt(async () => {
+  return h('li', {}, h('button', { type: 'button', onclick: () => act(async () => {
     if (!app.model.room(r.id)) await app.api.call('POST', `/rooms/${r.id}/members`, { member_ids: [app.model.me.id] });
     closeDialog();
     await app.open(r.id);
-  }) }, `${r.name} · ${t('memberCount', { n: r.member_count })}`));
+  }) }, `${isolate(r.name)} · ${count('memberCount', r.member_count)}`));
 }
 
 function userRow(u) {
-  const label = `${u.nickname || u.username} (@${u.username})`;
-  return h('li', {}, h('button', { type: 'button', 'aria-label': mode === 'direct' ? label : t('add', { name: label }), onclick: () => attempt(async () => {
+  const label = `${isolate(u.nickname || u.username)} (@${u.username})`;
+  return h('li', {}, h('button', { type: 'button', 'aria-label': mode === 'direct' ? label : t('add', { name: label }), onclick: () => act(async () => {
     app.model.users.set(u.id, u);
     if (mode !== 'direct') { chosen.set(u.id, u); return drawChosen(); }
     const made = await app.api.call('POST', '/rooms', { type: 'direct', name: '', description: '', member_ids: [u.id] });
@@ -95,7 +103,7 @@ function userRow(u) {
 function drawChosen() {
   $('dialog-chosen').replaceChildren(...[...chosen.values()].map((u) => h('li', {},
     h('button', { type: 'button', 'aria-label': t('remove', { name: u.nickname || u.username }), onclick: () => { chosen.delete(u.id); drawChosen(); } },
-      `${u.nickname || u.username} ×`))));
+      `${isolate(u.nickname || u.username)} ×`))));
 }
 
 async function confirm() {

@@ -9,8 +9,10 @@ const words = {
     search: 'Search', chosen: 'Chosen people', roomName: 'Name', publicRoom: 'Public: anybody can find and join it', invite: 'Invite people',
     leave: 'Leave the room', close: 'Close', ok: 'OK', back: 'Back to the rooms', remove: 'Remove {name}', add: 'Add {name}', kick: 'Remove from the room',
     pending: 'sending…', sent: 'sent', read: 'read', failed: 'not sent', retry: 'Retry', nobody: 'Nothing found.', you: 'you',
-    unread: '{n} unread', online: 'online', offline: 'offline', unknown: 'presence unknown', lastSeen: 'last seen {t}', memberCount: '{n} members',
+    unread: '{n} unread', online: 'online', offline: 'offline', unknown: 'presence unknown', lastSeen: 'last seen {t}', memberCount: '{n} members', memberCount1: '1 member',
     typing1: '{a} is typing…', typing2: '{a} and {b} are typing…', typingMany: 'Several people are typing…',
+    today: 'Today', yesterday: 'Yesterday', newLine: 'New messages', toNewest: 'Newest messages', newCount: '{n} new messages', newCount1: '1 new message',
+    edit: 'Edit', bytesUsed: '{n} of {max} bytes', bytesOver: 'The message is too long: {n} of {max} bytes.', tooLong: 'The message is too long.',
     connecting: 'Connecting…', waiting: 'No connection. Trying again…', stopped: 'Disconnected.', elsewhere: 'This login has too many connections, or was opened elsewhere.',
     sessionEnded: 'The session has ended. Log in again.', user: 'User {id}', role_owner: 'owner', role_admin: 'admin', role_member: '', resynced: 'The room was reloaded.',
     sys_created: '{by} made the room', sys_joined: '{users} joined', sys_added: '{by} added {users}', sys_left: '{users} left', sys_removed: '{by} removed {users}',
@@ -29,8 +31,10 @@ const words = {
     search: '搜索', chosen: '已选择的人', roomName: '名称', publicRoom: '公开：任何人都能找到并加入', invite: '邀请成员',
     leave: '退出聊天室', close: '关闭', ok: '确定', back: '返回聊天室列表', remove: '移除 {name}', add: '添加 {name}', kick: '移出聊天室',
     pending: '发送中…', sent: '已发送', read: '已读', failed: '发送失败', retry: '重试', nobody: '没有找到。', you: '我',
-    unread: '{n} 条未读', online: '在线', offline: '离线', unknown: '在线状态未知', lastSeen: '最近在线：{t}', memberCount: '{n} 名成员',
+    unread: '{n} 条未读', online: '在线', offline: '离线', unknown: '在线状态未知', lastSeen: '最近在线：{t}', memberCount: '{n} 名成员', memberCount1: '1 名成员',
     typing1: '{a} 正在输入…', typing2: '{a} 和 {b} 正在输入…', typingMany: '多人正在输入…',
+    today: '今天', yesterday: '昨天', newLine: '新消息', toNewest: '最新消息', newCount: '{n} 条新消息', newCount1: '1 条新消息',
+    edit: '编辑', bytesUsed: '{n} / {max} 字节', bytesOver: '消息过长：{n} / {max} 字节。', tooLong: '消息过长。',
     connecting: '连接中…', waiting: '连接已断开，正在重试…', stopped: '连接已断开。', elsewhere: '该登录的连接过多，或已在别处打开。',
     sessionEnded: '登录已失效，请重新登录。', user: '用户 {id}', role_owner: '群主', role_admin: '管理员', role_member: '', resynced: '聊天室已重新加载。',
     sys_created: '{by} 创建了聊天室', sys_joined: '{users} 加入了聊天室', sys_added: '{by} 邀请 {users} 加入', sys_left: '{users} 退出了聊天室', sys_removed: '{by} 将 {users} 移出',
@@ -63,9 +67,15 @@ export function setLanguage(l, doc = document) {
   for (const el of doc.querySelectorAll('[data-i18n-placeholder]')) el.setAttribute('placeholder', t(el.dataset.i18nPlaceholder));
 }
 
+/** A text that keeps its own direction, and leaves that of the words around it as it is. */
+export const isolate = (text) => `\u2068${text}\u2069`;
+
+/** A word with a number: that of one where there is one. */
+export const count = (key, n) => t(n === 1 ? `${key}1` : key, { n });
+
 /** A word with its places filled; has() tells whether it exists. */
 export function t(key, values = {}) {
-  return (words[lang][key] ?? words.en[key] ?? key).replace(/\{(\w+)\}/g, (_, k) => values[k] ?? '');
+  return (words[lang][key] ?? words.en[key] ?? key).replace(/\{(\w+)\}/g, (_, k) => (values[k] && typeof values[k] === 'string' ? isolate(values[k]) : values[k] ?? ''));
 }
 
 export const has = (key) => key in words.en;
@@ -77,11 +87,20 @@ export const explain = (err) => {
 };
 
 /** A time of day for today, a date else. */
-export function shortTime(iso) {
+export function shortTime(iso, timeOnly = false) {
   const d = new Date(iso);
   if (Number.isNaN(d.getTime())) return '';
   const today = new Date().toDateString() === d.toDateString();
-  return new Intl.DateTimeFormat(lang === 'zh' ? 'zh-CN' : 'en', today ? { timeStyle: 'short' } : { dateStyle: 'medium', timeStyle: 'short' }).format(d);
+  return new Intl.DateTimeFormat(lang === 'zh' ? 'zh-CN' : 'en', today || timeOnly ? { timeStyle: 'short' } : { dateStyle: 'medium', timeStyle: 'short' }).format(d);
+}
+
+/** The day of a time, as a line between messages shows it; now tells what today is. */
+export function dayName(iso, now = new Date()) {
+  const d = new Date(iso);
+  if (Number.isNaN(d.getTime())) return '';
+  const days = Math.round((new Date(now).setHours(0, 0, 0, 0) - new Date(d).setHours(0, 0, 0, 0)) / 86_400_000);
+  if (days === 0 || days === 1) return t(days ? 'yesterday' : 'today');
+  return new Intl.DateTimeFormat(lang === 'zh' ? 'zh-CN' : 'en', { dateStyle: 'full' }).format(d);
 }
 
 export const languages = Object.keys(words);

@@ -82,9 +82,10 @@ export class Model {
     this.rooms.get(roomId)?.pending.set(id, { id, content, state: 'pending', at: new Date().toISOString() });
   }
 
-  fail(roomId, id, err) {
+  /** A send that was refused; retry tells whether the same one may succeed later. */
+  fail(roomId, id, err, retry) {
     const p = this.rooms.get(roomId)?.pending.get(id);
-    if (p) Object.assign(p, { state: 'failed', err });
+    if (p) Object.assign(p, { state: 'failed', err, retry: Boolean(retry) });
   }
 
   settle(roomId, id) { this.rooms.get(roomId)?.pending.delete(id); }

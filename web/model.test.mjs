@@ -1,7 +1,7 @@
 // node --test web/
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { choose, keysOf, languages } from './i18n.js';
+import { choose, count, dayName, keysOf, languages, setLanguage, t as word } from './i18n.js';
 import { Model } from './model.js';
 
 const me = { id: 1, username: 'ada' };
@@ -47,8 +47,8 @@ test('a pending message goes when it is committed, or fails and waits for a retr
   const r = model.put(listed());
   model.pend(7, 'a', 'x'); model.pend(7, 'b', 'y');
   model.add(m(4, { sender_id: 1, client_msg_id: 'a' }));
-  model.fail(7, 'b', 'no');
-  assert.deepEqual([...r.pending.values()].map((p) => [p.id, p.state]), [['b', 'failed']]);
+  model.fail(7, 'b', 'no', true);
+  assert.deepEqual([...r.pending.values()].map((p) => [p.id, p.state, p.retry]), [['b', 'failed', true]]);
 });
 
 test('welcome corrects numbers, drops rooms that are gone, names new ones', () => {
@@ -73,4 +73,25 @@ test('both languages have the same words', () => {
   assert.equal(choose(['zh-TW', 'en']), 'zh');
   assert.equal(choose(['fr', 'zh-CN']), 'zh');
   assert.equal(choose(['fr']), 'en');
+});
+
+test('one is one', () => {
+  const page = { documentElement: {}, querySelectorAll: () => [] };
+  for (const [l, one, two] of [['en', '1 member', '2 members'], ['zh', '1 名成员', '2 名成员']]) {
+    setLanguage(l, page);
+    assert.deepEqual([count('memberCount', 1), count('memberCount', 2)], [one, two]);
+  }
+  setLanguage('en', page);
+});
+
+test('names keep their own direction inside a sentence', () => {
+  assert.equal(word('sys_renamed', { by: 'ليلى', name: 'x' }), '\u2068ليلى\u2069 renamed the room to “\u2068x\u2069”');
+});
+
+test('days are today, yesterday, or named', () => {
+  const now = new Date(2026, 2, 30, 0, 30); // in many countries the clock changed the day before
+  assert.equal(dayName(new Date(2026, 2, 30, 0, 5), now), 'Today');
+  assert.equal(dayName(new Date(2026, 2, 29, 0, 5), now), 'Yesterday');
+  assert.match(dayName(new Date(2026, 2, 28, 23, 55), now), /28/);
+  assert.equal(dayName('', now), '');
 });

@@ -1,6 +1,6 @@
 /** Draws the model. All text goes in by textContent: what people write can never become markup. */
 
-import { has, shortTime, t } from './i18n.js';
+import { count, dayName, has, isolate, shortTime, t } from './i18n.js';
 
 export const $ = (id) => document.getElementById(id);
 
@@ -33,9 +33,19 @@ export function presenceOf(model, id) {
 }
 
 export function dot(model, id) {
-  if (!id) return h('span', { className: 'dot none' });
-  const state = presenceOf(model, id);
-  return h('span', { className: `dot ${state}`, role: 'img', 'aria-label': t(state), title: t(state) });
+  const el = h('span');
+  setDot(el, model, id);
+  return el;
+}
+
+function setDot(el, model, id) {
+  const state = id ? presenceOf(model, id) : 'none';
+  if (el.className === `dot ${state}` && el.title === (id ? t(state) : '')) return;
+  el.className = `dot ${state}`;
+  el.title = id ? t(state) : '';
+  if (!id) return;
+  el.setAttribute('role', 'img');
+  el.setAttribute('aria-label', t(state));
 }
 
 /** A system message in words. Its content is a JSON object {event, by, user_ids, …}. */
@@ -43,7 +53,7 @@ export function systemText(model, m) {
   let c;
   try { c = JSON.parse(m.content); } catch { return m.content; }
   if (!c || typeof c !== 'object') return m.content;
-  const users = (c.user_ids ?? []).map((id) => name(model, id)).join(', ');
+  const users = (c.user_ids ?? []).map((id) => isolate(name(model, id))).join(', ');
   const key = has(`sys_${c.event}`) ? `sys_${c.event}` : 'sys_other';
   return t(key, { by: c.by ? name(model, c.by) : '', users, name: c.name ?? '', event: c.event ?? '' });
 }
@@ -51,28 +61,57 @@ export function systemText(model, m) {
 function preview(model, m) {
   if (!m) return '';
   if (m.kind === 'system') return systemText(model, m);
-  return `${m.sender_id === model.me.id ? t('you') : name(model, m.sender_id)}: ${m.content}`;
+  return `${isolate(m.sender_id === model.me.id ? t('you') : name(model, m.sender_id))}: ${isolate(m.content)}`;
 }
 
-/** The list of rooms; open is the id of the one that is shown. Elements are kept, so that focus stays. */
-export function drawRooms(model, open, pick) {
-  const list = $('rooms'), focused = document.activeElement?.closest?.('#rooms button')?.dataset.id;
-  list.replaceChildren(...model.sorted().map((r) => h('li', {},
-    h('button', { type: 'button', 'data-id': r.id, 'aria-current': r.id === open ? 'true' : undefined, onclick: () => pick(r.id) },
-      dot(model, r.peer?.id),
-      h('span', { className: 'name' }, roomTitle(model, r)),
-      r.unread > 0 ? h('span', { className: 'badge', 'aria-label': t('unread', { n: r.unread }) }, r.unread > 999 ? '999+' : String(r.unread)) : h('span'),
-      h('span', { className: 'last' }, preview(model, r.last_message))))));
+const rows = new Map(); // room id → its li
+let rowsOf = null;
+
+/**
+ * The list of rooms; open is the id of the one that is shown. Each room keeps its element, so that what is pressed is what is opened.
+ * While frozen the order stays, and new rooms come last.
+ */
+export function drawRooms(model, open, pick, frozen) {
+  const list = $('rooms'), focused = document.activeElement;
+  if (rowsOf !== model) { rows.clear(); list.replaceChildren(); rowsOf = model; }
+  for (const [id, li] of rows) if (!model.rooms.has(id)) { li.remove(); rows.delete(id); }
+  const sorted = model.sorted();
+  for (const r of sorted) {
+    if (!rows.has(r.id)) rows.set(r.id, list.appendChild(roomRow(model, r.id, pick)));
+    rows.get(r.id).update(r, r.id === open);
+  }
+  if (!frozen) arrange(list, sorted.map((r) => rows.get(r.id)));
+  if (focused !== document.activeElement && list.contains(focused)) focused.focus({ preventScroll: true });
   $('no-rooms').hidden = model.rooms.size > 0;
-  if (focused) list.querySelector(`[data-id="${CSS.escape(focused)}"]`)?.focus();
   const total = [...model.rooms.values()].reduce((n, r) => n + r.unread, 0);
   document.title = total ? `(${total}) ${t('app')}` : t('app');
 }
 
+/** Puts a list's elements in order; those that stand right are not touched. */
+function arrange(list, want) {
+  want.forEach((el, i) => { if (list.children[i] !== el) list.insertBefore(el, list.children[i] ?? null); });
+}
+
+function roomRow(model, id, pick) {
+  const state = h('span'), title = h('span', { className: 'name', dir: 'auto' }), badge = h('span', { className: 'badge', hidden: true }), last = h('span', { className: 'last' });
+  const button = h('button', { type: 'button', 'data-id': id, onclick: () => pick(id) }, state, title, badge, last);
+  const li = h('li', {}, button);
+  li.update = (r, isOpen) => {
+    setDot(state, model, r.peer?.id);
+    write(title, roomTitle(model, r));
+    write(badge, r.unread > 999 ? '999+' : String(r.unread));
+    badge.setAttribute('aria-label', t('unread', { n: r.unread }));
+    badge.hidden = r.unread === 0;
+    write(last, preview(model, r.last_message));
+    if (isOpen) button.setAttribute('aria-current', 'true'); else button.removeAttribute('aria-current');
+  };
+  return li;
+}
+
 export function drawHeader(model, r) {
-  $('title').textContent = roomTitle(model, r);
+  $('title').textContent = $('title').title = roomTitle(model, r);
   if (!r.peer) {
-    $('subtitle').textContent = t('memberCount', { n: r.member_count ?? '?' });
+    $('subtitle').textContent = count('memberCount', r.member_count ?? '?');
     return;
   }
   const p = model.presence.get(r.peer.id), state = presenceOf(model, r.peer.id);
@@ -95,28 +134,82 @@ export function clearMessages() {
 }
 
 /** Messages of the open room. Elements that stay are not touched, so that screen readers hear new ones only. */
-export function drawMessages(model, r, { retry, stick }) {
+export function drawMessages(model, r, { retry, edit, stick }) {
   const list = $('messages'), scroll = $('scroll');
   if (itemsOf !== r.id) { clearMessages(); itemsOf = r.id; }
-  const atEnd = stick || isAtEnd(), height = scroll.scrollHeight, top = scroll.scrollTop, first = list.firstChild;
-  const { list: shown } = model.shown(r);
-  const want = [...shown.map((m) => [`m${m.seq}`, m, sentItem]), ...[...r.pending.values()].map((p) => [`p${p.id}`, p, pendingItem])];
-  const keys = new Set(want.map(([key]) => key));
+  const atEnd = stick || pinned, height = scroll.scrollHeight, top = scroll.scrollTop, first = firstMessage();
+  const want = wanted(model, r), keys = new Set(want.map(([key]) => key));
   for (const [key, li] of items) if (!keys.has(key)) { li.remove(); items.delete(key); }
-  want.forEach(([key, what, make], i) => {
+  arrange(list, want.map(([key, what, make]) => {
     let li = items.get(key);
-    if (!li) { li = make(model, r, what, retry); items.set(key, li); }
+    if (!li) { li = make(model, r, what, { retry, edit }); items.set(key, li); }
     li.update();
-    if (list.children[i] !== li) list.insertBefore(li, list.children[i] ?? null);
-  });
+    return li;
+  }));
   $('older').hidden = !r.loaded || !r.hasOlder;
-  if (atEnd) scroll.scrollTop = scroll.scrollHeight;
-  else if (first !== list.firstChild) scroll.scrollTop = top + scroll.scrollHeight - height;
+  if (atEnd) toEnd();
+  else if (first !== firstMessage()) scroll.scrollTop = top + scroll.scrollHeight - height;
+  drawNewest(r);
 }
+
+const firstMessage = () => $('messages').querySelector('li:not(.day):not(.new)');
+
+/** What the list of messages shows, as [key, what, how to make it]: messages, a line per day, one before what is new. */
+function wanted(model, r) {
+  const want = [];
+  let day = '', begun = false;
+  for (const m of model.shown(r).list) {
+    const of = new Date(m.created_at).toDateString();
+    if (of !== day) want.push([`d${m.seq}`, m, dayItem]);
+    day = of;
+    if (!begun && m.seq > r.newAfter && m.kind !== 'system' && m.sender_id !== model.me.id) {
+      begun = true;
+      want.push(['new', m, newItem]);
+    }
+    want.push([`m${m.seq}`, m, sentItem]);
+  }
+  return [...want, ...[...r.pending.values()].map((p) => [`p${p.id}`, p, pendingItem])];
+}
+
+let pinned = true; // the newest message was in view when the person last scrolled
 
 export function isAtEnd() {
   const s = $('scroll');
   return s.scrollHeight - s.scrollTop - s.clientHeight < 48;
+}
+
+export function toEnd() { $('scroll').scrollTop = $('scroll').scrollHeight; pinned = true; }
+
+/** Keeps the newest message in view when the room for messages shrinks: the composer grows, a keyboard opens. */
+export function keepEnd() {
+  $('scroll').addEventListener('scroll', () => { pinned = isAtEnd(); });
+  new ResizeObserver(() => { if (pinned) toEnd(); }).observe($('scroll'));
+}
+
+/** The button that leads to the newest messages, while they are out of view. */
+export function drawNewest(r) {
+  $('newest').hidden = isAtEnd();
+  write($('newest'), `↓ ${r.unread > 0 ? count('newCount', r.unread) : t('toNewest')}`);
+}
+
+/** The line below the composer: how much of what a message may hold is used, when it is nearly all or more. */
+export function drawComposer(bytes, max, over) {
+  const n = { n: bytes.toLocaleString(), max: max.toLocaleString() }, text = over ? (bytes > max ? t('bytesOver', n) : t('tooLong')) : bytes > 0.8 * max ? t('bytesUsed', n) : '';
+  write($('compose-note'), text);
+  $('compose-note').classList.toggle('error', over);
+  $('text').setAttribute('aria-invalid', String(over));
+}
+
+function dayItem(model, r, m) {
+  const li = h('li', { className: 'day' });
+  li.update = () => write(li, dayName(m.created_at));
+  return li;
+}
+
+function newItem() {
+  const li = h('li', { className: 'new' });
+  li.update = () => write(li, t('newLine'));
+  return li;
 }
 
 function sentItem(model, r, m) {
@@ -126,9 +219,9 @@ function sentItem(model, r, m) {
     return li;
   }
   const mine = m.sender_id === model.me.id;
-  const who = h('p', { className: 'who' }), mark = h('span');
-  const li = h('li', { className: mine ? 'mine' : '' }, mine || r.peer ? null : who, h('p', { className: 'body' }, m.content),
-    h('p', { className: 'meta' }, h('time', { dateTime: m.created_at, title: `#${m.seq}` }, shortTime(m.created_at)), mine ? mark : null));
+  const who = h('p', { className: 'who', dir: 'auto' }), mark = h('span');
+  const li = h('li', { className: mine ? 'mine' : '' }, mine || r.peer ? null : who, h('p', { className: 'body', dir: 'auto' }, m.content),
+    h('p', { className: 'meta' }, h('time', { dateTime: m.created_at, title: `#${m.seq}` }, shortTime(m.created_at, true)), mine ? mark : null));
   li.update = () => {
     write(who, name(model, m.sender_id));
     if (mine) write(mark, [...r.peerRead.values()].some((seq) => seq >= m.seq) ? `✓✓ ${t('read')}` : `✓ ${t('sent')}`);
@@ -136,13 +229,17 @@ function sentItem(model, r, m) {
   return li;
 }
 
-function pendingItem(model, r, p, retry) {
-  const state = h('span'), again = h('button', { type: 'button', onclick: () => retry(p) }, t('retry'));
-  const li = h('li', { className: 'mine' }, h('p', { className: 'body' }, p.content), h('p', { className: 'meta' }, state, again));
+function pendingItem(model, r, p, { retry, edit }) {
+  const state = h('span'), again = h('button', { type: 'button', onclick: () => retry(p) }), change = h('button', { type: 'button', onclick: () => edit(p) });
+  const li = h('li', { className: 'mine' }, h('p', { className: 'body', dir: 'auto' }, p.content), h('p', { className: 'meta' }, state, again, change));
   li.update = () => {
-    li.classList.toggle('failed', p.state === 'failed');
-    again.hidden = p.state !== 'failed';
-    write(state, p.state === 'failed' ? `${t('failed')}${p.err ? `: ${p.err}` : ''}` : t('pending'));
+    const failed = p.state === 'failed';
+    li.classList.toggle('failed', failed);
+    again.hidden = !failed || !p.retry; // what was refused for good can only be changed
+    change.hidden = !failed;
+    write(again, t('retry'));
+    write(change, t('edit'));
+    write(state, failed ? `${t('failed')}${p.err ? `: ${p.err}` : ''}` : t('pending'));
   };
   return li;
 }

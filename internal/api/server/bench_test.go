@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -144,6 +145,7 @@ func newBench(t *testing.T, change ...func(*Options)) *bench {
 // response is what came back.
 type response struct {
 	status int
+	at     *url.URL // after redirects
 	head   http.Header
 	raw    []byte
 	body   map[string]any
@@ -183,7 +185,7 @@ func (b *bench) read(res *http.Response) response {
 	if err != nil {
 		b.Fatal(err)
 	}
-	a := response{status: res.StatusCode, head: res.Header, raw: raw}
+	a := response{status: res.StatusCode, at: res.Request.URL, head: res.Header, raw: raw}
 	if bytes.HasPrefix(raw, []byte("{")) {
 		if err := json.Unmarshal(raw, &a.body); err != nil {
 			b.Fatalf("%v in %s", err, raw)

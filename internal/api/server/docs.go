@@ -27,6 +27,9 @@ func (s *Server) mountDocs() {
 	serve := func(at, contentType string, body []byte) {
 		s.templates[at] = "/docs"
 		s.app.Get(at, func(c *fiber.Ctx) error {
+			if c.Path() != at { // with a slash at its end the page's relative addresses would lead elsewhere
+				return c.Redirect(".."+at, http.StatusPermanentRedirect)
+			}
 			c.Set(fiber.HeaderContentType, contentType)
 			c.Set(fiber.HeaderContentSecurityPolicy, docsCSP)
 			c.Set(fiber.HeaderCacheControl, "max-age=3600")

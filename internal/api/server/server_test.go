@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -27,11 +28,17 @@ func TestMain(m *testing.M) {
 func TestDocsPage(t *testing.T) {
 	b := newBench(t)
 	page := b.do(200, "GET", "/docs", "", "")
-	for _, src := range []string{"/docs/swagger-ui.css", "/docs/swagger-ui-bundle.js", "/docs/page.js", "/docs/favicon-32x32.png"} {
-		if !strings.Contains(string(page.raw), src) {
+	if bad := regexp.MustCompile(`(src|href)="/[^"]*"`).Find(page.raw); bad != nil {
+		t.Errorf("the page has an absolute address: %s. A proxy may serve the api below a path", bad)
+	}
+	if a := b.do(200, "GET", "/docs/", "", ""); a.at.Path != "/docs" {
+		t.Errorf("/docs/ ends at %s: from there the page's relative addresses lead elsewhere", a.at.Path)
+	}
+	for _, src := range []string{"docs/swagger-ui.css", "docs/swagger-ui-bundle.js", "docs/page.js", "docs/favicon-32x32.png"} {
+		if !strings.Contains(string(page.raw), `"`+src+`"`) {
 			t.Errorf("the page doesn't use %s", src)
 		}
-		if a := b.do(200, "GET", src, "", ""); len(a.raw) == 0 {
+		if a := b.do(200, "GET", "/"+src, "", ""); len(a.raw) == 0 {
 			t.Errorf("%s is empty", src)
 		}
 	}
