@@ -14,12 +14,12 @@ import (
 
 func TestOutboxRowsBelowGoFirst(t *testing.T) {
 	w := newFakes()
-	w.room(1, 5)
+	w.room(1, 5, writer)
 	w.routes[1] = chat.Route{Known: true, Gateways: map[chat.GatewayID]uint64{"g1.a": 1}}
 	k := w.start(t, func(o *Options) { o.OutboxPoll = time.Hour })
 	wait(t, give(k, false, sendCmd(1, 5, "a", "one")), "first")
-	w.post(1, envelope.Announcement{})
-	w.post(1, envelope.Announcement{})
+	w.post(t, 1)
+	w.post(t, 1)
 	wait(t, give(k, false, sendCmd(1, 5, "b", "two")), "second")
 	var got []chat.Seq
 	for range 4 {
@@ -32,14 +32,14 @@ func TestOutboxRowsBelowGoFirst(t *testing.T) {
 
 func TestACallIsAnsweredAtOnce(t *testing.T) {
 	w := newFakes()
-	w.room(1, 5)
+	w.room(1, 5, writer)
 	w.routes[1] = chat.Route{Known: true, Gateways: map[chat.GatewayID]uint64{"g1.a": 1}}
 	k := w.start(t, func(o *Options) { o.OutboxPoll, o.OutboxIdle = time.Hour, time.Hour })
 	wait(t, give(k, false, sendCmd(1, 5, "a", "one")), "first") // its partition is active, and its outbox empty
 	w.next(t, envelope.InRoom)
 	eventually(t, "it listens", func() bool { w.mu.Lock(); defer w.mu.Unlock(); return w.call != nil })
 	for want := chat.Seq(2); want < 5; want++ {
-		w.post(1, envelope.Announcement{})
+		w.post(t, 1)
 		w.call()
 		if got := w.next(t, envelope.InRoom).Seq; got != want {
 			t.Errorf("announced %d, want %d", got, want)
@@ -52,12 +52,12 @@ func TestACallIsAnsweredAtOnce(t *testing.T) {
 func TestCallsShareALook(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newFakes()
-		w.room(1, 5)
+		w.room(1, 5, writer)
 		w.routes[1] = chat.Route{Known: true, Gateways: map[chat.GatewayID]uint64{"g1.a": 1}}
 		k := w.start(t, func(o *Options) { o.OutboxPoll, o.OutboxIdle = time.Hour, 500*time.Millisecond })
 		wait(t, give(k, false, sendCmd(1, 5, "a", "one")), "first")
 		w.next(t, envelope.InRoom)
-		looks := func() int { w.mu.Lock(); defer w.mu.Unlock(); return w.looks }
+		looks := func() int { return w.store.Calls("OutboxWaiting") }
 		took := func(what string, limit time.Duration) {
 			t.Helper()
 			posted := time.Now()
@@ -67,13 +67,13 @@ func TestCallsShareALook(t *testing.T) {
 			}
 		}
 		time.Sleep(110 * time.Millisecond)
-		w.post(1, envelope.Announcement{})
+		w.post(t, 1)
 		w.call()
 		took("a call", 0)
 		synctest.Wait()
 		before := looks()
 		for range 50 {
-			w.post(1, envelope.Announcement{})
+			w.post(t, 1)
 			w.call()
 		}
 		took("the first of many calls", 10*time.Millisecond)
@@ -84,7 +84,7 @@ func TestCallsShareALook(t *testing.T) {
 		for range 49 {
 			w.next(t, envelope.InRoom)
 		}
-		w.post(1, envelope.Announcement{})
+		w.post(t, 1)
 		took("a call that was lost", 500*time.Millisecond)
 	})
 }
@@ -93,10 +93,10 @@ func TestCallsShareALook(t *testing.T) {
 // meanwhile gets no attach, and what it has from Redis may lack some.
 func TestOwnerWithoutTheQueueAnnouncesToAll(t *testing.T) {
 	w := newFakes()
-	w.room(1, 5)
+	w.room(1, 5, writer)
 	w.routes[1] = chat.Route{Known: true, Gateways: map[chat.GatewayID]uint64{}}
 	k := w.start(t)
-	w.post(1, envelope.Announcement{})
+	w.post(t, 1)
 	if d := w.next(t, envelope.InRoom); d.Seq != 1 {
 		t.Errorf("announced %d, want 1", d.Seq)
 	}
@@ -115,14 +115,15 @@ func TestOwnerWithoutTheQueueAnnouncesToAll(t *testing.T) {
 
 func TestRelayDeletesRowsAfterConfirm(t *testing.T) {
 	w := newFakes()
-	w.room(1, 5)
+	w.room(1, 5, writer)
 	w.routes[1] = chat.Route{Known: true, Gateways: map[chat.GatewayID]uint64{"g1.a": 1}}
 	w.noConf = true
-	w.post(1, envelope.Announcement{})
+	w.post(t, 1)
 	w.start(t)
 	w.next(t, envelope.InRoom)
+	rows := len(w.waiting(t))
 	w.mu.Lock()
-	rows, held := len(w.outbox), w.held
+	held := w.held
 	w.noConf = false
 	w.mu.Unlock()
 	if rows != 1 {
@@ -131,18 +132,18 @@ func TestRelayDeletesRowsAfterConfirm(t *testing.T) {
 	for _, done := range held {
 		done(nil)
 	}
-	eventually(t, "row deleted", func() bool { w.mu.Lock(); defer w.mu.Unlock(); return len(w.outbox) == 0 })
+	eventually(t, "row deleted", func() bool { return len(w.waiting(t)) == 0 })
 }
 
 // TestRepeatOfARESTWrite: what the outbox still holds was committed by another; the socket that repeats it gets a duplicate.
 func TestRepeatOfARESTWrite(t *testing.T) {
 	w := newFakes()
-	w.room(1, 5, 9)
+	w.room(1, 5, writer)
 	w.routes[1] = chat.Route{Known: true, Gateways: map[chat.GatewayID]uint64{"g1.a": 1}}
 	k := w.start(t, func(o *Options) { o.OutboxPoll = time.Hour })
 	wait(t, give(k, false, sendCmd(1, 5, "a", "one")), "first")
 	w.next(t, envelope.InRoom)
-	m := w.post(1, envelope.Announcement{})
+	m := w.post(t, 1)
 	wait(t, give(k, false, sendCmd(1, m.Sender, m.ClientMsgID, m.Content)), "the repeat")
 	if d := w.next(t, envelope.InRoom); d.Seq != 2 {
 		t.Errorf("announced %+v, want seq 2", d)
@@ -154,11 +155,13 @@ func TestRepeatOfARESTWrite(t *testing.T) {
 
 func TestAnnouncementsOfMembershipReachEveryGateway(t *testing.T) {
 	w := newFakes()
-	w.room(1, 5, 6)
 	w.routes[1] = chat.Route{Known: true, Gateways: map[chat.GatewayID]uint64{"g1.a": 1}}
-	room := &chat.Room{ID: 1, Type: chat.Group, Owner: 5, Epoch: 1}
-	w.post(1, envelope.Announcement{Room: room, Added: []chat.UserID{5, 6}, Change: chat.MemberJoined})
-	w.post(1, envelope.Announcement{Room: room, Removed: []chat.UserID{6}, Reason: chat.LeftKicked, Change: chat.MemberLeft, About: 6})
+	if _, err := w.store.CreateRoom(t.Context(), chat.NewRoom{Owner: 5, Members: []chat.UserID{6}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.store.RemoveMember(t.Context(), 1, 5, 6); err != nil {
+		t.Fatal(err)
+	}
 	w.start(t)
 	plain, owner, kick := w.next(t, envelope.InRoom), w.next(t, envelope.InRoom), w.next(t, envelope.InRoom)
 	if fmt.Sprint(plain.Added, owner.Added, plain.Seq, owner.Seq) != "[6] [5] 1 1" {

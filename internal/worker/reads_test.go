@@ -63,10 +63,8 @@ func TestSyncsThatFail(t *testing.T) {
 			t.Errorf("socket %d got %s, want %s in it", socket, got[socket], want)
 		}
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if len(w.dead) != 1 {
-		t.Errorf("%d quarantined, want the poisoned one", len(w.dead))
+	if n := len(w.store.Dead()); n != 1 {
+		t.Errorf("%d quarantined, want the poisoned one", n)
 	}
 }
 
@@ -94,8 +92,8 @@ func TestFullSyncStation(t *testing.T) {
 
 func TestJoinTypingWatchReadShow(t *testing.T) {
 	w := newFakes()
-	w.room(1, 5)
-	w.room(2).public = true
+	w.room(1, 5, writer)
+	w.store.AddRoom(chat.Room{ID: 2, Visibility: chat.Public}, 5, writer)
 	here := chat.Route{Known: true, Gateways: map[chat.GatewayID]uint64{"g2.b": 1}}
 	w.routes[1], w.routes[2] = here, here
 	k := w.start(t)
@@ -115,10 +113,10 @@ func TestJoinTypingWatchReadShow(t *testing.T) {
 	if d := w.next(t, envelope.ToSocket); !bytes.Contains(d.Frame, []byte("not_found")) {
 		t.Errorf("typing in a room of others: %s", d.Frame)
 	}
-	w.post(2, envelope.Announcement{})
+	w.post(t, 2)
 	give(k, false, cmd(envelope.Join, 2, 6))
-	if d := w.next(t, envelope.Joined); !bytes.Contains(d.Frame, []byte(`"last_message":{"room_id":2,"seq":1,`)) {
-		t.Errorf("joined without the room's last message: %s", d.Frame)
+	if d := w.next(t, envelope.Joined); !bytes.Contains(d.Frame, []byte(`"last_message":{"room_id":2,"seq":2,`)) {
+		t.Errorf("joined without the room's last message, that they have joined: %s", d.Frame)
 	}
 	give(k, false, cmd(envelope.Typing, 2, 6)) // at once: that the user was no member before is not remembered
 	if d := w.next(t, envelope.Aside); d.User != 6 || d.Room != 2 {
@@ -130,7 +128,7 @@ func TestJoinTypingWatchReadShow(t *testing.T) {
 	}
 	give(k, false, cmd(envelope.Typing, 1, 6))
 	w.next(t, envelope.ToSocket)
-	wait(t, give(k, false, sendCmd(1, 5, "a", "1")), "send")
+	w.post(t, 1) // by somebody else: what one writes is read
 	give(k, false, cmd(envelope.Read, 1, 5))
 	if d := w.next(t, envelope.ToUser); !bytes.Contains(d.Frame, []byte(`"unread":0`)) {
 		t.Errorf("read to own devices: %s", d.Frame)
@@ -141,9 +139,7 @@ func TestJoinTypingWatchReadShow(t *testing.T) {
 	if d := w.next(t, envelope.Watched); fmt.Sprint(d.Users) != "[6]" || !bytes.Contains(d.Frame, []byte(`"online":false`)) {
 		t.Errorf("watched %v: %s", d.Users, d.Frame)
 	}
-	w.mu.Lock()
-	w.revoked["s"] = true
-	w.mu.Unlock()
+	w.revoke("s", 5)
 	show := cmd(envelope.Show, 0, 5)
 	show.Users, show.Sessions = []chat.UserID{6, 5}, []chat.SessionID{"t", "s"}
 	give(k, false, show)

@@ -54,8 +54,8 @@ func TestAttachIsAnsweredWithTheHeadAndRoutesFollow(t *testing.T) {
 
 func TestRepairBringsWhatIsMissingAndWhoIsIn(t *testing.T) {
 	w := newFakes()
-	w.room(1, 5, 6, 7)
-	w.rooms[1].since = map[chat.UserID]chat.Seq{7: 4} // left, and was added again by an entry that isn't announced yet
+	w.room(1, 5, 6)
+	w.store.AddMember(chat.Member{Room: 1, User: 7, VisibleFrom: 4}) // left, and was added again by an entry that isn't announced yet
 	w.routes[1] = chat.Route{Known: true}
 	k := w.start(t)
 	wait(t, give(k, false, sendCmd(1, 5, "a", "1"), sendCmd(1, 5, "b", "2"), sendCmd(1, 5, "c", "3")), "sends")

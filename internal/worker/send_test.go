@@ -83,7 +83,7 @@ func TestAnswers(t *testing.T) {
 			wait(t, acked, "batch acknowledged")
 		})
 	}
-	if n := len(w.rooms[1].log); n != 1 {
+	if n := len(w.store.Log(1)); n != 1 {
 		t.Errorf("%d messages in the log, want 1", n)
 	}
 }
@@ -93,16 +93,16 @@ func TestRefusedMessageUsesUpItsNumber(t *testing.T) {
 	w.room(1, 5)
 	w.routes[1] = chat.Route{Known: true}
 	k := w.start(t)
-	blank := sendCmd(1, 5, "a", " ")
-	blank.ClientSeq = 3
-	wait(t, give(k, false, blank), "batch acknowledged")
+	cmds := []envelope.Command{sendCmd(1, 5, "a", "one"), sendCmd(1, 5, "b", "two"), sendCmd(1, 5, "c", " ")}
+	for i := range cmds {
+		cmds[i].ClientSeq = uint64(i + 1)
+	}
+	wait(t, give(k, false, cmds...), "batch acknowledged")
 	if d := w.next(t, envelope.ToSocket); !bytes.Contains(d.Frame, []byte(`"code":"invalid"`)) || !bytes.Contains(d.Frame, []byte(`"client_seq":3`)) {
 		t.Errorf("answer %s, want invalid for client_seq 3", d.Frame)
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if fmt.Sprint(w.spent) != "[3]" || len(w.rooms[1].log) != 0 {
-		t.Errorf("numbers spent %v, %d messages in the log; want [3] and none", w.spent, len(w.rooms[1].log))
+	if last, n := w.store.Cursor(1, 5, "s"), len(w.store.Log(1)); last != 3 || n != 2 {
+		t.Errorf("numbers are spent up to %d, %d messages in the log; want 3 and 2", last, n)
 	}
 }
 
@@ -130,7 +130,7 @@ func TestMySQLAwayAnswersUnavailableAndHeals(t *testing.T) {
 	w := newFakes()
 	w.room(1, 5)
 	w.routes[1] = chat.Route{Known: true}
-	w.down = true
+	w.store.Down(errDown)
 	k := w.start(t)
 	acked := give(k, false, sendCmd(1, 5, "a", "one"))
 	d := w.next(t, envelope.ToSocket)
@@ -138,9 +138,7 @@ func TestMySQLAwayAnswersUnavailableAndHeals(t *testing.T) {
 		t.Errorf("answer %s, want unavailable with retry", d.Frame)
 	}
 	wait(t, acked, "batch acknowledged")
-	w.mu.Lock()
-	w.down = false
-	w.mu.Unlock()
+	w.store.Down(nil)
 	wait(t, give(k, false, sendCmd(1, 5, "a", "one")), "retry")
 	if d := w.next(t, envelope.InRoom); d.Seq != 1 {
 		t.Errorf("seq %d after the retry, want 1", d.Seq)
@@ -151,7 +149,7 @@ func TestPoisonIsQuarantinedAndNeighboursPass(t *testing.T) {
 	w := newFakes()
 	w.room(1, 5)
 	w.routes[1] = chat.Route{Known: true}
-	w.poison = "boom"
+	w.store.Poison("boom", 0)
 	k := w.start(t)
 	acked := give(k, false, sendCmd(1, 5, "a", "one"), sendCmd(1, 5, "b", "boom"), sendCmd(1, 5, "c", "three"))
 	d := w.next(t, envelope.ToSocket)
@@ -159,10 +157,8 @@ func TestPoisonIsQuarantinedAndNeighboursPass(t *testing.T) {
 		t.Errorf("answer %s, want a terminal error for b", d.Frame)
 	}
 	wait(t, acked, "batch acknowledged")
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if len(w.dead) != 1 || len(w.rooms[1].log) != 2 {
-		t.Errorf("%d quarantined, %d in the log; want 1 and 2", len(w.dead), len(w.rooms[1].log))
+	if len(w.store.Dead()) != 1 || len(w.store.Log(1)) != 2 {
+		t.Errorf("%d quarantined, %d in the log; want 1 and 2", len(w.store.Dead()), len(w.store.Log(1)))
 	}
 }
 
@@ -174,8 +170,8 @@ func TestUnreadableBatchIsQuarantined(t *testing.T) {
 		k.Take(envelope.Batch{Body: body, Ack: func() { close(acked) }})
 		wait(t, acked, "batch acknowledged")
 	}
-	if len(w.dead) != 4 {
-		t.Errorf("%d quarantined, want 4", len(w.dead))
+	if n := len(w.store.Dead()); n != 4 {
+		t.Errorf("%d quarantined, want 4", n)
 	}
 }
 
@@ -192,9 +188,7 @@ func TestClosedPartitionCommitsNothingMore(t *testing.T) {
 	})
 	k.Closed(chat.RoomID(1).Partition(4), 1)
 	eventually(t, "committer idle", func() bool { return k.line.InHand() == 0 })
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if n := len(w.rooms[1].log); n != 1 {
+	if n := len(w.store.Log(1)); n != 1 {
 		t.Errorf("%d messages in the log, want 1: the channel was closed", n)
 	}
 }
@@ -209,9 +203,7 @@ func TestLostCommitAnswer(t *testing.T) {
 	for range 2 {
 		w.next(t, envelope.InRoom)
 	}
-	w.mu.Lock()
-	w.unanswered = 1
-	w.mu.Unlock()
+	w.store.LoseAnswers(1)
 	wait(t, give(k, false, sendCmd(1, 5, "b", "2")), "the second")
 	for range 2 { // the sender's gateway with its ack, and the other
 		if d := w.next(t, envelope.InRoom); d.Seq != 2 {

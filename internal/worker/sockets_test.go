@@ -2,6 +2,7 @@ package worker
 
 import (
 	"bytes"
+	"context"
 	"maps"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
+	"chat-service/internal/store/fakestore"
 )
 
 func comes(n chat.SocketID, at int64, replace bool) envelope.Command {
@@ -115,6 +117,17 @@ func TestSocketThatEndsWithoutRedisIsForgottenLater(t *testing.T) {
 	})
 }
 
+// able is the list of live workers, where this one seems to be of a release that can do more.
+type able struct {
+	*fakestore.Store
+	features []string
+}
+
+func (a able) Beat(ctx context.Context, me chat.LiveWorker) error {
+	me.Features = append(me.Features, a.features...)
+	return a.Store.Beat(ctx, me)
+}
+
 // TestFeatures: welcome offers what the gateway and all live workers can do, and nothing where that is nothing.
 func TestFeatures(t *testing.T) {
 	for _, c := range []struct {
@@ -130,8 +143,12 @@ func TestFeatures(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newFakes()
-				w.extra, w.workers = c.worker, c.others
-				k := w.start(t)
+				for _, o := range c.others {
+					if err := w.store.Beat(t.Context(), o); err != nil {
+						t.Fatal(err)
+					}
+				}
+				k := w.start(t, func(o *Options) { o.Workers = able{w.store, c.worker} })
 				synctest.Wait() // for the first beat
 				come := comes(1, 1000, false)
 				come.Features = c.gateway
@@ -175,9 +192,7 @@ func TestConnectRegistersAndWelcomes(t *testing.T) {
 			t.Errorf("closed socket %d with %d, want the others with 4503", d.Socket, d.Code)
 		}
 	}
-	w.mu.Lock()
-	w.revoked["5"] = true
-	w.mu.Unlock()
+	w.revoke("5", 5)
 	connect(5, false)
 	if d := w.next(t, envelope.Close); d.Socket != 5 || d.Code != 4502 {
 		t.Errorf("closed socket %d with %d, want 5 with 4502", d.Socket, d.Code)
