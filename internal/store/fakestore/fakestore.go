@@ -126,6 +126,17 @@ func (s *Store) Cursor(room chat.RoomID, user chat.UserID, session chat.SessionI
 	return n
 }
 
+// Counts returns how much there is of everything.
+func (s *Store) Counts() (users, rooms, messages int) {
+	s.set(func() {
+		for _, r := range s.rooms {
+			messages += len(r.log)
+		}
+		users, rooms = len(s.users), len(s.rooms)
+	})
+	return users, rooms, messages
+}
+
 func (s *Store) set(fn func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
