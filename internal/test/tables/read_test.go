@@ -2,9 +2,12 @@ package tables_test
 
 import (
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -82,6 +85,17 @@ func sampled(t *testing.T, name string) bool {
 	t.Helper()
 	row := regexp.MustCompile(name + `:\s`)
 	return row.MatchString(read(t, "internal/protocol/kinds_test.go")) || row.MatchString(read(t, "internal/protocol/kinds_probe_test.go"))
+}
+
+// fields goes through the names of a struct's fields, but some.
+func fields(typ reflect.Type, but ...string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for i := range typ.NumField() {
+			if name := typ.Field(i).Name; !slices.Contains(but, name) && !yield(name) {
+				return
+			}
+		}
+	}
 }
 
 func finds(t *testing.T, dir, pattern string) (found bool) {

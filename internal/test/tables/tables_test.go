@@ -8,6 +8,7 @@ package tables_test
 import (
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -79,7 +80,7 @@ func TestClientFrames(t *testing.T) {
 			continue
 		}
 		admitted = append(admitted, c.Frame)
-		if h := dispatch[c.Kind]; !h.Ref || h.Place == worker.Control {
+		if h, ok := dispatch[c.Kind]; ok && (!h.Ref || h.Place == worker.Control) {
 			t.Errorf("internal/worker/dispatch.go: %s: errors must be answered, since clients ask for it by %s", c.Name, c.Frame)
 		}
 	}
@@ -177,6 +178,28 @@ func TestAnnouncements(t *testing.T) {
 		table{"internal/worker/line/announce.go", "how it is announced", names(line.Announced(), text)},
 		table{"docs/bus.md", "a row that go test ./docs -update writes", withProbe(announcements, documented(t, "bus.md", "announcements"))},
 	)
+}
+
+// TestMessageFields: a field of a message is shown to clients, and what a sender writes comes by a frame and a command. Where messages
+// are stored, tests beside the code compare the fields: store/table, store/storetest, state, envelope.
+func TestMessageFields(t *testing.T) {
+	lacks := func(field string, typ reflect.Type) bool { _, ok := typ.FieldByName(field); return !ok }
+	for f := range fields(reflect.TypeFor[chat.Message](), "Ord") { // what unread counts are made of
+		if lacks(f, reflect.TypeFor[protocol.Message]()) {
+			t.Errorf("internal/protocol/message.go: Message lacks %s", f)
+		}
+	}
+	for f := range fields(reflect.TypeFor[chat.Send](), "Sender", "Session", "Refused") { // what the servers know
+		if lacks(f, reflect.TypeFor[protocol.Frame]()) {
+			t.Errorf("internal/protocol/frame.go: Frame lacks %s", f)
+		}
+		if lacks(f, reflect.TypeFor[envelope.Command]()) {
+			t.Errorf("internal/envelope/command.go: Command lacks %s", f)
+		}
+		if f != "ClientSeq" && lacks(f, reflect.TypeFor[chat.Message]()) { // which a session counts for itself
+			t.Errorf("internal/chat/message.go: Message lacks %s", f)
+		}
+	}
 }
 
 func TestErrorKinds(t *testing.T) {
