@@ -29,7 +29,7 @@ func newBench(t *testing.T, change ...func(*Options, *Ports)) *bench {
 	t.Helper()
 	f := newFakes()
 	o := Options{
-		Addr: "127.0.0.1:0", Limits: chat.DefaultLimits(), Now: f.store.clock, Origins: []string{"https://app.example.com"},
+		Addr: "127.0.0.1:0", Limits: chat.DefaultLimits(), Now: f.now, Origins: []string{"https://app.example.com"},
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
 	}
 	o.Limits.RequestsPerSecond = 0

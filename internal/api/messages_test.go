@@ -17,7 +17,7 @@ func TestMessages(t *testing.T) {
 	body := `{"content":"<b>你好</b> & 👋","client_msg_id":"c-1"}`
 	a := b.do(201, "POST", "rooms/1/messages", ann, body)
 	want := map[string]any{
-		"room_id": 1.0, "seq": 1.0, "id": "1:1", "kind": "text", "sender_id": 1.0, "client_msg_id": "c-1",
+		"room_id": 1.0, "seq": 2.0, "id": "1:2", "kind": "text", "sender_id": 1.0, "client_msg_id": "c-1",
 		"content": "<b>你好</b> & 👋", "created_at": "2026-03-01T12:00:00.000Z",
 	}
 	if d := cmp.Diff(want, a.body); d != "" {
@@ -36,13 +36,13 @@ func TestMessages(t *testing.T) {
 	if a = b.do(200, "GET", "unread", bob, ""); string(a.raw) != `{"total":3,"rooms":{"1":3}}` {
 		t.Errorf("unread %s", a.raw)
 	}
-	if a = b.do(200, "PUT", "rooms/1/read", bob, `{"seq":2}`); string(a.raw) != `{"read_seq":2,"unread":1}` {
+	if a = b.do(200, "PUT", "rooms/1/read", bob, `{"seq":3}`); string(a.raw) != `{"read_seq":3,"unread":1}` {
 		t.Errorf("read %s", a.raw)
 	}
-	if a = b.do(200, "PUT", "rooms/1/read", bob, `{"seq":0}`); a.body["read_seq"] != 2.0 {
+	if a = b.do(200, "PUT", "rooms/1/read", bob, `{"seq":0}`); a.body["read_seq"] != 3.0 {
 		t.Errorf("moved backwards: %s", a.raw)
 	}
-	if a = b.do(200, "PUT", "rooms/1/read", bob, `{"seq":9007199254740991}`); string(a.raw) != `{"read_seq":3,"unread":0}` {
+	if a = b.do(200, "PUT", "rooms/1/read", bob, `{"seq":9007199254740991}`); string(a.raw) != `{"read_seq":4,"unread":0}` {
 		t.Errorf("read %s", a.raw)
 	}
 	b.do(200, "PATCH", "rooms/1/members/2", ann, `{"mute_seconds":60}`)
@@ -55,7 +55,7 @@ func TestMessages(t *testing.T) {
 func TestHistory(t *testing.T) {
 	b := newBench(t)
 	ann := b.join("ann")
-	b.do(201, "POST", "rooms", ann, `{"name":"one"}`)
+	b.store.AddRoom(chat.Room{ID: 1}, 1) // without the entry that says who made it
 	if a := b.do(200, "GET", "rooms/1/messages", ann, ""); string(a.raw) != `{"messages":[],"last_seq":0,"epoch":1,"has_more":false,"page":1,"page_size":20}` {
 		t.Errorf("empty room %s", a.raw)
 	}
@@ -106,9 +106,9 @@ func TestRecent(t *testing.T) {
 	}
 	newest := func(token string, fromStore bool) answer {
 		b.Helper()
-		before := b.store.histories
+		before := b.store.Calls("History")
 		a := b.do(200, "GET", "rooms/1/messages?page_size=5", token, "")
-		if got := b.store.histories > before; got != fromStore {
+		if got := b.store.Calls("History") > before; got != fromStore {
 			b.Errorf("asked the store: %v, want %v", got, fromStore)
 		}
 		return a
@@ -122,24 +122,26 @@ func TestRecent(t *testing.T) {
 	newest(ann, true) // behind
 	b.state.cached[1] = slices.Delete(b.state.cached[1], 2, 3)
 	newest(ann, true) // a gap
-	b.state.cached[1] = b.store.log[1][7:]
+	b.state.cached[1] = b.store.Log(1)[8:]
 	newest(ann, true) // too short
-	b.state.cached[1] = slices.Clone(b.store.log[1])
+	b.state.cached[1] = b.store.Log(1)
 	a := newest(bob, false)
-	if d := cmp.Diff([]any{5.0, 6.0, 7.0, 8.0, 9.0}, a.list("messages", "seq")); d != "" || a.body["has_more"] != true {
+	if d := cmp.Diff([]any{6.0, 7.0, 8.0, 9.0, 10.0}, a.list("messages", "seq")); d != "" || a.body["has_more"] != true {
 		t.Errorf("page:\n%s", d)
 	}
-	b.store.rooms[1].Epoch++ // chatctl epoch bump
-	if a = newest(ann, true); a.body["epoch"] != float64(b.store.rooms[1].Epoch) {
+	if err := b.store.BumpEpoch(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	if a = newest(ann, true); a.body["epoch"] != 2.0 {
 		t.Errorf("epoch %v", a.body["epoch"])
 	}
-	b.state.cached[1] = slices.Clone(b.store.log[1])
-	b.store.members[1][2].LeftSeq = 7
+	b.state.cached[1] = b.store.Log(1)
+	b.store.AddMember(chat.Member{Room: 1, User: 2, VisibleFrom: 1, LeftSeq: 8})
 	a = newest(bob, false)
-	if d := cmp.Diff([]any{3.0, 4.0, 5.0, 6.0, 7.0}, a.list("messages", "seq")); d != "" || a.body["last_seq"] != 7.0 {
+	if d := cmp.Diff([]any{4.0, 5.0, 6.0, 7.0, 8.0}, a.list("messages", "seq")); d != "" || a.body["last_seq"] != 8.0 {
 		t.Errorf("someone who left sees:\n%s", d)
 	}
-	b.store.members[1][2].VisibleFrom = 6
+	b.store.AddMember(chat.Member{Room: 1, User: 2, VisibleFrom: 7, LeftSeq: 8})
 	if a = newest(bob, false); len(a.list("messages", "seq")) != 2 || a.body["has_more"] != false {
 		t.Errorf("someone who came late sees %s", a.raw)
 	}

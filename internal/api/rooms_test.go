@@ -2,6 +2,7 @@ package api
 
 import (
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -13,7 +14,11 @@ func TestRooms(t *testing.T) {
 	a := b.do(201, "POST", "rooms", ann, `{"name":"群聊名称","description":"群聊\n描述","type":"group","member_ids":[1,2]}`)
 	want := map[string]any{
 		"id": 1.0, "type": "group", "name": "群聊名称", "description": "群聊\n描述", "visibility": "private", "owner_id": 1.0,
-		"member_count": 2.0, "last_seq": 0.0, "epoch": 1.0, "created_at": "2026-03-01T12:00:00.000Z", "role": "owner", "unread": 0.0, "read_seq": 0.0,
+		"member_count": 2.0, "last_seq": 1.0, "epoch": 1.0, "created_at": "2026-03-01T12:00:00.000Z", "role": "owner", "unread": 0.0, "read_seq": 1.0,
+		"last_message": map[string]any{
+			"room_id": 1.0, "seq": 1.0, "id": "1:1", "kind": "system", "sender_id": 0.0, "client_msg_id": "",
+			"content": `{"event":"created","by":1,"user_ids":[1,2]}`, "created_at": "2026-03-01T12:00:00.000Z",
+		},
 	}
 	if d := cmp.Diff(want, a.body); d != "" || a.head.Get("Location") != "/api/v1/rooms/1" {
 		t.Errorf("room at %q:\n%s", a.head.Get("Location"), d)
@@ -26,6 +31,7 @@ func TestRooms(t *testing.T) {
 	}
 	b.problem(b.raw("PATCH", "rooms/1", bob, "application/json", `{"name":"Mine"}`), 403, "forbidden")
 
+	b.pass(time.Second)
 	first := b.do(201, "POST", "rooms", ann, `{"type":"direct","member_ids":[2]}`)
 	again := b.do(200, "POST", "rooms", bob, `{"type":"direct","member_ids":[2,1]}`)
 	if first.body["id"] != again.body["id"] || again.body["owner_id"] != 0.0 {
@@ -33,7 +39,7 @@ func TestRooms(t *testing.T) {
 	}
 	page := b.do(200, "GET", "rooms?limit=1", ann, "")
 	rest := b.do(200, "GET", "rooms?limit=1&cursor="+page.body["next_cursor"].(string), ann, "")
-	if d := cmp.Diff([]any{1.0, 2.0}, append(page.list("rooms", "id"), rest.list("rooms", "id")...)); d != "" || rest.body["next_cursor"] != nil {
+	if d := cmp.Diff([]any{2.0, 1.0}, append(page.list("rooms", "id"), rest.list("rooms", "id")...)); d != "" || rest.body["next_cursor"] != nil {
 		t.Errorf("pages:\n%s", d)
 	}
 	b.do(201, "POST", "rooms", ann, `{"name":"Lobby","visibility":"public"}`)

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"chat-service/internal/api/server"
+	"chat-service/internal/chat"
 )
 
 func TestMain(m *testing.M) {
@@ -29,8 +30,8 @@ func fill(path string) string {
 // TestGuard walks every route without a token and with a bad, an expired and a revoked one.
 func TestGuard(t *testing.T) {
 	b := newBench(t)
-	b.do(200, "POST", "auth/logout", b.join("gone"), "")
-	revoked := b.revoked()
+	revoked := b.join("gone")
+	b.do(200, "POST", "auth/logout", revoked, "")
 	for _, r := range Routes() {
 		t.Run(r.ID, func(t *testing.T) {
 			for _, tt := range []struct{ token, code string }{
@@ -55,19 +56,6 @@ func TestGuard(t *testing.T) {
 		b.problem(b.raw("GET", "me", "", "", "", "Authorization", head), 401, "unauthenticated")
 	}
 	b.problem(b.raw("GET", "me", "good|1|a", "", "", "Authorization", "Bearer good|1|b"), 401, "unauthenticated")
-}
-
-// revoked returns the token of the session that has been revoked.
-func (b *bench) revoked() string {
-	b.store.mu.Lock()
-	defer b.store.mu.Unlock()
-	for id, s := range b.store.sessions {
-		if !s.RevokedAt.IsZero() {
-			return "good|" + s.User.String() + "|" + string(id)
-		}
-	}
-	b.Fatal("nothing is revoked")
-	return ""
 }
 
 // TestHidden: what a stranger may not see looks exactly like what does not exist.
@@ -179,20 +167,19 @@ func TestCanaries(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	for room, ms := range b.store.log {
-		own := fmt.Sprintf("canary%02d", room-1)
-		if len(ms) != 20 {
-			t.Errorf("room %d has %d messages", room, len(ms))
+	for i := range users {
+		room, own := chat.RoomID(i+1), fmt.Sprintf("canary%02d", i)
+		ms := b.store.Log(room)
+		if len(ms) != 21 || ms[0].Kind != chat.System {
+			t.Fatalf("room %d has %d messages, want the one that says who made it and 20", room, len(ms))
 		}
-		for n, m := range ms {
+		for n, m := range ms[1:] {
 			if m.Content != fmt.Sprintf("%s says %d", own, n) || m.ClientMsgID != fmt.Sprintf("%s-%d", own, n) {
 				t.Errorf("room %d holds %+v", room, m)
 			}
 		}
-	}
-	for id, u := range b.store.users {
-		if own := fmt.Sprintf("canary%02d", id-1); u.Nickname != own || u.Username != own {
-			t.Errorf("user %d is %+v", id, u)
+		if u, err := b.store.User(t.Context(), chat.UserID(i+1)); err != nil || u.Nickname != own || u.Username != own {
+			t.Errorf("user %d is %+v (%v)", i+1, u, err)
 		}
 	}
 }

@@ -36,6 +36,17 @@ func admissions() map[protocol.Type]admission {
 	return m
 }
 
+// Handled lists the types of client frames that the gateway handles itself, for a test that compares tables
+// (internal/test/tables).
+func Handled() (types []protocol.Type) {
+	for typ, a := range admissions() {
+		if a.handle != nil {
+			types = append(types, typ)
+		}
+	}
+	return types
+}
+
 // handle decodes one frame of an authenticated socket, checks its rate and passes it on.
 func (s *socket) handle(b []byte) {
 	f, err := protocol.Decode(b, s.g.o.Frames)

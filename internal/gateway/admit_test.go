@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"maps"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -56,6 +57,26 @@ func samples() map[protocol.Type]sample {
 }
 
 type sample struct{ frame, ref string }
+
+// TestCommandsCarryEveryField: a field of a client frame reaches the worker under the same name.
+func TestCommandsCarryEveryField(t *testing.T) {
+	f := protocol.Frame{
+		Type: protocol.TMessage, Room: 1, Content: "x", ClientMsgID: "m", ClientSeq: 2, Seq: 3, Users: []chat.UserID{4},
+		Sync: []protocol.SyncPoint{{Room: 5}}, Ref: "r", Token: "t",
+	}
+	elsewhere := []string{"Type", "Sync", "Token"} // the kind, Points, and what stays here
+	frame, command := reflect.ValueOf(f), reflect.ValueOf(new(socket).command(&f, envelope.Send))
+	for i := range frame.NumField() {
+		name := frame.Type().Field(i).Name
+		switch got := command.FieldByName(name); {
+		case frame.Field(i).IsZero():
+			t.Errorf("protocol.Frame.%s is new: set it here", name)
+		case slices.Contains(elsewhere, name):
+		case !got.IsValid() || !reflect.DeepEqual(got.Interface(), frame.Field(i).Interface()):
+			t.Errorf("internal/gateway/admit.go: protocol.Frame.%s isn't copied into the command", name)
+		}
+	}
+}
 
 // TestUnadmittedFramesAreNeverPublished: the protocol knows a type of frame that the registries of this build don't.
 func TestUnadmittedFramesAreNeverPublished(t *testing.T) {

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -77,6 +78,12 @@ func newAppliers(m *Metrics) map[envelope.DeliveryKind]applier {
 		}
 	}
 	return all
+}
+
+// Applied lists the kinds of deliveries that the gateway applies, for a test that compares tables
+// (internal/test/tables).
+func Applied() []envelope.DeliveryKind {
+	return slices.AppendSeq(slices.Collect(maps.Keys(applies)), maps.Keys(probeApplies))
 }
 
 // inRoom applies an entry of a room's log. The hub keeps its order, and answers its sender.

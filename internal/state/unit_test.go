@@ -3,6 +3,7 @@ package state
 import (
 	"context"
 	"errors"
+	"reflect"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -16,6 +17,22 @@ import (
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// TestRecentKeepsEveryField: a field of a message that the stored form forgets would be missing in what comes from Redis, and only there.
+func TestRecentKeepsEveryField(t *testing.T) {
+	m := chat.Message{
+		Room: 1, Seq: 2, Ord: 3, Kind: chat.Text, Sender: 4, ClientMsgID: "c", Content: "x", CreatedAt: time.UnixMilli(5).UTC(),
+	}
+	for i, v := 0, reflect.ValueOf(m); i < v.NumField(); i++ {
+		if v.Field(i).IsZero() {
+			t.Errorf("chat.Message.%s is new: set it here, and store it under another recentVersion", v.Type().Field(i).Name)
+		}
+	}
+	epoch, got, ok := decodeRecent(1, string(encodeRecent(7, &m)))
+	if d := cmp.Diff(m, got); d != "" || epoch != 7 || !ok {
+		t.Errorf("epoch %d, %v (-stored +read):\n%s", epoch, ok, d)
+	}
+}
 
 func TestBreakerLetsOneProbeThroughPerPause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

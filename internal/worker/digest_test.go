@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -12,9 +13,12 @@ import (
 // gap where nobody else is in the room.
 func TestDigestRepeatsAdditions(t *testing.T) {
 	w := newFakes()
-	w.room(1, 5, 6)
 	w.routes[1] = chat.Route{Known: true}
-	w.post(1, envelope.Announcement{Room: &chat.Room{ID: 1, Type: chat.Group, Owner: 5, Epoch: 1}, Added: []chat.UserID{6}, Change: chat.MemberJoined})
+	w.room(1)
+	w.store.AddMember(chat.Member{Room: 1, User: 5, Role: chat.Owner, VisibleFrom: 1})
+	if _, err := w.store.AddMembers(t.Context(), 1, 5, []chat.UserID{6}); err != nil {
+		t.Fatal(err)
+	}
 	w.start(t, func(o *Options) { o.DigestEvery = 5 * time.Millisecond })
 	for range 2 { // not once only
 		d := w.next(t, envelope.Heads)
@@ -32,13 +36,20 @@ func TestDigestRepeatsAdditions(t *testing.T) {
 func TestDigestCoversOwnedPartitionsWithoutBatches(t *testing.T) {
 	w := newFakes()
 	w.room(1, 5)
-	entry := func(seq chat.Seq) {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		w.rooms[1].log = append(w.rooms[1].log, chat.Message{Room: 1, Seq: seq})
-		w.down = seq == 1
+	entry := func(want chat.Seq) { // by another worker
+		t.Helper()
+		sent, _, err := w.store.Append(t.Context(), []chat.Send{{Room: 1, Sender: 5, ClientMsgID: want.String(), Content: "x"}}, time.Now())
+		if err != nil || sent[0].Err != nil || sent[0].Message.Seq != want {
+			t.Fatalf("entry %d: %+v %v", want, sent, err)
+		}
 	}
 	entry(1)
+	w.store.Before(func(_ context.Context, verb string) error { // beats are answered, so it owns the partition
+		if verb == "Rooms" || verb == "ActiveRooms" {
+			return errDown
+		}
+		return nil
+	})
 	k := w.start(t, func(o *Options) { o.DigestEvery, o.DeadAfter = 5*time.Millisecond, 50*time.Millisecond })
 	shows := func(want chat.Seq) {
 		t.Helper()
@@ -52,21 +63,20 @@ func TestDigestCoversOwnedPartitionsWithoutBatches(t *testing.T) {
 			}
 		}
 	}
-	entry(2) // the database answers from now on
+	eventually(t, "it asks, and fails", func() bool { return w.store.Calls("ActiveRooms") > 0 })
+	w.store.Before(nil)
+	entry(2)
 	shows(2)
-	entry(3) // by another worker, which stood in for this one
+	entry(3) // that worker stood in for this one
 	shows(3)
 	wait(t, give(k, false, sendCmd(1, 5, "a", "one")), "a batch on a channel")
 	shows(4)
-	w.mu.Lock()
-	w.still = true
-	w.mu.Unlock()
-	entry(5) // by another worker, which stood in for this one while it stood still: its channel lived on
+	w.store.Stall(true)
+	entry(5) // that worker stood in for this one while it stood still: its channel lived on
 	eventually(t, "beats are late", func() bool {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		w.still = w.late < 2
-		return !w.still
+		late := w.store.Late() >= 2
+		w.store.Stall(!late)
+		return late
 	})
 	shows(5)
 	k.Closed(chat.RoomID(1).Partition(4), 1)

@@ -54,6 +54,38 @@ func (w *Worker) table() []row {
 	}, w.probeRows()...)
 }
 
+// Handling is what the dispatch table says about a kind of command.
+type Handling struct {
+	Kind  envelope.CommandKind
+	Place Place
+	Ref   bool // errors about the command are answered, and refer to something
+}
+
+// Place is where commands are handled.
+type Place string
+
+// The places.
+const (
+	InLine  Place = "in line" // by the committer of their partition
+	Beside  Place = "beside"  // in a lane, or many at once
+	Control Place = "control" // from the control queue, at once
+)
+
+// Handled lists the dispatch table, for a test that compares it with other tables (internal/test/tables).
+func Handled() (all []Handling) {
+	for _, r := range new(Worker).table() {
+		h := Handling{Kind: r.kind, Place: Beside, Ref: r.ref != nil}
+		switch {
+		case r.verb != nil:
+			h.Place = InLine
+		case r.beat != nil:
+			h.Place = Control
+		}
+		all = append(all, h)
+	}
+	return all
+}
+
 func inLine(k envelope.CommandKind, v line.Verb, r ref) row { return row{kind: k, verb: v, ref: r} }
 
 func (w *Worker) inLane(k envelope.CommandKind, v lanes.Verb, r ref) row {

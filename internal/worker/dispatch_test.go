@@ -2,6 +2,7 @@ package worker
 
 import (
 	"bytes"
+	"context"
 	"log/slog"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
+	"chat-service/internal/store/fakestore"
 )
 
 // later is a command of a kind that only a later release knows.
@@ -103,10 +105,8 @@ func TestUnknownCommandIsRefused(t *testing.T) {
 	}
 	late[0](nil)
 	wait(t, acked, "batch acknowledged")
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if len(w.dead) != 0 || len(w.rooms[1].log) != 2 {
-		t.Errorf("%d quarantined, %d messages; want none and 2", len(w.dead), len(w.rooms[1].log))
+	if dead, log := w.store.Dead(), w.store.Log(1); len(dead) != 0 || len(log) != 2 {
+		t.Errorf("%d quarantined, %d messages; want none and 2", len(dead), len(log))
 	}
 	if n := value(t, k.o.Metrics.Unknown); n != 3 {
 		t.Errorf("%v unknown commands counted, want 3", n)
@@ -134,32 +134,46 @@ func TestUnknownCommandsAreLoggedNowAndThen(t *testing.T) {
 	})
 }
 
+// lax is an outbox that hands out what it should keep: row 1, of a kind that this release doesn't know.
+type lax struct{ *fakestore.Store }
+
+func (s lax) Outbox(ctx context.Context, ps []int, limit int) ([]envelope.Announcement, error) {
+	rows, err := s.Store.Outbox(ctx, ps, limit)
+	if n, _ := s.OutboxUnknown(ctx, ps); n > 0 {
+		row := envelope.Announcement{ID: 1, Partition: chat.RoomID(1).Partition(4), Other: "reaction", Payload: []byte(`{"room":1}`)}
+		rows = append([]envelope.Announcement{row}, rows...)
+	}
+	return rows, err
+}
+
+func (s lax) OutboxWaiting(ctx context.Context, ps []int) ([]int, error) {
+	waiting, err := s.Store.OutboxWaiting(ctx, ps)
+	if n, _ := s.OutboxUnknown(ctx, ps); n > 0 && len(waiting) == 0 {
+		waiting = []int{chat.RoomID(1).Partition(4)}
+	}
+	return waiting, err
+}
+
 // TestUnknownAnnouncementWaits: a row that only a later release can announce is neither announced nor deleted, whatever the store hands
 // out, and those behind it go on.
 func TestUnknownAnnouncementWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newFakes()
-		w.room(1, 5)
+		w.room(1, 5, writer)
 		w.routes[1] = chat.Route{Known: true, Gateways: map[chat.GatewayID]uint64{"g1.a": 1}}
-		row := envelope.Announcement{ID: 1000, Partition: chat.RoomID(1).Partition(4), Other: "reaction", Payload: []byte(`{"room":1}`)}
-		w.outbox = []envelope.Announcement{row}
-		w.post(1, envelope.Announcement{})
+		at := []int{chat.RoomID(1).Partition(4)}
+		w.store.AddUnknown(at[0], "reaction") // row 1
+		w.post(t, 1)
 		var log bytes.Buffer
-		k := w.start(t, func(o *Options) { o.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+		k := w.start(t, func(o *Options) {
+			o.Logger, o.Outbox = slog.New(slog.NewTextHandler(&log, nil)), lax{w.store}
+		})
 		if d := w.next(t, envelope.InRoom); d.Seq != 1 {
 			t.Errorf("announced %d, want 1", d.Seq)
 		}
-		left := func() (rows []uint64) {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			for _, a := range w.outbox {
-				rows = append(rows, a.ID)
-			}
-			return rows
-		}
 		time.Sleep(5 * time.Second)
-		if ids := left(); len(ids) != 1 || ids[0] != 1000 {
-			t.Errorf("rows %v are left, want the unknown one", ids)
+		if n, err := w.store.OutboxUnknown(t.Context(), at); n != 1 || err != nil || len(w.waiting(t)) != 0 {
+			t.Errorf("%d unknown rows (%v) and %d others are left, want the unknown one", n, err, len(w.waiting(t)))
 		}
 		gauge := k.o.Metrics.Line.OutboxUnknown
 		if n := value(t, gauge); n != 1 {
@@ -170,9 +184,9 @@ func TestUnknownAnnouncementWaits(t *testing.T) {
 		if n := strings.Count(log.String(), "outbox rows of kinds"); n != 1 {
 			t.Errorf("logged %d times, want once", n)
 		}
-		w.mu.Lock()
-		w.outbox = nil // a worker of the later release has announced it
-		w.mu.Unlock()
+		if err := w.store.Announced(t.Context(), []uint64{1}); err != nil { // by a worker of the later release
+			t.Fatal(err)
+		}
 		time.Sleep(2 * time.Minute)
 		if n := value(t, gauge); n != 0 {
 			t.Errorf("the gauge shows %v unknown rows, want none", n)

@@ -3,7 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
-	"maps"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,44 +17,30 @@ import (
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
 	"chat-service/internal/protocol"
+	"chat-service/internal/store/fakestore"
 )
 
-// fakes play MySQL, Redis and the broker in memory, with switches for their failures.
+// fakes are the store's fake, and Redis and the broker in memory, with switches for their failures.
 type fakes struct {
+	store *fakestore.Store
+
 	mu         sync.Mutex
-	rooms      map[chat.RoomID]*fakeRoom
-	outbox     []envelope.Announcement
-	still      bool   // the database doesn't answer beats
-	late       int    // beats that got no answer
-	looks      int    // at the outbox
 	call       func() // has the worker look at the outbox
-	slow       func() // before and after what MySQL and Redis are asked for rooms; nil: at once
-	nextRow    uint64
-	dead       []chat.DeadCommand
+	slow       func() // before and after what Redis is asked for rooms; nil: at once
 	routes     map[chat.RoomID]chat.Route
 	sockets    []chat.Socket
 	redisAway  bool // Unregister fails
-	users      map[chat.UserID]chat.User
-	revoked    map[chat.SessionID]bool
-	down       bool // MySQL
-	poison     string
 	up         time.Time
 	lapsed     []chat.GatewayID
 	lapsedFor  bool // for good, also when they are buried
 	revived    []chat.GatewayID
-	spent      []uint64 // client_seqs of refused sends
 	buried     map[chat.GatewayID][]chat.UserID
 	gen        string
-	sawUsers   map[chat.UserID]time.Time
 	blind      int
-	halfBuried bool              // the next Bury fails after it has found its users
-	unanswered int               // appends that are done and not answered
-	deaf       int               // times that a gateway's heartbeat can't be booked
-	beats      int               // booked ones
-	due        []chat.UserID     // offline, for the next sweep
-	workers    []chat.LiveWorker // beside this one
-	mine       []string          // features of this one, with
-	extra      []string          // those that it shall seem to have
+	halfBuried bool          // the next Bury fails after it has found its users
+	deaf       int           // times that a gateway's heartbeat can't be booked
+	beats      int           // booked ones
+	due        []chat.UserID // offline, for the next sweep
 
 	sent   chan envelope.Delivery // everything that reached the bus, in order
 	to     []chat.GatewayID       // beside sent: "" for all
@@ -63,144 +49,58 @@ type fakes struct {
 	lost   map[chat.GatewayID]bool // queues that are gone
 }
 
-const poisoned = chat.RoomID(666) // looking it up panics
+const (
+	poisoned = chat.RoomID(666) // looking it up panics
+	writer   = chat.UserID(9)   // the member by whom REST writes are made
+)
 
-type fakeRoom struct {
-	log     []chat.Message
-	members map[chat.UserID]bool
-	reads   map[chat.UserID]chat.Seq
-	public  bool
-	since   map[chat.UserID]chat.Seq // from where a member may see; absent: everything
-}
-
+// newFakes has every user there. Sessions are named after theirs, as "5" and "5b".
 func newFakes() *fakes {
-	return &fakes{
-		rooms: map[chat.RoomID]*fakeRoom{}, routes: map[chat.RoomID]chat.Route{}, users: map[chat.UserID]chat.User{},
-		revoked: map[chat.SessionID]bool{}, up: time.Now().Add(-time.Hour), gen: "g1", buried: map[chat.GatewayID][]chat.UserID{},
-		sawUsers: map[chat.UserID]time.Time{}, sent: make(chan envelope.Delivery, 10_000), lost: map[chat.GatewayID]bool{},
+	w := &fakes{
+		routes: map[chat.RoomID]chat.Route{}, up: time.Now().Add(-time.Hour), gen: "g1", buried: map[chat.GatewayID][]chat.UserID{},
+		sent: make(chan envelope.Delivery, 10_000), lost: map[chat.GatewayID]bool{},
 	}
+	w.store = fakestore.New(fakestore.Options{
+		Partitions: 4, AnyUser: true, AnySession: func(id chat.SessionID) (chat.UserID, bool) {
+			n, _ := strconv.ParseUint(strings.TrimRight(string(id), "ab"), 10, 64)
+			return chat.UserID(n), true
+		},
+	})
+	w.store.Poison("", poisoned)
+	return w
 }
 
-func (w *fakes) room(id chat.RoomID, members ...chat.UserID) *fakeRoom {
-	r := &fakeRoom{members: map[chat.UserID]bool{}, reads: map[chat.UserID]chat.Seq{}}
-	for _, u := range members {
-		r.members[u] = true
-	}
-	w.rooms[id] = r
-	return r
+// room puts a private room there, as if it were old: its log is empty, and nothing of it is to be announced.
+func (w *fakes) room(id chat.RoomID, members ...chat.UserID) {
+	w.store.AddRoom(chat.Room{ID: id}, members...)
 }
 
 var errDown = chat.E(chat.Unavailable, "mysql is unavailable")
 
-func (w *fakes) Append(_ context.Context, batch []chat.Send, now time.Time) ([]chat.Sent, []chat.Head, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.down {
-		return nil, nil, errDown
+// post is a REST write of the writer: a message with its outbox row.
+func (w *fakes) post(t *testing.T, room chat.RoomID) chat.Message {
+	t.Helper()
+	id := fmt.Sprint("rest-", len(w.store.Log(room)))
+	sent, err := w.store.Post(t.Context(), chat.Send{Room: room, Sender: writer, ClientMsgID: id, Content: "rest"}, time.Now())
+	if err != nil || sent.Err != nil {
+		t.Fatal(err, sent.Err)
 	}
-	out := make([]chat.Sent, len(batch))
-	before := map[chat.RoomID]chat.Seq{}
-	for i, s := range batch {
-		if w.poison != "" && s.Content == w.poison {
-			panic("poison")
-		}
-		r := w.rooms[s.Room]
-		if r == nil || !r.members[s.Sender] {
-			out[i].Err = chat.E(chat.NotFound, "room")
-			continue
-		}
-		if _, ok := before[s.Room]; !ok {
-			before[s.Room] = chat.Seq(len(r.log))
-		}
-		if j := slices.IndexFunc(r.log, func(m chat.Message) bool { return m.Sender == s.Sender && m.ClientMsgID == s.ClientMsgID }); j >= 0 {
-			out[i] = chat.Sent{Message: r.log[j], Duplicate: true}
-			continue
-		}
-		if s.Refused != nil {
-			out[i].Err = s.Refused
-			w.spent = append(w.spent, s.ClientSeq)
-			continue
-		}
-		m := chat.Message{
-			Room: s.Room, Seq: chat.Seq(len(r.log) + 1), Ord: uint64(len(r.log) + 1), Kind: chat.Text, Sender: s.Sender,
-			ClientMsgID: s.ClientMsgID, Content: s.Content, CreatedAt: now,
-		}
-		r.log = append(r.log, m)
-		out[i].Message = m
-	}
-	if w.unanswered > 0 {
-		w.unanswered--
-		return nil, nil, errDown
-	}
-	var heads []chat.Head
-	for id, b := range before {
-		heads = append(heads, chat.Head{Room: id, Seq: chat.Seq(len(w.rooms[id].log)), Before: b, Epoch: 1})
-	}
-	return out, heads, nil
+	return sent.Message
 }
 
-// post plays a REST write: an entry with its outbox row.
-func (w *fakes) post(room chat.RoomID, a envelope.Announcement) chat.Message {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	r := w.rooms[room]
-	m := chat.Message{Room: room, Seq: chat.Seq(len(r.log) + 1), Kind: chat.Text, Sender: 9, ClientMsgID: "rest", Content: "rest", CreatedAt: time.Now()}
-	r.log = append(r.log, m)
-	w.nextRow++
-	a.ID, a.Message, a.Partition = w.nextRow, &m, room.Partition(4)
-	w.outbox = append(w.outbox, a)
-	return m
+// revoke ends a session without an announcement, as if that were lost.
+func (w *fakes) revoke(id chat.SessionID, user chat.UserID) {
+	w.store.AddSession(chat.Session{ID: id, User: user, RevokedAt: time.Now()})
 }
 
-func (w *fakes) MarkRead(_ context.Context, marks []chat.ReadMark) ([]chat.ReadState, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	out := make([]chat.ReadState, len(marks))
-	for i, m := range marks {
-		r := w.rooms[m.Room]
-		moved := m.Seq > r.reads[m.User]
-		r.reads[m.User] = max(r.reads[m.User], m.Seq)
-		out[i] = chat.ReadState{Room: m.Room, User: m.User, ReadSeq: r.reads[m.User], Moved: moved, Unread: uint64(len(r.log)) - uint64(m.Seq)}
+// waiting returns the outbox.
+func (w *fakes) waiting(t *testing.T) []envelope.Announcement {
+	t.Helper()
+	rows, err := w.store.Outbox(t.Context(), []int{0, 1, 2, 3}, 10_000)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return out, nil
-}
-
-func (w *fakes) Messages(_ context.Context, room chat.RoomID, from, to chat.Seq, limit int) ([]chat.Message, error) {
-	defer w.takes()()
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	l := w.rooms[room].log[from-1 : to]
-	return slices.Clone(l[:min(len(l), limit)]), nil
-}
-
-func (w *fakes) Rooms(_ context.Context, ids []chat.RoomID) (rs []chat.Room, err error) {
-	defer w.takes()()
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.down {
-		return nil, errDown
-	}
-	for _, id := range ids {
-		if r := w.rooms[id]; r != nil {
-			rs = append(rs, chat.Room{ID: id, Type: chat.Group, LastSeq: chat.Seq(len(r.log)), Epoch: 1, MemberCount: len(r.members)})
-		}
-	}
-	return rs, nil
-}
-
-func (w *fakes) ActiveRooms(_ context.Context, p int, _ time.Time, _ int) (hs []chat.Head, err error) {
-	defer w.takes()()
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.down {
-		return nil, errDown
-	}
-	for id, r := range w.rooms {
-		if id.Partition(4) == p && len(r.log) > 0 {
-			hs = append(hs, chat.Head{Room: id, Seq: chat.Seq(len(r.log)), Epoch: 1})
-		}
-	}
-	return hs, nil
+	return rows
 }
 
 // takes lets a question take its time: before it is looked up, and before the answer is there.
@@ -215,18 +115,6 @@ func (w *fakes) takes() func() {
 	return slow
 }
 
-func (w *fakes) Outbox(_ context.Context, ps []int, limit int) (as []envelope.Announcement, err error) {
-	defer w.takes()()
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, a := range w.outbox {
-		if slices.Contains(ps, a.Partition) && len(as) < limit {
-			as = append(as, a)
-		}
-	}
-	return as, nil
-}
-
 // AwaitCalls never calls by itself: a test calls through w.call.
 func (w *fakes) AwaitCalls(ctx context.Context, called func(), live func(bool)) {
 	w.mu.Lock()
@@ -234,192 +122,6 @@ func (w *fakes) AwaitCalls(ctx context.Context, called func(), live func(bool)) 
 	w.mu.Unlock()
 	live(true)
 	<-ctx.Done()
-}
-
-func (w *fakes) OutboxWaiting(_ context.Context, ps []int) (out []int, err error) {
-	defer w.takes()()
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.looks++
-	for _, a := range w.outbox {
-		if slices.Contains(ps, a.Partition) && !slices.Contains(out, a.Partition) {
-			out = append(out, a.Partition)
-		}
-	}
-	return out, nil
-}
-
-func (w *fakes) OutboxUnknown(_ context.Context, ps []int) (n int, err error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, a := range w.outbox {
-		if slices.Contains(ps, a.Partition) && !a.Kind().Known() {
-			n++
-		}
-	}
-	return n, nil
-}
-
-func (w *fakes) Announced(_ context.Context, ids []uint64) error {
-	defer w.takes()()
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.outbox = slices.DeleteFunc(w.outbox, func(a envelope.Announcement) bool { return slices.Contains(ids, a.ID) })
-	return nil
-}
-
-func (w *fakes) Membership(_ context.Context, room chat.RoomID, user chat.UserID) (chat.Membership, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	r := w.rooms[room]
-	if r == nil || !r.members[user] {
-		return chat.Membership{}, chat.E(chat.NotFound, "room")
-	}
-	return chat.Membership{
-		Room:   chat.Room{ID: room, Type: chat.Group, LastSeq: chat.Seq(len(r.log)), Epoch: 1, MsgCount: uint64(len(r.log))},
-		Member: chat.Member{Room: room, User: user, Role: chat.Plain, VisibleFrom: 1, ReadSeq: r.reads[user], ReadCount: uint64(r.reads[user])},
-	}, nil
-}
-
-func (w *fakes) MembershipsOf(ctx context.Context, users []chat.UserID, _ int) (map[chat.UserID][]chat.Membership, error) {
-	w.mu.Lock()
-	ids := slices.Collect(maps.Keys(w.rooms))
-	w.mu.Unlock()
-	out := map[chat.UserID][]chat.Membership{}
-	for _, u := range users {
-		for _, id := range ids {
-			if m, err := w.Membership(ctx, id, u); err == nil {
-				out[u] = append(out[u], m)
-			}
-		}
-	}
-	return out, nil
-}
-
-func (w *fakes) Places(ctx context.Context, at []chat.Place) (map[chat.Place]chat.Membership, error) {
-	out := map[chat.Place]chat.Membership{}
-	for _, p := range at {
-		if p.Room == poisoned {
-			panic("poisoned room")
-		}
-		if m, err := w.Membership(ctx, p.Room, p.User); err == nil {
-			out[p] = m
-		}
-	}
-	return out, nil
-}
-
-func (w *fakes) Spans(ctx context.Context, spans []chat.Span, _ int) (ms []chat.Message, whole bool, err error) {
-	for _, s := range spans {
-		more, _ := w.Messages(ctx, s.Room, s.From, s.To, int(s.To-s.From)+1)
-		ms = append(ms, more...)
-	}
-	return ms, true, nil
-}
-
-func (w *fakes) MembersAmong(_ context.Context, room chat.RoomID, upTo chat.Seq, us []chat.UserID) (in []chat.UserID, r chat.Room, err error) {
-	defer w.takes()()
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, u := range us {
-		if r := w.rooms[room]; r.members[u] && r.since[u] <= upTo {
-			in = append(in, u)
-		}
-	}
-	return in, chat.Room{ID: room, LastSeq: chat.Seq(len(w.rooms[room].log)), Epoch: 1}, nil
-}
-
-func (w *fakes) SharesRoom(_ context.Context, _ chat.UserID, others []chat.UserID) ([]chat.UserID, error) {
-	return slices.DeleteFunc(slices.Clone(others), func(u chat.UserID) bool { return u >= 100 }), nil
-}
-
-func (w *fakes) AddMembers(_ context.Context, room chat.RoomID, by chat.UserID, ids []chat.UserID) ([]chat.UserID, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	r := w.rooms[room]
-	if r == nil || !r.public {
-		return nil, chat.E(chat.Forbidden, "private")
-	}
-	r.members[by] = true
-	return ids, nil
-}
-
-// Logins knows sessions named after their user, as "5" and "5b".
-func (w *fakes) Logins(_ context.Context, ids []chat.SessionID) (map[chat.SessionID]chat.Login, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	out := map[chat.SessionID]chat.Login{}
-	for _, id := range ids {
-		if w.revoked[id] {
-			out[id] = chat.Login{Err: chat.E(chat.Unauthenticated, "revoked")}
-			continue
-		}
-		n, _ := strconv.ParseUint(strings.TrimRight(string(id), "ab"), 10, 64)
-		user := chat.UserID(n)
-		out[id] = chat.Login{Session: chat.Session{ID: id, User: user}, User: chat.User{ID: user, Username: "u" + user.String()}}
-	}
-	return out, nil
-}
-
-func (w *fakes) RevokedAmong(_ context.Context, ids []chat.SessionID) (out []chat.SessionID, err error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, id := range ids {
-		if w.revoked[id] {
-			out = append(out, id)
-		}
-	}
-	return out, nil
-}
-
-func (w *fakes) Users(_ context.Context, ids []chat.UserID) (us []chat.User, err error) {
-	for _, id := range ids {
-		us = append(us, chat.User{ID: id, Username: "u" + id.String()})
-	}
-	return us, nil
-}
-
-func (w *fakes) LastSeen(context.Context, []chat.UserID) (map[chat.UserID]time.Time, error) {
-	return map[chat.UserID]time.Time{}, nil
-}
-
-func (w *fakes) SawUsers(_ context.Context, at map[chat.UserID]time.Time) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for u, t := range at {
-		w.sawUsers[u] = t
-	}
-	return nil
-}
-
-// Beat waits while the database is stalled.
-func (w *fakes) Beat(ctx context.Context, me chat.LiveWorker) error {
-	w.mu.Lock()
-	still := w.still
-	w.mine = append(me.Features, w.extra...)
-	w.mu.Unlock()
-	if !still {
-		return nil
-	}
-	<-ctx.Done()
-	w.mu.Lock()
-	w.late++
-	w.mu.Unlock()
-	return ctx.Err()
-}
-
-func (w *fakes) Workers(context.Context, time.Duration) ([]chat.LiveWorker, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return append([]chat.LiveWorker{{Boot: "me", Features: w.mine}}, w.workers...), nil
-}
-func (w *fakes) Sweep(context.Context, time.Time, int) (int64, error) { return 0, nil }
-func (w *fakes) Retire(context.Context, string) error                 { return nil }
-func (w *fakes) Quarantine(_ context.Context, d chat.DeadCommand) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.dead = append(w.dead, d)
-	return nil
 }
 
 func (w *fakes) Register(_ context.Context, ss []chat.Socket) (out []chat.Registration, err error) {
@@ -586,8 +288,8 @@ func (w *fakes) Up() time.Time {
 func (w *fakes) make(t *testing.T, tune ...func(*Options)) *Worker {
 	t.Helper()
 	o := Options{
-		Boot: "me", Partitions: 4, Metrics: NewMetrics(prometheus.NewRegistry()), Log: w, Outbox: w, Members: w, Accounts: w, History: w,
-		Workers: w, Routes: w, Calls: w, Presence: w, Registry: w, Leases: w, Bus: w, Consume: w,
+		Boot: "me", Partitions: 4, Metrics: NewMetrics(prometheus.NewRegistry()), Log: w.store, Outbox: w.store, Members: w.store, Accounts: w.store,
+		History: w.store, Workers: w.store, Routes: w, Calls: w, Presence: w, Registry: w, Leases: w, Bus: w, Consume: w,
 		OutboxPoll: time.Millisecond, Beat: 5 * time.Millisecond,
 		DeadAfter: time.Second, GiveUp: 30 * time.Millisecond, OfflineGrace: 8 * time.Second,
 		MaxSockets: 10, MaxSyncRooms: 100, PeerReads: 50, Limits: chat.DefaultLimits(), ProtocolLimit: protocol.DefaultLimits(),
@@ -676,4 +378,18 @@ func value(t *testing.T, m prometheus.Metric) float64 {
 		t.Fatal(err)
 	}
 	return d.GetCounter().GetValue() + d.GetGauge().GetValue()
+}
+
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(10 * time.Second)
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("%s: not within 10 s", what)
+		}
+	}
 }

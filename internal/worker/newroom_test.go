@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -96,6 +97,14 @@ func newSite(t *testing.T, chance *rand.Rand) *site {
 		o.Bus = toHub{deliveries}
 	})
 	s.slow = func() { pause(3 * time.Millisecond) }
+	asks := []string{"Outbox", "OutboxWaiting", "Announced", "Rooms", "ActiveRooms", "Messages", "MembersAmong"}
+	takes := func(verb string) {
+		if slices.Contains(asks, verb) {
+			s.slow()
+		}
+	}
+	s.store.Before(func(_ context.Context, verb string) error { takes(verb); return nil })
+	s.store.After(func(_ context.Context, verb string) { takes(verb) })
 	s.run(t, s.k)
 	go func() {
 		for c := range commands {
@@ -164,10 +173,8 @@ func (s *site) session(u chat.UserID) *desk {
 	return d
 }
 
-// write is a REST write: it commits, and calls.
-func (s *site) write(room chat.RoomID, a envelope.Announcement) {
-	a.Room = &chat.Room{ID: room, Type: chat.Group, Owner: 5, Epoch: 1}
-	s.post(room, a)
+// called calls after a REST write, as the api does.
+func (s *site) called() {
 	s.mu.Lock()
 	call := s.call
 	s.mu.Unlock()
@@ -206,24 +213,36 @@ func TestMessageRightAfterBeingAdded(t *testing.T) {
 					time.Sleep(50 * time.Millisecond)
 				}
 				made := chance.IntN(2) == 0
+				if !made {
+					s.room(1)
+					s.store.AddMember(chat.Member{Room: 1, User: writer, Role: chat.Owner, VisibleFrom: 1})
+				}
 				s.mu.Lock()
-				s.room(1, 5, 6)
 				s.routes[1] = chat.Route{Ask: true}
 				if !made { // long ago, and its gateways are known
 					s.routes[1] = chat.Route{Known: true, Gateways: map[chat.GatewayID]uint64{"g9.z": 1}}
 				}
 				s.mu.Unlock()
 				first := chat.Seq(1)
-				if !made {
-					s.write(1, envelope.Announcement{})
+				var err error
+				if made {
+					_, err = s.store.CreateRoom(t.Context(), chat.NewRoom{Owner: 5, Members: []chat.UserID{6, writer}})
+				} else {
+					s.post(t, 1)
+					s.called()
 					time.Sleep(time.Second)
 					first++
+					_, err = s.store.AddMembers(t.Context(), 1, writer, []chat.UserID{5, 6})
 				}
-				s.write(1, envelope.Announcement{Added: []chat.UserID{5, 6}, Change: chat.MemberJoined})
+				if err != nil {
+					t.Fatal(err)
+				}
+				s.called()
 				want := []string{"joined"}
 				for i := range chat.Seq(1 + chance.IntN(3)) {
 					time.Sleep(time.Duration(chance.Int64N(int64(12 * time.Millisecond))))
-					s.write(1, envelope.Announcement{})
+					s.post(t, 1)
+					s.called()
 					want = append(want, "m"+(first+1+i).String())
 				}
 				time.Sleep(3 * time.Second)

@@ -1,6 +1,9 @@
 package worker
 
 import (
+	"bytes"
+	"context"
+	"maps"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -8,6 +11,7 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
+	"chat-service/internal/store/fakestore"
 )
 
 func comes(n chat.SocketID, at int64, replace bool) envelope.Command {
@@ -113,6 +117,17 @@ func TestSocketThatEndsWithoutRedisIsForgottenLater(t *testing.T) {
 	})
 }
 
+// able is the list of live workers, where this one seems to be of a release that can do more.
+type able struct {
+	*fakestore.Store
+	features []string
+}
+
+func (a able) Beat(ctx context.Context, me chat.LiveWorker) error {
+	me.Features = append(me.Features, a.features...)
+	return a.Store.Beat(ctx, me)
+}
+
 // TestFeatures: welcome offers what the gateway and all live workers can do, and nothing where that is nothing.
 func TestFeatures(t *testing.T) {
 	for _, c := range []struct {
@@ -128,8 +143,12 @@ func TestFeatures(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newFakes()
-				w.extra, w.workers = c.worker, c.others
-				k := w.start(t)
+				for _, o := range c.others {
+					if err := w.store.Beat(t.Context(), o); err != nil {
+						t.Fatal(err)
+					}
+				}
+				k := w.start(t, func(o *Options) { o.Workers = able{w.store, c.worker} })
 				synctest.Wait() // for the first beat
 				come := comes(1, 1000, false)
 				come.Features = c.gateway
@@ -140,5 +159,76 @@ func TestFeatures(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+func TestConnectRegistersAndWelcomes(t *testing.T) {
+	w := newFakes()
+	w.room(1, 5)
+	k := w.start(t, func(o *Options) { o.MaxSockets = 2 })
+	connect := func(n chat.SocketID, replace bool) chan struct{} {
+		return give(k, false, envelope.Command{Kind: envelope.Connect, Gateway: "g1.a", Socket: n, User: 5, Session: "5", Partitions: 4, Replace: replace})
+	}
+	connect(1, false)
+	welcomed := func() {
+		t.Helper()
+		if d := w.next(t, envelope.Welcome); len(d.Points) != 1 || !bytes.Contains(d.Frame, []byte(`"type":"welcome"`)) {
+			t.Errorf("welcome %+v", d)
+		}
+	}
+	welcomed()
+	if d := w.next(t, envelope.Presences); len(d.States) != 1 || !d.States[0].Online {
+		t.Errorf("presence %+v, want user 5 online", d.States)
+	}
+	connect(2, false)
+	welcomed()
+	connect(3, false)
+	if d := w.next(t, envelope.Close); d.Socket != 3 || d.Code != 4505 {
+		t.Errorf("closed socket %d with %d, want 3 with 4505", d.Socket, d.Code)
+	}
+	connect(4, true)
+	for range 2 {
+		if d := w.next(t, envelope.Close); d.Code != 4503 || d.Socket == 4 {
+			t.Errorf("closed socket %d with %d, want the others with 4503", d.Socket, d.Code)
+		}
+	}
+	w.revoke("5", 5)
+	connect(5, false)
+	if d := w.next(t, envelope.Close); d.Socket != 5 || d.Code != 4502 {
+		t.Errorf("closed socket %d with %d, want 5 with 4502", d.Socket, d.Code)
+	}
+	give(k, false, envelope.Command{Kind: envelope.Connect, Gateway: "g1.a", Socket: 6, User: 8, Session: "8", Partitions: 16})
+	if d := w.next(t, envelope.Close); d.Socket != 6 || d.Code != 4005 {
+		t.Errorf("closed socket %d with %d, want 6 with 4005: other partitions", d.Socket, d.Code)
+	}
+}
+
+// TestManySocketsAtOnce gives connects and disconnects as one batch: one that ends makes place for one that comes, and one that came
+// only to end is gone.
+func TestManySocketsAtOnce(t *testing.T) {
+	w := newFakes()
+	w.room(1, 5, 6)
+	k := w.make(t, func(o *Options) { o.MaxSockets = 1 })
+	connect := func(n chat.SocketID, u chat.UserID) envelope.Command {
+		return envelope.Command{Kind: envelope.Connect, Gateway: "g1.a", Socket: n, User: u, Session: chat.SessionID(u.String()), Partitions: 4}
+	}
+	leave := func(n chat.SocketID, u chat.UserID) envelope.Command {
+		return envelope.Command{Kind: envelope.Disconnect, Gateway: "g1.a", Socket: n, User: u, Session: chat.SessionID(u.String())}
+	}
+	w.sockets = []chat.Socket{{User: 5, Session: "5", Gateway: "g1.a", Socket: 1}}
+	acked := give(k, false, connect(2, 5), leave(1, 5), connect(3, 6), leave(3, 6)) // before it runs, so that it takes all at once
+	w.run(t, k)
+	wait(t, acked, "the batch")
+	kinds := map[envelope.DeliveryKind]int{}
+	for len(w.sent) > 0 {
+		kinds[(<-w.sent).Kind]++
+	}
+	if want := (map[envelope.DeliveryKind]int{envelope.Welcome: 2, envelope.Presences: 1}); !maps.Equal(kinds, want) {
+		t.Errorf("deliveries by kind %v, want %v", kinds, want)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.sockets) != 1 || w.sockets[0].Socket != 2 {
+		t.Errorf("registry %+v, want socket 2 of user 5 alone", w.sockets)
 	}
 }

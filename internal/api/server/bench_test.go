@@ -185,7 +185,10 @@ func (b *bench) read(res *http.Response) response {
 	if err != nil {
 		b.Fatal(err)
 	}
-	a := response{status: res.StatusCode, at: res.Request.URL, head: res.Header, raw: raw}
+	a := response{status: res.StatusCode, head: res.Header, raw: raw}
+	if res.Request != nil { // nil if the request was written by hand
+		a.at = res.Request.URL
+	}
 	if bytes.HasPrefix(raw, []byte("{")) {
 		if err := json.Unmarshal(raw, &a.body); err != nil {
 			b.Fatalf("%v in %s", err, raw)

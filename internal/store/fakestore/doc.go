@@ -6,5 +6,5 @@
 // and lost commits.
 //
 // A test prepares rooms and sessions by hand (AddRoom, AddMember, AddUser, AddSession), has the store fail (Down,
-// Before, Poison, LoseAnswers, Stall), and looks at what happened (Log, Calls, Dead). Product code doesn't import it.
+// Before, After, Poison, LoseAnswers, Stall), and looks at what happened (Log, Calls, Dead). Product code doesn't import it.
 package fakestore

@@ -57,6 +57,13 @@ func TestFailures(t *testing.T) {
 	}
 	s.Before(nil)
 
+	var after []string
+	s.After(func(_ context.Context, verb string) { after = append(after, verb+" of "+s.Log(7)[0].Content) }) // nothing is locked
+	if _, err := s.Rooms(ctx, []chat.RoomID{7}); err != nil || len(after) != 1 || after[0] != "Rooms of text" {
+		t.Error(after, err)
+	}
+	s.After(nil)
+
 	s.Poison("boom", 7)
 	panics(t, func() { _, _ = s.Places(ctx, []chat.Place{{Room: 7, User: 5}}) })
 	send[0].ClientMsgID, send[0].Content = "b", "boom"

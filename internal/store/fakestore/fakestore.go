@@ -58,6 +58,7 @@ func New(o Options) *Store {
 type failing struct {
 	down       error
 	before     func(ctx context.Context, verb string) error
+	after      func(ctx context.Context, verb string)
 	poisonText string
 	poisonRoom chat.RoomID
 	unheard    int // appends whose answers get lost
@@ -72,6 +73,9 @@ func (s *Store) Down(err error) { s.set(func() { s.down = err }) }
 func (s *Store) Before(fn func(ctx context.Context, verb string) error) {
 	s.set(func() { s.before = fn })
 }
+
+// After is called at the end of every verb, when it is done and its caller has no answer yet, and may wait; nil ends it.
+func (s *Store) After(fn func(ctx context.Context, verb string)) { s.set(func() { s.after = fn }) }
 
 // Poison has Append and Post panic at a message of this content, and Places at this room; zero values do nothing.
 func (s *Store) Poison(content string, room chat.RoomID) {
@@ -120,6 +124,17 @@ func (s *Store) Cursor(room chat.RoomID, user chat.UserID, session chat.SessionI
 		}
 	})
 	return n
+}
+
+// Counts returns how much there is of everything.
+func (s *Store) Counts() (users, rooms, messages int) {
+	s.set(func() {
+		for _, r := range s.rooms {
+			messages += len(r.log)
+		}
+		users, rooms = len(s.users), len(s.rooms)
+	})
+	return users, rooms, messages
 }
 
 func (s *Store) set(fn func()) {
@@ -181,7 +196,7 @@ func (s *Store) AddUnknown(partition int, kind envelope.AnnouncementKind) {
 func (s *Store) begin(ctx context.Context, verb string) (end func(), err error) {
 	s.mu.Lock()
 	s.calls[verb]++
-	before := s.before
+	before, after := s.before, s.after
 	s.mu.Unlock()
 	if before != nil {
 		err = before(ctx, verb)
@@ -193,7 +208,12 @@ func (s *Store) begin(ctx context.Context, verb string) (end func(), err error) 
 	if err == nil && ctx.Err() != nil {
 		err = chat.Wrap(chat.Unavailable, ctx.Err(), "the database can't answer now")
 	}
-	return s.mu.Unlock, err
+	return func() {
+		s.mu.Unlock()
+		if after != nil {
+			after(ctx, verb)
+		}
+	}, err
 }
 
 // now is the clock in the precision of the store.

@@ -158,6 +158,24 @@ func (s *Store) Quarantine(ctx context.Context, c chat.DeadCommand) error {
 	return err
 }
 
+// BumpEpoch implements operator.Store's verb.
+func (s *Store) BumpEpoch(ctx context.Context, room chat.RoomID) error {
+	end, err := s.begin(ctx, "BumpEpoch")
+	defer end()
+	if err != nil {
+		return err
+	}
+	if room != 0 && s.rooms[room] == nil {
+		return noRoom()
+	}
+	for id, r := range s.rooms {
+		if room == 0 || id == room {
+			r.Epoch++
+		}
+	}
+	return nil
+}
+
 // Sweep implements the stations' ports; see operator.Store.
 func (s *Store) Sweep(ctx context.Context, before time.Time, limit int) (n int64, err error) {
 	end, err := s.begin(ctx, "Sweep")

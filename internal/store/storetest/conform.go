@@ -107,13 +107,14 @@ type Outbox interface {
 	Announced(ctx context.Context, ids []uint64) error
 }
 
-// Fleet keeps the list of live workers.
+// Fleet keeps the list of live workers, and does what operators ask for.
 type Fleet interface {
 	Beat(ctx context.Context, w chat.LiveWorker) error
 	Workers(ctx context.Context, deadAfter time.Duration) ([]chat.LiveWorker, error)
 	Retire(ctx context.Context, boot string) error
 	Quarantine(ctx context.Context, d chat.DeadCommand) error
 	Sweep(ctx context.Context, before time.Time, limit int) (int64, error)
+	BumpEpoch(ctx context.Context, room chat.RoomID) error
 }
 
 // Subject is an implementation of the stations' ports, empty, with its limits at chat.DefaultLimits but MembersCall 20

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"reflect"
 	"time"
 
 	"chat-service/internal/chat"
@@ -53,6 +54,32 @@ func (s *stage) append(want []string, sends ...chat.Send) {
 	}
 }
 
+// everyField: what a sender writes stands in the log, field by field.
+func everyField(t *trial) {
+	u := t.user()
+	in := numbered(send(t.room(chat.Private, u), u, "a"), "s", 1)
+	v := reflect.ValueOf(&in).Elem()
+	for i := range v.NumField() {
+		if f := v.Field(i); f.IsZero() && f.Kind() == reflect.String {
+			f.SetString("x") // a field that is newer than this rule
+		}
+	}
+	sent, _, err := t.Messages.Append(t.ctx, []chat.Send{in}, time.Now())
+	t.ok(err)
+	stored, err := t.Messages.Messages(t.ctx, in.Room, 2, 2, 1)
+	t.ok(err)
+	for _, m := range append(stored, sent[0].Message) {
+		got := reflect.ValueOf(m)
+		for i := range v.NumField() {
+			name := v.Type().Field(i).Name
+			if f := got.FieldByName(name); f.IsValid() && !reflect.DeepEqual(f.Interface(), v.Field(i).Interface()) {
+				t.Errorf("%s is %v in the log, sent was %v", name, f, v.Field(i))
+			}
+		}
+	}
+	t.same("messages", len(stored), 1)
+}
+
 func numbered(s chat.Send, session chat.SessionID, n uint64) chat.Send {
 	s.Session, s.ClientSeq = session, n
 	return s
@@ -68,6 +95,7 @@ func logRules() []rule {
 		return rule{"append/" + name, func(t *trial) { s := t.stage(); s.append(want, sends(s)...) }}
 	}
 	return []rule{
+		{"append/every field", everyField},
 		one("seqs are dense, in the order of the batch", func(s *stage) []chat.Send {
 			return []chat.Send{send(s.room, s.owner, "a"), send(s.room, s.owner, "b"), send(s.room, s.owner, "c")}
 		}, "5", "6", "7"),

@@ -13,6 +13,7 @@ func outboxRules() []rule {
 		{"outbox/by partition, in order, until announced", outboxOrder},
 		{"fleet/beats", fleet},
 		{"fleet/sweep", sweep},
+		{"fleet/epoch", epochs},
 	}
 }
 
@@ -107,4 +108,19 @@ func sweep(t *trial) {
 	}
 	_, _, err := t.Logins.Session(t.ctx, live, u)
 	t.ok(err)
+}
+
+func epochs(t *trial) {
+	u := t.user()
+	room, other := t.room(chat.Private, u), t.room(chat.Private, u)
+	t.ok(t.Fleet.BumpEpoch(t.ctx, room))
+	t.same("epoch", t.member(room, u).Room.Epoch, 2)
+	t.same("epoch of another room", t.member(other, u).Room.Epoch, 1)
+	_, heads, err := t.Messages.Append(t.ctx, []chat.Send{send(room, u, "a")}, time.Now())
+	t.ok(err)
+	t.same("head", heads, []chat.Head{{Room: room, Seq: 2, Before: 1, Epoch: 2, MsgCount: 1}})
+	page, err := t.Messages.History(t.ctx, chat.HistoryQuery{User: u, Room: room})
+	t.ok(err)
+	t.same("epoch of the history", page.Epoch, 2)
+	t.fails(t.Fleet.BumpEpoch(t.ctx, chat.MaxID), chat.NotFound)
 }

@@ -81,7 +81,7 @@ var house = []family{
 	{"internal/test", 5, nil, [][]string{
 		{"testkit/history"},
 		{"testkit"},
-		{"e2e", "chaos", "road", "floors", "browser"},
+		{"e2e", "browser", "chaos", "road", "tables", "floors"},
 	}, whyTest},
 	{"docs", 5, nil, nil, whyTest},
 }

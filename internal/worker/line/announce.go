@@ -27,6 +27,14 @@ var announcers = append([]announcer{
 	{envelope.RevokedAnnouncement, (*Committer).announceRevoked},
 }, probeAnnouncers...)
 
+// Announced lists the kinds of outbox rows that are announced, for a test that compares tables (internal/test/tables).
+func Announced() (kinds []envelope.AnnouncementKind) {
+	for _, a := range announcers {
+		kinds = append(kinds, a.kind)
+	}
+	return kinds
+}
+
 // announcerOf returns how a kind is announced; nil for one that isn't known here.
 func announcerOf(k envelope.AnnouncementKind) func(*Committer, context.Context, *envelope.Announcement, *deliver.Parcels) {
 	for _, a := range announcers {
