@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"bytes"
 	"errors"
 	"strconv"
 
@@ -250,4 +251,41 @@ func clip(s string) string {
 		return s[:limit] + "…"
 	}
 	return s
+}
+
+// clientFrameOf finds a row; nil if no client frame has this type.
+func clientFrameOf(t Type) *clientFrame {
+	for i := range clientFrames {
+		if clientFrames[i].typ == t {
+			return &clientFrames[i]
+		}
+	}
+	return nil
+}
+
+// fieldNamed finds a field by its name.
+func fieldNamed(name []byte) (fieldID, bool) {
+	for id := range clientFields {
+		if clientFields[id].Name == string(name) {
+			return fieldID(id), true
+		}
+	}
+	return 0, false
+}
+
+func atLeastOne(field string, n uint64) error {
+	if n == 0 {
+		return chat.BadField(field, "must be at least 1")
+	}
+	return nil
+}
+
+// unquoted returns the text of a JSON string; it aliases the string unless that holds escapes.
+func unquoted(s []byte) []byte {
+	inner := bytes.TrimSuffix(s[1:], []byte{'"'})
+	if bytes.IndexByte(inner, '\\') < 0 {
+		return inner
+	}
+	plain, _ := jsontext.AppendUnquote(nil, s) // of a broken string: what was read up to there
+	return plain
 }

@@ -98,18 +98,6 @@ type sender struct {
 	muted time.Time
 }
 
-type cursorKey struct {
-	chat.Place
-	session chat.SessionID
-}
-
-// cursor is the last client_seq of a session in a room.
-type cursor struct {
-	last   uint64
-	exists bool // as a row
-	moved  bool
-}
-
 func newBatch(sends []chat.Send, now time.Time) *batch {
 	b := &batch{sends: sends, now: now.UTC().Truncate(time.Millisecond), ours: map[messageKey]int{}}
 	b.hashes = make([][table.HashLen]byte, len(sends))
@@ -181,38 +169,6 @@ func (b *batch) findSenders() (q db.Query) {
 	return q
 }
 
-// findCursors reads the last client_seq of those who number their messages; an empty query when nobody does.
-func (b *batch) findCursors() (q db.Query) {
-	for _, s := range b.sends {
-		key := cursorKey{chat.Place{Room: s.Room, User: s.Sender}, s.Session}
-		if s.ClientSeq == 0 || b.cursors[key] != nil {
-			continue
-		}
-		if len(b.cursors) == 0 {
-			q.Add("SELECT " + table.Cursors.Select() + " FROM sender_cursors c WHERE (c.room_id, c.user_id, c.session_id) IN (")
-		}
-		q.Add(db.Comma(len(b.cursors))+"(?,?,?)", s.Room, s.Sender, s.Session)
-		b.cursors[key] = &cursor{}
-	}
-	if len(b.cursors) > 0 {
-		q.Add(")")
-	}
-	var row table.Cursor
-	q.Into(table.Cursors.Cells(&row), func() {
-		b.cursors[cursorKey{row.Place, row.Session}] = &cursor{last: row.Last, exists: true}
-	})
-	return q
-}
-
-// dropStrangers forgets the cursors of those who were never members: their numbers are not kept.
-func (b *batch) dropStrangers() {
-	for key, c := range b.cursors {
-		if r := b.rooms[key.Room]; !c.exists && (r == nil || r.dissolved || !b.senders[key.Place].in) {
-			delete(b.cursors, key)
-		}
-	}
-}
-
 // judge decides one send. A duplicate is answered before any other rule: the first answer holds for ever.
 func (b *batch) judge(i int) chat.Sent {
 	s := b.sends[i]
@@ -251,15 +207,6 @@ func (b *batch) judge(i int) chat.Sent {
 		return chat.Sent{Err: b.refusal}
 	}
 	return chat.Sent{Message: b.accept(r, key, i)}
-}
-
-// spend uses up the send's client_seq if it is the next one: it was taken, or refused for good.
-func (b *batch) spend(s chat.Send) {
-	c := b.cursors[cursorKey{chat.Place{Room: s.Room, User: s.Sender}, s.Session}]
-	if s.ClientSeq != 0 && c != nil && s.ClientSeq == c.last+1 {
-		c.last++
-		c.moved = true
-	}
 }
 
 // accept gives a send the room's next seq.
@@ -336,35 +283,15 @@ func (b *batch) updateSenders() *db.Statement {
 	})
 }
 
-// writeCursors stores the last client_seq of those that moved.
-func (b *batch) writeCursors() (ss []*db.Statement) {
-	var insert, update, where db.Statement
-	insert.Add("INSERT INTO sender_cursors (room_id, user_id, session_id, last_seq, updated_at) VALUES ")
-	update.Add("UPDATE sender_cursors SET updated_at = ?, last_seq = CASE", b.now)
-	inserts, updates := 0, 0
-	for key, c := range b.cursors {
-		switch {
-		case !c.moved:
-		case !c.exists:
-			insert.Add(db.Comma(inserts)+"(?,?,?,?,?)", key.Room, key.User, key.session, c.last, b.now)
-			inserts++
-		default:
-			update.Add(" WHEN room_id = ? AND user_id = ? AND session_id = ? THEN ?", key.Room, key.User, key.session, c.last)
-			where.Add(db.Comma(updates)+"(?,?,?)", key.Room, key.User, key.session)
-			updates++
-		}
-	}
-	if inserts > 0 {
-		ss = append(ss, &insert)
-	}
-	if updates > 0 {
-		if updates == 1 { // a lone tuple makes MariaDB scan, see db.Statement.Places
-			where.Again()
-		}
-		update.Add(" END WHERE (room_id, user_id, session_id) IN (")
-		update.Join(&where)
-		update.Add(")")
-		ss = append(ss, &update)
-	}
-	return ss
+// movePointers sets read pointers, of sorted places, to what pick gives: a seq and the number of users' messages up to
+// it.
+func movePointers(at []chat.Place, pick func(chat.Place) (chat.Seq, uint64)) *db.Statement {
+	q := &db.Statement{}
+	q.Add("UPDATE members FORCE INDEX (PRIMARY) SET read_seq = ")
+	q.CaseByPlace(at, func(p chat.Place) uint64 { seq, _ := pick(p); return uint64(seq) })
+	q.Add(", read_count = ")
+	q.CaseByPlace(at, func(p chat.Place) uint64 { _, n := pick(p); return n })
+	q.Add(" WHERE ")
+	q.Places("room_id, user_id", at)
+	return q
 }
