@@ -41,12 +41,6 @@ func (e *encoder) bytes(num protowire.Number, s []byte) {
 	e.b = protowire.AppendBytes(protowire.AppendTag(e.b, num, protowire.BytesType), s)
 }
 
-func (e *encoder) opt(num protowire.Number, s []byte) {
-	if len(s) > 0 {
-		e.bytes(num, s)
-	}
-}
-
 func (e *encoder) sub(num protowire.Number, fill func(*encoder)) {
 	var s encoder
 	fill(&s)

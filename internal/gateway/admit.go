@@ -71,11 +71,6 @@ type pace struct {
 	refused int32
 }
 
-const (
-	refusedSpan  = 10_000 // ms in which refusals add up
-	refusedTimes = 5      // bursts refused within it that end the socket
-)
-
 // take spends one token. Where there is none it returns the milliseconds to wait, and whether too many were refused
 // lately.
 func (p *pace) take(now int64, perSecond float64, burst int) (wait int64, over bool) {
@@ -93,11 +88,7 @@ func (p *pace) take(now int64, perSecond float64, burst int) (wait int64, over b
 		p.tokens--
 		return 0, false
 	}
-	if now-p.since > refusedSpan {
-		p.since, p.refused = now, 0
-	}
-	p.refused++
-	return max(int64(float64(1-p.tokens)*1000/perSecond), 1), float32(p.refused) > refusedTimes*full
+	return max(int64(float64(1-p.tokens)*1000/perSecond), 1), p.refuse(now, full)
 }
 
 // admit has a valid frame handled here, or publishes the command that it asks for.
@@ -117,9 +108,10 @@ func (s *socket) admit(f *protocol.Frame) {
 	c := s.command(f, a.kind)
 	if c.Kind == envelope.Send {
 		s.await(&c, s.partition(a.key, f.Room))
-	} else {
-		s.forward(&c, s.partition(a.key, f.Room), nil)
+		return
 	}
+	c.ErrorRef = errorRef(f).Ref
+	s.forward(&c, s.partition(a.key, f.Room), nil)
 }
 
 // newMsgID makes a client_msg_id for a sender who gave none.
@@ -132,7 +124,7 @@ func newMsgID() string {
 // command copies a frame's fields into a command. What the frame's type doesn't have is zero in both.
 func (s *socket) command(f *protocol.Frame, kind envelope.CommandKind) envelope.Command {
 	c := envelope.Command{
-		Kind: kind, Socket: s.id, User: s.user, Session: s.session, ErrorRef: errorRef(f).Ref,
+		Kind: kind, Socket: s.id, User: s.user, Session: s.session,
 		Room: f.Room, ClientMsgID: f.ClientMsgID, ClientSeq: f.ClientSeq, Content: f.Content,
 		Seq: f.Seq, Users: f.Users, Ref: f.Ref,
 	}

@@ -95,3 +95,17 @@ func (s *socket) forward(c *envelope.Command, partition int, r *refusal) {
 		done(err)
 	}
 }
+
+const (
+	refusedSpan  = 10_000 // ms in which refusals add up
+	refusedTimes = 5      // bursts refused within it that end the socket
+)
+
+// refuse counts a refusal; true means that there were too many lately.
+func (p *pace) refuse(now int64, full float32) bool {
+	if now-p.since > refusedSpan {
+		p.since, p.refused = now, 0
+	}
+	p.refused++
+	return float32(p.refused) > refusedTimes*full
+}

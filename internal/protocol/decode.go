@@ -214,8 +214,8 @@ func (w *walk) check(lim Limits) error {
 		return chat.E(chat.UnknownType, "unknown frame type %q", clip(string(w.frame.Type)))
 	}
 	unknown := w.unknown
-	if unknown == "" {
-		unknown = lowest(w.seen &^ (row.required | row.optional | 1<<fieldType))
+	if surplus := w.seen &^ (row.required | row.optional | 1<<fieldType); unknown == "" && surplus != 0 {
+		unknown = lowest(surplus)
 	}
 	if unknown != "" {
 		return unknownField(clip(unknown), string(row.typ))
@@ -233,7 +233,7 @@ func (w *walk) check(lim Limits) error {
 	return nil
 }
 
-// lowest names the alphabetically first of a set of fields, "" for none.
+// lowest names the alphabetically first of a set of fields.
 func lowest(set fieldSet) string {
 	name := ""
 	for id := range clientFields {

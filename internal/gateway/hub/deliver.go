@@ -10,14 +10,9 @@ import (
 // InRoom applies one entry of a room's log: at once if it is the next one, else when it will be. Entries may come in
 // any order, and more than once.
 func (h *Hub) InRoom(sw *Sweep, d *envelope.Delivery) {
-	for _, u := range d.Removed {
-		h.memberships.note(d.Room, u, membership{d.Epoch, d.Seq, false})
-	}
-	for _, u := range d.Added {
-		h.memberships.note(d.Room, u, membership{d.Epoch, d.Seq, true})
-	}
-	if d.All {
-		h.memberships.note(d.Room, 0, membership{d.Epoch, d.Seq, false})
+	leave := d.All || len(d.Removed) > 0
+	if leave || len(d.Added) > 0 {
+		h.memberships.noteAll(d)
 	}
 	sh := h.roomShard(d.Room)
 	sh.mu.Lock()
@@ -33,7 +28,7 @@ func (h *Hub) InRoom(sw *Sweep, d *envelope.Delivery) {
 		h.ack(sw, d)
 		return
 	}
-	if !forgetsLeaves() {
+	if leave && !forgetsLeaves() {
 		h.addLeaves(sw, sh, rm, d)
 	}
 	h.arrive(sw, sh, rm, d)
@@ -54,12 +49,7 @@ func (h *Hub) arrive(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
 	case rm.phase == attaching:
 		h.hold(sw, sh, rm, d)
 	case d.Seq <= rm.delivered:
-		h.o.Metrics.Repeats.Inc()
-		h.ack(sw, d)
-		if d.Seq <= rm.skipped {
-			h.added(sw, sh, d)
-		}
-		h.settle(sw, sh, rm)
+		h.repeat(sw, sh, rm, d)
 	case d.Seq == rm.delivered+1:
 		h.step(sw, sh, rm, d)
 		if rm.phase == repairing {
@@ -100,8 +90,12 @@ func (h *Hub) step(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
 			}
 		}
 	}
-	h.added(sw, sh, d)
-	h.settle(sw, sh, rm)
+	if len(d.Added) > 0 {
+		h.added(sw, sh, d)
+	}
+	if len(rm.leaves) > 0 {
+		h.settle(sw, sh, rm)
+	}
 }
 
 // origin returns the local socket that sent an entry, nil if there is none.

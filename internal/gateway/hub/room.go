@@ -85,6 +85,16 @@ type roomShard struct {
 
 func (h *Hub) schedule(sh *roomShard, rm *room) { sh.timed[rm] = struct{}{} }
 
+// repeat does for an entry that was delivered, or skipped, what may still be to do.
+func (h *Hub) repeat(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
+	h.o.Metrics.Repeats.Inc()
+	h.ack(sw, d)
+	if d.Seq <= rm.skipped {
+		h.added(sw, sh, d)
+	}
+	h.settle(sw, sh, rm)
+}
+
 // added attaches the sockets of the users whom an entry adds. They get what comes after it.
 func (h *Hub) added(sw *Sweep, sh *roomShard, d *envelope.Delivery) {
 	var f Frame
