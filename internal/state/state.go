@@ -32,7 +32,10 @@ func (s *State) do(ctx context.Context, verb string, f func(context.Context) err
 	call, cancel := context.WithTimeout(ctx, s.opt.Timeout)
 	defer cancel()
 	err := f(call)
-	o := judge(ctx, err)
+	o := answered
+	if err != nil {
+		o = judge(ctx, err)
+	}
 	now := time.Now()
 	open := s.breaker.leave(now, o, probe)
 	s.metrics.Seconds.WithLabelValues(verb).Observe(now.Sub(start).Seconds())
@@ -55,8 +58,6 @@ var errOpen = errors.New("not asked: it did not answer lately")
 func judge(caller context.Context, err error) outcome {
 	var reply redis.Error
 	switch {
-	case err == nil:
-		return answered
 	case errors.Is(caller.Err(), context.Canceled):
 		return unclear
 	case redis.IsLoadingError(err), redis.IsReadOnlyError(err), redis.IsClusterDownError(err), redis.IsMasterDownError(err), redis.IsMaxClientsError(err):

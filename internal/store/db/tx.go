@@ -36,40 +36,37 @@ type Tx struct{ *gorm.DB }
 // Tx runs fn in a transaction, as often as it takes. fn must set its results afresh in each run, and must not
 // swallow an error of the database. fn's own errors (*chat.Error) roll back and are returned as they are.
 func (p *pool) Tx(ctx context.Context, verb string, rerun Again, fn func(tx Tx) error) error {
-	return p.tx(ctx, verb, rerun, func() (bool, error) { return p.runTx(ctx, fn) })
+	began := time.Now()
+	err := p.tx(ctx, verb, rerun, func() (bool, error) { return p.runTx(ctx, fn) })
+	if p.hooks.Tx != nil {
+		p.hooks.Tx(verb, time.Since(began), err)
+	}
+	return err
 }
 
 // tx runs once as often as it takes; committing: the error came with the COMMIT, whose outcome is then unknown.
 func (p *pool) tx(ctx context.Context, verb string, rerun Again, once func() (committing bool, err error)) error {
-	began := time.Now()
-	err := p.tryTx(ctx, verb, rerun, once)
-	if p.hooks.Tx != nil {
-		p.hooks.Tx(verb, time.Since(began), err)
-	}
-	return Failed(verb, err)
-}
-
-func (p *pool) tryTx(ctx context.Context, verb string, rerun Again, once func() (committing bool, err error)) error {
 	for try := 1; ; try++ {
 		committing, err := once()
-		switch {
-		case err == nil:
+		if err == nil {
 			return nil
-		case conflicted(err):
-		case lost(err) && (!committing || rerun == Repeatable):
-		default:
-			return err
 		}
-		if try == txTries || ctx.Err() != nil {
-			return err
-		}
-		if p.hooks.Retry != nil {
-			p.hooks.Retry(verb, reason(err))
-		}
-		if !pause(ctx, txPauseFirst+rand.N(txPauseMax-txPauseFirst)) {
-			return err
+		repeatable := conflicted(err) || lost(err) && (!committing || rerun == Repeatable)
+		if !repeatable || !p.again(ctx, verb, try, err) {
+			return Failed(verb, err)
 		}
 	}
+}
+
+// again waits before another try; false means that there must be none.
+func (p *pool) again(ctx context.Context, verb string, try int, err error) bool {
+	if try == txTries || ctx.Err() != nil {
+		return false
+	}
+	if p.hooks.Retry != nil {
+		p.hooks.Retry(verb, reason(err))
+	}
+	return pause(ctx, txPauseFirst+rand.N(txPauseMax-txPauseFirst))
 }
 
 // runTx runs fn once.
@@ -150,7 +147,7 @@ func (q *Query) row(rows *sql.Rows) error {
 	return err
 }
 
-// Play runs a transaction of two round trips under the policy of Tx: body asks once, for all that it must know, and
+// Play runs a transaction of two round trips under the policy of Tx, and without calling its hook: body asks once, for all that it must know, and
 // returns what is to be written, which goes to the server together with the COMMIT. A statement by itself would cost a
 // round trip more, in each of which row locks are held and, on a busy machine, four programs wait for a CPU.
 func (p *pool) Play(ctx context.Context, verb string, rerun Again, body func(ask Ask) ([]*Statement, error)) error {

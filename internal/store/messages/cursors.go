@@ -18,7 +18,7 @@ type cursor struct {
 	moved  bool
 }
 
-// findCursors reads the last client_seq of those who number their messages; an empty query when nobody does.
+// findCursors reads the last client_seq of those who number their messages. It is asked only if somebody does.
 func (b *batch) findCursors() (q db.Query) {
 	for _, s := range b.sends {
 		key := cursorKey{chat.Place{Room: s.Room, User: s.Sender}, s.Session}
@@ -31,9 +31,7 @@ func (b *batch) findCursors() (q db.Query) {
 		q.Add(db.Comma(len(b.cursors))+"(?,?,?)", s.Room, s.Sender, s.Session)
 		b.cursors[key] = &cursor{}
 	}
-	if len(b.cursors) > 0 {
-		q.Add(")")
-	}
+	q.Add(")")
 	var row table.Cursor
 	q.Into(table.Cursors.Cells(&row), func() {
 		b.cursors[cursorKey{row.Place, row.Session}] = &cursor{last: row.Last, exists: true}
@@ -50,13 +48,20 @@ func (b *batch) dropStrangers() {
 	}
 }
 
-// spend uses up the send's client_seq if it is the next one: it was taken, or refused for good.
+// spend uses up a send's client_seq if it is the next one: the send was taken, or refused for good. Also that of a duplicate: a new
+// session numbers anew what the last one left unanswered.
 func (b *batch) spend(s chat.Send) {
 	c := b.cursors[cursorKey{chat.Place{Room: s.Room, User: s.Sender}, s.Session}]
-	if s.ClientSeq != 0 && c != nil && s.ClientSeq == c.last+1 {
+	if c != nil && s.ClientSeq == c.last+1 {
 		c.last++
 		c.moved = true
 	}
+}
+
+func outOfOrder(got, expected uint64) *chat.Error {
+	e := chat.E(chat.OutOfOrder, "client_seq is %d, expected %d", got, expected)
+	e.Expected = expected
+	return e
 }
 
 // writeCursors stores the last client_seq of those that moved.

@@ -102,7 +102,7 @@ func lockPointers(tx db.Tx, at []chat.Place) (map[chat.Place]*pointer, error) {
 	}
 	heads := make(map[chat.RoomID]chat.Head, len(rooms))
 	for _, r := range rooms {
-		heads[r.ID] = r.Head()
+		heads[r.ID] = headOf(&r)
 	}
 	pointers := make(map[chat.Place]*pointer, len(members))
 	for _, m := range members {
