@@ -11,46 +11,28 @@ import (
 	"chat-service/internal/worker/deliver"
 )
 
-// catchUp makes the rooms of a committed batch ready for its entries: outbox rows below them are announced, heads and routes are known.
-// It also corrects which of the jobs come again: Again then says that a duplicate was perhaps never announced.
+// catchUp makes the rooms of a committed batch ready for its entries: heads and routes are known, and nothing below an entry is missing.
 func (c *Committer) catchUp(ctx context.Context, jobs []Job, sent []chat.Sent, heads []chat.Head, s *Step) {
-	behind, upTo := map[int]bool{}, make(map[chat.RoomID]chat.Seq, len(heads))
-	rooms := make([]*room, 0, len(heads))
+	now, behind := c.l.o.Now(), map[int]bool{}
+	var lost []*room // whose routes aren't known
 	for _, h := range heads {
-		upTo[h.Room] = h.Before
 		r := c.room(h.Room)
-		rooms = append(rooms, r)
 		if h.Before > 0 && (!r.known || r.announced < h.Before) {
 			behind[h.Room.Partition(c.l.o.Partitions)] = true
 		}
-	}
-	for i := range sent {
-		if m := &sent[i].Message; sent[i].Duplicate { // perhaps of a COMMIT whose answer was lost
-			r := c.room(m.Room)
-			jobs[i].Again = jobs[i].Again || r.known && m.Seq > r.announced && m.Seq <= upTo[m.Room]
+		if !r.settled(now) {
+			lost = append(lost, r)
 		}
 	}
-	first := len(s.rows)
-	if len(behind) > 0 {
-		c.drain(ctx, keys(behind), upTo, s) // if the outbox can't be read, the gateways find the gap and ask
+	if len(behind) > 0 || slices.ContainsFunc(sent, func(x chat.Sent) bool { return x.Duplicate }) {
+		lost = append(lost, c.reconcile(ctx, jobs, sent, heads, behind, s)...)
 	}
 	for _, h := range heads {
-		c.room(h.Room).reached(h.Seq, h.Epoch, c.l.o.Now())
+		c.room(h.Room).reached(h.Seq, h.Epoch, now)
 	}
-	relayed := s.rows[first:] // what the outbox held wasn't committed here, and is announced now
-	var again []chat.RoomID
-	for i := range sent {
-		m := &sent[i].Message
-		jobs[i].Again = jobs[i].Again && !slices.ContainsFunc(relayed, func(a envelope.Announcement) bool { return a.Announces(m) })
-		if sent[i].Duplicate && jobs[i].Again {
-			again = append(again, m.Room)
-			rooms = append(rooms, c.room(m.Room))
-		}
+	if len(lost) > 0 {
+		c.locate(ctx, lost, s.out)
 	}
-	if err := c.heads(ctx, again, s); err != nil {
-		c.l.o.Logger.WarnContext(ctx, "heads of redelivered rooms", "err", err)
-	}
-	c.locate(ctx, rooms, s.out)
 }
 
 // announce turns the results of a commit into deliveries, in the rooms' order. Every session gets a message in the same client bytes;

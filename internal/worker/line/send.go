@@ -71,16 +71,26 @@ func (c *Committer) commit(ctx context.Context, batch []chat.Send) ([]chat.Sent,
 			return sent, heads, nil
 		}
 		if c.down || ctx.Err() != nil || o.Now().Sub(began)+pause > o.GiveUp {
-			if !c.down {
-				o.Logger.ErrorContext(ctx, "append", "sends", len(batch), "err", err)
-			}
-			c.down = true
-			return nil, nil, &chat.Error{Kind: chat.Unavailable, RetryAfter: time.Second, Err: err}
+			return nil, nil, c.giveUp(ctx, len(batch), err)
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(pause):
-		}
-		pause = min(2*pause, 200*time.Millisecond)
+		pause = wait(ctx, pause)
 	}
+}
+
+// wait lasts for a pause, or until ctx ends, and returns the next one.
+func wait(ctx context.Context, pause time.Duration) (next time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(pause):
+	}
+	return min(2*pause, 200*time.Millisecond)
+}
+
+// giveUp notes that MySQL is unavailable, and returns what the senders get.
+func (c *Committer) giveUp(ctx context.Context, sends int, err error) error {
+	if !c.down {
+		c.l.o.Logger.ErrorContext(ctx, "append", "sends", sends, "err", err)
+	}
+	c.down = true
+	return &chat.Error{Kind: chat.Unavailable, RetryAfter: time.Second, Err: err}
 }
