@@ -45,11 +45,7 @@ func (c *Committer) announce(jobs []Job, sent []chat.Sent, heads []chat.Head, ou
 		case sent[i].Err != nil:
 			c.l.Refuse(&jobs[i], sent[i].Err, out)
 		case sent[i].Duplicate && !jobs[i].Again:
-			c.l.o.Metrics.Duplicates.Inc()
-			out.ToGateway(cmd.Gateway, &envelope.Delivery{
-				Kind: envelope.ToSocket, Gateway: cmd.Gateway, Socket: cmd.Socket, Ref: cmd.ClientMsgID,
-				Frame: protocol.AppendAck(nil, *m, cmd.ClientSeq, true),
-			})
+			c.ackRepeat(cmd, m, out)
 		default:
 			c.route(&envelope.Delivery{
 				Kind: envelope.InRoom, Room: m.Room, Seq: m.Seq, Epoch: c.room(m.Room).epoch,

@@ -6,6 +6,8 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
+	"chat-service/internal/protocol"
+	"chat-service/internal/worker/deliver"
 )
 
 // reconcile is what a committed batch needs after trouble. Where rooms are behind, by partition, the outbox rows below the batch's entries
@@ -45,4 +47,13 @@ func (c *Committer) reconcile(
 		c.l.o.Logger.WarnContext(ctx, "heads of redelivered rooms", "err", err)
 	}
 	return rooms
+}
+
+// ackRepeat answers a duplicate that was announced before.
+func (c *Committer) ackRepeat(cmd *envelope.Command, m *chat.Message, out *deliver.Parcels) {
+	c.l.o.Metrics.Duplicates.Inc()
+	out.ToGateway(cmd.Gateway, &envelope.Delivery{
+		Kind: envelope.ToSocket, Gateway: cmd.Gateway, Socket: cmd.Socket, Ref: cmd.ClientMsgID,
+		Frame: protocol.AppendAck(nil, *m, cmd.ClientSeq, true),
+	})
 }
