@@ -337,33 +337,6 @@ func TestConfigurationNamesEveryFileKey(t *testing.T) {
 	}
 }
 
-// The stops' headings name the file that one opens first.
-func TestStopsAreWhereTheArchitectureSays(t *testing.T) {
-	stop := regexp.MustCompile(`(?m)^### (\d+)\. (\w+) — (.*)$`)
-	names := []string{"read", "decode", "admit", "publish", "consume", "dispatch", "decide", "commit", "count", "route", "publish", "deliver", "write"}
-	stops := stop.FindAllStringSubmatch(read(t, "ARCHITECTURE.md"), -1)
-	if len(stops) != len(names) {
-		t.Fatalf("ARCHITECTURE.md has %d stops, the road has %d", len(stops), len(names))
-	}
-	for i, s := range stops {
-		if s[1] != strconv.Itoa(i+1) || s[2] != names[i] {
-			t.Errorf("stop %d is called %s %s, want %s", i+1, s[1], s[2], names[i])
-		}
-		dir := ""
-		for _, m := range codeRE.FindAllStringSubmatch(s[3], -1) {
-			file := m[1]
-			if strings.Contains(file, "/") {
-				dir = filepath.Dir(file)
-			} else {
-				file = filepath.Join(dir, file)
-			}
-			if _, err := os.Stat(filepath.Join(root, "internal", file)); err != nil {
-				t.Errorf("stop %d: %v", i+1, err)
-			}
-		}
-	}
-}
-
 func TestMetricsExist(t *testing.T) {
 	var sources []string
 	err := filepath.WalkDir(filepath.Join(root, "internal"), func(path string, d fs.DirEntry, err error) error {

@@ -13,7 +13,7 @@ import (
 func notifying(n *state.CallNotifier) func(verb string, took time.Duration, err error) {
 	return func(verb string, _ time.Duration, err error) {
 		switch verb {
-		case "append", "mark read", "beat", "sweep":
+		case "mark read", "beat", "sweep":
 		default:
 			if err == nil {
 				n.Notify()

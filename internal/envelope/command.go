@@ -41,7 +41,7 @@ type Command struct {
 	Session  chat.SessionID
 	At       int64       // when the gateway took it, Unix milliseconds
 	Room     chat.RoomID // of commands that are keyed by room
-	ErrorRef string      // what an error refers to; set if a client's frame caused the command, so that a worker that doesn't know the kind can refuse it
+	ErrorRef string      // what an error refers to; set if a client's frame caused the command, so that a worker that doesn't know the kind can refuse it; not for Send, which all know
 
 	// Send.
 	ClientMsgID string
@@ -175,6 +175,8 @@ func DecodeCommand(b []byte) (Command, error) {
 			c.ClientSeq = v
 		case cContent:
 			c.Content = string(s)
+		case cErrorRef:
+			c.ErrorRef = string(s)
 		default:
 			return c.body(num, v, s)
 		}
@@ -211,8 +213,6 @@ func (c *Command) body(num protowire.Number, v uint64, s []byte) error {
 		c.Replace = v != 0
 	case cPartitions:
 		c.Partitions = int(v)
-	case cErrorRef:
-		c.ErrorRef = string(s)
 	case cFeatures:
 		c.Features = append(c.Features, string(s))
 	}

@@ -201,6 +201,13 @@ func (d *Delivery) Append(dst []byte) []byte {
 	return e.b
 }
 
+// opt appends bytes unless there are none.
+func (e *encoder) opt(num protowire.Number, s []byte) {
+	if len(s) > 0 {
+		e.b = protowire.AppendBytes(protowire.AppendTag(e.b, num, protowire.BytesType), s)
+	}
+}
+
 // DecodeDelivery reads one record. Frame, Ack, Event, JoinedTo and the entries' frames alias b; the rest is copied. A kind of a
 // later release is no error: see DeliveryKind.Known.
 func DecodeDelivery(b []byte) (Delivery, error) {
@@ -227,6 +234,8 @@ func DecodeDelivery(b []byte) (Delivery, error) {
 			d.Frame = s
 		case dAck:
 			d.Ack = s
+		case dRef:
+			d.Ref = string(s)
 		default:
 			return d.body(num, v, s)
 		}
@@ -267,8 +276,6 @@ func (d *Delivery) body(num protowire.Number, v uint64, s []byte) error {
 		d.RetryMS = int64(v)
 	case dAt:
 		d.At = int64(v)
-	case dRef:
-		d.Ref = string(s)
 	default:
 		return d.nested(num, s)
 	}

@@ -3,7 +3,11 @@ package gateway
 import (
 	"crypto/rand"
 	"encoding/hex"
+	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
@@ -78,11 +82,6 @@ type pace struct {
 	refused int32
 }
 
-const (
-	refusedSpan  = 10_000 // ms in which refusals add up
-	refusedTimes = 5      // bursts refused within it that end the socket
-)
-
 // take spends one token. Where there is none it returns the milliseconds to wait, and whether too many were refused
 // lately.
 func (p *pace) take(now int64, perSecond float64, burst int) (wait int64, over bool) {
@@ -100,11 +99,7 @@ func (p *pace) take(now int64, perSecond float64, burst int) (wait int64, over b
 		p.tokens--
 		return 0, false
 	}
-	if now-p.since > refusedSpan {
-		p.since, p.refused = now, 0
-	}
-	p.refused++
-	return max(int64(float64(1-p.tokens)*1000/perSecond), 1), float32(p.refused) > refusedTimes*full
+	return max(int64(float64(1-p.tokens)*1000/perSecond), 1), p.refuse(now, full)
 }
 
 // admit has a valid frame handled here, or publishes the command that it asks for.
@@ -124,9 +119,10 @@ func (s *socket) admit(f *protocol.Frame) {
 	c := s.command(f, a.kind)
 	if c.Kind == envelope.Send {
 		s.await(&c, s.partition(a.key, f.Room))
-	} else {
-		s.forward(&c, s.partition(a.key, f.Room), nil)
+		return
 	}
+	c.ErrorRef = errorRef(f).Ref
+	s.forward(&c, s.partition(a.key, f.Room), nil)
 }
 
 // newMsgID makes a client_msg_id for a sender who gave none.
@@ -139,7 +135,7 @@ func newMsgID() string {
 // command copies a frame's fields into a command. What the frame's type doesn't have is zero in both.
 func (s *socket) command(f *protocol.Frame, kind envelope.CommandKind) envelope.Command {
 	c := envelope.Command{
-		Kind: kind, Socket: s.id, User: s.user, Session: s.session, ErrorRef: errorRef(f).Ref,
+		Kind: kind, Socket: s.id, User: s.user, Session: s.session,
 		Room: f.Room, ClientMsgID: f.ClientMsgID, ClientSeq: f.ClientSeq, Content: f.Content,
 		Seq: f.Seq, Users: f.Users, Ref: f.Ref,
 	}
@@ -177,55 +173,115 @@ func (s *socket) partition(key envelope.Key, room chat.RoomID) int {
 	}
 }
 
-// refuse answers a frame that can't be decoded or has bad values. If it was a numbered message, the worker must see
-// it all the same: a message that is refused for good uses up its client_seq, and only the worker counts those.
-func (s *socket) refuse(f *protocol.Frame, e *chat.Error) {
-	s.g.m.BadFrames.Inc()
-	numbered := f.Type == protocol.TMessage && f.ClientSeq != 0 && f.Room != 0
-	switch {
-	case numbered && badContentOnly(f, e):
-		s.admit(f) // the worker refuses it
-	case numbered && len(e.Fields) > 0:
-		// The error goes out once the bus has a send without content, which the worker answers to nobody.
-		x := protocol.Frame{Type: f.Type, Room: f.Room, ClientSeq: f.ClientSeq, ClientMsgID: newMsgID()}
-		c := s.command(&x, envelope.Send)
-		c.Socket = 0
-		s.forward(&c, s.partition(envelope.ByRoom, f.Room), &refusal{e, errorRef(f)})
-	default:
-		s.sendError(e, errorRef(f))
+// pending is a send without ack or error. Sends are few per socket and mostly answered in order, so they stand in a
+// slice.
+type pending struct {
+	ref   protocol.ErrorRef // Ref is the client_msg_id, which the answer names
+	at    int64             // Unix milliseconds
+	bytes int32
+}
+
+// await publishes a send and remembers it until it is answered: by the worker, by the bus, or by the timeout. So no
+// send stays without an answer for longer than AnswerTimeout.
+func (s *socket) await(c *envelope.Command, partition int) {
+	p := pending{
+		ref: protocol.ErrorRef{Ref: c.ClientMsgID, Room: c.Room, ClientSeq: c.ClientSeq},
+		at:  s.g.o.Now().UnixMilli(), bytes: int32(size(c)),
 	}
-	if s.bad.add(s.g.o.Now().UnixMilli()) {
-		s.close(protocol.CloseProtocol, 0)
+	if !s.g.window.acquire(int(p.bytes)) {
+		s.sendError(busy(), p.ref)
+		return
+	}
+	if !s.remember(p) {
+		s.g.window.release(int(p.bytes))
+		s.sendError(&chat.Error{Kind: chat.RateLimited, Msg: "too many unanswered messages"}, p.ref)
+		return
+	}
+	id := c.ClientMsgID
+	undelivered := func(err error) {
+		if err != nil {
+			s.undelivered(id, err)
+		}
+	}
+	if err := s.g.publish(partition, c, undelivered); err != nil {
+		undelivered(err)
 	}
 }
 
-// refusal is an error and what it refers to.
-type refusal struct {
-	err *chat.Error
-	ref protocol.ErrorRef
+// size is what a command counts in the window.
+func size(c *envelope.Command) int { return 64 + len(c.Content) + 16*len(c.Points) + 9*len(c.Users) }
+
+// window bounds the commands that are published and not confirmed or answered, so that neither a slow broker nor
+// missing workers fill the memory or the queues. What doesn't fit is refused and answered with an error.
+type window struct {
+	maxN, maxBytes int64
+	n, bytes       atomic.Int64
+	gn, gbytes     prometheus.Gauge
 }
 
-// badContentOnly reports whether a message is valid but for its content.
-func badContentOnly(f *protocol.Frame, e *chat.Error) bool {
-	return (f.ClientMsgID == "" || chat.CheckClientMsgID(f.ClientMsgID) == nil) &&
-		(e.Kind == chat.TooLarge || e.Kind == chat.Invalid && len(e.Fields) == 1 && e.Fields[0].Field == "content")
-}
-
-// tally counts bad frames by the minute.
-type tally struct {
-	since int64
-	n     int32
-}
-
-const badPerMinute = 20
-
-// add counts one; true means that there were too many.
-func (t *tally) add(now int64) bool {
-	if now-t.since > 60_000 {
-		t.since, t.n = now, 0
+// acquire takes room for a command of this size; false if there is none. Every success needs one release, whichever way
+// the command ends: confirmed, answered, expired, or with its socket.
+func (w *window) acquire(bytes int) bool {
+	n, b := w.n.Add(1), w.bytes.Add(int64(bytes))
+	if n > w.maxN || b > w.maxBytes {
+		w.release(bytes)
+		return false
 	}
-	t.n++
-	return t.n > badPerMinute
+	return true
+}
+
+// remember notes an unanswered send; false if the socket has too many.
+func (s *socket) remember(p pending) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.gone || len(s.sends) >= s.g.o.SocketWindow {
+		return false
+	}
+	s.sends = append(s.sends, p)
+	if len(s.sends) == 1 && s.phase == live {
+		// At most once per AnswerTimeout and busy socket: the wheel moves it on to the next ping itself.
+		s.g.wheel.bring(s, p.at+s.g.o.AnswerTimeout.Milliseconds())
+	}
+	return true
+}
+
+// bring is move, unless s will be looked at earlier anyway.
+func (w *wheel) bring(s *socket, due int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if s.slot != 0 {
+		ahead := (int64(s.slot-1) - w.done%wheelSlots + wheelSlots) % wheelSlots
+		if (w.done+ahead)*tickMS <= due {
+			return
+		}
+	}
+	w.put(s, due)
+}
+
+var records = sync.Pool{New: func() any { b := make([]byte, 0, 1024); return &b }}
+
+// publish encodes a command for a partition and passes it to the bus. done is as for Bus.Publish.
+func (g *Gateway) publish(partition int, c *envelope.Command, done func(error)) error {
+	return g.publishBy(g.o.Bus.Publish, partition, c, done)
+}
+
+// publishBy is publish with a choice between Bus.Publish and Bus.PublishBatched. It sets what every command carries:
+// the gateway, and when the command was taken. The record's buffer is reused, because the bus copies it.
+func (g *Gateway) publishBy(
+	publish func(int, []byte, func(error)) error, partition int, c *envelope.Command, done func(error),
+) error {
+	c.Gateway = g.o.ID
+	if c.At == 0 {
+		c.At = g.o.Now().UnixMilli()
+	}
+	p := records.Get().(*[]byte)
+	b := c.Append((*p)[:0])
+	err := publish(partition, b, done)
+	if cap(b) <= 64<<10 {
+		*p = b[:0]
+	}
+	records.Put(p)
+	return err
 }
 
 func (s *socket) pong(protocol.Frame) { s.send(s.g.frames.pong) }
@@ -251,10 +307,4 @@ func (s *socket) unsubscribe(f protocol.Frame) {
 		s.sendError(chat.E(chat.NotFound, "this connection doesn't receive that room"), errorRef(&f))
 	}
 	s.g.writers.flush(&sw)
-}
-
-func (s *socket) sendError(e *chat.Error, ref protocol.ErrorRef) { s.send(errorFrame(e, ref)) }
-
-func errorFrame(e *chat.Error, ref protocol.ErrorRef) hub.Frame {
-	return hub.Text(protocol.AppendError(nil, e, ref))
 }

@@ -237,3 +237,19 @@ func (g *Gateway) reassert(_ *hub.Sweep, d *envelope.Delivery) {
 	g.rounds.assert.Store(true)
 	g.rounds.reattach.Store(true)
 }
+
+// find returns the socket or nil.
+func (r *registry) find(id chat.SocketID) *socket {
+	sh := &r.shards[id%shards]
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	return sh.m[id]
+}
+
+// forHub is find for the hub, where no socket must be a nil interface.
+func (r *registry) forHub(id chat.SocketID) hub.Socket {
+	if s := r.find(id); s != nil {
+		return s
+	}
+	return nil
+}

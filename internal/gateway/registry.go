@@ -4,7 +4,6 @@ import (
 	"sync"
 
 	"chat-service/internal/chat"
-	"chat-service/internal/gateway/hub"
 )
 
 const shards = 64
@@ -41,22 +40,6 @@ func (r *registry) remove(s *socket) {
 	sh.mu.Lock()
 	delete(sh.m, s.id)
 	sh.mu.Unlock()
-}
-
-// find returns the socket or nil.
-func (r *registry) find(id chat.SocketID) *socket {
-	sh := &r.shards[id%shards]
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	return sh.m[id]
-}
-
-// forHub is find for the hub, where no socket must be a nil interface.
-func (r *registry) forHub(id chat.SocketID) hub.Socket {
-	if s := r.find(id); s != nil {
-		return s
-	}
-	return nil
 }
 
 // shard appends one shard's sockets to dst.

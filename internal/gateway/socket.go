@@ -184,6 +184,16 @@ func (s *socket) RequestRoom(room chat.RoomID) {
 	_ = s.g.publish(room.Partition(s.g.o.Partitions), &c, nil)
 }
 
+// closeWritten ends the connection after our close frame: at once, or when the peer has had the time for its own. The caller holds s.mu.
+func (s *socket) closeWritten() {
+	if s.peerDone {
+		_ = s.conn.Close()
+		return
+	}
+	s.deadline = s.g.o.Now().UnixMilli() + closeWait.Milliseconds()
+	s.g.wheel.move(s, s.deadline)
+}
+
 // look does what is due and has the wheel look again when something else will be.
 func (s *socket) look(now int64) {
 	var sw hub.Sweep

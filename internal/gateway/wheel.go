@@ -25,19 +25,6 @@ func (w *wheel) move(s *socket, due int64) {
 	w.mu.Unlock()
 }
 
-// bring is move, unless s will be looked at earlier anyway.
-func (w *wheel) bring(s *socket, due int64) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if s.slot != 0 {
-		ahead := (int64(s.slot-1) - w.done%wheelSlots + wheelSlots) % wheelSlots
-		if (w.done+ahead)*tickMS <= due {
-			return
-		}
-	}
-	w.put(s, due)
-}
-
 func (w *wheel) put(s *socket, due int64) {
 	w.drop(s)
 	tick := min(max((due+tickMS-1)/tickMS, w.done+1), w.done+wheelSlots-1)

@@ -208,9 +208,7 @@ func (w *writer) write(s *socket) (more bool) {
 		return false
 	}
 	if w.n < len(b) {
-		w.all.m.BlockedWrites.Inc()
-		rest := append([]byte(nil), b[w.n:]...)
-		w.all.slow.Go(func() { w.all.writeSlow(s, rest) })
+		w.all.blocked(s, b[w.n:])
 		return false
 	}
 	return s.rest()
@@ -263,12 +261,7 @@ func (s *socket) rest() bool {
 	}
 	s.writing = false
 	if s.phase == closing && !s.gone {
-		if s.peerDone {
-			_ = s.conn.Close()
-		} else {
-			s.deadline = s.g.o.Now().UnixMilli() + closeWait.Milliseconds()
-			s.g.wheel.move(s, s.deadline)
-		}
+		s.closeWritten()
 	}
 	return false
 }
@@ -283,6 +276,13 @@ func (s *socket) dropQueue() {
 		}
 	}
 	s.out, s.outBytes = nil, 0
+}
+
+// blocked has the rest of a write written by a goroutine of its own.
+func (ws *writers) blocked(s *socket, rest []byte) {
+	ws.m.BlockedWrites.Inc()
+	rest = append([]byte(nil), rest...)
+	ws.slow.Go(func() { ws.writeSlow(s, rest) })
 }
 
 // writeSlow writes, with a deadline for each write, until the socket has nothing queued.

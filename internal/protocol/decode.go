@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"bytes"
 	"errors"
 	"strconv"
 
@@ -213,8 +214,8 @@ func (w *walk) check(lim Limits) error {
 		return chat.E(chat.UnknownType, "unknown frame type %q", clip(string(w.frame.Type)))
 	}
 	unknown := w.unknown
-	if unknown == "" {
-		unknown = lowest(w.seen &^ (row.required | row.optional | 1<<fieldType))
+	if surplus := w.seen &^ (row.required | row.optional | 1<<fieldType); unknown == "" && surplus != 0 {
+		unknown = lowest(surplus)
 	}
 	if unknown != "" {
 		return unknownField(clip(unknown), string(row.typ))
@@ -232,7 +233,7 @@ func (w *walk) check(lim Limits) error {
 	return nil
 }
 
-// lowest names the alphabetically first of a set of fields, "" for none.
+// lowest names the alphabetically first of a set of fields.
 func lowest(set fieldSet) string {
 	name := ""
 	for id := range clientFields {
@@ -250,4 +251,41 @@ func clip(s string) string {
 		return s[:limit] + "…"
 	}
 	return s
+}
+
+// clientFrameOf finds a row; nil if no client frame has this type.
+func clientFrameOf(t Type) *clientFrame {
+	for i := range clientFrames {
+		if clientFrames[i].typ == t {
+			return &clientFrames[i]
+		}
+	}
+	return nil
+}
+
+// fieldNamed finds a field by its name.
+func fieldNamed(name []byte) (fieldID, bool) {
+	for id := range clientFields {
+		if clientFields[id].Name == string(name) {
+			return fieldID(id), true
+		}
+	}
+	return 0, false
+}
+
+func atLeastOne(field string, n uint64) error {
+	if n == 0 {
+		return chat.BadField(field, "must be at least 1")
+	}
+	return nil
+}
+
+// unquoted returns the text of a JSON string; it aliases the string unless that holds escapes.
+func unquoted(s []byte) []byte {
+	inner := bytes.TrimSuffix(s[1:], []byte{'"'})
+	if bytes.IndexByte(inner, '\\') < 0 {
+		return inner
+	}
+	plain, _ := jsontext.AppendUnquote(nil, s) // of a broken string: what was read up to there
+	return plain
 }

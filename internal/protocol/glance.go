@@ -2,8 +2,6 @@ package protocol
 
 import (
 	"bytes"
-
-	"github.com/go-json-experiment/json/jsontext"
 )
 
 // glance finds what an answer refers to in a frame that is no JSON: type, room_id, client_msg_id, client_seq and ref, also behind the
@@ -62,16 +60,6 @@ func referNumber[T ~uint64](to *T, value []byte) {
 	if n, ok := whole(value); ok && *to == 0 {
 		*to = T(n)
 	}
-}
-
-// unquoted returns the text of a JSON string; it aliases the string unless that holds escapes.
-func unquoted(s []byte) []byte {
-	inner := bytes.TrimSuffix(s[1:], []byte{'"'})
-	if bytes.IndexByte(inner, '\\') < 0 {
-		return inner
-	}
-	plain, _ := jsontext.AppendUnquote(nil, s) // of a broken string: what was read up to there
-	return plain
 }
 
 // quoted returns the string that begins at i, and the place after it.

@@ -145,16 +145,6 @@ var clientFrames = append([]clientFrame{
 	{typ: TPing, answers: []Type{TPong}, doc: "answered at once"},
 }, probeClientFrames...)
 
-// clientFrameOf finds a row; nil if no client frame has this type.
-func clientFrameOf(t Type) *clientFrame {
-	for i := range clientFrames {
-		if clientFrames[i].typ == t {
-			return &clientFrames[i]
-		}
-	}
-	return nil
-}
-
 // fieldID numbers the fields of client frames.
 type fieldID uint8
 
@@ -264,23 +254,6 @@ var clientFields = [fieldCount]clientField{
 
 // maxRef bounds a client's own ref, in bytes.
 const maxRef = 64
-
-func atLeastOne(field string, n uint64) error {
-	if n == 0 {
-		return chat.BadField(field, "must be at least 1")
-	}
-	return nil
-}
-
-// fieldNamed finds a field by its name.
-func fieldNamed(name []byte) (fieldID, bool) {
-	for id := range clientFields {
-		if clientFields[id].Name == string(name) {
-			return fieldID(id), true
-		}
-	}
-	return 0, false
-}
 
 func need(name string, form Form, doc string) Field { return Field{Name: name, Form: form, Doc: doc} }
 

@@ -4,15 +4,12 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"strconv"
-	"time"
 
 	"chat-service/internal/chat"
 )
 
 // maxName bounds the part of a throttle key that comes from outside.
 const maxName = 96
-
-func (s *State) key(tag, tail string) string { return s.prefix + ":{" + tag + "}:" + tail }
 
 // socketsKey holds a user's socket entries: hash of entryField → entry.
 func (s *State) socketsKey(u chat.UserID) string { return s.key("u"+u.String(), "sockets") }
@@ -38,14 +35,6 @@ func (s *State) dueKey(partition int) string { return s.key("o"+strconv.Itoa(par
 // routeKey holds a room's gateways: hash of gateway → "<number>+" or "<number>-", and the marker.
 func (s *State) routeKey(r chat.RoomID) string { return s.key("r"+r.String(), "route") }
 
-// recentKey holds a hot room's newest messages: list of encoded messages.
-func (s *State) recentKey(r chat.RoomID) string { return s.key("r"+r.String(), "recent") }
-
-// headKey holds the heads of a partition's rooms that moved on that day: zset.
-func (s *State) headKey(partition int, day int64) string {
-	return s.key("h"+strconv.Itoa(partition), "heads:"+strconv.FormatInt(day, 10))
-}
-
 func (s *State) generationKey() string { return s.key("generation", "id") }
 
 // callChannel wakes workers to look at the outbox; it carries no data.
@@ -67,5 +56,3 @@ func bounded(name string) string {
 	h := sha256.Sum256([]byte(name))
 	return "#" + hex.EncodeToString(h[:16])
 }
-
-func day(t time.Time) int64 { return t.Unix() / 86400 }

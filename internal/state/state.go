@@ -2,64 +2,15 @@ package state
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"log/slog"
-	"net"
-	"strconv"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
-	"github.com/redis/go-redis/v9/logging"
-	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"chat-service/internal/chat"
 )
-
-// Options say where Redis is and how long it may take. Zero values take the defaults named here.
-type Options struct {
-	Addrs    []string // host:port pairs; several are a cluster, or sentinels where Master is set
-	Host     string   // with Port, where Addrs is empty: localhost
-	Port     int      // 6379
-	Password string
-	DB       int    // a cluster has only 0
-	Master   string // the name the sentinels know the master by
-	TLS      *tls.Config
-
-	PoolSize   int           // connections per server: 16
-	Timeout    time.Duration // what a verb may cost: 100 ms
-	Prefix     string        // in front of every key: "chat"
-	Partitions int           // P of the installation: 16
-
-	Failures int           // failures in a row that open the breaker: 3
-	Pause    time.Duration // from one probe of an open breaker to the next: 250 ms
-	Settle   time.Duration // how long a route that was unknown stays so, for gateways to attach: 5 s
-	Grace    time.Duration // lease of a gateway that registers a socket before its first beat: 15 s, so that two may be lost
-}
-
-func (o Options) withDefaults() Options {
-	if len(o.Addrs) == 0 {
-		o.Addrs = []string{net.JoinHostPort(or(o.Host, "localhost"), strconv.Itoa(or(o.Port, 6379)))}
-	}
-	o.PoolSize = or(o.PoolSize, 16)
-	o.Timeout = or(o.Timeout, 100*time.Millisecond)
-	o.Prefix = or(o.Prefix, "chat")
-	o.Partitions = or(o.Partitions, 16)
-	o.Failures = or(o.Failures, 3)
-	o.Pause = or(o.Pause, 250*time.Millisecond)
-	o.Settle = or(o.Settle, 5*time.Second)
-	o.Grace = or(o.Grace, 15*time.Second)
-	return o
-}
-
-func or[T comparable](v, d T) T {
-	var zero T
-	if v == zero {
-		return d
-	}
-	return v
-}
 
 // State is the adapter to Redis. Its methods may be used by many goroutines.
 type State struct {
@@ -68,102 +19,6 @@ type State struct {
 	prefix  string
 	metrics *Metrics
 	breaker *breaker
-}
-
-// Open makes a State; connections are made when they are needed, so an unavailable Redis does not prevent a start.
-// It silences the driver's own log, which is one for the whole process: what matters comes back as errors.
-func Open(o Options, m *Metrics) *State {
-	o = o.withDefaults()
-	redis.SetLogger(&logging.VoidLogger{})
-	rdb := redis.NewUniversalClient(&redis.UniversalOptions{
-		Addrs: o.Addrs, Password: o.Password, DB: o.DB, MasterName: o.Master, TLSConfig: o.TLS,
-		PoolSize: o.PoolSize, PoolTimeout: o.Timeout, MaxRetries: -1, DialerRetries: 1,
-		// A dial may outlive the verb that asked for it, in the background, so it gets more time.
-		DialTimeout: o.Timeout * 5 / 2, ReadTimeout: o.Timeout, WriteTimeout: o.Timeout,
-		ContextTimeoutEnabled: true, DisableIdentity: true,
-		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
-	})
-	return &State{rdb: rdb, opt: o, prefix: o.Prefix, metrics: m, breaker: &breaker{limit: o.Failures, pause: o.Pause}}
-}
-
-// Close closes all connections; verbs under way fail.
-func (s *State) Close() error { return s.rdb.Close() }
-
-// Ready reports whether Redis answers, by asking it (or the breaker, while that is open).
-func (s *State) Ready(ctx context.Context) error {
-	return s.do(ctx, "ready", func(ctx context.Context) error { return s.rdb.Ping(ctx).Err() })
-}
-
-// Check judges the server's settings at a start: an eviction policy other than noeviction is an error of kind Invalid,
-// because Redis would drop sockets and routes silently. What can't be seen becomes a warning. An unavailable Redis is
-// an error of kind Unavailable, which need not keep a process from starting.
-func (s *State) Check(ctx context.Context) (warnings []string, err error) {
-	var policies map[string]string
-	err = s.do(ctx, "check", func(ctx context.Context) error {
-		policies, err = s.policies(ctx)
-		return err
-	})
-	var refused redis.Error
-	if errors.As(err, &refused) {
-		return []string{"can't read maxmemory-policy (" + refused.Error() + "): make sure that it is noeviction"}, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	for addr, p := range policies {
-		if p != "noeviction" {
-			return nil, chat.E(chat.Invalid, "redis %s has maxmemory-policy %s: set noeviction, or it drops sockets and routes silently", addr, p)
-		}
-	}
-	return nil, nil
-}
-
-// Admit is Check at a process' start: warnings, and an unavailable Redis, go to the log, since everything degrades gracefully
-// without it.
-func (s *State) Admit(ctx context.Context, log *slog.Logger) error {
-	warnings, err := s.Check(ctx)
-	for _, w := range warnings {
-		log.WarnContext(ctx, "redis", "warning", w)
-	}
-	if chat.KindOf(err) == chat.Unavailable {
-		log.WarnContext(ctx, "redis is unavailable; going on without it", "err", err)
-		return nil
-	}
-	return err
-}
-
-func (s *State) policies(ctx context.Context) (map[string]string, error) {
-	one := func(ctx context.Context, c *redis.Client, out map[string]string) error {
-		m, err := c.ConfigGet(ctx, "maxmemory-policy").Result()
-		if err != nil {
-			return err
-		}
-		out[c.Options().Addr] = m["maxmemory-policy"]
-		return nil
-	}
-	out := map[string]string{}
-	switch c := s.rdb.(type) {
-	case *redis.Client:
-		return out, one(ctx, c, out)
-	case *redis.ClusterClient:
-		nodes := make(chan *redis.Client, 64) // ForEachMaster calls concurrently; what exceeds it waits for ctx
-		err := c.ForEachMaster(ctx, func(ctx context.Context, n *redis.Client) error {
-			select {
-			case nodes <- n:
-				return nil
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		})
-		close(nodes)
-		for n := range nodes {
-			if err == nil {
-				err = one(ctx, n, out)
-			}
-		}
-		return out, err
-	}
-	return out, nil
 }
 
 // do runs one verb under the breaker, its deadline and the metrics, and translates its error.
@@ -177,7 +32,10 @@ func (s *State) do(ctx context.Context, verb string, f func(context.Context) err
 	call, cancel := context.WithTimeout(ctx, s.opt.Timeout)
 	defer cancel()
 	err := f(call)
-	o := judge(ctx, err)
+	o := answered
+	if err != nil {
+		o = judge(ctx, err)
+	}
 	now := time.Now()
 	open := s.breaker.leave(now, o, probe)
 	s.metrics.Seconds.WithLabelValues(verb).Observe(now.Sub(start).Seconds())
@@ -200,8 +58,6 @@ var errOpen = errors.New("not asked: it did not answer lately")
 func judge(caller context.Context, err error) outcome {
 	var reply redis.Error
 	switch {
-	case err == nil:
-		return answered
 	case errors.Is(caller.Err(), context.Canceled):
 		return unclear
 	case redis.IsLoadingError(err), redis.IsReadOnlyError(err), redis.IsClusterDownError(err), redis.IsMasterDownError(err), redis.IsMaxClientsError(err):
@@ -211,4 +67,60 @@ func judge(caller context.Context, err error) outcome {
 	default:
 		return failed
 	}
+}
+
+func (s *State) key(tag, tail string) string { return s.prefix + ":{" + tag + "}:" + tail }
+
+// breaker spares callers a server that doesn't answer: after limit failures in a row it refuses everything, except one
+// probe per pause.
+type breaker struct {
+	limit int
+	pause time.Duration
+
+	mu       sync.Mutex
+	failures int
+	retryAt  time.Time // while open: when the next probe may go
+	probing  bool
+}
+
+// enter reports whether a call may go, and whether it is the probe. now is monotonic.
+func (b *breaker) enter(now time.Time) (ok, probe bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.failures < b.limit {
+		return true, false
+	}
+	if b.probing || now.Before(b.retryAt) {
+		return false, false
+	}
+	b.probing = true
+	return true, true
+}
+
+// outcome is what a call showed about the server.
+type outcome uint8
+
+const (
+	answered outcome = iota
+	failed
+	unclear // the caller gave up: it shows nothing
+)
+
+// leave books a call's outcome and returns whether the breaker is open now.
+func (b *breaker) leave(now time.Time, o outcome, probe bool) (open bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if probe {
+		b.probing = false
+	}
+	switch o {
+	case answered:
+		b.failures = 0
+	case failed:
+		b.failures = min(b.failures+1, b.limit)
+		if b.failures == b.limit {
+			b.retryAt = now.Add(b.pause)
+		}
+	}
+	return b.failures >= b.limit
 }

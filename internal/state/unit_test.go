@@ -106,7 +106,6 @@ func TestJudge(t *testing.T) {
 		err  error
 		want outcome
 	}{
-		{"success", t.Context(), nil, answered},
 		{"caller gave up", gone, context.Canceled, unclear},
 		{"timeout", t.Context(), context.DeadlineExceeded, failed},
 		{"network", t.Context(), errors.New("connection reset"), failed},

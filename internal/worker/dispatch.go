@@ -32,7 +32,7 @@ type ref func(*envelope.Command) string
 func (w *Worker) table() []row {
 	return append([]row{
 		// What depends on the room's order: by the committer of the partition, in one step in this order.
-		inLine(envelope.Send, (*line.Committer).Send, func(c *envelope.Command) string { return c.ClientMsgID }),
+		inLine(envelope.Send, (*line.Committer).Send, clientMsgID),
 		inLine(envelope.Read, (*line.Committer).Read, label("read")),
 		inLine(envelope.Attach, (*line.Committer).Attach, nil),
 		inLine(envelope.Detach, (*line.Committer).Detach, nil),
@@ -95,6 +95,8 @@ func (w *Worker) inLane(k envelope.CommandKind, v lanes.Verb, r ref) row {
 func beside(k envelope.CommandKind, add func(context.Context, line.Job), r ref) row {
 	return row{kind: k, add: add, ref: r}
 }
+
+func clientMsgID(c *envelope.Command) string { return c.ClientMsgID }
 
 func label(s string) ref { return func(*envelope.Command) string { return s } }
 

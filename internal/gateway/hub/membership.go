@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/envelope"
 )
 
 const (
@@ -52,6 +53,19 @@ func (ms *memberships) note(room chat.RoomID, user chat.UserID, f membership) {
 	k := membershipKey{room, user}
 	if g, ok := ms.find(k); !ok || f.newer(g) {
 		ms.cur[k] = f
+	}
+}
+
+// noteAll notes who leaves and who is added with an entry.
+func (ms *memberships) noteAll(d *envelope.Delivery) {
+	for _, u := range d.Removed {
+		ms.note(d.Room, u, membership{d.Epoch, d.Seq, false})
+	}
+	for _, u := range d.Added {
+		ms.note(d.Room, u, membership{d.Epoch, d.Seq, true})
+	}
+	if d.All {
+		ms.note(d.Room, 0, membership{d.Epoch, d.Seq, false})
 	}
 }
 

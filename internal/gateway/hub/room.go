@@ -68,8 +68,6 @@ type member struct {
 	added bool // by the entry at asOf: what follows it is a message for them, and not yet a part of any history
 }
 
-func (m *member) gets(seq chat.Seq) bool { return m.asOf < seq && !m.doubt }
-
 // leaving is a user who may see entries up to seq; user 0 is everybody. It concerns those of the user's sockets that
 // were attached as of a seq from since to below seq.
 type leaving struct {
@@ -79,125 +77,22 @@ type leaving struct {
 	reason chat.LeaveReason
 }
 
-// cold reports whether the head isn't known and wasn't asked for. Only rooms without sockets are cold.
-func (rm *room) cold() bool { return rm.phase == attaching && !rm.waiting }
-
 type roomShard struct {
 	mu    sync.Mutex
 	rooms map[chat.RoomID]*room
 	timed map[*room]struct{} // those that have something due
 }
 
-func (h *Hub) roomShard(id chat.RoomID) *roomShard {
-	return &h.rooms[chat.PartitionOf(uint64(id), Shards)]
-}
-
 func (h *Hub) schedule(sh *roomShard, rm *room) { sh.timed[rm] = struct{}{} }
 
-// InRoom applies one entry of a room's log: at once if it is the next one, else when it will be. Entries may come in
-// any order, and more than once.
-func (h *Hub) InRoom(sw *Sweep, d *envelope.Delivery) {
-	for _, u := range d.Removed {
-		h.memberships.note(d.Room, u, membership{d.Epoch, d.Seq, false})
-	}
-	for _, u := range d.Added {
-		h.memberships.note(d.Room, u, membership{d.Epoch, d.Seq, true})
-	}
-	if d.All {
-		h.memberships.note(d.Room, 0, membership{d.Epoch, d.Seq, false})
-	}
-	sh := h.roomShard(d.Room)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	rm := sh.rooms[d.Room]
-	switch {
-	case rm == nil || rm.cold():
-		h.aside(sw, sh, d)
-		return
-	case d.Epoch > rm.epoch && rm.epoch != 0:
-		h.newEpoch(sw, sh, rm, d.Epoch)
-	case d.Epoch < rm.epoch && d.Epoch != 0:
-		h.ack(sw, d)
-		return
-	}
-	if !forgetsLeaves() {
-		h.addLeaves(sw, sh, rm, d)
-	}
-	h.arrive(sw, sh, rm, d)
-}
-
-// arrive delivers an entry, ignores it as a repeat, or holds it behind a gap.
-func (h *Hub) arrive(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
-	switch {
-	case rm.cold():
-		h.aside(sw, sh, d)
-	case rm.phase == attaching:
-		h.hold(sw, sh, rm, d)
-	case d.Seq <= rm.delivered:
-		h.o.Metrics.Repeats.Inc()
-		h.ack(sw, d)
-		if d.Seq <= rm.skipped {
-			h.added(sw, sh, d)
-		}
-		h.settle(sw, sh, rm)
-	case d.Seq == rm.delivered+1:
-		h.step(sw, sh, rm, d)
-		if rm.phase == repairing {
-			h.closeGap(sw, sh, rm)
-		}
-	case len(rm.members) == 0:
-		h.cool(sw, sh, rm)
-		h.aside(sw, sh, d)
-	case rm.stepsOver():
-		h.step(sw, sh, rm, d)
-	default:
-		h.hold(sw, sh, rm, d)
-		if rm.phase == running {
-			_ = h.ask(sh, rm, true) // repeated when due
-		}
-	}
-}
-
-// step delivers the next entry: its message to the members but its sender, the ack to the sender, then the `room`
-// frame, then `joined` to those whom it adds and `left` to those who leave with it.
-func (h *Hub) step(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
-	rm.delivered = d.Seq
-	origin := h.origin(d)
-	if len(d.Frame) > 0 && len(rm.members) > 0 {
-		f := Text(d.Frame)
-		for i := range rm.members {
-			if m := &rm.members[i]; m.s != origin && m.gets(d.Seq) {
-				sw.Put(m.s, f)
-			}
-		}
-	}
+// repeat does for an entry that was delivered, or skipped, what may still be to do.
+func (h *Hub) repeat(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
+	h.o.Metrics.Repeats.Inc()
 	h.ack(sw, d)
-	if len(d.Event) > 0 && len(rm.members) > 0 {
-		f := Text(d.Event)
-		for i := range rm.members {
-			if m := &rm.members[i]; m.gets(d.Seq) {
-				sw.Put(m.s, f)
-			}
-		}
+	if d.Seq <= rm.skipped {
+		h.added(sw, sh, d)
 	}
-	h.added(sw, sh, d)
 	h.settle(sw, sh, rm)
-}
-
-// origin returns the local socket that sent an entry, nil if there is none.
-func (h *Hub) origin(d *envelope.Delivery) Socket {
-	if len(d.Ack) == 0 || d.Gateway != h.o.ID {
-		return nil
-	}
-	return h.o.Find(d.Socket)
-}
-
-// ack answers the sender. To answer a repeat again does no harm.
-func (h *Hub) ack(sw *Sweep, d *envelope.Delivery) {
-	if s := h.origin(d); s != nil {
-		s.Answered(d.Ref)
-		sw.Put(s, Text(d.Ack))
-	}
 }
 
 // added attaches the sockets of the users whom an entry adds. They get what comes after it.

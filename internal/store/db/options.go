@@ -19,7 +19,7 @@ const sqlMode = "'ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO
 
 // Hooks are called by the store as things happen, for metrics. Nil ones are skipped; they must not block.
 type Hooks struct {
-	Tx          func(verb string, took time.Duration, err error) // a transaction has ended, with all its retries
+	Tx          func(verb string, took time.Duration, err error) // a transaction of Tx has ended, with all its retries
 	Retry       func(verb, why string)                           // it is about to run again
 	HistoryRead func(replica bool)                               // which server answered a History
 }

@@ -3,6 +3,7 @@ package messages
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"maps"
 	"slices"
 	"time"
@@ -23,17 +24,10 @@ func (s *Store) Append(ctx context.Context, sends []chat.Send, now time.Time) (s
 		return nil, nil, nil
 	}
 	b := newBatch(sends, now)
-	err = s.d.Play(ctx, "append", db.Repeatable, b.commit)
-	switch {
-	case err == nil:
-		return b.sent, b.heads(), nil
-	case !db.RowAtFault(err):
-		return nil, nil, err
-	case len(sends) == 1:
-		return s.refuse(ctx, b, err)
-	default:
-		return s.appendHalves(ctx, sends, now)
+	if err = s.d.Play(ctx, "append", db.Repeatable, b.commit); err != nil {
+		return s.appendParts(ctx, b, now, err)
 	}
+	return b.sent, b.heads(), nil
 }
 
 // commit is one transaction from its first statement to its last but the COMMIT, which the caller adds to what is
@@ -42,14 +36,23 @@ func (b *batch) commit(ask db.Ask) (writes []*db.Statement, err error) {
 	b.reset()
 
 	// Lock the rooms, and look up under their locks what the sends are judged by. All of it is one round trip.
-	if err := ask(b.lockRooms(), lookup(b.findStored()), b.findSenders(), b.findCursors()); err != nil {
+	queries := []db.Query{b.lockRooms(), lookup(b.findStored()), b.findSenders()}
+	if b.numbered {
+		queries = append(queries, b.findCursors())
+	}
+	if err := ask(queries...); err != nil {
 		return nil, err
 	}
-	b.dropStrangers()
+	if b.numbered {
+		b.dropStrangers()
+	}
 
 	// Judge, one send after the other: a send sees what those before it did.
-	for i := range b.sends {
+	for i, s := range b.sends {
 		b.sent[i] = b.judge(i)
+		if s.ClientSeq != 0 {
+			b.spend(s)
+		}
 	}
 	b.remember()
 
@@ -57,7 +60,10 @@ func (b *batch) commit(ask db.Ask) (writes []*db.Statement, err error) {
 	if len(b.fresh) > 0 {
 		writes = append(b.insertMessages(), b.updateRooms(), b.updateSenders())
 	}
-	return append(writes, b.writeCursors()...), nil
+	if b.numbered {
+		writes = append(writes, b.writeCursors()...)
+	}
+	return writes, nil
 }
 
 // batch carries one batch through one transaction, and again when that must be repeated.
@@ -66,6 +72,8 @@ type batch struct {
 	hashes  [][table.HashLen]byte // of the sends' bodies
 	now     time.Time
 	refusal *chat.Error // not nil: the answer to all that would be accepted
+
+	numbered bool // some sends have a client_seq
 
 	// What the last run answered, and what it knew.
 	sent    []chat.Sent // by index
@@ -98,23 +106,12 @@ type sender struct {
 	muted time.Time
 }
 
-type cursorKey struct {
-	chat.Place
-	session chat.SessionID
-}
-
-// cursor is the last client_seq of a session in a room.
-type cursor struct {
-	last   uint64
-	exists bool // as a row
-	moved  bool
-}
-
 func newBatch(sends []chat.Send, now time.Time) *batch {
 	b := &batch{sends: sends, now: now.UTC().Truncate(time.Millisecond), ours: map[messageKey]int{}}
 	b.hashes = make([][table.HashLen]byte, len(sends))
 	for i, s := range sends {
 		b.hashes[i] = bodyOf(s)
+		b.numbered = b.numbered || s.ClientSeq != 0
 	}
 	return b
 }
@@ -142,7 +139,7 @@ func (b *batch) lockRooms() (q db.Query) {
 	q.Add(") ORDER BY r.id" + roomLock())
 	var row table.Room
 	q.Into(table.RoomHeads.Cells(&row), func() {
-		b.rooms[row.ID] = &room{Head: row.Head(), dissolved: !row.DissolvedAt.IsZero()}
+		b.rooms[row.ID] = &room{Head: headOf(&row), dissolved: !row.DissolvedAt.IsZero()}
 	})
 	return q
 }
@@ -181,38 +178,6 @@ func (b *batch) findSenders() (q db.Query) {
 	return q
 }
 
-// findCursors reads the last client_seq of those who number their messages; an empty query when nobody does.
-func (b *batch) findCursors() (q db.Query) {
-	for _, s := range b.sends {
-		key := cursorKey{chat.Place{Room: s.Room, User: s.Sender}, s.Session}
-		if s.ClientSeq == 0 || b.cursors[key] != nil {
-			continue
-		}
-		if len(b.cursors) == 0 {
-			q.Add("SELECT " + table.Cursors.Select() + " FROM sender_cursors c WHERE (c.room_id, c.user_id, c.session_id) IN (")
-		}
-		q.Add(db.Comma(len(b.cursors))+"(?,?,?)", s.Room, s.Sender, s.Session)
-		b.cursors[key] = &cursor{}
-	}
-	if len(b.cursors) > 0 {
-		q.Add(")")
-	}
-	var row table.Cursor
-	q.Into(table.Cursors.Cells(&row), func() {
-		b.cursors[cursorKey{row.Place, row.Session}] = &cursor{last: row.Last, exists: true}
-	})
-	return q
-}
-
-// dropStrangers forgets the cursors of those who were never members: their numbers are not kept.
-func (b *batch) dropStrangers() {
-	for key, c := range b.cursors {
-		if r := b.rooms[key.Room]; !c.exists && (r == nil || r.dissolved || !b.senders[key.Place].in) {
-			delete(b.cursors, key)
-		}
-	}
-}
-
 // judge decides one send. A duplicate is answered before any other rule: the first answer holds for ever.
 func (b *batch) judge(i int) chat.Sent {
 	s := b.sends[i]
@@ -220,28 +185,15 @@ func (b *batch) judge(i int) chat.Sent {
 	key := messageKey{at, s.ClientMsgID}.folded()
 	r := b.rooms[s.Room] // nil: there is no such room
 	if first, ok := b.stored[key]; ok {
-		b.spend(s) // also that of a duplicate: a new session numbers anew what the last one left unanswered
-		if first.BodyHash != b.hashes[i] {
-			return chat.Sent{Err: chat.E(chat.IdempotencyConflict, "client_msg_id was used for another message")}
-		}
-		index, ours := b.ours[key]
-		if ours = ours && index == i; ours && r != nil {
-			r.Before = min(r.Before, first.Seq-1)
-		}
-		r.repeated()
-		return chat.Sent{Message: first.Message, Duplicate: !ours}
+		return b.repeat(i, key, r, first)
 	}
 	from := b.senders[at]
 	if r == nil || r.dissolved || !from.in {
-		b.spend(s)
 		return chat.Sent{Err: NoRoom()}
 	}
 	if c := b.cursors[cursorKey{at, s.Session}]; s.ClientSeq != 0 && s.ClientSeq != c.last+1 {
-		e := chat.E(chat.OutOfOrder, "client_seq is %d, expected %d", s.ClientSeq, c.last+1)
-		e.Expected = c.last + 1
-		return chat.Sent{Err: e}
+		return chat.Sent{Err: outOfOrder(s.ClientSeq, c.last+1)}
 	}
-	b.spend(s)
 	switch {
 	case from.muted.After(b.now):
 		return chat.Sent{Err: chat.E(chat.Muted, "muted until %s", from.muted.Format(time.RFC3339))}
@@ -253,20 +205,24 @@ func (b *batch) judge(i int) chat.Sent {
 	return chat.Sent{Message: b.accept(r, key, i)}
 }
 
-// spend uses up the send's client_seq if it is the next one: it was taken, or refused for good.
-func (b *batch) spend(s chat.Send) {
-	c := b.cursors[cursorKey{chat.Place{Room: s.Room, User: s.Sender}, s.Session}]
-	if s.ClientSeq != 0 && c != nil && s.ClientSeq == c.last+1 {
-		c.last++
-		c.moved = true
+// repeat answers a send whose key is there already.
+func (b *batch) repeat(i int, key messageKey, r *room, first table.Message) chat.Sent {
+	if first.BodyHash != b.hashes[i] {
+		return chat.Sent{Err: chat.E(chat.IdempotencyConflict, "client_msg_id was used for another message")}
 	}
+	index, ours := b.ours[key]
+	if ours = ours && index == i; ours && r != nil {
+		r.Before = min(r.Before, first.Seq-1)
+	}
+	r.repeated()
+	return chat.Sent{Message: first.Message, Duplicate: !ours}
 }
 
 // accept gives a send the room's next seq.
 func (b *batch) accept(r *room, key messageKey, i int) chat.Message {
 	r.Seq++
 	r.MsgCount++
-	m := table.Message{Message: table.EntryOf(b.sends[i]), BodyHash: b.hashes[i]}
+	m := table.Message{Message: entryOf(b.sends[i]), BodyHash: b.hashes[i]}
 	m.Seq, m.Ord, m.CreatedAt = r.Seq, r.MsgCount, b.now
 	b.fresh, b.placed = append(b.fresh, m), append(b.placed, i)
 	b.stored[key] = m
@@ -336,35 +292,36 @@ func (b *batch) updateSenders() *db.Statement {
 	})
 }
 
-// writeCursors stores the last client_seq of those that moved.
-func (b *batch) writeCursors() (ss []*db.Statement) {
-	var insert, update, where db.Statement
-	insert.Add("INSERT INTO sender_cursors (room_id, user_id, session_id, last_seq, updated_at) VALUES ")
-	update.Add("UPDATE sender_cursors SET updated_at = ?, last_seq = CASE", b.now)
-	inserts, updates := 0, 0
-	for key, c := range b.cursors {
-		switch {
-		case !c.moved:
-		case !c.exists:
-			insert.Add(db.Comma(inserts)+"(?,?,?,?,?)", key.Room, key.User, key.session, c.last, b.now)
-			inserts++
-		default:
-			update.Add(" WHEN room_id = ? AND user_id = ? AND session_id = ? THEN ?", key.Room, key.User, key.session, c.last)
-			where.Add(db.Comma(updates)+"(?,?,?)", key.Room, key.User, key.session)
-			updates++
-		}
-	}
-	if inserts > 0 {
-		ss = append(ss, &insert)
-	}
-	if updates > 0 {
-		if updates == 1 { // a lone tuple makes MariaDB scan, see db.Statement.Places
-			where.Again()
-		}
-		update.Add(" END WHERE (room_id, user_id, session_id) IN (")
-		update.Join(&where)
-		update.Add(")")
-		ss = append(ss, &update)
-	}
-	return ss
+// movePointers sets read pointers, of sorted places, to what pick gives: a seq and the number of users' messages up to
+// it.
+func movePointers(at []chat.Place, pick func(chat.Place) (chat.Seq, uint64)) *db.Statement {
+	q := &db.Statement{}
+	q.Add("UPDATE members FORCE INDEX (PRIMARY) SET read_seq = ")
+	q.CaseByPlace(at, func(p chat.Place) uint64 { seq, _ := pick(p); return uint64(seq) })
+	q.Add(", read_count = ")
+	q.CaseByPlace(at, func(p chat.Place) uint64 { _, n := pick(p); return n })
+	q.Add(" WHERE ")
+	q.Places("room_id, user_id", at)
+	return q
+}
+
+// headOf is how far a room has come, nothing having happened to it.
+func headOf(r *table.Room) chat.Head {
+	return chat.Head{Room: r.ID, Seq: r.LastSeq, Before: r.LastSeq, Epoch: r.Epoch, MsgCount: r.MsgCount}
+}
+
+// entryOf is the message that a send becomes when it is accepted: what the sender wrote, not yet where it stands.
+func entryOf(s chat.Send) chat.Message {
+	return chat.Message{Room: s.Room, Kind: chat.Text, Sender: s.Sender, ClientMsgID: s.ClientMsgID, Content: s.Content}
+}
+
+// bodyOf is the hash of everything in a send that makes it another message when it changes: BodyHash, so far of a text alone.
+// TestBodyCoversSend fails when a field of chat.Send is neither here nor among those that say who sends, where and how.
+func bodyOf(s chat.Send) [table.HashLen]byte { return hashOf([]byte(s.Content)) }
+
+// hashOf keeps of a hash what tells bodies apart.
+func hashOf(b []byte) (h [table.HashLen]byte) {
+	sum := sha256.Sum256(b)
+	copy(h[:], sum[:])
+	return h
 }

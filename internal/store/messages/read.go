@@ -102,7 +102,7 @@ func lockPointers(tx db.Tx, at []chat.Place) (map[chat.Place]*pointer, error) {
 	}
 	heads := make(map[chat.RoomID]chat.Head, len(rooms))
 	for _, r := range rooms {
-		heads[r.ID] = r.Head()
+		heads[r.ID] = headOf(&r)
 	}
 	pointers := make(map[chat.Place]*pointer, len(members))
 	for _, m := range members {
@@ -172,17 +172,4 @@ func storePointers(tx db.Tx, moving []chat.Place, pointers map[chat.Place]*point
 		return pointers[at].ReadSeq, pointers[at].ReadCount
 	}).Exec(tx)
 	return err
-}
-
-// movePointers sets read pointers, of sorted places, to what pick gives: a seq and the number of users' messages up to
-// it.
-func movePointers(at []chat.Place, pick func(chat.Place) (chat.Seq, uint64)) *db.Statement {
-	q := &db.Statement{}
-	q.Add("UPDATE members FORCE INDEX (PRIMARY) SET read_seq = ")
-	q.CaseByPlace(at, func(p chat.Place) uint64 { seq, _ := pick(p); return uint64(seq) })
-	q.Add(", read_count = ")
-	q.CaseByPlace(at, func(p chat.Place) uint64 { _, n := pick(p); return n })
-	q.Add(" WHERE ")
-	q.Places("room_id, user_id", at)
-	return q
 }

@@ -9,8 +9,16 @@ import (
 	"chat-service/internal/store/db"
 )
 
-// appendHalves appends both halves of a batch by themselves, because the server refused some row of it.
-func (s *Store) appendHalves(ctx context.Context, sends []chat.Send, now time.Time) ([]chat.Sent, []chat.Head, error) {
+// appendParts goes on after cause has ended a batch. If the server refused some row of it, both halves are appended by themselves, and
+// a single row is refused.
+func (s *Store) appendParts(ctx context.Context, b *batch, now time.Time, cause error) ([]chat.Sent, []chat.Head, error) {
+	sends := b.sends
+	switch {
+	case !db.RowAtFault(cause):
+		return nil, nil, cause
+	case len(sends) == 1:
+		return s.refuse(ctx, b, cause)
+	}
 	half := len(sends) / 2
 	sent, heads, err := s.Append(ctx, sends[:half], now)
 	if err != nil {

@@ -108,7 +108,7 @@ func (s *Store) ActiveRooms(ctx context.Context, partition int, since time.Time,
 	})
 	hs := make([]chat.Head, len(rows))
 	for i, r := range rows {
-		hs[i] = r.Head()
+		hs[i] = headOf(&r)
 	}
 	return hs, err
 }

@@ -32,11 +32,6 @@ var (
 	Ords = Messages.Only("room_id", "seq", "ord", "kind")
 )
 
-// EntryOf is the message that a send becomes when it is accepted: what the sender wrote, not yet where it stands.
-func EntryOf(s chat.Send) chat.Message {
-	return chat.Message{Room: s.Room, Kind: chat.Text, Sender: s.Sender, ClientMsgID: s.ClientMsgID, Content: s.Content}
-}
-
 // Cursor is a row of sender_cursors: the last client_seq of a session that numbers its messages in a room.
 type Cursor struct {
 	chat.Place

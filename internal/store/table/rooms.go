@@ -49,8 +49,3 @@ var (
 	RoomState = Rooms.Only("name", "name_key", "description", "visibility", "owner_id", "member_count", "last_seq", "history_all",
 		"dissolved_at", "active_min", "active_at")
 )
-
-// Head is how far the room has come, nothing having happened to it.
-func (r *Room) Head() chat.Head {
-	return chat.Head{Room: r.ID, Seq: r.LastSeq, Before: r.LastSeq, Epoch: r.Epoch, MsgCount: r.MsgCount}
-}

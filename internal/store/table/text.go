@@ -2,7 +2,6 @@ package table
 
 import (
 	"strings"
-	"time"
 
 	"golang.org/x/text/unicode/norm"
 )
@@ -23,6 +22,3 @@ func Clip(s string, n int) string {
 	}
 	return s
 }
-
-// UnixMinute is the coarse time by which active rooms are found.
-func UnixMinute(t time.Time) int64 { return t.Unix() / 60 }

@@ -198,13 +198,18 @@ func (p *Publisher) done(b *batch, err error) {
 		b.confirmed()
 	case errors.Is(err, context.Canceled): // the bus was closed: the inbound batch comes again
 	default:
-		p.mu.Lock()
-		p.refused = append(p.refused, b)
-		p.mu.Unlock()
-		select {
-		case p.wake <- struct{}{}:
-		default:
-		}
+		p.retry(b)
+	}
+}
+
+// retry has Run offer a batch again.
+func (p *Publisher) retry(b *batch) {
+	p.mu.Lock()
+	p.refused = append(p.refused, b)
+	p.mu.Unlock()
+	select {
+	case p.wake <- struct{}{}:
+	default:
 	}
 }
 

@@ -3,6 +3,7 @@ package line
 import (
 	"context"
 	"slices"
+	"time"
 
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
@@ -10,138 +11,96 @@ import (
 	"chat-service/internal/worker/deliver"
 )
 
-// announcer is a row of announcers.
-type announcer struct {
-	kind envelope.AnnouncementKind
-	// announce adds the row's deliveries to out. The routes of its room, if it has one, are known.
-	announce func(c *Committer, ctx context.Context, a *envelope.Announcement, out *deliver.Parcels)
-}
-
-// announcers is the table of outbox rows: how each kind is announced. A row of a kind that isn't in it is left alone: it waits for a
-// worker of a later release.
-var announcers = append([]announcer{
-	{envelope.MessageAnnouncement, (*Committer).announceEntry},
-	{envelope.ReadAnnouncement, func(c *Committer, ctx context.Context, a *envelope.Announcement, out *deliver.Parcels) {
-		c.announceRead(ctx, *a.Read, "", 0, out)
-	}},
-	{envelope.RevokedAnnouncement, (*Committer).announceRevoked},
-}, probeAnnouncers...)
-
-// Announced lists the kinds of outbox rows that are announced, for a test that compares tables (internal/test/tables).
-func Announced() (kinds []envelope.AnnouncementKind) {
-	for _, a := range announcers {
-		kinds = append(kinds, a.kind)
-	}
-	return kinds
-}
-
-// announcerOf returns how a kind is announced; nil for one that isn't known here.
-func announcerOf(k envelope.AnnouncementKind) func(*Committer, context.Context, *envelope.Announcement, *deliver.Parcels) {
-	for _, a := range announcers {
-		if a.kind == k {
-			return a.announce
+// catchUp makes the rooms of a committed batch ready for its entries: heads and routes are known, and nothing below an entry is missing.
+func (c *Committer) catchUp(ctx context.Context, jobs []Job, sent []chat.Sent, heads []chat.Head, s *Step) {
+	now, behind := c.l.o.Now(), map[int]bool{}
+	var lost []*room // whose routes aren't known
+	for _, h := range heads {
+		r := c.room(h.Room)
+		if h.Before > 0 && (!r.known || r.announced < h.Before) {
+			behind[h.Room.Partition(c.l.o.Partitions)] = true
+		}
+		if !r.settled(now) {
+			lost = append(lost, r)
 		}
 	}
-	return nil
+	if len(behind) > 0 || slices.ContainsFunc(sent, func(x chat.Sent) bool { return x.Duplicate }) {
+		lost = append(lost, c.reconcile(ctx, jobs, sent, heads, behind, s)...)
+	}
+	for _, h := range heads {
+		c.room(h.Room).reached(h.Seq, h.Epoch, now)
+	}
+	if len(lost) > 0 {
+		c.locate(ctx, lost, s.out)
+	}
 }
 
-// announceable keeps the rows that can be announced here.
-func announceable(rows []envelope.Announcement) []envelope.Announcement {
-	return slices.DeleteFunc(rows, func(a envelope.Announcement) bool { return announcerOf(a.Kind()) == nil })
-}
-
-// announceRevoked has the sockets of ended login sessions closed, at every gateway.
-func (c *Committer) announceRevoked(_ context.Context, a *envelope.Announcement, out *deliver.Parcels) {
-	code := protocol.CloseRevoked
-	if a.Revoked.Disabled {
-		code = protocol.CloseDisabled
-	}
-	out.ToAll(&envelope.Delivery{
-		Kind: envelope.Close, User: a.Revoked.User, Sessions: a.Revoked.Sessions,
-		Session: a.Revoked.Except, Code: int(code),
-	})
-}
-
-// announceEntry announces a log entry that REST wrote, and what changed with it.
-func (c *Committer) announceEntry(ctx context.Context, a *envelope.Announcement, out *deliver.Parcels) {
-	m := *a.Message
-	d := envelope.Delivery{
-		Kind: envelope.InRoom, Room: m.Room, Seq: m.Seq, Frame: protocol.AppendMessage(nil, m),
-		Added: a.Added, Removed: a.Removed, All: a.All, Reason: a.Reason,
-	}
-	r := c.room(m.Room)
-	if a.Room != nil {
-		d.Epoch = a.Room.Epoch
-		if a.Change != chat.NoChange && a.Change != chat.RoomDissolved {
-			d.Event = protocol.AppendRoom(nil, protocol.RoomView(*a.Room), a.Change, a.About)
-		}
-	} else {
-		d.Epoch = r.epoch
-	}
-	if len(a.Added) > 0 && a.Room != nil {
-		c.announceAdded(ctx, a, d, out)
-	} else {
-		c.route(&d, out)
-	}
-	c.noteAdded(envelope.Point{Room: m.Room, Seq: m.Seq, Epoch: d.Epoch}, a.Added)
-	for _, u := range a.Removed {
-		c.l.o.Left(m.Room, u)
-	}
-	r.reached(m.Seq, d.Epoch, c.l.o.Now())
-	c.l.behind.count([]chat.Head{{Room: m.Room, Seq: m.Seq, Before: m.Seq - 1, Epoch: d.Epoch, MsgCount: m.Ord}}, []chat.Message{m})
-}
-
-// announceAdded announces an entry that made members. Each of them gets the room as their own list shows it, so a direct room's two
-// people and a group's owner get an entry of their own (the hub takes a repeated seq for its memberships only).
-func (c *Committer) announceAdded(ctx context.Context, a *envelope.Announcement, d envelope.Delivery, out *deliver.Parcels) {
-	var plain, special []chat.UserID
-	for _, u := range a.Added {
-		if a.Room.Type == chat.Direct || u == a.Room.Owner {
-			special = append(special, u)
-		} else {
-			plain = append(plain, u)
+// announce turns the results of a commit into deliveries, in the rooms' order. Every session gets a message in the same client bytes;
+// its sender gets the ack in its place.
+func (c *Committer) announce(jobs []Job, sent []chat.Sent, heads []chat.Head, out *deliver.Parcels) {
+	recent := make([]chat.Message, 0, len(sent))
+	for i := range sent {
+		cmd, m := &jobs[i].Cmd, &sent[i].Message
+		switch {
+		case sent[i].Err != nil:
+			c.l.Refuse(&jobs[i], sent[i].Err, out)
+		case sent[i].Duplicate && !jobs[i].Again:
+			c.ackRepeat(cmd, m, out)
+		default:
+			c.route(&envelope.Delivery{
+				Kind: envelope.InRoom, Room: m.Room, Seq: m.Seq, Epoch: c.room(m.Room).epoch,
+				Gateway: cmd.Gateway, Socket: cmd.Socket, Frame: protocol.AppendMessage(nil, *m),
+				Ack: protocol.AppendAck(nil, *m, cmd.ClientSeq, false), Ref: cmd.ClientMsgID,
+			}, out)
+			recent = append(recent, *m)
 		}
 	}
-	view := func(u chat.UserID, role chat.Role, peer *chat.User) []byte {
-		return protocol.AppendJoined(nil, protocol.ListedRoomView(chat.Membership{
-			Room: *a.Room, Peer: peer, Last: a.Message,
-			Member: chat.Member{Room: a.Room.ID, User: u, Role: role, ReadSeq: a.Message.Seq, ReadCount: a.Room.MsgCount},
-		}))
-	}
-	var people map[chat.UserID]*chat.User
-	if a.Room.Type == chat.Direct {
-		people = c.people(ctx, a.Added)
-	}
-	if len(plain) > 0 || len(special) == 0 {
-		d.Added, d.JoinedTo = plain, view(0, chat.Plain, nil)
-		c.route(&d, out)
-	}
-	for _, u := range special {
-		role, peer := chat.Owner, (*chat.User)(nil)
-		if a.Room.Type == chat.Direct {
-			role = chat.Plain
-			for _, v := range a.Added {
-				if v != u {
-					peer = people[v]
-				}
-			}
-		}
-		d.Added, d.JoinedTo = []chat.UserID{u}, view(u, role, peer)
-		c.route(&d, out)
-	}
+	c.l.o.Metrics.Committed.Add(float64(len(recent)))
+	c.l.behind.count(heads, recent)
 }
 
-// people looks users up for a view; those that can't be found are left out.
-func (c *Committer) people(ctx context.Context, ids []chat.UserID) map[chat.UserID]*chat.User {
-	ctx, cancel := context.WithTimeout(ctx, c.l.o.Patience)
-	defer cancel()
-	us, err := c.l.o.Log.Users(ctx, ids)
-	if err != nil {
-		c.l.o.Logger.WarnContext(ctx, "look users up", "err", err)
+// room returns the state of a room of a partition that is already known.
+func (c *Committer) room(id chat.RoomID) *room {
+	p := c.part(id.Partition(c.l.o.Partitions), 0)
+	r := p.rooms[id]
+	if r == nil {
+		r = &room{id: id}
+		p.rooms[id] = r
 	}
-	m := make(map[chat.UserID]*chat.User, len(us))
-	for i := range us {
-		m[us[i].ID] = &us[i]
+	return r
+}
+
+// reached moves the announced head forward; a new epoch starts over.
+func (r *room) reached(seq chat.Seq, epoch uint64, now time.Time) {
+	if !r.known || epoch > r.epoch || epoch == r.epoch && seq > r.announced {
+		r.announced, r.epoch, r.known = seq, epoch, true
 	}
-	return m
+	r.active = now
+}
+
+// settled reports whether routes can be trusted to be complete: they were read, or every gateway was asked long enough ago.
+func (r *room) settled(now time.Time) bool {
+	if !r.routed && !r.askedAt.IsZero() && now.Sub(r.askedAt) > answerTime {
+		r.routed = true
+	}
+	return r.routed
+}
+
+// route sends an entry or an aside of a room to the gateways that hold the room, or to all of them where that isn't known or membership
+// changes with it.
+func (c *Committer) route(d *envelope.Delivery, out *deliver.Parcels) {
+	r := c.room(d.Room)
+	c.l.o.Metrics.Announced.Inc()
+	if !c.consumed(d.Room) || !r.settled(c.l.o.Now()) || d.All || len(d.Added) > 0 || len(d.Removed) > 0 {
+		c.l.o.Metrics.Fanned.Inc()
+		out.ToAll(d)
+		return
+	}
+	c.l.o.Publisher.ToGateways(r.gateways, d, out)
+}
+
+// consumed reports whether a room's commands come to this worker, and so its gateways' attaches; else they go to one that has stalled
+// and is thought dead.
+func (c *Committer) consumed(id chat.RoomID) bool {
+	return c.part(id.Partition(c.l.o.Partitions), 0).gen > 0
 }

@@ -177,9 +177,11 @@ func (c *Committer) step(ctx context.Context, works []work) {
 		if x.live != nil && !x.live() {
 			x.jobs = nil // its channel is gone: the broker gives these to the next owner, and nothing may overtake them
 		}
-		c.notice(ctx, x, s)
-		if x.relay || x.owned || len(x.jobs) > 0 {
+		switch {
+		case x.relay || x.owned || len(x.jobs) > 0 && !c.part(x.partition, x.gen).active:
 			c.activate(ctx, x, s)
+		case len(x.jobs) == 0:
+			c.notice(ctx, x, s)
 		}
 		for _, j := range x.jobs {
 			byVerb[j.Verb] = append(byVerb[j.Verb], j)

@@ -34,33 +34,6 @@ const (
 	roundTime = 4 * time.Second
 )
 
-// room returns the state of a room of a partition that is already known.
-func (c *Committer) room(id chat.RoomID) *room {
-	p := c.part(id.Partition(c.l.o.Partitions), 0)
-	r := p.rooms[id]
-	if r == nil {
-		r = &room{id: id}
-		p.rooms[id] = r
-	}
-	return r
-}
-
-// reached moves the announced head forward; a new epoch starts over.
-func (r *room) reached(seq chat.Seq, epoch uint64, now time.Time) {
-	if !r.known || epoch > r.epoch || epoch == r.epoch && seq > r.announced {
-		r.announced, r.epoch, r.known = seq, epoch, true
-	}
-	r.active = now
-}
-
-// settled reports whether routes can be trusted to be complete: they were read, or every gateway was asked long enough ago.
-func (r *room) settled(now time.Time) bool {
-	if !r.routed && !r.askedAt.IsZero() && now.Sub(r.askedAt) > answerTime {
-		r.routed = true
-	}
-	return r.routed
-}
-
 // unsettle has the room announced to all gateways until one that lost its queue has had the time to attach again.
 func (r *room) unsettle(now time.Time) {
 	r.routed, r.askedAt = false, now.Add(roundTime-answerTime)
@@ -76,25 +49,6 @@ func (r *room) attach(g chat.GatewayID, number uint64) bool {
 	}
 	r.gateways[g] = number
 	return true
-}
-
-// route sends an entry or an aside of a room to the gateways that hold the room, or to all of them where that isn't known or membership
-// changes with it.
-func (c *Committer) route(d *envelope.Delivery, out *deliver.Parcels) {
-	r := c.room(d.Room)
-	c.l.o.Metrics.Announced.Inc()
-	if !c.consumed(d.Room) || !r.settled(c.l.o.Now()) || d.All || len(d.Added) > 0 || len(d.Removed) > 0 {
-		c.l.o.Metrics.Fanned.Inc()
-		out.ToAll(d)
-		return
-	}
-	c.l.o.Publisher.ToGateways(r.gateways, d, out)
-}
-
-// consumed reports whether a room's commands come to this worker, and so its gateways' attaches; else they go to one that has stalled
-// and is thought dead.
-func (c *Committer) consumed(id chat.RoomID) bool {
-	return c.part(id.Partition(c.l.o.Partitions), 0).gen > 0
 }
 
 // locate makes the routes of rooms known: one Redis pipeline for those that aren't. A room that Redis doesn't know, or can't look up, is

@@ -127,10 +127,7 @@ func (b *writeBehind) flush(ctx context.Context) {
 	b.heads, b.msgs, b.moves, b.drops, b.done = map[chat.RoomID]chat.Head{}, nil, nil, nil, nil
 	b.mu.Unlock()
 	for _, r := range done {
-		dctx, cancel := context.WithTimeout(ctx, 3*time.Second)
-		_ = b.outbox.Announced(dctx, r.ids) // rows that stay are announced again, which is harmless
-		cancel()
-		r.set.drop(r.ids)
+		b.delete(ctx, r)
 	}
 	if len(heads) > 0 {
 		hs := make([]chat.Head, 0, len(heads))
@@ -141,6 +138,21 @@ func (b *writeBehind) flush(ctx context.Context) {
 			b.errors.Inc()
 		}
 	}
+	if len(drops)+len(moves) > 0 {
+		b.reroute(ctx, drops, moves)
+	}
+}
+
+// delete deletes announced rows.
+func (b *writeBehind) delete(ctx context.Context, r announcedRows) {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	_ = b.outbox.Announced(ctx, r.ids) // rows that stay are announced again, which is harmless
+	r.set.drop(r.ids)
+}
+
+// reroute takes gateways out of routes, then applies what gateways said themselves.
+func (b *writeBehind) reroute(ctx context.Context, drops []dropped, moves []chat.RouteMove) {
 	for _, d := range drops {
 		if err := b.routes.DropRoute(ctx, d.room, d.gateway); err != nil {
 			b.errors.Inc()
