@@ -22,8 +22,10 @@ func TestDigestRepeatsAdditions(t *testing.T) {
 	w.start(t, func(o *Options) { o.DigestEvery = 5 * time.Millisecond })
 	for range 2 { // not once only
 		d := w.next(t, envelope.Heads)
-		for len(d.Users) == 0 {
-			d = w.next(t, envelope.Heads)
+		for began := time.Now(); len(d.Users) == 0; d = w.next(t, envelope.Heads) {
+			if time.Since(began) > 10*time.Second {
+				t.Fatal("no digest says who was added")
+			}
 		}
 		if len(d.Users) != 1 || d.Users[0] != 6 || d.Points[0] != (envelope.Point{Room: 1, Seq: 1, Epoch: 1}) {
 			t.Errorf("the digest says that %v were added at %v", d.Users, d.Points)
