@@ -128,7 +128,7 @@ func (s *station) login(c *server.Call, b LoginBody) error {
 	if err := s.attempts.Allow(c.Ctx, "login", c.Address(), s.opts.Limits.LoginPerMinute); err != nil {
 		return err
 	}
-	u, err := s.authenticate(c.Ctx, login, b.Password)
+	u, err := s.authenticate(c, login, b.Password)
 	if err != nil {
 		return err
 	}
@@ -136,40 +136,62 @@ func (s *station) login(c *server.Call, b LoginBody) error {
 }
 
 // authenticate finds the user of a login name and checks the password. An unknown user costs the same time and gets
-// the same answer as a wrong password, so that nobody can find out who has an account; failures delay the account's
-// next attempts.
-func (s *station) authenticate(ctx context.Context, login, password string) (chat.User, error) {
-	throttled := s.opts.Limits.LoginPerMinute > 0
-	if throttled {
-		if err := s.attempts.Due(ctx, login); err != nil {
-			return chat.User{}, err
-		}
-	}
-	u, err := s.ports.Accounts.UserByLogin(ctx, login)
+// the same answer as a wrong password, so that nobody can find out who has an account.
+//
+// The try is counted before it is judged, by the account and not by what it was called: tries at once can't outrun the
+// count, and a second name is no second allowance.
+func (s *station) authenticate(c *server.Call, login, password string) (chat.User, error) {
+	u, err := s.ports.Accounts.UserByLogin(c.Ctx, login)
 	if err != nil && chat.KindOf(err) != chat.NotFound {
 		return chat.User{}, err
 	}
-	found := err == nil
-	ok, stale, err := s.ports.Passwords.Verify(ctx, password, u.PasswordHash)
+	account := "u" + u.ID.String()
 	if err != nil {
+		account, u = "name:"+login, chat.User{}
+	}
+	ok, err := s.verify(c, place{account, c.Address(), c.Address()}, u, password)
+	switch {
+	case err != nil:
 		return chat.User{}, err
-	}
-	if !ok || !found {
-		if throttled {
-			s.attempts.Failed(ctx, login)
-		}
+	case !ok:
 		return chat.User{}, chat.E(chat.Unauthenticated, "wrong username or password")
-	}
-	if u.Status == chat.Disabled {
+	case u.Status == chat.Disabled:
 		return chat.User{}, chat.E(chat.Blocked, "this account is disabled")
 	}
-	if throttled {
-		s.attempts.Cleared(ctx, login)
-	}
-	if stale {
-		s.renew(ctx, u, password)
-	}
 	return u, nil
+}
+
+// confirm checks the password of somebody who is logged in. Their session is the place that the try comes from: strangers
+// who guess at the account don't delay its owner, and a stolen token is no way around the delays.
+func (s *station) confirm(c *server.Call, u chat.User, password string) (bool, error) {
+	return s.verify(c, place{"u" + u.ID.String() + ":confirm", string(c.Session), ""}, u, password)
+}
+
+// place is where a try at a password is counted: at an account, from somewhere, and at an address if that isn't empty.
+type place struct{ account, from, address string }
+
+// verify judges a password, if another one may be tried at the place. A zero user has none that fits.
+func (s *station) verify(c *server.Call, at place, u chat.User, password string) (bool, error) {
+	try := new(server.Try)
+	if s.opts.Limits.LoginPerMinute > 0 {
+		var err error
+		if try, err = s.attempts.Try(c.Ctx, at.account, at.from, at.address, s.opts.Limits.LoginFailures); err != nil {
+			return false, err
+		}
+	}
+	ok, stale, err := s.ports.Passwords.Verify(c.Ctx, password, u.PasswordHash)
+	switch {
+	case err != nil:
+		try.Unjudged(c.Ctx)
+		return false, err
+	case !ok || u.ID == 0:
+		return false, nil
+	}
+	try.Passed(c.Ctx)
+	if stale {
+		s.renew(c.Ctx, u, password)
+	}
+	return true, nil
 }
 
 // renew replaces a hash that was made with weaker parameters than today's. It must not fail the login: the next one

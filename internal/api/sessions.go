@@ -87,11 +87,11 @@ func (s *station) changePassword(c *server.Call, b PasswordBody) error {
 	if err := k.Err(); err != nil {
 		return err
 	}
-	if _, err := s.authenticate(c.Ctx, u.Username, b.OldPassword); err != nil {
-		if chat.KindOf(err) == chat.Unauthenticated {
-			return chat.E(chat.Forbidden, "the old password is wrong")
-		}
+	switch ok, err := s.confirm(c, u, b.OldPassword); {
+	case err != nil:
 		return err
+	case !ok:
+		return chat.E(chat.Forbidden, "the old password is wrong")
 	}
 	hash, err := s.ports.Passwords.Hash(c.Ctx, b.NewPassword)
 	if err != nil {
