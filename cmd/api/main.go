@@ -10,11 +10,14 @@ import (
 	"os"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"chat-service/internal/api"
 	"chat-service/internal/auth"
 	"chat-service/internal/daemon"
 	"chat-service/internal/state"
 	"chat-service/internal/store"
+	"chat-service/internal/store/audit"
 	"chat-service/internal/telemetry"
 )
 
@@ -58,22 +61,26 @@ func wire(cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
 	if err != nil {
 		return nil, err
 	}
+	recorder := audit.NewRecorder(stores.Audit, log)
 	server, err := api.New(o, api.Ports{
 		Accounts: stores.Accounts, People: stores.Accounts, Sessions: stores.Accounts,
 		Rooms: stores.Rooms, Members: stores.Rooms, Lists: stores.Rooms, Messages: stores.Messages,
 		Passwords: hasher, Tokens: issuer, Refreshes: auth.NewRefreshTokens(cfg.refreshKey()),
-		Recents: cache, Presences: cache, Throttle: cache,
+		Recents: cache, Presences: cache, Throttle: cache, Audit: recorder,
 	})
 	if err != nil {
 		return nil, err
 	}
 	debug.Register("mysql", stores.Operator.SchemaReady)
-	reg.MustRegister(telemetry.NewPoolCollector("mysql", stores.DB.Stats))
+	reg.MustRegister(telemetry.NewPoolCollector("mysql", stores.DB.Stats), prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Namespace: "chat", Subsystem: "api", Name: "audit_dropped_total", Help: "Acts that are missing from the audit trail.",
+	}, func() float64 { return float64(recorder.Dropped()) }))
 	return []daemon.Part{
 		{Name: "debug listener", Start: debug.Start, Stop: debug.Stop, Fatal: debug.Failed()},
 		{Name: "redis", Start: func(ctx context.Context) error { return cache.Admit(ctx, log) }, Stop: func(context.Context) error { return cache.Close() }},
 		{Name: "call notifier", Start: calls.Start, Stop: calls.Stop},
 		{Name: "mysql", Start: stores.Operator.AwaitReady, Stop: func(context.Context) error { return stores.Close() }},
+		{Name: "audit trail", Start: recorder.Start, Stop: recorder.Stop},
 		{Name: "api", Start: server.Start, Fatal: server.Fatal(), Weight: 3, Stop: func(ctx context.Context) error {
 			debug.Drain()
 			return server.Stop(ctx)

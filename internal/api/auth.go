@@ -84,6 +84,7 @@ func (s *station) register(c *server.Call, b RegisterBody) error {
 	if u, err = s.ports.Accounts.CreateUser(c.Ctx, u); err != nil {
 		return err
 	}
+	s.ports.Audit.Record(c.Ctx, chat.Act{Kind: chat.ActRegistered, User: u.ID})
 	return c.Reply(http.StatusCreated, RegisterReply{ownView(u)})
 }
 
@@ -154,8 +155,10 @@ func (s *station) authenticate(c *server.Call, login, password string) (chat.Use
 	case err != nil:
 		return chat.User{}, err
 	case !ok:
+		s.ports.Audit.Record(c.Ctx, chat.Act{Kind: chat.ActLoginFailed, User: u.ID})
 		return chat.User{}, chat.E(chat.Unauthenticated, "wrong username or password")
 	case u.Status == chat.Disabled:
+		s.ports.Audit.Record(c.Ctx, chat.Act{Kind: chat.ActLoginRefused, User: u.ID})
 		return chat.User{}, chat.E(chat.Blocked, "this account is disabled")
 	}
 	return u, nil
@@ -164,7 +167,11 @@ func (s *station) authenticate(c *server.Call, login, password string) (chat.Use
 // confirm checks the password of somebody who is logged in. Their session is the place that the try comes from: strangers
 // who guess at the account don't delay its owner, and a stolen token is no way around the delays.
 func (s *station) confirm(c *server.Call, u chat.User, password string) (bool, error) {
-	return s.verify(c, place{"u" + u.ID.String() + ":confirm", string(c.Session), ""}, u, password)
+	ok, err := s.verify(c, place{"u" + u.ID.String() + ":confirm", string(c.Session), ""}, u, password)
+	if err == nil && !ok {
+		s.ports.Audit.Record(c.Ctx, chat.Act{Kind: chat.ActWrongPassword, User: u.ID})
+	}
+	return ok, err
 }
 
 // place is where a try at a password is counted: at an account, from somewhere, and at an address if that isn't empty.
@@ -176,6 +183,7 @@ func (s *station) verify(c *server.Call, at place, u chat.User, password string)
 	if s.opts.Limits.LoginPerMinute > 0 {
 		var err error
 		if try, err = s.attempts.Try(c.Ctx, at.account, at.from, at.address, s.opts.Limits.LoginFailures); err != nil {
+			s.ports.Audit.Record(c.Ctx, chat.Act{Kind: chat.ActThrottled, User: u.ID})
 			return false, err
 		}
 	}
@@ -212,7 +220,7 @@ func (s *station) openSession(c *server.Call, u chat.User, device string) error 
 	now := s.now()
 	session := chat.Session{
 		ID: newSessionID(), User: u.ID, Device: strings.TrimSpace(device),
-		CreatedAt: now, LastSeenAt: now, ExpiresAt: now.Add(s.opts.Sessions.Idle),
+		IP: c.IP(), CreatedAt: now, LastSeenAt: now, ExpiresAt: now.Add(s.opts.Sessions.Idle),
 	}
 	err := s.ports.Sessions.OpenSession(c.Ctx, chat.NewSession{
 		Session: session, RefreshHash: hash, Until: now.Add(s.opts.Sessions.Absolute),
@@ -220,6 +228,7 @@ func (s *station) openSession(c *server.Call, u chat.User, device string) error 
 	if err != nil {
 		return err
 	}
+	s.ports.Audit.Record(c.Ctx, chat.Act{Kind: chat.ActLogin, User: u.ID, Session: session.ID, Detail: session.Device})
 	return s.tokens(c, u, session.ID, refresh)
 }
 
@@ -251,7 +260,7 @@ func (s *station) refresh(c *server.Call, b RefreshBody) error {
 	}
 	hash, next, nextHash := s.ports.Refreshes.NextRefresh(b.RefreshToken)
 	session, u, err := s.ports.Sessions.RotateRefresh(c.Ctx, chat.Rotation{
-		Old: hash, Next: nextHash, Now: s.now(),
+		Old: hash, Next: nextHash, Now: s.now(), IP: c.IP(),
 		Grace: s.opts.Sessions.Grace, Idle: s.opts.Sessions.Idle,
 	})
 	if err != nil {

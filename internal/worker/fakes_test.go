@@ -36,6 +36,7 @@ type fakes struct {
 	redisAway  bool // Unregister fails
 	users      map[chat.UserID]chat.User
 	revoked    map[chat.SessionID]bool
+	disabled   bool // the revoked sessions' accounts
 	down       bool // MySQL
 	poison     string
 	up         time.Time
@@ -352,6 +353,9 @@ func (w *fakes) Logins(_ context.Context, ids []chat.SessionID) (map[chat.Sessio
 	for _, id := range ids {
 		if w.revoked[id] {
 			out[id] = chat.Login{Err: chat.E(chat.Unauthenticated, "revoked")}
+			if w.disabled {
+				out[id] = chat.Login{Err: chat.E(chat.Forbidden, "disabled")}
+			}
 			continue
 		}
 		n, _ := strconv.ParseUint(strings.TrimRight(string(id), "ab"), 10, 64)

@@ -684,6 +684,15 @@ func TestJoinTypingWatchReadShow(t *testing.T) {
 	give(k, false, show)
 	if d := w.next(t, envelope.Close); d.User != 5 || fmt.Sprint(d.Sessions) != "[s]" {
 		t.Errorf("closed sessions %v of user %d, want [s] of 5", d.Sessions, d.User)
+	} else if d.Code != int(protocol.CloseRevoked) {
+		t.Errorf("code %d of a revoked session", d.Code)
+	}
+	w.mu.Lock()
+	w.disabled = true
+	w.mu.Unlock()
+	give(k, false, show)
+	if d := w.next(t, envelope.Close); d.Code != int(protocol.CloseDisabled) {
+		t.Errorf("code %d of a session whose account is disabled", d.Code)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/store/audit"
 	"chat-service/internal/store/db"
 	"chat-service/internal/store/messages"
 	"chat-service/internal/store/outbox"
@@ -15,10 +16,11 @@ type Store struct {
 	d        *db.DB
 	outbox   *outbox.Store
 	messages *messages.Store
+	audit    *audit.Store
 }
 
 // New opens the store over d.
-func New(d *db.DB) *Store { return &Store{d, outbox.New(d), messages.New(d)} }
+func New(d *db.DB) *Store { return &Store{d, outbox.New(d), messages.New(d), audit.New(d)} }
 
 // View returns a room as one user may look at it, with its last message and a direct room's other person. Everybody may
 // look at a public room; Member is then zero. NotFound otherwise, also after the user has left.
