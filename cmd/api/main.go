@@ -10,8 +10,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"chat-service/internal/api"
 	"chat-service/internal/auth"
 	"chat-service/internal/daemon"
@@ -72,9 +70,7 @@ func wire(cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
 		return nil, err
 	}
 	debug.Register("mysql", stores.Operator.SchemaReady)
-	reg.MustRegister(telemetry.NewPoolCollector("mysql", stores.DB.Stats), prometheus.NewCounterFunc(prometheus.CounterOpts{
-		Namespace: "chat", Subsystem: "api", Name: "audit_dropped_total", Help: "Acts that are missing from the audit trail.",
-	}, func() float64 { return float64(recorder.Dropped()) }))
+	reg.MustRegister(telemetry.NewPoolCollector("mysql", stores.DB.Stats), recorder.Metric())
 	return []daemon.Part{
 		{Name: "debug listener", Start: debug.Start, Stop: debug.Stop, Fatal: debug.Failed()},
 		{Name: "redis", Start: func(ctx context.Context) error { return cache.Admit(ctx, log) }, Stop: func(context.Context) error { return cache.Close() }},
