@@ -104,6 +104,8 @@ func (n Names) Validate() error {
 // Auth is how passwords are kept and how long sessions last.
 type Auth struct {
 	Argon2 auth.HashOptions `yaml:"argon2"`
+	// Registration is open or closed: whether strangers may make accounts by POST /auth/register.
+	Registration string `yaml:"registration"`
 	// IdleHours ends a session that was not refreshed for so long; jwt.refresh_hours ends any session.
 	IdleHours float64 `yaml:"idle_hours"`
 	// RefreshGrace is how long a used refresh token still works, for answers that got lost.
@@ -113,6 +115,9 @@ type Auth struct {
 // Validate checks the ranges.
 func (a Auth) Validate() error {
 	var errs []error
+	if a.Registration != "open" && a.Registration != "closed" {
+		errs = append(errs, fmt.Errorf("registration: is %q: set open or closed", a.Registration))
+	}
 	if a.IdleHours <= 0 {
 		errs = append(errs, errors.New("idle_hours: set more than 0"))
 	}
@@ -164,7 +169,7 @@ func defaults() Config {
 	return Config{
 		Server:   Server{Host: "0.0.0.0", Port: 8081, Mode: config.ModeDebug, TrustedProxies: []string{"127.0.0.0/8", "::1"}, Site: true},
 		Database: config.DefaultDatabase(), Redis: config.DefaultRedis(), RabbitMQ: Names{r.Exchange, r.Partitions}, JWT: config.DefaultJWT(),
-		Auth:   Auth{Argon2: auth.DefaultHashOptions(), IdleHours: 7 * 24, RefreshGrace: config.Duration(10 * time.Second)},
+		Auth:   Auth{Registration: "open", Argon2: auth.DefaultHashOptions(), IdleHours: 7 * 24, RefreshGrace: config.Duration(10 * time.Second)},
 		Limits: Limits(chat.DefaultLimits().For(chat.ByAPI)),
 		CORS:   CORS{Origins: []string{}}, Debug: config.DefaultDebug(9103), Log: config.DefaultLog(),
 	}
@@ -218,7 +223,7 @@ func (c *Config) api(log *slog.Logger, reg prometheus.Registerer) (api.Options, 
 	proxies, err := c.Server.proxies()
 	idle := time.Duration(c.Auth.IdleHours * float64(time.Hour))
 	o := api.Options{
-		Addr: net.JoinHostPort(c.Server.Host, c.Server.Port.String()), Release: c.Server.Release(),
+		Addr: net.JoinHostPort(c.Server.Host, c.Server.Port.String()), Release: c.Server.Release(), Closed: c.Auth.Registration == "closed",
 		Limits:   c.limits(),
 		Sessions: api.SessionTimes{Idle: min(idle, c.JWT.Refresh()), Absolute: c.JWT.Refresh(), Grace: c.Auth.RefreshGrace.D()},
 		Origins:  c.CORS.Origins, TrustedProxies: proxies, Log: log, Metrics: api.NewMetrics(reg),

@@ -58,6 +58,9 @@ type TokenReply struct {
 // register creates an account. A malformed request uses up nothing of the address's allowance, and only an allowed
 // one costs a hash.
 func (s *station) register(c *server.Call, b RegisterBody) error {
+	if s.opts.Closed {
+		return chat.E(chat.Forbidden, "nobody can register here")
+	}
 	u := chat.User{
 		Username: normal(b.Username), Nickname: strings.TrimSpace(b.Nickname),
 		Status: chat.Active, CreatedAt: s.now(),
@@ -66,7 +69,7 @@ func (s *station) register(c *server.Call, b RegisterBody) error {
 		u.Email = normal(*b.Email)
 	}
 	var k server.Checks
-	k.Add(chat.CheckUsername(u.Username))
+	k.Add(checkUsername(u.Username))
 	k.Add(chat.CheckLine("nickname", u.Nickname, 0, maxNickname))
 	k.Add(chat.CheckEmail(u.Email))
 	k.Add(s.checkPassword("password", b.Password, u.Username))
