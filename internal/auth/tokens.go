@@ -146,7 +146,7 @@ func NewVerifier(o TokenOptions, now func() time.Time) (*Verifier, error) {
 	}
 	v.parser = jwt.NewParser(
 		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
-		jwt.WithExpirationRequired(), jwt.WithIssuedAt(),
+		jwt.WithExpirationRequired(), // iat is not judged: an issuer whose clock is ahead is no forger
 		jwt.WithIssuer(o.Issuer), jwt.WithAudience(o.Audience),
 		jwt.WithLeeway(o.Leeway), jwt.WithTimeFunc(now),
 		jwt.WithStrictDecoding(),
@@ -162,7 +162,7 @@ func (v *Verifier) Verify(token string) (Claims, error) {
 	var c claims
 	_, err := v.parser.ParseWithClaims(token, &c, v.key)
 	switch {
-	case onlyExpired(err):
+	case onlyTime(err):
 		return Claims{}, chat.Wrap(chat.TokenExpired, err, "the token has expired")
 	case err != nil:
 		return Claims{}, badToken(err)
@@ -186,13 +186,14 @@ func badToken(cause error) error {
 	return chat.Wrap(chat.Unauthenticated, cause, "the token is not valid")
 }
 
-// onlyExpired reports whether expiry is all that is wrong, that is whether the token was valid once.
-func onlyExpired(err error) bool {
-	if !errors.Is(err, jwt.ErrTokenExpired) {
+// onlyTime reports whether the time is all that is wrong, that is whether the token was valid once or will be: its bearer gets
+// another one, and need not log in again.
+func onlyTime(err error) bool {
+	if !errors.Is(err, jwt.ErrTokenExpired) && !errors.Is(err, jwt.ErrTokenNotValidYet) {
 		return false
 	}
 	for _, other := range []error{
-		jwt.ErrTokenInvalidIssuer, jwt.ErrTokenInvalidAudience, jwt.ErrTokenNotValidYet,
+		jwt.ErrTokenInvalidIssuer, jwt.ErrTokenInvalidAudience,
 		jwt.ErrTokenUsedBeforeIssued, jwt.ErrTokenRequiredClaimMissing, errClaims,
 	} {
 		if errors.Is(err, other) {
