@@ -44,7 +44,7 @@ func (s *Store) View(ctx context.Context, room chat.RoomID, viewer chat.UserID) 
 
 // PublicRooms returns living public rooms whose name holds q (any case; "": all), newest first.
 func (s *Store) PublicRooms(ctx context.Context, q, cursor string, limit int) (rs []chat.Room, next string, err error) {
-	_, before, paged, err := parseCursor(cursor)
+	_, before, paged, err := parseCursor(publicRooms, cursor)
 	if err != nil {
 		return nil, "", err
 	}
@@ -66,7 +66,7 @@ func (s *Store) PublicRooms(ctx context.Context, q, cursor string, limit int) (r
 	if len(rows) > limit {
 		rows = rows[:limit]
 		if limit > 0 {
-			next = cursorOf(rows[limit-1].CreatedAt, uint64(rows[limit-1].ID))
+			next = cursorOf(publicRooms, rows[limit-1].CreatedAt, uint64(rows[limit-1].ID))
 		}
 	}
 	rs = make([]chat.Room, len(rows))
