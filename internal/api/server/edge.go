@@ -90,6 +90,28 @@ func (s *Server) edge(c *fiber.Ctx) error {
 	return err
 }
 
+// understood answers what fiber doesn't hand to any handler, or takes for something else: methods that nobody knows, and other
+// versions of HTTP.
+func (s *Server) understood(next fasthttp.RequestHandler) fasthttp.RequestHandler {
+	return func(ctx *fasthttp.RequestCtx) {
+		status, text := 0, ""
+		switch {
+		case !slices.Contains(fiber.DefaultMethods, string(ctx.Method())):
+			status, text = http.StatusNotImplemented, "this method isn't known here"
+		case string(ctx.Request.Header.Protocol()) != "HTTP/1.1" && string(ctx.Request.Header.Protocol()) != "HTTP/1.0":
+			status, text = http.StatusHTTPVersionNotSupported, "send HTTP/1.1"
+		default:
+			next(ctx)
+			return
+		}
+		ctx.SetConnectionClose()
+		c := s.app.AcquireCtx(ctx)
+		defer s.app.ReleaseCtx(c)
+		s.headers(c)
+		_ = writeProblem(c, &refusal{chat.E(chat.Invalid, "%s", text), status}) // writing to memory doesn't fail
+	}
+}
+
 // framed reports whether it is beyond doubt where the request's body ends (RFC 9112, 6.3). The HTTP server itself takes
 // "identity" for no body, and reads what follows as the next request; behind a proxy that reads it otherwise, that smuggles.
 func framed(h *fasthttp.RequestHeader) bool {

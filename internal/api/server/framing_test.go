@@ -59,3 +59,25 @@ func TestBodiesAreFramed(t *testing.T) {
 		})
 	}
 }
+
+// TestUnknownRequests: what isn't understood at all is a problem like any other.
+func TestUnknownRequests(t *testing.T) {
+	b := newBench(t)
+	for line, want := range map[string]int{
+		"FOO /docs HTTP/1.1": 501, "get /docs HTTP/1.1": 501, "GET /docs HTTP/2.0": 505, "GET /docs HTTP/1.2": 505, "GET /docs HTTP/1.1": 200,
+	} {
+		c, err := net.Dial("tcp", b.srv.Addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(c, "%s\r\nHost: x\r\n\r\n", line)
+		a, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+		if a.StatusCode != want || want != 200 && (a.Header.Get("Content-Type") != "application/problem+json" || a.Header.Get("X-Request-Id") == "") {
+			t.Errorf("%s: %d %v", line, a.StatusCode, a.Header)
+		}
+		_ = c.Close()
+	}
+}
