@@ -43,7 +43,11 @@ func wire(cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
 	so, serr := cfg.store(log)
 	ro, rerr := cfg.state()
 	o, oerr := cfg.api(log, reg)
-	issuer, terr := auth.NewTokens(cfg.tokens())
+	to, kerr := cfg.tokens()
+	if kerr != nil {
+		return nil, kerr
+	}
+	issuer, terr := auth.NewTokens(to)
 	hasher, herr := auth.NewHasher(cfg.Auth.Argon2, auth.NewPolicy(cfg.Server.Release()))
 	if err := errors.Join(serr, rerr, oerr, terr, herr); err != nil {
 		return nil, err

@@ -63,6 +63,12 @@ func (k Key) signer() any {
 	return nil
 }
 
+// publicOf is the public part of a key.
+func publicOf(k ed25519.PrivateKey) ed25519.PublicKey {
+	public, _ := k.Public().(ed25519.PublicKey)
+	return public
+}
+
 // ParsePrivateKey reads an Ed25519 key as `openssl genpkey -algorithm ed25519` writes it: PKCS #8 in PEM, or its base64 alone.
 func ParsePrivateKey(text string) (ed25519.PrivateKey, error) {
 	der, err := keyBytes(text)
