@@ -54,8 +54,10 @@ func TestAudit(t *testing.T) {
 			t.Error(diff)
 		}
 		for _, q := range []chat.ActQuery{
-			{User: u, Kinds: []chat.ActKind{chat.ActLogin}}, {User: u, IP: "192.0.2.1"},
-			{User: u, Before: as[len(as)-1].ID + 1}, {IP: "192.0.2.1", Kinds: []chat.ActKind{chat.ActLoginFailed}, Since: time.Now().Add(-time.Minute)},
+			{User: u, Kinds: []chat.ActKind{chat.ActLogin}},
+			{User: u, IP: "192.0.2.1"},
+			{User: u, Before: as[len(as)-1].ID + 1},
+			{IP: "192.0.2.1", Kinds: []chat.ActKind{chat.ActLoginFailed}, Since: time.Now().Add(-time.Minute)},
 		} {
 			q.Limit = 10
 			if as, err = d.Audit.Acts(ctx, q); err != nil || len(as) != 1 {

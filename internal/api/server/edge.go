@@ -94,7 +94,10 @@ func (s *Server) edge(c *fiber.Ctx) error {
 // versions of HTTP.
 func (s *Server) understood(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 	return func(ctx *fasthttp.RequestCtx) {
-		status, text := 0, ""
+		var (
+			status int
+			text   string
+		)
 		switch {
 		case !slices.Contains(fiber.DefaultMethods, string(ctx.Method())):
 			status, text = http.StatusNotImplemented, "this method isn't known here"

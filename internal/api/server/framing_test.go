@@ -45,12 +45,12 @@ func TestBodiesAreFramed(t *testing.T) {
 			}
 			_, _ = io.Copy(io.Discard, first.Body)
 			if !tt.refused {
-				if second, err := http.ReadResponse(r, nil); err != nil || second.StatusCode != 200 {
+				if second, err := http.ReadResponse(r, nil); err != nil || second.StatusCode != http.StatusOK {
 					t.Fatalf("the next request: %v %v", second, err)
 				}
 				return
 			}
-			if first.StatusCode != 400 || !strings.HasPrefix(first.Header.Get("Content-Type"), "application/problem+json") {
+			if first.StatusCode != http.StatusBadRequest || !strings.HasPrefix(first.Header.Get("Content-Type"), "application/problem+json") {
 				t.Errorf("answered %d %s", first.StatusCode, first.Header.Get("Content-Type"))
 			}
 			if rest, _ := io.ReadAll(r); len(rest) > 0 {
