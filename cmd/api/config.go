@@ -104,6 +104,8 @@ func (n Names) Validate() error {
 // Auth is how passwords are kept and how long sessions last.
 type Auth struct {
 	Argon2 auth.HashOptions `yaml:"argon2"`
+	// Registration is open or closed: whether strangers may make accounts by POST /auth/register.
+	Registration string `yaml:"registration"`
 	// IdleHours ends a session that was not refreshed for so long; jwt.refresh_hours ends any session.
 	IdleHours float64 `yaml:"idle_hours"`
 	// RefreshGrace is how long a used refresh token still works, for answers that got lost.
@@ -113,6 +115,9 @@ type Auth struct {
 // Validate checks the ranges.
 func (a Auth) Validate() error {
 	var errs []error
+	if a.Registration != "open" && a.Registration != "closed" {
+		errs = append(errs, fmt.Errorf("registration: is %q: set open or closed", a.Registration))
+	}
 	if a.IdleHours <= 0 {
 		errs = append(errs, errors.New("idle_hours: set more than 0"))
 	}
@@ -164,7 +169,7 @@ func defaults() Config {
 	return Config{
 		Server:   Server{Host: "0.0.0.0", Port: 8081, Mode: config.ModeDebug, TrustedProxies: []string{"127.0.0.0/8", "::1"}, Site: true},
 		Database: config.DefaultDatabase(), Redis: config.DefaultRedis(), RabbitMQ: Names{r.Exchange, r.Partitions}, JWT: config.DefaultJWT(),
-		Auth:   Auth{Argon2: auth.DefaultHashOptions(), IdleHours: 7 * 24, RefreshGrace: config.Duration(10 * time.Second)},
+		Auth:   Auth{Registration: "open", Argon2: auth.DefaultHashOptions(), IdleHours: 7 * 24, RefreshGrace: config.Duration(10 * time.Second)},
 		Limits: Limits(chat.DefaultLimits().For(chat.ByAPI)),
 		CORS:   CORS{Origins: []string{}}, Debug: config.DefaultDebug(9103), Log: config.DefaultLog(),
 	}
@@ -199,12 +204,20 @@ func (c *Config) state() (state.Options, error) {
 	}, err
 }
 
-func (c *Config) tokens() auth.TokenOptions {
-	keys := []auth.Key{{ID: c.JWT.KeyID, Secret: []byte(c.JWT.Secret.Reveal())}}
-	for _, k := range c.JWT.Keys {
-		keys = append(keys, auth.Key{ID: k.Name, Secret: []byte(k.Secret.Reveal())})
+func (c *Config) tokens() (auth.TokenOptions, error) {
+	named := func(list []config.NamedSecret) (ks []auth.NamedKey) {
+		for _, k := range list {
+			ks = append(ks, auth.NamedKey{ID: k.Name, Text: k.Secret.Reveal()})
+		}
+		return ks
 	}
-	return auth.TokenOptions{Keys: keys, Issuer: c.JWT.Issuer, Audience: c.JWT.Audience, Lifetime: c.JWT.Expire(), Leeway: c.JWT.Leeway.D()}
+	keys, err := auth.KeyTexts{
+		ID: c.JWT.KeyID, Secret: c.JWT.Secret.Reveal(), Private: c.JWT.PrivateKey.Reveal(),
+		Secrets: named(c.JWT.Keys), Publics: named(c.JWT.PublicKeys),
+	}.Keys()
+	return auth.TokenOptions{
+		Keys: keys, Issuer: c.JWT.Issuer, Audience: c.JWT.Audience, Lifetime: c.JWT.Expire(), Leeway: c.JWT.Leeway.D(),
+	}, err
 }
 
 // refreshKey derives the key by which a refresh token's successor follows from it.
@@ -218,7 +231,7 @@ func (c *Config) api(log *slog.Logger, reg prometheus.Registerer) (api.Options, 
 	proxies, err := c.Server.proxies()
 	idle := time.Duration(c.Auth.IdleHours * float64(time.Hour))
 	o := api.Options{
-		Addr: net.JoinHostPort(c.Server.Host, c.Server.Port.String()), Release: c.Server.Release(),
+		Addr: net.JoinHostPort(c.Server.Host, c.Server.Port.String()), Release: c.Server.Release(), Closed: c.Auth.Registration == "closed",
 		Limits:   c.limits(),
 		Sessions: api.SessionTimes{Idle: min(idle, c.JWT.Refresh()), Absolute: c.JWT.Refresh(), Grace: c.Auth.RefreshGrace.D()},
 		Origins:  c.CORS.Origins, TrustedProxies: proxies, Log: log, Metrics: api.NewMetrics(reg),

@@ -15,6 +15,7 @@ import (
 	"chat-service/internal/daemon"
 	"chat-service/internal/state"
 	"chat-service/internal/store"
+	"chat-service/internal/store/audit"
 	"chat-service/internal/telemetry"
 )
 
@@ -42,7 +43,11 @@ func wire(cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
 	so, serr := cfg.store(log)
 	ro, rerr := cfg.state()
 	o, oerr := cfg.api(log, reg)
-	issuer, terr := auth.NewTokens(cfg.tokens())
+	to, kerr := cfg.tokens()
+	if kerr != nil {
+		return nil, kerr
+	}
+	issuer, terr := auth.NewTokens(to)
 	hasher, herr := auth.NewHasher(cfg.Auth.Argon2, auth.NewPolicy(cfg.Server.Release()))
 	if err := errors.Join(serr, rerr, oerr, terr, herr); err != nil {
 		return nil, err
@@ -58,23 +63,25 @@ func wire(cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
 	if err != nil {
 		return nil, err
 	}
+	recorder := audit.NewRecorder(stores.Audit, log)
 	server, err := api.New(o, api.Ports{
 		Accounts: stores.Accounts, People: stores.Accounts, Sessions: stores.Accounts,
 		Rooms: stores.Rooms, Members: stores.Rooms, Lists: stores.Rooms, Messages: stores.Messages,
 		Passwords: hasher, Tokens: issuer, Refreshes: auth.NewRefreshTokens(cfg.refreshKey()),
-		Recents: cache, Presences: cache, Throttle: cache,
+		Recents: cache, Presences: cache, Throttle: cache, Audit: recorder,
 	})
 	if err != nil {
 		return nil, err
 	}
 	debug.Register("requests", func(context.Context) error { return server.Ready() })
 	debug.Register("mysql", stores.Operator.SchemaReady)
-	reg.MustRegister(telemetry.NewPoolCollector("mysql", stores.DB.Stats))
+	reg.MustRegister(telemetry.NewPoolCollector("mysql", stores.DB.Stats), recorder.Metric())
 	return []daemon.Part{
 		{Name: "debug listener", Start: debug.Start, Stop: debug.Stop, Fatal: debug.Failed()},
 		{Name: "redis", Start: func(ctx context.Context) error { return cache.Admit(ctx, log) }, Stop: func(context.Context) error { return cache.Close() }},
 		{Name: "call notifier", Start: calls.Start, Stop: calls.Stop},
 		{Name: "mysql", Start: stores.Operator.AwaitReady, Stop: func(context.Context) error { return stores.Close() }},
+		{Name: "audit trail", Start: recorder.Start, Stop: recorder.Stop},
 		{Name: "api", Start: server.Start, Fatal: server.Fatal(), Weight: 3, Stop: func(ctx context.Context) error {
 			debug.Drain()
 			return server.Stop(ctx)

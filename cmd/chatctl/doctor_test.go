@@ -288,6 +288,10 @@ func TestCommandsRefuseWhatIsHalfSaid(t *testing.T) {
 		{"dead list --limit 0", "--limit"},
 		{"room x", "x"},
 		{"user", "id|name"},
+		{"user disable", "id|name"},
+		{"room dissolve 4", "--yes"},
+		{"audit --kind rumour", "--help"},
+		{"audit --limit 0", "--limit"},
 		{"partitions --run nowhere", "chatctl up --dir nowhere"},
 		{"migrate --config nowhere.yaml", "nowhere.yaml"},
 	} {
@@ -302,7 +306,7 @@ func TestUnreachableServersAreExplained(t *testing.T) {
 	clean(t)
 	t.Setenv("CHAT_DATABASE_HOST", "127.0.0.1")
 	t.Setenv("CHAT_DATABASE_PORT", "1")
-	for _, line := range []string{"migrate", "migrate --status", "user 1", "room 1", "partitions", "unread verify", "epoch bump --yes", "dead list", "dead show 1", "dead drop 1"} {
+	for _, line := range []string{"migrate", "migrate --status", "user 1", "room 1", "user disable 1", "user sessions 1", "room dissolve 1 --yes", "audit", "partitions", "unread verify", "epoch bump --yes", "dead list", "dead show 1", "dead drop 1"} {
 		_, _, err := chatctl(t, strings.Fields(line)...)
 		if err == nil || !strings.Contains(err.Error(), "127.0.0.1:1 (from") || !strings.Contains(err.Error(), "start it") {
 			t.Errorf("chatctl %s: %v", line, err)

@@ -15,17 +15,18 @@ import (
 	"chat-service/internal/store/operator"
 )
 
-// userCmd is `chatctl user`.
-type userCmd struct {
+// userShowCmd is `chatctl user show`.
+type userShowCmd struct {
 	Who  string `arg:"" name:"id|name" help:"The user's id, username or email address."`
 	JSON bool   `help:"Print JSON."`
 }
 
 // Help shows examples.
-func (*userCmd) Help() string {
+func (*userShowCmd) Help() string {
 	return `Shows an account, without its password.
 
   chatctl user 42
+  chatctl user show disable
   chatctl user alice --json`
 }
 
@@ -45,13 +46,13 @@ type userView struct {
 }
 
 // Run looks the user up.
-func (c *userCmd) Run(ctx context.Context, s *settings, io *streams) error {
+func (c *userShowCmd) Run(ctx context.Context, s *settings, io *streams) error {
 	ctx, cancel := context.WithTimeout(ctx, lookWithin)
 	defer cancel()
 	return s.withStore(ctx, func(ctx context.Context, in *installation, db *store.Store) error {
 		info, err := findUser(ctx, db, c.Who)
 		if chat.KindOf(err) == chat.NotFound {
-			return fmt.Errorf("no user has the id, username or email %q", c.Who)
+			return noUser(c.Who)
 		}
 		if err != nil {
 			return err
@@ -124,17 +125,18 @@ func (v userView) rows() [][]string {
 	}
 }
 
-// roomCmd is `chatctl room`.
-type roomCmd struct {
+// roomShowCmd is `chatctl room show`.
+type roomShowCmd struct {
 	ID   uint64 `arg:"" help:"The room's id."`
 	JSON bool   `help:"Print JSON."`
 }
 
 // Help shows examples.
-func (*roomCmd) Help() string {
+func (*roomShowCmd) Help() string {
 	return `Shows a room: its last seq, announcements that wait, and the worker that owns it.
 
   chatctl room 7
+  chatctl room show 7
   chatctl room 7 --json`
 }
 
@@ -159,7 +161,7 @@ type roomView struct {
 }
 
 // Run looks the room up.
-func (c *roomCmd) Run(ctx context.Context, s *settings, io *streams) error {
+func (c *roomShowCmd) Run(ctx context.Context, s *settings, io *streams) error {
 	ctx, cancel := context.WithTimeout(ctx, lookWithin)
 	defer cancel()
 	return s.withStore(ctx, func(ctx context.Context, in *installation, db *store.Store) error {

@@ -19,8 +19,9 @@ type cli struct {
 	Doctor     doctorCmd     `cmd:"" help:"Check configuration, servers and processes, and say what to do."`
 	Migrate    migrateCmd    `cmd:"" help:"Create the database if necessary and migrate its schema."`
 	Unread     unreadCmd     `cmd:"" help:"Verify or repair unread counts."`
-	User       userCmd       `cmd:"" help:"Show a user."`
-	Room       roomCmd       `cmd:"" help:"Show a room."`
+	User       userCmd       `cmd:"" help:"Show a user, disable or enable one, set a password, list and end sessions."`
+	Room       roomCmd       `cmd:"" help:"Show a room, give it another owner, dissolve it."`
+	Audit      auditCmd      `cmd:"" help:"Show what was done to accounts and rooms, and by whom."`
 	Partitions partitionsCmd `cmd:"" help:"Show the live workers and the owner of each partition."`
 	Epoch      epochCmd      `cmd:"" help:"Raise the rooms' epoch after a restore."`
 	Dead       deadCmd       `cmd:"" help:"List, show or delete commands that failed for good."`

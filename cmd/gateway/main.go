@@ -48,7 +48,11 @@ func wire(cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
 	if err != nil {
 		return nil, err
 	}
-	verify, err := auth.NewVerifier(cfg.tokens(), nil)
+	keys, err := cfg.tokens()
+	if err != nil {
+		return nil, err
+	}
+	verify, err := auth.NewVerifier(keys, nil)
 	if err != nil {
 		return nil, err
 	}

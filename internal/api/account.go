@@ -17,7 +17,8 @@ const (
 // MeBody changes those fields of the caller's account that it holds.
 type MeBody struct {
 	Nickname  *string `json:"nickname,omitempty" doc:"1–64 characters"`
-	Email     *string `json:"email,omitempty" doc:"empty: remove it"`
+	Email     *string `json:"email,omitempty" doc:"empty: remove it; a change of it takes the password"`
+	Password  string  `json:"password,omitempty" doc:"the current one; required if email changes"`
 	AvatarURL *string `json:"avatar_url,omitempty" doc:"http or https; empty: remove it"`
 }
 
@@ -51,14 +52,37 @@ func (s *station) updateMe(c *server.Call, b MeBody) error {
 	if p.AvatarURL != nil {
 		k.Require(webURL(*p.AvatarURL), "avatar_url", "must be an http or https address of at most 512 bytes")
 	}
+	k.Require(len(b.Password) <= maxPassword, "password", "is too long")
 	if err := k.Err(); err != nil {
 		return err
+	}
+	if p.Email != nil {
+		if err := s.mayMove(c, *p.Email, b.Password); err != nil {
+			return err
+		}
 	}
 	u, err := s.ports.Accounts.UpdateUser(c.Ctx, c.User, p)
 	if err != nil {
 		return err
 	}
 	return c.OK(ownView(u))
+}
+
+// mayMove asks for the password before the email address changes: it is a name to log in by, and a stolen access token must not
+// be enough to take an account over.
+func (s *station) mayMove(c *server.Call, email, password string) error {
+	u, err := s.ports.Accounts.User(c.Ctx, c.User)
+	if err != nil || u.Email == email {
+		return err
+	}
+	if password == "" {
+		return chat.BadField("password", "is required to change the email address")
+	}
+	ok, err := s.confirm(c, u, password)
+	if err == nil && !ok {
+		err = chat.E(chat.Forbidden, "the password is wrong")
+	}
+	return err
 }
 
 // trimmed is strings.TrimSpace of a field that may be left out.

@@ -25,7 +25,7 @@ func TestAccount(t *testing.T) {
 	if d := cmp.Diff(want, b.do(200, "GET", "me", token, "").body); d != "" {
 		t.Errorf("me:\n%s", d)
 	}
-	a = b.do(200, "PATCH", "me", token, `{"nickname":" New ","avatar_url":"https://x.example/a.png","email":""}`)
+	a = b.do(200, "PATCH", "me", token, `{"nickname":" New ","avatar_url":"https://x.example/a.png","email":"","password":"123456"}`)
 	if a.body["nickname"] != "New" || a.body["avatar_url"] != "https://x.example/a.png" || a.body["email"] != nil {
 		t.Errorf("patched %s", a.raw)
 	}

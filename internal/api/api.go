@@ -1,9 +1,11 @@
 package api
 
 import (
+	"context"
 	"time"
 
 	"chat-service/internal/api/server"
+	"chat-service/internal/chat"
 )
 
 // station is what the verbs work with: each verb is a method that answers one route.
@@ -18,6 +20,9 @@ type station struct {
 // New makes the server of all routes; nothing listens yet. It fails only if the OpenAPI document can't be made.
 func New(opts Options, ports Ports) (*server.Server, error) {
 	opts = opts.withDefaults()
+	if ports.Audit == nil {
+		ports.Audit = noAudit{}
+	}
 	s := &station{
 		opts: opts, ports: ports, now: opts.Now,
 		live:     server.NewLiveCache(ports.Sessions, opts.Now),
@@ -33,6 +38,12 @@ func New(opts Options, ports Ports) (*server.Server, error) {
 		Log: opts.Log, Metrics: opts.Metrics.Metrics, Now: opts.Now,
 	}, s.routes())
 }
+
+// noAudit records nothing.
+type noAudit struct{}
+
+// Record implements Audit.
+func (noAudit) Record(context.Context, chat.Act) {}
 
 // about is what the OpenAPI document says of the station.
 func about() server.About {

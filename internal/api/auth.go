@@ -58,6 +58,9 @@ type TokenReply struct {
 // register creates an account. A malformed request uses up nothing of the address's allowance, and only an allowed
 // one costs a hash.
 func (s *station) register(c *server.Call, b RegisterBody) error {
+	if s.opts.Closed {
+		return chat.E(chat.Forbidden, "nobody can register here")
+	}
 	u := chat.User{
 		Username: normal(b.Username), Nickname: strings.TrimSpace(b.Nickname),
 		Status: chat.Active, CreatedAt: s.now(),
@@ -66,7 +69,7 @@ func (s *station) register(c *server.Call, b RegisterBody) error {
 		u.Email = normal(*b.Email)
 	}
 	var k server.Checks
-	k.Add(chat.CheckUsername(u.Username))
+	k.Add(checkUsername(u.Username))
 	k.Add(chat.CheckLine("nickname", u.Nickname, 0, maxNickname))
 	k.Add(chat.CheckEmail(u.Email))
 	k.Add(s.checkPassword("password", b.Password, u.Username))
@@ -84,6 +87,7 @@ func (s *station) register(c *server.Call, b RegisterBody) error {
 	if u, err = s.ports.Accounts.CreateUser(c.Ctx, u); err != nil {
 		return err
 	}
+	s.ports.Audit.Record(c.Ctx, chat.Act{Kind: chat.ActRegistered, User: u.ID})
 	return c.Reply(http.StatusCreated, RegisterReply{ownView(u)})
 }
 
@@ -128,7 +132,7 @@ func (s *station) login(c *server.Call, b LoginBody) error {
 	if err := s.attempts.Allow(c.Ctx, "login", c.Address(), s.opts.Limits.LoginPerMinute); err != nil {
 		return err
 	}
-	u, err := s.authenticate(c.Ctx, login, b.Password)
+	u, err := s.authenticate(c, login, b.Password)
 	if err != nil {
 		return err
 	}
@@ -136,40 +140,69 @@ func (s *station) login(c *server.Call, b LoginBody) error {
 }
 
 // authenticate finds the user of a login name and checks the password. An unknown user costs the same time and gets
-// the same answer as a wrong password, so that nobody can find out who has an account; failures delay the account's
-// next attempts.
-func (s *station) authenticate(ctx context.Context, login, password string) (chat.User, error) {
-	throttled := s.opts.Limits.LoginPerMinute > 0
-	if throttled {
-		if err := s.attempts.Due(ctx, login); err != nil {
-			return chat.User{}, err
-		}
-	}
-	u, err := s.ports.Accounts.UserByLogin(ctx, login)
+// the same answer as a wrong password, so that nobody can find out who has an account.
+//
+// The try is counted before it is judged, by the account and not by what it was called: tries at once can't outrun the
+// count, and a second name is no second allowance.
+func (s *station) authenticate(c *server.Call, login, password string) (chat.User, error) {
+	u, err := s.ports.Accounts.UserByLogin(c.Ctx, login)
 	if err != nil && chat.KindOf(err) != chat.NotFound {
 		return chat.User{}, err
 	}
-	found := err == nil
-	ok, stale, err := s.ports.Passwords.Verify(ctx, password, u.PasswordHash)
+	account := "u" + u.ID.String()
 	if err != nil {
+		account, u = "name:"+login, chat.User{}
+	}
+	ok, err := s.verify(c, place{account, c.Address(), c.Address()}, u, password)
+	switch {
+	case err != nil:
 		return chat.User{}, err
-	}
-	if !ok || !found {
-		if throttled {
-			s.attempts.Failed(ctx, login)
-		}
+	case !ok:
+		s.ports.Audit.Record(c.Ctx, chat.Act{Kind: chat.ActLoginFailed, User: u.ID})
 		return chat.User{}, chat.E(chat.Unauthenticated, "wrong username or password")
-	}
-	if u.Status == chat.Disabled {
+	case u.Status == chat.Disabled:
+		s.ports.Audit.Record(c.Ctx, chat.Act{Kind: chat.ActLoginRefused, User: u.ID})
 		return chat.User{}, chat.E(chat.Blocked, "this account is disabled")
 	}
-	if throttled {
-		s.attempts.Cleared(ctx, login)
-	}
-	if stale {
-		s.renew(ctx, u, password)
-	}
 	return u, nil
+}
+
+// confirm checks the password of somebody who is logged in. Their session is the place that the try comes from: strangers
+// who guess at the account don't delay its owner, and a stolen token is no way around the delays.
+func (s *station) confirm(c *server.Call, u chat.User, password string) (bool, error) {
+	ok, err := s.verify(c, place{"u" + u.ID.String() + ":confirm", string(c.Session), ""}, u, password)
+	if err == nil && !ok {
+		s.ports.Audit.Record(c.Ctx, chat.Act{Kind: chat.ActWrongPassword, User: u.ID})
+	}
+	return ok, err
+}
+
+// place is where a try at a password is counted: at an account, from somewhere, and at an address if that isn't empty.
+type place struct{ account, from, address string }
+
+// verify judges a password, if another one may be tried at the place. A zero user has none that fits.
+func (s *station) verify(c *server.Call, at place, u chat.User, password string) (bool, error) {
+	try := new(server.Try)
+	if s.opts.Limits.LoginPerMinute > 0 {
+		var err error
+		if try, err = s.attempts.Try(c.Ctx, at.account, at.from, at.address, s.opts.Limits.LoginFailures); err != nil {
+			s.ports.Audit.Record(c.Ctx, chat.Act{Kind: chat.ActThrottled, User: u.ID})
+			return false, err
+		}
+	}
+	ok, stale, err := s.ports.Passwords.Verify(c.Ctx, password, u.PasswordHash)
+	switch {
+	case err != nil:
+		try.Unjudged(c.Ctx)
+		return false, err
+	case !ok || u.ID == 0:
+		return false, nil
+	}
+	try.Passed(c.Ctx)
+	if stale {
+		s.renew(c.Ctx, u, password)
+	}
+	return true, nil
 }
 
 // renew replaces a hash that was made with weaker parameters than today's. It must not fail the login: the next one
@@ -190,7 +223,7 @@ func (s *station) openSession(c *server.Call, u chat.User, device string) error 
 	now := s.now()
 	session := chat.Session{
 		ID: newSessionID(), User: u.ID, Device: strings.TrimSpace(device),
-		CreatedAt: now, LastSeenAt: now, ExpiresAt: now.Add(s.opts.Sessions.Idle),
+		IP: c.IP(), CreatedAt: now, LastSeenAt: now, ExpiresAt: now.Add(s.opts.Sessions.Idle),
 	}
 	err := s.ports.Sessions.OpenSession(c.Ctx, chat.NewSession{
 		Session: session, RefreshHash: hash, Until: now.Add(s.opts.Sessions.Absolute),
@@ -198,6 +231,7 @@ func (s *station) openSession(c *server.Call, u chat.User, device string) error 
 	if err != nil {
 		return err
 	}
+	s.ports.Audit.Record(c.Ctx, chat.Act{Kind: chat.ActLogin, User: u.ID, Session: session.ID, Detail: session.Device})
 	return s.tokens(c, u, session.ID, refresh)
 }
 
@@ -229,7 +263,7 @@ func (s *station) refresh(c *server.Call, b RefreshBody) error {
 	}
 	hash, next, nextHash := s.ports.Refreshes.NextRefresh(b.RefreshToken)
 	session, u, err := s.ports.Sessions.RotateRefresh(c.Ctx, chat.Rotation{
-		Old: hash, Next: nextHash, Now: s.now(),
+		Old: hash, Next: nextHash, Now: s.now(), IP: c.IP(),
 		Grace: s.opts.Sessions.Grace, Idle: s.opts.Sessions.Idle,
 	})
 	if err != nil {

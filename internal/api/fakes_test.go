@@ -109,26 +109,33 @@ func (f *fakeState) Allow(_ context.Context, key string, limit, _ int, _ time.Du
 	return f.down == nil, 0, f.down
 }
 
-func (f *fakeState) Fail(_ context.Context, key string) (time.Duration, error) {
+func (f *fakeState) Refund(_ context.Context, key string, _ int, _ time.Duration) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.fails[key]++
-	return 0, f.down
+	f.fails[key]--
+	return f.down
 }
 
-func (f *fakeState) Delay(_ context.Context, key string) (time.Duration, error) {
+func (f *fakeState) Try(_ context.Context, account, from string) (time.Duration, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.down == nil && f.fails[key] > 5 {
+	if f.down != nil {
+		return 0, f.down
+	}
+	if f.fails[account+"@"+from] >= 5 {
 		return 2 * time.Second, nil
 	}
-	return 0, f.down
+	f.fails[account+"@"+from]++
+	return 0, nil
 }
 
-func (f *fakeState) Clear(_ context.Context, key string) error {
+func (f *fakeState) Settle(_ context.Context, account, from string, passed bool) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	delete(f.fails, key)
+	f.fails[account+"@"+from]--
+	if passed {
+		delete(f.fails, account+"@"+from)
+	}
 	return f.down
 }
 

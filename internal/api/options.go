@@ -34,6 +34,8 @@ type Options struct {
 	Addr string
 	// Release adds headers that make sense only behind TLS.
 	Release bool
+	// Closed refuses registrations: accounts are made in another way.
+	Closed bool
 	// Limits are those of an installation; the api judges those of chat.ByAPI. Zero turns one off.
 	Limits chat.Limits
 	// Sessions may be left zero: 7 days idle, 30 days in all, 10 s of grace.

@@ -8,8 +8,8 @@ import (
 	"chat-service/internal/chat"
 )
 
-// Ports are the adapters that the station works through. All but Recents, Presences and Throttle are needed; a nil
-// one of these three stands for an adapter that is always unavailable.
+// Ports are the adapters that the station works through. All but Recents, Presences, Throttle and Audit are needed; a nil
+// one of these four stands for an adapter that is always unavailable.
 type Ports struct {
 	Accounts  Accounts
 	People    People
@@ -24,6 +24,7 @@ type Ports struct {
 	Recents   Recents
 	Presences Presences
 	Throttle  server.Throttle
+	Audit     Audit
 }
 
 // Accounts keeps users. Unknown ones are chat.NotFound; taken names are chat.UsernameTaken and chat.EmailTaken.
@@ -136,6 +137,11 @@ type Passwords interface {
 	// Verify compares; an empty hash costs as much time as a real one and never fits. stale: the hash should be
 	// renewed.
 	Verify(ctx context.Context, password, hash string) (ok, stale bool, err error)
+}
+
+// Audit records acts that no transaction records. It never blocks and never fails.
+type Audit interface {
+	Record(ctx context.Context, a chat.Act)
 }
 
 // Tokens issues and verifies access tokens.

@@ -48,7 +48,7 @@ func (s *station) authRoutes() []server.Route {
 		{
 			Method: "POST", Path: "/auth/register", ID: "register", Open: true, Summary: "Create an account",
 			Reply: RegisterReply{}, Status: http.StatusCreated,
-			Errors: kinds(chat.UsernameTaken, chat.EmailTaken, chat.RateLimited), Do: server.Takes(s.register),
+			Errors: kinds(chat.UsernameTaken, chat.EmailTaken, chat.Forbidden, chat.RateLimited), Do: server.Takes(s.register),
 		},
 		{
 			Method: "POST", Path: "/auth/login", ID: "login", Open: true, Summary: "Open a session", Reply: TokenReply{},
@@ -94,7 +94,7 @@ func (s *station) userRoutes() []server.Route {
 		},
 		{
 			Method: "PATCH", Path: "/me", ID: "updateMe", Summary: "Change nickname, email or picture",
-			Reply: protocol.User{}, Errors: kinds(chat.EmailTaken), Do: server.Takes(s.updateMe),
+			Reply: protocol.User{}, Errors: kinds(chat.EmailTaken, chat.Forbidden, chat.RateLimited), Do: server.Takes(s.updateMe),
 		},
 		{
 			Method: "GET", Path: "/users", ID: "findUsers", Summary: "Find users", Params: find, Reply: UsersReply{},

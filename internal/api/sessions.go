@@ -11,6 +11,7 @@ type SessionView struct {
 	Device     string         `json:"device"`
 	CreatedAt  string         `json:"created_at"`
 	LastSeenAt string         `json:"last_seen_at"`
+	IP         string         `json:"ip,omitempty" doc:"the address that opened or last refreshed it; left out if unknown"`
 	Current    bool           `json:"current" doc:"the session of this request"`
 }
 
@@ -59,7 +60,7 @@ func (s *station) sessions(c *server.Call) error {
 	return c.OK(SessionsReply{server.Views(list, func(x chat.Session) SessionView {
 		return SessionView{
 			ID: x.ID, Device: x.Device, CreatedAt: chat.FormatTime(x.CreatedAt),
-			LastSeenAt: chat.FormatTime(x.LastSeenAt), Current: x.ID == c.Session,
+			LastSeenAt: chat.FormatTime(x.LastSeenAt), IP: x.IP, Current: x.ID == c.Session,
 		}
 	})})
 }
@@ -87,11 +88,11 @@ func (s *station) changePassword(c *server.Call, b PasswordBody) error {
 	if err := k.Err(); err != nil {
 		return err
 	}
-	if _, err := s.authenticate(c.Ctx, u.Username, b.OldPassword); err != nil {
-		if chat.KindOf(err) == chat.Unauthenticated {
-			return chat.E(chat.Forbidden, "the old password is wrong")
-		}
+	switch ok, err := s.confirm(c, u, b.OldPassword); {
+	case err != nil:
 		return err
+	case !ok:
+		return chat.E(chat.Forbidden, "the old password is wrong")
 	}
 	hash, err := s.ports.Passwords.Hash(c.Ctx, b.NewPassword)
 	if err != nil {

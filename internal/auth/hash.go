@@ -104,14 +104,14 @@ func NewHasher(o HashOptions, p *Policy) (*Hasher, error) {
 func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 	var hash string
 	err := h.turn(ctx, password, func() (err error) {
-		hash, err = argon2id.CreateHash(password, &h.params)
+		hash, err = argon2id.CreateHash(opaque(password), &h.params)
 		return err
 	})
 	return hash, err
 }
 
 // Verify reports whether the password matches the PHC string, comparing in constant time, and whether the string should be
-// renewed because the parameters have changed. An empty hash takes as long as a real one and never matches. chat.Invalid:
+// renewed because the parameters have changed or it was made of another form of the password. An empty hash takes as long as a real one and never matches. chat.Invalid:
 // the password is too long to be one. chat.Unavailable: too many are waiting already, or ctx ended.
 func (h *Hasher) Verify(ctx context.Context, password, hash string) (ok, stale bool, err error) {
 	known := hash != ""
@@ -119,11 +119,16 @@ func (h *Hasher) Verify(ctx context.Context, password, hash string) (ok, stale b
 		hash = h.absent
 	}
 	err = h.turn(ctx, password, func() error {
-		fits, params, err := argon2id.CheckHash(password, hash)
-		if err != nil {
-			return fmt.Errorf("verify password: %w", err)
+		for i, form := range forms(password) {
+			fits, params, err := argon2id.CheckHash(form, hash)
+			if err != nil {
+				return fmt.Errorf("verify password: %w", err)
+			}
+			if fits {
+				ok, stale = known, i > 0 || *params != h.params
+				break
+			}
 		}
-		ok, stale = fits && known, *params != h.params
 		return nil
 	})
 	return ok, ok && stale, err

@@ -2,7 +2,10 @@ package auth
 
 import (
 	"bytes"
+	"crypto/ed25519"
+	"crypto/x509"
 	"encoding/base64"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"slices"
@@ -24,10 +27,84 @@ const (
 	typeAccess = "access"
 )
 
-// Key is a secret and the id by which tokens name it.
+// Key is what tokens are signed or verified with, and the id by which they name it: a secret for HS256, or a pair for EdDSA, of which
+// who only verifies holds the public part. A key serves one algorithm, so that no token chooses how it is verified.
 type Key struct {
-	ID     string
-	Secret []byte
+	ID      string
+	Secret  []byte
+	Private ed25519.PrivateKey
+	Public  ed25519.PublicKey // that of Private, if there is one
+}
+
+// method is the algorithm that the key serves.
+func (k Key) method() jwt.SigningMethod {
+	if len(k.Secret) > 0 {
+		return jwt.SigningMethodHS256
+	}
+	return jwt.SigningMethodEdDSA
+}
+
+// verifier is the part of the key that tokens are verified with.
+func (k Key) verifier() any {
+	if len(k.Secret) > 0 {
+		return k.Secret
+	}
+	return k.Public
+}
+
+// signer is the part that they are signed with; nil if it isn't here.
+func (k Key) signer() any {
+	switch {
+	case len(k.Secret) > 0:
+		return k.Secret
+	case len(k.Private) > 0:
+		return k.Private
+	}
+	return nil
+}
+
+// publicOf is the public part of a key.
+func publicOf(k ed25519.PrivateKey) ed25519.PublicKey {
+	public, _ := k.Public().(ed25519.PublicKey)
+	return public
+}
+
+// ParsePrivateKey reads an Ed25519 key as `openssl genpkey -algorithm ed25519` writes it: PKCS #8 in PEM, or its base64 alone.
+func ParsePrivateKey(text string) (ed25519.PrivateKey, error) {
+	der, err := keyBytes(text)
+	if err != nil {
+		return nil, err
+	}
+	k, err := x509.ParsePKCS8PrivateKey(der)
+	if key, ok := k.(ed25519.PrivateKey); err == nil && ok {
+		return key, nil
+	}
+	return nil, errors.New("is no Ed25519 key in PKCS #8: make one by openssl genpkey -algorithm ed25519")
+}
+
+// ParsePublicKey reads the public part as `openssl pkey -pubout` writes it, in PEM or its base64 alone.
+func ParsePublicKey(text string) (ed25519.PublicKey, error) {
+	der, err := keyBytes(text)
+	if err != nil {
+		return nil, err
+	}
+	k, err := x509.ParsePKIXPublicKey(der)
+	if key, ok := k.(ed25519.PublicKey); err == nil && ok {
+		return key, nil
+	}
+	return nil, errors.New("is no public Ed25519 key: write it by openssl pkey -pubout")
+}
+
+// keyBytes reads the DER of a key. Its errors never hold the text.
+func keyBytes(text string) ([]byte, error) {
+	if block, _ := pem.Decode([]byte(text)); block != nil {
+		return block.Bytes, nil
+	}
+	der, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(text), ""))
+	if err != nil {
+		return nil, errors.New("is neither PEM nor base64")
+	}
+	return der, nil
 }
 
 // TokenOptions are what issuer and verifier must agree on.
@@ -50,8 +127,12 @@ func (o TokenOptions) Validate() error {
 	seen := map[string]bool{}
 	for _, k := range o.Keys {
 		switch {
-		case k.ID == "" || len(k.Secret) == 0:
-			return fmt.Errorf("auth: key %q: id and secret are both needed", k.ID)
+		case k.ID == "" || len(k.Secret) == 0 && len(k.Public) != ed25519.PublicKeySize:
+			return fmt.Errorf("auth: key %q: id and secret, or a public key, are both needed", k.ID)
+		case len(k.Secret) > 0 && len(k.Public)+len(k.Private) > 0:
+			return fmt.Errorf("auth: key %q: serves two algorithms", k.ID)
+		case len(k.Private) > 0 && !k.Public.Equal(k.Private.Public()):
+			return fmt.Errorf("auth: key %q: the private and the public part are not a pair", k.ID)
 		case seen[k.ID]:
 			return fmt.Errorf("auth: two keys have the id %q", k.ID)
 		}
@@ -106,12 +187,15 @@ func NewIssuer(o TokenOptions) (*Issuer, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
+	if o.Keys[0].signer() == nil {
+		return nil, fmt.Errorf("auth: key %q can only verify: the first key signs", o.Keys[0].ID)
+	}
 	return &Issuer{o}, nil
 }
 
 // Issue returns a signed token for a user's session, and how long it is valid from now.
 func (i *Issuer) Issue(user chat.UserID, session chat.SessionID, now time.Time) (token string, expiresIn time.Duration, err error) {
-	t := jwt.NewWithClaims(jwt.SigningMethodHS256, &claims{
+	t := jwt.NewWithClaims(i.o.Keys[0].method(), &claims{
 		RegisteredClaims: jwt.RegisteredClaims{
 			Issuer: i.o.Issuer, Audience: jwt.ClaimStrings{i.o.Audience}, Subject: user.String(),
 			IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(i.o.Lifetime)),
@@ -119,7 +203,7 @@ func (i *Issuer) Issue(user chat.UserID, session chat.SessionID, now time.Time) 
 		Type: typeAccess, SessionID: string(session),
 	})
 	t.Header["kid"] = i.o.Keys[0].ID
-	token, err = t.SignedString(i.o.Keys[0].Secret)
+	token, err = t.SignedString(i.o.Keys[0].signer())
 	if err != nil {
 		return "", 0, fmt.Errorf("sign token: %w", err)
 	}
@@ -129,7 +213,7 @@ func (i *Issuer) Issue(user chat.UserID, session chat.SessionID, now time.Time) 
 // Verifier verifies access tokens. It is safe for concurrent use.
 type Verifier struct {
 	parser *jwt.Parser
-	keys   map[string][]byte
+	keys   map[string]Key
 }
 
 // NewVerifier makes a Verifier that reads the time from now; nil means time.Now.
@@ -140,13 +224,13 @@ func NewVerifier(o TokenOptions, now func() time.Time) (*Verifier, error) {
 	if now == nil {
 		now = time.Now
 	}
-	v := &Verifier{keys: map[string][]byte{}}
+	v := &Verifier{keys: map[string]Key{}}
 	for _, k := range o.Keys {
-		v.keys[k.ID] = k.Secret
+		v.keys[k.ID] = k
 	}
 	v.parser = jwt.NewParser(
-		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
-		jwt.WithExpirationRequired(), jwt.WithIssuedAt(),
+		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg(), jwt.SigningMethodEdDSA.Alg()}),
+		jwt.WithExpirationRequired(), // iat is not judged: an issuer whose clock is ahead is no forger
 		jwt.WithIssuer(o.Issuer), jwt.WithAudience(o.Audience),
 		jwt.WithLeeway(o.Leeway), jwt.WithTimeFunc(now),
 		jwt.WithStrictDecoding(),
@@ -162,7 +246,7 @@ func (v *Verifier) Verify(token string) (Claims, error) {
 	var c claims
 	_, err := v.parser.ParseWithClaims(token, &c, v.key)
 	switch {
-	case onlyExpired(err):
+	case onlyTime(err):
 		return Claims{}, chat.Wrap(chat.TokenExpired, err, "the token has expired")
 	case err != nil:
 		return Claims{}, badToken(err)
@@ -175,24 +259,28 @@ func (v *Verifier) Verify(token string) (Claims, error) {
 // key finds the token's key by its id; kid is never taken for a path or an address. Other headers are ignored.
 func (v *Verifier) key(t *jwt.Token) (any, error) {
 	kid, _ := t.Header["kid"].(string)
-	secret, ok := v.keys[kid]
+	key, ok := v.keys[kid]
 	if !ok {
 		return nil, errors.New("unknown key id")
 	}
-	return secret, nil
+	if t.Method != key.method() {
+		return nil, errors.New("the key serves another algorithm")
+	}
+	return key.verifier(), nil
 }
 
 func badToken(cause error) error {
 	return chat.Wrap(chat.Unauthenticated, cause, "the token is not valid")
 }
 
-// onlyExpired reports whether expiry is all that is wrong, that is whether the token was valid once.
-func onlyExpired(err error) bool {
-	if !errors.Is(err, jwt.ErrTokenExpired) {
+// onlyTime reports whether the time is all that is wrong, that is whether the token was valid once or will be: its bearer gets
+// another one, and need not log in again.
+func onlyTime(err error) bool {
+	if !errors.Is(err, jwt.ErrTokenExpired) && !errors.Is(err, jwt.ErrTokenNotValidYet) {
 		return false
 	}
 	for _, other := range []error{
-		jwt.ErrTokenInvalidIssuer, jwt.ErrTokenInvalidAudience, jwt.ErrTokenNotValidYet,
+		jwt.ErrTokenInvalidIssuer, jwt.ErrTokenInvalidAudience,
 		jwt.ErrTokenUsedBeforeIssued, jwt.ErrTokenRequiredClaimMissing, errClaims,
 	} {
 		if errors.Is(err, other) {

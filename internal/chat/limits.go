@@ -25,6 +25,7 @@ type Limits struct {
 	MessageBurst      int           `yaml:"message_burst" json:"-"`
 	PeerReads         int           `yaml:"peer_reads" json:"-"`
 	LoginPerMinute    int           `yaml:"login_per_minute" json:"-"`
+	LoginFailures     int           `yaml:"login_failures_per_hour" json:"-"`
 	RegisterPerMinute int           `yaml:"register_per_minute" json:"-"`
 	RequestsPerSecond int           `yaml:"requests_per_second" json:"-"`
 	RequestTime       time.Duration `yaml:"request_time" json:"-"`
@@ -35,9 +36,21 @@ func DefaultLimits() Limits {
 	return Limits{
 		MessageBytes: 16 << 10, FrameBytes: 64 << 10, RoomMembers: 10_000, MembersCall: 500, SyncRooms: 100, Watch: 200,
 		SocketsPerSession: 10, MessagesPerSecond: 50, MessageBurst: 200, PeerReads: 50, LoginPerMinute: 600, RegisterPerMinute: 600,
-		RequestsPerSecond: 1000, RequestTime: 10 * time.Second,
+		LoginFailures: 300, RequestsPerSecond: 1000, RequestTime: 10 * time.Second,
 	}
 }
+
+// How tries at an account's password slow down (limits.login_per_minute 0: they don't). From one place FreeTries failures cost
+// nothing, from all places together that are not known FreeStrangerTries; each further one doubles the time until the next.
+// Both throttles, the shared one and a process's own, count so.
+const (
+	FreeTries         = 3
+	FreeStrangerTries = 20
+	FirstTryDelay     = time.Second
+	LongestTryDelay   = 5 * time.Minute
+	TriesForgotten    = time.Hour           // after the last one; longer than LongestTryDelay
+	PlaceKnown        = 30 * 24 * time.Hour // after the last login from there
+)
 
 // Readers is a set of processes.
 type Readers uint8
@@ -70,6 +83,7 @@ var limits = []LimitSpec{
 	{"message_burst", ByGateway, false, "frames", "one socket at once"},
 	{"peer_reads", ByWorker, false, "members", "rooms with at most this many members show `read` to other members; 0: none does"},
 	{"login_per_minute", ByAPI, false, "tries per minute", "one IP address; 0 also turns off the delays of an account after wrong passwords"},
+	{"login_failures_per_hour", ByAPI, false, "failed tries per hour", "one IP address, over all accounts together; tries count before they are judged, those that pass don't stay"},
 	{"register_per_minute", ByAPI, false, "accounts per minute", "one IP address"},
 	{"requests_per_second", ByAPI, false, "requests per second", "one user at one api, after a burst of twice as many"},
 	{"request_time", ByAPI, false, "time", "the work on one request"},

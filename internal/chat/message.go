@@ -88,7 +88,7 @@ func CheckClientMsgID(id string) error {
 	return nil
 }
 
-// CheckContent checks a message's text: valid UTF-8, not blank, no NUL, at most maxBytes (0: any size). Errors are TooLarge, or Invalid
+// CheckContent checks a message's text: valid UTF-8, something to see in it, no NUL, at most maxBytes (0: any size). Errors are TooLarge, or Invalid
 // about content.
 func CheckContent(s string, maxBytes int) error {
 	if maxBytes > 0 && len(s) > maxBytes {
@@ -100,7 +100,7 @@ func CheckContent(s string, maxBytes int) error {
 	if strings.IndexByte(s, 0) >= 0 {
 		return BadField("content", "must not contain NUL")
 	}
-	if strings.TrimSpace(s) == "" {
+	if !visible(s) {
 		return BadField("content", "must not be empty or blank")
 	}
 	return nil

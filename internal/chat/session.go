@@ -7,6 +7,7 @@ type Session struct {
 	ID         SessionID
 	User       UserID
 	Device     string // the client's own name for it
+	IP         string // where it was opened or last refreshed from; "": unknown
 	CreatedAt  time.Time
 	LastSeenAt time.Time // when it was opened or last refreshed
 	ExpiresAt  time.Time // unless it is refreshed before
@@ -40,5 +41,6 @@ type Rotation struct {
 	Old, Next [32]byte      // SHA-256 of the tokens; Next follows from Old's token, so that parallel calls agree
 	Now       time.Time     // what expiry is measured against
 	Grace     time.Duration // how long a used token still works, for answers that got lost
+	IP        string        // where it comes from; "": unknown
 	Idle      time.Duration // how long the session lasts from Now without a refresh, at most to its absolute end
 }

@@ -38,7 +38,7 @@ type UserPatch struct {
 }
 
 // CheckLine checks a short single-line text (names, descriptions): valid UTF-8, no control characters, minRunes to maxRunes characters,
-// and not blank unless minRunes is 0. The error is about field.
+// none that misleads, and something to see unless minRunes is 0. The error is about field.
 func CheckLine(field, s string, minRunes, maxRunes int) error {
 	n := utf8.RuneCountInString(s)
 	switch {
@@ -46,7 +46,9 @@ func CheckLine(field, s string, minRunes, maxRunes int) error {
 		return BadField(field, "must be valid UTF-8")
 	case strings.ContainsFunc(s, unicode.IsControl):
 		return BadField(field, "must not contain control characters")
-	case n < minRunes || (minRunes > 0 && strings.TrimSpace(s) == ""):
+	case strings.ContainsFunc(s, misleads):
+		return BadField(field, "must not contain invisible characters, or such that turn the direction of text")
+	case n < minRunes || (minRunes > 0 && !visible(s)):
 		return BadField(field, "must have at least %d characters", minRunes)
 	case n > maxRunes:
 		return BadField(field, "must have at most %d characters", maxRunes)

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -22,6 +23,11 @@ type JWT struct {
 	// Keys are further keys, "id=secret", whose tokens are accepted too: to rotate, move the old secret here, set a new
 	// secret and key_id, and remove the old one expire_hour later.
 	Keys []NamedSecret `yaml:"keys"`
+	// PrivateKey is an Ed25519 key in PKCS #8, PEM or its base64: the api then signs with it, under KeyID, and Secret signs nothing.
+	PrivateKey Secret `yaml:"private_key"`
+	// PublicKeys are further keys whose tokens are accepted, "id=base64" of what openssl pkey -pubout writes. A process that has
+	// some, and no PrivateKey, can't make tokens: its Secret isn't used.
+	PublicKeys []NamedSecret `yaml:"public_keys"`
 	// ExpireHour is the lifetime of an access token, in hours.
 	ExpireHour float64 `yaml:"expire_hour"`
 	// RefreshHours is the lifetime of a refresh token, in hours.
@@ -49,6 +55,9 @@ func (j JWT) Expire() time.Duration { return time.Duration(j.ExpireHour * float6
 // Refresh returns the lifetime of a refresh token.
 func (j JWT) Refresh() time.Duration { return time.Duration(j.RefreshHours * float64(time.Hour)) }
 
+// Symmetric reports whether Secret signs tokens: there is no Ed25519 key.
+func (j JWT) Symmetric() bool { return j.PrivateKey.Empty() && len(j.PublicKeys) == 0 }
+
 // Validate checks what holds in every mode: no empty key, no two keys of one name, sane lifetimes.
 func (j JWT) Validate() error {
 	errs := []error{present("issuer", j.Issuer), present("audience", j.Audience), present("key_id", j.KeyID)}
@@ -64,8 +73,8 @@ func (j JWT) Validate() error {
 	if j.Leeway < 0 || j.Leeway.D() > 30*time.Second {
 		errs = append(errs, fmt.Errorf("leeway: is %v: set 0s to 30s", j.Leeway))
 	}
-	seen := map[string]bool{j.KeyID: true}
-	for _, k := range j.Keys {
+	seen := map[string]bool{j.KeyID: j.Symmetric() || !j.PrivateKey.Empty()}
+	for _, k := range slices.Concat(j.Keys, j.PublicKeys) {
 		if seen[k.Name] {
 			errs = append(errs, fmt.Errorf("keys: %q names two keys: give each its own id", k.Name))
 		}
@@ -76,7 +85,10 @@ func (j JWT) Validate() error {
 
 // ValidateRelease refuses default, short and well-known keys.
 func (j JWT) ValidateRelease() error {
-	errs := []error{strongKey("secret", j.Secret)}
+	var errs []error
+	if j.Symmetric() || !j.PrivateKey.Empty() { // with a private key, refresh tokens still depend on it
+		errs = append(errs, strongKey("secret", j.Secret))
+	}
 	for _, k := range j.Keys {
 		errs = append(errs, strongKey("keys: "+k.Name, k.Secret))
 	}

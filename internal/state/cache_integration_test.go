@@ -3,6 +3,7 @@
 package state_test
 
 import (
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -257,35 +258,84 @@ func TestAllow(t *testing.T) {
 	})
 }
 
-func TestFailuresSlowDown(t *testing.T) {
+// TestTriesSlowDown: tries are counted before they are judged, one count for an account and a place, another one for all of
+// its unknown places.
+func TestTriesSlowDown(t *testing.T) {
 	t.Parallel()
 	s, ctx := open(t), t.Context()
-	want := []time.Duration{0, 0, 0, time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second}
-	for i, w := range want {
-		d, err := s.Fail(ctx, "alice")
+	try := func(account, from string) time.Duration {
+		t.Helper()
+		wait, err := s.Try(ctx, account, from)
 		must(t, err)
-		if d != w {
-			t.Fatalf("failure %d: %v, want %v", i+1, d, w)
-		}
+		return wait
 	}
-	d, err := s.Delay(ctx, "alice")
-	must(t, err)
-	if d <= 0 || d > 8*time.Second {
+	var judged atomic.Int64
+	var wg sync.WaitGroup
+	for range 100 {
+		wg.Go(func() {
+			if wait, err := s.Try(ctx, "alice", "here"); err != nil {
+				t.Error(err)
+			} else if wait == 0 {
+				judged.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	if judged.Load() != 4 {
+		t.Fatalf("%d of 100 tries at once were let through, want 3 free ones and the one that delays the next", judged.Load())
+	}
+	if d := try("alice", "here"); d <= 0 || d > time.Second {
 		t.Fatalf("delay %v", d)
 	}
-	if d, err = s.Delay(ctx, "bob"); err != nil || d != 0 {
-		t.Fatalf("somebody else: %v %v", d, err)
+	if try("alice", "there") != 0 || try("bob", "here") != 0 {
+		t.Fatal("another place, or another account, has to wait")
 	}
-	for range 60 {
-		if d, err = s.Fail(ctx, "alice"); err != nil {
-			t.Fatal(err)
+	must(t, s.Settle(ctx, "alice", "here", false)) // a try that nobody judged
+	if d := try("alice", "here"); d != 0 {
+		t.Fatalf("taken back: %v", d)
+	}
+	must(t, s.Settle(ctx, "alice", "here", true))
+	for range chat.FreeTries {
+		if d := try("alice", "here"); d != 0 {
+			t.Fatalf("passed: %v", d)
 		}
 	}
-	if d != 5*time.Minute {
-		t.Fatalf("longest: %v", d)
+}
+
+// TestStrangersDontLockOut: who guesses from everywhere slows down everywhere, but not where the owner has logged in before.
+func TestStrangersDontLockOut(t *testing.T) {
+	t.Parallel()
+	s, ctx := open(t), t.Context()
+	_, err := s.Try(ctx, "alice", "home")
+	must(t, err)
+	must(t, s.Settle(ctx, "alice", "home", true))
+	var wait time.Duration
+	judged := 0
+	for i := range 100 {
+		if wait, err = s.Try(ctx, "alice", fmt.Sprint("bot", i)); err != nil {
+			t.Fatal(err)
+		} else if wait == 0 {
+			judged++
+		}
 	}
-	must(t, s.Clear(ctx, "alice"))
-	if d, err = s.Delay(ctx, "alice"); err != nil || d != 0 {
-		t.Fatalf("cleared: %v %v", d, err)
+	if judged > chat.FreeStrangerTries+1 || judged < chat.FreeStrangerTries {
+		t.Errorf("%d of 100 guesses from as many places were judged", judged)
 	}
+	if wait, err = s.Try(ctx, "alice", "home"); err != nil || wait != 0 {
+		t.Errorf("the owner has to wait %v: %v", wait, err)
+	}
+}
+
+func TestRefund(t *testing.T) {
+	t.Parallel()
+	s, ctx := open(t), t.Context()
+	for range 20 {
+		ok, _, err := s.Allow(ctx, "r", 2, 2, time.Hour)
+		must(t, err)
+		if !ok {
+			t.Fatal("what was given back is not there")
+		}
+		must(t, s.Refund(ctx, "r", 2, time.Hour))
+	}
+	must(t, s.Refund(ctx, "never", 2, time.Hour))
 }

@@ -120,9 +120,9 @@ func verbs(t *testing.T, s *state.State) map[string]func() error {
 		"recent":        func() error { _, err := s.Recent(ctx, 1, 1); return err },
 		"warm":          func() error { return s.Warm(ctx, 1, 1, []chat.Message{text(1, 1)}) },
 		"allow":         func() error { _, _, err := s.Allow(ctx, "k", 1, 1, time.Second); return err },
-		"fail":          func() error { _, err := s.Fail(ctx, "k"); return err },
-		"delay":         func() error { _, err := s.Delay(ctx, "k"); return err },
-		"clear":         func() error { return s.Clear(ctx, "k") },
+		"refund":        func() error { return s.Refund(ctx, "k", 1, time.Second) },
+		"try":           func() error { _, err := s.Try(ctx, "k", "a"); return err },
+		"settle":        func() error { return s.Settle(ctx, "k", "a", true) },
 	}
 }
 

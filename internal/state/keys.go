@@ -42,7 +42,12 @@ func (s *State) callChannel() string { return s.key("outbox", "calls") }
 
 func (s *State) rateKey(name string) string { return s.key("t"+bounded(name), "rate") }
 
-func (s *State) failKey(name string) string { return s.key("t"+bounded(name), "failures") }
+// tryKeys hold the tries at an account from one place, and those from all places that aren't known: hash of n, at, until, known.
+// They share a tag, so that one script may change both.
+func (s *State) tryKeys(account, from string) []string {
+	tag := "t" + bounded(account)
+	return []string{s.key(tag, "tries"+bounded(from)), s.key(tag, "tries")}
+}
 
 // bounded keeps outside text from making long keys or from breaking the hash tag.
 func bounded(name string) string {

@@ -21,11 +21,14 @@ var routeLua string
 //go:embed scripts/allow.lua
 var allowLua string
 
-//go:embed scripts/fail.lua
-var failLua string
+//go:embed scripts/refund.lua
+var refundLua string
 
-//go:embed scripts/delay.lua
-var delayLua string
+//go:embed scripts/try.lua
+var tryLua string
+
+//go:embed scripts/settle.lua
+var settleLua string
 
 // The scripts; a *redis.Script holds its text and digest and never changes.
 var (
@@ -34,6 +37,7 @@ var (
 	buryScript   = redis.NewScript(buryLua)
 	routeScript  = redis.NewScript(routeLua)
 	allowScript  = redis.NewScript(allowLua)
-	failScript   = redis.NewScript(failLua)
-	delayScript  = redis.NewScript(delayLua)
+	refundScript = redis.NewScript(refundLua)
+	tryScript    = redis.NewScript(tryLua)
+	settleScript = redis.NewScript(settleLua)
 )

@@ -3,14 +3,8 @@ package state
 import (
 	"context"
 	"time"
-)
 
-// How failures slow a login down.
-const (
-	freeFailures  = 3
-	firstDelay    = time.Second
-	longestDelay  = 5 * time.Minute
-	forgetAllTime = time.Hour // after the last failure; longer than longestDelay
+	"chat-service/internal/chat"
 )
 
 // Allow takes one from the key's allowance of limit per per, of which burst may be taken at once (GCRA, by Redis'
@@ -31,29 +25,35 @@ func (s *State) Allow(ctx context.Context, key string, limit, burst int, per tim
 	return wait == 0, time.Duration(wait) * time.Microsecond, nil
 }
 
-// Fail counts a failure of the key and returns how long its next try has to wait: nothing for the first three, then 1 s,
-// doubling up to 5 min. An hour without failures forgets them.
-func (s *State) Fail(ctx context.Context, key string) (delay time.Duration, err error) {
+// Refund gives back one that Allow took from the key.
+func (s *State) Refund(ctx context.Context, key string, limit int, per time.Duration) error {
+	if limit <= 0 || per <= 0 {
+		return nil
+	}
+	step := max((per / time.Duration(limit)).Microseconds(), 1)
+	return s.do(ctx, "refund", func(ctx context.Context) error {
+		return refundScript.Run(ctx, s.rdb, []string{s.rateKey(key)}, step).Err()
+	})
+}
+
+// Try counts a try at the account from a place before it is judged, so that tries at once can't outrun the count. wait is 0 if
+// it may be judged, else the time until one may be. From one place three failures are free, then each next one waits 1 s,
+// doubling up to 5 min; from all places that are not known together twenty. A place is known for 30 days after a try that
+// passed: what others do at the account doesn't delay it. An hour without tries forgets them.
+func (s *State) Try(ctx context.Context, account, from string) (wait time.Duration, err error) {
 	var ms int64
-	err = s.do(ctx, "fail", func(ctx context.Context) error {
-		ms, err = failScript.Run(ctx, s.rdb, []string{s.failKey(key)}, freeFailures, firstDelay.Milliseconds(),
-			longestDelay.Milliseconds(), forgetAllTime.Milliseconds()).Int64()
+	err = s.do(ctx, "try", func(ctx context.Context) error {
+		ms, err = tryScript.Run(ctx, s.rdb, s.tryKeys(account, from), chat.FreeTries, chat.FreeStrangerTries,
+			chat.FirstTryDelay.Milliseconds(), chat.LongestTryDelay.Milliseconds(), chat.TriesForgotten.Milliseconds(),
+			chat.PlaceKnown.Milliseconds()).Int64()
 		return err
 	})
 	return time.Duration(ms) * time.Millisecond, err
 }
 
-// Delay returns how long the key's next try still has to wait.
-func (s *State) Delay(ctx context.Context, key string) (delay time.Duration, err error) {
-	var ms int64
-	err = s.do(ctx, "delay", func(ctx context.Context) error {
-		ms, err = delayScript.Run(ctx, s.rdb, []string{s.failKey(key)}).Int64()
-		return err
+// Settle takes back a counted try that didn't fail: one that passed, which makes its place known, or one that nobody judged.
+func (s *State) Settle(ctx context.Context, account, from string, passed bool) error {
+	return s.do(ctx, "settle", func(ctx context.Context) error {
+		return settleScript.Run(ctx, s.rdb, s.tryKeys(account, from), passed, chat.PlaceKnown.Milliseconds()).Err()
 	})
-	return time.Duration(ms) * time.Millisecond, err
-}
-
-// Clear forgets the key's failures.
-func (s *State) Clear(ctx context.Context, key string) error {
-	return s.do(ctx, "clear", func(ctx context.Context) error { return s.rdb.Del(ctx, s.failKey(key)).Err() })
 }

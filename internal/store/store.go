@@ -2,6 +2,7 @@ package store
 
 import (
 	"chat-service/internal/store/accounts"
+	"chat-service/internal/store/audit"
 	"chat-service/internal/store/db"
 	"chat-service/internal/store/messages"
 	"chat-service/internal/store/operator"
@@ -17,6 +18,7 @@ type Store struct {
 	Rooms    *rooms.Store
 	Accounts *accounts.Store
 	Operator *operator.Store
+	Audit    *audit.Store
 }
 
 // Open opens the database and the stores over it. It doesn't dial: an unreachable server shows at the first verb.
@@ -25,7 +27,7 @@ func Open(o db.Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Store{d, outbox.New(d), messages.New(d), rooms.New(d), accounts.New(d), operator.New(d)}, nil
+	return &Store{d, outbox.New(d), messages.New(d), rooms.New(d), accounts.New(d), operator.New(d), audit.New(d)}, nil
 }
 
 // Close closes the database, after the verbs in flight.

@@ -8,6 +8,7 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
+	"chat-service/internal/protocol"
 )
 
 func TestSync(t *testing.T) {
@@ -145,5 +146,14 @@ func TestJoinTypingWatchReadShow(t *testing.T) {
 	give(k, false, show)
 	if d := w.next(t, envelope.Close); d.User != 5 || fmt.Sprint(d.Sessions) != "[s]" {
 		t.Errorf("closed sessions %v of user %d, want [s] of 5", d.Sessions, d.User)
+	} else if d.Code != int(protocol.CloseRevoked) {
+		t.Errorf("code %d of a revoked session", d.Code)
+	}
+	if err := w.store.DisableUser(t.Context(), 5); err != nil {
+		t.Fatal(err)
+	}
+	give(k, false, show)
+	if d := w.next(t, envelope.Close); d.Code != int(protocol.CloseDisabled) {
+		t.Errorf("code %d of a session whose account is disabled", d.Code)
 	}
 }

@@ -58,6 +58,9 @@ func (c *Call) Query() *Query { return &Query{http: c.http, params: c.params} }
 // Address is what limits per address count by: the client's IPv4 address, or its IPv6 network.
 func (c *Call) Address() string { return ipKey(c.srv.clientIP(c.http)) }
 
+// IP is the client's whole address.
+func (c *Call) IP() string { return chat.OriginOf(c.Ctx).IP }
+
 // Reply answers with v as JSON.
 func (c *Call) Reply(status int, v any) error {
 	body, err := protocol.Marshal(v)

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -12,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
 
 	"chat-service/internal/chat"
 )
@@ -67,8 +69,14 @@ func (s *Server) edge(c *fiber.Ctx) error {
 	}
 	c.SetUserContext(ctx)
 	s.headers(c)
-	err := error(fiber.ErrRequestEntityTooLarge)
-	if len(c.Request().Body()) <= s.opts.BodyBytes {
+	var err error
+	switch {
+	case !framed(&c.Request().Header):
+		c.Context().SetConnectionClose()
+		err = malformed("Transfer-Encoding", "must be chunked, alone and in HTTP/1.1: where the body ends can't be known")
+	case len(c.Request().Body()) > s.opts.BodyBytes:
+		err = fiber.ErrRequestEntityTooLarge
+	default:
 		err = s.cors(c)
 	}
 	if err != nil {
@@ -80,6 +88,50 @@ func (s *Server) edge(c *fiber.Ctx) error {
 	}
 	s.opts.Metrics.answered(c.Method(), route, c.Response().StatusCode(), s.opts.Now().Sub(begin))
 	return err
+}
+
+// understood answers what fiber doesn't hand to any handler, or takes for something else: methods that nobody knows, and other
+// versions of HTTP.
+func (s *Server) understood(next fasthttp.RequestHandler) fasthttp.RequestHandler {
+	return func(ctx *fasthttp.RequestCtx) {
+		var (
+			status int
+			text   string
+		)
+		switch {
+		case !slices.Contains(fiber.DefaultMethods, string(ctx.Method())):
+			status, text = http.StatusNotImplemented, "this method isn't known here"
+		case string(ctx.Request.Header.Protocol()) != "HTTP/1.1" && string(ctx.Request.Header.Protocol()) != "HTTP/1.0":
+			status, text = http.StatusHTTPVersionNotSupported, "send HTTP/1.1"
+		default:
+			next(ctx)
+			return
+		}
+		ctx.SetConnectionClose()
+		c := s.app.AcquireCtx(ctx)
+		defer s.app.ReleaseCtx(c)
+		s.headers(c)
+		_ = writeProblem(c, &refusal{chat.E(chat.Invalid, "%s", text), status}) // writing to memory doesn't fail
+	}
+}
+
+// framed reports whether it is beyond doubt where the request's body ends (RFC 9112, 6.3). The HTTP server itself takes
+// "identity" for no body, and reads what follows as the next request; behind a proxy that reads it otherwise, that smuggles.
+func framed(h *fasthttp.RequestHeader) bool {
+	encodings, lengths, chunked := 0, 0, 0
+	for line := range bytes.Lines(h.RawHeaders()) {
+		key, value, _ := bytes.Cut(line, []byte(":"))
+		switch key = bytes.TrimSpace(key); {
+		case bytes.EqualFold(key, []byte(fiber.HeaderTransferEncoding)):
+			encodings++
+			if bytes.EqualFold(bytes.TrimSpace(value), []byte("chunked")) {
+				chunked++
+			}
+		case bytes.EqualFold(key, []byte(fiber.HeaderContentLength)):
+			lengths++
+		}
+	}
+	return encodings == 0 && lengths <= 1 || encodings == 1 && chunked == 1 && lengths == 0 && h.IsHTTP11()
 }
 
 // problem answers with err, and logs it if it is the server's fault.

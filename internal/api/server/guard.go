@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
@@ -36,7 +37,7 @@ func (g *Guard) admit(c *fiber.Ctx) (user chat.UserID, session chat.SessionID, e
 // open serves a route that needs no login.
 func (s *Server) open(r Route) fiber.Handler {
 	return func(c *fiber.Ctx) error {
-		return r.Do.handler(&Call{Ctx: c.UserContext(), srv: s, http: c, params: r.Params})
+		return r.Do.handler(&Call{Ctx: s.origin(c, 0, ""), srv: s, http: c, params: r.Params})
 	}
 }
 
@@ -47,12 +48,21 @@ func (s *Server) guarded(r Route) fiber.Handler {
 		if err != nil {
 			return err
 		}
-		k := &Call{Ctx: c.UserContext(), User: user, Session: session, srv: s, http: c, params: r.Params}
+		k := &Call{Ctx: s.origin(c, user, session), User: user, Session: session, srv: s, http: c, params: r.Params}
 		if err := k.names(); err != nil {
 			return err
 		}
 		return r.Do.handler(k)
 	}
+}
+
+// origin puts into the request's context who calls and from where, for what records it.
+func (s *Server) origin(c *fiber.Ctx, user chat.UserID, session chat.SessionID) context.Context {
+	o := chat.Origin{IP: s.clientIP(c).String(), Request: requestID(c), Session: session}
+	if user != 0 {
+		o.By = "user:" + user.String()
+	}
+	return chat.WithOrigin(c.UserContext(), o)
 }
 
 // bearer returns the access token of the header Authorization, which must be there exactly once.

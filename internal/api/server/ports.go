@@ -25,10 +25,10 @@ type Throttle interface {
 	// Allow takes one from the key's allowance: limit per per, of which burst may be taken at once. If none is left,
 	// retryAfter is the time until there is one.
 	Allow(ctx context.Context, key string, limit, burst int, per time.Duration) (ok bool, retryAfter time.Duration, err error)
-	// Fail notes a failed attempt, and returns how long the key must wait before the next.
-	Fail(ctx context.Context, key string) (time.Duration, error)
-	// Delay is how long the key must wait before its next attempt.
-	Delay(ctx context.Context, key string) (time.Duration, error)
-	// Clear forgets the failures.
-	Clear(ctx context.Context, key string) error
+	// Refund gives back one that Allow took.
+	Refund(ctx context.Context, key string, limit int, per time.Duration) error
+	// Try counts a try at an account from a place before it is judged. wait is 0 if it may be judged, else the time until one may.
+	Try(ctx context.Context, account, from string) (wait time.Duration, err error)
+	// Settle takes back a counted try that didn't fail: one that passed, which makes its place known, or one that nobody judged.
+	Settle(ctx context.Context, account, from string, passed bool) error
 }

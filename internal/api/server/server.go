@@ -40,6 +40,7 @@ func New(opts Options, routes []Route) (*Server, error) {
 		DisablePreParseMultipartForm: true,
 		ErrorHandler:                 s.problem,
 	})
+	s.app.Server().Handler = s.understood(s.app.Server().Handler)
 	s.app.Use(s.edge)
 	if err := s.mount(routes); err != nil {
 		return nil, err

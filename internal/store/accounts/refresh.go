@@ -60,6 +60,9 @@ func (s *Store) rotate(tx db.Tx, r chat.Rotation) (l login, refused, err error) 
 	case r.Now.Sub(used) > r.Grace:
 		s.d.Log().WarnContext(tx.Statement.Context, "refresh token used again, session revoked",
 			"user", l.User.ID, "session", l.Session.ID)
+		if err := s.audit.Add(tx, chat.Act{Kind: chat.ActTokenReused, User: l.User.ID, Session: l.Session.ID}); err != nil {
+			return l, nil, err
+		}
 		return l, noSession(), s.revokeOne(tx, l.User.ID, l.Session.ID)
 	}
 	return l, nil, prolong(tx, &l.Session, r)
@@ -78,7 +81,10 @@ func prolong(tx db.Tx, s *table.Session, r chat.Rotation) error {
 	if s.ExpiresAt.After(s.AbsoluteAt) {
 		s.ExpiresAt = s.AbsoluteAt
 	}
-	return tx.Exec("UPDATE sessions SET last_seen_at = ?, expires_at = ? WHERE id = ?", s.LastSeenAt, s.ExpiresAt, s.ID).Error
+	if r.IP != "" {
+		s.IP = r.IP
+	}
+	return tx.Exec("UPDATE sessions SET last_seen_at = ?, expires_at = ?, ip = ? WHERE id = ?", s.LastSeenAt, s.ExpiresAt, s.IP, s.ID).Error
 }
 
 // token reads the row of a token.

@@ -112,6 +112,9 @@ func (s *Store) RevokeSession(ctx context.Context, user chat.UserID, id chat.Ses
 		case !rows[0].RevokedAt.IsZero():
 			return nil
 		}
+		if err := s.audit.Add(tx, chat.Act{Kind: chat.ActSessionEnded, User: user, Session: id}); err != nil {
+			return err
+		}
 		return s.revokeOne(tx, user, id)
 	})
 }
@@ -125,7 +128,12 @@ func (s *Store) revokeOne(tx db.Tx, user chat.UserID, id chat.SessionID) error {
 
 // RevokeSessions ends all of the user's sessions but one ("": all) and closes their sockets.
 func (s *Store) RevokeSessions(ctx context.Context, user chat.UserID, except chat.SessionID) error {
-	return s.d.Tx(ctx, "revoke sessions", db.Repeatable, func(tx db.Tx) error { return s.revokeAll(tx, user, except, false) })
+	return s.d.Tx(ctx, "revoke sessions", db.Repeatable, func(tx db.Tx) error {
+		if err := s.audit.Add(tx, chat.Act{Kind: chat.ActSessionsEnded, User: user}); err != nil {
+			return err
+		}
+		return s.revokeAll(tx, user, except, false)
+	})
 }
 
 func (s *Store) revokeAll(tx db.Tx, user chat.UserID, except chat.SessionID, disabled bool) error {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/store/audit"
 	"chat-service/internal/store/db"
 	"chat-service/internal/store/outbox"
 	"chat-service/internal/store/table"
@@ -18,10 +19,11 @@ import (
 type Store struct {
 	d      *db.DB
 	outbox *outbox.Store
+	audit  *audit.Store
 }
 
 // New opens the store over d.
-func New(d *db.DB) *Store { return &Store{d, outbox.New(d)} }
+func New(d *db.DB) *Store { return &Store{d, outbox.New(d), audit.New(d)} }
 
 func noUser() error { return chat.E(chat.NotFound, "no such user") }
 
@@ -128,6 +130,11 @@ func (s *Store) UpdateUser(ctx context.Context, id chat.UserID, p chat.UserPatch
 	set(&u.Email, p.Email, "email")
 	if len(cols) > 0 {
 		err := s.d.Tx(ctx, "update user", db.Repeatable, func(tx db.Tx) error {
+			if p.Email != nil {
+				if err := s.recordEmail(tx, id, *p.Email); err != nil {
+					return err
+				}
+			}
 			return taken(tx.Table("users").Where("id = ?", id).Updates(table.Users.Only(cols...).Map(&u)).Error)
 		})
 		if err != nil {
@@ -137,10 +144,29 @@ func (s *Store) UpdateUser(ctx context.Context, id chat.UserID, p chat.UserPatch
 	return s.User(ctx, id)
 }
 
+// recordEmail records a change of address, if it is one. The addresses themselves are nobody's business but their owner's.
+func (s *Store) recordEmail(tx db.Tx, id chat.UserID, email string) error {
+	had, err := table.People.Find(tx.Where("id = ?", id))
+	if err != nil || len(had) == 0 || had[0].Email == email {
+		return err
+	}
+	a := chat.Act{Kind: chat.ActEmail, User: id}
+	switch {
+	case had[0].Email == "":
+		a.Detail = "added"
+	case email == "":
+		a.Detail = "removed"
+	}
+	return s.audit.Add(tx, a)
+}
+
 // SetPassword stores a new password hash and revokes the user's sessions except keep ("": all). NotFound.
 func (s *Store) SetPassword(ctx context.Context, id chat.UserID, hash string, keep chat.SessionID) error {
 	return s.d.Tx(ctx, "set password", db.Repeatable, func(tx db.Tx) error {
 		if err := setUser(tx, id, "password_hash", hash); err != nil {
+			return err
+		}
+		if err := s.audit.Add(tx, chat.Act{Kind: chat.ActPassword, User: id}); err != nil {
 			return err
 		}
 		return s.revokeAll(tx, id, keep, false)
@@ -161,13 +187,21 @@ func (s *Store) DisableUser(ctx context.Context, id chat.UserID) error {
 		if err := setUser(tx, id, "status", chat.Disabled); err != nil {
 			return err
 		}
+		if err := s.audit.Add(tx, chat.Act{Kind: chat.ActDisabled, User: id}); err != nil {
+			return err
+		}
 		return s.revokeAll(tx, id, "", true)
 	})
 }
 
 // EnableUser opens a disabled account again; its old sessions stay ended. NotFound.
 func (s *Store) EnableUser(ctx context.Context, id chat.UserID) error {
-	return s.d.Tx(ctx, "enable user", db.Repeatable, func(tx db.Tx) error { return setUser(tx, id, "status", chat.Active) })
+	return s.d.Tx(ctx, "enable user", db.Repeatable, func(tx db.Tx) error {
+		if err := setUser(tx, id, "status", chat.Active); err != nil {
+			return err
+		}
+		return s.audit.Add(tx, chat.Act{Kind: chat.ActEnabled, User: id})
+	})
 }
 
 // setUser stores one column; rows that match count even if nothing changes.

@@ -43,6 +43,12 @@ const (
 	erDataTooLong     = 1406
 	erBadCharset      = 1300
 	erIncorrectString = 1267
+	erDiskFull        = 1021
+	erWriteFile       = 1026
+	erTableFull       = 1114
+	erOption          = 1290 // --read-only, as on a replica
+	erReadOnlyTx      = 1792
+	erReadOnlyMode    = 1836
 )
 
 // Number returns the server's error number, or 0 if err didn't come from the server.
@@ -91,6 +97,16 @@ func lost(err error) bool {
 		errors.As(err, &ne)
 }
 
+// noRoom reports whether the server takes no writes for the moment: its disk is full, or it became a replica. Whatever the road, that
+// is no fault of the request.
+func noRoom(err error) bool {
+	switch Number(err) {
+	case erDiskFull, erWriteFile, erTableFull, erOption, erReadOnlyTx, erReadOnlyMode:
+		return true
+	}
+	return false
+}
+
 // Failed translates an error of the driver into one of package chat and names the verb. Nil stays nil.
 func Failed(verb string, err error) error {
 	var known *chat.Error
@@ -102,6 +118,8 @@ func Failed(verb string, err error) error {
 	case lost(err), conflicted(err), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled),
 		errors.Is(err, sql.ErrTxDone):
 		return chat.Wrap(chat.Unavailable, fmt.Errorf("%s: %w", verb, err), "the database can't answer now")
+	case noRoom(err):
+		return chat.Wrap(chat.Unavailable, fmt.Errorf("%s: %w", verb, err), "the database takes no writes now")
 	case Number(err) == NoSuchTable:
 		return chat.Wrap(chat.Unavailable, fmt.Errorf("%s: %w (run chatctl migrate)", verb, err), "the database isn't ready")
 	default:

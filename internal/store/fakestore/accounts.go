@@ -417,6 +417,9 @@ func (s *Store) RotateRefresh(ctx context.Context, r chat.Rotation) (chat.Sessio
 	if s.tokens[r.Next] == nil {
 		s.tokens[r.Next] = &token{session: l.ID}
 	}
+	if r.IP != "" {
+		l.IP = r.IP
+	}
 	l.LastSeenAt, l.ExpiresAt = r.Now.UTC().Truncate(time.Microsecond), r.Now.Add(r.Idle).UTC().Truncate(time.Microsecond)
 	if l.ExpiresAt.After(l.until) {
 		l.ExpiresAt = l.until

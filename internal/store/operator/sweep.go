@@ -8,8 +8,8 @@ import (
 	"chat-service/internal/store/db"
 )
 
-// Sweep deletes what nobody can use any more: sessions that ended before the given time with their refresh tokens, and
-// client_seq cursors not moved since, at most limit of each. n is how many rows were deleted, 0 when nothing is left.
+// Sweep deletes what nobody can use any more: sessions that ended before the given time with their refresh tokens,
+// client_seq cursors not moved since, and older acts of the audit trail, at most limit of each. n is how many rows were deleted, 0 when nothing is left.
 // before must lie further back than a session can live, or a live one would lose its cursors.
 func (s *Store) Sweep(ctx context.Context, before time.Time, limit int) (n int64, err error) {
 	err = s.d.Tx(ctx, "sweep", db.Repeatable, func(tx db.Tx) error {
@@ -31,8 +31,12 @@ func (s *Store) Sweep(ctx context.Context, before time.Time, limit int) (n int64
 			n = tokens.RowsAffected + sessions.RowsAffected
 		}
 		res := tx.Exec("DELETE FROM sender_cursors WHERE updated_at < ? ORDER BY updated_at LIMIT ?", db.Micros(before), limit)
-		n += res.RowsAffected
-		return res.Error
+		if res.Error != nil {
+			return res.Error
+		}
+		acts := tx.Exec("DELETE FROM audit WHERE at < ? ORDER BY at LIMIT ?", db.Micros(before), limit)
+		n += res.RowsAffected + acts.RowsAffected
+		return acts.Error
 	})
 	return n, err
 }

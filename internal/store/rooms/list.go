@@ -49,7 +49,7 @@ const joinLast = "LEFT JOIN messages x ON x.room_id = r.id AND x.seq = r.last_se
 // RoomList returns the user's open memberships with their last messages and the other people of direct rooms,
 // latest activity first, at most limit from cursor on ("": the start). next is empty at the end.
 func (s *Store) RoomList(ctx context.Context, user chat.UserID, cursor string, limit int) (ms []chat.Membership, next string, err error) {
-	since, id, paged, err := parseCursor(cursor)
+	since, id, paged, err := parseCursor(ownRooms, cursor)
 	if err != nil {
 		return nil, "", err
 	}
@@ -81,7 +81,7 @@ func (s *Store) RoomList(ctx context.Context, user chat.UserID, cursor string, l
 	if len(rows) > limit {
 		rows = rows[:limit]
 		if limit > 0 {
-			next = cursorOf(rows[limit-1].room.ActiveAt, uint64(rows[limit-1].room.ID))
+			next = cursorOf(ownRooms, rows[limit-1].room.ActiveAt, uint64(rows[limit-1].room.ID))
 		}
 	}
 	ms = make([]chat.Membership, len(rows))

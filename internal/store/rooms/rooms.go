@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/store/audit"
 	"chat-service/internal/store/db"
 	"chat-service/internal/store/messages"
 	"chat-service/internal/store/outbox"
@@ -15,10 +16,11 @@ type Store struct {
 	d        *db.DB
 	outbox   *outbox.Store
 	messages *messages.Store
+	audit    *audit.Store
 }
 
 // New opens the store over d.
-func New(d *db.DB) *Store { return &Store{d, outbox.New(d), messages.New(d)} }
+func New(d *db.DB) *Store { return &Store{d, outbox.New(d), messages.New(d), audit.New(d)} }
 
 // View returns a room as one user may look at it, with its last message and a direct room's other person. Everybody may
 // look at a public room; Member is then zero. NotFound otherwise, also after the user has left.
@@ -42,7 +44,7 @@ func (s *Store) View(ctx context.Context, room chat.RoomID, viewer chat.UserID) 
 
 // PublicRooms returns living public rooms whose name holds q (any case; "": all), newest first.
 func (s *Store) PublicRooms(ctx context.Context, q, cursor string, limit int) (rs []chat.Room, next string, err error) {
-	_, before, paged, err := parseCursor(cursor)
+	_, before, paged, err := parseCursor(publicRooms, cursor)
 	if err != nil {
 		return nil, "", err
 	}
@@ -64,7 +66,7 @@ func (s *Store) PublicRooms(ctx context.Context, q, cursor string, limit int) (r
 	if len(rows) > limit {
 		rows = rows[:limit]
 		if limit > 0 {
-			next = cursorOf(rows[limit-1].CreatedAt, uint64(rows[limit-1].ID))
+			next = cursorOf(publicRooms, rows[limit-1].CreatedAt, uint64(rows[limit-1].ID))
 		}
 	}
 	rs = make([]chat.Room, len(rows))

@@ -52,17 +52,21 @@ func (s *Store) Dissolve(ctx context.Context, room chat.RoomID, by chat.UserID) 
 		if err := chat.MayOwn(w.room, w.by); err != nil {
 			return err
 		}
-		msg, err := w.say(chat.SystemEvent{Event: chat.EventDissolved, By: by})
-		if err != nil {
-			return err
-		}
-		err = w.tx.Exec("UPDATE members SET left_seq = ? WHERE room_id = ? AND left_seq = 0", msg.Seq, room).Error
-		if err != nil {
-			return err
-		}
-		w.room.MemberCount, w.room.DissolvedAt = 0, w.now
-		return w.finish(msg, envelope.Announcement{All: true, Reason: chat.LeftDissolved, Change: chat.RoomDissolved})
+		return w.dissolve(by)
 	})
+}
+
+func (w *roomWrite) dissolve(by chat.UserID) error {
+	msg, err := w.say(chat.SystemEvent{Event: chat.EventDissolved, By: by})
+	if err != nil {
+		return err
+	}
+	err = w.tx.Exec("UPDATE members SET left_seq = ? WHERE room_id = ? AND left_seq = 0", msg.Seq, w.room.ID).Error
+	if err != nil {
+		return err
+	}
+	w.room.MemberCount, w.room.DissolvedAt = 0, w.now
+	return w.finish(msg, envelope.Announcement{All: true, Reason: chat.LeftDissolved, Change: chat.RoomDissolved})
 }
 
 // SetRole makes a member an admin, or an admin a plain member, and returns them.

@@ -24,16 +24,10 @@ type roomWrite struct {
 // would refuse what the first one did (a member who has left can't leave) is not repeatable.
 func (s *Store) inRoom(ctx context.Context, verb string, rerun db.Again, room chat.RoomID, by chat.UserID, fn func(w *roomWrite) error) error {
 	return s.d.Tx(ctx, verb, rerun, func(tx db.Tx) error {
-		var q db.Statement
-		q.Add("SELECT "+table.RoomLines.Select()+" FROM rooms r FORCE INDEX (PRIMARY) WHERE r.id = ? FOR UPDATE", room)
-		rows, err := db.Collect(tx, &q, table.RoomLines.Cells)
+		w, err := s.lock(tx, room)
 		if err != nil {
 			return err
 		}
-		if len(rows) == 0 || !rows[0].DissolvedAt.IsZero() {
-			return messages.NoRoom()
-		}
-		w := &roomWrite{s: s, tx: tx, now: s.d.Now(), room: rows[0].Room}
 		by, err := w.member(by)
 		if err != nil {
 			return err
@@ -46,6 +40,20 @@ func (s *Store) inRoom(ctx context.Context, verb string, rerun db.Again, room ch
 		}
 		return fn(w)
 	})
+}
+
+// lock locks a living room.
+func (s *Store) lock(tx db.Tx, room chat.RoomID) (*roomWrite, error) {
+	var q db.Statement
+	q.Add("SELECT "+table.RoomLines.Select()+" FROM rooms r FORCE INDEX (PRIMARY) WHERE r.id = ? FOR UPDATE", room)
+	rows, err := db.Collect(tx, &q, table.RoomLines.Cells)
+	if err != nil {
+		return nil, err
+	}
+	if len(rows) == 0 || !rows[0].DissolvedAt.IsZero() {
+		return nil, messages.NoRoom()
+	}
+	return &roomWrite{s: s, tx: tx, now: s.d.Now(), room: rows[0].Room}, nil
 }
 
 // member reads one membership, open or ended; the zero Member if there never was one.

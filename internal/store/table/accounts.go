@@ -43,6 +43,7 @@ var Sessions = define("sessions", "s",
 	Column[Session]{Name: "last_seen_at", Cell: func(s *Session) Cell { return (*moment)(&s.LastSeenAt) }},
 	Column[Session]{Name: "expires_at", Cell: func(s *Session) Cell { return (*moment)(&s.ExpiresAt) }},
 	Column[Session]{Name: "absolute_at", Cell: func(s *Session) Cell { return (*moment)(&s.AbsoluteAt) }},
+	Column[Session]{Name: "ip", Cell: func(s *Session) Cell { return (*text)(&s.IP) }},
 	Column[Session]{Name: "revoked_at", Cell: func(s *Session) Cell { return (*moment)(&s.RevokedAt) }},
 )
 

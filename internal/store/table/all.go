@@ -4,7 +4,7 @@ package table
 func All() []Listed {
 	return []Listed{
 		Meta.listed(), Workers.listed(), Users.listed(), Sessions.listed(), Tokens.listed(), Rooms.listed(), Members.listed(),
-		Messages.listed(), Cursors.listed(), Outbox.listed(), DeadCommands.listed(),
+		Messages.listed(), Cursors.listed(), Outbox.listed(), DeadCommands.listed(), Audit.listed(),
 	}
 }
 

@@ -52,6 +52,20 @@ var DeadCommands = define("dead_commands", "d",
 	Column[Dead]{Name: "created_at", Cell: func(d *Dead) Cell { return (*moment)(&d.CreatedAt) }},
 )
 
+// Audit is the trail of what was done to accounts and rooms.
+var Audit = define("audit", "a",
+	Column[chat.Act]{Name: "id", Cell: func(a *chat.Act) Cell { return (*number)(&a.ID) }, Auto: true},
+	Column[chat.Act]{Name: "at", Cell: func(a *chat.Act) Cell { return (*moment)(&a.At) }},
+	Column[chat.Act]{Name: "kind", Cell: func(a *chat.Act) Cell { return (*text)(&a.Kind) }},
+	Column[chat.Act]{Name: "by_whom", Cell: func(a *chat.Act) Cell { return (*text)(&a.By) }},
+	Column[chat.Act]{Name: "user_id", Cell: func(a *chat.Act) Cell { return (*number)(&a.User) }},
+	Column[chat.Act]{Name: "room_id", Cell: func(a *chat.Act) Cell { return (*number)(&a.Room) }},
+	Column[chat.Act]{Name: "session_id", Cell: func(a *chat.Act) Cell { return (*text)(&a.Session) }},
+	Column[chat.Act]{Name: "ip", Cell: func(a *chat.Act) Cell { return (*text)(&a.IP) }},
+	Column[chat.Act]{Name: "request_id", Cell: func(a *chat.Act) Cell { return (*text)(&a.Request) }},
+	Column[chat.Act]{Name: "detail", Cell: func(a *chat.Act) Cell { return (*text)(&a.Detail) }},
+)
+
 // DeadHeads are dead commands without their payload, which may be long.
 var DeadHeads = DeadCommands.Without("payload")
 

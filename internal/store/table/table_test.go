@@ -60,6 +60,7 @@ func TestEveryFieldHasAColumn(t *testing.T) {
 	covers(t, Tokens)
 	covers(t, Outbox)
 	covers(t, DeadCommands)
+	covers(t, Audit)
 	covers(t, Workers)
 	covers(t, Meta)
 }

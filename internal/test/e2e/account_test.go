@@ -214,7 +214,7 @@ func TestMe(t *testing.T) {
 		t.Errorf("me: %s", me)
 	}
 	name := fresh()
-	me = w.api.Must(t, 200, "PATCH", "/me", u.Token, obj{"nickname": "New " + name, "email": name + "@example.com", "avatar_url": "https://example.com/a.png"})
+	me = w.api.Must(t, 200, "PATCH", "/me", u.Token, obj{"nickname": "New " + name, "email": name + "@example.com", "avatar_url": "https://example.com/a.png", "password": u.Password})
 	if me.Str("nickname") != "New "+name || me.Str("email") != name+"@example.com" || me.Str("avatar_url") != "https://example.com/a.png" || me.Str("username") != u.Username {
 		t.Errorf("changed to %s", me)
 	}
@@ -233,7 +233,9 @@ func TestMeRefuses(t *testing.T) {
 		body obj
 		want want
 	}{
-		{obj{"email": other.Username + "@example.com", "nickname": "half"}, want{409, "email_taken", ""}},
+		{obj{"email": other.Username + "@example.com", "nickname": "half", "password": u.Password}, want{409, "email_taken", ""}},
+		{obj{"email": "half@example.com", "nickname": "half"}, want{422, "invalid", "password"}},
+		{obj{"email": "half@example.com", "nickname": "half", "password": "wrong horse"}, want{403, "forbidden", ""}},
 		{obj{"email": "nowhere", "nickname": "half"}, want{422, "invalid", "email"}},
 		{obj{"nickname": "", "email": "half@example.com"}, want{422, "invalid", "nickname"}},
 		{obj{"avatar_url": "javascript:alert(1)"}, want{422, "invalid", "avatar_url"}},

@@ -41,7 +41,7 @@ var house = []family{
 	{"internal/store", 2, []string{"internal/chat", "internal/envelope", "internal/telemetry", "internal/faults"}, [][]string{
 		{"table", "db"},
 		{"schema"},
-		{"outbox"},
+		{"outbox", "audit"},
 		{"messages"},
 		{"rooms", "accounts"},
 		{"operator"},

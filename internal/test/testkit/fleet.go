@@ -47,6 +47,7 @@ type Fleet struct {
 	processes map[string]*process
 	public    map[string]string // process → host:port
 	debug     map[string]string
+	operator  []string // environment of chatctl
 }
 
 // readyPatience is how long a process may take to become ready: a busy machine starts several at once.
@@ -123,13 +124,22 @@ func environ(env map[string]string) []string {
 
 func (f *Fleet) migrate(t testing.TB, o FleetOptions) {
 	t.Helper()
+	f.operator = environ(f.environment(t, o, "chatctl", "chatctl"))
+	f.Chatctl(t, "migrate")
+}
+
+// Chatctl runs an operator's command, which must succeed, and returns what it printed.
+func (f *Fleet) Chatctl(t testing.TB, args ...string) string {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), readyPatience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, filepath.Join(f.build.Bin, "chatctl"), "migrate")
-	cmd.Dir, cmd.Env = f.build.Root, environ(f.environment(t, o, "chatctl", "chatctl"))
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("chatctl migrate: %v\n%s", err, out)
+	cmd := exec.CommandContext(ctx, filepath.Join(f.build.Bin, "chatctl"), args...)
+	cmd.Dir, cmd.Env = f.build.Root, f.operator
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("chatctl %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
+	return string(out)
 }
 
 func (f *Fleet) add(t testing.TB, kind, name, logs string, o FleetOptions) {

@@ -182,13 +182,26 @@ func (s *Sockets) refuse(cmd *envelope.Command, code protocol.CloseCode, out *de
 	out.ToGateway(cmd.Gateway, &x)
 }
 
-// Show closes the sockets of sessions that were revoked meanwhile, in case the notice of it was lost.
+// Show closes the sockets of sessions that were revoked meanwhile, or whose account was disabled, in case the notice of it was
+// lost. The few that are over are looked at again, for the code that says why.
 func (s *Sockets) Show(ctx context.Context, cmd *envelope.Command, out *deliver.Parcels) error {
 	gone, err := s.o.Accounts.RevokedAmong(ctx, cmd.Sessions)
+	var why map[chat.SessionID]chat.Login
+	if err == nil && len(gone) > 0 {
+		why, err = s.o.Accounts.Logins(ctx, gone)
+	}
 	for i, id := range cmd.Sessions {
 		if slices.Contains(gone, id) && i < len(cmd.Users) {
+			l, known := why[id]
+			code := protocol.CloseRevoked
+			switch {
+			case l.Err != nil:
+				code = protocol.CloseFor(chat.As(l.Err))
+			case known:
+				continue // it may be used again: the account was enabled meanwhile
+			}
 			out.ToGateway(cmd.Gateway, &envelope.Delivery{
-				Kind: envelope.Close, User: cmd.Users[i], Sessions: []chat.SessionID{id}, Code: int(protocol.CloseRevoked),
+				Kind: envelope.Close, User: cmd.Users[i], Sessions: []chat.SessionID{id}, Code: int(code),
 			})
 		}
 	}

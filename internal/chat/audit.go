@@ -1,0 +1,114 @@
+package chat
+
+import (
+	"context"
+	"slices"
+	"time"
+)
+
+// ActKind says what an Act is, from the closed set of ActKinds.
+type ActKind string
+
+// The kinds of acts.
+const (
+	ActRegistered    ActKind = "registered"
+	ActLogin         ActKind = "login"
+	ActLoginFailed   ActKind = "login_failed"
+	ActLoginRefused  ActKind = "login_refused"
+	ActThrottled     ActKind = "throttled"
+	ActWrongPassword ActKind = "wrong_password"
+	ActPassword      ActKind = "password_changed"
+	ActEmail         ActKind = "email_changed"
+	ActSessionEnded  ActKind = "session_ended"
+	ActSessionsEnded ActKind = "sessions_ended"
+	ActTokenReused   ActKind = "refresh_token_reused"
+	ActDisabled      ActKind = "user_disabled"
+	ActEnabled       ActKind = "user_enabled"
+	ActOwner         ActKind = "room_owner"
+	ActDissolved     ActKind = "room_dissolved"
+)
+
+// ActSpec is a row of the table of kinds of acts.
+type ActSpec struct {
+	Kind ActKind
+	Sure bool // written in the transaction of what it records; the others are written soon after, and lost where a process is killed
+	Doc  string
+}
+
+var acts = []ActSpec{
+	{ActRegistered, false, "an account was created"},
+	{ActLogin, false, "a session was opened"},
+	{ActLoginFailed, false, "a wrong password or an unknown name at login"},
+	{ActLoginRefused, false, "the right password of a disabled account"},
+	{ActThrottled, false, "a try at a password that came too early and wasn't judged"},
+	{ActWrongPassword, false, "a wrong password where a logged-in user had to confirm it"},
+	{ActPassword, true, "the password was changed, by its user or an operator; the sessions but the user's own ended"},
+	{ActEmail, true, "the email address was changed or removed"},
+	{ActSessionEnded, true, "a session was ended: by logout, or from the list of sessions"},
+	{ActSessionsEnded, true, "all sessions were ended: by logout-all or an operator"},
+	{ActTokenReused, true, "a refresh token was used again after its grace: the session ended"},
+	{ActDisabled, true, "an operator disabled the account"},
+	{ActEnabled, true, "an operator enabled the account"},
+	{ActOwner, true, "an operator made a member the owner of a room"},
+	{ActDissolved, true, "an operator dissolved a room"},
+}
+
+// ActSpecs returns the registry of kinds of acts.
+func ActSpecs() []ActSpec { return slices.Clone(acts) }
+
+// Act is a line of the audit trail: who did what, to whom, from where, in which request. It never holds a password, a token or
+// what people wrote.
+type Act struct {
+	ID      uint64
+	At      time.Time
+	Kind    ActKind
+	By      string // "user:7", "operator:name@host", or "" for somebody who isn't known
+	User    UserID // whose account it is about; 0: no one's
+	Room    RoomID // 0: about no room
+	Session SessionID
+	IP      string
+	Request string // X-Request-Id
+	Detail  string
+}
+
+// ActQuery selects acts; what is zero selects all.
+type ActQuery struct {
+	Kinds  []ActKind
+	User   UserID
+	Room   RoomID
+	IP     string
+	Since  time.Time
+	Before uint64 // ids below
+	Limit  int
+}
+
+// Origin is where a call comes from; it travels in the call's context down to the transaction that records it.
+type Origin struct {
+	By      string
+	IP      string
+	Request string
+	Session SessionID
+}
+
+type originKey struct{}
+
+// WithOrigin returns a context whose acts are recorded as those of o.
+func WithOrigin(ctx context.Context, o Origin) context.Context {
+	return context.WithValue(ctx, originKey{}, o)
+}
+
+// OriginOf returns the origin of a call; zero if nobody set one.
+func OriginOf(ctx context.Context) Origin {
+	o, _ := ctx.Value(originKey{}).(Origin)
+	return o
+}
+
+// From fills in the origin of a call where the act doesn't say otherwise.
+func (a Act) From(ctx context.Context) Act {
+	o := OriginOf(ctx)
+	a.By, a.IP, a.Request = o.By, o.IP, o.Request
+	if a.Session == "" {
+		a.Session = o.Session
+	}
+	return a
+}
