@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -74,14 +75,15 @@ func wire(cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
 	o.Log, o.Outbox, o.Members = lineLog{stores.Messages, stores.Accounts, stores.Operator}, stores.Outbox, laneLog{stores.Rooms, stores.Messages, stores.Accounts}
 	o.Accounts, o.History, o.Workers = socketLog{stores.Accounts, stores.Rooms}, stores.Messages, stores.Operator
 	o.Routes, o.Calls, o.Presence, o.Registry, o.Leases = cache, cache, cache, cache, cache
-	o.Bus, o.Consume = broker.NewDeliveries(pub), &queues{Consumers: consumers, control: control, now: time.Now}
+	q := &queues{Consumers: consumers, control: control, out: pub, now: time.Now}
+	o.Bus, o.Consume = broker.NewDeliveries(pub), q
 	w, err := worker.New(o)
 	if err != nil {
 		return nil, err
 	}
 	in.set(w)
 	listener.Register("mysql", stores.Operator.SchemaReady)
-	listener.Register("rabbitmq", func(context.Context) error { return errors.Join(pub.Ready(), consumers.Ready()) })
+	listener.Register("rabbitmq", func(context.Context) error { return cmp.Or(q.Able(), pub.Ready()) })
 	reg.MustRegister(telemetry.NewPoolCollector("mysql", stores.DB.Stats))
 	return []daemon.Part{
 		{Name: "debug listener", Start: listener.Start, Stop: listener.Stop, Fatal: listener.Failed()},

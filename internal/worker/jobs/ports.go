@@ -25,6 +25,15 @@ type Partitions interface {
 	Active(partition int) bool
 	// Yield gives a partition that is stood by for back to its owner.
 	Yield(partition int)
+	// Able returns nil while this process can consume the partitions that it is given and publish what follows; else why not.
+	Able() error
 	// Up is since when the process has been able to receive from the broker; zero while it can't.
 	Up() time.Time
+}
+
+// Line commits and announces what belongs to the partitions that this worker owns.
+type Line interface {
+	Own(partitions []int)
+	// Reload has the owned partitions read anew: another worker may have acted for this one.
+	Reload()
 }

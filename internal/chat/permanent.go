@@ -1,0 +1,28 @@
+package chat
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Permanent is a failure of a server that waiting doesn't mend: a wrong password, a missing database, a queue of another type.
+type Permanent struct {
+	Where string // server, user and what else tells which one it is; never a password
+	Do    string // what an operator does about it
+	Err   error
+}
+
+// Error says where, what and what to do.
+func (p *Permanent) Error() string { return fmt.Sprintf("%s: %v: %s", p.Where, p.Err, p.Do) }
+
+// Unwrap returns the cause.
+func (p *Permanent) Unwrap() error { return p.Err }
+
+// AsPermanent returns the Permanent in err, nil if there is none.
+func AsPermanent(err error) *Permanent {
+	var p *Permanent
+	if errors.As(err, &p) {
+		return p
+	}
+	return nil
+}
