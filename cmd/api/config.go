@@ -45,6 +45,8 @@ type Server struct {
 	Port config.Port `yaml:"port"`
 	// Mode is debug or release. Release refuses weak secrets and weak passwords.
 	Mode string `yaml:"mode"`
+	// GiveUp ends the process when a server has refused it for so long for a reason that waiting doesn't mend; 0: never.
+	GiveUp config.Duration `yaml:"give_up"`
 	// TrustedProxies are addresses or networks that may name the client in X-Forwarded-For.
 	TrustedProxies []string `yaml:"trusted_proxies"`
 	// Site turns the demonstration page at / on.
@@ -57,7 +59,7 @@ func (s Server) Release() bool { return s.Mode == config.ModeRelease }
 // Validate checks the mode and the proxies.
 func (s Server) Validate() error {
 	_, err := s.proxies()
-	return errors.Join(config.ServerMode{Mode: s.Mode}.Validate(), err)
+	return errors.Join(config.ServerMode{Mode: s.Mode, GiveUp: s.GiveUp}.Validate(), err)
 }
 
 // proxies reads the networks; a plain address is a network of one.
@@ -162,7 +164,10 @@ func (c CORS) ValidateRelease() error {
 func defaults() Config {
 	r := config.DefaultRabbitMQ()
 	return Config{
-		Server:   Server{Host: "0.0.0.0", Port: 8081, Mode: config.ModeDebug, TrustedProxies: []string{"127.0.0.0/8", "::1"}, Site: true},
+		Server: Server{
+			Host: "0.0.0.0", Port: 8081, Mode: config.ModeDebug, GiveUp: config.DefaultGiveUp,
+			TrustedProxies: []string{"127.0.0.0/8", "::1"}, Site: true,
+		},
 		Database: config.DefaultDatabase(), Redis: config.DefaultRedis(), RabbitMQ: Names{r.Exchange, r.Partitions}, JWT: config.DefaultJWT(),
 		Auth:   Auth{Argon2: auth.DefaultHashOptions(), IdleHours: 7 * 24, RefreshGrace: config.Duration(10 * time.Second)},
 		Limits: Limits(chat.DefaultLimits().For(chat.ByAPI)),

@@ -67,10 +67,12 @@ func wire(cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
 	if err != nil {
 		return nil, err
 	}
-	debug.Register("mysql", stores.Operator.SchemaReady)
+	debug.Register("mysql", stores.Operator.Ready)
+	debug.Observe("redis", cache.Ready)
 	reg.MustRegister(telemetry.NewPoolCollector("mysql", stores.DB.Stats))
 	return []daemon.Part{
 		{Name: "debug listener", Start: debug.Start, Stop: debug.Stop, Fatal: debug.Failed()},
+		{Name: "servers", Run: func(ctx context.Context) error { return debug.Watch(ctx, log, cfg.Server.GiveUp.D()) }},
 		{Name: "redis", Start: func(ctx context.Context) error { return cache.Admit(ctx, log) }, Stop: func(context.Context) error { return cache.Close() }},
 		{Name: "call notifier", Start: calls.Start, Stop: calls.Stop},
 		{Name: "mysql", Start: stores.Operator.AwaitReady, Stop: func(context.Context) error { return stores.Close() }},

@@ -51,7 +51,7 @@ type addresses struct {
 }
 
 func defaultAddresses() addresses {
-	return addresses{Server: config.ServerMode{Mode: config.ModeDebug}, Database: config.DefaultDatabase(), Redis: config.DefaultRedis(), RabbitMQ: config.DefaultRabbitMQ()}
+	return addresses{Server: config.DefaultServerMode(), Database: config.DefaultDatabase(), Redis: config.DefaultRedis(), RabbitMQ: config.DefaultRabbitMQ()}
 }
 
 // installation is what the settings lead to.

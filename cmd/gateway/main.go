@@ -73,6 +73,7 @@ func wire(cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
 	debug.Register("sockets", func(context.Context) error { return g.Ready() })
 	return []daemon.Part{
 		{Name: "debug listener", Start: debug.Start, Stop: debug.Stop, Fatal: debug.Failed()},
+		{Name: "servers", Run: func(ctx context.Context) error { return debug.Watch(ctx, log, cfg.Server.GiveUp.D()) }},
 		{Name: "publisher", Stop: pub.Close},
 		{Name: "deliveries", Stop: in.Close},
 		daemon.Trim(),

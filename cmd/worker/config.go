@@ -78,7 +78,7 @@ func (l Limits) Validate() error { return chat.Limits(l).Validate() }
 
 func defaults() Config {
 	return Config{
-		Server: config.ServerMode{Mode: config.ModeDebug}, Database: config.DefaultDatabase(), Redis: config.DefaultRedis(),
+		Server: config.DefaultServerMode(), Database: config.DefaultDatabase(), Redis: config.DefaultRedis(),
 		RabbitMQ: config.DefaultRabbitMQ(), Debug: config.DefaultDebug(9102), Log: config.DefaultLog(),
 		Worker: Worker{
 			Committers: 1, Lanes: 16, BatchRecords: 256, Prefetch: 64, OutboxPoll: config.Duration(50 * time.Millisecond),

@@ -82,11 +82,13 @@ func wire(cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
 		return nil, err
 	}
 	in.set(w)
-	listener.Register("mysql", stores.Operator.SchemaReady)
+	listener.Register("mysql", stores.Operator.Ready)
+	listener.Observe("redis", cache.Ready)
 	listener.Register("rabbitmq", func(context.Context) error { return cmp.Or(q.Able(), pub.Ready()) })
 	reg.MustRegister(telemetry.NewPoolCollector("mysql", stores.DB.Stats))
 	return []daemon.Part{
 		{Name: "debug listener", Start: listener.Start, Stop: listener.Stop, Fatal: listener.Failed()},
+		{Name: "servers", Run: func(ctx context.Context) error { return listener.Watch(ctx, log, cfg.Server.GiveUp.D()) }},
 		{Name: "redis", Start: func(ctx context.Context) error { return cache.Admit(ctx, log) }, Stop: func(context.Context) error { return cache.Close() }},
 		{Name: "call notifier", Start: calls.Start, Stop: calls.Stop},
 		{Name: "mysql", Start: stores.Operator.AwaitReady, Stop: func(context.Context) error { return stores.Close() }},

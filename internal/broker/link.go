@@ -67,7 +67,6 @@ func (l *link) run(ctx context.Context) {
 	defer close(l.done)
 	wait := backoff{min: l.o.BackoffMin, max: l.o.BackoffMax}
 	log := l.o.Logger.With("purpose", l.purpose)
-	lasting := "" // the permanent failure that was logged
 	for failures := 0; ; failures++ {
 		began := time.Now()
 		wasUp, err := l.incarnation(ctx)
@@ -83,15 +82,9 @@ func (l *link) run(ctx context.Context) {
 			}
 		}
 		pause := wait.pause()
-		if wasUp {
-			lasting = ""
-		}
 		switch { // only the first failure of an outage is worth a warning
-		case chat.AsPermanent(err) != nil:
-			if text := err.Error(); text != lasting {
-				lasting = text
-				log.Error("broker refuses this process", "error", err)
-			}
+		case chat.AsPermanent(err) != nil: // whoever watches Ready reports it, once for all connections
+			log.Debug("broker refuses this process", "error", err, "retry_in", pause)
 		case wasUp:
 			log.Warn("broker connection lost", "error", err, "retry_in", pause)
 		case failures == 0:

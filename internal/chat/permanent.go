@@ -18,6 +18,9 @@ func (p *Permanent) Error() string { return fmt.Sprintf("%s: %v: %s", p.Where, p
 // Unwrap returns the cause.
 func (p *Permanent) Unwrap() error { return p.Err }
 
+// Permanent marks it for those who know errors by what they can do.
+func (*Permanent) Permanent() bool { return true }
+
 // AsPermanent returns the Permanent in err, nil if there is none.
 func AsPermanent(err error) *Permanent {
 	var p *Permanent

@@ -24,31 +24,46 @@ type Server struct {
 	Port Port `yaml:"port"`
 	// Mode is debug or release. Release refuses weak secrets and weak passwords.
 	Mode string `yaml:"mode"`
+	// GiveUp ends the process when a server has refused it for so long for a reason that waiting doesn't mend; 0: never.
+	GiveUp Duration `yaml:"give_up"`
 }
 
+// DefaultGiveUp is long enough to correct a password, and short enough that a supervisor shows the mistake.
+const DefaultGiveUp = Duration(2 * time.Minute)
+
 // DefaultServer listens everywhere on port, in debug mode.
-func DefaultServer(port Port) Server { return Server{Host: "0.0.0.0", Port: port, Mode: ModeDebug} }
+func DefaultServer(port Port) Server {
+	return Server{Host: "0.0.0.0", Port: port, Mode: ModeDebug, GiveUp: DefaultGiveUp}
+}
 
 // Addr returns "host:port".
 func (s Server) Addr() string { return net.JoinHostPort(s.Host, s.Port.String()) }
 
 // Release reports whether the process runs in release mode.
-func (s Server) Release() bool { return ServerMode{s.Mode}.Release() }
+func (s Server) Release() bool { return ServerMode{s.Mode, s.GiveUp}.Release() }
 
-// Validate checks the mode.
-func (s Server) Validate() error { return ServerMode{s.Mode}.Validate() }
+// Validate checks the mode and the time.
+func (s Server) Validate() error { return ServerMode{s.Mode, s.GiveUp}.Validate() }
 
 // ServerMode is the part of the section server that all processes share, those without a public port too.
 type ServerMode struct {
 	// Mode is debug or release. Release refuses weak secrets.
 	Mode string `yaml:"mode"`
+	// GiveUp ends the process when a server has refused it for so long for a reason that waiting doesn't mend; 0: never.
+	GiveUp Duration `yaml:"give_up"`
 }
+
+// DefaultServerMode is debug mode.
+func DefaultServerMode() ServerMode { return ServerMode{Mode: ModeDebug, GiveUp: DefaultGiveUp} }
 
 // Release reports whether the process runs in release mode.
 func (s ServerMode) Release() bool { return s.Mode == ModeRelease }
 
-// Validate checks the mode.
+// Validate checks the mode and the time.
 func (s ServerMode) Validate() error {
+	if s.GiveUp < 0 {
+		return fmt.Errorf("give_up: is %v: set 0 (never) or more", s.GiveUp)
+	}
 	if s.Mode != ModeDebug && s.Mode != ModeRelease {
 		return fmt.Errorf("mode: is %q: set %s or %s", s.Mode, ModeDebug, ModeRelease)
 	}

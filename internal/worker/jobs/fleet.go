@@ -136,9 +136,9 @@ func (f *Fleet) able(ctx context.Context) bool {
 	switch {
 	case why == f.unfit:
 	case why == "":
-		f.o.Logger.InfoContext(ctx, "this worker can consume again: it is back among the workers")
+		f.o.Logger.InfoContext(ctx, "this worker can consume: it is among the workers")
 		f.regain = regainBeats
-	case f.unfit == "":
+	case f.unfit == "" && f.live != nil: // else it has never been on the list: the connections are reported elsewhere
 		f.o.Logger.WarnContext(ctx, "this worker can't consume: it leaves the list of workers, and the others take its partitions", "err", why)
 	}
 	f.unfit = why
