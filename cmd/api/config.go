@@ -14,6 +14,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"chat-service/configs"
 	"chat-service/internal/api"
 	"chat-service/internal/auth"
 	"chat-service/internal/chat"
@@ -177,7 +178,7 @@ func defaults() Config {
 
 // load reads the file and the environment, which this process shares with the others.
 func (c *Config) load(path string) error {
-	return config.Load(path, c, config.Foreign("server.", "rabbitmq.", "limits."))
+	return config.Load(path, c, config.Shared(configs.Files))
 }
 
 func (c *Config) print(w io.Writer) error { return config.Print(w, *c) }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"chat-service/configs"
 	"chat-service/internal/broker"
 	"chat-service/internal/chat"
 	"chat-service/internal/config"
@@ -140,7 +141,7 @@ func (c *Config) worker(boot string, log *slog.Logger, reg prometheus.Registerer
 
 // load reads the file and the environment, which this process shares with the others.
 func (c *Config) load(path string) error {
-	return config.Load(path, c, config.Foreign("server.", "limits."))
+	return config.Load(path, c, config.Shared(configs.Files))
 }
 
 func (c *Config) print(w io.Writer) error { return config.Print(w, *c) }

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -110,6 +111,8 @@ func TestLoadRefuses(t *testing.T) {
 		"bare duration":      {yaml: "limits: {window: 5}\n", want: []string{`limits.window: "5" is not a duration`}},
 		"bad number":         {env: []string{"CHAT_LIMITS_BURST=many"}, want: []string{`CHAT_LIMITS_BURST: "many" is not a whole number`}},
 		"empty number":       {env: []string{"CHAT_LIMITS_BURST="}, want: []string{`CHAT_LIMITS_BURST: "" is not a whole number`}},
+		"typo in a section":  {env: []string{"CHAT_DATABSE_DBNAME=x"}, want: []string{"CHAT_DATABSE_DBNAME: is a variable for no key: did you mean CHAT_DATABASE_DBNAME?"}},
+		"no such section":    {env: []string{"CHAT_COLOUR=red"}, want: []string{"CHAT_COLOUR: is a variable for no key"}},
 		"typo in variable":   {env: []string{"CHAT_DATABASE_DBNAM=x"}, want: []string{"did you mean CHAT_DATABASE_DBNAME?"}},
 		"file of no secret":  {yaml: "server: {host_file: x}\n", want: []string{"server.host_file: is unknown"}},
 		"missing secret":     {env: []string{"CHAT_JWT_SECRET_FILE=/nowhere"}, want: []string{"CHAT_JWT_SECRET_FILE: the secret's file"}},
@@ -152,16 +155,21 @@ func TestLoadRefuses(t *testing.T) {
 func TestLoadIgnoresVariablesOfOthers(t *testing.T) {
 	env := []string{
 		"CHAT_TEST_MYSQL_DSN=x", "CHAT_PKG_CACHE=x", "CHAT_PORT=1", // tools and tests
-		"CHAT_REDIS_HOST=x",            // a section of another process
+		"CHAT_FAULTS_KILL=x", "CHAT_STACK_DIR=x",
+		"CHAT_GATEWAY_ID=x", "CHAT_WORKER_LANES=3", // keys of another process
+		"CHAT_PORT_8080_TCP_ADDR=10.0.0.1", "CHAT_SERVICE_HOST=10.0.0.1", "CHAT_API_SERVICE_PORT_HTTP=80", "CHAT_API_PORT=tcp://10.0.0.1:80", // service links
 		"CHAT_LIMITS_LOGIN_PER_MIN=5",  // a foreign key
 		"CHAT_SERVER_CORS_ORIGINS=x,y", // below a foreign prefix
 	}
 	got := defaults()
-	if err := Load("", &got, Environ(env), Foreign("limits.login_per_min", "server.cors.")); err != nil {
+	files := fstest.MapFS{
+		"gateway.yaml": {Data: []byte("gateway:\n  id: x\n")}, "worker.yaml": {Data: []byte("worker: {lanes: 1}\n")}, "empty.yaml": {},
+	}
+	if err := Load("", &got, Environ(env), Shared(files), Foreign("limits.login_per_min", "server.cors.")); err != nil {
 		t.Error(err)
 	}
 	if err := Load("", &got, Environ(env)); err == nil {
-		t.Error("without Foreign the last two must be refused")
+		t.Error("without Shared and Foreign they must be refused")
 	}
 }
 
