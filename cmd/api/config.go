@@ -234,3 +234,6 @@ func (c *Config) api(log *slog.Logger, reg prometheus.Registerer) (api.Options, 
 	}
 	return o, err
 }
+
+// warnings lists what is accepted and seldom right.
+func (c *Config) warnings() []string { return config.Warnings(c) }

@@ -23,11 +23,14 @@ func main() { os.Exit(daemon.Main(process())) }
 func process() daemon.Process {
 	cfg := defaults()
 	return daemon.Process{
-		Name: "api", Print: cfg.print, Load: cfg.load,
+		Name: "api", Print: cfg.print, Load: cfg.load, Warn: cfg.warnings,
 		Wire: func(_ context.Context, stderr io.Writer) (*daemon.Runner, []daemon.Part, error) {
 			log, err := telemetry.NewLogger(stderr, telemetry.LogOptions{Process: "api", Level: cfg.Log.Level, Format: cfg.Log.Format})
 			if err != nil {
 				return nil, nil, err
+			}
+			for _, w := range cfg.warnings() {
+				log.Warn("configuration", "warning", w)
 			}
 			parts, err := wire(&cfg, log)
 			return &daemon.Runner{Log: log}, parts, err

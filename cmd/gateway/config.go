@@ -203,3 +203,6 @@ func (c *Config) load(path string) error {
 }
 
 func (c *Config) print(w io.Writer) error { return config.Print(w, *c) }
+
+// warnings lists what is accepted and seldom right.
+func (c *Config) warnings() []string { return config.Warnings(c) }

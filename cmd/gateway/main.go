@@ -21,11 +21,14 @@ func main() { os.Exit(daemon.Main(process())) }
 func process() daemon.Process {
 	cfg := defaults()
 	return daemon.Process{
-		Name: "gateway", Print: cfg.print, Load: cfg.load,
+		Name: "gateway", Print: cfg.print, Load: cfg.load, Warn: cfg.warnings,
 		Wire: func(_ context.Context, stderr io.Writer) (*daemon.Runner, []daemon.Part, error) {
 			log, err := telemetry.NewLogger(stderr, telemetry.LogOptions{Process: "gateway", Level: cfg.Log.Level, Format: cfg.Log.Format, Burst: 20})
 			if err != nil {
 				return nil, nil, err
+			}
+			for _, w := range cfg.warnings() {
+				log.Warn("configuration", "warning", w)
 			}
 			parts, err := wire(&cfg, log)
 			return &daemon.Runner{Log: log, StopTimeout: cfg.stopTimeout()}, parts, err
@@ -41,9 +44,6 @@ func wire(cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
 		return nil, err
 	}
 	log = log.With("gateway", name+"."+boot)
-	for _, w := range cfg.RabbitMQ.Warnings() {
-		log.Warn("configuration", "rabbitmq", w)
-	}
 	tls, err := cfg.RabbitMQ.TLSConfig()
 	if err != nil {
 		return nil, err

@@ -36,11 +36,14 @@ func main() {
 func process() daemon.Process {
 	cfg := defaults()
 	return daemon.Process{
-		Name: "worker", Print: cfg.print, Load: cfg.load,
+		Name: "worker", Print: cfg.print, Load: cfg.load, Warn: cfg.warnings,
 		Wire: func(_ context.Context, stderr io.Writer) (*daemon.Runner, []daemon.Part, error) {
 			log, err := telemetry.NewLogger(stderr, telemetry.LogOptions{Process: "worker", Level: cfg.Log.Level, Format: cfg.Log.Format})
 			if err != nil {
 				return nil, nil, err
+			}
+			for _, w := range cfg.warnings() {
+				log.Warn("configuration", "warning", w)
 			}
 			parts, err := wire(&cfg, log)
 			return &daemon.Runner{Log: log}, parts, err

@@ -241,14 +241,19 @@ func TestSecretIsNeverSeen(t *testing.T) {
 
 func TestReleaseSecrets(t *testing.T) {
 	for secret, ok := range map[string]bool{
-		"your-secret-key":                      false,
-		DevelopmentSecret:                      false,
-		"secretsecretsecretsecretsecretsec":    false,
-		"secretsecretsecretsecretsecretsecret": false,
-		strings.Repeat("a", 64):                false,
-		strings.Repeat("changeme", 8):          false,
-		"0123456789abcdefghijklmnopqrstu":      false, // 31 bytes
-		"Vq7hT0yRk3sL9xZbE1nM5cJd8uWfGp2A":     true,
+		"your-secret-key":                          false,
+		DevelopmentSecret:                          false,
+		"secretsecretsecretsecretsecretsec":        false,
+		"secretsecretsecretsecretsecretsecret":     false,
+		strings.Repeat("a", 64):                    false,
+		strings.Repeat("changeme", 8):              false,
+		"0123456789abcdefghijklmnopqrstu":          false, // 31 bytes
+		"your-256-bit-secret-your-256-bit-secret":  false,
+		strings.Repeat("abcdefgh", 4):              false,
+		strings.Repeat("kT9x-Lq2", 4) + "kT9":      false,
+		"abcdefghijklmnopqrstuvwxyz0123456789":     false,
+		"changeme-changeme-changeme-changeme-2026": false,
+		"Vq7hT0yRk3sL9xZbE1nM5cJd8uWfGp2A":         true,
 	} {
 		j := DefaultJWT()
 		j.Secret = NewSecret(secret)
@@ -260,6 +265,55 @@ func TestReleaseSecrets(t *testing.T) {
 		if err := j.ValidateRelease(); (err == nil) != ok {
 			t.Errorf("further key %q: %v", secret, err)
 		}
+	}
+}
+
+func TestReleaseNamesWhatIsSeldomRight(t *testing.T) {
+	type all struct {
+		Server   Server   `yaml:"server"`
+		Database Database `yaml:"database"`
+		Redis    Redis    `yaml:"redis"`
+		RabbitMQ RabbitMQ `yaml:"rabbitmq"`
+		Debug    Debug    `yaml:"debug"`
+	}
+	const password = "Kq7-vT2x-Lm9w"
+	local := []string{"CHAT_SERVER_MODE=release", "CHAT_DATABASE_USER=chat", "CHAT_DATABASE_PASSWORD=" + password, "CHAT_RABBITMQ_URL=amqp://chat:" + password + "@localhost/"}
+	for name, tt := range map[string]struct {
+		env    []string
+		warns  []string
+		refuse string
+	}{
+		"this machine":          {},
+		"mysql in the clear":    {env: []string{"CHAT_DATABASE_HOST=db.example"}, warns: []string{"database.tls"}},
+		"a replica":             {env: []string{"CHAT_DATABASE_REPLICAS=10.0.0.7:3306"}, warns: []string{"database.tls"}},
+		"mysql encrypted":       {env: []string{"CHAT_DATABASE_HOST=db.example", "CHAT_DATABASE_TLS=true"}},
+		"redis in the clear":    {env: []string{"CHAT_REDIS_HOST=10.0.0.5"}, warns: []string{"redis.tls", "redis.password"}},
+		"rabbitmq in the clear": {env: []string{"CHAT_RABBITMQ_URL=amqp://chat:" + password + "@mq.example/"}, warns: []string{"rabbitmq.url"}},
+		"rabbitmq encrypted":    {env: []string{"CHAT_RABBITMQ_URL=amqps://chat:" + password + "@mq.example/"}},
+		"database root":         {env: []string{"CHAT_DATABASE_USER=root"}, warns: []string{"database.user"}},
+		"debug for everybody":   {env: []string{"CHAT_DEBUG_HOST=0.0.0.0"}, warns: []string{"debug.host"}},
+		"debug everywhere":      {env: []string{"CHAT_DEBUG_HOST=::"}, warns: []string{"debug.host"}},
+		"in debug mode":         {env: []string{"CHAT_SERVER_MODE=debug", "CHAT_DEBUG_HOST=0.0.0.0", "CHAT_DATABASE_USER=root"}},
+		"a letter":              {env: []string{"CHAT_DATABASE_PASSWORD=x"}, refuse: "database.password"},
+		"a repeated one":        {env: []string{"CHAT_REDIS_PASSWORD=abcabcabcabcabc"}, refuse: "redis.password"},
+		"a short one in a URL":  {env: []string{"CHAT_RABBITMQ_URL=amqp://chat:kT9x@localhost/"}, refuse: "rabbitmq.url"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := all{DefaultServer(1), DefaultDatabase(), DefaultRedis(), DefaultRabbitMQ(), DefaultDebug(2)}
+			err := Load("", &c, Environ(append(slices.Clone(local), tt.env...)))
+			if (tt.refuse == "") != (err == nil) || err != nil && !strings.Contains(err.Error(), tt.refuse) {
+				t.Fatalf("Load = %v, want something about %q", err, tt.refuse)
+			}
+			got := Warnings(&c)
+			if err == nil && len(got) != len(tt.warns) {
+				t.Errorf("warnings %q", got)
+			}
+			for i, w := range tt.warns {
+				if i < len(got) && !strings.HasPrefix(got[i], w+": ") {
+					t.Errorf("warning %q, want one about %s", got[i], w)
+				}
+			}
+		})
 	}
 }
 
