@@ -41,6 +41,7 @@ func process() daemon.Process {
 // wire opens the adapters and hands them to the station; the order of the parts is the order of the start.
 func wire(cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
 	reg := telemetry.NewRegistry()
+	telemetry.BuildInfo(reg, "api", daemon.Version())
 	debug := telemetry.NewDebug(cfg.Debug.Addr(), reg, log)
 	so, serr := cfg.store(log)
 	ro, rerr := cfg.state()

@@ -53,6 +53,7 @@ func wire(cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
 		return nil, err
 	}
 	reg := telemetry.NewRegistry()
+	telemetry.BuildInfo(reg, "gateway", daemon.Version())
 	debug := telemetry.NewDebug(cfg.Debug.Addr(), reg, log)
 	metrics := broker.NewMetrics(reg)
 	pub, err := broker.NewPublisher(cfg.broker(tls, name+" out", log, metrics))

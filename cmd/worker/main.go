@@ -54,6 +54,7 @@ func process() daemon.Process {
 // wire opens the adapters and hands them to the station; the order of the parts is the order of the start.
 func wire(cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
 	reg := telemetry.NewRegistry()
+	telemetry.BuildInfo(reg, "worker", daemon.Version())
 	listener := telemetry.NewDebug(cfg.Debug.Addr(), reg, log)
 	sec, err := cfg.security()
 	if err != nil {

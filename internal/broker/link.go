@@ -60,6 +60,7 @@ func (l *link) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	l.cancel, l.done, l.err = cancel, make(chan struct{}), fmt.Errorf("%w: not connected yet", ErrUnavailable)
 	l.o.Metrics.Up.WithLabelValues(l.purpose).Set(0)
+	l.o.Metrics.Reconnects.WithLabelValues(l.purpose) // at 0 from the start
 	go l.run(ctx)
 }
 

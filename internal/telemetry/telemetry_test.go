@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -225,5 +226,17 @@ func TestDebugAnswersOnlyToItsOwnNames(t *testing.T) {
 		if d.server.Handler.ServeHTTP(rec, req); rec.Code != want {
 			t.Errorf("Host %q: %d, want %d", host, rec.Code, want)
 		}
+	}
+}
+
+func TestLogShowsUnitsAndNames(t *testing.T) {
+	var out bytes.Buffer
+	log, err := NewLogger(&out, LogOptions{Process: "worker"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	log.Info("m", "took", 1500*time.Millisecond, "reason", syscall.SIGTERM)
+	if s := out.String(); !strings.Contains(s, `"took":"1.5s"`) || !strings.Contains(s, `"reason":"terminated"`) {
+		t.Error(s)
 	}
 }

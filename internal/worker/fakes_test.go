@@ -414,6 +414,7 @@ func (w *fakes) Workers(context.Context, time.Duration) ([]chat.LiveWorker, erro
 	defer w.mu.Unlock()
 	return append([]chat.LiveWorker{{Boot: "me", Features: w.mine}}, w.workers...), nil
 }
+func (w *fakes) Burden(context.Context) (time.Duration, int64, error) { return time.Minute, 3, nil }
 func (w *fakes) Sweep(context.Context, time.Time, int) (int64, error) { return 0, nil }
 func (w *fakes) Retire(context.Context, string) error                 { return nil }
 func (w *fakes) Quarantine(_ context.Context, d chat.DeadCommand) error {

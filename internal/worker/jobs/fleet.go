@@ -37,6 +37,9 @@ type Options struct {
 	Now    func() time.Time
 	Logger *slog.Logger
 	Owned  prometheus.Gauge // partitions assigned to this worker
+
+	OutboxAge prometheus.Gauge // seconds
+	Dead      prometheus.Gauge // commands that were set aside
 }
 
 // Fleet keeps this worker listed, watches the others and consumes what falls to it. Use NewFleet.
@@ -69,14 +72,20 @@ func (f *Fleet) Features() []string { return *f.features.Load() }
 
 // Run beats until ctx ends.
 func (f *Fleet) Run(ctx context.Context) {
-	tick := time.NewTicker(f.o.Beat)
+	tick, early := time.NewTicker(f.o.Beat), time.NewTicker(f.o.Beat/10)
 	defer tick.Stop()
+	defer early.Stop()
 	for {
 		f.beat(ctx)
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
+		for due := false; !due; {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				due = true
+			case <-early.C: // as after a start, when the connections have just come up
+				due = f.unfit != "" && f.o.Consume.Able() == nil
+			}
 		}
 	}
 }

@@ -14,6 +14,8 @@ type Workers interface {
 	Retire(ctx context.Context, boot string) error
 	// Sweep deletes up to limit rows of sessions that ended before a time, and returns how many.
 	Sweep(ctx context.Context, before time.Time, limit int) (int64, error)
+	// Burden is for how long the oldest announcement has waited in the outbox, and how many commands were set aside.
+	Burden(ctx context.Context) (waits time.Duration, dead int64, err error)
 }
 
 // Partitions are the inbound queues of this process.
