@@ -16,6 +16,8 @@ import (
 	"sync"
 	"time"
 
+	"chat-service/internal/ops/stack/dpkg"
+
 	"golang.org/x/sync/errgroup"
 )
 
@@ -147,7 +149,7 @@ func (a *apt) configure(dir string, sid bool) error {
 		list, err = sidSources(list)
 	} else {
 		status, err = os.ReadFile(a.status)
-		status = []byte(withoutServers(string(status)))
+		status = []byte(dpkg.WithoutServers(string(status)))
 	}
 	if err != nil {
 		return fmt.Errorf("prepare package sources: %w", err)

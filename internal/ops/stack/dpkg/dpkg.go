@@ -1,4 +1,7 @@
-package stack
+// Package dpkg reads the list of packages that a Debian machine has.
+//
+// It knows which of them make up the private servers, and nothing about how those are downloaded or run.
+package dpkg
 
 import (
 	"slices"
@@ -8,9 +11,9 @@ import (
 // serverFamilies begin the names of the packages, or of their sources, that make up the private servers.
 var serverFamilies = []string{"erlang", "rabbitmq", "mariadb", "mysql", "galera", "redis", "valkey"}
 
-// withoutServers is a dpkg status without the servers' own packages, and without what can't be installed without them: a private tree must
+// WithoutServers is a dpkg status without the servers' own packages, and without what can't be installed without them: a private tree must
 // be whole by itself, and packages that the machine has are not unpacked into it. Erlang in /usr doesn't help a RabbitMQ elsewhere.
-func withoutServers(status string) string {
+func WithoutServers(status string) string {
 	all := stanzas(status)
 	gone := map[string]bool{} // names of packages that are left out, and what they provide
 	leave := func(s stanza) {
