@@ -133,7 +133,7 @@ func (x *examination) attended(ctx context.Context) {
 		return // reported, too
 	}
 	defer db.Close()
-	lacks := []int{}
+	var lacks []int
 	for end := time.Now().Add(deadAfter); ; {
 		sp, err := spreadOf(ctx, db, x.RabbitMQ.Partitions)
 		if err == nil {

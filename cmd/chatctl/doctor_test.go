@@ -79,7 +79,7 @@ func TestDoctorJudges(t *testing.T) {
 		{"pools don't fit", pools("70", 32, 32), levelFail, "raise max_connections to 74"},
 		{"a pool without bound", pools("100", 0), levelWarn, "max_open"},
 		{"another queue type", func(x *examination) {
-			x.judgeRefusal("b:1", &chat.Permanent{Where: "rabbitmq", Do: "set rabbitmq.queue_type", Err: textError("x")})
+			x.judgeRefusal("b:1", &chat.PermanentError{Where: "rabbitmq", Do: "set rabbitmq.queue_type", Err: textError("x")})
 		}, levelFail, "queue_type"},
 		{"odd refusal", func(x *examination) { x.judgeRefusal("b:1", textError("?")) }, levelFail, "log"},
 	} {

@@ -27,7 +27,7 @@ func (o Options) judge(err error) error {
 	switch reason := strings.ToLower(e.Reason); {
 	case e.Code == amqp.NotFound && strings.Contains(reason, "inaccessible"): // the queue's node is down
 	case e.Code == amqp.NotAllowed && strings.Contains(reason, "limit"): // a limit of connections
-	case e.Code == amqp.NotAllowed, e.Code == amqp.NotFound && strings.Contains(reason, "vhost"), e == amqp.ErrVhost: //nolint:errorlint // a value of the library
+	case e.Code == amqp.NotAllowed, e.Code == amqp.NotFound && strings.Contains(reason, "vhost"), e == amqp.ErrVhost:
 		do = "correct the virtual host in rabbitmq.url, or create it and give the user access: rabbitmqctl add_vhost, set_permissions"
 	case e.Code == amqp.AccessRefused && strings.Contains(reason, "access to"):
 		do = "give the user configure, write and read on the virtual host: rabbitmqctl set_permissions"
@@ -40,7 +40,7 @@ func (o Options) judge(err error) error {
 	if do == "" {
 		return err
 	}
-	return &chat.Permanent{Where: o.where(), Do: do, Err: err}
+	return &chat.PermanentError{Where: o.where(), Do: do, Err: err}
 }
 
 // where names the broker, the user and the virtual host.

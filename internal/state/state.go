@@ -101,7 +101,7 @@ func (s *State) lasting(err error) error {
 	if !needless && !redis.IsAuthError(err) && !redis.IsPermissionError(err) {
 		return err
 	}
-	return &chat.Permanent{
+	return &chat.PermanentError{
 		Where: "redis " + strings.Join(s.opt.Addrs, ", "), Err: err,
 		Do: "correct redis.password, or give the user the commands that the service needs",
 	}

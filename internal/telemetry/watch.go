@@ -13,7 +13,7 @@ import (
 // watchEvery is the pause between two looks for permanent failures.
 const watchEvery = time.Second
 
-// lasting is an error that waiting doesn't mend (chat.Permanent); its text says what to do.
+// lasting is an error that waiting doesn't mend (chat.PermanentError); its text says what to do.
 type lasting interface {
 	error
 	Permanent() bool
@@ -29,7 +29,7 @@ func (r *Readiness) Watch(ctx context.Context, log *slog.Logger, giveUp time.Dur
 	for {
 		said := r.ask(ctx)
 		if ctx.Err() != nil {
-			return nil //nolint:nilerr // the normal end
+			return nil
 		}
 		for _, name := range slices.Sorted(maps.Keys(said)) {
 			if lasted, err := w.look(ctx, name, said[name]); err != nil && giveUp > 0 && lasted >= giveUp {

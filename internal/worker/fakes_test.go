@@ -583,6 +583,7 @@ func (w *fakes) Able() error {
 	defer w.mu.Unlock()
 	return w.unable
 }
+
 func (w *fakes) Up() time.Time {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -16,9 +16,9 @@ import (
 	"sync"
 	"time"
 
-	"chat-service/internal/ops/stack/dpkg"
-
 	"golang.org/x/sync/errgroup"
+
+	"chat-service/internal/ops/stack/dpkg"
 )
 
 // errNoApt: this machine has no apt.

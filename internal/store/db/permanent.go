@@ -49,5 +49,5 @@ func (d *DB) Judge(err error) error {
 // Lasting makes an error permanent and says which server it is about.
 func (d *DB) Lasting(err error, do string) error {
 	where := fmt.Sprintf("mysql %s, user %s, database %s", d.o.primary(), d.o.User, d.o.DBName)
-	return &chat.Permanent{Where: where, Do: do, Err: err}
+	return &chat.PermanentError{Where: where, Do: do, Err: err}
 }

@@ -63,7 +63,7 @@ func (s *Store) Quarantine(ctx context.Context, c chat.DeadCommand) error {
 func (s *Store) Burden(ctx context.Context) (waits time.Duration, dead int64, err error) {
 	var us int64
 	err = s.d.Retry(ctx, "weigh the burden", func(tx db.Tx) error {
-		return tx.Raw("SELECT COALESCE((SELECT TIMESTAMPDIFF(MICROSECOND, created_at, UTC_TIMESTAMP(6)) FROM outbox ORDER BY id LIMIT 1), 0)," +
+		return tx.Raw("SELECT COALESCE((SELECT TIMESTAMPDIFF(MICROSECOND, created_at, UTC_TIMESTAMP(6)) FROM outbox ORDER BY id LIMIT 1), 0),"+
 			" (SELECT COUNT(*) FROM dead_commands)").Row().Scan(&us, &dead)
 	})
 	return max(0, time.Duration(us)*time.Microsecond), dead, err
