@@ -14,6 +14,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"chat-service/configs"
 	"chat-service/internal/api"
 	"chat-service/internal/auth"
 	"chat-service/internal/chat"
@@ -45,6 +46,8 @@ type Server struct {
 	Port config.Port `yaml:"port"`
 	// Mode is debug or release. Release refuses weak secrets and weak passwords.
 	Mode string `yaml:"mode"`
+	// GiveUp ends the process when a server has refused it for so long for a reason that waiting doesn't mend; 0: never.
+	GiveUp config.Duration `yaml:"give_up"`
 	// TrustedProxies are addresses or networks that may name the client in X-Forwarded-For.
 	TrustedProxies []string `yaml:"trusted_proxies"`
 	// Site turns the demonstration page at / on.
@@ -57,7 +60,7 @@ func (s Server) Release() bool { return s.Mode == config.ModeRelease }
 // Validate checks the mode and the proxies.
 func (s Server) Validate() error {
 	_, err := s.proxies()
-	return errors.Join(config.ServerMode{Mode: s.Mode}.Validate(), err)
+	return errors.Join(config.ServerMode{Mode: s.Mode, GiveUp: s.GiveUp}.Validate(), err)
 }
 
 // proxies reads the networks; a plain address is a network of one.
@@ -167,7 +170,10 @@ func (c CORS) ValidateRelease() error {
 func defaults() Config {
 	r := config.DefaultRabbitMQ()
 	return Config{
-		Server:   Server{Host: "0.0.0.0", Port: 8081, Mode: config.ModeDebug, TrustedProxies: []string{"127.0.0.0/8", "::1"}, Site: true},
+		Server: Server{
+			Host: "0.0.0.0", Port: 8081, Mode: config.ModeDebug, GiveUp: config.DefaultGiveUp,
+			TrustedProxies: []string{"127.0.0.0/8", "::1"}, Site: true,
+		},
 		Database: config.DefaultDatabase(), Redis: config.DefaultRedis(), RabbitMQ: Names{r.Exchange, r.Partitions}, JWT: config.DefaultJWT(),
 		Auth:   Auth{Registration: "open", Argon2: auth.DefaultHashOptions(), IdleHours: 7 * 24, RefreshGrace: config.Duration(10 * time.Second)},
 		Limits: Limits(chat.DefaultLimits().For(chat.ByAPI)),
@@ -177,7 +183,7 @@ func defaults() Config {
 
 // load reads the file and the environment, which this process shares with the others.
 func (c *Config) load(path string) error {
-	return config.Load(path, c, config.Foreign("server.", "rabbitmq.", "limits."))
+	return config.Load(path, c, config.Shared(configs.Files))
 }
 
 func (c *Config) print(w io.Writer) error { return config.Print(w, *c) }
@@ -241,3 +247,6 @@ func (c *Config) api(log *slog.Logger, reg prometheus.Registerer) (api.Options, 
 	}
 	return o, err
 }
+
+// warnings lists what is accepted and seldom right.
+func (c *Config) warnings() []string { return config.Warnings(c) }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"chat-service/configs"
 	"chat-service/internal/chat"
 	"chat-service/internal/config"
 )
@@ -55,7 +56,7 @@ func TestConfigRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := defaults()
-			err := config.Load(file, &c, config.Environ(strings.Split(tt.variable, "\n")), config.Foreign("server.", "rabbitmq.", "limits."))
+			err := config.Load(file, &c, config.Environ(strings.Split(tt.variable, "\n")), config.Shared(configs.Files))
 			if err == nil || !strings.Contains(err.Error(), tt.says) {
 				t.Errorf("Load = %v, want something about %s", err, tt.says)
 			}

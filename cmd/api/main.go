@@ -24,11 +24,14 @@ func main() { os.Exit(daemon.Main(process())) }
 func process() daemon.Process {
 	cfg := defaults()
 	return daemon.Process{
-		Name: "api", Print: cfg.print, Load: cfg.load,
+		Name: "api", Print: cfg.print, Load: cfg.load, Warn: cfg.warnings,
 		Wire: func(_ context.Context, stderr io.Writer) (*daemon.Runner, []daemon.Part, error) {
 			log, err := telemetry.NewLogger(stderr, telemetry.LogOptions{Process: "api", Level: cfg.Log.Level, Format: cfg.Log.Format})
 			if err != nil {
 				return nil, nil, err
+			}
+			for _, w := range cfg.warnings() {
+				log.Warn("configuration", "warning", w)
 			}
 			parts, err := wire(&cfg, log)
 			return &daemon.Runner{Log: log}, parts, err
@@ -39,6 +42,7 @@ func process() daemon.Process {
 // wire opens the adapters and hands them to the station; the order of the parts is the order of the start.
 func wire(cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
 	reg := telemetry.NewRegistry()
+	telemetry.BuildInfo(reg, "api", daemon.Version())
 	debug := telemetry.NewDebug(cfg.Debug.Addr(), reg, log)
 	so, serr := cfg.store(log)
 	ro, rerr := cfg.state()
@@ -74,10 +78,12 @@ func wire(cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
 		return nil, err
 	}
 	debug.Register("requests", func(context.Context) error { return server.Ready() })
-	debug.Register("mysql", stores.Operator.SchemaReady)
+	debug.Register("mysql", stores.Operator.Ready)
+	debug.Observe("redis", cache.Ready)
 	reg.MustRegister(telemetry.NewPoolCollector("mysql", stores.DB.Stats), recorder.Metric())
 	return []daemon.Part{
 		{Name: "debug listener", Start: debug.Start, Stop: debug.Stop, Fatal: debug.Failed()},
+		{Name: "servers", Run: func(ctx context.Context) error { return debug.Watch(ctx, log, cfg.Server.GiveUp.D()) }},
 		{Name: "redis", Start: func(ctx context.Context) error { return cache.Admit(ctx, log) }, Stop: func(context.Context) error { return cache.Close() }},
 		{Name: "call notifier", Start: calls.Start, Stop: calls.Stop},
 		{Name: "mysql", Start: stores.Operator.AwaitReady, Stop: func(context.Context) error { return stores.Close() }},

@@ -14,6 +14,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"chat-service/configs"
 	"chat-service/internal/broker"
 	"chat-service/internal/chat"
 	"chat-service/internal/config"
@@ -51,7 +52,7 @@ type addresses struct {
 }
 
 func defaultAddresses() addresses {
-	return addresses{Server: config.ServerMode{Mode: config.ModeDebug}, Database: config.DefaultDatabase(), Redis: config.DefaultRedis(), RabbitMQ: config.DefaultRabbitMQ()}
+	return addresses{Server: config.DefaultServerMode(), Database: config.DefaultDatabase(), Redis: config.DefaultRedis(), RabbitMQ: config.DefaultRabbitMQ()}
 }
 
 // installation is what the settings lead to.
@@ -106,7 +107,7 @@ var unknownKey = regexp.MustCompile(`^.+:\d+: (\S+): is unknown`)
 // load fills into as the processes do, but ignores what only a process knows: whole sections, and keys of the
 // section server. The process that owns them checks them (-check).
 func load(path string, into any, environ []string) error {
-	err := config.Load(path, into, config.Environ(environ), config.Foreign("server.", "limits.", "database.", "redis.", "rabbitmq.", "jwt."))
+	err := config.Load(path, into, config.Environ(environ), config.Shared(configs.Files))
 	var all interface{ Unwrap() []error }
 	if !errors.As(err, &all) {
 		return err

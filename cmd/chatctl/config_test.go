@@ -116,7 +116,7 @@ func TestLoadJudgesOnlySharedSections(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "x.yaml")
 			write(t, path, tt.text)
 			a := defaultAddresses()
-			err := load(path, &a, []string{"CHAT_LIMITS_WATCH=1", "CHAT_DATABASE_NOBODY=1"})
+			err := load(path, &a, []string{"CHAT_LIMITS_MESSAGE_BYTES=1", "CHAT_GATEWAY_ID=1"})
 			if tt.wantErr == "" && err != nil || tt.wantErr != "" && (err == nil || !strings.Contains(err.Error(), tt.wantErr)) {
 				t.Errorf("error %v, want %q", err, tt.wantErr)
 			}

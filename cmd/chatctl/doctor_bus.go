@@ -117,8 +117,46 @@ func (x *examination) rabbitmq(ctx context.Context) {
 	case x.recorded == 0 && !x.cmd.Declare:
 		x.r.warn("run doctor again once a process has run, or now with --declare", "login and queues were not checked: no process has run yet (or MySQL was not reachable), and checking would create the queues")
 	default:
-		x.publishing(ctx, addr)
+		if x.publishing(ctx, addr) {
+			x.attended(ctx)
+		}
 	}
+}
+
+// attended compares the partitions' owners with who consumes. A worker that has just started or stopped gets a moment.
+func (x *examination) attended(ctx context.Context) {
+	if x.workers == 0 {
+		return // reported with MySQL
+	}
+	db, err := x.openStore()
+	if err != nil {
+		return // reported, too
+	}
+	defer db.Close()
+	var lacks []int
+	for end := time.Now().Add(deadAfter); ; {
+		sp, err := spreadOf(ctx, db, x.RabbitMQ.Partitions)
+		if err == nil {
+			err = sp.attend(ctx, x.installation)
+		}
+		if err != nil {
+			x.r.warn("see the server's log", "who consumes: %v", err)
+			return
+		}
+		if lacks = sp.unattended(); len(lacks) == 0 {
+			x.r.ok("each partition with an owner has a consumer")
+			return
+		}
+		if time.Now().After(end) {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(500 * time.Millisecond):
+		}
+	}
+	x.r.fail(doUnattended, "partitions %s have an owner and no consumer: their messages wait", numbers(lacks))
 }
 
 func (x *examination) brokerAddr(u *url.URL) (addr string, security *tls.Config, err error) {
@@ -169,16 +207,16 @@ func greetingVersion(frame []byte) (string, error) {
 
 // publishing connects as a process does, which declares all exchanges and queues as configured, and publishes one message
 // that no queue takes: during a memory or disk alarm that is not confirmed.
-func (x *examination) publishing(ctx context.Context, addr string) {
+func (x *examination) publishing(ctx context.Context, addr string) (works bool) {
 	o, err := x.brokerOptions()
 	if err != nil {
 		x.r.fail("correct it in "+x.source(), "%v", err)
-		return
+		return false
 	}
 	p, err := broker.NewPublisher(o)
 	if err != nil {
 		x.r.fail("correct the section rabbitmq in "+x.source(), "%v", err)
-		return
+		return false
 	}
 	defer func() {
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
@@ -187,7 +225,7 @@ func (x *examination) publishing(ctx context.Context, addr string) {
 	}()
 	if err := awaitUp(ctx, p); err != nil {
 		x.judgeRefusal(addr, err)
-		return
+		return false
 	}
 	x.r.ok("login works; %d queues exist as %s queues", o.Partitions, o.QueueType)
 	outcome := make(chan error, 1)
@@ -201,9 +239,10 @@ func (x *examination) publishing(ctx context.Context, addr string) {
 	}
 	if err == nil || errors.Is(err, broker.ErrUnroutable) {
 		x.r.ok("it accepts messages: no alarm is active")
-		return
+		return true
 	}
 	x.r.fail("free memory or disk on its machine: `rabbitmq-diagnostics alarms` names the cause", "it accepts no messages: %v; %v", err, p.Ready())
+	return true
 }
 
 // awaitUp waits for the connection; a refusal by the broker itself is returned at once.
@@ -229,14 +268,9 @@ func awaitUp(ctx context.Context, p *broker.Publisher) error {
 }
 
 func (x *examination) judgeRefusal(addr string, err error) {
-	text := err.Error()
-	switch {
-	case strings.Contains(text, "PRECONDITION_FAILED"):
-		x.r.fail("set rabbitmq.queue_type to the type with which the queues were created, or drain and delete them (docs/operations.md, \"Queue type\")",
-			"%s: the queues differ from the configuration (queue_type %s): %v", addr, x.RabbitMQ.QueueType, err)
-	case strings.Contains(text, "(403)") || strings.Contains(text, "ACCESS_REFUSED"):
-		x.r.fail("correct user and password in rabbitmq.url, and give the user configure, write and read on the virtual host", "%s: %v", addr, err)
-	default:
-		x.r.fail("see the broker's log; correct rabbitmq.url", "%s: %v", addr, err)
+	if lasting := chat.AsPermanent(err); lasting != nil {
+		x.r.fail(lasting.Do, "%s (from %s): %v", lasting.Where, x.source(), lasting.Err)
+		return
 	}
+	x.r.fail("see the broker's log; correct rabbitmq.url", "%s: %v", addr, err)
 }

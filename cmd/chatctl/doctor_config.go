@@ -87,19 +87,19 @@ func (x *examination) file1(process, path string) (facts, []error) {
 	var err error
 	switch process {
 	case "worker":
-		c := workerFile{config.ServerMode{Mode: config.ModeDebug}, config.DefaultDatabase(), config.DefaultRedis(), config.DefaultRabbitMQ(), config.DefaultDebug(9102)}
+		c := workerFile{config.DefaultServerMode(), config.DefaultDatabase(), config.DefaultRedis(), config.DefaultRabbitMQ(), config.DefaultDebug(9102)}
 		err = load(path, &c, x.environ)
 		f.partitions, f.prefix, f.mode = c.RabbitMQ.Partitions, c.RabbitMQ.Prefix(), c.Server.Mode
 		x.pools = append(x.pools, pool{process, c.Database.MaxOpen})
 		x.debug[process] = c.Debug.Addr()
 	case "gateway":
-		c := gatewayFile{config.ServerMode{Mode: config.ModeDebug}, config.DefaultRabbitMQ(), config.DefaultJWT(), config.DefaultDebug(9101)}
+		c := gatewayFile{config.DefaultServerMode(), config.DefaultRabbitMQ(), config.DefaultJWT(), config.DefaultDebug(9101)}
 		err = load(path, &c, x.environ)
 		f.partitions, f.prefix, f.mode, f.jwt = c.RabbitMQ.Partitions, c.RabbitMQ.Prefix(), c.Server.Mode, &c.JWT
 		x.debug[process] = c.Debug.Addr()
 	case "api":
 		d := config.DefaultRabbitMQ()
-		c := apiFile{config.ServerMode{Mode: config.ModeDebug}, config.DefaultDatabase(), config.DefaultRedis(), busNames{d.Exchange, d.Partitions}, config.DefaultJWT(), config.DefaultDebug(9103)}
+		c := apiFile{config.DefaultServerMode(), config.DefaultDatabase(), config.DefaultRedis(), busNames{d.Exchange, d.Partitions}, config.DefaultJWT(), config.DefaultDebug(9103)}
 		err = load(path, &c, x.environ)
 		f.partitions, f.prefix, f.mode, f.jwt = c.RabbitMQ.Partitions, config.RabbitMQ{Exchange: c.RabbitMQ.Exchange}.Prefix(), c.Server.Mode, &c.JWT
 		x.pools = append(x.pools, pool{process, c.Database.MaxOpen})

@@ -18,7 +18,7 @@ const (
 	skewWarn    = time.Second
 	skewFail    = 10 * time.Second
 	backlogWarn = 10 * time.Second
-	packetMin   = 16 << 20
+	packetGood  = 16 << 20
 	connReserve = 10 // for operators and replication
 )
 
@@ -124,7 +124,11 @@ func (x *examination) judgeSettings(vars map[string]string) {
 	if strings.EqualFold(vars["read_only"], "ON") {
 		x.r.fail("set database.host to the primary", "read_only is ON: this is a replica")
 	}
-	if n, err := strconv.ParseInt(vars["max_allowed_packet"], 10, 64); err == nil && n < packetMin {
+	switch n, err := strconv.ParseInt(vars["max_allowed_packet"], 10, 64); {
+	case err != nil:
+	case n < operator.PacketMin:
+		x.r.fail(operator.PacketDo, "max_allowed_packet is %d: the processes refuse to work below %d", n, operator.PacketMin)
+	case n < packetGood:
 		x.r.warn("set max_allowed_packet=16M or more", "max_allowed_packet is %d: a batch of long messages may not fit", n)
 	}
 }

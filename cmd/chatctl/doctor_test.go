@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
 	"chat-service/internal/store/operator"
 	"chat-service/internal/telemetry"
@@ -69,15 +70,17 @@ func TestDoctorJudges(t *testing.T) {
 		{"settings", func(x *examination) { x.judgeSettings(good()) }, levelOK, "is 1"},
 		{"lax flush", with("innodb_flush_log_at_trx_commit", "2"), levelFail, "SET GLOBAL innodb_flush_log_at_trx_commit=1"},
 		{"replica", with("read_only", "ON"), levelFail, "primary"},
-		{"small packets", with("max_allowed_packet", "1048576"), levelWarn, "16M"},
+		{"small packets", with("max_allowed_packet", "8388608"), levelWarn, "16M"},
+		{"too small packets", with("max_allowed_packet", "4096"), levelFail, "SET GLOBAL max_allowed_packet"},
 		{"clock", func(x *examination) { x.judgeSkew(-time.Millisecond) }, levelOK, "clock"},
 		{"clock ahead", func(x *examination) { x.judgeSkew(2 * time.Second) }, levelWarn, "chrony"},
 		{"clock far behind", func(x *examination) { x.judgeSkew(-time.Minute) }, levelFail, "chrony"},
 		{"pools fit", pools("100", 32, 32), levelOK, "64"},
 		{"pools don't fit", pools("70", 32, 32), levelFail, "raise max_connections to 74"},
 		{"a pool without bound", pools("100", 0), levelWarn, "max_open"},
-		{"another queue type", func(x *examination) { x.judgeRefusal("b:1", textError("PRECONDITION_FAILED - x-queue-type")) }, levelFail, "queue_type"},
-		{"wrong password", func(x *examination) { x.judgeRefusal("b:1", textError("Exception (403) Reason: ACCESS_REFUSED")) }, levelFail, "password"},
+		{"another queue type", func(x *examination) {
+			x.judgeRefusal("b:1", &chat.PermanentError{Where: "rabbitmq", Do: "set rabbitmq.queue_type", Err: textError("x")})
+		}, levelFail, "queue_type"},
 		{"odd refusal", func(x *examination) { x.judgeRefusal("b:1", textError("?")) }, levelFail, "log"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -249,7 +252,7 @@ func TestSpread(t *testing.T) {
 			t.Errorf("%+v", p)
 		}
 	}
-	if got := newSpread(nil, nil, 2).partitionRows()[1]; !cmp.Equal(got, []string{"0", "-", "-", "empty"}) {
+	if got := newSpread(nil, nil, 2).partitionRows()[1]; !cmp.Equal(got, []string{"0", "-", "-", "empty", "?"}) {
 		t.Errorf("without workers: %v", got)
 	}
 }

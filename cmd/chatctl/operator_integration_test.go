@@ -10,12 +10,16 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"chat-service/internal/broker"
 	"chat-service/internal/chat"
+	"chat-service/internal/envelope"
 	"chat-service/internal/ops/stack"
 	"chat-service/internal/store"
 	"chat-service/internal/store/db"
@@ -82,6 +86,35 @@ func (p *place) populate(t *testing.T) *store.Store {
 	}
 	return db
 }
+
+// consume consumes the partitions, as the workers would that populate enters, until the returned function is called.
+func (p *place) consume(t *testing.T) (end func()) {
+	t.Helper()
+	o := broker.Options{URL: testkit.AMQPURL(t), Prefix: strings.TrimSuffix(os.Getenv("CHAT_RABBITMQ_EXCHANGE"), ".exchange"), QueueType: "classic", Partitions: 4}
+	c, err := broker.NewConsumers(o, 1, nobody{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	end = sync.OnceFunc(func() {
+		if err := c.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(end)
+	c.Set([]int{0, 1, 2, 3}, nil)
+	testkit.Eventually(t, 20*time.Second, func() (bool, string) {
+		counts, err := broker.Attended(t.Context(), o)
+		return err == nil && slices.Min(counts) > 0, fmt.Sprint(counts, err)
+	})
+	return end
+}
+
+// nobody takes deliveries and does nothing.
+type nobody struct{}
+
+func (nobody) Opened(int, uint64)    {}
+func (nobody) Take(b envelope.Batch) { b.Ack() }
+func (nobody) Closed(int, uint64)    {}
 
 // must runs a command that has to succeed.
 func must(t *testing.T, args ...string) string {
@@ -222,9 +255,13 @@ func TestPartitionsShowTheSpread(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, _, room := people(t, db)
+	if _, errs, err := chatctl(t, "partitions"); err != nil || !strings.Contains(errs, "partitions 0 1 2 3 have an owner and no consumer") {
+		t.Errorf("nobody consumes: %v\n%s", err, errs)
+	}
+	p.consume(t)
 	out := must(t, "partitions", "--json")
 	sp := fromJSON[spread](t, out)
-	if len(sp.Workers) != 2 || sp.Workers[0].Owns != 2 || sp.Workers[1].Owns != 2 || len(sp.Partitions) != 4 || !sp.Partitions[room.Partition(4)].Outbox {
+	if len(sp.Workers) != 2 || sp.Workers[0].Owns != 2 || sp.Workers[1].Owns != 2 || len(sp.Partitions) != 4 || *sp.Partitions[3].Consumers != 1 || !sp.Partitions[room.Partition(4)].Outbox {
 		t.Errorf("spread: %s", out)
 	}
 	t.Setenv("CHAT_RABBITMQ_PARTITIONS", "8")
@@ -387,6 +424,7 @@ func TestDoctorFindsAGoodInstallationGood(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := settleOn(t, dsn)
 			p.populate(t)
+			p.consume(t)
 			d := p.examine(t, "")
 			var texts []string
 			for _, f := range d.Findings {
@@ -395,7 +433,7 @@ func TestDoctorFindsAGoodInstallationGood(t *testing.T) {
 			all := strings.Join(texts, "\n")
 			for _, want := range []string{
 				"READ COMMITTED works", "innodb_flush_log_at_trx_commit is 1", "collations are those", "has 4 partitions, as configured", "clock is", "max_connections",
-				"maxmemory-policy is noeviction", "login works; 4 queues", "no alarm is active", "outbox: 0", "no dead commands", "1 workers are running", "open files",
+				"maxmemory-policy is noeviction", "login works; 4 queues", "no alarm is active", "has a consumer", "outbox: 0", "no dead commands", "1 workers are running", "open files",
 			} {
 				if !strings.Contains(all, want) {
 					t.Errorf("nothing about %q in\n%s", want, all)
@@ -424,7 +462,9 @@ func TestDoctorFindsFaults(t *testing.T) {
 		name, fail string
 		env        map[string]string // worker's settings that are wrong
 		sql        string            // what happened to the database
+		deaf       bool              // the worker on the list doesn't consume
 	}{
+		{name: "an owner doesn't consume", fail: "partitions 0 1 2 3 have an owner and no consumer", deaf: true, sql: "UPDATE workers SET beat_at = UTC_TIMESTAMP(6) + INTERVAL 1 MINUTE"},
 		{name: "partitions", fail: "set rabbitmq.partitions to 4", env: map[string]string{"RABBITMQ_PARTITIONS": "8"}},
 		{name: "database is unavailable", fail: "database.host", env: map[string]string{"DATABASE_PORT": "1"}},
 		{name: "database is missing", fail: "chatctl migrate", env: map[string]string{"DATABASE_DBNAME": "not_there"}},
@@ -438,7 +478,11 @@ func TestDoctorFindsFaults(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			p := settle(t)
 			p.populate(t)
+			end := p.consume(t)
 			p.examine(t, "") // declares the queues, too
+			if tt.deaf {
+				end()
+			}
 			for name, value := range tt.env {
 				t.Setenv("CHAT_"+name, value)
 			}

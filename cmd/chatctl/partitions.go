@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
+	"chat-service/internal/broker"
 	"chat-service/internal/chat"
 	"chat-service/internal/store"
 	"chat-service/internal/store/operator"
@@ -22,7 +24,7 @@ type partitionsCmd struct {
 
 // Help shows examples.
 func (*partitionsCmd) Help() string {
-	return `Shows the owner and the standby of each partition, computed from the live workers as they do it themselves.
+	return `Shows the owner and the standby of each partition, computed from the live workers as they do it themselves, and how many consumers RabbitMQ counts for it. A warning says where an owner doesn't consume.
 
   chatctl partitions
   chatctl partitions --json`
@@ -45,6 +47,8 @@ type partitionShare struct {
 	Owner     string `json:"owner,omitempty"`
 	Standby   string `json:"standby,omitempty"`
 	Outbox    bool   `json:"outbox_waiting"`
+	// Consumers of the partition's queue; −1: there is no queue, nil: RabbitMQ can't be asked.
+	Consumers *int `json:"consumers,omitempty"`
 }
 
 // Run shows the spread.
@@ -68,6 +72,12 @@ func (c *partitionsCmd) Run(ctx context.Context, s *settings, io *streams) error
 		}
 		if len(sp.Workers) == 0 {
 			io.say("warning: no worker has been seen for %s: nothing is being processed; start one (chatctl up, or the worker binary)", deadAfter)
+		}
+		if err := sp.attend(ctx, in); err != nil {
+			io.say("warning: RabbitMQ can't be asked who consumes: %v", err)
+		}
+		if lacks := sp.unattended(); len(lacks) > 0 {
+			io.say("warning: partitions %s have an owner and no consumer: a worker can't consume; %s", numbers(lacks), doUnattended)
 		}
 		if c.JSON {
 			return io.printJSON(sp)
@@ -115,6 +125,35 @@ func newSpread(boots []string, waiting []int, partitions int) spread {
 	return sp
 }
 
+// doUnattended says what to do where an owner doesn't consume.
+const doUnattended = "read the workers' logs and /readyz: which of them is refused by RabbitMQ, or can't reach it?"
+
+// attend adds how many consumers RabbitMQ counts.
+func (sp spread) attend(ctx context.Context, in *installation) error {
+	o, err := in.brokerOptions()
+	if err != nil {
+		return err
+	}
+	o.Partitions = len(sp.Partitions)
+	counts, err := broker.Attended(ctx, o)
+	for i := range counts {
+		sp.Partitions[i].Consumers = &counts[i]
+	}
+	return err
+}
+
+// unattended lists the partitions that have an owner and no consumer.
+func (sp spread) unattended() (ps []int) {
+	for _, p := range sp.Partitions {
+		if p.Owner != "" && p.Consumers != nil && *p.Consumers < 1 {
+			ps = append(ps, p.Partition)
+		}
+	}
+	return ps
+}
+
+func numbers(ns []int) string { return strings.Trim(fmt.Sprint(ns), "[]") }
+
 func (sp spread) workerRows() [][]string {
 	rows := [][]string{{"WORKER", "OWNS", "STANDBY"}}
 	for _, w := range sp.Workers {
@@ -124,7 +163,7 @@ func (sp spread) workerRows() [][]string {
 }
 
 func (sp spread) partitionRows() [][]string {
-	rows := [][]string{{"PARTITION", "OWNER", "STANDBY", "OUTBOX"}}
+	rows := [][]string{{"PARTITION", "OWNER", "STANDBY", "OUTBOX", "CONSUMERS"}}
 	dash := func(s string) string {
 		if s == "" {
 			return "-"
@@ -136,7 +175,11 @@ func (sp spread) partitionRows() [][]string {
 		if p.Outbox {
 			outbox = "waiting"
 		}
-		rows = append(rows, []string{strconv.Itoa(p.Partition), dash(p.Owner), dash(p.Standby), outbox})
+		consumers := "?"
+		if p.Consumers != nil {
+			consumers = strconv.Itoa(max(*p.Consumers, 0))
+		}
+		rows = append(rows, []string{strconv.Itoa(p.Partition), dash(p.Owner), dash(p.Standby), outbox, consumers})
 	}
 	return rows
 }

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"chat-service/configs"
 	"chat-service/internal/auth"
 	"chat-service/internal/broker"
 	"chat-service/internal/chat"
@@ -203,7 +204,10 @@ func (c *Config) stopTimeout() time.Duration { return c.Gateway.Drain.D() + 20*t
 
 // load reads the file and the environment. The variables of other processes are no error.
 func (c *Config) load(path string) error {
-	return config.Load(path, c, config.Foreign("server.", "limits."))
+	return config.Load(path, c, config.Shared(configs.Files))
 }
 
 func (c *Config) print(w io.Writer) error { return config.Print(w, *c) }
+
+// warnings lists what is accepted and seldom right.
+func (c *Config) warnings() []string { return config.Warnings(c) }

@@ -21,11 +21,14 @@ func main() { os.Exit(daemon.Main(process())) }
 func process() daemon.Process {
 	cfg := defaults()
 	return daemon.Process{
-		Name: "gateway", Print: cfg.print, Load: cfg.load,
+		Name: "gateway", Print: cfg.print, Load: cfg.load, Warn: cfg.warnings,
 		Wire: func(_ context.Context, stderr io.Writer) (*daemon.Runner, []daemon.Part, error) {
 			log, err := telemetry.NewLogger(stderr, telemetry.LogOptions{Process: "gateway", Level: cfg.Log.Level, Format: cfg.Log.Format, Burst: 20})
 			if err != nil {
 				return nil, nil, err
+			}
+			for _, w := range cfg.warnings() {
+				log.Warn("configuration", "warning", w)
 			}
 			parts, err := wire(&cfg, log)
 			return &daemon.Runner{Log: log, StopTimeout: cfg.stopTimeout()}, parts, err
@@ -41,9 +44,6 @@ func wire(cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
 		return nil, err
 	}
 	log = log.With("gateway", name+"."+boot)
-	for _, w := range cfg.RabbitMQ.Warnings() {
-		log.Warn("configuration", "rabbitmq", w)
-	}
 	tls, err := cfg.RabbitMQ.TLSConfig()
 	if err != nil {
 		return nil, err
@@ -57,6 +57,7 @@ func wire(cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
 		return nil, err
 	}
 	reg := telemetry.NewRegistry()
+	telemetry.BuildInfo(reg, "gateway", daemon.Version())
 	debug := telemetry.NewDebug(cfg.Debug.Addr(), reg, log)
 	metrics := broker.NewMetrics(reg)
 	pub, err := broker.NewPublisher(cfg.broker(tls, name+" out", log, metrics))
@@ -77,6 +78,7 @@ func wire(cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
 	debug.Register("sockets", func(context.Context) error { return g.Ready() })
 	return []daemon.Part{
 		{Name: "debug listener", Start: debug.Start, Stop: debug.Stop, Fatal: debug.Failed()},
+		{Name: "servers", Run: func(ctx context.Context) error { return debug.Watch(ctx, log, cfg.Server.GiveUp.D()) }},
 		{Name: "publisher", Stop: pub.Close},
 		{Name: "deliveries", Stop: in.Close},
 		daemon.Trim(),

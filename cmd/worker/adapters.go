@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"sync"
 	"time"
 
@@ -42,14 +43,20 @@ func (i *inbound) beats(body []byte) {
 // Opened is part of the broker's port; a worker waits for the first delivery.
 func (i *inbound) Opened(int, uint64) {}
 
-// queues are the partitions' consumers, together with the control queue by which heartbeats arrive.
+// queues are the partitions' consumers, together with the control queue by which heartbeats arrive, and the way out.
 type queues struct {
 	*broker.Consumers
 	control *broker.ControlConsumer
+	out     *broker.Publisher
 	now     func() time.Time
 
 	mu sync.Mutex
 	up time.Time
+}
+
+// Able is nil while the process can do a worker's work.
+func (q *queues) Able() error {
+	return errors.Join(q.Consumers.Able(), q.control.Ready(), q.out.Able())
 }
 
 // Up is since when the control queue has been consumed. It is asked every second: an outage shorter than that isn't noticed, which does

@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"chat-service/configs"
 	"chat-service/internal/broker"
 	"chat-service/internal/chat"
 	"chat-service/internal/config"
@@ -78,7 +79,7 @@ func (l Limits) Validate() error { return chat.Limits(l).Validate() }
 
 func defaults() Config {
 	return Config{
-		Server: config.ServerMode{Mode: config.ModeDebug}, Database: config.DefaultDatabase(), Redis: config.DefaultRedis(),
+		Server: config.DefaultServerMode(), Database: config.DefaultDatabase(), Redis: config.DefaultRedis(),
 		RabbitMQ: config.DefaultRabbitMQ(), Debug: config.DefaultDebug(9102), Log: config.DefaultLog(),
 		Worker: Worker{
 			Committers: 1, Lanes: 16, BatchRecords: 256, Prefetch: 64, OutboxPoll: config.Duration(50 * time.Millisecond),
@@ -140,7 +141,10 @@ func (c *Config) worker(boot string, log *slog.Logger, reg prometheus.Registerer
 
 // load reads the file and the environment, which this process shares with the others.
 func (c *Config) load(path string) error {
-	return config.Load(path, c, config.Foreign("server.", "limits."))
+	return config.Load(path, c, config.Shared(configs.Files))
 }
 
 func (c *Config) print(w io.Writer) error { return config.Print(w, *c) }
+
+// warnings lists what is accepted and seldom right.
+func (c *Config) warnings() []string { return config.Warnings(c) }

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -35,11 +36,14 @@ func main() {
 func process() daemon.Process {
 	cfg := defaults()
 	return daemon.Process{
-		Name: "worker", Print: cfg.print, Load: cfg.load,
+		Name: "worker", Print: cfg.print, Load: cfg.load, Warn: cfg.warnings,
 		Wire: func(_ context.Context, stderr io.Writer) (*daemon.Runner, []daemon.Part, error) {
 			log, err := telemetry.NewLogger(stderr, telemetry.LogOptions{Process: "worker", Level: cfg.Log.Level, Format: cfg.Log.Format})
 			if err != nil {
 				return nil, nil, err
+			}
+			for _, w := range cfg.warnings() {
+				log.Warn("configuration", "warning", w)
 			}
 			parts, err := wire(&cfg, log)
 			return &daemon.Runner{Log: log}, parts, err
@@ -50,6 +54,7 @@ func process() daemon.Process {
 // wire opens the adapters and hands them to the station; the order of the parts is the order of the start.
 func wire(cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
 	reg := telemetry.NewRegistry()
+	telemetry.BuildInfo(reg, "worker", daemon.Version())
 	listener := telemetry.NewDebug(cfg.Debug.Addr(), reg, log)
 	sec, err := cfg.security()
 	if err != nil {
@@ -74,17 +79,20 @@ func wire(cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
 	o.Log, o.Outbox, o.Members = lineLog{stores.Messages, stores.Accounts, stores.Operator}, stores.Outbox, laneLog{stores.Rooms, stores.Messages, stores.Accounts}
 	o.Accounts, o.History, o.Workers = socketLog{stores.Accounts, stores.Rooms}, stores.Messages, stores.Operator
 	o.Routes, o.Calls, o.Presence, o.Registry, o.Leases = cache, cache, cache, cache, cache
-	o.Bus, o.Consume = broker.NewDeliveries(pub), &queues{Consumers: consumers, control: control, now: time.Now}
+	q := &queues{Consumers: consumers, control: control, out: pub, now: time.Now}
+	o.Bus, o.Consume = broker.NewDeliveries(pub), q
 	w, err := worker.New(o)
 	if err != nil {
 		return nil, err
 	}
 	in.set(w)
-	listener.Register("mysql", stores.Operator.SchemaReady)
-	listener.Register("rabbitmq", func(context.Context) error { return errors.Join(pub.Ready(), consumers.Ready()) })
+	listener.Register("mysql", stores.Operator.Ready)
+	listener.Observe("redis", cache.Ready)
+	listener.Register("rabbitmq", func(context.Context) error { return cmp.Or(q.Able(), pub.Ready()) })
 	reg.MustRegister(telemetry.NewPoolCollector("mysql", stores.DB.Stats))
 	return []daemon.Part{
 		{Name: "debug listener", Start: listener.Start, Stop: listener.Stop, Fatal: listener.Failed()},
+		{Name: "servers", Run: func(ctx context.Context) error { return listener.Watch(ctx, log, cfg.Server.GiveUp.D()) }},
 		{Name: "redis", Start: func(ctx context.Context) error { return cache.Admit(ctx, log) }, Stop: func(context.Context) error { return cache.Close() }},
 		{Name: "call notifier", Start: calls.Start, Stop: calls.Stop},
 		{Name: "mysql", Start: stores.Operator.AwaitReady, Stop: func(context.Context) error { return stores.Close() }},

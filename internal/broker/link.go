@@ -8,6 +8,8 @@ import (
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"chat-service/internal/chat"
 )
 
 // State is the condition of a connection.
@@ -46,6 +48,9 @@ type link struct {
 	err   error    // why it is down
 	raw   net.Conn // of the present incarnation
 
+	refused   error // what was refused while it was up
+	refusedAt time.Time
+
 	cancel context.CancelFunc
 	done   chan struct{}
 }
@@ -55,6 +60,7 @@ func (l *link) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	l.cancel, l.done, l.err = cancel, make(chan struct{}), fmt.Errorf("%w: not connected yet", ErrUnavailable)
 	l.o.Metrics.Up.WithLabelValues(l.purpose).Set(0)
+	l.o.Metrics.Reconnects.WithLabelValues(l.purpose) // at 0 from the start
 	go l.run(ctx)
 }
 
@@ -71,12 +77,15 @@ func (l *link) run(ctx context.Context) {
 		if wasUp {
 			l.o.Metrics.Reconnects.WithLabelValues(l.purpose).Inc()
 			failures = 0
+			l.refuse(err)
 			if time.Since(began) > settled {
 				wait.reset()
 			}
 		}
 		pause := wait.pause()
 		switch { // only the first failure of an outage is worth a warning
+		case chat.AsPermanent(err) != nil: // whoever watches Ready reports it, once for all connections
+			log.Debug("broker refuses this process", "error", err, "retry_in", pause)
 		case wasUp:
 			log.Warn("broker connection lost", "error", err, "retry_in", pause)
 		case failures == 0:
@@ -90,7 +99,10 @@ func (l *link) run(ctx context.Context) {
 
 // incarnation dials, serves one connection until it is lost, and reports whether it had become usable.
 func (l *link) incarnation(ctx context.Context) (wasUp bool, err error) {
-	defer func() { l.set(Down, err) }()
+	defer func() {
+		err = l.o.judge(err)
+		l.set(Down, err)
+	}()
 	conn, raw, err := l.o.dial(ctx, l.purpose)
 	if err != nil {
 		return false, err

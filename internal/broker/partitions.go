@@ -63,7 +63,14 @@ func NewConsumers(o Options, prefetch int, h PartitionHandler) (*Consumers, erro
 
 // serve lends the connection to the partitions until it is lost.
 func (c *Consumers) serve(ctx context.Context, conn *amqp.Connection, ready func()) error {
-	if err := c.o.withTopology(conn, topology.shared); err != nil {
+	err := c.o.withTopology(conn, func(t topology) error {
+		errs := []error{t.shared()}
+		for i := 0; i < c.o.Partitions && errs[i] == nil; i++ {
+			errs = append(errs, t.in(i)) // of all partitions: who may not use a queue must not come to own it
+		}
+		return errors.Join(errs...)
+	})
+	if err != nil {
 		return err
 	}
 	c.lend(conn)
@@ -268,6 +275,8 @@ func (p *partition) run() {
 			wait.reset()
 		}
 		pause := wait.pause()
+		err = p.c.o.judge(err)
+		p.c.link.refuse(err)
 		level := slog.LevelWarn
 		if conn.IsClosed() {
 			level = slog.LevelDebug // the link reports it, once for all partitions

@@ -1,16 +1,23 @@
 package config
 
 import (
+	"maps"
+	"regexp"
 	"slices"
 	"strings"
 )
 
 const envPrefix = "CHAT_"
 
-// ours are variables that belong to the project's tools and tests, never to a process's configuration.
-func ours(name string) bool {
-	return strings.HasPrefix(name, "CHAT_TEST_") || name == "CHAT_PKG_CACHE" || name == "CHAT_PORT"
+// aside reports variables that are no process's configuration: those of the project's tools and tests, and those that Kubernetes sets
+// for a service whose name begins with "chat".
+func aside(name, val string) bool {
+	return strings.HasPrefix(name, "CHAT_TEST_") || strings.HasPrefix(name, "CHAT_FAULTS_") || name == "CHAT_STACK_DIR" ||
+		name == "CHAT_PKG_CACHE" || name == "CHAT_PORT" || serviceLink.MatchString(name) ||
+		strings.HasSuffix(name, "_PORT") && (strings.HasPrefix(val, "tcp://") || strings.HasPrefix(val, "udp://"))
 }
+
+var serviceLink = regexp.MustCompile(`_SERVICE_HOST$|_SERVICE_PORT(_[A-Z0-9_]+)?$|_PORT_[0-9]+_(TCP|UDP|SCTP)(_PROTO|_PORT|_ADDR)?$`)
 
 // EnvName returns the variable that overrides a key: "database.dbname" → "CHAT_DATABASE_DBNAME".
 func EnvName(key string) string {
@@ -21,7 +28,7 @@ func EnvName(key string) string {
 func (l *loader) readEnv() {
 	env := map[string]string{}
 	for _, kv := range l.environ {
-		if name, val, ok := strings.Cut(kv, "="); ok && strings.HasPrefix(name, envPrefix) && !ours(name) {
+		if name, val, ok := strings.Cut(kv, "="); ok && strings.HasPrefix(name, envPrefix) && !aside(name, val) {
 			env[name] = val
 		}
 	}
@@ -61,32 +68,17 @@ func (l *loader) applyEnv(f field, name string, env map[string]string) {
 	}
 }
 
-// unknownEnv reports what is left in env and begins like one of this process's sections. Variables of other
-// sections may be meant for another process, which shares the environment.
+// unknownEnv reports what is left in env and is no other process's either, which shares the environment.
 func (l *loader) unknownEnv(env map[string]string) {
 	var names []string
-	for _, f := range l.fields {
-		names = append(names, EnvName(f.key))
+	for _, key := range slices.Concat(l.keys(), l.foreign) {
+		names = append(names, EnvName(key))
 	}
-	var unknown []string
-	for name := range env {
-		if l.inSection(name) && !l.isForeign(name) {
-			unknown = append(unknown, name)
+	for _, name := range slices.Sorted(maps.Keys(env)) {
+		if !l.isForeign(name) {
+			l.fail(name, "is a variable for no key%s", hint(name, names))
 		}
 	}
-	slices.Sort(unknown)
-	for _, name := range unknown {
-		l.fail(name, "is a variable for no key%s", hint(name, names))
-	}
-}
-
-func (l *loader) inSection(name string) bool {
-	for _, f := range l.fields {
-		if top, _, nested := strings.Cut(f.key, "."); nested && strings.HasPrefix(name, EnvName(top)+"_") {
-			return true
-		}
-	}
-	return false
 }
 
 func (l *loader) isForeign(name string) bool {

@@ -106,6 +106,8 @@ func strongKey(key string, s Secret) error {
 	case len(text) < MinSecretBytes:
 		return fmt.Errorf("%s: has %d bytes: server.mode release needs %d random bytes or more (openssl rand -base64 48)",
 			key, len(text), MinSecretBytes)
+	case patterned(text):
+		return fmt.Errorf("%s: repeats itself or counts up: server.mode release needs random bytes (openssl rand -base64 48)", key)
 	case distinct(text) < 8:
 		return fmt.Errorf("%s: repeats few characters: server.mode release needs random bytes (openssl rand -base64 48)", key)
 	}
@@ -121,7 +123,24 @@ func distinct(text string) int {
 	return len(seen)
 }
 
-// wellKnown reports whether a secret is one that documentation and tutorials hand out, alone or written repeatedly.
+// patterned reports whether a text is one piece written again and again, or mostly counts up or down.
+func patterned(text string) bool {
+	for period := 1; period <= len(text)/2; period++ {
+		if text[period:] == text[:len(text)-period] {
+			return true
+		}
+	}
+	steps := 0
+	for i := 1; i < len(text); i++ {
+		if d := int(text[i]) - int(text[i-1]); d == 1 || d == -1 {
+			steps++
+		}
+	}
+	return len(text) > 1 && 2*steps >= len(text)
+}
+
+// wellKnown reports whether a secret is one that documentation and tutorials hand out, alone or written repeatedly, with digits and
+// separators around it.
 func wellKnown(text string) bool {
 	t := strings.ToLower(text)
 	for _, known := range []string{
@@ -130,16 +149,26 @@ func wellKnown(text string) bool {
 		"my-secret-key", "changeme", "change-me", "change_me", "changeit", "change-this-secret", "password", "passw0rd",
 		"root", "admin", "guest", "test", "chat", "default", "123456", "12345678", "0123456789", "0123456789abcdef",
 	} {
-		if strings.ReplaceAll(t, known, "") == "" {
+		if strings.Trim(strings.ReplaceAll(t, known, ""), "-_. 0123456789!") == "" && strings.Contains(t, known) {
 			return true
 		}
 	}
 	return false
 }
 
-func unknownSecret(key string, s Secret) error {
-	if !s.Empty() && wellKnown(s.Reveal()) {
+// minPassword is the length of a server's password in release mode.
+const minPassword = 12
+
+// hardPassword refuses a server's password that can be guessed. An empty one is somebody else's to judge.
+func hardPassword(key, text string) error {
+	switch {
+	case text == "":
+		return nil
+	case wellKnown(text):
 		return fmt.Errorf("%s: is well known: server.mode release needs one that can't be guessed", key)
+	case len(text) < minPassword || patterned(text):
+		return fmt.Errorf("%s: is short, repeats itself or counts up: server.mode release needs %d characters or more that can't be guessed",
+			key, minPassword)
 	}
 	return nil
 }

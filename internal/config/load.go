@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"reflect"
 
@@ -19,11 +20,27 @@ func Environ(env []string) Option {
 	return func(l *loader) { l.environ = env }
 }
 
-// Foreign names keys that another process reads from a section that this one has too, such as
-// "limits.login_per_minute" in the gateway: one environment serves all processes, and its variable is no mistake
-// here. A name that ends in a dot means everything below it.
+// Foreign names keys that another process reads, such as "limits.login_per_minute" in the gateway: one environment serves all processes,
+// and its variable is no mistake here. A name that ends in a dot means everything below it. Every other CHAT_ variable is an error.
 func Foreign(keys ...string) Option {
 	return func(l *loader) { l.foreign = append(l.foreign, keys...) }
+}
+
+// Shared is Foreign for all keys of the processes' files, which are in fsys.
+func Shared(fsys fs.FS) Option {
+	return func(l *loader) {
+		files, err := fs.Glob(fsys, "*.yaml")
+		for _, name := range files {
+			data, e := fs.ReadFile(fsys, name)
+			root, e2 := parse(name, data)
+			if err = errors.Join(err, e, e2); root != nil {
+				l.foreign = appendNodeKeys(l.foreign, root, "")
+			}
+		}
+		if err != nil {
+			l.errs = append(l.errs, fmt.Errorf("the processes' own files: %w", err))
+		}
+	}
 }
 
 // Load fills into, a pointer to a struct with its defaults set, from the YAML file at path and then from the
@@ -84,6 +101,11 @@ func parseFile(path string) (*yaml.Node, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configuration file: %w (name another one with -config)", err)
 	}
+	return parse(path, data)
+}
+
+// parse is parseFile for what was read.
+func parse(path string, data []byte) (*yaml.Node, error) {
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	var doc yaml.Node
 	if err := dec.Decode(&doc); errors.Is(err, io.EOF) {

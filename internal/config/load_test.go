@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -110,6 +111,8 @@ func TestLoadRefuses(t *testing.T) {
 		"bare duration":      {yaml: "limits: {window: 5}\n", want: []string{`limits.window: "5" is not a duration`}},
 		"bad number":         {env: []string{"CHAT_LIMITS_BURST=many"}, want: []string{`CHAT_LIMITS_BURST: "many" is not a whole number`}},
 		"empty number":       {env: []string{"CHAT_LIMITS_BURST="}, want: []string{`CHAT_LIMITS_BURST: "" is not a whole number`}},
+		"typo in a section":  {env: []string{"CHAT_DATABSE_DBNAME=x"}, want: []string{"CHAT_DATABSE_DBNAME: is a variable for no key: did you mean CHAT_DATABASE_DBNAME?"}},
+		"no such section":    {env: []string{"CHAT_COLOUR=red"}, want: []string{"CHAT_COLOUR: is a variable for no key"}},
 		"typo in variable":   {env: []string{"CHAT_DATABASE_DBNAM=x"}, want: []string{"did you mean CHAT_DATABASE_DBNAME?"}},
 		"file of no secret":  {yaml: "server: {host_file: x}\n", want: []string{"server.host_file: is unknown"}},
 		"missing secret":     {env: []string{"CHAT_JWT_SECRET_FILE=/nowhere"}, want: []string{"CHAT_JWT_SECRET_FILE: the secret's file"}},
@@ -152,16 +155,21 @@ func TestLoadRefuses(t *testing.T) {
 func TestLoadIgnoresVariablesOfOthers(t *testing.T) {
 	env := []string{
 		"CHAT_TEST_MYSQL_DSN=x", "CHAT_PKG_CACHE=x", "CHAT_PORT=1", // tools and tests
-		"CHAT_REDIS_HOST=x",            // a section of another process
+		"CHAT_FAULTS_KILL=x", "CHAT_STACK_DIR=x",
+		"CHAT_GATEWAY_ID=x", "CHAT_WORKER_LANES=3", // keys of another process
+		"CHAT_PORT_8080_TCP_ADDR=10.0.0.1", "CHAT_SERVICE_HOST=10.0.0.1", "CHAT_API_SERVICE_PORT_HTTP=80", "CHAT_API_PORT=tcp://10.0.0.1:80", // service links
 		"CHAT_LIMITS_LOGIN_PER_MIN=5",  // a foreign key
 		"CHAT_SERVER_CORS_ORIGINS=x,y", // below a foreign prefix
 	}
 	got := defaults()
-	if err := Load("", &got, Environ(env), Foreign("limits.login_per_min", "server.cors.")); err != nil {
+	files := fstest.MapFS{
+		"gateway.yaml": {Data: []byte("gateway:\n  id: x\n")}, "worker.yaml": {Data: []byte("worker: {lanes: 1}\n")}, "empty.yaml": {},
+	}
+	if err := Load("", &got, Environ(env), Shared(files), Foreign("limits.login_per_min", "server.cors.")); err != nil {
 		t.Error(err)
 	}
 	if err := Load("", &got, Environ(env)); err == nil {
-		t.Error("without Foreign the last two must be refused")
+		t.Error("without Shared and Foreign they must be refused")
 	}
 }
 
@@ -233,14 +241,19 @@ func TestSecretIsNeverSeen(t *testing.T) {
 
 func TestReleaseSecrets(t *testing.T) {
 	for secret, ok := range map[string]bool{
-		"your-secret-key":                      false,
-		DevelopmentSecret:                      false,
-		"secretsecretsecretsecretsecretsec":    false,
-		"secretsecretsecretsecretsecretsecret": false,
-		strings.Repeat("a", 64):                false,
-		strings.Repeat("changeme", 8):          false,
-		"0123456789abcdefghijklmnopqrstu":      false, // 31 bytes
-		"Vq7hT0yRk3sL9xZbE1nM5cJd8uWfGp2A":     true,
+		"your-secret-key":                          false,
+		DevelopmentSecret:                          false,
+		"secretsecretsecretsecretsecretsec":        false,
+		"secretsecretsecretsecretsecretsecret":     false,
+		strings.Repeat("a", 64):                    false,
+		strings.Repeat("changeme", 8):              false,
+		"0123456789abcdefghijklmnopqrstu":          false, // 31 bytes
+		"your-256-bit-secret-your-256-bit-secret":  false,
+		strings.Repeat("abcdefgh", 4):              false,
+		strings.Repeat("kT9x-Lq2", 4) + "kT9":      false,
+		"abcdefghijklmnopqrstuvwxyz0123456789":     false,
+		"changeme-changeme-changeme-changeme-2026": false,
+		"Vq7hT0yRk3sL9xZbE1nM5cJd8uWfGp2A":         true,
 	} {
 		j := DefaultJWT()
 		j.Secret = NewSecret(secret)
@@ -252,6 +265,55 @@ func TestReleaseSecrets(t *testing.T) {
 		if err := j.ValidateRelease(); (err == nil) != ok {
 			t.Errorf("further key %q: %v", secret, err)
 		}
+	}
+}
+
+func TestReleaseNamesWhatIsSeldomRight(t *testing.T) {
+	type all struct {
+		Server   Server   `yaml:"server"`
+		Database Database `yaml:"database"`
+		Redis    Redis    `yaml:"redis"`
+		RabbitMQ RabbitMQ `yaml:"rabbitmq"`
+		Debug    Debug    `yaml:"debug"`
+	}
+	const password = "Kq7-vT2x-Lm9w"
+	local := []string{"CHAT_SERVER_MODE=release", "CHAT_DATABASE_USER=chat", "CHAT_DATABASE_PASSWORD=" + password, "CHAT_RABBITMQ_URL=amqp://chat:" + password + "@localhost/"}
+	for name, tt := range map[string]struct {
+		env    []string
+		warns  []string
+		refuse string
+	}{
+		"this machine":          {},
+		"mysql in the clear":    {env: []string{"CHAT_DATABASE_HOST=db.example"}, warns: []string{"database.tls"}},
+		"a replica":             {env: []string{"CHAT_DATABASE_REPLICAS=10.0.0.7:3306"}, warns: []string{"database.tls"}},
+		"mysql encrypted":       {env: []string{"CHAT_DATABASE_HOST=db.example", "CHAT_DATABASE_TLS=true"}},
+		"redis in the clear":    {env: []string{"CHAT_REDIS_HOST=10.0.0.5"}, warns: []string{"redis.tls", "redis.password"}},
+		"rabbitmq in the clear": {env: []string{"CHAT_RABBITMQ_URL=amqp://chat:" + password + "@mq.example/"}, warns: []string{"rabbitmq.url"}},
+		"rabbitmq encrypted":    {env: []string{"CHAT_RABBITMQ_URL=amqps://chat:" + password + "@mq.example/"}},
+		"database root":         {env: []string{"CHAT_DATABASE_USER=root"}, warns: []string{"database.user"}},
+		"debug for everybody":   {env: []string{"CHAT_DEBUG_HOST=0.0.0.0"}, warns: []string{"debug.host"}},
+		"debug everywhere":      {env: []string{"CHAT_DEBUG_HOST=::"}, warns: []string{"debug.host"}},
+		"in debug mode":         {env: []string{"CHAT_SERVER_MODE=debug", "CHAT_DEBUG_HOST=0.0.0.0", "CHAT_DATABASE_USER=root"}},
+		"a letter":              {env: []string{"CHAT_DATABASE_PASSWORD=x"}, refuse: "database.password"},
+		"a repeated one":        {env: []string{"CHAT_REDIS_PASSWORD=abcabcabcabcabc"}, refuse: "redis.password"},
+		"a short one in a URL":  {env: []string{"CHAT_RABBITMQ_URL=amqp://chat:kT9x@localhost/"}, refuse: "rabbitmq.url"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := all{DefaultServer(1), DefaultDatabase(), DefaultRedis(), DefaultRabbitMQ(), DefaultDebug(2)}
+			err := Load("", &c, Environ(append(slices.Clone(local), tt.env...)))
+			if (tt.refuse == "") != (err == nil) || err != nil && !strings.Contains(err.Error(), tt.refuse) {
+				t.Fatalf("Load = %v, want something about %q", err, tt.refuse)
+			}
+			got := Warnings(&c)
+			if err == nil && len(got) != len(tt.warns) {
+				t.Errorf("warnings %q", got)
+			}
+			for i, w := range tt.warns {
+				if i < len(got) && !strings.HasPrefix(got[i], w+": ") {
+					t.Errorf("warning %q, want one about %s", got[i], w)
+				}
+			}
+		})
 	}
 }
 

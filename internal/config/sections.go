@@ -24,31 +24,46 @@ type Server struct {
 	Port Port `yaml:"port"`
 	// Mode is debug or release. Release refuses weak secrets and weak passwords.
 	Mode string `yaml:"mode"`
+	// GiveUp ends the process when a server has refused it for so long for a reason that waiting doesn't mend; 0: never.
+	GiveUp Duration `yaml:"give_up"`
 }
 
+// DefaultGiveUp is long enough to correct a password, and short enough that a supervisor shows the mistake.
+const DefaultGiveUp = Duration(2 * time.Minute)
+
 // DefaultServer listens everywhere on port, in debug mode.
-func DefaultServer(port Port) Server { return Server{Host: "0.0.0.0", Port: port, Mode: ModeDebug} }
+func DefaultServer(port Port) Server {
+	return Server{Host: "0.0.0.0", Port: port, Mode: ModeDebug, GiveUp: DefaultGiveUp}
+}
 
 // Addr returns "host:port".
 func (s Server) Addr() string { return net.JoinHostPort(s.Host, s.Port.String()) }
 
 // Release reports whether the process runs in release mode.
-func (s Server) Release() bool { return ServerMode{s.Mode}.Release() }
+func (s Server) Release() bool { return ServerMode{s.Mode, s.GiveUp}.Release() }
 
-// Validate checks the mode.
-func (s Server) Validate() error { return ServerMode{s.Mode}.Validate() }
+// Validate checks the mode and the time.
+func (s Server) Validate() error { return ServerMode{s.Mode, s.GiveUp}.Validate() }
 
 // ServerMode is the part of the section server that all processes share, those without a public port too.
 type ServerMode struct {
 	// Mode is debug or release. Release refuses weak secrets.
 	Mode string `yaml:"mode"`
+	// GiveUp ends the process when a server has refused it for so long for a reason that waiting doesn't mend; 0: never.
+	GiveUp Duration `yaml:"give_up"`
 }
+
+// DefaultServerMode is debug mode.
+func DefaultServerMode() ServerMode { return ServerMode{Mode: ModeDebug, GiveUp: DefaultGiveUp} }
 
 // Release reports whether the process runs in release mode.
 func (s ServerMode) Release() bool { return s.Mode == ModeRelease }
 
-// Validate checks the mode.
+// Validate checks the mode and the time.
 func (s ServerMode) Validate() error {
+	if s.GiveUp < 0 {
+		return fmt.Errorf("give_up: is %v: set 0 (never) or more", s.GiveUp)
+	}
 	if s.Mode != ModeDebug && s.Mode != ModeRelease {
 		return fmt.Errorf("mode: is %q: set %s or %s", s.Mode, ModeDebug, ModeRelease)
 	}
@@ -112,7 +127,30 @@ func (d Database) ValidateRelease() error {
 	if d.Password.Empty() {
 		return errors.New("password: is empty: server.mode release needs one (CHAT_DATABASE_PASSWORD or …_FILE)")
 	}
-	return unknownSecret("password", d.Password)
+	return hardPassword("password", d.Password.Reveal())
+}
+
+// ReleaseWarnings names what is allowed and wrong in most installations.
+func (d Database) ReleaseWarnings() (ws []string) {
+	if d.User == "root" {
+		ws = append(ws, "user: is root: give the service a user with rights on its own database only")
+	}
+	for _, addr := range append([]string{d.Addr()}, d.Replicas...) {
+		if !d.TLS && remote(addr) {
+			ws = append(ws, "tls: is off, and "+addr+" is another machine: passwords and messages cross the network in the clear")
+		}
+	}
+	return ws
+}
+
+// remote reports whether host:port is not on this machine.
+func remote(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		host = addr
+	}
+	ip := net.ParseIP(host)
+	return host != "localhost" && (ip == nil || !ip.IsLoopback())
 }
 
 // Redis is one server, a cluster, or a set of sentinels.
@@ -156,7 +194,19 @@ func (r Redis) Validate() error {
 }
 
 // ValidateRelease refuses a well-known password. An empty one may be right behind a closed network.
-func (r Redis) ValidateRelease() error { return unknownSecret("password", r.Password) }
+func (r Redis) ValidateRelease() error { return hardPassword("password", r.Password.Reveal()) }
+
+// ReleaseWarnings names what is allowed and wrong in most installations.
+func (r Redis) ReleaseWarnings() (ws []string) {
+	far := slices.ContainsFunc(r.Addresses(), remote)
+	if far && !r.TLS {
+		ws = append(ws, "tls: is off, and Redis is on another machine: who was online and what was said lately cross the network in the clear")
+	}
+	if far && r.Password.Empty() {
+		ws = append(ws, "password: is empty, and Redis is on another machine: whoever reaches it can read and forge")
+	}
+	return ws
+}
 
 // Types of RabbitMQ.QueueType.
 const (
@@ -228,7 +278,16 @@ func (r RabbitMQ) ValidateRelease() error {
 	if password == "" || wellKnown(password) {
 		return errors.New("url: has no password or a well-known one: give the broker a user of its own (CHAT_RABBITMQ_URL or …_FILE)")
 	}
-	return nil
+	return hardPassword("url: its password", password)
+}
+
+// ReleaseWarnings names what is allowed and wrong in most installations.
+func (r RabbitMQ) ReleaseWarnings() []string {
+	u, err := url.Parse(r.URL.Reveal())
+	if err != nil || u.Scheme != "amqp" || !remote(u.Host) {
+		return nil
+	}
+	return []string{"url: is amqp:// to another machine (" + u.Host + "): passwords and messages cross the network in the clear; use amqps://"}
 }
 
 // Debug is the second listener, for metrics, health and profiles. It is not for the public.
@@ -244,6 +303,14 @@ func DefaultDebug(port Port) Debug { return Debug{Host: "127.0.0.1", Port: port}
 
 // Addr returns "host:port".
 func (d Debug) Addr() string { return net.JoinHostPort(d.Host, d.Port.String()) }
+
+// ReleaseWarnings names a listener for everybody.
+func (d Debug) ReleaseWarnings() []string {
+	if ip := net.ParseIP(d.Host); d.Host == "" || ip != nil && ip.IsUnspecified() {
+		return []string{"host: listens on all interfaces: metrics and profiles are for operators; set an address that only they reach"}
+	}
+	return nil
+}
 
 // Log says how much is logged, and how.
 type Log struct {

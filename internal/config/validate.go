@@ -10,13 +10,20 @@ type (
 	releaseValidator interface{ ValidateRelease() error }
 	releaseTeller    interface{ Release() bool }
 	warner           interface{ Warnings() []string }
+	releaseWarner    interface{ ReleaseWarnings() []string }
 )
 
-// Warnings collects what the Warnings() []string methods inside v say: settings that are accepted and do nothing.
-// v is a pointer to a struct that Load has filled.
+// Warnings collects what the Warnings() []string methods inside v say: settings that are accepted and do nothing; and in release mode what
+// ReleaseWarnings() []string say: settings that are accepted and seldom right. v is a pointer to a struct that Load has filled.
 func Warnings(v any) []string {
 	var out []string
+	release := isRelease(reflect.ValueOf(v))
 	visit(reflect.ValueOf(v), "", func(key string, part any) {
+		if w, ok := part.(releaseWarner); ok && release {
+			for _, text := range w.ReleaseWarnings() {
+				out = append(out, join(key, text))
+			}
+		}
 		if w, ok := part.(warner); ok {
 			for _, text := range w.Warnings() {
 				out = append(out, join(key, text))
@@ -26,13 +33,17 @@ func Warnings(v any) []string {
 	return out
 }
 
-func (l *loader) validate(v reflect.Value) {
-	release := false
+func isRelease(v reflect.Value) (release bool) {
 	visit(v, "", func(_ string, part any) {
 		if t, ok := part.(releaseTeller); ok && t.Release() {
 			release = true
 		}
 	})
+	return release
+}
+
+func (l *loader) validate(v reflect.Value) {
+	release := isRelease(v)
 	visit(v, "", func(key string, part any) {
 		if p, ok := part.(validator); ok {
 			l.failAll(key, p.Validate())

@@ -51,7 +51,7 @@ func TestProcess(t *testing.T) {
 		"mistake":        {args: "-nope", code: ExitUsage, errs: "-nope"},
 		"version":        {args: "-version", load: broken, out: Version()},
 		"defaults":       {args: "-print-defaults", load: broken, out: "printed"},
-		"check":          {args: "-check -config c.yaml", out: "loaded c.yaml\nconfiguration is valid"},
+		"check":          {args: "-check -config c.yaml", out: "loaded c.yaml\nwarning: c.yaml is odd\nconfiguration is valid"},
 		"check fails":    {args: "-check", load: broken, code: ExitUsage, errs: "broken"},
 		"bad settings":   {load: broken, code: ExitUsage, errs: "broken"},
 		"bad wiring":     {wire: broken, code: ExitFailed, wired: true, errs: "worker: broken"},
@@ -65,6 +65,7 @@ func TestProcess(t *testing.T) {
 			defer cancel()
 			p := Process{
 				Name:  "worker",
+				Warn:  func() []string { return []string{"c.yaml is odd"} },
 				Print: func(w io.Writer) error { _, err := io.WriteString(w, "printed"); return err },
 				Load: func(path string) error {
 					if path != "" {

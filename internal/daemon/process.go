@@ -13,6 +13,8 @@ type Process struct {
 	Print func(w io.Writer) error
 	// Load reads file ("": none) and environment into the configuration.
 	Load func(path string) error
+	// Warn lists what in the loaded configuration is accepted and seldom right. Optional.
+	Warn func() []string
 	// Wire opens what the loaded configuration describes and says what to run; logs go to stderr.
 	Wire func(ctx context.Context, stderr io.Writer) (*Runner, []Part, error)
 }
@@ -52,9 +54,19 @@ func (p Process) prepare(f flags, stdout io.Writer) (live bool, err error) {
 		err = p.Print(stdout)
 	default:
 		if err = p.Load(f.config); err == nil && f.check {
+			for _, w := range p.warnings() {
+				_, _ = fmt.Fprintln(stdout, "warning: "+w)
+			}
 			_, err = fmt.Fprintln(stdout, "configuration is valid")
 		}
 		live = !f.check
 	}
 	return live, err
+}
+
+func (p Process) warnings() []string {
+	if p.Warn == nil {
+		return nil
+	}
+	return p.Warn()
 }

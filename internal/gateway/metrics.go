@@ -72,6 +72,12 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		Closed:          vec("closes_total", "Sockets ended, by the close code sent or received (0: none).", "code"),
 	}
 	m.UnknownDeliveries = m.Deliveries.WithLabelValues(envelope.DeliveryKind(0).String())
+	for _, e := range []*httpError{badOrigin, draining, brokerAway, full, pacing, noUpgrade("")} { // at 0 from the start: rates see the first
+		m.Refused.WithLabelValues(e.reason)
+	}
+	for _, c := range protocol.CloseCodes() {
+		m.Closed.WithLabelValues(strconv.Itoa(int(c.Code)))
+	}
 	return m
 }
 

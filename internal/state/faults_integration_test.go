@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -343,4 +344,23 @@ func TestCalls(t *testing.T) {
 	cancel()
 	done.Wait()
 	must(t, notifier.Stop(t.Context()))
+}
+
+// TestRefusedLoginIsPermanent: no waiting makes a wrong password right.
+func TestRefusedLoginIsPermanent(t *testing.T) {
+	t.Parallel()
+	addr, direct := private(t)
+	do(t, direct, "CONFIG", "SET", "requirepass", "right")
+	for password, want := range map[string]bool{"": true, "wrong": true, "right": false} {
+		s := open(t, func(o *state.Options) { o.Addrs, o.Password = []string{addr}, password })
+		testkit.Eventually(t, 10*time.Second, func() (bool, string) {
+			err := s.Ready(t.Context())
+			lasting := chat.AsPermanent(err)
+			ok := want == (lasting != nil) && want == (err != nil)
+			return ok && (!want || strings.Contains(err.Error(), addr) && strings.Contains(err.Error(), "redis.password")), fmt.Sprintf("password %q: %v", password, err)
+		})
+	}
+	if err := open(t, func(o *state.Options) { o.Addrs = []string{"127.0.0.1:1"} }).Ready(t.Context()); err == nil || chat.AsPermanent(err) != nil {
+		t.Errorf("a server that is unavailable: %v", err)
+	}
 }

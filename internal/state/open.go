@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -81,7 +82,19 @@ func (s *State) Close() error { return s.rdb.Close() }
 
 // Ready reports whether Redis answers, by asking it (or the breaker, while that is open).
 func (s *State) Ready(ctx context.Context) error {
-	return s.do(ctx, "ready", func(ctx context.Context) error { return s.rdb.Ping(ctx).Err() })
+	return s.lasting(s.do(ctx, "ready", func(ctx context.Context) error { return s.rdb.Ping(ctx).Err() }))
+}
+
+// lasting makes a refusal permanent that waiting doesn't mend.
+func (s *State) lasting(err error) error {
+	needless := err != nil && strings.Contains(err.Error(), "without any password configured")
+	if !needless && !redis.IsAuthError(err) && !redis.IsPermissionError(err) {
+		return err
+	}
+	return &chat.PermanentError{
+		Where: "redis " + strings.Join(s.opt.Addrs, ", "), Err: err,
+		Do: "correct redis.password, or give the user the commands that the service needs",
+	}
 }
 
 // Check judges the server's settings at a start: an eviction policy other than noeviction is an error of kind Invalid,

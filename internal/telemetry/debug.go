@@ -8,6 +8,9 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"os"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -48,7 +51,7 @@ func NewDebug(addr string, reg *prometheus.Registry, log *slog.Logger) *Debug {
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	d.server = &http.Server{
-		Handler:           mux,
+		Handler:           known(addr, mux),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      profileTime,
@@ -57,6 +60,30 @@ func NewDebug(addr string, reg *prometheus.Registry, log *slog.Logger) *Debug {
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
 	return d
+}
+
+// known refuses requests whose Host is a name that nobody gave this listener: a page in an operator's browser can point a name of its own
+// at this address (DNS rebinding). Addresses, localhost, this machine's name and names without a dot, as inside a cluster or compose
+// network, are no such names; nor are the cluster's own (….svc, ….local, ….internal).
+func known(addr string, next http.Handler) http.Handler {
+	own, _, _ := net.SplitHostPort(addr)
+	machine, _ := os.Hostname()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host, _, err := net.SplitHostPort(r.Host)
+		if err != nil {
+			host = strings.Trim(r.Host, "[]")
+		}
+		host = strings.ToLower(strings.TrimSuffix(host, "."))
+		ok := net.ParseIP(host) != nil || !strings.Contains(host, ".") || host == strings.ToLower(own) || host == strings.ToLower(machine)
+		for _, inner := range []string{".svc", ".local", ".internal", ".localhost"} {
+			ok = ok || strings.HasSuffix(host, inner)
+		}
+		if !ok {
+			http.Error(w, "this listener is not known as "+strconv.Quote(host)+": ask by its address", http.StatusMisdirectedRequest)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // Start binds the address and serves until Stop.

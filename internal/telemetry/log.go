@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"regexp"
 	"strings"
 	"time"
@@ -59,6 +60,10 @@ func redact(_ []string, a slog.Attr) slog.Attr {
 		return slog.String(a.Key, masked)
 	}
 	switch v := a.Value.Any().(type) {
+	case time.Duration: // JSON would show nanoseconds
+		return slog.String(a.Key, v.String())
+	case os.Signal: // and a number
+		return slog.String(a.Key, v.String())
 	case string:
 		return slog.String(a.Key, Mask(v))
 	case error:

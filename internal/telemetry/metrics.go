@@ -16,3 +16,10 @@ func NewRegistry() *prometheus.Registry {
 	)
 	return r
 }
+
+// BuildInfo registers chat_build_info, which is always 1 and names process and version: dashboards join it to see what runs where.
+func BuildInfo(reg *prometheus.Registry, process, version string) {
+	g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "chat_build_info", Help: "1, with process and version."}, []string{"process", "version"})
+	g.WithLabelValues(process, version).Set(1)
+	reg.MustRegister(g)
+}

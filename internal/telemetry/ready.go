@@ -3,6 +3,7 @@ package telemetry
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"sync"
 	"time"
@@ -19,6 +20,7 @@ type Check func(ctx context.Context) error
 type Readiness struct {
 	mu       sync.Mutex
 	checks   map[string]Check
+	spared   map[string]bool // checks that are shown and don't decide
 	draining bool
 }
 
@@ -38,6 +40,17 @@ func (r *Readiness) Register(name string, c Check) {
 	r.checks[name] = c
 }
 
+// Observe adds a check of something that the process can do without: it is shown, and Watch sees it, but the process is ready without.
+func (r *Readiness) Observe(name string, c Check) {
+	r.Register(name, c)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.spared == nil {
+		r.spared = map[string]bool{}
+	}
+	r.spared[name] = true
+}
+
 // Drain turns readiness off for good, so that load balancers send no new clients.
 func (r *Readiness) Drain() {
 	r.mu.Lock()
@@ -47,35 +60,53 @@ func (r *Readiness) Drain() {
 
 // Report runs all checks at the same time and waits for them.
 func (r *Readiness) Report(ctx context.Context) Report {
-	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
-	defer cancel()
-	r.mu.Lock()
-	rep := Report{Status: "ready", Checks: make(map[string]string, len(r.checks))}
-	draining := r.draining
-	var (
-		wg sync.WaitGroup
-		mu sync.Mutex
-	)
-	for name, check := range r.checks {
-		wg.Go(func() {
-			result := "ok"
-			if err := check(ctx); err != nil {
-				result = Mask(err.Error())
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			rep.Checks[name] = result
-			if result != "ok" {
-				rep.Status = "not ready"
-			}
-		})
+	rep := Report{Status: "ready", Checks: map[string]string{}}
+	for name, err := range r.ask(ctx) {
+		rep.Checks[name] = "ok"
+		if err == nil {
+			continue
+		}
+		rep.Checks[name] = Mask(err.Error())
+		if !r.spares(name) {
+			rep.Status = "not ready"
+		}
 	}
-	r.mu.Unlock()
-	wg.Wait()
-	if draining {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.draining {
 		rep.Status = "draining"
 	}
 	return rep
+}
+
+// ask runs all checks at the same time and returns what each says.
+func (r *Readiness) ask(ctx context.Context) map[string]error {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	r.mu.Lock()
+	checks := maps.Clone(r.checks)
+	r.mu.Unlock()
+	var (
+		wg   sync.WaitGroup
+		mu   sync.Mutex
+		said = make(map[string]error, len(checks))
+	)
+	for name, check := range checks {
+		wg.Go(func() {
+			err := check(ctx)
+			mu.Lock()
+			defer mu.Unlock()
+			said[name] = err
+		})
+	}
+	wg.Wait()
+	return said
+}
+
+func (r *Readiness) spares(name string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.spared[name]
 }
 
 // ServeHTTP answers 200 when ready, else 503, with the report.

@@ -8,7 +8,9 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -209,5 +211,32 @@ func TestDebugStartFails(t *testing.T) {
 	}
 	if err := again.Stop(t.Context()); err != nil {
 		t.Errorf("Stop of what never started = %v", err)
+	}
+}
+
+func TestDebugAnswersOnlyToItsOwnNames(t *testing.T) {
+	d := startDebug(t)
+	for host, want := range map[string]int{
+		d.Addr(): 200, "localhost": 200, "[::1]:9102": 200, "worker-1": 200, "worker.chat.svc.cluster.local": 200, "": 200,
+		"evil.example": http.StatusMisdirectedRequest, "127.0.0.1.nip.io:9102": http.StatusMisdirectedRequest, "Evil.Example.:80": http.StatusMisdirectedRequest,
+	} {
+		req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/healthz", nil)
+		req.Host = host
+		rec := httptest.NewRecorder()
+		if d.server.Handler.ServeHTTP(rec, req); rec.Code != want {
+			t.Errorf("Host %q: %d, want %d", host, rec.Code, want)
+		}
+	}
+}
+
+func TestLogShowsUnitsAndNames(t *testing.T) {
+	var out bytes.Buffer
+	log, err := NewLogger(&out, LogOptions{Process: "worker"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	log.Info("m", "took", 1500*time.Millisecond, "reason", syscall.SIGTERM)
+	if s := out.String(); !strings.Contains(s, `"took":"1.5s"`) || !strings.Contains(s, `"reason":"terminated"`) {
+		t.Error(s)
 	}
 }

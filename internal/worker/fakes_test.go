@@ -31,6 +31,7 @@ type fakes struct {
 	sockets    []chat.Socket
 	redisAway  bool // Unregister fails
 	up         time.Time
+	unable     error // why it can't consume
 	lapsed     []chat.GatewayID
 	lapsedFor  bool // for good, also when they are buried
 	revived    []chat.GatewayID
@@ -278,6 +279,12 @@ func (w *fakes) ToAll(b []byte, done func(error)) error { return w.take("", b, d
 func (w *fakes) Set(_, _ []int)                         {}
 func (w *fakes) Active(int) bool                        { return false }
 func (w *fakes) Yield(int)                              {}
+func (w *fakes) Able() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.unable
+}
+
 func (w *fakes) Up() time.Time {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -13,6 +13,8 @@ type Metrics struct {
 	Dispatched prometheus.Counter // commands taken
 	Unknown    prometheus.Counter // those of a kind that this process doesn't know
 	Owned      prometheus.Gauge   // partitions assigned to this worker
+	OutboxAge  prometheus.Gauge   // of the oldest announcement that waits, in seconds
+	Dead       prometheus.Gauge   // commands that were set aside
 
 	Line    *line.Metrics
 	Deliver *deliver.Metrics
@@ -34,9 +36,17 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Name: "chat_worker_partitions_owned",
 			Help: "Partitions assigned to this worker.",
 		}),
+		OutboxAge: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "chat_worker_outbox_oldest_seconds",
+			Help: "For how long the oldest announcement has waited in the outbox, of all partitions.",
+		}),
+		Dead: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "chat_worker_dead_commands",
+			Help: "Commands that were set aside, of all partitions.",
+		}),
 		Line: line.NewMetrics(reg), Deliver: deliver.NewMetrics(reg),
 	}
 	m.Sockets = sockets.NewMetrics(reg, m.Line.StateErrors)
-	reg.MustRegister(m.Dispatched, m.Unknown, m.Owned)
+	reg.MustRegister(m.Dispatched, m.Unknown, m.Owned, m.OutboxAge, m.Dead)
 	return m
 }

@@ -63,8 +63,9 @@ func New(o Options) (*Worker, error) {
 	})
 	w.catchup = catchup.New(catchup.Options{MaxRooms: o.MaxSyncRooms, Line: w.line, Publisher: w.publisher, Log: o.History})
 	w.fleet = jobs.NewFleet(jobs.Options{
-		Boot: o.Boot, Partitions: o.Partitions, Beat: o.Beat, DeadAfter: o.DeadAfter, Line: w.line, Workers: o.Workers, Consume: o.Consume,
-		Now: o.Now, Logger: o.Logger, Owned: o.Metrics.Owned,
+		Boot: o.Boot, Partitions: o.Partitions, Beat: o.Beat, DeadAfter: o.DeadAfter, Lease: o.Lease, Line: w.line,
+		Workers: o.Workers, Consume: o.Consume, Now: o.Now, Logger: o.Logger, Owned: o.Metrics.Owned,
+		OutboxAge: o.Metrics.OutboxAge, Dead: o.Metrics.Dead,
 	})
 	w.sockets = sockets.New(sockets.Options{
 		Partitions: o.Partitions, Lease: o.Lease, OfflineGrace: o.OfflineGrace, Patience: o.Patience, MaxSockets: o.MaxSockets,
@@ -97,6 +98,7 @@ func (w *Worker) Start(context.Context) error {
 			{time.Second, w.sockets.SweepLeases},
 			{time.Second, w.sockets.SweepOffline},
 			{time.Minute, w.fleet.SweepEnded},
+			{10 * time.Second, w.fleet.Weigh},
 		} {
 			w.looped.Go(func() { jobs.Every(ctx, job.every, w.o.Patience, job.run) })
 		}

@@ -84,9 +84,12 @@ func (s *Server) edge(c *fiber.Ctx) error {
 	}
 	route, known := s.templates[c.Route().Path]
 	if !known {
-		route = "other"
+		route = otherRoute
 	}
-	s.opts.Metrics.answered(c.Method(), route, c.Response().StatusCode(), s.opts.Now().Sub(begin))
+	took := s.opts.Now().Sub(begin)
+	s.opts.Metrics.answered(c.Method(), route, c.Response().StatusCode(), took)
+	s.opts.Log.DebugContext(ctx, "request", "request_id", requestID(c), "method", c.Method(), "route", route,
+		"status", c.Response().StatusCode(), "took", took)
 	return err
 }
 

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"net/http"
 	"strconv"
 	"time"
 
@@ -36,6 +37,14 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		Throttled: counters("throttled_total", "Attempts refused by a rate limit.", "what"),
 		Degraded:  counters("degraded_total", "Calls that went on without the state.", "port"),
 	}
+	m.Requests.WithLabelValues(http.MethodGet, otherRoute, "200") // at 0 from the start: rates see the first
+	m.Seconds.WithLabelValues(http.MethodGet, otherRoute)
+	for _, what := range []string{"login", "register"} {
+		m.Throttled.WithLabelValues(what)
+	}
+	for _, port := range []string{"throttle", "presences", "recents"} {
+		m.Degraded.WithLabelValues(port)
+	}
 	if reg != nil {
 		reg.MustRegister(m.Requests, m.Seconds, m.InFlight, m.Throttled, m.Degraded)
 	}
@@ -46,6 +55,9 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 func counters(name, help string, labels ...string) *prometheus.CounterVec {
 	return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "chat", Subsystem: "api", Name: name, Help: help}, labels)
 }
+
+// otherRoute labels requests of no route.
+const otherRoute = "other"
 
 // answered counts an answer. route is a template or "other", so that the paths clients make up don't become labels.
 func (m *Metrics) answered(method, route string, status int, took time.Duration) {

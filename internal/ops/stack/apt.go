@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"chat-service/internal/ops/stack/dpkg"
 )
 
 // errNoApt: this machine has no apt.
@@ -25,9 +27,10 @@ var errNoApt = errors.New("no apt-get and dpkg-deb on this machine")
 // apt downloads Debian packages from the machine's own sources, with a private state directory, and unpacks them under
 // the cache. It needs no root and installs nothing. Why it is written by hand: docs/adr/0011-apt-provisioner.md.
 type apt struct {
-	cache string
-	out   *Progress
-	etc   string // the machine's /etc/apt
+	cache  string
+	out    *Progress
+	etc    string // the machine's /etc/apt
+	status string // the machine's list of installed packages
 
 	mu      sync.Mutex
 	updated map[string]bool
@@ -41,7 +44,7 @@ type bundle struct {
 }
 
 func newApt(cache string, out *Progress) *apt {
-	return &apt{cache: cache, out: out, etc: "/etc/apt", updated: map[string]bool{}}
+	return &apt{cache: cache, out: out, etc: "/etc/apt", status: "/var/lib/dpkg/status", updated: map[string]bool{}}
 }
 
 // root returns the folder in which the bundle is unpacked, and downloads it first if necessary.
@@ -77,6 +80,15 @@ func (a *apt) root(ctx context.Context, b bundle) (string, error) {
 	}
 	defer os.RemoveAll(debs)
 	return root, a.unpack(ctx, debs, root, b)
+}
+
+// spoil has the bundle unpacked anew: a tree of an earlier release may lack what the machine had then.
+func (a *apt) spoil(b bundle) error {
+	err := os.Remove(filepath.Join(a.cache, b.name, ".complete"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // unpacked reports whether root is complete and still where it was unpacked: scripts inside contain its path.
@@ -136,7 +148,8 @@ func (a *apt) configure(dir string, sid bool) error {
 	if sid {
 		list, err = sidSources(list)
 	} else {
-		status, err = os.ReadFile("/var/lib/dpkg/status")
+		status, err = os.ReadFile(a.status)
+		status = []byte(dpkg.WithoutServers(string(status)))
 	}
 	if err != nil {
 		return fmt.Errorf("prepare package sources: %w", err)
@@ -175,7 +188,8 @@ func aptConf(dir string, sid bool) string {
 	return b.String()
 }
 
-// download fetches the bundle's packages, and those of their dependencies that this machine lacks, into a folder.
+// download fetches the bundle's packages, those of the servers' own that they depend on, and what else
+// this machine lacks, into a folder.
 func (a *apt) download(ctx context.Context, conf string, b bundle) (string, error) {
 	install := append([]string{"-y", "-q", "install"}, b.packages...)
 	text, err := aptGet(ctx, conf, append([]string{"--print-uris"}, install...)...)

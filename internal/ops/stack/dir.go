@@ -45,6 +45,9 @@ func OpenDir(path string, out *Progress) (*Dir, error) {
 			return nil, fmt.Errorf("create run directory: %w", err)
 		}
 	}
+	if err := os.Chmod(abs, 0o700); err != nil { // data and logs are nobody else's
+		return nil, fmt.Errorf("close run directory to others: %w", err)
+	}
 	lock, err := lockFile(filepath.Join(abs, "lock"), false)
 	if err != nil {
 		if errors.Is(err, syscall.EWOULDBLOCK) {

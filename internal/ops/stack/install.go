@@ -114,6 +114,17 @@ func packaged(ctx context.Context, a *apt, k Kind) (install, error) {
 		RabbitMQ: {name: "rabbitmq", packages: []string{"rabbitmq-server"}},
 		MySQL8:   {name: "mysql-sid", packages: []string{"mysql-server-core"}, sid: true},
 	}[k]
+	in, err := unpackedInstall(ctx, a, k, b)
+	if errors.Is(err, errNoPrograms) {
+		if err := a.spoil(b); err != nil {
+			return install{}, fmt.Errorf("renew package root: %w", err)
+		}
+		in, err = unpackedInstall(ctx, a, k, b)
+	}
+	return in, err
+}
+
+func unpackedInstall(ctx context.Context, a *apt, k Kind, b bundle) (install, error) {
 	root, err := a.root(ctx, b)
 	if err != nil {
 		return install{}, err
@@ -122,6 +133,9 @@ func packaged(ctx context.Context, a *apt, k Kind) (install, error) {
 	switch k {
 	case MySQL:
 		in.server, err = in.program("mariadbd")
+		if err == nil {
+			_, err = systemTables(in)
+		}
 	case MySQL8:
 		in.server, err = in.program("mysqld")
 	case Redis:

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -15,8 +16,8 @@ const (
 	databaseUser = "root"
 )
 
-// startMySQL starts MariaDB or MySQL on a data directory of its own, made on the first run. Root has no password: the
-// server listens on the loopback only.
+// startMySQL starts MariaDB or MySQL on a data directory of its own, made on the first run. Root has a password of the run
+// directory's own, because other accounts of this machine reach the loopback, too; and statements write no files.
 func (s *Stack) startMySQL(ctx context.Context, k Kind, in install) (Server, error) {
 	name := string(k)
 	port, err := s.dir.Port(name)
@@ -30,8 +31,12 @@ func (s *Stack) startMySQL(ctx context.Context, k Kind, in install) (Server, err
 	if err := s.initMySQL(ctx, name, data, in); err != nil {
 		return Server{}, err
 	}
+	password, err := kept(s.dir.path, "mysql.password")
+	if err != nil {
+		return Server{}, err
+	}
 	initFile := data + ".init.sql"
-	if err := writeFile(initFile, []byte(initSQL), 0o644); err != nil {
+	if err := writeFile(initFile, []byte(strings.ReplaceAll(initSQL, "PASSWORD", password)), 0o600); err != nil {
 		return Server{}, fmt.Errorf("start %s: %w", name, err)
 	}
 	args := append(baseArgs(in, data),
@@ -40,9 +45,13 @@ func (s *Stack) startMySQL(ctx context.Context, k Kind, in install) (Server, err
 		"--character-set-server=utf8mb4", "--max-connections=500", "--max-allowed-packet=64M",
 		"--innodb-buffer-pool-size=256M", "--innodb-flush-log-at-trx-commit=1")
 	if in.mysql {
-		args = append(args, "--mysqlx=OFF", "--disable-log-bin", "--secure-file-priv=")
+		args = append(args, "--mysqlx=OFF", "--disable-log-bin", "--secure-file-priv=NULL")
 	} else {
-		args = append(args, "--collation-server=utf8mb4_unicode_ci")
+		none := data + ".files" // MariaDB knows no NULL here: a folder that nobody may write to
+		if err := os.MkdirAll(none, 0o500); err != nil {
+			return Server{}, fmt.Errorf("start %s: %w", name, err)
+		}
+		args = append(args, "--collation-server=utf8mb4_unicode_ci", "--secure-file-priv="+none)
 	}
 	path, args, err := in.command(in.server, args...)
 	if err != nil {
@@ -52,13 +61,15 @@ func (s *Stack) startMySQL(ctx context.Context, k Kind, in install) (Server, err
 	if err != nil {
 		return Server{}, err
 	}
-	srv := Server{Kind: k, Host: loopback, Port: port, User: databaseUser, Database: databaseName, Origin: in.from, main: main}
+	srv := Server{Kind: k, Host: loopback, Port: port, User: databaseUser, Password: password, Database: databaseName, Origin: in.from, main: main}
 	return srv, s.await(ctx, srv, 60*time.Second)
 }
 
 // initSQL runs before the first client connects. 127.0.0.1 needs an account of its own in case names are not resolved.
 const initSQL = `CREATE DATABASE IF NOT EXISTS ` + databaseName + ` CHARACTER SET utf8mb4;
 CREATE USER IF NOT EXISTS 'root'@'127.0.0.1';
+ALTER USER 'root'@'127.0.0.1' IDENTIFIED BY 'PASSWORD';
+ALTER USER 'root'@'localhost' IDENTIFIED BY 'PASSWORD';
 GRANT ALL PRIVILEGES ON *.* TO 'root'@'127.0.0.1' WITH GRANT OPTION;
 `
 

@@ -254,14 +254,17 @@ func programsThere(o RunOptions) error {
 }
 
 // secret returns the run's token secret, made in the first run, so that tokens outlive a restart.
-func secret(dir string) (string, error) {
-	path := filepath.Join(dir, "secret")
+func secret(dir string) (string, error) { return kept(dir, "secret") }
+
+// kept returns the random text that is kept in a file of the run directory, and makes it at first.
+func kept(dir, name string) (string, error) {
+	path := filepath.Join(dir, name)
 	if b, err := os.ReadFile(path); err == nil {
 		return strings.TrimSpace(string(b)), nil
 	}
 	s := rand.Text() + rand.Text()
 	if err := writeFile(path, []byte(s+"\n"), 0o600); err != nil {
-		return "", fmt.Errorf("keep the token secret: %w", err)
+		return "", fmt.Errorf("keep the "+name+": %w", err)
 	}
 	return s, nil
 }

@@ -188,7 +188,7 @@ func (s *Store) Announce(an envelope.Announcement) { s.set(func() { s.add(an) })
 func (s *Store) AddUnknown(partition int, kind envelope.AnnouncementKind) {
 	s.set(func() {
 		s.lastRow++
-		s.outbox = append(s.outbox, row{id: s.lastRow, partition: partition, kind: kind, payload: []byte("{}")})
+		s.outbox = append(s.outbox, row{id: s.lastRow, partition: partition, kind: kind, payload: []byte("{}"), at: s.now()})
 	})
 }
 

@@ -17,6 +17,7 @@ type row struct {
 	partition int
 	kind      envelope.AnnouncementKind
 	payload   []byte
+	at        time.Time
 }
 
 // add leaves an announcement.
@@ -35,7 +36,7 @@ func (s *Store) add(an envelope.Announcement) {
 		panic(fmt.Sprintf("a test announces what can't be encoded: %v", err))
 	}
 	s.lastRow++
-	s.outbox = append(s.outbox, row{s.lastRow, p, an.Kind(), payload})
+	s.outbox = append(s.outbox, row{s.lastRow, p, an.Kind(), payload, s.now()})
 }
 
 // Outbox implements the stations' ports; see outbox.Store.
@@ -156,6 +157,16 @@ func (s *Store) Quarantine(ctx context.Context, c chat.DeadCommand) error {
 		s.dead = append(s.dead, c)
 	}
 	return err
+}
+
+// Burden implements the stations' ports; see operator.Store.
+func (s *Store) Burden(ctx context.Context) (waits time.Duration, dead int64, err error) {
+	end, err := s.begin(ctx, "Burden")
+	defer end()
+	if err == nil && len(s.outbox) > 0 {
+		waits = max(0, s.now().Sub(s.outbox[0].at))
+	}
+	return waits, int64(len(s.dead)), err
 }
 
 // BumpEpoch implements operator.Store's verb.

@@ -57,3 +57,14 @@ func (s *Store) Retire(ctx context.Context, boot string) error {
 func (s *Store) Quarantine(ctx context.Context, c chat.DeadCommand) error {
 	return s.d.Tx(ctx, "quarantine", db.Once, func(tx db.Tx) error { return s.outbox.SetAside(tx, c) })
 }
+
+// Burden is what the installation has not got rid of: for how long the oldest announcement in the outbox has waited, and how many commands
+// were set aside.
+func (s *Store) Burden(ctx context.Context) (waits time.Duration, dead int64, err error) {
+	var us int64
+	err = s.d.Retry(ctx, "weigh the burden", func(tx db.Tx) error {
+		return tx.Raw("SELECT COALESCE((SELECT TIMESTAMPDIFF(MICROSECOND, created_at, UTC_TIMESTAMP(6)) FROM outbox ORDER BY id LIMIT 1), 0),"+
+			" (SELECT COUNT(*) FROM dead_commands)").Row().Scan(&us, &dead)
+	})
+	return max(0, time.Duration(us)*time.Microsecond), dead, err
+}

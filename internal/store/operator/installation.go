@@ -35,20 +35,54 @@ func (s *Store) Migrate(ctx context.Context) error {
 }
 
 // SchemaReady returns an error unless the schema is at least as new as this program: it says what to run.
-func (s *Store) SchemaReady(ctx context.Context) error { return schema.Ready(ctx, s.d.SQL()) }
+func (s *Store) SchemaReady(ctx context.Context) error {
+	return s.d.Judge(schema.Ready(ctx, s.d.SQL()))
+}
 
-// AwaitReady waits until the server answers and its schema is new enough, and logs every second what is missing; then
-// it agrees with the installation on the number of partitions: Conflict if that has another one. ctx ends the wait.
+// Ready is SchemaReady, and checks that the server's limits leave room for what the service sends.
+func (s *Store) Ready(ctx context.Context) error {
+	if err := s.SchemaReady(ctx); err != nil {
+		return err
+	}
+	var packet int64
+	if err := s.d.SQL().QueryRowContext(ctx, "SELECT @@GLOBAL.max_allowed_packet").Scan(&packet); err != nil {
+		return db.Failed("read the server's limits", err)
+	}
+	return s.roomFor(packet)
+}
+
+// roomFor judges max_allowed_packet.
+func (s *Store) roomFor(packet int64) error {
+	if packet < PacketMin {
+		err := chat.E(chat.Unavailable, "max_allowed_packet is %d, below %d: a batch of long messages does not fit", packet, PacketMin)
+		return s.d.Lasting(err, PacketDo)
+	}
+	return nil
+}
+
+// PacketMin is the max_allowed_packet below which no process works: a full batch of the longest messages that a socket can send must
+// fit into one statement.
+const PacketMin = 8 << 20
+
+// PacketDo says what to do about a smaller one.
+const PacketDo = "SET GLOBAL max_allowed_packet=67108864, and the same in the server's configuration file"
+
+// AwaitReady waits until Ready is, and logs what is missing when that changes; then it agrees with the installation on the number of
+// partitions: Conflict if that has another one. ctx ends the wait.
 func (s *Store) AwaitReady(ctx context.Context) error {
+	said := ""
 	for {
-		err := s.SchemaReady(ctx)
+		err := s.Ready(ctx)
 		if err == nil {
 			err = s.Partitions(ctx, s.d.Partitions())
 		}
 		if err == nil || chat.KindOf(err) == chat.Conflict {
 			return err
 		}
-		s.d.Log().WarnContext(ctx, "waiting for mysql", "err", err)
+		if text := err.Error(); text != said {
+			said = text
+			s.d.Log().WarnContext(ctx, "waiting for mysql", "err", err)
+		}
 		select {
 		case <-ctx.Done():
 			return err

@@ -126,6 +126,8 @@ func TestConfigurationRefuses(t *testing.T) {
 		refuse(p, "log:\n  levels: info\n", []string{"levels"})
 		refuse(p, "colour: red\nlog:\n  level: loud\n", []string{"colour", "level"}, "CHAT_DEBUG_PORT=99999999")
 		refuse(p, "", []string{"CHAT_DEBUG_PROT"}, "CHAT_DEBUG_PROT=1")
+		refuse(p, "", []string{"did you mean CHAT_DATABASE_HOST?", "did you mean CHAT_RABBITMQ_URL?", "did you mean CHAT_GATEWAY_ID?"},
+			"CHAT_DATABSE_HOST=x", "CHAT_RABITMQ_URL=x", "CHAT_GATWAY_ID=x")
 	}
 	refuse("api", "", []string{"secret"}, "CHAT_SERVER_MODE=release")
 	refuse("gateway", "", []string{"secret"}, "CHAT_SERVER_MODE=release")

@@ -31,6 +31,7 @@ var house = []family{
 	{"internal/daemon", 0, nil, nil, whyGround},
 	{"internal/faults", 0, nil, nil, "product code calls it at every step, so it must weigh nothing"},
 	{"web", 0, nil, nil, "it is files, and the headers they need"},
+	{"configs", 0, nil, nil, "it is files"},
 
 	{"internal/protocol", 1, []string{"internal/chat"}, nil, whyContract},
 	{"internal/envelope", 1, []string{"internal/chat"}, nil, whyContract},
@@ -49,7 +50,7 @@ var house = []family{
 		{"storetest", "fakestore"},
 	}, whyAdapter},
 	{"internal/ops/stack", 2, []string{"internal/chat", "internal/config", "internal/telemetry", "internal/daemon", "internal/protocol"}, [][]string{
-		{"frontdoor"},
+		{"frontdoor", "dpkg"},
 		{"."},
 	}, "it brings up servers for people and tests, and knows nothing of what runs on them"},
 
@@ -92,7 +93,7 @@ var stationMayImport = []string{"internal/chat", "internal/protocol", "internal/
 func command(wires ...string) []string {
 	return append([]string{
 		"internal/chat", "internal/config", "internal/telemetry", "internal/daemon", "internal/faults",
-		"internal/protocol", "internal/envelope",
+		"internal/protocol", "internal/envelope", "configs",
 	}, wires...)
 }
 

@@ -44,6 +44,8 @@ type Fleet struct {
 	Secret    string // that tokens are signed with
 
 	build     Build // this tree's
+	options   FleetOptions
+	logs      string
 	processes map[string]*process
 	public    map[string]string // process → host:port
 	debug     map[string]string
@@ -63,14 +65,14 @@ func StartFleet(t testing.TB, o FleetOptions) *Fleet {
 		processes: map[string]*process{}, public: map[string]string{}, debug: map[string]string{},
 	}
 	f.migrate(t, o)
-	logs := t.TempDir()
+	f.options, f.logs = o, t.TempDir()
 	t.Cleanup(func() { f.end(t) })
 	for _, kind := range []struct {
 		bin string
 		n   int
 	}{{"worker", o.Workers}, {"gateway", o.Gateways}, {"api", o.APIs}} {
 		for i := 1; i <= kind.n; i++ {
-			f.add(t, kind.bin, kind.bin+"-"+strconv.Itoa(i), logs, o)
+			f.add(t, kind.bin, kind.bin+"-"+strconv.Itoa(i), o)
 		}
 	}
 	for _, name := range f.Names() {
@@ -142,7 +144,7 @@ func (f *Fleet) Chatctl(t testing.TB, args ...string) string {
 	return string(out)
 }
 
-func (f *Fleet) add(t testing.TB, kind, name, logs string, o FleetOptions) {
+func (f *Fleet) add(t testing.TB, kind, name string, o FleetOptions) {
 	t.Helper()
 	b := f.build
 	if o.BuildOf != nil {
@@ -150,12 +152,26 @@ func (f *Fleet) add(t testing.TB, kind, name, logs string, o FleetOptions) {
 	}
 	p := &process{
 		name: name, bin: filepath.Join(b.Bin, kind), dir: b.Root, env: environ(f.environment(t, o, kind, name)),
-		args: []string{"-config", filepath.Join("configs", kind+".yaml")}, log: filepath.Join(logs, name+".log"),
+		args: []string{"-config", filepath.Join("configs", kind+".yaml")}, log: filepath.Join(f.logs, name+".log"),
 	}
 	if err := p.start(); err != nil {
 		t.Fatalf("start %s: %v", name, err)
 	}
 	f.processes[name] = p
+}
+
+// Launch starts one more process of a kind (gateway, worker, api), with changes to its variables; it may not become ready.
+func (f *Fleet) Launch(t testing.TB, kind, name string, env map[string]string) {
+	t.Helper()
+	o := f.options
+	o.EnvOf = func(_ string, all map[string]string) { maps.Copy(all, env) }
+	f.add(t, kind, name, o)
+}
+
+// Ended waits for a process at most that long and reports whether it has ended.
+func (f *Fleet) Ended(t testing.TB, name string, within time.Duration) bool {
+	t.Helper()
+	return f.process(t, name).ended(within)
 }
 
 func (f *Fleet) end(t testing.TB) {

@@ -12,11 +12,15 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
-	"chat-service/internal/worker/line"
 )
 
-// yieldBeats is for how many beats a standby keeps a partition whose owner lives.
-const yieldBeats = 8
+const (
+	yieldBeats  = 8 // for how many beats a standby keeps a partition whose owner lives
+	regainBeats = 2 // for how many beats a worker waits for the others after an outage of the broker, before it shares anew
+
+	// hearsMark in a worker's features says that gateways' heartbeats have been able to reach it for a lease: nobody need be blind.
+	hearsMark = "+hears"
+)
 
 // Options are what the fleet loop needs. All must be set.
 type Options struct {
@@ -24,23 +28,30 @@ type Options struct {
 	Partitions int    // of the installation
 	Beat       time.Duration
 	DeadAfter  time.Duration // silence after which a worker is dead; above Beat
+	Lease      time.Duration // of gateways
 
-	Line    *line.Line
+	Line    Line
 	Workers Workers
 	Consume Partitions
 
 	Now    func() time.Time
 	Logger *slog.Logger
 	Owned  prometheus.Gauge // partitions assigned to this worker
+
+	OutboxAge prometheus.Gauge // seconds
+	Dead      prometheus.Gauge // commands that were set aside
 }
 
 // Fleet keeps this worker listed, watches the others and consumes what falls to it. Use NewFleet.
 type Fleet struct {
 	o        Options
 	leader   atomic.Bool
+	heard    atomic.Bool
 	features atomic.Pointer[[]string]
 
-	live    []string
+	unfit   string      // why this worker can't consume; "": it can
+	regain  int         // beats for which the assignment from before an outage is kept
+	live    []string    // whom the present assignment counts with
 	beaten  time.Time   // when the last beat that was kept began
 	doubt   time.Time   // until then another worker may act for this one
 	standby map[int]int // partitions stood by for → beats for which they have been active here
@@ -61,14 +72,20 @@ func (f *Fleet) Features() []string { return *f.features.Load() }
 
 // Run beats until ctx ends.
 func (f *Fleet) Run(ctx context.Context) {
-	tick := time.NewTicker(f.o.Beat)
+	tick, early := time.NewTicker(f.o.Beat), time.NewTicker(f.o.Beat/10)
 	defer tick.Stop()
+	defer early.Stop()
 	for {
 		f.beat(ctx)
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
+		for due := false; !due; {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				due = true
+			case <-early.C: // as after a start, when the connections have just come up
+				due = f.unfit != "" && f.o.Consume.Able() == nil
+			}
 		}
 	}
 }
@@ -79,37 +96,101 @@ func (f *Fleet) Retire(ctx context.Context) error {
 	return f.o.Workers.Retire(ctx, f.o.Boot)
 }
 
+// beat keeps this worker on the list if it can do its work: a worker that can't consume its partitions owns none. Then it looks who
+// else is on it.
 func (f *Fleet) beat(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, f.o.DeadAfter-f.o.Beat)
 	defer cancel()
-	began := f.o.Now()
-	if err := f.o.Workers.Beat(ctx, chat.LiveWorker{Boot: f.o.Boot, Features: envelope.Features()}); err != nil {
-		f.o.Logger.WarnContext(ctx, "beat", "err", err)
-		return
+	began, able := f.o.Now(), f.able(ctx)
+	if able {
+		if err := f.o.Workers.Beat(ctx, chat.LiveWorker{Boot: f.o.Boot, Features: f.offers()}); err != nil {
+			f.o.Logger.WarnContext(ctx, "beat", "err", err)
+			return
+		}
+		defer func() { f.review(ctx, began) }()
 	}
-	defer func() { f.review(ctx, began) }()
 	workers, err := f.o.Workers.Workers(ctx, f.o.DeadAfter)
 	if err != nil {
+		f.heard.Store(false)
 		f.o.Logger.WarnContext(ctx, "list workers", "err", err)
 		return
 	}
+	f.heard.Store(slices.ContainsFunc(workers, func(w chat.LiveWorker) bool {
+		return w.Boot != f.o.Boot && slices.Contains(w.Features, hearsMark)
+	}))
 	live := chat.Boots(workers)
-	if !slices.Contains(live, f.o.Boot) {
-		return // our own beat is too old already: the next one shows
+	switch mine := slices.Contains(live, f.o.Boot); {
+	case !able && !mine && len(live) > 0:
+		f.leave(ctx)
+		return
+	case !able || !mine:
+		return // able: our own beat is too old already, the next one shows; else nobody has taken over
 	}
 	all := shared(workers)
 	f.features.Store(&all)
 	f.leader.Store(live[0] == f.o.Boot)
-	if !slices.Equal(live, f.live) {
+	if !slices.Equal(live, f.live) && !f.waits(live) {
 		f.live = live
 		f.take(ctx, chat.Assign(live, f.o.Partitions))
 	}
 	f.giveBack(ctx)
 }
 
+// able reports whether this worker can consume, and logs when that changes.
+func (f *Fleet) able(ctx context.Context) bool {
+	why := ""
+	if err := f.o.Consume.Able(); err != nil {
+		why = err.Error()
+	}
+	switch {
+	case why == f.unfit:
+	case why == "":
+		f.o.Logger.InfoContext(ctx, "this worker can consume: it is among the workers")
+		f.regain = regainBeats
+	case f.unfit == "" && f.live != nil: // else it has never been on the list: the connections are reported elsewhere
+		f.o.Logger.WarnContext(ctx, "this worker can't consume: it leaves the list of workers, and the others take its partitions", "err", why)
+	}
+	f.unfit = why
+	return why == ""
+}
+
+// offers is what this worker can do: the features, and whether heartbeats have reached it for long enough to judge by.
+func (f *Fleet) offers() []string {
+	all := envelope.Features()
+	if up := f.o.Consume.Up(); !up.IsZero() && f.o.Now().Sub(up) >= f.o.Lease {
+		all = append([]string{hearsMark}, all...)
+	}
+	return all
+}
+
+// leave lets go of everything, when the others have taken it over.
+func (f *Fleet) leave(ctx context.Context) {
+	f.leader.Store(false)
+	if f.live == nil {
+		return
+	}
+	f.live = nil
+	f.take(ctx, nil)
+}
+
+// waits reports whether the assignment from before an outage of the broker is kept for the moment: the others come back one by one, and
+// need not hand over all partitions twice.
+func (f *Fleet) waits(live []string) bool {
+	back := !slices.ContainsFunc(f.live, func(b string) bool { return !slices.Contains(live, b) })
+	if f.regain == 0 || back {
+		f.regain = 0
+		return false
+	}
+	f.regain--
+	return true
+}
+
+// Heard reports whether heartbeats of gateways have reached another live worker for a lease.
+func (f *Fleet) Heard() bool { return f.heard.Load() }
+
 // shared returns what all the workers can do, ascending.
 func shared(ws []chat.LiveWorker) []string {
-	all := slices.Clone(ws[0].Features)
+	all := slices.DeleteFunc(slices.Clone(ws[0].Features), func(f string) bool { return f == hearsMark })
 	for _, w := range ws[1:] {
 		all = slices.DeleteFunc(all, func(f string) bool { return !slices.Contains(w.Features, f) })
 	}

@@ -14,6 +14,8 @@ type Workers interface {
 	Retire(ctx context.Context, boot string) error
 	// Sweep deletes up to limit rows of sessions that ended before a time, and returns how many.
 	Sweep(ctx context.Context, before time.Time, limit int) (int64, error)
+	// Burden is for how long the oldest announcement has waited in the outbox, and how many commands were set aside.
+	Burden(ctx context.Context) (waits time.Duration, dead int64, err error)
 }
 
 // Partitions are the inbound queues of this process.
@@ -25,6 +27,15 @@ type Partitions interface {
 	Active(partition int) bool
 	// Yield gives a partition that is stood by for back to its owner.
 	Yield(partition int)
+	// Able returns nil while this process can consume the partitions that it is given and publish what follows; else why not.
+	Able() error
 	// Up is since when the process has been able to receive from the broker; zero while it can't.
 	Up() time.Time
+}
+
+// Line commits and announces what belongs to the partitions that this worker owns.
+type Line interface {
+	Own(partitions []int)
+	// Reload has the owned partitions read anew: another worker may have acted for this one.
+	Reload()
 }

@@ -22,3 +22,14 @@ func (f *Fleet) SweepEnded(ctx context.Context) {
 		f.o.Logger.InfoContext(ctx, "swept ended sessions", "rows", n)
 	}
 }
+
+// Weigh sets the gauges of what the installation has not got rid of. Every worker sets the same.
+func (f *Fleet) Weigh(ctx context.Context) {
+	waits, dead, err := f.o.Workers.Burden(ctx)
+	if err != nil {
+		f.o.Logger.WarnContext(ctx, "weigh the outbox", "err", err)
+		return
+	}
+	f.o.OutboxAge.Set(waits.Seconds())
+	f.o.Dead.Set(float64(dead))
+}

@@ -1,6 +1,10 @@
 package line
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"chat-service/internal/chat"
+)
 
 // Metrics are the instruments of the line, and of the stations beside it.
 type Metrics struct {
@@ -54,5 +58,8 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		Panics:      c("panics_total", "Handlers that panicked and were recovered."),
 	}
 	reg.MustRegister(m.Refused, m.Commit, m.CommitRows, m.OutboxUnknown)
+	for _, k := range chat.Kinds() { // at 0 from the start: rates see the first
+		m.Refused.WithLabelValues(k.String())
+	}
 	return m
 }

@@ -73,18 +73,21 @@ func (s *Sockets) SweepLeases(ctx context.Context) {
 	}
 }
 
-// WatchBroker notes that heartbeats can't arrive. It must be called about once a second, by a goroutine that doesn't wait for the broker.
+// WatchBroker notes that no worker can receive heartbeats. It must be called about once a second, by a goroutine that doesn't wait for
+// the broker.
 func (s *Sockets) WatchBroker(ctx context.Context) {
 	if s.blind() {
 		s.markBlind(ctx)
 	}
 }
 
-// blind reports that heartbeats can't arrive, or couldn't until less than a lease ago: then the broker is unavailable, which says
-// nothing about the gateways, and none is judged.
+// blind reports that heartbeats can't arrive at any worker, or couldn't until less than a lease ago: then the broker is unavailable, which
+// says nothing about the gateways, and none is judged. One worker that can't receive them, or has just started, is no reason: the queue
+// of heartbeats is shared.
 func (s *Sockets) blind() bool {
 	up := s.o.Heartbeats.Up()
-	return up.IsZero() || s.o.Now().Sub(up) < s.o.Lease
+	deaf := up.IsZero() || s.o.Now().Sub(up) < s.o.Lease
+	return deaf && !s.o.Fleet.Heard()
 }
 
 func (s *Sockets) markBlind(ctx context.Context) {

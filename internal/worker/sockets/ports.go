@@ -48,6 +48,8 @@ type Fleet interface {
 	Leader() bool
 	// Features is what all live workers can do beyond the first edition, ascending.
 	Features() []string
+	// Heard reports whether heartbeats of gateways have reached another live worker for a lease.
+	Heard() bool
 }
 
 // Heartbeats says since when gateways' heartbeats have been able to arrive; zero while they can't.

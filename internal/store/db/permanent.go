@@ -1,0 +1,53 @@
+package db
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+
+	"chat-service/internal/chat"
+)
+
+// Server error numbers of refusals, the same on MariaDB and MySQL.
+const (
+	erAccessDenied     = 1045
+	erAccessNoPassword = 1698
+	erHostRefused      = 1130
+	erTableDenied      = 1142
+	erColumnDenied     = 1143
+	erSecureTransport  = 3159
+)
+
+// Judge makes an error permanent where waiting doesn't mend it: wrong credentials, a database that is missing, rights that lack. Others
+// it returns as they are.
+func (d *DB) Judge(err error) error {
+	do := ""
+	switch Number(err) {
+	case erAccessDenied, erAccessNoPassword:
+		do = "correct database.user and database.password"
+	case erHostRefused:
+		do = "allow the user to connect from this machine: CREATE USER … @'%' or its address"
+	case NoSuchDatabase:
+		do = "run chatctl migrate, which creates it, or correct database.dbname"
+	case DatabaseDenied, erTableDenied, erColumnDenied:
+		do = "give the user the rights (chatctl migrate creates the database, GRANT gives the rights), or correct database.dbname"
+	case erSecureTransport:
+		do = "set database.tls: the server takes encrypted connections only"
+	}
+	var unverified *tls.CertificateVerificationError
+	var unknown x509.UnknownAuthorityError
+	if errors.As(err, &unverified) || errors.As(err, &unknown) {
+		do = "set database.tls_ca to the authority that signed the server's certificate, and database.host to a name in it"
+	}
+	if do == "" {
+		return err
+	}
+	return d.Lasting(err, do)
+}
+
+// Lasting makes an error permanent and says which server it is about.
+func (d *DB) Lasting(err error, do string) error {
+	where := fmt.Sprintf("mysql %s, user %s, database %s", d.o.primary(), d.o.User, d.o.DBName)
+	return &chat.PermanentError{Where: where, Do: do, Err: err}
+}
