@@ -115,7 +115,8 @@ test('a double click on OK makes one group; one member is "1 member"', async (t)
 test('a search for half a character is a search', async (t) => {
   const ada = await person('Ada'), page = await visit(t, { as: ada });
   await page.getByRole('button', { name: 'Find a room' }).click();
-  await page.locator('#dialog-found li').first().waitFor();
+  await page.locator('#dialog-found li, #dialog-error:not(:empty)').first().waitFor();
+  assert.equal(await page.locator('#dialog-error').textContent(), '');
   const answer = page.waitForResponse(/q=%EF%BF%BD/);
   await page.locator('#dialog-search').evaluate((el) => { el.value = '\ud83d'; el.dispatchEvent(new Event('input')); });
   assert.equal((await answer).status(), 200);

@@ -56,7 +56,7 @@ func TestOperatorsActs(t *testing.T) {
 	password := strings.TrimSpace(w.Chatctl(t, "user", "password", name))
 	soon(4502, back)
 	refused(t, w.api, want{401, "unauthenticated", ""}, "POST", "/auth/login", "", obj{"username": u.Username, "password": u.Password})
-	again = w.api.Login(t, u.Username, password, "again")
+	w.api.Login(t, u.Username, password, "again")
 	w.Chatctl(t, "room", "owner", fmt.Sprint(room), fmt.Sprint(other.ID))
 	bystander.Expect(t, is("room", "change", "owner"))
 	w.Chatctl(t, "room", "dissolve", fmt.Sprint(room), "--yes")
