@@ -46,7 +46,7 @@ type Worker struct {
 	DigestEvery config.Duration `yaml:"digest_every"`
 	// OfflineGrace is how long a user without sockets still counts as online, for reconnects.
 	OfflineGrace config.Duration `yaml:"offline_grace"`
-	// PingInterval is told to clients in welcome; the same as the gateways'.
+	// PingInterval is what welcome states to clients; the same as the gateways'.
 	PingInterval config.Duration `yaml:"ping_interval"`
 }
 

@@ -89,7 +89,7 @@ func (a *acker) live() bool {
 	return !a.closed && !a.ch.IsClosed()
 }
 
-// ack notes that a delivery is done. The broker is told within ackDelay, together with others. A second ack of a delivery does
+// ack notes that a delivery is done. The broker gets the ack within ackDelay, together with others. A second ack of a delivery does
 // nothing, and one on a lost channel is dropped: the broker redelivers.
 func (a *acker) ack(tag uint64) {
 	a.mu.Lock()

@@ -25,7 +25,7 @@ func MayEdit(room Room, by Member) error {
 	return nil
 }
 
-// MayRemove returns nil if by may remove target: owner and admins remove those whom they outrank.
+// MayRemove returns nil if by may remove target: owner and admins remove members of a lower rank.
 func MayRemove(room Room, by, target Member) error {
 	if room.Type == Direct {
 		return E(Forbidden, "nobody can be removed from a direct room")
@@ -69,7 +69,7 @@ func MayRank(room Room, by, target Member, to Role) error {
 	return nil
 }
 
-// MayMute returns nil if by may mute target: owner and admins mute those whom they outrank.
+// MayMute returns nil if by may mute target: owner and admins mute members of a lower rank.
 func MayMute(room Room, by, target Member) error {
 	if room.Type == Direct || by.Role.rank() < Admin.rank() || !by.Role.Outranks(target.Role) {
 		return E(Forbidden, "only owner and admins may mute members, and only those below them")

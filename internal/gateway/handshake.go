@@ -186,7 +186,7 @@ func (h hijacker) Write(b []byte) (int, error)                  { return len(b),
 func (h hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) { return h.conn, h.rw, nil }
 
 // lender lends connections to fasthttp: it believes that it closes a hijacked one, and so returns its buffer of 8 KiB
-// to a pool. It doesn't do that for connections that it is told to keep.
+// to a pool. It doesn't do that for connections that it must keep.
 type lender struct{ net.Listener }
 
 // Accept waits for the next connection.

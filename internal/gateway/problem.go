@@ -20,7 +20,7 @@ type httpError struct {
 	kind   chat.Kind
 	detail string
 	reason string // the label by which refused_total counts it, "" if it doesn't
-	later  bool   // the same request may succeed in some seconds: the client is told when
+	later  bool   // the same request may succeed in some seconds: the answer says when
 	close  bool   // the connection can't be used again, or shouldn't
 }
 

@@ -1,7 +1,7 @@
 // Package worker decides, commits, counts and routes: stops 6 to 11 of a message's road.
 //
 // Commands arrive in batches, one partition at a time and in order (Worker.Take). The table in dispatch.go says for each kind where it is
-// handled; read it first. What depends on a room's order goes through package line, whose committers commit everything at hand in one
+// handled; read it first. What depends on a room's order goes through package line, whose committers commit everything that waits in one
 // transaction and announce it. What only reads leaves that line: for package lanes, which keeps each user's order, or for where many are
 // handled at once: sockets that come and go (package sockets) and clients that catch up (package catchup). Answers leave by package
 // deliver. Package jobs keeps this worker in the list of live workers, which decides the partitions that it consumes.

@@ -69,7 +69,7 @@ func (h *Hub) arrive(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
 }
 
 // step delivers the next entry: its message to the members but its sender, the ack to the sender, then the `room`
-// frame, then `joined` to those whom it adds and `left` to those who leave with it.
+// frame, then `joined` to the users that it adds and `left` to those who leave with it.
 func (h *Hub) step(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
 	rm.delivered = d.Seq
 	origin := h.origin(d)

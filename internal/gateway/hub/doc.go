@@ -27,7 +27,7 @@
 // Detach is sent. Every Attach and Detach has a number that counts up; an answer counts only if it has the number of
 // the room's last Attach, and one that stays unanswered is sent again with its number.
 //
-// Who may see what: entries name the users whom they add and remove, and carry the seq for it. The newest notice
+// Who may see what: entries name the users that they add and remove, and carry the seq for it. The newest notice
 // about a user stands (memberships), so that answers which were read earlier can't bring back somebody who has left.
 // Where entries were skipped, a member may have left unnoticed: until a repair has confirmed the membership it is in
 // doubt, and its sockets get nothing of the room.

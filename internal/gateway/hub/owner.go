@@ -76,7 +76,7 @@ func (h *Hub) lookBehind(sh *roomShard, rm *room) {
 	_ = h.ask(sh, rm, true) // repeated when due
 }
 
-// cool has a room without sockets forget where it stands. Users whom a held entry adds are attached after that, and
+// cool has a room without sockets forget where it stands. Users that a held entry adds are attached after that, and
 // find it cold.
 func (h *Hub) cool(sw *Sweep, sh *roomShard, rm *room) {
 	held := rm.held

@@ -81,7 +81,7 @@ func (h *Hub) deliverHeld(sw *Sweep, sh *roomShard, rm *room) {
 	}
 }
 
-// purge drops held entries that were passed by a jump. They still ack, and attach those whom they add.
+// purge drops held entries that were passed by a jump. They still ack, and attach the users that they add.
 func (h *Hub) purge(sw *Sweep, sh *roomShard, rm *room) {
 	for _, seq := range slices.Sorted(maps.Keys(rm.held)) {
 		if seq <= rm.delivered {

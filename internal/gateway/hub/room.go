@@ -95,7 +95,7 @@ func (h *Hub) repeat(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
 	h.settle(sw, sh, rm)
 }
 
-// added attaches the sockets of the users whom an entry adds. They get what comes after it.
+// added attaches the sockets of the users that an entry adds. They get what comes after it.
 func (h *Hub) added(sw *Sweep, sh *roomShard, d *envelope.Delivery) {
 	var f Frame
 	for _, u := range d.Added {
@@ -141,7 +141,7 @@ func (h *Hub) confirm(sw *Sweep, rm *room, s Socket, seq chat.Seq) {
 	}
 }
 
-// aside does what an entry asks for beside delivering it to the room: it acks, and attaches those whom it adds.
+// aside does what an entry asks for beside delivering it to the room: it acks, and attaches the users that it adds.
 func (h *Hub) aside(sw *Sweep, sh *roomShard, d *envelope.Delivery) {
 	h.ack(sw, d)
 	h.added(sw, sh, d)

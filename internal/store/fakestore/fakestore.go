@@ -18,7 +18,7 @@ type Options struct {
 	Limits     chat.Limits      // zero fields mean no limit
 	Now        func() time.Time // default time.Now
 
-	// AnyUser: users whom nobody made are there, named "u" and their id.
+	// AnyUser: users that nobody created exist, named "u" and their id.
 	AnyUser bool
 	// AnySession says whose a session is that nobody opened; nil: there is none.
 	AnySession func(id chat.SessionID) (user chat.UserID, ok bool)

@@ -167,7 +167,7 @@ func (c *Committer) guard(ctx context.Context, works []work) {
 	c.step(ctx, works)
 }
 
-// step handles the works at hand: outboxes of newly active partitions first, then the commands, by verb in the dispatch table's order,
+// step handles the works that wait: outboxes of newly active partitions first, then the commands, by verb in the dispatch table's order,
 // so that all messages go in one transaction. What it sends goes to the broker in that order.
 func (c *Committer) step(ctx context.Context, works []work) {
 	s := &Step{out: deliver.NewParcels()}

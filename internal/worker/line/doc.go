@@ -1,6 +1,6 @@
 // Package line handles what depends on a room's order: stops 7 (decide) to 10 (route) of a message's road.
 //
-// A partition's commands form a line. Each partition belongs to one Committer, a goroutine that takes the commands at hand together: one
+// A partition's commands form a line. Each partition belongs to one Committer, a goroutine that takes the commands that wait together: one
 // transaction for all their messages, then their announcements, in room order, to the gateways that hold the rooms. Announcements of
 // REST writes come from the outbox table and take the same path, outbox rows below a room's next entry first. A committer alone touches
 // the states of its partitions' rooms.

@@ -8,7 +8,7 @@ import (
 	"chat-service/internal/worker/deliver"
 )
 
-// Send decides, commits, counts and announces the messages at hand.
+// Send decides, commits, counts and announces the messages of a step.
 func (c *Committer) Send(ctx context.Context, jobs []Job, s *Step) {
 	s.sends += len(jobs)
 	jobs, batch := c.decide(jobs, s.out)

@@ -22,7 +22,7 @@ type Registry interface {
 	Unregister(ctx context.Context, ss []chat.Socket) (left []int, err error)
 	Online(ctx context.Context, users []chat.UserID) ([]chat.Presence, error)
 	OfflineLater(ctx context.Context, users []chat.UserID, at time.Time) error
-	// OfflineDue claims users of some partitions whose grace has run out, at most limit of each. With an error come those whom it has
+	// OfflineDue claims users of some partitions whose grace has run out, at most limit of each. An error comes with the users that it has
 	// claimed before.
 	OfflineDue(ctx context.Context, partitions []int, now time.Time, limit int) ([]chat.UserID, error)
 }
@@ -31,7 +31,7 @@ type Registry interface {
 type Leases interface {
 	BeatGateway(ctx context.Context, gateway chat.GatewayID, lease time.Duration) error
 	Leases(ctx context.Context) (live, lapsed []chat.GatewayID, err error)
-	// Bury removes what is registered of a lapsed gateway, at most limit sockets at a time. With an error come those users whom it has
+	// Bury removes what is registered of a lapsed gateway, at most limit sockets at a time. An error comes with the users that it has
 	// removed before.
 	Bury(ctx context.Context, gateway chat.GatewayID, limit int) (gone []chat.UserID, done bool, err error)
 	// Revived returns gateways that beat again after Bury. Each is handed out once.
