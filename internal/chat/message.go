@@ -3,6 +3,7 @@ package chat
 import (
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -100,8 +101,13 @@ func CheckContent(s string, maxBytes int) error {
 	if strings.IndexByte(s, 0) >= 0 {
 		return BadField("content", "must not contain NUL")
 	}
-	if !visible(s) {
+	if !strings.ContainsFunc(s, shows) {
 		return BadField("content", "must not be empty or blank")
 	}
 	return nil
+}
+
+// shows reports whether a character can be seen; a text without one shows nothing at all.
+func shows(r rune) bool {
+	return unicode.IsGraphic(r) && !unicode.IsSpace(r) && !unicode.Is(unicode.Zs, r) && !unicode.Is(invisible, r)
 }

@@ -48,7 +48,7 @@ func CheckLine(field, s string, minRunes, maxRunes int) error {
 		return BadField(field, "must not contain control characters")
 	case strings.ContainsFunc(s, misleads):
 		return BadField(field, "must not contain invisible characters, or such that turn the direction of text")
-	case n < minRunes || (minRunes > 0 && !visible(s)):
+	case n < minRunes || (minRunes > 0 && !strings.ContainsFunc(s, shows)):
 		return BadField(field, "must have at least %d characters", minRunes)
 	case n > maxRunes:
 		return BadField(field, "must have at most %d characters", maxRunes)

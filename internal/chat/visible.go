@@ -1,9 +1,6 @@
 package chat
 
-import (
-	"strings"
-	"unicode"
-)
+import "unicode"
 
 // invisible are characters that show nothing, though Unicode counts some of them as letters or marks.
 var invisible = &unicode.RangeTable{
@@ -30,13 +27,6 @@ var invisible = &unicode.RangeTable{
 		{0xe0000, 0xe0fff, 1}, // tags, variation selectors
 	},
 	LatinOffset: 1,
-}
-
-// visible reports whether a text shows anything at all.
-func visible(s string) bool {
-	return strings.ContainsFunc(s, func(r rune) bool {
-		return unicode.IsGraphic(r) && !unicode.IsSpace(r) && !unicode.Is(unicode.Zs, r) && !unicode.Is(invisible, r)
-	})
 }
 
 // misleads reports whether a character has no business in a name: it shows nothing, or turns the direction of what follows.

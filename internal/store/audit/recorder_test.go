@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,9 +16,12 @@ import (
 // and counted, and nobody waits.
 func TestRecorder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
 		var batches [][]chat.Act
 		var fail error
 		r := newRecorder(func(_ context.Context, as []chat.Act) error {
+			mu.Lock()
+			defer mu.Unlock()
 			batches = append(batches, as)
 			return fail
 		}, slog.New(slog.DiscardHandler), time.Second)
@@ -33,6 +37,7 @@ func TestRecorder(t *testing.T) {
 		}
 		time.Sleep(1500 * time.Millisecond)
 		synctest.Wait()
+		mu.Lock()
 		if len(batches) != 1 || len(batches[0]) != batch {
 			t.Fatalf("%d batches after one interval", len(batches))
 		}
@@ -40,12 +45,15 @@ func TestRecorder(t *testing.T) {
 			t.Errorf("recorded %+v", a)
 		}
 		fail = errors.New("down")
+		mu.Unlock()
 		time.Sleep(time.Second)
 		synctest.Wait()
 		if r.Dropped() != 10+batch {
 			t.Errorf("dropped %d after a failed write", r.Dropped())
 		}
+		mu.Lock()
 		fail = nil
+		mu.Unlock()
 		if err := r.Stop(t.Context()); err != nil {
 			t.Fatal(err)
 		}

@@ -125,10 +125,10 @@ func TestPermanentFailures(t *testing.T) {
 		"amqp-password":  {"gateway", map[string]string{"CHAT_RABBITMQ_URL": wrongPassword(t)}, []string{"rabbitmq.url"}},
 		"amqp-vhost":     {"gateway", map[string]string{"CHAT_RABBITMQ_URL": strings.TrimRight(testkit.AMQPURL(t), "/") + "/nowhere"}, []string{"virtual host nowhere"}},
 	} {
+		tt.env["CHAT_SERVER_GIVE_UP"] = "3s"
+		w.Launch(t, tt.kind, name, tt.env)
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			tt.env["CHAT_SERVER_GIVE_UP"] = "3s"
-			w.Launch(t, tt.kind, name, tt.env)
 			if !w.Ended(t, name, 30*time.Second) {
 				t.Fatalf("%s goes on:\n%s", name, w.Log(name, 50))
 			}
