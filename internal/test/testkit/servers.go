@@ -5,8 +5,11 @@ import (
 	"crypto/rand"
 	"database/sql"
 	"encoding/hex"
+	mathrand "math/rand/v2"
 	"net"
 	"os"
+	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -99,14 +102,30 @@ func randomName() string {
 	return hex.EncodeToString(b[:])
 }
 
-// FreeAddr is a loopback address whose port was free a moment ago.
+// The ports of FreeAddr lie below those that the kernel gives to outgoing connections, one of which could take a port before its
+// process listens, and below those of private servers.
+const (
+	freeLow  = 10000
+	freeHigh = 20000
+)
+
+// freeGiven are the ports that FreeAddr gave out in this test binary.
+var freeGiven sync.Map
+
+// FreeAddr returns an address on which nobody listens, for a process that is about to; it returns each only once.
 func FreeAddr(t testing.TB) (host, port string) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range freeHigh - freeLow {
+		n := freeLow + mathrand.IntN(freeHigh-freeLow)
+		if _, given := freeGiven.LoadOrStore(n, true); given {
+			continue
+		}
+		host, port = "127.0.0.1", strconv.Itoa(n)
+		if l, err := net.Listen("tcp", net.JoinHostPort(host, port)); err == nil {
+			_ = l.Close()
+			return host, port
+		}
 	}
-	defer l.Close()
-	host, port, _ = net.SplitHostPort(l.Addr().String())
-	return host, port
+	t.Fatal("no free port")
+	return "", ""
 }
