@@ -8,6 +8,8 @@ import (
 	"sync"
 
 	"github.com/gofiber/fiber/v2"
+
+	"chat-service/internal/telemetry"
 )
 
 // Server serves routes over HTTP. Make it with New; Start and Stop it once. A request passes edge (edge.go), then the
@@ -52,9 +54,10 @@ func (s *Server) Start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("listen for requests: %w", err)
 	}
-	s.ln = ln
+	l := telemetry.NewListener(ln, "requests", s.opts.Log, nil)
+	s.ln = l
 	s.served.Go(func() {
-		if err := s.app.Listener(ln); err != nil {
+		if err := s.app.Listener(l); err != nil {
 			s.fatal <- fmt.Errorf("serve requests: %w", err)
 		}
 	})
