@@ -1,14 +1,14 @@
 package gateway
 
 import (
-	"bufio"
+	"crypto/sha1" //nolint:gosec // the handshake asks for it
 	"encoding/base64"
+	"fmt"
+	"io"
 	"net"
-	"net/http"
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -36,6 +36,8 @@ func (g *Gateway) overload() *httpError {
 		return brokerAway
 	case g.o.MaxSockets > 0 && g.open.Load() >= int64(g.o.MaxSockets):
 		return full
+	case g.o.FileRoom > 0 && g.open.Load() >= int64(g.o.FileRoom):
+		return noFiles
 	case g.pacer != nil && !g.pacer.Allow():
 		return pacing
 	}
@@ -83,28 +85,34 @@ func (g *Gateway) handshake(ctx *fasthttp.RequestCtx) {
 	ctx.Hijack(func(c net.Conn) { g.take(c, h, claims, code) })
 }
 
-// upgradeKey checks that a request is a WebSocket handshake and returns its key.
+// upgradeKey checks that a request is a WebSocket handshake (RFC 6455, section 4.2.1) and returns its key.
 func upgradeKey(h *fasthttp.RequestHeader) (string, *httpError) {
-	key := strings.Clone(string(h.Peek("Sec-WebSocket-Key")))
-	raw, err := base64.StdEncoding.DecodeString(key)
 	switch {
 	case !h.IsGet():
 		return "", notGet
+	case !h.IsHTTP11(): // HTTP/1.0 has no upgrades
+		return "", notUpgrade
 	case !hasToken(h, "Connection", "upgrade") || !hasToken(h, "Upgrade", "websocket"):
 		return "", notUpgrade
-	case string(h.Peek("Sec-WebSocket-Version")) != "13":
+	case len(h.PeekAll("Sec-WebSocket-Version")) != 1 || string(h.Peek("Sec-WebSocket-Version")) != "13":
 		return "", otherVersion
-	case err != nil || len(raw) != 16:
+	case len(h.PeekAll("Sec-WebSocket-Key")) != 1:
+		return "", badKey
+	}
+	key := string(h.Peek("Sec-WebSocket-Key"))
+	if raw, err := base64.StdEncoding.Strict().DecodeString(key); err != nil || len(raw) != 16 {
 		return "", badKey
 	}
 	return key, nil
 }
 
-// hasToken reports whether a header that is a list of tokens has this one, in any case.
+// hasToken reports whether a header that is a list of tokens, over one line or more, has this one, in any case.
 func hasToken(h *fasthttp.RequestHeader, name, token string) bool {
-	for part := range strings.SplitSeq(string(h.Peek(name)), ",") {
-		if strings.EqualFold(strings.TrimSpace(part), token) {
-			return true
+	for _, line := range h.PeekAll(name) {
+		for part := range strings.SplitSeq(string(line), ",") {
+			if strings.EqualFold(strings.TrimSpace(part), token) {
+				return true
+			}
 		}
 	}
 	return false
@@ -121,10 +129,12 @@ func readHello(ctx *fasthttp.RequestCtx, key string) hello {
 		h.token = strings.TrimSpace(t)
 	}
 	var protocols []string
+	var carrier string // a subprotocol that only carried the token
 	for _, line := range ctx.Request.Header.PeekAll("Sec-WebSocket-Protocol") {
 		for part := range strings.SplitSeq(string(line), ",") {
 			part = strings.TrimSpace(part)
 			if t, ok := strings.CutPrefix(part, bearer); ok {
+				carrier = part
 				if h.token == "" {
 					h.token = t
 				}
@@ -138,6 +148,8 @@ func readHello(ctx *fasthttp.RequestCtx, key string) hello {
 		h.sub = subprotocol
 	case len(protocols) > 0:
 		h.version, h.sub = false, protocols[0] // answered, or a browser would hide the close code
+	case carrier != "":
+		h.version, h.sub = false, carrier // the same: nothing else was offered
 	}
 	return h
 }
@@ -174,17 +186,6 @@ func (g *Gateway) originAllowed(origin, host string) bool {
 	return strings.EqualFold(u.Host, host) || g.origins[strings.ToLower(origin)]
 }
 
-// hijacker gives the WebSocket library the raw connection, so that fasthttp's wrapper and its buffers can be freed.
-type hijacker struct {
-	conn net.Conn
-	rw   *bufio.ReadWriter
-}
-
-func (h hijacker) Header() http.Header                          { return nil }
-func (h hijacker) WriteHeader(int)                              {}
-func (h hijacker) Write(b []byte) (int, error)                  { return len(b), nil }
-func (h hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) { return h.conn, h.rw, nil }
-
 // lender lends connections to fasthttp: it believes that it closes a hijacked one, and so returns its buffer of 8 KiB
 // to a pool. It doesn't do that for connections that it is told to keep.
 type lender struct{ net.Listener }
@@ -205,6 +206,14 @@ type lent struct {
 	taken atomic.Bool
 }
 
+// Read reads for fasthttp. After the connection is taken over there is nothing more than what fasthttp has buffered.
+func (l *lent) Read(p []byte) (int, error) {
+	if l.taken.Load() {
+		return 0, io.EOF
+	}
+	return l.Conn.Read(p)
+}
+
 // Close closes the connection unless it was taken over.
 func (l *lent) Close() error {
 	if l.taken.Load() {
@@ -213,21 +222,15 @@ func (l *lent) Close() error {
 	return l.Conn.Close()
 }
 
-// handshakeBuffers are for the answer to a handshake. A socket keeps none of them.
-var handshakeBuffers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 512) }}
-
-// readBuffer is the smallest buffer, in bytes, that the WebSocket library takes over from a handshake, in one of the
-// allocator's sizes.
-const readBuffer = 288
-
 // take makes a socket of a hijacked connection. It runs on fasthttp's goroutine, which ends when it returns.
 func (g *Gateway) take(c net.Conn, h hello, claims Claims, code protocol.CloseCode) {
+	var behind []byte
 	if u, ok := c.(interface{ UnsafeConn() net.Conn }); ok {
-		c = u.UnsafeConn()
-	}
-	if l, ok := c.(*lent); ok {
-		l.taken.Store(true)
-		c = l.Conn
+		if l, ok := u.UnsafeConn().(*lent); ok {
+			l.taken.Store(true)
+			behind, _ = io.ReadAll(c) // at most fasthttp's buffer
+			c = l.Conn
+		}
 	}
 	g.gate.Lock()
 	if g.draining.Load() {
@@ -241,29 +244,41 @@ func (g *Gateway) take(c net.Conn, h hello, claims Claims, code protocol.CloseCo
 	if sc, ok := c.(syscall.Conn); ok {
 		s.raw, _ = sc.SyscallConn()
 	}
-	// The buffered reader reads from c and not through readConn: one call frame less keeps the stack of an idle
-	// socket at 2 KiB.
-	w := handshakeBuffers.Get().(*bufio.Writer)
-	rw := bufio.NewReadWriter(bufio.NewReaderSize(c, readBuffer), w)
-	req := &http.Request{Method: http.MethodGet, Header: http.Header{
-		"Connection": {"upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {h.key},
-	}}
-	var res http.Header
-	if h.sub != "" {
-		res = http.Header{"Sec-Websocket-Protocol": {h.sub}}
-	}
-	ws, err := g.up.Upgrade(hijacker{readConn{c, s}, rw}, req, res)
-	handshakeBuffers.Put(w)
-	if err != nil {
+	s.in.begin(c, behind)
+	if err := switchProtocols(c, h); err != nil {
 		_ = c.Close()
 		g.live.Done()
 		return
 	}
-	s.ws = ws
-	ws.SetPingHandler(s.onPing)
-	ws.SetPongHandler(s.onPong)
-	ws.SetCloseHandler(ignoreClose)
+	defer s.cut(inSocket)
 	g.opened(s, claims, code)
+}
+
+// switchTimeout bounds the writing of the answer to a handshake.
+const switchTimeout = 5 * time.Second
+
+// switchProtocols answers a handshake.
+func switchProtocols(c net.Conn, h hello) error {
+	sum := sha1.Sum([]byte(h.key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+	b := make([]byte, 0, 192)
+	b = append(b, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
+	b = base64.StdEncoding.AppendEncode(b, sum[:])
+	if h.sub != "" {
+		b = append(b, "\r\nSec-WebSocket-Protocol: "...)
+		b = append(b, h.sub...)
+	}
+	b = append(b, "\r\n\r\n"...)
+	err := c.SetWriteDeadline(time.Now().Add(switchTimeout))
+	if err == nil {
+		_, err = c.Write(b)
+	}
+	if err == nil {
+		err = c.SetWriteDeadline(time.Time{})
+	}
+	if err != nil {
+		return fmt.Errorf("gateway: answer a handshake: %w", err)
+	}
+	return nil
 }
 
 // opened registers an upgraded socket and starts it: waiting for its auth frame, connecting, or closing.
@@ -274,24 +289,24 @@ func (g *Gateway) opened(s *socket, claims Claims, code protocol.CloseCode) {
 	now := g.o.Now().UnixMilli()
 	s.seen.Store(now)
 	g.sockets.add(s)
-	limit := g.o.Frames.FrameBytes
-	if claims.User == 0 {
-		limit = min(limit, preAuthLimit)
-	}
-	s.ws.SetReadLimit(int64(limit))
 	switch {
 	case code != 0:
 		s.close(code, jitter(time.Second))
 	case claims.User != 0:
 		s.identify(claims)
 	default:
-		s.mu.Lock()
-		s.deadline = now + g.o.AuthTimeout.Milliseconds()
-		g.wheel.move(s, s.deadline)
-		s.startLocked()
-		s.mu.Unlock()
+		s.awaitAuth(now + g.o.AuthTimeout.Milliseconds())
 	}
 	if g.draining.Load() { // the drain may have begun since take looked, and may have missed this socket
 		s.close(protocol.CloseRestart, jitter(time.Second))
 	}
+}
+
+// awaitAuth has the socket read until its first frame, or until a time (Unix milliseconds).
+func (s *socket) awaitAuth(until int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.deadline = until
+	s.g.wheel.move(s, s.deadline)
+	s.startLocked()
 }

@@ -9,8 +9,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/fasthttp/websocket"
-
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
 	"chat-service/internal/gateway/hub"
@@ -38,15 +36,15 @@ type socket struct {
 	g       *Gateway
 	conn    net.Conn
 	raw     syscall.RawConn // nil: can't be written to without blocking
-	ws      *websocket.Conn // reads only: see readConn
+	in      inlet           // the reader's alone
 	id      chat.SocketID
 	user    chat.UserID // user and session are set once, before the socket is in the hub
 	session chat.SessionID
 	device  string
 	replace bool
-	framing bool // the WebSocket library found a framing error; the reader's alone
 
 	seen   atomic.Int64 // when the last frame came, in Unix milliseconds
+	half   atomic.Int64 // since when a message's further fragments are awaited, in Unix milliseconds; 0: none are
 	expiry atomic.Int64 // when the token expires, in Unix milliseconds
 
 	mu        sync.Mutex
@@ -65,6 +63,7 @@ type socket struct {
 	deadline  int64     // when the phase must be over, in Unix milliseconds
 	leaveAt   int64     // when to close because of a drain or a lost bus; 0: it stays
 	nextPing  int64
+	renewed   chat.SessionID // whose token extended the socket last, if it isn't session's
 
 	state hub.State
 	rate  pace // rate and bad are the reader's alone
@@ -187,12 +186,16 @@ func (s *socket) RequestRoom(room chat.RoomID) {
 // look does what is due and has the wheel look again when something else will be.
 func (s *socket) look(now int64) {
 	var sw hub.Sweep
+	s.lookLocked(now, &sw)
+	s.g.writers.flush(&sw)
+}
+
+func (s *socket) lookLocked(now int64, sw *hub.Sweep) {
 	s.mu.Lock()
-	if next := s.dueLocked(now, &sw); next != 0 && !s.gone {
+	defer s.mu.Unlock()
+	if next := s.dueLocked(now, sw); next != 0 && !s.gone {
 		s.g.wheel.move(s, next)
 	}
-	s.mu.Unlock()
-	s.g.writers.flush(&sw)
 }
 
 // dueLocked does what is due and returns when to look again, in Unix milliseconds; 0 if the wheel knows it already.
@@ -202,7 +205,7 @@ func (s *socket) dueLocked(now int64, sw *hub.Sweep) int64 {
 		return 0
 	case s.phase == closing:
 		if now >= s.deadline {
-			_ = s.conn.Close()
+			s.dropConn()
 			return 0
 		}
 		return s.deadline
@@ -219,6 +222,9 @@ func (s *socket) dueLocked(now int64, sw *hub.Sweep) int64 {
 		return 0
 	}
 	silent := s.seen.Load() + 2*s.g.o.PingInterval.Milliseconds()
+	if half := s.half.Load(); half != 0 {
+		silent = min(silent, half+s.g.o.MessageTimeout.Milliseconds())
+	}
 	expiry := s.expiry.Load()
 	switch {
 	case now >= expiry:
@@ -253,16 +259,22 @@ func (s *socket) dueLocked(now int64, sw *hub.Sweep) int64 {
 // leave has the socket closed at a time (Unix milliseconds). goaway, unless it is nil, is sent at once.
 func (s *socket) leave(at int64, goaway hub.Frame) {
 	s.mu.Lock()
-	ready := false
-	if s.phase == live && !s.gone {
-		s.leaveAt = at
-		ready = goaway != nil && s.pushLocked(goaway)
-		s.g.wheel.move(s, min(at, s.g.o.Now().UnixMilli()+s.g.o.PingInterval.Milliseconds()))
+	defer s.mu.Unlock()
+	if s.phase != live || s.gone {
+		return
 	}
-	s.mu.Unlock()
-	if ready {
+	s.leaveAt = at
+	if goaway != nil && s.pushLocked(goaway) {
 		s.g.writers.of(s).add(s)
 	}
+	s.g.wheel.move(s, min(at, s.g.o.Now().UnixMilli()+s.g.o.PingInterval.Milliseconds()))
+}
+
+// stays reports whether nothing has asked the socket to leave.
+func (s *socket) stays() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.leaveAt == 0
 }
 
 // close queues a close frame after what is queued and ends the socket. Only the first call counts. retry is when the
@@ -318,18 +330,32 @@ func (s *socket) broken() {
 	if s.phase != closing {
 		s.phase, s.code = closing, 0
 	}
+	s.dropConn()
 	s.dropQueue()
 	s.writing = false
-	_ = s.conn.Close()
 	if !s.gone {
 		s.startLocked()
 	}
+}
+
+// dropConn closes the connection. If the peer doesn't read, the kernel forgets what it holds for it: else that would
+// stay in memory for as long as the kernel tries to send it. The caller holds s.mu.
+func (s *socket) dropConn() {
+	if c, ok := s.conn.(interface{ SetLinger(sec int) error }); ok && (s.writing || s.code == protocol.CloseSlow) {
+		_ = c.SetLinger(0) // the connection is closed in any case
+	}
+	_ = s.conn.Close()
 }
 
 // finish removes the socket from everything and publishes its Disconnect. The reader calls it, last.
 func (s *socket) finish() {
 	_ = s.conn.Close()
 	s.mu.Lock()
+	if s.gone { // a reader that panicked may find that another one has finished the socket
+		s.mu.Unlock()
+		return
+	}
+	defer s.g.live.Done()
 	s.gone = true
 	s.dropQueue()
 	sends, announced, code := s.sends, s.announced, s.code
@@ -349,14 +375,7 @@ func (s *socket) finish() {
 	s.g.open.Add(-1)
 	s.g.m.Sockets.Dec()
 	s.g.m.closed(code)
-	s.g.live.Done()
 }
-
-const (
-	opClose = 0x8
-	opPing  = 0x9
-	opPong  = 0xA
-)
 
 // frames are the frames that are the same for everybody.
 type frames struct{ ping, pong hub.Frame }

@@ -184,6 +184,7 @@ func (w *writer) run() {
 
 // write writes one buffer of a socket's frames; true means that there is more.
 func (w *writer) write(s *socket) (more bool) {
+	defer s.cut(inWriter)
 	var frames int
 	w.buf, frames = s.take(w.buf[:0])
 	b := w.buf
@@ -263,9 +264,11 @@ func (s *socket) rest() bool {
 	}
 	s.writing = false
 	if s.phase == closing && !s.gone {
-		if s.peerDone {
+		switch {
+		case s.peerDone:
 			_ = s.conn.Close()
-		} else {
+		case s.code == protocol.CloseSlow: // it may take long to read what the kernel holds before the close frame
+		default:
 			s.deadline = s.g.o.Now().UnixMilli() + closeWait.Milliseconds()
 			s.g.wheel.move(s, s.deadline)
 		}
@@ -287,6 +290,7 @@ func (s *socket) dropQueue() {
 
 // writeSlow writes, with a deadline for each write, until the socket has nothing queued.
 func (ws *writers) writeSlow(s *socket, b []byte) {
+	defer s.cut(inWriter)
 	for {
 		_ = s.conn.SetWriteDeadline(time.Now().Add(writeDeadline))
 		if _, err := s.conn.Write(b); err != nil {
