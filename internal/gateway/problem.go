@@ -11,6 +11,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/gateway/inlet"
 	"chat-service/internal/protocol"
 )
 
@@ -65,6 +66,10 @@ var (
 	full       = unavailable("full", "this gateway holds as many sockets as it may")
 	noFiles    = unavailable("files", "this gateway holds as many sockets as its limit of open files has room for")
 	pacing     = unavailable("pace", "too many sockets are being opened at once")
+
+	faults = map[inlet.Fault]*httpError{
+		inlet.NotGet: notGet, inlet.NotUpgrade: notUpgrade, inlet.OtherVersion: otherVersion, inlet.BadKey: badKey,
+	}
 
 	httpErrors = []*httpError{
 		otherPath, panicked, unreadable, longHead, longBody, slowRequest, otherHTTP, notGet, notUpgrade, otherVersion, badKey,

@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"chat-service/internal/gateway/hub"
+	"chat-service/internal/gateway/inlet"
 	"chat-service/internal/protocol"
 )
 
@@ -28,15 +29,15 @@ func (s *socket) startLocked() {
 func (s *socket) run() {
 	defer s.rescue()
 	for {
-		h, err := s.in.header()
+		h, err := s.in.Header()
 		switch {
 		case err != nil:
-		case h.op >= opClose:
+		case h.Op >= inlet.OpClose:
 			err = s.control(&h)
 		case s.ending():
-			err = s.drop(h.n)
-		case h.op == opContinuation:
-			err = errFraming
+			err = s.drop(h.N)
+		case h.Op == inlet.OpContinuation:
+			err = inlet.ErrFraming
 		default:
 			var paused bool
 			if paused, err = s.message(h); paused { // another goroutine may have the socket by now
@@ -65,27 +66,27 @@ func (s *socket) ending() bool {
 
 // control handles a control frame: each counts as a frame of the socket's rate, and as a sign of life. An error ends
 // the reading.
-func (s *socket) control(h *header) error {
-	p, err := s.in.control(h)
+func (s *socket) control(h *inlet.Header) error {
+	p, err := s.in.Control(h)
 	if err != nil {
 		return err
 	}
 	s.seen.Store(s.g.o.Now().UnixMilli())
-	if h.op == opClose {
-		code, err := closeCode(p)
+	if h.Op == inlet.OpClose {
+		code, err := inlet.CloseCode(p)
 		if err == nil {
-			err = peerClose(code)
+			err = inlet.PeerClose(code)
 		}
 		return err
 	}
-	if _, ok := s.pace(); ok && h.op == opPing {
-		s.send(hub.Encode(opPong, p))
+	if _, ok := s.pace(); ok && h.Op == inlet.OpPing {
+		s.send(hub.Encode(inlet.OpPong, p))
 	}
 	return nil
 }
 
 // message reads and handles the data message that begins with h. After paused the caller must not touch the socket.
-func (s *socket) message(h header) (paused bool, err error) {
+func (s *socket) message(h inlet.Header) (paused bool, err error) {
 	p := readBuffers.Get().(*[]byte)
 	b, err := s.gather(&h, (*p)[:0])
 	defer func() {
@@ -108,7 +109,7 @@ func (s *socket) message(h header) (paused bool, err error) {
 
 // gather appends the message that begins with h to b, and checks it. A message that may not be sent closes the socket;
 // gather returns then when the peer's answer has come.
-func (s *socket) gather(h *header, b []byte) (_ []byte, err error) {
+func (s *socket) gather(h *inlet.Header, b []byte) (_ []byte, err error) {
 	limit := uint64(s.g.o.Frames.FrameBytes)
 	text, parts := 0, false // b[:text] is whole runes
 	if s.user == 0 {
@@ -117,22 +118,22 @@ func (s *socket) gather(h *header, b []byte) (_ []byte, err error) {
 	s.seen.Store(s.g.o.Now().UnixMilli())
 	for {
 		switch {
-		case h.op == opBinary:
-			return b, s.forbid(protocol.CloseBinary, h.n)
-		case h.n > limit-uint64(len(b)) && s.user == 0:
-			return b, s.forbid(protocol.CloseProtocol, h.n)
-		case h.n > limit-uint64(len(b)):
-			return b, s.forbid(protocol.CloseTooBig, h.n)
+		case h.Op == inlet.OpBinary:
+			return b, s.forbid(protocol.CloseBinary, h.N)
+		case h.N > limit-uint64(len(b)) && s.user == 0:
+			return b, s.forbid(protocol.CloseProtocol, h.N)
+		case h.N > limit-uint64(len(b)):
+			return b, s.forbid(protocol.CloseTooBig, h.N)
 		}
 		start := len(b)
-		if b, err = s.in.append(b, h.n); err != nil {
+		if b, err = s.in.Append(b, h.N); err != nil {
 			return b, err
 		}
-		unmask(b[start:], h.mask)
-		if h.fin {
+		inlet.Unmask(b[start:], h.Mask)
+		if h.Fin {
 			break
 		}
-		whole, ok := textSoFar(b[text:])
+		whole, ok := inlet.TextSoFar(b[text:])
 		if !ok {
 			return b, s.forbid(protocol.CloseUTF8, 0)
 		}
@@ -156,19 +157,19 @@ func (s *socket) gather(h *header, b []byte) (_ []byte, err error) {
 
 // continuation returns the header of a message's next fragment, handling control frames on the way. Every fragment
 // counts as a frame of the socket's rate.
-func (s *socket) continuation() (h header, err error) {
+func (s *socket) continuation() (h inlet.Header, err error) {
 	for {
-		if h, err = s.in.header(); err != nil {
+		if h, err = s.in.Header(); err != nil {
 			return h, err
 		}
-		if h.op == opText || h.op == opBinary {
-			return h, errFraming
+		if h.Op == inlet.OpText || h.Op == inlet.OpBinary {
+			return h, inlet.ErrFraming
 		}
-		if h.op == opContinuation {
+		if h.Op == inlet.OpContinuation {
 			s.seen.Store(s.g.o.Now().UnixMilli())
 			s.pace()
 			if s.ending() {
-				return h, s.drop(h.n)
+				return h, s.drop(h.N)
 			}
 			return h, nil
 		}
@@ -191,14 +192,14 @@ func (s *socket) forbid(code protocol.CloseCode, rest uint64) error {
 // error that it returns.
 func (s *socket) drop(n uint64) error {
 	for {
-		if err := s.in.skip(n); err != nil {
+		if err := s.in.Skip(n); err != nil {
 			return err
 		}
-		h, err := s.in.header()
+		h, err := s.in.Header()
 		if err != nil {
 			return err
 		}
-		if n = h.n; h.op == opClose {
+		if n = h.N; h.Op == inlet.OpClose {
 			return s.control(&h)
 		}
 	}
@@ -221,11 +222,11 @@ func (s *socket) authenticate(b []byte) bool {
 
 // failed closes the socket after an error of its reader, with the close code that it means.
 func (s *socket) failed(err error) {
-	var code peerClose
+	var code inlet.PeerClose
 	switch {
 	case errors.As(err, &code):
 		s.peerClosed(protocol.CloseCode(code))
-	case errors.Is(err, errFraming):
+	case errors.Is(err, inlet.ErrFraming):
 		s.close(protocol.CloseProtocolFrame, 0)
 	default:
 		s.broken()

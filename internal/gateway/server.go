@@ -18,6 +18,7 @@ import (
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
 	"chat-service/internal/gateway/hub"
+	"chat-service/internal/gateway/inlet"
 	"chat-service/internal/protocol"
 	"chat-service/internal/telemetry"
 )
@@ -26,7 +27,7 @@ import (
 type Gateway struct {
 	o       Options
 	m       *Metrics
-	origins map[string]bool
+	origins inlet.Origins
 	pacer   *rate.Limiter // nil: off
 	frames  frames
 
@@ -79,7 +80,7 @@ func New(o Options) (*Gateway, error) {
 		},
 	}
 	g.admissions, g.appliers = admissions(), newAppliers(o.Metrics)
-	g.origins = allowedOrigins(o.Origins)
+	g.origins = inlet.NewOrigins(o.Origins)
 	if o.SocketsPerSecond > 0 {
 		g.pacer = rate.NewLimiter(rate.Limit(o.SocketsPerSecond), o.SocketsPerSecond)
 	}
@@ -116,7 +117,7 @@ func (quiet) Printf(string, ...any) {}
 // Start listens and returns. Sockets are refused until BusUp is called.
 func (g *Gateway) Start(ctx context.Context) error {
 	// The gateway sends pings of its own, so the kernel's keepalive would be waste.
-	lc := net.ListenConfig{KeepAlive: -1, Control: boundKernel}
+	lc := net.ListenConfig{KeepAlive: -1, Control: inlet.BoundKernel}
 	l, err := lc.Listen(ctx, "tcp", g.o.Addr)
 	if err != nil {
 		return fmt.Errorf("gateway: listen: %w", err)
@@ -131,7 +132,7 @@ func (g *Gateway) Start(ctx context.Context) error {
 // serve accepts connections until the listener ends. If that wasn't Stop, nobody can connect any more: the process is
 // unready, and must end.
 func (g *Gateway) serve() {
-	err := g.http.Serve(lender{g.listener})
+	err := g.http.Serve(inlet.Lender{Listener: g.listener})
 	g.ended.Store(true)
 	if !g.draining.Load() {
 		g.failed <- fmt.Errorf("gateway: the listener has ended: %w", cmp.Or(err, net.ErrClosed))

@@ -12,6 +12,7 @@ import (
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
 	"chat-service/internal/gateway/hub"
+	"chat-service/internal/gateway/inlet"
 	"chat-service/internal/protocol"
 )
 
@@ -36,7 +37,7 @@ type socket struct {
 	g       *Gateway
 	conn    net.Conn
 	raw     syscall.RawConn // nil: can't be written to without blocking
-	in      inlet           // the reader's alone
+	in      inlet.Reader    // the reader's alone
 	id      chat.SocketID
 	user    chat.UserID // user and session are set once, before the socket is in the hub
 	session chat.SessionID
@@ -366,13 +367,13 @@ func (s *socket) finish() {
 		s.g.window.release(int(sends[i].bytes))
 	}
 	s.g.hub.Forget(s)
+	s.g.open.Add(-1)
 	s.g.sockets.remove(s)
 	if announced {
 		s.g.disconnects.add(envelope.Command{
 			Kind: envelope.Disconnect, Socket: s.id, User: s.user, Session: s.session, Device: s.device,
 		})
 	}
-	s.g.open.Add(-1)
 	s.g.m.Sockets.Dec()
 	s.g.m.closed(code)
 }
@@ -381,15 +382,15 @@ func (s *socket) finish() {
 type frames struct{ ping, pong hub.Frame }
 
 func newFrames() frames {
-	return frames{ping: hub.Encode(opPing, nil), pong: hub.Text(protocol.AppendPong(nil))}
+	return frames{ping: hub.Encode(inlet.OpPing, nil), pong: hub.Text(protocol.AppendPong(nil))}
 }
 
 // closeFrame makes a close frame; code 0 makes one without a code.
 func closeFrame(code protocol.CloseCode, reason string) hub.Frame {
 	if code == 0 {
-		return hub.Encode(opClose, nil)
+		return hub.Encode(inlet.OpClose, nil)
 	}
-	return hub.Encode(opClose, append(binary.BigEndian.AppendUint16(nil, uint16(code)), reason...))
+	return hub.Encode(inlet.OpClose, append(binary.BigEndian.AppendUint16(nil, uint16(code)), reason...))
 }
 
 // jitter returns a random duration from 0 to below d, so that what was triggered together doesn't happen together.

@@ -59,7 +59,7 @@ var house = []family{
 		{"report", "privatestack"},
 	}, "it measures the system from outside, and the servers by themselves"},
 	{"internal/gateway", 3, stationMayImport, [][]string{
-		{"hub"},
+		{"inlet", "hub"},
 		{"."},
 	}, whyStation},
 	{"internal/worker", 3, stationMayImport, [][]string{
@@ -121,7 +121,6 @@ var brands = []brand{
 	{name: "amqp091", prefixes: []string{"github.com/rabbitmq/amqp091-go"}, owners: []string{"internal/ops/bench", "internal/broker", "internal/test"}, why: "RabbitMQ's traps are handled once, in the broker"},
 	{name: "go-redis", prefixes: []string{"github.com/redis/go-redis"}, owners: []string{"internal/state", "internal/test"}, why: "Redis is a cache that may vanish; only state knows how to live with that"},
 	{name: "fiber", prefixes: []string{"github.com/gofiber/fiber"}, owners: []string{"internal/api"}, why: "Fiber reuses buffers; only the api's edge knows where to copy"},
-	{name: "fasthttp websocket", prefixes: []string{"github.com/fasthttp/websocket"}, owners: []string{"internal/gateway", "internal/test"}, why: "sockets are the gateway's business"},
 	{name: "fasthttp", prefixes: []string{"github.com/valyala/fasthttp"}, owners: []string{"internal/gateway", "internal/api", "internal/test"}, why: "fasthttp reuses buffers; only the two edges know where to copy"},
 	{name: "jwt", prefixes: []string{"github.com/golang-jwt/"}, owners: []string{"internal/auth"}, why: "tokens are judged in one place"},
 	{name: "argon2", prefixes: []string{"github.com/alexedwards/argon2id", "golang.org/x/crypto/argon2"}, owners: []string{"internal/auth"}, why: "hashing needs its bound on memory, which auth keeps"},

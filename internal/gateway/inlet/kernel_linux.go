@@ -1,4 +1,4 @@
-package gateway
+package inlet
 
 import (
 	"errors"
@@ -16,8 +16,8 @@ const (
 	tcpUserTimeout = 0x12 // package syscall lacks its name
 )
 
-// boundKernel sets on the listening socket what connections inherit from it, so that none needs a call of its own.
-func boundKernel(_, _ string, c syscall.RawConn) (err error) {
+// BoundKernel sets on the listening socket what connections inherit from it, so that none needs a call of its own.
+func BoundKernel(_, _ string, c syscall.RawConn) (err error) {
 	cerr := c.Control(func(fd uintptr) {
 		err = errors.Join(
 			syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_SNDBUF, kernelBytes),
