@@ -81,6 +81,7 @@ var applies = map[envelope.DeliveryKind]apply{
 	envelope.Presences: (*Gateway).presences,
 	envelope.Heads:     (*Gateway).heads,
 	envelope.Reassert:  (*Gateway).reassert,
+	envelope.Prove:     (*Gateway).prove,
 }
 
 // newAppliers joins the appliers with their counters.
@@ -222,6 +223,13 @@ func (g *Gateway) closes(_ *hub.Sweep, d *envelope.Delivery) {
 		default:
 			s.close(code, retry)
 		}
+	}
+}
+
+// prove pings a socket whose login session has too many, and ends it if its client doesn't answer.
+func (g *Gateway) prove(sw *hub.Sweep, d *envelope.Delivery) {
+	if s := g.addressed(d); s != nil && s.prove(g.o.Now().UnixMilli()) {
+		sw.Ready = append(sw.Ready, s)
 	}
 }
 

@@ -212,6 +212,33 @@ func TestRenewalIsJudgedByTheWorkers(t *testing.T) {
 	neighbour.want("pong")
 }
 
+// A login session has too many sockets: those whose client has gone without a word give way, live ones stay.
+func TestSilentSocketsGiveWay(t *testing.T) {
+	gt := newGate(t, nil, nil)
+	silent, alive := gt.login(1), gt.login(2)
+	for user := range 2 {
+		s := gt.hub.Of(chat.UserID(user + 1))[0].(*socket)
+		gt.deliver(envelope.Delivery{Kind: envelope.Prove, Gateway: gt.o.ID, Socket: s.id, User: s.user})
+	}
+	if op, _, err := alive.next(); err != nil || op != opPing {
+		t.Fatalf("who is asked gets opcode %d, %v", op, err)
+	}
+	alive.write(wire(0x8a, nil))
+	if op, _, err := silent.next(); err != nil || op != opPing {
+		t.Fatalf("who is asked gets opcode %d, %v", op, err)
+	}
+	begin := time.Now()
+	testkit.Eventually(t, patience, func() (bool, string) { return len(gt.bus.commands(envelope.Disconnect)) == 1, "not reported" })
+	if took := time.Since(begin); took > 3700*time.Millisecond { // workers look again after 4 s
+		t.Errorf("it took %v", took)
+	}
+	if got := silent.closed(); got != 4003 {
+		t.Errorf("a silent one is closed with %d", got)
+	}
+	alive.send(jsonPing)
+	alive.want("pong")
+}
+
 func TestListenerThatEndsIsFatal(t *testing.T) {
 	gt := newGate(t, nil, nil)
 	s := gt.login(1)

@@ -29,6 +29,7 @@ const (
 const (
 	closeWait     = time.Second     // for the peer's close frame after ours
 	closePatience = 6 * time.Second // for our close frame to be written after a blocked write
+	provePatience = 2 * time.Second // for the answer to a ping of prove; workers wait for somewhat longer
 )
 
 // socket is one WebSocket from its upgrade to its end. Its reader (reader.go) handles what the client sends, its writer
@@ -64,6 +65,7 @@ type socket struct {
 	deadline  int64     // when the phase must be over, in Unix milliseconds
 	leaveAt   int64     // when to close because of a drain or a lost bus; 0: it stays
 	nextPing  int64
+	proveAt   int64 // when the client was asked to show that it lives, in Unix milliseconds; 0: it wasn't
 	renewed   chat.SessionID // whose token extended the socket last, if it isn't session's
 
 	state hub.State
@@ -226,6 +228,9 @@ func (s *socket) dueLocked(now int64, sw *hub.Sweep) int64 {
 	if half := s.half.Load(); half != 0 {
 		silent = min(silent, half+s.g.o.MessageTimeout.Milliseconds())
 	}
+	if s.proveAt != 0 && s.seen.Load() < s.proveAt {
+		silent = min(silent, s.proveAt+provePatience.Milliseconds())
+	}
 	expiry := s.expiry.Load()
 	switch {
 	case now >= expiry:
@@ -276,6 +281,18 @@ func (s *socket) stays() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.leaveAt == 0
+}
+
+// prove pings the client, and has the socket end if nothing comes soon; true means that the caller must schedule it.
+func (s *socket) prove(now int64) (ready bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.phase != live || s.gone {
+		return false
+	}
+	s.proveAt = now
+	s.g.wheel.bring(s, now+provePatience.Milliseconds())
+	return s.pushLocked(s.g.frames.ping)
 }
 
 // close queues a close frame after what is queued and ends the socket. Only the first call counts. retry is when the
