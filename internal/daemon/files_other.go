@@ -1,6 +1,6 @@
-//go:build !unix
+//go:build !linux && !darwin
 
 package daemon
 
-// RaiseFileLimit has nothing to raise: the system has no limit of open files.
+// RaiseFileLimit leaves the limit as it is where it isn't known how to raise it.
 func RaiseFileLimit() (limit uint64, ok bool) { return 0, false }

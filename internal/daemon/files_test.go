@@ -1,4 +1,4 @@
-//go:build unix
+//go:build linux || darwin
 
 package daemon
 
@@ -20,7 +20,7 @@ func TestFileLimitIsRaisedToTheHardOne(t *testing.T) {
 	limit, ok := RaiseFileLimit()
 	var after syscall.Rlimit
 	_ = syscall.Getrlimit(syscall.RLIMIT_NOFILE, &after)
-	if !ok || limit != uint64(before.Max) || after.Cur != before.Max {
+	if !ok || limit != before.Max || after.Cur != before.Max {
 		t.Errorf("raised from %d to %d (%v), the system says %d; the hard limit is %d", low.Cur, limit, ok, after.Cur, before.Max)
 	}
 }

@@ -123,7 +123,8 @@ func reservedCases() (l []conformant) {
 		}
 	}
 	return append(l, conformant{
-		"3 reserved bits", "a good frame, then RSV1", [][]byte{wire(0x81, []byte(jsonPing)), wire(0xc1, []byte(jsonPing))},
+		"3 reserved bits", "a good frame, then RSV1",
+		[][]byte{wire(0x81, []byte(jsonPing)), wire(0xc1, []byte(jsonPing))},
 		[]string{"pong", "CLOSE 1002"},
 	})
 }
@@ -137,7 +138,8 @@ func opcodeCases() (l []conformant) {
 		}
 		l = append(l, conformant{
 			"4 opcodes", fmt.Sprintf("a good frame, then opcode %d, then a ping", op),
-			[][]byte{join(wire(0x81, []byte(jsonPing)), wire(0x80|op, nil), wire(0x89, nil))}, []string{"pong", "CLOSE 1002"},
+			[][]byte{join(wire(0x81, []byte(jsonPing)), wire(0x80|op, nil), wire(0x89, nil))},
+			[]string{"pong", "CLOSE 1002"},
 		})
 	}
 	return l

@@ -1,11 +1,7 @@
 package gateway
 
 import (
-	//nolint:gosec // the handshake asks for it
-
 	"net"
-	"slices"
-	"strings"
 	"syscall"
 	"time"
 
@@ -16,12 +12,7 @@ import (
 	"chat-service/internal/protocol"
 )
 
-const (
-	wsPath      = "/api/v1/ws"
-	subprotocol = "chat.v1"
-	bearer      = "bearer."
-	deviceRunes = 64
-)
+const wsPath = "/api/v1/ws"
 
 // overload returns why there is no room for one more socket, nil if there is. It is looked at before anything costs
 // time.
@@ -41,16 +32,6 @@ func (g *Gateway) overload() *httpError {
 	return nil
 }
 
-// hello is what a handshake asks for, copied out of fasthttp's buffers.
-type hello struct {
-	key     string
-	sub     string // the subprotocol to answer with
-	version bool   // the client speaks chat.v1
-	device  string
-	replace bool
-	token   string
-}
-
 // handshake checks the request, verifies its token and takes the connection over. A refused token is upgraded all the
 // same: a browser can't read a refused upgrade, but it can read a close code.
 func (g *Gateway) handshake(ctx *fasthttp.RequestCtx) {
@@ -66,70 +47,25 @@ func (g *Gateway) handshake(ctx *fasthttp.RequestCtx) {
 		g.refuse(ctx, refused)
 		return
 	}
-	h := readHello(ctx, key)
+	h := inlet.ReadHello(ctx, key)
 	var claims Claims
 	var code protocol.CloseCode
 	switch {
-	case !h.version:
+	case !h.Version:
 		code = protocol.CloseVersion
-	case h.token != "":
+	case h.Token != "":
 		var err error
-		if claims, err = g.o.Verifier.Verify(h.token); err != nil {
+		if claims, err = g.o.Verifier.Verify(h.Token); err != nil {
 			code = tokenCode(err)
 		}
 	}
-	h.token = ""
+	h.Token = ""
 	ctx.HijackSetNoResponse(true)
 	ctx.Hijack(func(c net.Conn) { g.take(c, h, claims, code) })
 }
 
-// readHello reads the device, the token and the subprotocols. The token may be in the query, in Authorization or in a
-// subprotocol "bearer.<token>"; the first of these counts.
-func readHello(ctx *fasthttp.RequestCtx, key string) hello {
-	args := ctx.QueryArgs()
-	h := hello{key: key, version: true, replace: args.GetBool("replace"), device: device(string(args.Peek("device")))}
-	h.token = string(args.Peek("token"))
-	scheme, t, _ := strings.Cut(string(ctx.Request.Header.Peek("Authorization")), " ")
-	if strings.EqualFold(scheme, "Bearer") && h.token == "" {
-		h.token = strings.TrimSpace(t)
-	}
-	var protocols []string
-	var carrier string // a subprotocol that only carried the token
-	for _, line := range ctx.Request.Header.PeekAll("Sec-WebSocket-Protocol") {
-		for part := range strings.SplitSeq(string(line), ",") {
-			part = strings.TrimSpace(part)
-			if t, ok := strings.CutPrefix(part, bearer); ok {
-				carrier = part
-				if h.token == "" {
-					h.token = t
-				}
-			} else if part != "" {
-				protocols = append(protocols, part)
-			}
-		}
-	}
-	switch {
-	case slices.Contains(protocols, subprotocol):
-		h.sub = subprotocol
-	case len(protocols) > 0:
-		h.version, h.sub = false, protocols[0] // answered, or a browser would hide the close code
-	case carrier != "":
-		h.version, h.sub = false, carrier // the same: nothing else was offered
-	}
-	return h
-}
-
-// device cuts the name that a client gives its device.
-func device(s string) string {
-	s = strings.ToValidUTF8(s, "")
-	if r := []rune(s); len(r) > deviceRunes {
-		s = string(r[:deviceRunes])
-	}
-	return s
-}
-
 // take makes a socket of a hijacked connection. It runs on fasthttp's goroutine, which ends when it returns.
-func (g *Gateway) take(c net.Conn, h hello, claims Claims, code protocol.CloseCode) {
+func (g *Gateway) take(c net.Conn, h inlet.Hello, claims Claims, code protocol.CloseCode) {
 	c, behind := inlet.Take(c)
 	g.gate.Lock()
 	if g.draining.Load() {
@@ -139,12 +75,12 @@ func (g *Gateway) take(c net.Conn, h hello, claims Claims, code protocol.CloseCo
 	}
 	g.live.Add(1)
 	g.gate.Unlock()
-	s := &socket{g: g, conn: c, id: chat.SocketID(g.numbers.Add(1)), device: h.device, replace: h.replace}
+	s := &socket{g: g, conn: c, id: chat.SocketID(g.numbers.Add(1)), device: h.Device, replace: h.Replace}
 	if sc, ok := c.(syscall.Conn); ok {
 		s.raw, _ = sc.SyscallConn()
 	}
 	s.in.Begin(c, behind)
-	if err := inlet.Switch(c, h.key, h.sub); err != nil {
+	if err := inlet.Switch(c, h.Key, h.Sub); err != nil {
 		_ = c.Close()
 		g.live.Done()
 		return

@@ -133,7 +133,7 @@ func TestHalfMessageIsBounded(t *testing.T) {
 	s := gt.login(1)
 	s.write(wire(0x01, []byte(`{"type":`)))
 	quit := make(chan struct{})
-	var pings = make(chan struct{})
+	pings := make(chan struct{})
 	go func() { // lives by its pings
 		defer close(pings)
 		for {

@@ -75,7 +75,7 @@ func (s *socket) control(h *inlet.Header) error {
 	if h.Op == inlet.OpClose {
 		code, err := inlet.CloseCode(p)
 		if err == nil {
-			err = inlet.PeerClose(code)
+			err = inlet.PeerCloseError(code)
 		}
 		return err
 	}
@@ -222,7 +222,7 @@ func (s *socket) authenticate(b []byte) bool {
 
 // failed closes the socket after an error of its reader, with the close code that it means.
 func (s *socket) failed(err error) {
-	var code inlet.PeerClose
+	var code inlet.PeerCloseError
 	switch {
 	case errors.As(err, &code):
 		s.peerClosed(protocol.CloseCode(code))

@@ -65,7 +65,7 @@ type socket struct {
 	deadline  int64     // when the phase must be over, in Unix milliseconds
 	leaveAt   int64     // when to close because of a drain or a lost bus; 0: it stays
 	nextPing  int64
-	proveAt   int64 // when the client was asked to show that it lives, in Unix milliseconds; 0: it wasn't
+	proveAt   int64          // when the client was asked to show that it lives, in Unix milliseconds; 0: it wasn't
 	renewed   chat.SessionID // whose token extended the socket last, if it isn't session's
 
 	state hub.State
@@ -291,6 +291,7 @@ func (s *socket) prove(now int64) (ready bool) {
 		return false
 	}
 	s.proveAt = now
+	s.seen.CompareAndSwap(now, now-1) // what came before the ping proves nothing
 	s.g.wheel.bring(s, now+provePatience.Milliseconds())
 	return s.pushLocked(s.g.frames.ping)
 }

@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	acceptPauseMin = 5 * time.Millisecond
-	acceptPauseMax = time.Second
+	acceptPauseFirst   = 5 * time.Millisecond
+	acceptPauseLongest = time.Second
 )
 
 // Listener is a listener that survives what passes: while the process has no file or the kernel no memory for one more
@@ -37,7 +37,7 @@ func NewListener(l net.Listener, name string, log *slog.Logger, count func()) *L
 
 // Accept waits for the next connection. An error means that the listener has ended.
 func (l *Listener) Accept() (net.Conn, error) {
-	for pause := acceptPauseMin; ; pause = min(2*pause, acceptPauseMax) {
+	for pause := acceptPauseFirst; ; pause = min(2*pause, acceptPauseLongest) {
 		c, err := l.Listener.Accept()
 		if err == nil {
 			if l.failed.Load() != nil {

@@ -25,11 +25,11 @@ const maxControl = 125
 // ErrFraming is what isn't a frame that a client may send there (RFC 6455, sections 5 and 7.4).
 var ErrFraming = errors.New("framing error")
 
-// PeerClose is the peer's close frame; 0 is one without a code.
-type PeerClose protocol.CloseCode
+// PeerCloseError is the peer's close frame; 0 is one without a code.
+type PeerCloseError protocol.CloseCode
 
 // Error names it for logs.
-func (PeerClose) Error() string { return "closed by the peer" }
+func (PeerCloseError) Error() string { return "closed by the peer" }
 
 // Header is what stands before a frame's payload.
 type Header struct {

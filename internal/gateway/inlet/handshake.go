@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -57,6 +58,67 @@ func hasToken(h *fasthttp.RequestHeader, name, token string) bool {
 		}
 	}
 	return false
+}
+
+const (
+	subprotocol = "chat.v1"
+	bearer      = "bearer."
+	deviceRunes = 64
+)
+
+// Hello is what a handshake asks for, copied out of fasthttp's buffers.
+type Hello struct {
+	Key     string
+	Sub     string // the subprotocol to answer with
+	Version bool   // the client speaks chat.v1
+	Device  string
+	Replace bool
+	Token   string
+}
+
+// ReadHello reads the device, the token and the subprotocols. The token may be in the query, in Authorization or in a
+// subprotocol "bearer.<token>"; the first of these counts.
+func ReadHello(ctx *fasthttp.RequestCtx, key string) Hello {
+	args := ctx.QueryArgs()
+	h := Hello{Key: key, Version: true, Replace: args.GetBool("replace"), Device: device(string(args.Peek("device")))}
+	h.Token = string(args.Peek("token"))
+	scheme, t, _ := strings.Cut(string(ctx.Request.Header.Peek("Authorization")), " ")
+	if strings.EqualFold(scheme, "Bearer") && h.Token == "" {
+		h.Token = strings.TrimSpace(t)
+	}
+	var protocols []string
+	var carrier string // a subprotocol that only carried the token
+	for _, line := range ctx.Request.Header.PeekAll("Sec-WebSocket-Protocol") {
+		for part := range strings.SplitSeq(string(line), ",") {
+			part = strings.TrimSpace(part)
+			if t, ok := strings.CutPrefix(part, bearer); ok {
+				carrier = part
+				if h.Token == "" {
+					h.Token = t
+				}
+			} else if part != "" {
+				protocols = append(protocols, part)
+			}
+		}
+	}
+	switch {
+	case slices.Contains(protocols, subprotocol):
+		h.Sub = subprotocol
+	case len(protocols) > 0:
+		h.Version, h.Sub = false, protocols[0] // answered, or a browser would hide the close code
+	case carrier != "":
+		h.Version, h.Sub = false, carrier // the same: nothing else was offered
+	}
+	return h
+}
+
+// device cuts the name that a client gives its device.
+func device(s string) string {
+	s = strings.ToValidUTF8(s, "")
+	if r := []rune(s); len(r) > deviceRunes {
+		s = string(r[:deviceRunes])
+	}
+	return s
 }
 
 // Origins are the pages that may open sockets.
@@ -138,7 +200,7 @@ const switchTimeout = 5 * time.Second
 
 // Switch answers a handshake: key is the client's, sub the subprotocol, "" for none.
 func Switch(c net.Conn, key, sub string) error {
-	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")) //nolint:gosec // RFC 6455 asks for it
 	b := make([]byte, 0, 192)
 	b = append(b, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
 	b = base64.StdEncoding.AppendEncode(b, sum[:])

@@ -103,7 +103,8 @@ func TestFileLimit(t *testing.T) {
 	}
 	api := strings.TrimPrefix(strings.TrimSuffix(w.api.Base, "/api/v1"), "http://")
 	for _, at := range []struct{ name, addr, probe string }{
-		{"gateway-1", ws.Host, public + "/readyz"}, {"api-1", api, "http://" + api + "/api/v1/openapi.json"},
+		{"gateway-1", ws.Host, public + "/readyz"},
+		{"api-1", api, "http://" + api + "/api/v1/openapi.json"},
 		{"gateway-1", strings.TrimPrefix(f.Debug("gateway-1"), "http://"), f.Debug("gateway-1") + "/readyz"},
 	} {
 		leave := fill(at.addr)
