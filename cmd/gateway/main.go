@@ -65,6 +65,7 @@ func wire(cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
 		return nil, err
 	}
 	o := cfg.gateway(name, boot)
+	o.FileRoom = fileRoom(cfg.Gateway.MaxSockets, log)
 	o.Bus, o.Verifier, o.Log, o.Metrics = broker.NewCommands(pub), tokens{verify}, log, gateway.NewMetrics(reg)
 	g, err := gateway.New(o)
 	if err != nil {
@@ -82,9 +83,32 @@ func wire(cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
 		{Name: "publisher", Stop: pub.Close},
 		{Name: "deliveries", Stop: in.Close},
 		daemon.Trim(),
-		{Name: "sockets", Start: g.Start, Weight: 10, Stop: func(ctx context.Context) error {
+		{Name: "sockets", Start: g.Start, Weight: 10, Fatal: g.Failed(), Stop: func(ctx context.Context) error {
 			debug.Drain()
 			return g.Stop(ctx)
 		}},
 	}, nil
+}
+
+const (
+	// fileReserve are files for what isn't a socket: connections to RabbitMQ, the debug listener and its clients, log, and
+	// handshakes that are being refused.
+	fileReserve = 24
+	// fewFiles is below what a gateway is run for.
+	fewFiles = 4096
+)
+
+// fileRoom is how many sockets the limit of open files has room for, 0 if there is no limit. It warns if that is fewer than
+// the gateway may hold: it answers 503 then, while others have to be refused before the kernel refuses them.
+func fileRoom(maxSockets int, log *slog.Logger) int {
+	limit, ok := daemon.RaiseFileLimit()
+	if !ok {
+		return 0
+	}
+	room := max(int(min(limit, 1<<30))-fileReserve, 1)
+	if maxSockets > room || maxSockets == 0 && room < fewFiles {
+		log.Warn("the limit of open files is low: sockets beyond it are refused with 503", "files", limit, "sockets", room,
+			"max_sockets", maxSockets, "hint", "raise it (ulimit -n, LimitNOFILE in systemd, ulimits in compose)")
+	}
+	return room
 }

@@ -44,6 +44,8 @@ const (
 	Heads
 	// Reassert asks for Assert of every socket and Attach of every room: Redis was lost. With Room: that room only.
 	Reassert
+	// Prove asks whether the client behind Gateway and Socket still lives: the socket ends unless a frame comes soon.
+	Prove
 )
 
 // Delivery is what a worker sends to a gateway: a head, and of the body what its kind needs. Fields are added as to Command.

@@ -103,6 +103,7 @@ var deliveries = append([]DeliverySpec{
 	{Presences, "presences", ForWatcher, "users that went online or offline"},
 	{Heads, "heads", ForGateway, "a digest of how far rooms were announced"},
 	{Reassert, "reassert", ForGateway, "send Assert for every socket and Attach for every room"},
+	{Prove, "prove", ForSocket, "ping the socket at once, and end it if nothing comes back"},
 }, probeDeliveries...)
 
 // Known reports whether this process knows the kind. A kind that it doesn't know came from a later release.

@@ -287,7 +287,8 @@ func (g *Gateway) publishBy(
 func (s *socket) pong(protocol.Frame) { s.send(s.g.frames.pong) }
 
 // renew extends a live socket by a newer token of its user. Only a token that can't be used is answered, by a close
-// code.
+// code. Whether the token's session has ended only the workers know: they are shown it as in the rounds, and close the
+// socket if so.
 func (s *socket) renew(f protocol.Frame) {
 	c, err := s.g.o.Verifier.Verify(f.Token)
 	switch {
@@ -296,8 +297,22 @@ func (s *socket) renew(f protocol.Frame) {
 	case c.User != s.user:
 		s.close(protocol.CloseProtocol, 0)
 	default:
+		s.mu.Lock()
+		if s.renewed = c.Session; c.Session == s.session {
+			s.renewed = ""
+		}
+		s.mu.Unlock()
 		s.expiry.Store(c.ExpiresAt.UnixMilli())
+		show := envelope.Command{Kind: envelope.Show, Users: []chat.UserID{s.user}, Sessions: []chat.SessionID{c.Session}}
+		_ = s.g.publish(s.user.Partition(s.g.o.Partitions), &show, nil) // the next round shows it again
 	}
+}
+
+// renewedBy is the session whose token extended the socket, "" if that is its own.
+func (s *socket) renewedBy() chat.SessionID {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.renewed
 }
 
 // unsubscribe stops a room's live delivery to this socket.

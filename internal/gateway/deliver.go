@@ -21,25 +21,40 @@ func (g *Gateway) Deliver(batch []byte) {
 		g.m.BadDeliveries.Inc()
 		g.o.Log.Error("a batch of deliveries can't be read", "error", err)
 	}
-	d := &g.delivery // one for all, so that none is allocated: nothing below keeps it
 	for _, r := range records {
-		if *d, err = envelope.DecodeDelivery(r); err != nil {
-			g.m.BadDeliveries.Inc()
-			g.o.Log.Error("a delivery can't be read", "error", err)
-			continue
-		}
-		a, ok := g.appliers[d.Kind]
-		if !ok {
-			// It came from a worker of a later release. If a room's entry was in it, the next one shows the gap, and
-			// the hub has it repaired as any other.
-			g.m.UnknownDeliveries.Inc()
-			continue
-		}
-		a.count.Inc()
-		a.apply(g, &g.deliver, d)
+		g.applyRecord(r)
 	}
-	*d = envelope.Delivery{} // it refers to the batch
+	g.delivery = envelope.Delivery{} // it refers to the batch
 	g.writers.flush(&g.deliver)
+}
+
+// applyRecord applies one Delivery. A panic loses what was left of it: its room asks for its head, as after an interruption,
+// and clients that lack an entry see the gap.
+func (g *Gateway) applyRecord(record []byte) {
+	d := &g.delivery // one for all, so that none is allocated: nothing below keeps it
+	defer g.deliveryEnds(d)
+	var err error
+	if *d, err = envelope.DecodeDelivery(record); err != nil {
+		g.m.BadDeliveries.Inc()
+		g.o.Log.Error("a delivery can't be read", "error", err)
+		return
+	}
+	a, ok := g.appliers[d.Kind]
+	if !ok {
+		// It came from a worker of a later release. If a room's entry was in it, the next one shows the gap, and the hub
+		// has it repaired as any other.
+		g.m.UnknownDeliveries.Inc()
+		return
+	}
+	a.count.Inc()
+	a.apply(g, &g.deliver, d)
+}
+
+func (g *Gateway) deliveryEnds(d *envelope.Delivery) {
+	if r := recover(); r != nil {
+		g.panicked(inDelivery, r)
+		g.guard(inDelivery, func() { g.hub.ReattachRoom(d.Room) })
+	}
 }
 
 // apply does what a delivery asks for, queues its frames and collects the sockets that are to be written to. It keeps
@@ -67,6 +82,7 @@ var applies = map[envelope.DeliveryKind]apply{
 	envelope.Presences: (*Gateway).presences,
 	envelope.Heads:     (*Gateway).heads,
 	envelope.Reassert:  (*Gateway).reassert,
+	envelope.Prove:     (*Gateway).prove,
 }
 
 // newAppliers joins the appliers with their counters.
@@ -207,12 +223,20 @@ func (g *Gateway) closes(_ *hub.Sweep, d *envelope.Delivery) {
 	}
 	for _, x := range g.hub.Of(d.User) {
 		s := x.(*socket)
+		renewed := s.renewedBy()
 		switch {
-		case d.Session != "" && s.session == d.Session:
-		case len(d.Sessions) > 0 && !slices.Contains(d.Sessions, s.session):
+		case d.Session != "" && s.session == d.Session && (renewed == "" || renewed == d.Session):
+		case len(d.Sessions) > 0 && !slices.Contains(d.Sessions, s.session) && !slices.Contains(d.Sessions, renewed):
 		default:
 			s.close(code, retry)
 		}
+	}
+}
+
+// prove pings a socket whose login session has too many, and ends it if its client doesn't answer.
+func (g *Gateway) prove(sw *hub.Sweep, d *envelope.Delivery) {
+	if s := g.addressed(d); s != nil && s.prove(g.o.Now().UnixMilli()) {
+		sw.Ready = append(sw.Ready, s)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"time"
 
 	"chat-service/internal/gateway/hub"
@@ -81,7 +82,7 @@ func (g *Gateway) flushDisconnects() {
 func (g *Gateway) shutdown() error {
 	ctx, cancel := context.WithTimeout(context.Background(), flushLimit)
 	defer cancel()
-	if err := g.http.ShutdownWithContext(ctx); err != nil {
+	if err := g.http.ShutdownWithContext(ctx); err != nil && !errors.Is(err, net.ErrClosed) { // it may have ended by itself
 		return fmt.Errorf("gateway: shut down: %w", err)
 	}
 	_ = g.listener.Close() // Shutdown passes over it if Serve hasn't begun yet; else it is closed already

@@ -24,6 +24,7 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
+	"chat-service/internal/gateway/inlet"
 	"chat-service/internal/protocol"
 	"chat-service/internal/test/testkit"
 )
@@ -37,6 +38,13 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"))
 }
+
+const (
+	opText  = inlet.OpText
+	opClose = inlet.OpClose
+	opPing  = inlet.OpPing
+	opPong  = inlet.OpPong
+)
 
 // patience bounds every wait in these tests; nothing is expected to take it.
 const patience = 10 * time.Second

@@ -31,6 +31,8 @@ type Metrics struct {
 	Opened            prometheus.Counter
 	Refused           *prometheus.CounterVec
 	Closed            *prometheus.CounterVec
+	Panics            *prometheus.CounterVec // by panicPlaces
+	AcceptErrors      prometheus.Counter
 }
 
 // NewMetrics makes the metrics and registers them.
@@ -70,15 +72,28 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		Opened:          count("sockets_opened_total", "Sockets upgraded."),
 		Refused:         vec("refused_total", "Sockets refused before the upgrade.", "reason"),
 		Closed:          vec("closes_total", "Sockets ended, by the close code sent or received (0: none).", "code"),
+		Panics:          vec("panics_total", "Panics that were caught, by where.", "in"),
+		AcceptErrors:    count("accept_errors_total", "Connections that couldn't be accepted, as with the file limit reached."),
 	}
+	m.present()
 	m.UnknownDeliveries = m.Deliveries.WithLabelValues(envelope.DeliveryKind(0).String())
-	for _, e := range []*httpError{badOrigin, draining, brokerAway, full, pacing, noUpgrade("")} { // at 0 from the start: rates see the first
-		m.Refused.WithLabelValues(e.reason)
+	return m
+}
+
+// present sets the known labels to 0 from the start, so that rates see the first event.
+func (m *Metrics) present() {
+	for _, in := range panicPlaces {
+		m.Panics.WithLabelValues(in)
 	}
+	for _, e := range httpErrors {
+		if e.reason != "" {
+			m.Refused.WithLabelValues(e.reason)
+		}
+	}
+	m.Closed.WithLabelValues("0")
 	for _, c := range protocol.CloseCodes() {
 		m.Closed.WithLabelValues(strconv.Itoa(int(c.Code)))
 	}
-	return m
 }
 
 func (m *Metrics) closed(code protocol.CloseCode) {

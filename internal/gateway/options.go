@@ -47,6 +47,10 @@ type Options struct {
 	ConnectTimeout time.Duration
 	// AnswerTimeout bounds the wait for the answer to a message; default 10 s.
 	AnswerTimeout time.Duration
+	// MessageTimeout bounds the time from a message's first fragment to its last; default 30 s.
+	MessageTimeout time.Duration
+	// FileRoom is how many sockets the process's limit of open files has room for; 0: no limit.
+	FileRoom int
 	// QueueBytes bounds what waits to be written to one socket; default 256 KiB.
 	QueueBytes int
 	// SocketWindow bounds one socket's unanswered messages; default 256.
@@ -87,6 +91,7 @@ func (o Options) ready() Options {
 	or(&o.AuthTimeout, 5*time.Second)
 	or(&o.ConnectTimeout, 10*time.Second)
 	or(&o.AnswerTimeout, 10*time.Second)
+	or(&o.MessageTimeout, 30*time.Second)
 	or(&o.QueueBytes, 256<<10)
 	or(&o.SocketWindow, 256)
 	or(&o.WindowCommands, 16<<10)

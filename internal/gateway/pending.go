@@ -27,18 +27,16 @@ func (s *socket) Answered(ref string) {
 // answered forgets an unanswered send and frees its place in the window.
 func (s *socket) answered(ref string) (p pending, ok bool) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	for i := range s.sends {
 		if s.sends[i].ref.Ref == ref {
-			p, ok = s.sends[i], true
+			p = s.sends[i]
 			s.forgetSend(i)
-			break
+			s.g.window.release(int(p.bytes))
+			return p, true
 		}
 	}
-	s.mu.Unlock()
-	if ok {
-		s.g.window.release(int(p.bytes))
-	}
-	return p, ok
+	return p, false
 }
 
 // forgetSend removes one unanswered send and keeps the order of the others. The caller holds s.mu and releases the
@@ -54,6 +52,7 @@ func (s *socket) forgetSend(i int) {
 
 // undelivered answers a send that the bus couldn't take, unless it was answered already.
 func (s *socket) undelivered(ref string, err error) {
+	defer s.g.rescue(inAnswer)
 	if p, ok := s.answered(ref); ok {
 		s.sendError(chat.Wrap(chat.Unavailable, err, ""), p.ref)
 	}

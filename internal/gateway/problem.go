@@ -11,6 +11,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/gateway/inlet"
 	"chat-service/internal/protocol"
 )
 
@@ -27,21 +28,33 @@ type httpError struct {
 // All of the gateway's HTTP errors. Whatever goes wrong after the upgrade ends in a close code instead.
 var (
 	otherPath = &httpError{status: http.StatusNotFound, kind: chat.NotFound, detail: "the gateway serves " + wsPath}
+	panicked  = &httpError{status: http.StatusInternalServerError, kind: chat.Internal, close: true}
 
 	unreadable = &httpError{status: http.StatusBadRequest, kind: chat.Invalid, detail: "the request can't be read", close: true}
 	longHead   = &httpError{
 		status: http.StatusRequestHeaderFieldsTooLarge, kind: chat.TooLarge,
 		detail: "the head of the request is too large", close: true,
 	}
+	longBody = &httpError{
+		status: http.StatusRequestEntityTooLarge, kind: chat.TooLarge,
+		detail: "the body of the request is too large: none is expected", close: true,
+	}
 	slowRequest = &httpError{
 		status: http.StatusRequestTimeout, kind: chat.Invalid,
 		detail: "the request took too long to arrive", close: true,
 	}
+	otherHTTP = &httpError{
+		status: http.StatusHTTPVersionNotSupported, kind: chat.Invalid,
+		detail: "HTTP/1.1 is expected", close: true,
+	}
 
-	notGet       = noUpgrade("a WebSocket handshake is a GET")
-	notUpgrade   = noUpgrade("a WebSocket handshake is expected")
-	otherVersion = noUpgrade("WebSocket version 13 is expected")
-	badKey       = noUpgrade("Sec-WebSocket-Key must be 16 bytes in base64")
+	notGet = &httpError{
+		status: http.StatusMethodNotAllowed, kind: chat.Invalid,
+		detail: "the gateway answers GET only", reason: "no_upgrade",
+	}
+	notUpgrade   = noUpgrade(http.StatusUpgradeRequired, "a WebSocket handshake over HTTP/1.1 is expected")
+	otherVersion = noUpgrade(http.StatusUpgradeRequired, "WebSocket version 13 is expected")
+	badKey       = noUpgrade(http.StatusBadRequest, "Sec-WebSocket-Key must be there once: 16 bytes in base64")
 
 	badOrigin = &httpError{
 		status: http.StatusForbidden, kind: chat.Forbidden,
@@ -51,12 +64,22 @@ var (
 	draining   = unavailable("draining", "this gateway is shutting down")
 	brokerAway = unavailable("broker_away", "the message broker can't be reached")
 	full       = unavailable("full", "this gateway holds as many sockets as it may")
+	noFiles    = unavailable("files", "this gateway holds as many sockets as its limit of open files has room for")
 	pacing     = unavailable("pace", "too many sockets are being opened at once")
+
+	faults = map[inlet.Fault]*httpError{
+		inlet.NotGet: notGet, inlet.NotUpgrade: notUpgrade, inlet.OtherVersion: otherVersion, inlet.BadKey: badKey,
+	}
+
+	httpErrors = []*httpError{
+		otherPath, panicked, unreadable, longHead, longBody, slowRequest, otherHTTP, notGet, notUpgrade, otherVersion, badKey,
+		badOrigin, draining, brokerAway, full, noFiles, pacing,
+	}
 )
 
 // noUpgrade is a request for the socket's path that isn't a WebSocket handshake. The answer says what is expected.
-func noUpgrade(detail string) *httpError {
-	return &httpError{status: http.StatusUpgradeRequired, kind: chat.Invalid, detail: detail, reason: "no_upgrade"}
+func noUpgrade(status int, detail string) *httpError {
+	return &httpError{status: status, kind: chat.Invalid, detail: detail, reason: "no_upgrade"}
 }
 
 // unavailable is a refusal for now. It is decided before the token is looked at, so that it costs little.
@@ -79,6 +102,9 @@ func (g *Gateway) refuse(ctx *fasthttp.RequestCtx, e *httpError) {
 		ctx.Response.Header.Set("Upgrade", "websocket")
 		ctx.Response.Header.Set("Sec-WebSocket-Version", "13")
 	}
+	if e.status == http.StatusMethodNotAllowed {
+		ctx.Response.Header.Set("Allow", "GET")
+	}
 	if e.close {
 		ctx.SetConnectionClose()
 	}
@@ -95,6 +121,8 @@ func (g *Gateway) refuseUnread(ctx *fasthttp.RequestCtx, err error) {
 	switch {
 	case errors.As(err, &small):
 		g.refuse(ctx, longHead)
+	case errors.Is(err, fasthttp.ErrBodyTooLarge):
+		g.refuse(ctx, longBody)
 	case errors.As(err, &late) && late.Timeout():
 		g.refuse(ctx, slowRequest)
 	default:

@@ -2,22 +2,18 @@ package gateway
 
 import (
 	"errors"
-	"io"
-	"net"
 	"sync"
-	"time"
 	"unicode/utf8"
 
-	"github.com/fasthttp/websocket"
-
 	"chat-service/internal/gateway/hub"
+	"chat-service/internal/gateway/inlet"
 	"chat-service/internal/protocol"
 )
 
 // preAuthLimit bounds, in bytes, the first frame of a socket that brought no token.
 const preAuthLimit = 8 << 10
 
-// readBuffers are for one frame each, and returned when it is handled. So an idle socket has no buffer.
+// readBuffers are for one message each, and returned when it is handled. So an idle socket has no buffer.
 var readBuffers = sync.Pool{New: func() any { b := make([]byte, 0, 1024); return &b }}
 
 // startLocked starts the reader unless it runs. The reader also finishes the socket.
@@ -28,35 +24,37 @@ func (s *socket) startLocked() {
 	}
 }
 
-// run reads until one data frame is handled, and leaves the socket to a new goroutine that does the same; or until
-// reading fails; or until the socket must wait for its welcome, which starts it again. Frames that arrive while the
-// socket closes are dropped, up to the peer's close frame.
+// run reads until one message is handled, and leaves the socket to a new goroutine that does the same; or until
+// reading fails; or until the socket must wait for its welcome, which starts it again.
 func (s *socket) run() {
+	defer s.rescue()
 	for {
-		op, r, err := s.ws.NextReader()
+		h, err := s.in.Header()
+		switch {
+		case err != nil:
+		case h.Op >= inlet.OpClose:
+			err = s.control(&h)
+		case s.ending():
+			err = s.drop(h.N)
+		case h.Op == inlet.OpContinuation:
+			err = inlet.ErrFraming
+		default:
+			var paused bool
+			if paused, err = s.message(h); paused { // another goroutine may have the socket by now
+				return
+			}
+			if err == nil {
+				// Handling a message takes more stack than waiting for one, and a stack that has grown so little never
+				// shrinks: that would be a quarter of the memory of sockets that are mostly idle. A new goroutine costs
+				// less than a microsecond.
+				go s.run()
+				return
+			}
+		}
 		if err != nil {
 			s.end(err)
 			return
 		}
-		s.seen.Store(s.g.o.Now().UnixMilli())
-		if s.ending() {
-			continue
-		}
-		if op != websocket.TextMessage {
-			s.close(protocol.CloseBinary, 0)
-			continue
-		}
-		switch paused, err := s.one(r); {
-		case paused: // another goroutine may have the socket by now
-		case err != nil:
-			s.end(err)
-		default:
-			// Handling a frame takes more stack than waiting for one, and a stack that has grown so little never
-			// shrinks: that would be a quarter of the memory of sockets that are mostly idle. A new goroutine costs
-			// less than a microsecond.
-			go s.run()
-		}
-		return
 	}
 }
 
@@ -66,22 +64,39 @@ func (s *socket) ending() bool {
 	return s.phase == closing
 }
 
-// one reads and handles one data frame. After paused the caller must not touch the socket.
-func (s *socket) one(r io.Reader) (paused bool, err error) {
+// control handles a control frame: each counts as a frame of the socket's rate, and as a sign of life. An error ends
+// the reading.
+func (s *socket) control(h *inlet.Header) error {
+	p, err := s.in.Control(h)
+	if err != nil {
+		return err
+	}
+	s.seen.Store(s.g.o.Now().UnixMilli())
+	if h.Op == inlet.OpClose {
+		code, err := inlet.CloseCode(p)
+		if err == nil {
+			err = inlet.PeerCloseError(code)
+		}
+		return err
+	}
+	if _, ok := s.pace(); ok && h.Op == inlet.OpPing {
+		s.send(hub.Encode(inlet.OpPong, p))
+	}
+	return nil
+}
+
+// message reads and handles the data message that begins with h. After paused the caller must not touch the socket.
+func (s *socket) message(h inlet.Header) (paused bool, err error) {
 	p := readBuffers.Get().(*[]byte)
-	b, err := readAll(r, (*p)[:0])
+	b, err := s.gather(&h, (*p)[:0])
 	defer func() {
 		if cap(b) <= 128<<10 {
 			*p = b[:0]
 		}
 		readBuffers.Put(p)
 	}()
-	switch {
-	case err != nil:
+	if err != nil {
 		return false, err
-	case !utf8.Valid(b):
-		s.close(protocol.CloseUTF8, 0)
-		return false, nil
 	}
 	s.g.m.FramesIn.Inc()
 	s.g.m.BytesIn.Add(float64(len(b)))
@@ -92,19 +107,100 @@ func (s *socket) one(r io.Reader) (paused bool, err error) {
 	return false, nil
 }
 
-// readAll appends r to b. The read limit of the WebSocket library bounds it.
-func readAll(r io.Reader, b []byte) ([]byte, error) {
+// gather appends the message that begins with h to b, and checks it. A message that may not be sent closes the socket;
+// gather returns then when the peer's answer has come.
+func (s *socket) gather(h *inlet.Header, b []byte) (_ []byte, err error) {
+	limit := uint64(s.g.o.Frames.FrameBytes)
+	text, parts := 0, false // b[:text] is whole runes
+	if s.user == 0 {
+		limit = min(limit, preAuthLimit)
+	}
+	s.seen.Store(s.g.o.Now().UnixMilli())
 	for {
-		if len(b) == cap(b) {
-			b = append(b, 0)[:len(b)]
+		switch {
+		case h.Op == inlet.OpBinary:
+			return b, s.forbid(protocol.CloseBinary, h.N)
+		case h.N > limit-uint64(len(b)) && s.user == 0:
+			return b, s.forbid(protocol.CloseProtocol, h.N)
+		case h.N > limit-uint64(len(b)):
+			return b, s.forbid(protocol.CloseTooBig, h.N)
 		}
-		n, err := r.Read(b[len(b):cap(b)])
-		b = b[:len(b)+n]
-		if errors.Is(err, io.EOF) {
-			return b, nil
-		}
-		if err != nil {
+		start := len(b)
+		if b, err = s.in.Append(b, h.N); err != nil {
 			return b, err
+		}
+		inlet.Unmask(b[start:], h.Mask)
+		if h.Fin {
+			break
+		}
+		whole, ok := inlet.TextSoFar(b[text:])
+		if !ok {
+			return b, s.forbid(protocol.CloseUTF8, 0)
+		}
+		text += whole
+		if !parts {
+			parts = true
+			s.half.Store(s.seen.Load()) // the ticker ends the socket if the rest doesn't come
+		}
+		if *h, err = s.continuation(); err != nil {
+			return b, err
+		}
+	}
+	if !utf8.Valid(b[text:]) {
+		return b, s.forbid(protocol.CloseUTF8, 0)
+	}
+	if parts {
+		s.half.Store(0)
+	}
+	return b, nil
+}
+
+// continuation returns the header of a message's next fragment, handling control frames on the way. Every fragment
+// counts as a frame of the socket's rate.
+func (s *socket) continuation() (h inlet.Header, err error) {
+	for {
+		if h, err = s.in.Header(); err != nil {
+			return h, err
+		}
+		if h.Op == inlet.OpText || h.Op == inlet.OpBinary {
+			return h, inlet.ErrFraming
+		}
+		if h.Op == inlet.OpContinuation {
+			s.seen.Store(s.g.o.Now().UnixMilli())
+			s.pace()
+			if s.ending() {
+				return h, s.drop(h.N)
+			}
+			return h, nil
+		}
+		if err = s.control(&h); err != nil {
+			return h, err
+		}
+		if s.ending() {
+			return h, s.drop(0)
+		}
+	}
+}
+
+// forbid closes the socket and drops the rest of the frame, and all further ones.
+func (s *socket) forbid(code protocol.CloseCode, rest uint64) error {
+	s.close(code, 0)
+	return s.drop(rest)
+}
+
+// drop forgets n bytes, and then the frames that arrive while the socket closes, up to the peer's close frame: the
+// error that it returns.
+func (s *socket) drop(n uint64) error {
+	for {
+		if err := s.in.Skip(n); err != nil {
+			return err
+		}
+		h, err := s.in.Header()
+		if err != nil {
+			return err
+		}
+		if n = h.N; h.Op == inlet.OpClose {
+			return s.control(&h)
 		}
 	}
 }
@@ -121,45 +217,16 @@ func (s *socket) authenticate(b []byte) bool {
 		s.close(tokenCode(err), 0)
 		return false
 	}
-	s.ws.SetReadLimit(int64(s.g.o.Frames.FrameBytes))
 	return s.identify(c)
 }
 
-// onPing answers a WebSocket ping, which counts as a frame of the socket's rate, and as a sign of life.
-func (s *socket) onPing(data string) error {
-	s.seen.Store(s.g.o.Now().UnixMilli())
-	if _, ok := s.pace(); ok {
-		s.send(hub.Encode(opPong, []byte(data)))
-	}
-	return nil
-}
-
-// onPong notes a sign of life.
-func (s *socket) onPong(string) error {
-	s.seen.Store(s.g.o.Now().UnixMilli())
-	return nil
-}
-
-// ignoreClose keeps the library from answering a close frame: failed does that, through the queue.
-func ignoreClose(int, string) error { return nil }
-
-// failed closes the socket after an error of the WebSocket library, with the close code that it means.
+// failed closes the socket after an error of its reader, with the close code that it means.
 func (s *socket) failed(err error) {
-	var ce *websocket.CloseError
+	var code inlet.PeerCloseError
 	switch {
-	case errors.Is(err, websocket.ErrReadLimit):
-		code := protocol.CloseTooBig
-		if s.user == 0 {
-			code = protocol.CloseProtocol
-		}
-		s.close(code, 0)
-	case errors.As(err, &ce) && ce.Code != websocket.CloseAbnormalClosure:
-		code := protocol.CloseCode(ce.Code)
-		if code == websocket.CloseNoStatusReceived {
-			code = 0
-		}
-		s.peerClosed(code)
-	case s.framing:
+	case errors.As(err, &code):
+		s.peerClosed(protocol.CloseCode(code))
+	case errors.Is(err, inlet.ErrFraming):
 		s.close(protocol.CloseProtocolFrame, 0)
 	default:
 		s.broken()
@@ -184,37 +251,4 @@ func (s *socket) discard() {
 		}
 	}
 	readBuffers.Put(p)
-}
-
-// readConn is the connection as the WebSocket library sees it. After the handshake only the writers write, so the
-// library's writes go nowhere. It tries to write only after a framing error, so a write is taken as the report of
-// one.
-type readConn struct {
-	net.Conn
-	s *socket
-}
-
-// Write writes the handshake and drops everything after it.
-func (c readConn) Write(p []byte) (int, error) {
-	if c.s.ws == nil {
-		return c.Conn.Write(p)
-	}
-	c.s.framing = true
-	return len(p), nil
-}
-
-// SetWriteDeadline acts during the handshake only.
-func (c readConn) SetWriteDeadline(t time.Time) error {
-	if c.s.ws == nil {
-		return c.Conn.SetWriteDeadline(t)
-	}
-	return nil
-}
-
-// SetDeadline acts during the handshake only.
-func (c readConn) SetDeadline(t time.Time) error {
-	if c.s.ws == nil {
-		return c.Conn.SetDeadline(t)
-	}
-	return nil
 }

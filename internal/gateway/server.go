@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,31 +12,33 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/fasthttp/websocket"
 	"github.com/valyala/fasthttp"
 	"golang.org/x/time/rate"
 
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
 	"chat-service/internal/gateway/hub"
+	"chat-service/internal/gateway/inlet"
 	"chat-service/internal/protocol"
+	"chat-service/internal/telemetry"
 )
 
 // Gateway is one run of the station, from New to Stop. It can't be started again.
 type Gateway struct {
 	o       Options
 	m       *Metrics
-	origins map[string]bool
+	origins inlet.Origins
 	pacer   *rate.Limiter // nil: off
-	up      websocket.Upgrader
 	frames  frames
 
 	admissions map[protocol.Type]admission
 	appliers   map[envelope.DeliveryKind]applier
 
 	http     *fasthttp.Server
-	listener net.Listener
+	listener *telemetry.Listener
 	served   chan error
+	failed   chan error  // one slot: the listener ends once
+	ended    atomic.Bool // the listener's server
 
 	sockets     *registry
 	hub         *hub.Hub
@@ -70,14 +73,14 @@ func New(o Options) (*Gateway, error) {
 	g := &Gateway{
 		o: o, m: o.Metrics, frames: newFrames(), salt: rand.Uint64(), sockets: newRegistry(), served: make(chan error, 1),
 		stop: make(chan struct{}), done: make(chan struct{}),
-		up: websocket.Upgrader{WriteBufferSize: 256, WriteBufferPool: &sync.Pool{}, HandshakeTimeout: 5 * time.Second},
+		failed: make(chan error, 1),
 		window: window{
 			maxN: int64(o.WindowCommands), maxBytes: int64(o.WindowBytes),
 			gn: o.Metrics.Window, gbytes: o.Metrics.WindowBytes,
 		},
 	}
 	g.admissions, g.appliers = admissions(), newAppliers(o.Metrics)
-	g.origins = allowedOrigins(o.Origins)
+	g.origins = inlet.NewOrigins(o.Origins)
 	if o.SocketsPerSecond > 0 {
 		g.pacer = rate.NewLimiter(rate.Limit(o.SocketsPerSecond), o.SocketsPerSecond)
 	}
@@ -114,17 +117,31 @@ func (quiet) Printf(string, ...any) {}
 // Start listens and returns. Sockets are refused until BusUp is called.
 func (g *Gateway) Start(ctx context.Context) error {
 	// The gateway sends pings of its own, so the kernel's keepalive would be waste.
-	lc := net.ListenConfig{KeepAlive: -1}
+	lc := net.ListenConfig{KeepAlive: -1, Control: inlet.BoundKernel}
 	l, err := lc.Listen(ctx, "tcp", g.o.Addr)
 	if err != nil {
 		return fmt.Errorf("gateway: listen: %w", err)
 	}
-	g.listener = l
+	g.listener = telemetry.NewListener(l, "sockets", g.o.Log, g.m.AcceptErrors.Inc)
 	g.writers.start()
 	go g.tick()
-	go func() { g.served <- g.http.Serve(lender{l}) }()
+	go g.serve()
 	return nil
 }
+
+// serve accepts connections until the listener ends. If that wasn't Stop, nobody can connect any more: the process is
+// unready, and must end.
+func (g *Gateway) serve() {
+	err := g.http.Serve(inlet.Lender{Listener: g.listener})
+	g.ended.Store(true)
+	if !g.draining.Load() {
+		g.failed <- fmt.Errorf("gateway: the listener has ended: %w", cmp.Or(err, net.ErrClosed))
+	}
+	g.served <- err
+}
+
+// Failed delivers the error that ended the listener, if one did.
+func (g *Gateway) Failed() <-chan error { return g.failed }
 
 // Addr returns the address the gateway listens on, as "host:port". It must have been started.
 func (g *Gateway) Addr() string { return g.listener.Addr().String() }
@@ -134,6 +151,10 @@ func (g *Gateway) Ready() error {
 	switch {
 	case g.draining.Load():
 		return errors.New("gateway: draining")
+	case g.ended.Load():
+		return errors.New("gateway: the listener has ended")
+	case g.listener != nil && g.listener.Failing() != nil:
+		return g.listener.Failing()
 	case !g.busUp.Load():
 		return errors.New("gateway: no deliveries from the bus")
 	default:
@@ -170,17 +191,24 @@ func (g *Gateway) tick() {
 		case <-t.C:
 		}
 		now := g.o.Now().UnixMilli()
-		g.wheel.turn(now, (*socket).look)
-		g.hub.Turn(&sw, now)
-		g.writers.flush(&sw)
-		g.disconnects.flush()
-		g.rounds.turn(g, n)
-		g.watchBus(now)
-		g.window.show()
+		// Each step is guarded by itself, so that one that panics keeps none of the others from being done.
+		g.guard(inTicker, func() { g.wheel.turn(now, lookSafely) })
+		g.guard(inTicker, func() { g.hub.Turn(&sw, now) })
+		g.guard(inTicker, func() { g.writers.flush(&sw) })
+		g.guard(inTicker, g.disconnects.flush)
+		g.guard(inTicker, func() { g.rounds.turn(g, n) })
+		g.guard(inTicker, func() { g.watchBus(now) })
+		g.guard(inTicker, g.window.show)
 		if n%(beatEvery/tickMS) == 0 {
-			g.beat()
+			g.guard(inTicker, g.beat)
 		}
 	}
+}
+
+// lookSafely looks at one socket of a slot: its panic must not take the others off the wheel.
+func lookSafely(s *socket, now int64) {
+	defer s.cut(inTicker)
+	s.look(now)
 }
 
 const beatEvery = 5_000 // ms
@@ -206,10 +234,7 @@ func (g *Gateway) watchBus(now int64) {
 		return
 	}
 	for _, s := range g.sockets.all() {
-		s.mu.Lock()
-		stays := s.leaveAt == 0
-		s.mu.Unlock()
-		if stays {
+		if s.stays() {
 			s.leave(now+jitterMS(5_000), nil)
 		}
 	}
@@ -221,20 +246,33 @@ func (g *Gateway) busLost() bool {
 	return !g.everUp.Load() || since != 0 && g.o.Now().UnixMilli()-since >= g.o.BusPatience.Milliseconds()
 }
 
-// route serves the gateway's few paths.
+// route serves the gateway's few paths. They are compared as they were sent: no other spelling names them.
 func (g *Gateway) route(ctx *fasthttp.RequestCtx) {
-	switch string(ctx.Path()) {
-	case wsPath:
+	defer g.panicAnswer(ctx)
+	if p := string(ctx.Request.Header.Protocol()); p != "HTTP/1.1" && p != "HTTP/1.0" {
+		g.refuse(ctx, otherHTTP)
+		return
+	}
+	path := string(ctx.URI().PathOriginal())
+	switch {
+	case path == wsPath:
 		g.handshake(ctx)
-	case "/healthz":
-		answer(ctx, http.StatusOK, "application/json", `{"status":"ok"}`)
-	case "/readyz":
-		if g.Ready() != nil {
-			answer(ctx, http.StatusServiceUnavailable, "application/json", `{"status":"unavailable"}`)
-			return
-		}
-		answer(ctx, http.StatusOK, "application/json", `{"status":"ok"}`)
-	default:
+	case path != "/healthz" && path != "/readyz":
 		g.refuse(ctx, otherPath)
+	case !ctx.IsGet() && !ctx.IsHead():
+		g.refuse(ctx, notGet)
+	case path == "/readyz" && g.Ready() != nil:
+		answer(ctx, http.StatusServiceUnavailable, "application/json", `{"status":"unavailable"}`)
+	default:
+		answer(ctx, http.StatusOK, "application/json", `{"status":"ok"}`)
+	}
+}
+
+// panicAnswer answers a request whose handling panicked.
+func (g *Gateway) panicAnswer(ctx *fasthttp.RequestCtx) {
+	if r := recover(); r != nil {
+		g.panicked(inRequest, r)
+		ctx.Response.Reset()
+		g.refuse(ctx, panicked)
 	}
 }

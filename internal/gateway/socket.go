@@ -9,11 +9,10 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/fasthttp/websocket"
-
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
 	"chat-service/internal/gateway/hub"
+	"chat-service/internal/gateway/inlet"
 	"chat-service/internal/protocol"
 )
 
@@ -30,6 +29,7 @@ const (
 const (
 	closeWait     = time.Second     // for the peer's close frame after ours
 	closePatience = 6 * time.Second // for our close frame to be written after a blocked write
+	provePatience = 2 * time.Second // for the answer to a ping of prove; workers wait for somewhat longer
 )
 
 // socket is one WebSocket from its upgrade to its end. Its reader (reader.go) handles what the client sends, its writer
@@ -38,15 +38,15 @@ type socket struct {
 	g       *Gateway
 	conn    net.Conn
 	raw     syscall.RawConn // nil: can't be written to without blocking
-	ws      *websocket.Conn // reads only: see readConn
+	in      inlet.Reader    // the reader's alone
 	id      chat.SocketID
 	user    chat.UserID // user and session are set once, before the socket is in the hub
 	session chat.SessionID
 	device  string
 	replace bool
-	framing bool // the WebSocket library found a framing error; the reader's alone
 
 	seen   atomic.Int64 // when the last frame came, in Unix milliseconds
+	half   atomic.Int64 // since when a message's further fragments are awaited, in Unix milliseconds; 0: none are
 	expiry atomic.Int64 // when the token expires, in Unix milliseconds
 
 	mu        sync.Mutex
@@ -65,6 +65,8 @@ type socket struct {
 	deadline  int64     // when the phase must be over, in Unix milliseconds
 	leaveAt   int64     // when to close because of a drain or a lost bus; 0: it stays
 	nextPing  int64
+	proveAt   int64          // when the client was asked to show that it lives, in Unix milliseconds; 0: it wasn't
+	renewed   chat.SessionID // whose token extended the socket last, if it isn't session's
 
 	state hub.State
 	rate  pace // rate and bad are the reader's alone
@@ -184,25 +186,32 @@ func (s *socket) RequestRoom(room chat.RoomID) {
 	_ = s.g.publish(room.Partition(s.g.o.Partitions), &c, nil)
 }
 
-// closeWritten ends the connection after our close frame: at once, or when the peer has had the time for its own. The caller holds s.mu.
+// closeWritten ends the connection after our close frame: at once, or when the peer has had the time for its own. A slow
+// consumer keeps the time of closePatience: it may take long to read what the kernel holds before the close frame. The
+// caller holds s.mu.
 func (s *socket) closeWritten() {
-	if s.peerDone {
+	switch {
+	case s.peerDone:
 		_ = s.conn.Close()
-		return
+	case s.code != protocol.CloseSlow:
+		s.deadline = s.g.o.Now().UnixMilli() + closeWait.Milliseconds()
+		s.g.wheel.move(s, s.deadline)
 	}
-	s.deadline = s.g.o.Now().UnixMilli() + closeWait.Milliseconds()
-	s.g.wheel.move(s, s.deadline)
 }
 
 // look does what is due and has the wheel look again when something else will be.
 func (s *socket) look(now int64) {
 	var sw hub.Sweep
+	s.lookLocked(now, &sw)
+	s.g.writers.flush(&sw)
+}
+
+func (s *socket) lookLocked(now int64, sw *hub.Sweep) {
 	s.mu.Lock()
-	if next := s.dueLocked(now, &sw); next != 0 && !s.gone {
+	defer s.mu.Unlock()
+	if next := s.dueLocked(now, sw); next != 0 && !s.gone {
 		s.g.wheel.move(s, next)
 	}
-	s.mu.Unlock()
-	s.g.writers.flush(&sw)
 }
 
 // dueLocked does what is due and returns when to look again, in Unix milliseconds; 0 if the wheel knows it already.
@@ -212,7 +221,7 @@ func (s *socket) dueLocked(now int64, sw *hub.Sweep) int64 {
 		return 0
 	case s.phase == closing:
 		if now >= s.deadline {
-			_ = s.conn.Close()
+			s.dropConn()
 			return 0
 		}
 		return s.deadline
@@ -229,6 +238,12 @@ func (s *socket) dueLocked(now int64, sw *hub.Sweep) int64 {
 		return 0
 	}
 	silent := s.seen.Load() + 2*s.g.o.PingInterval.Milliseconds()
+	if half := s.half.Load(); half != 0 {
+		silent = min(silent, half+s.g.o.MessageTimeout.Milliseconds())
+	}
+	if s.proveAt != 0 && s.seen.Load() < s.proveAt {
+		silent = min(silent, s.proveAt+provePatience.Milliseconds())
+	}
 	expiry := s.expiry.Load()
 	switch {
 	case now >= expiry:
@@ -263,16 +278,35 @@ func (s *socket) dueLocked(now int64, sw *hub.Sweep) int64 {
 // leave has the socket closed at a time (Unix milliseconds). goaway, unless it is nil, is sent at once.
 func (s *socket) leave(at int64, goaway hub.Frame) {
 	s.mu.Lock()
-	ready := false
-	if s.phase == live && !s.gone {
-		s.leaveAt = at
-		ready = goaway != nil && s.pushLocked(goaway)
-		s.g.wheel.move(s, min(at, s.g.o.Now().UnixMilli()+s.g.o.PingInterval.Milliseconds()))
+	defer s.mu.Unlock()
+	if s.phase != live || s.gone {
+		return
 	}
-	s.mu.Unlock()
-	if ready {
+	s.leaveAt = at
+	if goaway != nil && s.pushLocked(goaway) {
 		s.g.writers.of(s).add(s)
 	}
+	s.g.wheel.move(s, min(at, s.g.o.Now().UnixMilli()+s.g.o.PingInterval.Milliseconds()))
+}
+
+// stays reports whether nothing has asked the socket to leave.
+func (s *socket) stays() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.leaveAt == 0
+}
+
+// prove pings the client, and has the socket end if nothing comes soon; true means that the caller must schedule it.
+func (s *socket) prove(now int64) (ready bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.phase != live || s.gone {
+		return false
+	}
+	s.proveAt = now
+	s.seen.CompareAndSwap(now, now-1) // what came before the ping proves nothing
+	s.g.wheel.bring(s, now+provePatience.Milliseconds())
+	return s.pushLocked(s.g.frames.ping)
 }
 
 // close queues a close frame after what is queued and ends the socket. Only the first call counts. retry is when the
@@ -328,18 +362,32 @@ func (s *socket) broken() {
 	if s.phase != closing {
 		s.phase, s.code = closing, 0
 	}
+	s.dropConn()
 	s.dropQueue()
 	s.writing = false
-	_ = s.conn.Close()
 	if !s.gone {
 		s.startLocked()
 	}
+}
+
+// dropConn closes the connection. If the peer doesn't read, the kernel forgets what it holds for it: else that would
+// stay in memory for as long as the kernel tries to send it. The caller holds s.mu.
+func (s *socket) dropConn() {
+	if c, ok := s.conn.(interface{ SetLinger(sec int) error }); ok && (s.writing || s.code == protocol.CloseSlow) {
+		_ = c.SetLinger(0) // the connection is closed in any case
+	}
+	_ = s.conn.Close()
 }
 
 // finish removes the socket from everything and publishes its Disconnect. The reader calls it, last.
 func (s *socket) finish() {
 	_ = s.conn.Close()
 	s.mu.Lock()
+	if s.gone { // a reader that panicked may find that another one has finished the socket
+		s.mu.Unlock()
+		return
+	}
+	defer s.g.live.Done()
 	s.gone = true
 	s.dropQueue()
 	sends, announced, code := s.sends, s.announced, s.code
@@ -350,37 +398,30 @@ func (s *socket) finish() {
 		s.g.window.release(int(sends[i].bytes))
 	}
 	s.g.hub.Forget(s)
+	s.g.open.Add(-1)
 	s.g.sockets.remove(s)
 	if announced {
 		s.g.disconnects.add(envelope.Command{
 			Kind: envelope.Disconnect, Socket: s.id, User: s.user, Session: s.session, Device: s.device,
 		})
 	}
-	s.g.open.Add(-1)
 	s.g.m.Sockets.Dec()
 	s.g.m.closed(code)
-	s.g.live.Done()
 }
-
-const (
-	opClose = 0x8
-	opPing  = 0x9
-	opPong  = 0xA
-)
 
 // frames are the frames that are the same for everybody.
 type frames struct{ ping, pong hub.Frame }
 
 func newFrames() frames {
-	return frames{ping: hub.Encode(opPing, nil), pong: hub.Text(protocol.AppendPong(nil))}
+	return frames{ping: hub.Encode(inlet.OpPing, nil), pong: hub.Text(protocol.AppendPong(nil))}
 }
 
 // closeFrame makes a close frame; code 0 makes one without a code.
 func closeFrame(code protocol.CloseCode, reason string) hub.Frame {
 	if code == 0 {
-		return hub.Encode(opClose, nil)
+		return hub.Encode(inlet.OpClose, nil)
 	}
-	return hub.Encode(opClose, append(binary.BigEndian.AppendUint16(nil, uint16(code)), reason...))
+	return hub.Encode(inlet.OpClose, append(binary.BigEndian.AppendUint16(nil, uint16(code)), reason...))
 }
 
 // jitter returns a random duration from 0 to below d, so that what was triggered together doesn't happen together.

@@ -57,7 +57,10 @@ func (r *rounds) show(g *Gateway) {
 			continue
 		}
 		c.Users, c.Sessions = append(c.Users, s.user), append(c.Sessions, s.session)
-		if len(c.Sessions) == showBatch {
+		if other := s.renewedBy(); other != "" {
+			c.Users, c.Sessions = append(c.Users, s.user), append(c.Sessions, other)
+		}
+		if len(c.Sessions) >= showBatch {
 			_ = g.publish(p, &c, nil) // the next round shows it again
 			c.Users, c.Sessions = c.Users[:0], c.Sessions[:0]
 		}

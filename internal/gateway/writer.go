@@ -184,6 +184,7 @@ func (w *writer) run() {
 
 // write writes one buffer of a socket's frames; true means that there is more.
 func (w *writer) write(s *socket) (more bool) {
+	defer s.cut(inWriter)
 	var frames int
 	w.buf, frames = s.take(w.buf[:0])
 	b := w.buf
@@ -287,6 +288,7 @@ func (ws *writers) blocked(s *socket, rest []byte) {
 
 // writeSlow writes, with a deadline for each write, until the socket has nothing queued.
 func (ws *writers) writeSlow(s *socket, b []byte) {
+	defer s.cut(inWriter)
 	for {
 		_ = s.conn.SetWriteDeadline(time.Now().Add(writeDeadline))
 		if _, err := s.conn.Write(b); err != nil {

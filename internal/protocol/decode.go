@@ -17,8 +17,11 @@ import (
 func Decode(b []byte, lim Limits) (Frame, error) {
 	var w walk
 	if err := json.Unmarshal(b, &w, strict); err != nil {
-		if errors.Is(err, errNoObject) {
+		switch {
+		case errors.Is(err, errNoObject):
 			return Frame{}, errNoObject
+		case errors.Is(err, errDeep):
+			return glance(b), errDeep
 		}
 		return glance(b), chat.E(chat.Invalid, "malformed JSON: %s", syntaxText(err))
 	}
@@ -28,7 +31,29 @@ func Decode(b []byte, lim Limits) (Frame, error) {
 	return w.frame, w.check(lim)
 }
 
-var errNoObject = chat.E(chat.Invalid, "a frame is a JSON object")
+var (
+	errNoObject = chat.E(chat.Invalid, "a frame is a JSON object")
+	errDeep     = chat.E(chat.Invalid, "a frame's JSON is nested at most %d deep", maxDepth)
+)
+
+// maxDepth bounds the nesting of a frame. What frames hold is shallower by far: only values that are refused anyway
+// reach it, and it keeps them from costing the work of ten thousand levels.
+const maxDepth = 32
+
+// skipValue passes over a value that no frame has there.
+func skipValue(d *jsontext.Decoder) error {
+	for depth := d.StackDepth(); ; {
+		if _, err := d.ReadToken(); err != nil {
+			return err
+		}
+		switch at := d.StackDepth(); {
+		case at > maxDepth:
+			return errDeep
+		case at <= depth:
+			return nil
+		}
+	}
+}
 
 // walk reads a frame's members in one pass, before the type is known. A value of the wrong form doesn't stop it: the rest of the frame
 // says what an answer refers to.
@@ -52,7 +77,7 @@ func (w *walk) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 		id, ok := fieldNamed(name)
 		if !ok {
 			w.foreign(string(name))
-			return d.SkipValue()
+			return skipValue(d)
 		}
 		w.seen |= 1 << id
 		return clientFields[id].read(w, d, clientFields[id].Name)
@@ -94,7 +119,7 @@ func (w *walk) wrong(name, format string, args ...any) {
 // skip passes over a value of a wrong form.
 func (w *walk) skip(d *jsontext.Decoder, name, want string) error {
 	w.wrong(name, "must be %s", want)
-	return d.SkipValue()
+	return skipValue(d)
 }
 
 // text reads a string.
@@ -135,8 +160,11 @@ func (w *walk) number(d *jsontext.Decoder, name string) (uint64, error) {
 	return n, nil
 }
 
-// whole reads a decimal number from 0 to chat.MaxID.
+// whole reads a decimal number from 0 to chat.MaxID, written as JSON writes it: two keys never mean the same room.
 func whole(b []byte) (n uint64, ok bool) {
+	if len(b) > 1 && b[0] == '0' {
+		return 0, false
+	}
 	n, err := strconv.ParseUint(string(b), 10, 64)
 	if err != nil || n > chat.MaxID {
 		return 0, false
@@ -198,7 +226,7 @@ func (w *walk) point(d *jsontext.Decoder, name string, p *SyncPoint) error {
 			p.Epoch = n
 		default:
 			w.foreign(name + "." + string(member))
-			err = d.SkipValue()
+			err = skipValue(d)
 		}
 		return err
 	})

@@ -96,7 +96,7 @@ func (d *Debug) Start(ctx context.Context) error {
 	d.listener = ln
 	d.mu.Unlock()
 	d.serving.Go(func() {
-		if err := d.server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+		if err := d.server.Serve(NewListener(ln, "debug", d.log, nil)); !errors.Is(err, http.ErrServerClosed) {
 			d.failed <- fmt.Errorf("debug listener: %w", err)
 		}
 	})

@@ -50,7 +50,7 @@ func TestEndBehindTheNextConnect(t *testing.T) {
 	})
 }
 
-// TestTooManySockets: the second look refuses what is still too much.
+// TestTooManySockets: the third look refuses what is still too much.
 func TestTooManySockets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newFakes()
@@ -60,12 +60,35 @@ func TestTooManySockets(t *testing.T) {
 		w.next(t, envelope.Welcome)
 		begun := time.Now()
 		wait(t, give(k, false, comes(2, 2000, false)), "second")
+		if d := w.next(t, envelope.Prove); d.Socket != 1 {
+			t.Errorf("asked socket %d whether it lives, want 1", d.Socket)
+		}
 		if d := w.next(t, envelope.Close); d.Socket != 2 || d.Code != 4505 {
 			t.Errorf("closed socket %d with %d, want 2 with 4505", d.Socket, d.Code)
 		}
-		if took := time.Since(begun); took < 500*time.Millisecond || took > time.Second {
-			t.Errorf("refused after %v, want half a second", took)
+		if took := time.Since(begun); took < 4*time.Second || took > 5*time.Second {
+			t.Errorf("refused after %v, want four and a half seconds", took)
 		}
+	})
+}
+
+// TestSilentSocketGivesWay: a socket whose client has gone without a word ends when it is asked, and another one gets its place.
+func TestSilentSocketGivesWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newFakes()
+		w.room(1, 5)
+		k := w.start(t, func(o *Options) { o.MaxSockets = 1 })
+		wait(t, give(k, false, comes(1, 1000, false)), "first")
+		w.next(t, envelope.Welcome)
+		acked := give(k, false, comes(2, 2000, false))
+		if d := w.next(t, envelope.Prove); d.Socket != 1 {
+			t.Fatalf("asked socket %d whether it lives, want 1", d.Socket)
+		}
+		wait(t, give(k, false, ends(1)), "the end of the first") // as its gateway reports
+		if d := w.next(t, envelope.Welcome); d.Socket != 2 {
+			t.Errorf("welcome %+v, want socket 2", d)
+		}
+		wait(t, acked, "second")
 	})
 }
 

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 
 	"github.com/gofiber/fiber/v2"
+
+	"chat-service/internal/telemetry"
 )
 
 // Server serves routes over HTTP. Make it with New; Start and Stop it once. A request passes edge (edge.go), then the
@@ -55,10 +57,11 @@ func (s *Server) Start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("listen for requests: %w", err)
 	}
-	s.ln = ln
+	l := telemetry.NewListener(ln, "requests", s.opts.Log, nil)
+	s.ln = l
 	s.serves.Store(true)
 	s.served.Go(func() {
-		if err := s.app.Listener(ln); err != nil {
+		if err := s.app.Listener(l); err != nil {
 			s.fatal <- fmt.Errorf("serve requests: %w", err)
 		}
 	})

@@ -115,10 +115,7 @@ func (h *Hub) Forget(s Socket) {
 	state.rooms, state.watch = nil, nil
 	state.mu.Unlock()
 	for _, rm := range rooms {
-		sh := h.roomShard(rm.id)
-		sh.mu.Lock()
-		h.detach(sh, rm, s)
-		sh.mu.Unlock()
+		h.forgetIn(rm, s)
 	}
 	h.unwatch(s, watch)
 	us := h.userShard(s.User())
@@ -128,6 +125,14 @@ func (h *Hub) Forget(s Socket) {
 		us.tidy(s.User(), e)
 	}
 	us.mu.Unlock()
+}
+
+// forgetIn takes an ended socket out of a room.
+func (h *Hub) forgetIn(rm *room, s Socket) {
+	sh := h.roomShard(rm.id)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	h.detach(sh, rm, s)
 }
 
 func (us *userShard) tidy(u chat.UserID, e *userEntry) {
@@ -250,13 +255,16 @@ func (h *Hub) drop(sh *roomShard, rm *room, i int) {
 // Turn does what is due in the rooms. It must be called several times per second.
 func (h *Hub) Turn(sw *Sweep, now int64) {
 	for i := range h.rooms {
-		sh := &h.rooms[i]
-		sh.mu.Lock()
-		for rm := range sh.timed {
-			h.due(sw, sh, rm, now)
-		}
-		sh.mu.Unlock()
+		h.turnShard(sw, &h.rooms[i], now)
 	}
 	h.memberships.age(now)
 	h.o.Metrics.HeldBytes.Set(float64(h.heldBytes.Load()))
+}
+
+func (h *Hub) turnShard(sw *Sweep, sh *roomShard, now int64) {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	for rm := range sh.timed {
+		h.due(sw, sh, rm, now)
+	}
 }

@@ -163,17 +163,21 @@ func (h *Hub) lookSoon(sh *roomShard, rm *room) {
 // Heads applies a digest: how far rooms have been announced.
 func (h *Hub) Heads(sw *Sweep, points []envelope.Point) {
 	for _, p := range points {
-		sh := h.roomShard(p.Room)
-		sh.mu.Lock()
-		rm := sh.rooms[p.Room]
-		switch {
-		case rm == nil || rm.cold() || p.Epoch < rm.epoch && p.Epoch != 0:
-		case p.Epoch > rm.epoch && rm.epoch != 0:
-			h.newEpoch(sw, sh, rm, p.Epoch)
-		default:
-			h.noteHead(sh, rm, p.Seq)
-		}
-		sh.mu.Unlock()
+		h.head(sw, p)
+	}
+}
+
+func (h *Hub) head(sw *Sweep, p envelope.Point) {
+	sh := h.roomShard(p.Room)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	rm := sh.rooms[p.Room]
+	switch {
+	case rm == nil || rm.cold() || p.Epoch < rm.epoch && p.Epoch != 0:
+	case p.Epoch > rm.epoch && rm.epoch != 0:
+		h.newEpoch(sw, sh, rm, p.Epoch)
+	default:
+		h.noteHead(sh, rm, p.Seq)
 	}
 }
 

@@ -60,7 +60,7 @@ var house = []family{
 		{"report", "privatestack"},
 	}, "it measures the system from outside, and the servers by themselves"},
 	{"internal/gateway", 3, stationMayImport, [][]string{
-		{"hub"},
+		{"inlet", "hub"},
 		{"."},
 	}, whyStation},
 	{"internal/worker", 3, stationMayImport, [][]string{

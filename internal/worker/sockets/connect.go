@@ -133,7 +133,8 @@ func shared(gateway, workers []string) (both []string) {
 }
 
 // accept closes the login session's older sockets where this one replaces them. false means that the session has too many, or seems to:
-// then the passage comes again once, and is refused the second time.
+// then the passage comes again, after those that have ended are reported; and once more, after the gateways have ended those whose client
+// has silently gone; and is refused then.
 func (s *Sockets) accept(ctx context.Context, p *passage, ofSession []chat.Socket, out *deliver.Parcels) bool {
 	c := &p.job.Cmd
 	var others []chat.Socket
@@ -157,10 +158,16 @@ func (s *Sockets) accept(ctx context.Context, p *passage, ofSession []chat.Socke
 		if _, err := s.o.Registry.Unregister(ctx, []chat.Socket{socketOf(c)}); err != nil {
 			s.o.Metrics.StateErrors.Inc()
 		}
-		if p.late {
+		switch p.looks {
+		case 0:
+			s.lookAgain(*p, secondLook)
+		case 1:
+			for _, x := range others {
+				out.ToGateway(x.Gateway, &envelope.Delivery{Kind: envelope.Prove, Gateway: x.Gateway, Socket: x.Socket, User: c.User})
+			}
+			s.lookAgain(*p, thirdLook)
+		default:
 			s.refuse(c, protocol.CloseTooManySockets, out)
-		} else {
-			s.lookAgain(*p)
 		}
 		return false
 	}

@@ -55,7 +55,7 @@ type passage struct {
 	job    line.Job
 	leaves bool
 	quiet  bool // comes only to be registered: it was welcomed long ago
-	late   bool // here for the second time
+	looks  int  // how often it was too many for its login session
 }
 
 const (
@@ -127,17 +127,21 @@ func (s *Sockets) pass(ctx context.Context, ps []passage, out *deliver.Parcels) 
 	return len(ps)
 }
 
-// secondLook is how long the end of a login session's socket may be behind another one's connect, which comes by another partition.
-const secondLook = 500 * time.Millisecond
+const (
+	// secondLook is how long the end of a login session's socket may be behind another one's connect, which comes by another partition.
+	secondLook = 500 * time.Millisecond
+	// thirdLook is how long gateways take to find out which sockets of a login session still live, and to end the others.
+	thirdLook = 4 * time.Second
+)
 
 // lookAgain brings a passage back after a while; its ticket, which this step settles, is settled then.
-func (s *Sockets) lookAgain(p passage) {
-	p.late = true
+func (s *Sockets) lookAgain(p passage, after time.Duration) {
+	p.looks++
 	p.job.Ticket.Hold()
 	s.second.Go(func() {
 		select {
 		case <-s.o.Life.Done():
-		case <-time.After(secondLook):
+		case <-time.After(after):
 			s.station.Add(s.o.Life, p)
 		}
 	})

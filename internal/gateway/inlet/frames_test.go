@@ -1,0 +1,78 @@
+package inlet
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"testing"
+	"testing/iotest"
+	"unicode/utf8"
+)
+
+// source is a connection that gives what a reader gives.
+type source struct {
+	net.Conn
+	io.Reader
+}
+
+func (s source) Read(p []byte) (int, error) { return s.Reader.Read(p) }
+
+func TestReaderReadsWhatCameBehindFirst(t *testing.T) {
+	frame := append([]byte{0x81, 0x80 | 126, 1, 44, 0, 0, 0, 0}, bytes.Repeat([]byte("x"), 300)...)
+	stream := bytes.Repeat(frame, 3)
+	for _, behind := range []int{0, 1, 2, 7, 8, 9, bufferSize - 1, bufferSize, bufferSize + 1, 310, 700, len(stream)} {
+		for name, slow := range map[string]func(io.Reader) io.Reader{
+			"at once": func(r io.Reader) io.Reader { return r }, "by octets": iotest.OneByteReader, "with its end": iotest.DataErrReader,
+		} {
+			var in Reader
+			in.Begin(source{Reader: slow(bytes.NewReader(stream[behind:]))}, bytes.Clone(stream[:behind]))
+			for i := range 3 {
+				h, err := in.Header()
+				if err != nil || h.N != 300 || h.Op != OpText || !h.Fin {
+					t.Fatalf("%d behind, %s, frame %d: %+v, %v", behind, name, i, h, err)
+				}
+				b, err := in.Append(nil, h.N)
+				if err != nil || !bytes.Equal(b, frame[8:]) {
+					t.Fatalf("%d behind, %s, frame %d: %d bytes, %v", behind, name, i, len(b), err)
+				}
+			}
+			if _, err := in.Header(); !errors.Is(err, io.EOF) {
+				t.Errorf("%d behind, %s: after the end: %v", behind, name, err)
+			}
+		}
+	}
+}
+
+func TestUnmaskUndoesTheMask(t *testing.T) {
+	mask := [4]byte{1, 2, 3, 200}
+	for n := range 40 {
+		plain := bytes.Repeat([]byte{7}, n)
+		b := bytes.Clone(plain)
+		for i := range b {
+			b[i] ^= mask[i%4]
+		}
+		if Unmask(b, mask); !bytes.Equal(b, plain) {
+			t.Errorf("%d bytes: % x", n, b)
+		}
+	}
+}
+
+// FuzzTextSoFar: whatever the cut, a text is valid as a whole if and only if its parts are, one after another.
+func FuzzTextSoFar(f *testing.F) {
+	f.Add([]byte("h\u00e9llo \U0001F600"), 3)
+	f.Add([]byte("\xed\xa0\x80"), 1)
+	f.Fuzz(func(t *testing.T, b []byte, at int) {
+		at = min(max(at, 0), len(b))
+		whole, ok := TextSoFar(b[:at])
+		if !ok {
+			if utf8.Valid(b) {
+				t.Errorf("% x is valid, but not up to %d", b, at)
+			}
+			return
+		}
+		if utf8.Valid(b[whole:]) != utf8.Valid(b) {
+			t.Errorf("% x, cut at %d: %d are whole", b, at, whole)
+		}
+	})
+}

@@ -1,0 +1,223 @@
+package inlet
+
+import (
+	"crypto/sha1" //nolint:gosec // the handshake asks for it
+	"encoding/base64"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+// Fault is what keeps a request from being a WebSocket handshake.
+type Fault uint8
+
+// The faults, in the order in which they are looked for.
+const (
+	NoFault Fault = iota
+	NotGet
+	NotUpgrade // HTTP/1.0, or without the headers that ask for the upgrade
+	OtherVersion
+	BadKey
+)
+
+// Handshake checks that a request is a WebSocket handshake (RFC 6455, section 4.2.1) and returns its key.
+func Handshake(h *fasthttp.RequestHeader) (key string, _ Fault) {
+	switch {
+	case !h.IsGet():
+		return "", NotGet
+	case !h.IsHTTP11(): // HTTP/1.0 has no upgrades
+		return "", NotUpgrade
+	case !hasToken(h, "Connection", "upgrade") || !hasToken(h, "Upgrade", "websocket"):
+		return "", NotUpgrade
+	case len(h.PeekAll("Sec-WebSocket-Version")) != 1 || string(h.Peek("Sec-WebSocket-Version")) != "13":
+		return "", OtherVersion
+	case len(h.PeekAll("Sec-WebSocket-Key")) != 1:
+		return "", BadKey
+	}
+	key = string(h.Peek("Sec-WebSocket-Key"))
+	if raw, err := base64.StdEncoding.Strict().DecodeString(key); err != nil || len(raw) != 16 {
+		return "", BadKey
+	}
+	return key, NoFault
+}
+
+// hasToken reports whether a header that is a list of tokens, over one line or more, has this one, in any case.
+func hasToken(h *fasthttp.RequestHeader, name, token string) bool {
+	for _, line := range h.PeekAll(name) {
+		for part := range strings.SplitSeq(string(line), ",") {
+			if strings.EqualFold(strings.TrimSpace(part), token) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+const (
+	subprotocol = "chat.v1"
+	bearer      = "bearer."
+	deviceRunes = 64
+)
+
+// Hello is what a handshake asks for, copied out of fasthttp's buffers.
+type Hello struct {
+	Key     string
+	Sub     string // the subprotocol to answer with
+	Version bool   // the client speaks chat.v1
+	Device  string
+	Replace bool
+	Token   string
+}
+
+// ReadHello reads the device, the token and the subprotocols. The token may be in the query, in Authorization or in a
+// subprotocol "bearer.<token>"; the first of these counts.
+func ReadHello(ctx *fasthttp.RequestCtx, key string) Hello {
+	args := ctx.QueryArgs()
+	h := Hello{Key: key, Version: true, Replace: args.GetBool("replace"), Device: device(string(args.Peek("device")))}
+	h.Token = string(args.Peek("token"))
+	scheme, t, _ := strings.Cut(string(ctx.Request.Header.Peek("Authorization")), " ")
+	if strings.EqualFold(scheme, "Bearer") && h.Token == "" {
+		h.Token = strings.TrimSpace(t)
+	}
+	var protocols []string
+	var carrier string // a subprotocol that only carried the token
+	for _, line := range ctx.Request.Header.PeekAll("Sec-WebSocket-Protocol") {
+		for part := range strings.SplitSeq(string(line), ",") {
+			part = strings.TrimSpace(part)
+			if t, ok := strings.CutPrefix(part, bearer); ok {
+				carrier = part
+				if h.Token == "" {
+					h.Token = t
+				}
+			} else if part != "" {
+				protocols = append(protocols, part)
+			}
+		}
+	}
+	switch {
+	case slices.Contains(protocols, subprotocol):
+		h.Sub = subprotocol
+	case len(protocols) > 0:
+		h.Version, h.Sub = false, protocols[0] // answered, or a browser would hide the close code
+	case carrier != "":
+		h.Version, h.Sub = false, carrier // the same: nothing else was offered
+	}
+	return h
+}
+
+// device cuts the name that a client gives its device.
+func device(s string) string {
+	s = strings.ToValidUTF8(s, "")
+	if r := []rune(s); len(r) > deviceRunes {
+		s = string(r[:deviceRunes])
+	}
+	return s
+}
+
+// Origins are the pages that may open sockets.
+type Origins map[string]bool
+
+// NewOrigins makes the configured origins comparable; "*" is any.
+func NewOrigins(list []string) Origins {
+	m := Origins{}
+	for _, origin := range list {
+		m[strings.ToLower(strings.TrimSuffix(origin, "/"))] = true
+	}
+	return m
+}
+
+// Allow checks the Origin header. Allowed are none (it isn't a browser), the gateway's own host, and the
+// listed ones, each compared as a whole.
+func (o Origins) Allow(origin, host string) bool {
+	if origin == "" || o["*"] {
+		return true
+	}
+	u, err := url.Parse(origin)
+	if err != nil || u.Host == "" || u.User != nil || u.Path != "" || u.RawQuery != "" ||
+		u.Scheme != "http" && u.Scheme != "https" {
+		return false
+	}
+	return strings.EqualFold(u.Host, host) || o[strings.ToLower(origin)]
+}
+
+// Lender lends connections to fasthttp: it believes that it closes a hijacked one, and so returns its buffer of 8 KiB
+// to a pool. It doesn't do that for connections that it is told to keep.
+type Lender struct{ net.Listener }
+
+// Accept waits for the next connection.
+func (l Lender) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &lent{Conn: c}, nil
+}
+
+// lent is a connection during its handshake.
+type lent struct {
+	net.Conn
+
+	taken atomic.Bool
+}
+
+// Read reads for fasthttp. After the connection is taken over there is nothing more than what fasthttp has buffered.
+func (l *lent) Read(p []byte) (int, error) {
+	if l.taken.Load() {
+		return 0, io.EOF
+	}
+	return l.Conn.Read(p)
+}
+
+// Close closes the connection unless it was taken over.
+func (l *lent) Close() error {
+	if l.taken.Load() {
+		return nil
+	}
+	return l.Conn.Close()
+}
+
+// Take takes a connection over from fasthttp, with what it had buffered of what comes behind the request.
+func Take(c net.Conn) (own net.Conn, behind []byte) {
+	if u, ok := c.(interface{ UnsafeConn() net.Conn }); ok {
+		if l, ok := u.UnsafeConn().(*lent); ok {
+			l.taken.Store(true)
+			behind, _ = io.ReadAll(c) // at most fasthttp's buffer
+			return l.Conn, behind
+		}
+	}
+	return c, nil
+}
+
+// switchTimeout bounds the writing of the answer to a handshake.
+const switchTimeout = 5 * time.Second
+
+// Switch answers a handshake: key is the client's, sub the subprotocol, "" for none.
+func Switch(c net.Conn, key, sub string) error {
+	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")) //nolint:gosec // RFC 6455 asks for it
+	b := make([]byte, 0, 192)
+	b = append(b, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
+	b = base64.StdEncoding.AppendEncode(b, sum[:])
+	if sub != "" {
+		b = append(b, "\r\nSec-WebSocket-Protocol: "...)
+		b = append(b, sub...)
+	}
+	b = append(b, "\r\n\r\n"...)
+	err := c.SetWriteDeadline(time.Now().Add(switchTimeout))
+	if err == nil {
+		_, err = c.Write(b)
+	}
+	if err == nil {
+		err = c.SetWriteDeadline(time.Time{})
+	}
+	if err != nil {
+		return fmt.Errorf("answer a handshake: %w", err)
+	}
+	return nil
+}
