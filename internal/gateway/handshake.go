@@ -35,8 +35,7 @@ func (g *Gateway) overload() *httpError {
 // handshake checks the request, verifies its token and takes the connection over. A refused token is upgraded all the
 // same: a browser can't read a refused upgrade, but it can read a close code.
 func (g *Gateway) handshake(ctx *fasthttp.RequestCtx) {
-	key, fault := inlet.Handshake(&ctx.Request.Header)
-	refused := faults[fault]
+	refused := faults[inlet.Check(&ctx.Request.Header)]
 	if refused == nil && !g.origins.Allow(string(ctx.Request.Header.Peek("Origin")), string(ctx.Host())) {
 		refused = badOrigin
 	}
@@ -47,7 +46,7 @@ func (g *Gateway) handshake(ctx *fasthttp.RequestCtx) {
 		g.refuse(ctx, refused)
 		return
 	}
-	h := inlet.ReadHello(ctx, key)
+	h := inlet.ReadHello(ctx)
 	var claims Claims
 	var code protocol.CloseCode
 	switch {
@@ -60,13 +59,14 @@ func (g *Gateway) handshake(ctx *fasthttp.RequestCtx) {
 		}
 	}
 	h.Token = ""
-	ctx.HijackSetNoResponse(true)
-	ctx.Hijack(func(c net.Conn) { g.take(c, h, claims, code) })
+	take := func(c net.Conn, behind []byte) { g.take(c, behind, h, claims, code) }
+	if err := inlet.Switch(ctx, h.Sub, take); err != nil {
+		g.refuse(ctx, notUpgrade) // it finds fault with what was checked above
+	}
 }
 
-// take makes a socket of a hijacked connection. It runs on fasthttp's goroutine, which ends when it returns.
-func (g *Gateway) take(c net.Conn, h inlet.Hello, claims Claims, code protocol.CloseCode) {
-	c, behind := inlet.Take(c)
+// take makes a socket of a connection whose handshake was answered. It runs on a goroutine that ends when it returns.
+func (g *Gateway) take(c net.Conn, behind []byte, h inlet.Hello, claims Claims, code protocol.CloseCode) {
 	g.gate.Lock()
 	if g.draining.Load() {
 		g.gate.Unlock()
@@ -80,11 +80,6 @@ func (g *Gateway) take(c net.Conn, h inlet.Hello, claims Claims, code protocol.C
 		s.raw, _ = sc.SyscallConn()
 	}
 	s.in.Begin(c, behind)
-	if err := inlet.Switch(c, h.Key, h.Sub); err != nil {
-		_ = c.Close()
-		g.live.Done()
-		return
-	}
 	defer s.cut(inSocket)
 	g.opened(s, claims, code)
 }

@@ -3,6 +3,6 @@
 // nothing of sockets' phases, users or rates: whoever reads judges in which order frames may come.
 //
 //	kernel_*.go   what the kernel may hold for a connection
-//	handshake.go  request → key → answer; how a connection is taken over from fasthttp
+//	handshake.go  request → answer, by fasthttp/websocket; how a connection is taken over from fasthttp
 //	frames.go     bytes → headers and payloads
 package inlet

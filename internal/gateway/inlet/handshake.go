@@ -1,7 +1,6 @@
 package inlet
 
 import (
-	"crypto/sha1" //nolint:gosec // the handshake asks for it
 	"encoding/base64"
 	"fmt"
 	"io"
@@ -9,9 +8,10 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
-	"time"
 
+	"github.com/fasthttp/websocket"
 	"github.com/valyala/fasthttp"
 )
 
@@ -27,25 +27,26 @@ const (
 	BadKey
 )
 
-// Handshake checks that a request is a WebSocket handshake (RFC 6455, section 4.2.1) and returns its key.
-func Handshake(h *fasthttp.RequestHeader) (key string, _ Fault) {
+// Check checks that a request is a WebSocket handshake (RFC 6455, section 4.2.1). The library that answers it checks
+// less: it takes handshakes over HTTP/1.0, several keys, and keys of any length.
+func Check(h *fasthttp.RequestHeader) Fault {
 	switch {
 	case !h.IsGet():
-		return "", NotGet
+		return NotGet
 	case !h.IsHTTP11(): // HTTP/1.0 has no upgrades
-		return "", NotUpgrade
+		return NotUpgrade
 	case !hasToken(h, "Connection", "upgrade") || !hasToken(h, "Upgrade", "websocket"):
-		return "", NotUpgrade
+		return NotUpgrade
 	case len(h.PeekAll("Sec-WebSocket-Version")) != 1 || string(h.Peek("Sec-WebSocket-Version")) != "13":
-		return "", OtherVersion
+		return OtherVersion
 	case len(h.PeekAll("Sec-WebSocket-Key")) != 1:
-		return "", BadKey
+		return BadKey
 	}
-	key = string(h.Peek("Sec-WebSocket-Key"))
-	if raw, err := base64.StdEncoding.Strict().DecodeString(key); err != nil || len(raw) != 16 {
-		return "", BadKey
+	raw, err := base64.StdEncoding.Strict().DecodeString(string(h.Peek("Sec-WebSocket-Key")))
+	if err != nil || len(raw) != 16 {
+		return BadKey
 	}
-	return key, NoFault
+	return NoFault
 }
 
 // hasToken reports whether a header that is a list of tokens, over one line or more, has this one, in any case.
@@ -68,7 +69,6 @@ const (
 
 // Hello is what a handshake asks for, copied out of fasthttp's buffers.
 type Hello struct {
-	Key     string
 	Sub     string // the subprotocol to answer with
 	Version bool   // the client speaks chat.v1
 	Device  string
@@ -78,9 +78,9 @@ type Hello struct {
 
 // ReadHello reads the device, the token and the subprotocols. The token may be in the query, in Authorization or in a
 // subprotocol "bearer.<token>"; the first of these counts.
-func ReadHello(ctx *fasthttp.RequestCtx, key string) Hello {
+func ReadHello(ctx *fasthttp.RequestCtx) Hello {
 	args := ctx.QueryArgs()
-	h := Hello{Key: key, Version: true, Replace: args.GetBool("replace"), Device: device(string(args.Peek("device")))}
+	h := Hello{Version: true, Replace: args.GetBool("replace"), Device: device(string(args.Peek("device")))}
 	h.Token = string(args.Peek("token"))
 	scheme, t, _ := strings.Cut(string(ctx.Request.Header.Peek("Authorization")), " ")
 	if strings.EqualFold(scheme, "Bearer") && h.Token == "" {
@@ -183,8 +183,8 @@ func (l *lent) Close() error {
 	return l.Conn.Close()
 }
 
-// Take takes a connection over from fasthttp, with what it had buffered of what comes behind the request.
-func Take(c net.Conn) (own net.Conn, behind []byte) {
+// takeOver takes a connection over from fasthttp, with what it had buffered of what comes behind the request.
+func takeOver(c net.Conn) (own net.Conn, behind []byte) {
 	if u, ok := c.(interface{ UnsafeConn() net.Conn }); ok {
 		if l, ok := u.UnsafeConn().(*lent); ok {
 			l.taken.Store(true)
@@ -195,28 +195,23 @@ func Take(c net.Conn) (own net.Conn, behind []byte) {
 	return c, nil
 }
 
-// switchTimeout bounds the writing of the answer to a handshake.
-const switchTimeout = 5 * time.Second
+// upgrader answers handshakes. The connection that it makes is given up at once (ADR 15), so its buffers are as small as
+// may be. Whether the origin may open sockets is checked before, by Origins.
+var upgrader = websocket.FastHTTPUpgrader{
+	ReadBufferSize: 128, WriteBufferPool: &sync.Pool{},
+	CheckOrigin: func(*fasthttp.RequestCtx) bool { return true },
+}
 
-// Switch answers a handshake: key is the client's, sub the subprotocol, "" for none.
-func Switch(c net.Conn, key, sub string) error {
-	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")) //nolint:gosec // RFC 6455 asks for it
-	b := make([]byte, 0, 192)
-	b = append(b, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
-	b = base64.StdEncoding.AppendEncode(b, sum[:])
+// Switch answers a handshake that Check has passed; sub is the subprotocol, "" for none. When fasthttp has sent the
+// answer, it calls take, on a goroutine that ends with it, with the connection and with what came behind the request.
+func Switch(ctx *fasthttp.RequestCtx, sub string, take func(c net.Conn, behind []byte)) error {
+	// The library looks at the first line of each of these headers.
+	ctx.Request.Header.Set("Connection", "Upgrade")
+	ctx.Request.Header.Set("Upgrade", "websocket")
 	if sub != "" {
-		b = append(b, "\r\nSec-WebSocket-Protocol: "...)
-		b = append(b, sub...)
+		ctx.Response.Header.Set("Sec-WebSocket-Protocol", sub)
 	}
-	b = append(b, "\r\n\r\n"...)
-	err := c.SetWriteDeadline(time.Now().Add(switchTimeout))
-	if err == nil {
-		_, err = c.Write(b)
-	}
-	if err == nil {
-		err = c.SetWriteDeadline(time.Time{})
-	}
-	if err != nil {
+	if err := upgrader.Upgrade(ctx, func(ws *websocket.Conn) { take(takeOver(ws.NetConn())) }); err != nil {
 		return fmt.Errorf("answer a handshake: %w", err)
 	}
 	return nil
