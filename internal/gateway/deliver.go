@@ -277,3 +277,42 @@ func (r *registry) forHub(id chat.SocketID) hub.Socket {
 	}
 	return nil
 }
+
+// Answered notes that an ack or an error for the send with this client_msg_id is being queued. An empty ref answers
+// nothing.
+func (s *socket) Answered(ref string) {
+	if ref != "" {
+		s.answered(ref)
+	}
+}
+
+// answered forgets an unanswered send and frees its place in the window.
+func (s *socket) answered(ref string) (p pending, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.sends {
+		if s.sends[i].ref.Ref == ref {
+			p = s.sends[i]
+			s.forgetSend(i)
+			s.g.window.release(int(p.bytes))
+			return p, true
+		}
+	}
+	return p, false
+}
+
+// forgetSend removes one unanswered send and keeps the order of the others. The caller holds s.mu and releases the
+// window.
+func (s *socket) forgetSend(i int) {
+	n := copy(s.sends[i:], s.sends[i+1:])
+	s.sends[i+n] = pending{}
+	s.sends = s.sends[:i+n]
+	if len(s.sends) == 0 && cap(s.sends) > 16 {
+		s.sends = nil
+	}
+}
+
+func (w *window) release(bytes int) {
+	w.n.Add(-1)
+	w.bytes.Add(-int64(bytes))
+}

@@ -9,10 +9,9 @@
 // A message passes these files:
 //
 //	reader.go    bytes of the socket → one frame
-//	admit.go     frame → protocol.Frame → envelope.Command, by the registries
-//	pending.go   bounds what is in flight, remembers the send until it is answered, publishes it
+//	admit.go     frame → protocol.Frame → envelope.Command, by the registries; what is in flight is bounded and remembered
 //
-//	deliver.go   batch of the bus → envelope.Delivery → what its kind asks for
+//	deliver.go   batch of the bus → envelope.Delivery → what its kind asks for; answered sends are forgotten
 //	hub/         a room's entry → the room's sockets, in seq order
 //	writer.go    queued frames → one write
 //
