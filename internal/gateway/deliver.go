@@ -18,43 +18,37 @@ import (
 func (g *Gateway) Deliver(batch []byte) {
 	records, err := envelope.Records(batch)
 	if err != nil {
-		g.m.BadDeliveries.Inc()
-		g.o.Log.Error("a batch of deliveries can't be read", "error", err)
+		g.unreadable("a batch of deliveries can't be read", err)
 	}
 	for _, r := range records {
-		g.applyRecord(r)
+		g.applyOne(r)
 	}
 	g.delivery = envelope.Delivery{} // it refers to the batch
 	g.writers.flush(&g.deliver)
 }
 
-// applyRecord applies one Delivery. A panic loses what was left of it: its room asks for its head, as after an interruption,
-// and clients that lack an entry see the gap.
-func (g *Gateway) applyRecord(record []byte) {
+// applyOne applies one Delivery. A panic loses what was left of it: its room asks for its head, as after an
+// interruption, and clients that lack an entry see the gap. A kind that isn't known came from a worker of a later
+// release; if a room's entry was in it, the next one shows the gap, and the hub has it repaired as any other.
+func (g *Gateway) applyOne(record []byte) {
+	defer g.rescue(inDelivery, nil)
 	d := &g.delivery // one for all, so that none is allocated: nothing below keeps it
-	defer g.deliveryEnds(d)
 	var err error
 	if *d, err = envelope.DecodeDelivery(record); err != nil {
-		g.m.BadDeliveries.Inc()
-		g.o.Log.Error("a delivery can't be read", "error", err)
+		g.unreadable("a delivery can't be read", err)
 		return
 	}
-	a, ok := g.appliers[d.Kind]
-	if !ok {
-		// It came from a worker of a later release. If a room's entry was in it, the next one shows the gap, and the hub
-		// has it repaired as any other.
+	if a, ok := g.appliers[d.Kind]; ok {
+		a.count.Inc()
+		a.apply(g, &g.deliver, d)
+	} else {
 		g.m.UnknownDeliveries.Inc()
-		return
 	}
-	a.count.Inc()
-	a.apply(g, &g.deliver, d)
 }
 
-func (g *Gateway) deliveryEnds(d *envelope.Delivery) {
-	if r := recover(); r != nil {
-		g.panicked(inDelivery, r)
-		g.guard(inDelivery, func() { g.hub.ReattachRoom(d.Room) })
-	}
+func (g *Gateway) unreadable(what string, err error) {
+	g.m.BadDeliveries.Inc()
+	g.o.Log.Error(what, "error", err)
 }
 
 // apply does what a delivery asks for, queues its frames and collects the sockets that are to be written to. It keeps
@@ -279,26 +273,21 @@ func (r *registry) forHub(id chat.SocketID) hub.Socket {
 }
 
 // Answered notes that an ack or an error for the send with this client_msg_id is being queued. An empty ref answers
-// nothing.
-func (s *socket) Answered(ref string) {
-	if ref != "" {
-		s.answered(ref)
-	}
-}
+// nothing: no send has it.
+func (s *socket) Answered(ref string) { s.answered(ref) }
 
 // answered forgets an unanswered send and frees its place in the window.
 func (s *socket) answered(ref string) (p pending, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i := range s.sends {
-		if s.sends[i].ref.Ref == ref {
-			p = s.sends[i]
+		if p = s.sends[i]; p.ref.Ref == ref {
 			s.forgetSend(i)
 			s.g.window.release(int(p.bytes))
 			return p, true
 		}
 	}
-	return p, false
+	return pending{}, false
 }
 
 // forgetSend removes one unanswered send and keeps the order of the others. The caller holds s.mu and releases the

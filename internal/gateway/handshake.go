@@ -80,7 +80,7 @@ func (g *Gateway) take(c net.Conn, behind []byte, h inlet.Hello, claims Claims, 
 		s.raw, _ = sc.SyscallConn()
 	}
 	s.in.Begin(c, behind)
-	defer s.cut(inSocket)
+	defer g.rescue(inSocket, s)
 	g.opened(s, claims, code)
 }
 
@@ -92,12 +92,14 @@ func (g *Gateway) opened(s *socket, claims Claims, code protocol.CloseCode) {
 	now := g.o.Now().UnixMilli()
 	s.seen.Store(now)
 	g.sockets.add(s)
+	s.in.Limit(g.o.Frames.FrameBytes)
 	switch {
 	case code != 0:
 		s.close(code, jitter(time.Second))
 	case claims.User != 0:
 		s.identify(claims)
 	default:
+		s.in.Limit(min(g.o.Frames.FrameBytes, preAuthLimit))
 		s.awaitAuth(now + g.o.AuthTimeout.Milliseconds())
 	}
 	if g.draining.Load() { // the drain may have begun since take looked, and may have missed this socket

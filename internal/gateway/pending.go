@@ -13,7 +13,7 @@ func (w *window) show() {
 
 // undelivered answers a send that the bus couldn't take, unless it was answered already.
 func (s *socket) undelivered(ref string, err error) {
-	defer s.g.rescue(inAnswer)
+	defer s.g.rescue(inAnswer, nil)
 	if p, ok := s.answered(ref); ok {
 		s.sendError(chat.Wrap(chat.Unavailable, err, ""), p.ref)
 	}

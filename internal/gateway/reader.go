@@ -24,135 +24,82 @@ func (s *socket) startLocked() {
 	}
 }
 
-// run reads until one message is handled, and leaves the socket to a new goroutine that does the same; or until
-// reading fails; or until the socket must wait for its welcome, which starts it again.
+// run reads until one message is handled, which goes on by another goroutine that does the same; or until reading
+// fails; or until the socket must wait for its welcome, which starts it again.
 func (s *socket) run() {
-	defer s.rescue()
-	for {
-		h, err := s.in.Header()
-		switch {
-		case err != nil:
-		case h.Op >= inlet.OpClose:
-			err = s.control(&h)
-		case s.ending():
-			err = s.drop(h.N)
-		case h.Op == inlet.OpContinuation:
-			err = inlet.ErrFraming
-		default:
-			var paused bool
-			if paused, err = s.message(h); paused { // another goroutine may have the socket by now
-				return
-			}
-			if err == nil {
-				// Handling a message takes more stack than waiting for one, and a stack that has grown so little never
-				// shrinks: that would be a quarter of the memory of sockets that are mostly idle. A new goroutine costs
-				// less than a microsecond.
-				go s.run()
-				return
-			}
-		}
-		if err != nil {
-			s.end(err)
-			return
-		}
+	defer s.g.rescue(inSocket, s)
+	h, err := s.in.Header()
+	if err == nil && (h.Op != inlet.OpText || s.ending.Load()) {
+		h, err = s.others(h)
 	}
-}
-
-func (s *socket) ending() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.phase == closing
-}
-
-// control handles a control frame: each counts as a frame of the socket's rate, and as a sign of life. An error ends
-// the reading.
-func (s *socket) control(h *inlet.Header) error {
-	p, err := s.in.Control(h)
+	if err == nil {
+		err = s.one(h)
+	}
 	if err != nil {
-		return err
+		s.end(err)
 	}
-	s.seen.Store(s.g.o.Now().UnixMilli())
-	if h.Op == inlet.OpClose {
-		code, err := inlet.CloseCode(p)
-		if err == nil {
-			err = inlet.PeerCloseError(code)
-		}
-		return err
-	}
-	if _, ok := s.pace(); ok && h.Op == inlet.OpPing {
-		s.send(hub.Encode(inlet.OpPong, p))
-	}
-	return nil
 }
 
-// message reads and handles the data message that begins with h. After paused the caller must not touch the socket.
-func (s *socket) message(h inlet.Header) (paused bool, err error) {
+// rescue is deferred where a panic must not end the process: see panicked.
+func (g *Gateway) rescue(where string, s *socket) {
+	if r := recover(); r != nil {
+		g.panicked(where, s, r)
+	}
+}
+
+// one reads and handles the message that begins with h. The next one gets a new goroutine: handling a message takes
+// more stack than waiting for one, and a stack that has grown so little never shrinks. That would be a quarter of the
+// memory of sockets that are mostly idle, and a goroutine costs less than a microsecond.
+func (s *socket) one(h inlet.Header) error {
 	p := readBuffers.Get().(*[]byte)
-	b, err := s.gather(&h, (*p)[:0])
-	defer func() {
-		if cap(b) <= 128<<10 {
-			*p = b[:0]
+	defer readBuffers.Put(p)
+	s.seen.Store(s.g.o.Now().UnixMilli())
+	b, err := s.in.Payload((*p)[:0], &h)
+	if err != nil || !h.Fin || !utf8.Valid(b) {
+		if b, err = s.fragments(b, &h, err); err != nil {
+			return err
 		}
-		readBuffers.Put(p)
-	}()
-	if err != nil {
-		return false, err
+	}
+	if cap(b) <= 128<<10 {
+		*p = b[:0]
 	}
 	s.g.m.FramesIn.Inc()
 	s.g.m.BytesIn.Add(float64(len(b)))
-	if s.user == 0 {
-		return s.authenticate(b), nil
+	if s.user != 0 {
+		s.handle(b)
+	} else if s.authenticate(b) {
+		return nil // another goroutine may have the socket by now
 	}
-	s.handle(b)
-	return false, nil
+	go s.run()
+	return nil
 }
 
-// gather appends the message that begins with h to b, and checks it. A message that may not be sent closes the socket;
-// gather returns then when the peer's answer has come.
-func (s *socket) gather(h *inlet.Header, b []byte) (_ []byte, err error) {
-	limit := uint64(s.g.o.Frames.FrameBytes)
-	text, parts := 0, false // b[:text] is whole runes
-	if s.user == 0 {
-		limit = min(limit, preAuthLimit)
-	}
-	s.seen.Store(s.g.o.Now().UnixMilli())
-	for {
+// fragments reads on in a message that isn't a whole text in one frame: its further fragments follow, or reading the
+// first frame ended in an error. Every fragment may come late, so the ticker ends the socket if the last one doesn't
+// come. A message that may not be sent closes the socket; fragments then returns when the peer's answer has come.
+func (s *socket) fragments(b []byte, h *inlet.Header, err error) ([]byte, error) {
+	for text := 0; ; { // b[:text] is whole runes
 		switch {
-		case h.Op == inlet.OpBinary:
-			return b, s.forbid(protocol.CloseBinary, h.N)
-		case h.N > limit-uint64(len(b)) && s.user == 0:
+		case errors.Is(err, inlet.ErrTooLong) && s.user == 0:
 			return b, s.forbid(protocol.CloseProtocol, h.N)
-		case h.N > limit-uint64(len(b)):
+		case errors.Is(err, inlet.ErrTooLong):
 			return b, s.forbid(protocol.CloseTooBig, h.N)
-		}
-		start := len(b)
-		if b, err = s.in.Append(b, h.N); err != nil {
+		case err != nil:
 			return b, err
-		}
-		inlet.Unmask(b[start:], h.Mask)
-		if h.Fin {
-			break
+		case h.Fin && utf8.Valid(b[text:]):
+			s.half.Store(0)
+			return b, nil
 		}
 		whole, ok := inlet.TextSoFar(b[text:])
-		if !ok {
+		if !ok || h.Fin {
 			return b, s.forbid(protocol.CloseUTF8, 0)
 		}
 		text += whole
-		if !parts {
-			parts = true
-			s.half.Store(s.seen.Load()) // the ticker ends the socket if the rest doesn't come
-		}
-		if *h, err = s.continuation(); err != nil {
-			return b, err
+		s.half.CompareAndSwap(0, s.seen.Load())
+		if *h, err = s.continuation(); err == nil {
+			b, err = s.in.Payload(b, h)
 		}
 	}
-	if !utf8.Valid(b[text:]) {
-		return b, s.forbid(protocol.CloseUTF8, 0)
-	}
-	if parts {
-		s.half.Store(0)
-	}
-	return b, nil
 }
 
 // continuation returns the header of a message's next fragment, handling control frames on the way. Every fragment
@@ -168,7 +115,7 @@ func (s *socket) continuation() (h inlet.Header, err error) {
 		if h.Op == inlet.OpContinuation {
 			s.seen.Store(s.g.o.Now().UnixMilli())
 			s.pace()
-			if s.ending() {
+			if s.ending.Load() {
 				return h, s.drop(h.N)
 			}
 			return h, nil
@@ -176,10 +123,59 @@ func (s *socket) continuation() (h inlet.Header, err error) {
 		if err = s.control(&h); err != nil {
 			return h, err
 		}
-		if s.ending() {
+		if s.ending.Load() {
 			return h, s.drop(0)
 		}
 	}
+}
+
+// others handles frames that don't begin a text, and returns the header of the next text. While the socket closes it
+// drops what arrives, up to the peer's close frame.
+func (s *socket) others(h inlet.Header) (inlet.Header, error) {
+	for {
+		var err error
+		switch {
+		case h.Op >= inlet.OpClose:
+			err = s.control(&h)
+		case s.ending.Load():
+			err = s.drop(h.N)
+		case h.Op == inlet.OpText:
+			return h, nil
+		case h.Op == inlet.OpContinuation:
+			err = inlet.ErrFraming
+		default:
+			err = s.forbid(protocol.CloseBinary, h.N)
+		}
+		if err == nil {
+			h, err = s.in.Header()
+		}
+		if err != nil {
+			return h, err
+		}
+	}
+}
+
+// control handles a control frame: each counts as a frame of the socket's rate, and as a sign of life. An error ends
+// the reading.
+func (s *socket) control(h *inlet.Header) error {
+	p := readBuffers.Get().(*[]byte)
+	defer readBuffers.Put(p)
+	b, err := s.in.Payload((*p)[:0], h)
+	if err != nil {
+		return err
+	}
+	s.seen.Store(s.g.o.Now().UnixMilli())
+	if h.Op == inlet.OpClose {
+		code, err := inlet.CloseCode(b)
+		if err == nil {
+			err = inlet.PeerCloseError(code)
+		}
+		return err
+	}
+	if _, ok := s.pace(); ok && h.Op == inlet.OpPing {
+		s.send(hub.Encode(inlet.OpPong, b))
+	}
+	return nil
 }
 
 // forbid closes the socket and drops the rest of the frame, and all further ones.
@@ -217,6 +213,7 @@ func (s *socket) authenticate(b []byte) bool {
 		s.close(tokenCode(err), 0)
 		return false
 	}
+	s.in.Limit(s.g.o.Frames.FrameBytes)
 	return s.identify(c)
 }
 

@@ -83,7 +83,7 @@ func (s *socket) forward(c *envelope.Command, partition int, r *refusal) {
 		return
 	}
 	done := func(err error) {
-		defer s.g.rescue(inAnswer)
+		defer s.g.rescue(inAnswer, nil)
 		s.g.window.release(n)
 		switch {
 		case err != nil:

@@ -19,45 +19,36 @@ const (
 
 var panicPlaces = []string{inRequest, inSocket, inDelivery, inTicker, inWriter, inAnswer}
 
-// panicked counts and logs what recover returned, with the stack of the panic. It must be called by the deferred
-// function.
-func (g *Gateway) panicked(where string, r any) {
+// panicked ends what can't go on after a panic: by whom the panicking function was called, and for which socket, if it
+// was one's. r is what recover returned.
+func (g *Gateway) panicked(where string, s *socket, r any) {
+	g.notePanic(where, r)
+	defer func() {
+		if r := recover(); r != nil {
+			g.notePanic(where, r)
+		}
+	}()
+	switch {
+	case where == inDelivery:
+		g.hub.ReattachRoom(g.delivery.Room)
+	case s == nil:
+	case where == inSocket: // the reader ends the socket as after any error
+		defer s.finish()
+		s.close(protocol.CloseServerError, time.Second+jitter(4*time.Second))
+		s.discard()
+	default: // whoever looks at a socket or writes to it; its reader ends the rest
+		s.broken()
+	}
+}
+
+// notePanic counts and logs what recover returned, with the stack of the panic.
+func (g *Gateway) notePanic(where string, r any) {
 	g.m.Panics.WithLabelValues(where).Inc()
 	g.o.Log.Error("panic", "in", where, "panic", r, "stack", string(debug.Stack()))
 }
 
 // guard calls f and keeps its panic from ending the process.
 func (g *Gateway) guard(where string, f func()) {
-	defer g.rescue(where)
+	defer g.rescue(where, nil)
 	f()
-}
-
-// rescue is deferred where a panic loses nothing that must be cleaned up.
-func (g *Gateway) rescue(where string) {
-	if r := recover(); r != nil {
-		g.panicked(where, r)
-	}
-}
-
-// rescue is deferred by the socket's readers. A panic closes the socket; the reader ends it as after any error.
-func (s *socket) rescue() {
-	r := recover()
-	if r == nil {
-		return
-	}
-	defer s.finish()
-	defer s.g.rescue(inSocket)
-	s.g.panicked(inSocket, r)
-	s.close(protocol.CloseServerError, time.Second+jitter(4*time.Second))
-	s.discard()
-}
-
-// cut is deferred by who looks at a socket or writes to it: a panic ends the socket's connection, and with it its
-// reader, which ends the rest.
-func (s *socket) cut(where string) {
-	if r := recover(); r != nil {
-		defer s.g.rescue(where)
-		s.g.panicked(where, r)
-		s.broken()
-	}
 }

@@ -207,7 +207,7 @@ func (g *Gateway) tick() {
 
 // lookSafely looks at one socket of a slot: its panic must not take the others off the wheel.
 func lookSafely(s *socket, now int64) {
-	defer s.cut(inTicker)
+	defer s.g.rescue(inTicker, s)
 	s.look(now)
 }
 
@@ -271,7 +271,7 @@ func (g *Gateway) route(ctx *fasthttp.RequestCtx) {
 // panicAnswer answers a request whose handling panicked.
 func (g *Gateway) panicAnswer(ctx *fasthttp.RequestCtx) {
 	if r := recover(); r != nil {
-		g.panicked(inRequest, r)
+		g.notePanic(inRequest, r)
 		ctx.Response.Reset()
 		g.refuse(ctx, panicked)
 	}

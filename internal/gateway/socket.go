@@ -48,6 +48,7 @@ type socket struct {
 	seen   atomic.Int64 // when the last frame came, in Unix milliseconds
 	half   atomic.Int64 // since when a message's further fragments are awaited, in Unix milliseconds; 0: none are
 	expiry atomic.Int64 // when the token expires, in Unix milliseconds
+	ending atomic.Bool  // phase is closing: the reader drops what arrives
 
 	mu        sync.Mutex
 	phase     phase
@@ -331,6 +332,7 @@ func (s *socket) closeLocked(code protocol.CloseCode, retry time.Duration) {
 // endLocked queues the last frame and moves to closing.
 func (s *socket) endLocked(code protocol.CloseCode, last hub.Frame) {
 	s.phase, s.code = closing, code
+	s.ending.Store(true)
 	s.enqueue(last)
 	if !s.writing {
 		s.writing = true
@@ -361,6 +363,7 @@ func (s *socket) broken() {
 	defer s.mu.Unlock()
 	if s.phase != closing {
 		s.phase, s.code = closing, 0
+		s.ending.Store(true)
 	}
 	s.dropConn()
 	s.dropQueue()

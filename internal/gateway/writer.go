@@ -173,9 +173,7 @@ func (w *writer) run() {
 		}
 		for i, s := range turn {
 			if w.write(s) {
-				w.mu.Lock()
-				w.todo = append(w.todo, s)
-				w.mu.Unlock()
+				w.add(s)
 			}
 			turn[i] = nil
 		}
@@ -184,7 +182,7 @@ func (w *writer) run() {
 
 // write writes one buffer of a socket's frames; true means that there is more.
 func (w *writer) write(s *socket) (more bool) {
-	defer s.cut(inWriter)
+	defer s.g.rescue(inWriter, s)
 	var frames int
 	w.buf, frames = s.take(w.buf[:0])
 	b := w.buf
@@ -288,7 +286,7 @@ func (ws *writers) blocked(s *socket, rest []byte) {
 
 // writeSlow writes, with a deadline for each write, until the socket has nothing queued.
 func (ws *writers) writeSlow(s *socket, b []byte) {
-	defer s.cut(inWriter)
+	defer s.g.rescue(inWriter, s)
 	for {
 		_ = s.conn.SetWriteDeadline(time.Now().Add(writeDeadline))
 		if _, err := s.conn.Write(b); err != nil {

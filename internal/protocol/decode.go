@@ -162,11 +162,8 @@ func (w *walk) number(d *jsontext.Decoder, name string) (uint64, error) {
 
 // whole reads a decimal number from 0 to chat.MaxID, written as JSON writes it: two keys never mean the same room.
 func whole(b []byte) (n uint64, ok bool) {
-	if len(b) > 1 && b[0] == '0' {
-		return 0, false
-	}
 	n, err := strconv.ParseUint(string(b), 10, 64)
-	if err != nil || n > chat.MaxID {
+	if err != nil || n > chat.MaxID || len(b) > 1 && b[0] == '0' {
 		return 0, false
 	}
 	return n, true

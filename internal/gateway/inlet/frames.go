@@ -1,9 +1,13 @@
 package inlet
 
 import (
+	"bufio"
+	"bytes"
 	"encoding/binary"
 	"errors"
+	"io"
 	"net"
+	"slices"
 	"unicode/utf8"
 
 	"chat-service/internal/protocol"
@@ -19,11 +23,18 @@ const (
 	OpPong         = 0xA
 )
 
-// maxControl is the largest payload of a control frame, in bytes.
-const maxControl = 125
+const (
+	maxControl = 125 // bytes of payload, of a control frame and of the shortest form of a length
+	maskSize   = 4
+	twice      = 1<<32 + 1
+)
 
-// ErrFraming is what isn't a frame that a client may send there (RFC 6455, sections 5 and 7.4).
-var ErrFraming = errors.New("framing error")
+var (
+	// ErrFraming is what isn't a frame that a client may send there (RFC 6455, sections 5 and 7.4).
+	ErrFraming = errors.New("framing error")
+	// ErrTooLong is a frame that makes its message longer than the limit.
+	ErrTooLong = errors.New("message too long")
+)
 
 // PeerCloseError is the peer's close frame; 0 is one without a code.
 type PeerCloseError protocol.CloseCode
@@ -35,149 +46,111 @@ func (PeerCloseError) Error() string { return "closed by the peer" }
 type Header struct {
 	Op   byte
 	Fin  bool
-	Mask [4]byte
+	Mask uint64 // the client's mask of four bytes, twice
 	N    uint64 // bytes of payload
 }
 
 // bufferSize is the buffer of a socket that reads, in bytes: a header or a control frame fits. Idle sockets keep it.
 const bufferSize = 288
 
-// Reader is the buffer between a connection and its frames. It is written here and not taken from a library, because
-// only whoever reads the headers can refuse lengths that aren't minimal, and count frames that carry nothing.
+// Reader reads frames. It is written here and not taken from the library that answers the handshake, because only
+// whoever reads the headers can refuse lengths that aren't minimal, and count frames that carry nothing (ADR 15).
 type Reader struct {
-	conn net.Conn
-	buf  []byte // buf[r:w] isn't consumed yet
-	r, w int
+	in    *bufio.Reader
+	limit int
 }
 
-// Begin takes what came behind the handshake, in a buffer of its own.
-func (in *Reader) Begin(conn net.Conn, behind []byte) {
-	in.conn, in.buf, in.w = conn, behind, len(behind)
-	if len(behind) == 0 {
-		in.buf = make([]byte, bufferSize)
+// Begin has the reader read what came behind the handshake, and then the connection.
+func (r *Reader) Begin(conn net.Conn, behind []byte) {
+	src := io.Reader(conn)
+	if len(behind) > 0 {
+		src = io.MultiReader(bytes.NewReader(behind), conn)
 	}
+	r.in = bufio.NewReaderSize(src, bufferSize)
 }
 
-// peek returns the next n bytes, at most bufferSize, without consuming them.
-func (in *Reader) peek(n int) ([]byte, error) {
-	for in.w-in.r < n {
-		switch {
-		case in.r == in.w && len(in.buf) != bufferSize: // what came behind the handshake is consumed
-			in.buf, in.r, in.w = make([]byte, bufferSize), 0, 0
-		case in.r == in.w:
-			in.r, in.w = 0, 0
-		case len(in.buf)-in.r < n:
-			if rest := in.buf[in.r:in.w]; len(in.buf) < bufferSize {
-				in.buf = make([]byte, bufferSize)
-				in.w = copy(in.buf, rest)
-			} else {
-				in.w = copy(in.buf, rest)
-			}
-			in.r = 0
-		}
-		k, err := in.conn.Read(in.buf[in.w:])
-		in.w += k
-		if err != nil && in.w-in.r < n {
-			return nil, err
-		}
-	}
-	return in.buf[in.r : in.r+n], nil
-}
+// Limit bounds the messages from the next one on, in bytes.
+func (r *Reader) Limit(n int) { r.limit = n }
 
 // Header reads a frame's header. Whether the frame may come after the one before is for the caller to judge.
-func (in *Reader) Header() (h Header, err error) {
-	p, err := in.peek(2)
+func (r *Reader) Header() (h Header, err error) {
+	p, err := r.in.Peek(2)
 	if err != nil {
 		return h, err
 	}
-	h.Op, h.Fin = p[0]&0x0f, p[0]&0x80 != 0
-	size, ext := p[1]&0x7f, 0
+	h = Header{Op: p[0] & 0x0f, Fin: p[0]&0x80 != 0, N: uint64(p[1] & 0x7f)}
+	if p[0]&0xf0 != 0x80 || p[1]&0x80 == 0 || h.Op&7 > OpBinary || h.N > maxControl {
+		return r.unusual(h, p)
+	}
+	if p, err = r.in.Peek(2 + maskSize); err == nil {
+		h.Mask = uint64(binary.LittleEndian.Uint32(p[2:])) * twice
+		_, err = r.in.Discard(2 + maskSize)
+	}
+	return h, err
+}
+
+// unusual reads on in a header that isn't that of a short and whole frame: its first two bytes are p.
+func (r *Reader) unusual(h Header, p []byte) (_ Header, err error) {
 	switch {
 	case p[0]&0x70 != 0, p[1]&0x80 == 0: // reserved bits; not masked
 		return h, ErrFraming
-	case h.Op > OpBinary && h.Op < OpClose, h.Op > OpPong:
+	case h.Op&7 > OpBinary:
 		return h, ErrFraming
-	case h.Op >= OpClose && (!h.Fin || size > maxControl):
+	case h.Op >= OpClose && (!h.Fin || h.N > maxControl):
 		return h, ErrFraming
-	case size == 126:
-		ext = 2
-	case size == 127:
-		ext = 8
 	}
-	if p, err = in.peek(2 + ext + len(h.Mask)); err != nil {
+	size, least := 2, uint64(0)
+	switch h.N {
+	case 126:
+		size, least = 4, maxControl+1
+	case 127:
+		size, least = 10, 1<<16
+	}
+	if p, err = r.in.Peek(size + maskSize); err != nil {
 		return h, err
 	}
-	h.N = uint64(size)
-	switch ext {
-	case 2:
+	switch size {
+	case 4:
 		h.N = uint64(binary.BigEndian.Uint16(p[2:]))
-	case 8:
+	case 10:
 		h.N = binary.BigEndian.Uint64(p[2:])
 	}
-	if ext == 2 && h.N < 126 || ext == 8 && h.N < 1<<16 { // "the minimal number of bytes MUST be used"
+	if h.N < least { // "the minimal number of bytes MUST be used"
 		return h, ErrFraming
 	}
-	copy(h.Mask[:], p[2+ext:])
-	in.r += 2 + ext + len(h.Mask)
-	return h, nil
+	h.Mask = uint64(binary.LittleEndian.Uint32(p[size:])) * twice
+	_, err = r.in.Discard(size + maskSize)
+	return h, err
 }
 
-// Control reads a control frame's payload, which is valid until the next read.
-func (in *Reader) Control(h *Header) ([]byte, error) {
-	p, err := in.peek(int(h.N))
-	if err != nil {
-		return nil, err
+// Payload appends a frame's payload to its message b, and undoes the mask. The message grows with what has arrived: a
+// header alone costs no memory.
+func (r *Reader) Payload(b []byte, h *Header) ([]byte, error) {
+	start := len(b)
+	if h.N > uint64(r.limit-start) && h.Op < OpClose {
+		return b, ErrTooLong
 	}
-	in.r += len(p)
-	Unmask(p, h.Mask)
-	return p, nil
-}
-
-// Append reads n bytes to the end of b. It grows with what has arrived: a header alone costs no memory.
-func (in *Reader) Append(b []byte, n uint64) ([]byte, error) {
-	for n > 0 {
-		if len(b) == cap(b) {
-			b = append(b, 0)[:len(b)]
-		}
-		k, err := in.read(b[len(b):min(uint64(cap(b)), uint64(len(b))+n)])
-		b, n = b[:len(b)+k], n-uint64(k)
-		if err != nil && n > 0 {
+	for end := start + int(h.N); len(b) < end; {
+		b = slices.Grow(b, 1)
+		n, err := r.in.Read(b[len(b):min(cap(b), end)])
+		if b = b[:len(b)+n]; err != nil && len(b) < end {
 			return b, err
 		}
+	}
+	rest := b[start:]
+	for ; len(rest) >= 8; rest = rest[8:] {
+		binary.LittleEndian.PutUint64(rest, binary.LittleEndian.Uint64(rest)^h.Mask)
+	}
+	for i := range rest {
+		rest[i] ^= byte(h.Mask >> (8 * i))
 	}
 	return b, nil
 }
 
 // Skip reads n bytes and forgets them.
-func (in *Reader) Skip(n uint64) error {
-	b := make([]byte, min(n, 4<<10))
-	for n > 0 {
-		k, err := in.read(b[:min(uint64(len(b)), n)])
-		if n -= uint64(k); err != nil && n > 0 {
-			return err
-		}
-	}
-	return nil
-}
-
-func (in *Reader) read(p []byte) (int, error) {
-	if in.r < in.w {
-		n := copy(p, in.buf[in.r:in.w])
-		in.r += n
-		return n, nil
-	}
-	return in.conn.Read(p)
-}
-
-// Unmask undoes the client's mask in place.
-func Unmask(b []byte, mask [4]byte) {
-	half := uint64(binary.LittleEndian.Uint32(mask[:]))
-	for key := half<<32 | half; len(b) >= 8; b = b[8:] {
-		binary.LittleEndian.PutUint64(b, binary.LittleEndian.Uint64(b)^key)
-	}
-	for i := range b {
-		b[i] ^= mask[i&3]
-	}
+func (r *Reader) Skip(n uint64) error {
+	_, err := io.CopyN(io.Discard, r.in, int64(min(n, 1<<62))) // no connection brings so many
+	return err
 }
 
 // CloseCode reads the payload of a close frame: nothing, or a code that may be sent and a reason in UTF-8.

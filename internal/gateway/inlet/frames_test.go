@@ -27,12 +27,13 @@ func TestReaderReadsWhatCameBehindFirst(t *testing.T) {
 		} {
 			var in Reader
 			in.Begin(source{Reader: slow(bytes.NewReader(stream[behind:]))}, bytes.Clone(stream[:behind]))
+			in.Limit(300)
 			for i := range 3 {
 				h, err := in.Header()
 				if err != nil || h.N != 300 || h.Op != OpText || !h.Fin {
 					t.Fatalf("%d behind, %s, frame %d: %+v, %v", behind, name, i, h, err)
 				}
-				b, err := in.Append(nil, h.N)
+				b, err := in.Payload(nil, &h)
 				if err != nil || !bytes.Equal(b, frame[8:]) {
 					t.Fatalf("%d behind, %s, frame %d: %d bytes, %v", behind, name, i, len(b), err)
 				}
@@ -44,16 +45,38 @@ func TestReaderReadsWhatCameBehindFirst(t *testing.T) {
 	}
 }
 
-func TestUnmaskUndoesTheMask(t *testing.T) {
-	mask := [4]byte{1, 2, 3, 200}
+func TestPayloadUndoesTheMask(t *testing.T) {
 	for n := range 40 {
 		plain := bytes.Repeat([]byte{7}, n)
-		b := bytes.Clone(plain)
-		for i := range b {
-			b[i] ^= mask[i%4]
+		mask := []byte{1, 2, 3, 200}
+		stream := append([]byte{0x81, 0x80 | byte(n)}, mask...)
+		for i, c := range plain {
+			stream = append(stream, c^mask[i%4])
 		}
-		if Unmask(b, mask); !bytes.Equal(b, plain) {
-			t.Errorf("%d bytes: % x", n, b)
+		var in Reader
+		in.Begin(source{Reader: bytes.NewReader(stream)}, nil)
+		in.Limit(100)
+		h, err := in.Header()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b, err := in.Payload([]byte("before"), &h); err != nil || !bytes.Equal(b, append([]byte("before"), plain...)) {
+			t.Errorf("%d bytes: % x, %v", n, b, err)
+		}
+	}
+}
+
+func TestPayloadIsBounded(t *testing.T) {
+	for n, want := range map[byte]error{10: nil, 11: ErrTooLong} {
+		var in Reader
+		in.Begin(source{Reader: bytes.NewReader(append([]byte{0x81, 0x80 | n, 0, 0, 0, 0}, make([]byte, n)...))}, nil)
+		in.Limit(20)
+		h, err := in.Header()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err = in.Payload(make([]byte, 10), &h); !errors.Is(err, want) {
+			t.Errorf("%d bytes behind 10, with a limit of 20: %v", n, err)
 		}
 	}
 }
