@@ -229,7 +229,7 @@ func TestSilentSocketsGiveWay(t *testing.T) {
 	}
 	begin := time.Now()
 	testkit.Eventually(t, patience, func() (bool, string) { return len(gt.bus.commands(envelope.Disconnect)) == 1, "not reported" })
-	if took := time.Since(begin); took > 3700*time.Millisecond { // workers look again after 4 s
+	if took := time.Since(begin); took > 1800*time.Millisecond { // workers look again after 2 s
 		t.Errorf("it took %v", took)
 	}
 	if got := silent.closed(); got != 4003 {

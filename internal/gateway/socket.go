@@ -29,7 +29,9 @@ const (
 const (
 	closeWait     = time.Second     // for the peer's close frame after ours
 	closePatience = 6 * time.Second // for our close frame to be written after a blocked write
-	provePatience = 2 * time.Second // for the answer to a ping of prove; workers wait for somewhat longer
+	// provePatience is for the answer to a ping of prove: a phone whose radio sleeps takes about a second. Workers wait for
+	// somewhat longer.
+	provePatience = 1500 * time.Millisecond
 )
 
 // socket is one WebSocket from its upgrade to its end. Its reader (reader.go) handles what the client sends, its writer
@@ -187,12 +189,12 @@ func (s *socket) RequestRoom(room chat.RoomID) {
 	_ = s.g.publish(room.Partition(s.g.o.Partitions), &c, nil)
 }
 
-// closeWritten ends the connection after our close frame: at once, or when the peer has had the time for its own. A slow
-// consumer keeps the time of closePatience: it may take long to read what the kernel holds before the close frame. The
-// caller holds s.mu.
+// closeWritten ends the connection after our close frame: at once, or when the peer has had the time for its own. A client
+// that has been silent for too long gets none: its end is reported sooner. A slow consumer keeps the time of
+// closePatience: it may take long to read what the kernel holds before the close frame. The caller holds s.mu.
 func (s *socket) closeWritten() {
 	switch {
-	case s.peerDone:
+	case s.peerDone, s.code == protocol.CloseNoPong:
 		_ = s.conn.Close()
 	case s.code != protocol.CloseSlow:
 		s.deadline = s.g.o.Now().UnixMilli() + closeWait.Milliseconds()
@@ -301,7 +303,7 @@ func (s *socket) stays() bool {
 func (s *socket) prove(now int64) (ready bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.phase != live || s.gone {
+	if s.phase != live || s.gone || s.proveAt > s.seen.Load() { // not live, or asked already
 		return false
 	}
 	s.proveAt = now

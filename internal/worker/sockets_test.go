@@ -66,8 +66,8 @@ func TestTooManySockets(t *testing.T) {
 		if d := w.next(t, envelope.Close); d.Socket != 2 || d.Code != 4505 {
 			t.Errorf("closed socket %d with %d, want 2 with 4505", d.Socket, d.Code)
 		}
-		if took := time.Since(begun); took < 4*time.Second || took > 5*time.Second {
-			t.Errorf("refused after %v, want four and a half seconds", took)
+		if took := time.Since(begun); took < 2400*time.Millisecond || took > 2600*time.Millisecond {
+			t.Errorf("refused after %v, want two and a half seconds", took)
 		}
 	})
 }

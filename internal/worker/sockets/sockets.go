@@ -130,8 +130,10 @@ func (s *Sockets) pass(ctx context.Context, ps []passage, out *deliver.Parcels) 
 const (
 	// secondLook is how long the end of a login session's socket may be behind another one's connect, which comes by another partition.
 	secondLook = 500 * time.Millisecond
-	// thirdLook is how long gateways take to find out which sockets of a login session still live, and to end the others.
-	thirdLook = 4 * time.Second
+	// thirdLook is how long gateways take to find out which sockets of a login session still live, and to report the end of the others:
+	// 1.5 s for the client's answer, the gateway's tick, and the way to the worker. No worker waits for the answers themselves: each would
+	// come by the partition of its socket, to another worker mostly.
+	thirdLook = 2 * time.Second
 )
 
 // lookAgain brings a passage back after a while; its ticket, which this step settles, is settled then.
