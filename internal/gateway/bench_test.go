@@ -1,10 +1,13 @@
 package gateway
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"testing"
+	"time"
 
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
@@ -86,6 +89,38 @@ func BenchmarkWrite(b *testing.B) {
 			_ = near.Close()
 			<-drained
 		})
+	}
+}
+
+// BenchmarkRead is frames of a client over loopback TCP, 64 at a time, until all are answered.
+func BenchmarkRead(b *testing.B) {
+	const batch = 64
+	for _, size := range []int{100, 1000, 16 << 10} {
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			gt := newGate(b, nil, func(o *Options) { o.PingInterval = time.Hour })
+			s := gt.login(1)
+			_ = s.conn.SetDeadline(time.Time{})
+			ping := `{"type":"ping"}`
+			f := bytes.Repeat(wire(0x81, []byte(ping+strings.Repeat(" ", size-len(ping)))), batch)
+			pongs := make([]byte, batch*len(hub.Text(protocol.AppendPong(nil))))
+			b.ReportAllocs()
+			for b.Loop() {
+				s.write(f)
+				if _, err := io.ReadFull(s.r, pongs); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*batch), "ns/frame")
+		})
+	}
+}
+
+// BenchmarkHandshake is a socket from the connection to its welcome.
+func BenchmarkHandshake(b *testing.B) {
+	gt := newGate(b, nil, nil)
+	b.ReportAllocs()
+	for b.Loop() {
+		_ = gt.login(1).conn.Close()
 	}
 }
 

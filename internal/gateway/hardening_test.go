@@ -221,11 +221,11 @@ func TestSilentSocketsGiveWay(t *testing.T) {
 		gt.deliver(envelope.Delivery{Kind: envelope.Prove, Gateway: gt.o.ID, Socket: s.id, User: s.user})
 	}
 	if op, _, err := alive.next(); err != nil || op != opPing {
-		t.Fatalf("who is asked gets opcode %d, %v", op, err)
+		t.Fatalf("one that is asked gets opcode %d, %v", op, err)
 	}
 	alive.write(wire(0x8a, nil))
 	if op, _, err := silent.next(); err != nil || op != opPing {
-		t.Fatalf("who is asked gets opcode %d, %v", op, err)
+		t.Fatalf("one that is asked gets opcode %d, %v", op, err)
 	}
 	begin := time.Now()
 	testkit.Eventually(t, patience, func() (bool, string) { return len(gt.bus.commands(envelope.Disconnect)) == 1, "not reported" })

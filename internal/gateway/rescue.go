@@ -19,8 +19,8 @@ const (
 
 var panicPlaces = []string{inRequest, inSocket, inDelivery, inTicker, inWriter, inAnswer}
 
-// panicked ends what can't go on after a panic: by whom the panicking function was called, and for which socket, if it
-// was one's. r is what recover returned.
+// panicked ends what can't go on after a panic. where says what called the code that panicked, s is its socket, nil if it
+// was for none, and r is what recover returned.
 func (g *Gateway) panicked(where string, s *socket, r any) {
 	g.notePanic(where, r)
 	defer func() {

@@ -148,7 +148,7 @@ func (o Origins) Allow(origin, host string) bool {
 }
 
 // Lender lends connections to fasthttp: it believes that it closes a hijacked one, and so returns its buffer of 8 KiB
-// to a pool. It doesn't do that for connections that it is told to keep.
+// to a pool. It doesn't do that for connections that it must keep.
 type Lender struct{ net.Listener }
 
 // Accept waits for the next connection.

@@ -172,6 +172,34 @@ func (w *world) tenSockets(t *testing.T) (u user, socks []*sock) {
 	return u, socks
 }
 
+// TestSilentSocketsGiveWay: clients that went without a word don't keep their login session out.
+func TestSilentSocketsGiveWay(t *testing.T) {
+	w := shared(t)
+	good(t, "close 4003")
+	var u user
+	var silent []*raw
+	testkit.Eventually(t, time.Minute, func() (bool, string) { // as in tenSockets
+		before := w.counts(t).workers("chat_worker_state_errors_total")
+		u, silent = w.api.User(t), nil
+		for i := range 9 {
+			s := dialRaw(t, w.WS(1+i%2), u.Token, 0, "chat.v1")
+			s.next(t) // the welcome; it never reads again, and so answers no ping
+			silent = append(silent, s)
+		}
+		return w.counts(t).workers("chat_worker_state_errors_total") == before, "Redis is too slow for this test"
+	})
+	alive := w.dial(t, 1, u)
+	begun := time.Now()
+	w.dial(t, 2, u).Ping(t)
+	t.Logf("welcomed after %v", time.Since(begun).Round(10*time.Millisecond))
+	alive.Ping(t)
+	for _, s := range silent {
+		if code, reason := s.closed(t); code != 4003 {
+			t.Errorf("a silent socket is closed with %d %s, want 4003", code, reason)
+		}
+	}
+}
+
 func TestSubprotocolVersion(t *testing.T) {
 	t.Parallel()
 	w := shared(t)
