@@ -38,14 +38,14 @@ const (
 	// Close ends sockets with Code: the one named by Gateway and Socket, or all of User's (Sessions: only those sessions'; Session: all
 	// but that one's).
 	Close
-	// Presences reports users that went online or offline; sessions that watch them get a `presence` frame.
+	// Presences reports users that went online or offline; sessions that watch them get a `presence` frame. With Gateway and
+	// Socket it reports nothing, and asks whether that socket's client is still there: the socket ends unless a frame comes soon.
+	// It is no kind of its own because gateways of 0.1.0 pass over it so.
 	Presences
 	// Heads reports how far rooms have been announced (Points): a digest.
 	Heads
 	// Reassert asks for Assert of every socket and Attach of every room: Redis was lost. With Room: that room only.
 	Reassert
-	// Prove asks whether the client behind Gateway and Socket still lives: the socket ends unless a frame comes soon.
-	Prove
 )
 
 // Delivery is what a worker sends to a gateway: a head, and of the body what its kind needs. Fields are added as to Command.

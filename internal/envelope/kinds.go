@@ -100,10 +100,9 @@ var deliveries = append([]DeliverySpec{
 	{Joined, "joined", ForSocket, "the answer to Join"},
 	{Watched, "watched", ForSocket, "the answer to Watch"},
 	{Close, "close", ForUser, "end sockets with a close code"},
-	{Presences, "presences", ForWatcher, "users that went online or offline"},
+	{Presences, "presences", ForWatcher, "users that went online or offline; with a socket: ping it at once, and end it if nothing comes back"},
 	{Heads, "heads", ForGateway, "a digest of how far rooms were announced"},
 	{Reassert, "reassert", ForGateway, "send Assert for every socket and Attach for every room"},
-	{Prove, "prove", ForSocket, "ping the socket at once, and end it if nothing comes back"},
 }, probeDeliveries...)
 
 // Known reports whether this process knows the kind. A kind that it doesn't know came from a later release.

@@ -76,7 +76,6 @@ var applies = map[envelope.DeliveryKind]apply{
 	envelope.Presences: (*Gateway).presences,
 	envelope.Heads:     (*Gateway).heads,
 	envelope.Reassert:  (*Gateway).reassert,
-	envelope.Prove:     (*Gateway).prove,
 }
 
 // newAppliers joins the appliers with their counters.
@@ -227,15 +226,15 @@ func (g *Gateway) closes(_ *hub.Sweep, d *envelope.Delivery) {
 	}
 }
 
-// prove pings a socket whose login session has too many, and ends it if its client doesn't answer.
-func (g *Gateway) prove(sw *hub.Sweep, d *envelope.Delivery) {
-	if s := g.addressed(d); s != nil && s.prove(g.o.Now().UnixMilli()) {
+// presences passes on who went online or offline to those who watch them. With a socket, whose login session has too
+// many, it pings that one, and ends it if its client doesn't answer.
+func (g *Gateway) presences(sw *hub.Sweep, d *envelope.Delivery) {
+	if d.Socket == 0 {
+		g.hub.Presences(sw, d.States)
+	} else if s := g.addressed(d); s != nil && s.prove(g.o.Now().UnixMilli()) {
 		sw.Ready = append(sw.Ready, s)
 	}
 }
-
-// presences passes on who went online or offline to those who watch them.
-func (g *Gateway) presences(sw *hub.Sweep, d *envelope.Delivery) { g.hub.Presences(sw, d.States) }
 
 // heads applies a digest: of the rooms' heads, or of the users who were added to them.
 func (g *Gateway) heads(sw *hub.Sweep, d *envelope.Delivery) {

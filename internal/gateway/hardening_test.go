@@ -218,7 +218,7 @@ func TestSilentSocketsGiveWay(t *testing.T) {
 	silent, alive := gt.login(1), gt.login(2)
 	for user := range 2 {
 		s := gt.hub.Of(chat.UserID(user + 1))[0].(*socket)
-		gt.deliver(envelope.Delivery{Kind: envelope.Prove, Gateway: gt.o.ID, Socket: s.id, User: s.user})
+		gt.deliver(envelope.Delivery{Kind: envelope.Presences, Gateway: gt.o.ID, Socket: s.id, User: s.user})
 	}
 	if op, _, err := alive.next(); err != nil || op != opPing {
 		t.Fatalf("one that is asked gets opcode %d, %v", op, err)

@@ -58,9 +58,10 @@ func TestTooManySockets(t *testing.T) {
 		k := w.start(t, func(o *Options) { o.MaxSockets = 1 })
 		wait(t, give(k, false, comes(1, 1000, false)), "first")
 		w.next(t, envelope.Welcome)
+		w.next(t, envelope.Presences)
 		begun := time.Now()
 		wait(t, give(k, false, comes(2, 2000, false)), "second")
-		if d := w.next(t, envelope.Prove); d.Socket != 1 {
+		if d := w.next(t, envelope.Presences); d.Gateway != "g1.a" || d.Socket != 1 || len(d.States) > 0 {
 			t.Errorf("asked socket %d whether it lives, want 1", d.Socket)
 		}
 		if d := w.next(t, envelope.Close); d.Socket != 2 || d.Code != 4505 {
@@ -80,8 +81,9 @@ func TestSilentSocketGivesWay(t *testing.T) {
 		k := w.start(t, func(o *Options) { o.MaxSockets = 1 })
 		wait(t, give(k, false, comes(1, 1000, false)), "first")
 		w.next(t, envelope.Welcome)
+		w.next(t, envelope.Presences)
 		acked := give(k, false, comes(2, 2000, false))
-		if d := w.next(t, envelope.Prove); d.Socket != 1 {
+		if d := w.next(t, envelope.Presences); d.Gateway != "g1.a" || d.Socket != 1 || len(d.States) > 0 {
 			t.Fatalf("asked socket %d whether it lives, want 1", d.Socket)
 		}
 		wait(t, give(k, false, ends(1)), "the end of the first") // as its gateway reports

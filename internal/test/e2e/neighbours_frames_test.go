@@ -289,6 +289,28 @@ func (w way) replaces(t *testing.T) {
 	apart.Ping(t)
 }
 
+// tooMany: beyond ten sockets of a login session, at either gateway, the next one is closed, and the ten live on.
+func (w way) tooMany(t *testing.T) {
+	var socks []*sock
+	var last *sock
+	w.steadily(t, func() {
+		u := w.api.User(t)
+		socks = nil
+		for range 5 {
+			socks = append(socks, w.dial(t, w.near, u), w.dial(t, w.far, u))
+		}
+		last = testkit.Dial(t, w.WS(w.near), u.Token)
+		testkit.Eventually(t, patience, func() (bool, string) {
+			_, _, over := last.Ended()
+			return over || slices.ContainsFunc(last.Frames(), is("welcome")), "neither welcomed nor closed"
+		})
+	})
+	closed(t, last, 4505)
+	for _, s := range socks {
+		s.Ping(t)
+	}
+}
+
 // revokedInSilence: a gateway shows its login sessions to the workers, in a rotation of 64 parts; of those that ended without an
 // announcement the sockets are closed.
 func (w way) revokedInSilence(t *testing.T) {

@@ -109,7 +109,7 @@ func (n *neighbours) stage(t *testing.T, name string) {
 			} {
 				for what, try := range map[string]func(*testing.T){
 					"messages": w.messages, "reads and typing": w.reads, "leaving and joining": w.joins, "catching up": w.catchesUp,
-					"gaps": w.gaps, "presence": w.watches, "tokens": w.renews, "replaced sockets": w.replaces, "revoked in silence": w.revokedInSilence,
+					"gaps": w.gaps, "presence": w.watches, "tokens": w.renews, "replaced sockets": w.replaces, "too many sockets": w.tooMany, "revoked in silence": w.revokedInSilence,
 					"rooms": w.rooms, "direct rooms": w.directRooms, "members": w.members, "posts and reads by REST": w.posts, "logins": w.logins,
 				} {
 					t.Run(fmt.Sprintf("gateway %d: %s", w.near, what), func(t *testing.T) {

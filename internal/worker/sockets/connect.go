@@ -163,7 +163,7 @@ func (s *Sockets) accept(ctx context.Context, p *passage, ofSession []chat.Socke
 			s.lookAgain(*p, secondLook)
 		case 1:
 			for _, x := range others {
-				out.ToGateway(x.Gateway, &envelope.Delivery{Kind: envelope.Prove, Gateway: x.Gateway, Socket: x.Socket, User: c.User})
+				out.ToGateway(x.Gateway, &envelope.Delivery{Kind: envelope.Presences, Gateway: x.Gateway, Socket: x.Socket, User: c.User})
 			}
 			s.lookAgain(*p, thirdLook)
 		default:
