@@ -61,6 +61,17 @@ func Find(path string) (f Found, ok bool, err error) {
 // Environ returns base with the run's variables set, as for the run's own processes.
 func (f Found) Environ(base []string) []string { return mergeEnv(base, f.Env) }
 
+// Server returns a server of the run with its account, whether the run started it or found it in its environment, which
+// is taken to be this process's, too.
+func (f Found) Server(k Kind) (Server, bool, error) {
+	return given(k, func(name string) string {
+		if v, ok := f.Env[name]; ok {
+			return v
+		}
+		return os.Getenv(name)
+	})
+}
+
 // keepEnv writes what Find reads.
 func (d *Dir) keepEnv(env map[string]string) error {
 	b, err := json.MarshalIndent(env, "", "  ")

@@ -57,33 +57,38 @@ var installNames = map[Kind]string{
 	MySQL: "mariadb-server", Redis: "redis-server", RabbitMQ: "rabbitmq-server", MySQL8: "mysql-server 8 or 9",
 }
 
-// GivenInEnv reads the servers' addresses from the product's own variables.
-func GivenInEnv(k Kind) (Server, bool, error) {
+// GivenInEnv reads a server's address from the product's own variables in this process's environment.
+func GivenInEnv(k Kind) (Server, bool, error) { return given(k, os.Getenv) }
+
+// given reads a server's address from the product's own variables.
+func given(k Kind, getenv func(string) string) (Server, bool, error) {
 	switch k {
 	case MySQL:
-		return givenAddr(k, "CHAT_DATABASE", "3306", Server{
-			User: os.Getenv("CHAT_DATABASE_USER"), Password: os.Getenv("CHAT_DATABASE_PASSWORD"), Database: os.Getenv("CHAT_DATABASE_DBNAME"),
+		return givenAddr(k, "CHAT_DATABASE", getenv, Server{
+			User: getenv("CHAT_DATABASE_USER"), Password: getenv("CHAT_DATABASE_PASSWORD"), Database: getenv("CHAT_DATABASE_DBNAME"),
 		})
 	case Redis:
-		if first, _, _ := strings.Cut(os.Getenv("CHAT_REDIS_ADDRS"), ","); first != "" {
+		if first, _, _ := strings.Cut(getenv("CHAT_REDIS_ADDRS"), ","); first != "" {
 			return givenHostPort(k, strings.TrimSpace(first), "CHAT_REDIS_ADDRS")
 		}
-		return givenAddr(k, "CHAT_REDIS", "6379", Server{Password: os.Getenv("CHAT_REDIS_PASSWORD")})
+		return givenAddr(k, "CHAT_REDIS", getenv, Server{Password: getenv("CHAT_REDIS_PASSWORD")})
 	case RabbitMQ:
-		if file := os.Getenv("CHAT_RABBITMQ_URL_FILE"); file != "" {
+		if file := getenv("CHAT_RABBITMQ_URL_FILE"); file != "" {
 			return givenURL(readTrimmed(file))
 		}
-		return givenURL(os.Getenv("CHAT_RABBITMQ_URL"))
+		return givenURL(getenv("CHAT_RABBITMQ_URL"))
 	}
 	return Server{}, false, nil
 }
 
-func givenAddr(k Kind, prefix, port string, srv Server) (Server, bool, error) {
-	host, ok := os.LookupEnv(prefix + "_HOST")
-	if !ok || host == "" {
+var defaultPorts = map[Kind]string{MySQL: "3306", Redis: "6379"}
+
+func givenAddr(k Kind, prefix string, getenv func(string) string, srv Server) (Server, bool, error) {
+	host, port := getenv(prefix+"_HOST"), defaultPorts[k]
+	if host == "" {
 		return Server{}, false, nil
 	}
-	if p := os.Getenv(prefix + "_PORT"); p != "" {
+	if p := getenv(prefix + "_PORT"); p != "" {
 		port = p
 	}
 	n, err := strconv.Atoi(port)

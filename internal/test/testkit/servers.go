@@ -9,7 +9,6 @@ import (
 	"net"
 	"os"
 	"strconv"
-	"sync"
 	"testing"
 	"time"
 
@@ -109,22 +108,24 @@ const (
 	freeHigh = 20000
 )
 
-// freeGiven are the ports that FreeAddr gave out in this test binary.
-var freeGiven sync.Map
-
-// FreeAddr returns an address on which nobody listens, for a process that is about to; it returns each only once.
+// FreeAddr returns an address on which nobody listens, for a process that is about to. Its UDP port of the same number is
+// kept until the test ends: so the kernel gives each address to one test only, of all test binaries that run.
 func FreeAddr(t testing.TB) (host, port string) {
 	t.Helper()
 	for range freeHigh - freeLow {
-		n := freeLow + mathrand.IntN(freeHigh-freeLow)
-		if _, given := freeGiven.LoadOrStore(n, true); given {
+		host, port = "127.0.0.1", strconv.Itoa(freeLow+mathrand.IntN(freeHigh-freeLow))
+		given, err := net.ListenPacket("udp", net.JoinHostPort(host, port))
+		if err != nil {
 			continue
 		}
-		host, port = "127.0.0.1", strconv.Itoa(n)
-		if l, err := net.Listen("tcp", net.JoinHostPort(host, port)); err == nil {
-			_ = l.Close()
-			return host, port
+		l, err := net.Listen("tcp", net.JoinHostPort(host, port))
+		if err != nil {
+			_ = given.Close()
+			continue
 		}
+		_ = l.Close()
+		t.Cleanup(func() { _ = given.Close() })
+		return host, port
 	}
 	t.Fatal("no free port")
 	return "", ""

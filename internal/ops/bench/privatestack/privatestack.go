@@ -217,23 +217,29 @@ func (b *System) addresses() (bench.System, error) {
 	if ports["api"] == 0 || ports["gw1"] == 0 {
 		return sys, fmt.Errorf("the private system's ports lack api or gateways: %v", missing)
 	}
-	db, given, err := stack.GivenInEnv(stack.MySQL)
+	return sys, b.servers(&sys)
+}
+
+// servers fills in the addresses of MySQL and RabbitMQ with their accounts, as the run's own processes use them.
+func (b *System) servers(sys *bench.System) error {
+	run, running, err := stack.Find(b.o.Dir)
 	if err != nil {
-		return sys, err
+		return err
 	}
-	if !given {
-		db = stack.Server{Host: "127.0.0.1", Port: ports["mysql"], User: "root", Database: "chat_service"}
+	db, hasDB, err := run.Server(stack.MySQL)
+	if err != nil {
+		return err
+	}
+	broker, hasBroker, err := run.Server(stack.RabbitMQ)
+	if err != nil {
+		return err
+	}
+	if !running || !hasDB || !hasBroker {
+		return fmt.Errorf("the private system in %s does not report its MySQL and RabbitMQ; see up.log there", b.o.Dir)
 	}
 	sys.MySQL = db.DSN() + db.Database
-	broker, given, err := stack.GivenInEnv(stack.RabbitMQ)
-	if err != nil {
-		return sys, err
-	}
-	if !given {
-		broker = stack.Server{Host: "127.0.0.1", Port: ports["rabbitmq"], User: "guest", Password: "guest"}
-	}
 	sys.AMQP = broker.AMQPURL()
-	return sys, nil
+	return nil
 }
 
 func freePort(ctx context.Context) (int, error) {
