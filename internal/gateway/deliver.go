@@ -18,7 +18,7 @@ import (
 func (g *Gateway) Deliver(batch []byte) {
 	records, err := envelope.Records(batch)
 	if err != nil {
-		g.unreadable("a batch of deliveries can't be read", err)
+		g.unreadable("batch", err)
 	}
 	for _, r := range records {
 		g.applyOne(r)
@@ -35,7 +35,7 @@ func (g *Gateway) applyOne(record []byte) {
 	d := &g.delivery // one for all, so that none is allocated: nothing below keeps it
 	var err error
 	if *d, err = envelope.DecodeDelivery(record); err != nil {
-		g.unreadable("a delivery can't be read", err)
+		g.unreadable("record", err)
 		return
 	}
 	if a, ok := g.appliers[d.Kind]; ok {
@@ -48,7 +48,7 @@ func (g *Gateway) applyOne(record []byte) {
 
 func (g *Gateway) unreadable(what string, err error) {
 	g.m.BadDeliveries.Inc()
-	g.o.Log.Error(what, "error", err)
+	g.o.Log.Error("a delivery can't be read", "what", what, "error", err)
 }
 
 // apply does what a delivery asks for, queues its frames and collects the sockets that are to be written to. It keeps

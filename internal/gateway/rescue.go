@@ -47,8 +47,8 @@ func (g *Gateway) notePanic(where string, r any) {
 	g.o.Log.Error("panic", "in", where, "panic", r, "stack", string(debug.Stack()))
 }
 
-// guard calls f and keeps its panic from ending the process.
-func (g *Gateway) guard(where string, f func()) {
-	defer g.rescue(where, nil)
+// guard does a step of the ticker and keeps its panic from ending the process.
+func (g *Gateway) guard(f func()) {
+	defer g.rescue(inTicker, nil)
 	f()
 }

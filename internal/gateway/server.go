@@ -192,15 +192,15 @@ func (g *Gateway) tick() {
 		}
 		now := g.o.Now().UnixMilli()
 		// Each step is guarded by itself, so that one that panics keeps none of the others from being done.
-		g.guard(inTicker, func() { g.wheel.turn(now, lookSafely) })
-		g.guard(inTicker, func() { g.hub.Turn(&sw, now) })
-		g.guard(inTicker, func() { g.writers.flush(&sw) })
-		g.guard(inTicker, g.disconnects.flush)
-		g.guard(inTicker, func() { g.rounds.turn(g, n) })
-		g.guard(inTicker, func() { g.watchBus(now) })
-		g.guard(inTicker, g.window.show)
+		g.guard(func() { g.wheel.turn(now, lookSafely) })
+		g.guard(func() { g.hub.Turn(&sw, now) })
+		g.guard(func() { g.writers.flush(&sw) })
+		g.guard(g.disconnects.flush)
+		g.guard(func() { g.rounds.turn(g, n) })
+		g.guard(func() { g.watchBus(now) })
+		g.guard(g.window.show)
 		if n%(beatEvery/tickMS) == 0 {
-			g.guard(inTicker, g.beat)
+			g.guard(g.beat)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package inlet
 import (
 	"bufio"
 	"bytes"
+	"crypto/subtle"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -137,12 +138,12 @@ func (r *Reader) Payload(b []byte, h *Header) ([]byte, error) {
 			return b, err
 		}
 	}
-	rest := b[start:]
-	for ; len(rest) >= 8; rest = rest[8:] {
-		binary.LittleEndian.PutUint64(rest, binary.LittleEndian.Uint64(rest)^h.Mask)
+	var pad [128]byte
+	for i := 0; i < len(pad); i += 8 {
+		binary.LittleEndian.PutUint64(pad[i:], h.Mask)
 	}
-	for i := range rest {
-		rest[i] ^= byte(h.Mask >> (8 * i))
+	for rest := b[start:]; len(rest) > 0; {
+		rest = rest[subtle.XORBytes(rest, rest, pad[:]):]
 	}
 	return b, nil
 }
