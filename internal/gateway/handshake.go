@@ -35,7 +35,7 @@ func (g *Gateway) overload() *httpError {
 // handshake checks the request, verifies its token and takes the connection over. A refused token is upgraded all the
 // same: a browser can't read a refused upgrade, but it can read a close code.
 func (g *Gateway) handshake(ctx *fasthttp.RequestCtx) {
-	refused := faults[inlet.Check(&ctx.Request.Header)]
+	refused := badHandshakes[inlet.Check(&ctx.Request.Header)]
 	if refused == nil && !g.origins.Allow(string(ctx.Request.Header.Peek("Origin")), string(ctx.Host())) {
 		refused = badOrigin
 	}

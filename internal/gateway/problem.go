@@ -67,7 +67,7 @@ var (
 	noFiles    = unavailable("files", "this gateway holds as many sockets as its limit of open files has room for")
 	pacing     = unavailable("pace", "too many sockets are being opened at once")
 
-	faults = map[inlet.Fault]*httpError{
+	badHandshakes = map[inlet.Fault]*httpError{
 		inlet.NotGet: notGet, inlet.NotUpgrade: notUpgrade, inlet.OtherVersion: otherVersion, inlet.BadKey: badKey,
 	}
 

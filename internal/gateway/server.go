@@ -122,7 +122,7 @@ func (g *Gateway) Start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("gateway: listen: %w", err)
 	}
-	g.listener = telemetry.NewListener(l, "sockets", g.o.Log, g.m.AcceptErrors.Inc)
+	g.listener = telemetry.NewListener(endingAtLimit(l), "sockets", g.o.Log, g.m.AcceptErrors.Inc)
 	g.writers.start()
 	go g.tick()
 	go g.serve()

@@ -378,7 +378,7 @@ func (s *socket) broken() {
 // dropConn closes the connection. If the peer doesn't read, the kernel forgets what it holds for it: else that would
 // stay in memory for as long as the kernel tries to send it. The caller holds s.mu.
 func (s *socket) dropConn() {
-	if c, ok := s.conn.(interface{ SetLinger(sec int) error }); ok && (s.writing || s.code == protocol.CloseSlow) {
+	if c, ok := s.conn.(interface{ SetLinger(sec int) error }); ok && (s.writing || s.code == protocol.CloseSlow) && !leavesUnsent() {
 		_ = c.SetLinger(0) // the connection is closed in any case
 	}
 	_ = s.conn.Close()
