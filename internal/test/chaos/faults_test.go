@@ -36,7 +36,8 @@ func deck(r *rand.Rand) (cards []fault) {
 		}
 	}
 	others = append(others, pauseWorker, pauseGateway, pauseServer(stack.MySQL, 4), pauseServer(stack.Redis, 6), pauseServer(stack.RabbitMQ, 5),
-		flushRedis, purgeGateway, stealDeliveries, stealDeliveries, deleteGateway, deletePartition, workerComes, workerGoes, drainGateway, stopWorker, readOnly)
+		flushRedis, purgeGateway, stealDeliveries, stealDeliveries, deleteGateway, deletePartition, workerComes, workerGoes, drainGateway, stopWorker, readOnly,
+		blindWorker, fullGateway, deafReaders)
 	others = append(others, linkFaults()...)
 	r.Shuffle(len(kills), func(i, j int) { kills[i], kills[j] = kills[j], kills[i] })
 	r.Shuffle(len(others), func(i, j int) { others[i], others[j] = others[j], others[i] })

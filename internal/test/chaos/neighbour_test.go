@@ -4,15 +4,12 @@ package chaos
 
 import (
 	"fmt"
-	"net"
-	"net/url"
 	"slices"
+	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
-	"github.com/gobwas/ws"
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"chat-service/internal/test/testkit"
@@ -126,22 +123,10 @@ func (w *world) memory() (mib float64) {
 	return mib
 }
 
-// deaf opens a socket that reads nothing, with as little room in the kernel as it gives.
+// deaf opens a socket that reads nothing, until the test ends.
 func (w *world) deaf(u testkit.User) {
 	w.t.Helper()
-	d := net.Dialer{Control: func(_, _ string, c syscall.RawConn) error {
-		var err error
-		if e := c.Control(func(fd uintptr) { err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 4096) }); e != nil {
-			return e
-		}
-		return err
-	}}
-	at, err := url.Parse(w.WS(1 + int(u.ID)%2))
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	at.RawQuery = url.Values{"token": {u.Token}}.Encode()
-	conn, _, _, err := ws.Dialer{NetDial: d.DialContext, Timeout: 15 * time.Second}.Dial(w.t.Context(), at.String())
+	conn, err := w.deafConn(w.t.Context(), "gateway-"+strconv.Itoa(1+int(u.ID)%2), u)
 	if err != nil {
 		w.t.Fatal(err)
 	}

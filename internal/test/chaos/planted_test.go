@@ -47,6 +47,9 @@ func controls() []control {
 		{bug: "lose_return", what: "an undeliverable delivery is done, and no digest tells", rules: []string{"I6", "I14"}, play: loseTail},
 		{bug: "partial_recovery", what: "sync says complete after half", rules: []string{"I6"}, play: keepOut},
 		{bug: "seq_select", what: "seq from a SELECT without the lock, no primary key", rules: []string{"I3"}, posts: true, ready: dropKey, play: justLoad(8 * time.Second)},
+		{bug: "beat_blind", what: "a worker without its broker stays on the list", rules: []string{"F1"}, play: strained(&blindWorker)},
+		{bug: "deaf_listener", what: "a listener ends when the files are used up", rules: []string{"F2"}, play: strained(&fullGateway)},
+		{bug: "kernel_keeps", what: "a slow socket's bytes stay in the kernel", rules: []string{"F7"}, play: strained(&deafReaders)},
 		{bug: "hub_no_gap", what: "the hub delivers over a gap", rules: []string{"I6"}, play: stealSome},
 	}
 }
@@ -279,6 +282,9 @@ func everything(ctx context.Context, w *world) {
 	killWorkers(ctx, w)
 	stealSome(ctx, w)
 	keepOut(ctx, w)
+	for _, f := range []*fault{&blindWorker, &fullGateway, &deafReaders} {
+		strained(f)(ctx, w)
+	}
 	w.hush()
 	w.stealTail(ctx)
 }

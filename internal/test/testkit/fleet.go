@@ -206,6 +206,12 @@ func (f *Fleet) WS(i int) string {
 	return "ws://" + f.public["gateway-"+strconv.Itoa(i)] + "/api/v1/ws"
 }
 
+// Public is the base URL of the listener for clients of a gateway or an api.
+func (f *Fleet) Public(name string) string { return "http://" + f.public[name] }
+
+// Pid is the process's id.
+func (f *Fleet) Pid(t testing.TB, name string) int { t.Helper(); return f.process(t, name).pid() }
+
 // Debug is the base URL of a process's debug listener.
 func (f *Fleet) Debug(name string) string { return "http://" + f.debug[name] }
 

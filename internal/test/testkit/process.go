@@ -54,6 +54,12 @@ func (p *process) signal(s syscall.Signal) error {
 	return p.cmd.Process.Signal(s)
 }
 
+func (p *process) pid() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.cmd.Process.Pid
+}
+
 // ended waits for the child at most that long and reports whether it has ended.
 func (p *process) ended(within time.Duration) bool {
 	p.mu.Lock()
