@@ -38,7 +38,7 @@ func TestAppendAnswersEachRow(t *testing.T) {
 	onBoth(t, nil, func(t *testing.T, d *store.Store) {
 		u := makeUsers(t, d, 3) // the third is no member
 		r1, r2 := makeRoom(t, d, u[0], u[1]).Room.ID, makeRoom(t, d, u[0], u[1]).Room.ID
-		now := time.Date(2026, 5, 1, 10, 0, 0, 123_999_999, time.UTC)
+		now := time.Now().UTC().Add(time.Hour).Truncate(time.Second).Add(123_999_999)
 		batch := []chat.Send{
 			send(r2, u[0], "a", "one"),
 			send(r1, u[0], "a", "two"),

@@ -1,6 +1,7 @@
 package db
 
 import (
+	"cmp"
 	"database/sql"
 	"errors"
 	"slices"
@@ -103,13 +104,7 @@ func Comma(i int) string {
 // place.
 func SortedPlaces(ps []chat.Place) []chat.Place {
 	slices.SortFunc(ps, func(a, b chat.Place) int {
-		switch {
-		case a.Room < b.Room || a.Room == b.Room && a.User < b.User:
-			return -1
-		case a == b:
-			return 0
-		}
-		return 1
+		return cmp.Or(cmp.Compare(a.Room, b.Room), cmp.Compare(a.User, b.User))
 	})
 	return slices.Compact(ps)
 }

@@ -258,15 +258,10 @@ func packed(ss []*Statement) []Statement {
 
 // size is about what the statement takes on the wire.
 func (s *Statement) size() int {
-	n := s.text.Len()
+	n := s.text.Len() + 20*len(s.args)
 	for _, a := range s.args {
-		switch a := a.(type) {
-		case string:
-			n += len(a)
-		case []byte:
-			n += len(a)
-		default:
-			n += 20
+		if text, ok := a.(string); ok { // whatever else is written is short
+			n += len(text)
 		}
 	}
 	return n

@@ -152,12 +152,21 @@ func (s *Store) judge(send chat.Send, now time.Time) chat.Sent {
 	return chat.Sent{Message: msg}
 }
 
+// later is the later one of two times: created_at never falls along seq.
+func later(now, active time.Time) time.Time {
+	if active.After(now) {
+		return active
+	}
+	return now
+}
+
 // write puts a message at the end of the log.
 func (r *room) write(m chat.Message) chat.Message {
 	r.LastSeq++
 	m.Room, m.Seq, m.Ord = r.ID, r.LastSeq, r.MsgCount
+	m.CreatedAt = later(m.CreatedAt, r.activeAt).Truncate(time.Millisecond)
 	r.log = append(r.log, m)
-	r.activeAt = m.CreatedAt
+	r.activeAt = later(m.CreatedAt, r.activeAt)
 	return m
 }
 
@@ -168,7 +177,7 @@ func (r *room) say(ev chat.SystemEvent, now time.Time) *chat.Message {
 		panic(err) // a SystemEvent can always be written
 	}
 	m := r.write(chat.Message{Kind: chat.System, Content: string(content), CreatedAt: now.Truncate(time.Millisecond)})
-	r.activeAt = now
+	r.activeAt = later(now, r.activeAt)
 	return &m
 }
 

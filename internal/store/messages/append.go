@@ -15,7 +15,8 @@ import (
 
 // Append puts a batch of messages into their rooms, in one transaction. sent[i] answers sends[i]; the order within
 // the batch is the order of the seqs. heads says how far each room of the batch has come, changed or not, by
-// ascending id. now becomes created_at, in milliseconds. The caller has checked content and client_msg_id.
+// ascending id. now becomes created_at, in milliseconds, unless the room's last entry is later: created_at never falls along
+// seq, whatever the writers' clocks say. The caller has checked content and client_msg_id.
 //
 // A row that the server refuses fails alone (Sent.Err, Invalid): the batch is split until the row stands by itself.
 // err means that nothing is known about the whole batch; running it again is safe.
@@ -54,7 +55,6 @@ func (b *batch) commit(ask db.Ask) (writes []*db.Statement, err error) {
 			b.spend(s)
 		}
 	}
-	b.remember()
 
 	// Write. With the COMMIT this is the second round trip; the message is sent when it is answered.
 	if len(b.fresh) > 0 {
@@ -81,18 +81,19 @@ type batch struct {
 	stored  map[messageKey]table.Message
 	senders map[chat.Place]sender
 	cursors map[cursorKey]*cursor
+	ended   []chat.SessionID            // nearly always none
 	fresh   []table.Message             // to be written
 	newest  map[chat.Place]chat.Message // each sender's newest message
 
 	// ours is what earlier runs meant to write, with its index in the batch: a COMMIT whose answer was lost may have
 	// written it, and then it is no duplicate.
-	ours   map[messageKey]int
-	placed []int // the index in the batch of each fresh message
+	ours map[messageKey]int
 }
 
 type room struct {
 	chat.Head
 	dissolved bool
+	now       time.Time // created_at of the next entry
 }
 
 // messageKey is what makes a retried send the first one. Case matters.
@@ -123,7 +124,7 @@ func (b *batch) reset() {
 	b.stored = make(map[messageKey]table.Message, n)
 	b.senders = make(map[chat.Place]sender, n)
 	b.cursors = map[cursorKey]*cursor{}
-	b.fresh, b.placed = b.fresh[:0], b.placed[:0]
+	b.fresh = b.fresh[:0]
 	b.newest = make(map[chat.Place]chat.Message, n)
 }
 
@@ -139,7 +140,7 @@ func (b *batch) lockRooms() (q db.Query) {
 	q.Add(") ORDER BY r.id" + roomLock())
 	var row table.Room
 	q.Into(table.RoomHeads.Cells(&row), func() {
-		b.rooms[row.ID] = &room{Head: headOf(&row), dissolved: !row.DissolvedAt.IsZero()}
+		b.rooms[row.ID] = &room{headOf(&row), !row.DissolvedAt.IsZero(), EntryTime(b.now, row.ActiveAt)}
 	})
 	return q
 }
@@ -223,18 +224,16 @@ func (b *batch) accept(r *room, key messageKey, i int) chat.Message {
 	r.Seq++
 	r.MsgCount++
 	m := table.Message{Message: entryOf(b.sends[i]), BodyHash: b.hashes[i]}
-	m.Seq, m.Ord, m.CreatedAt = r.Seq, r.MsgCount, b.now
-	b.fresh, b.placed = append(b.fresh, m), append(b.placed, i)
-	b.stored[key] = m
+	m.Seq, m.Ord, m.CreatedAt = r.Seq, r.MsgCount, r.now
+	b.fresh = append(b.fresh, m)
+	b.stored[key], b.ours[key] = m, i
 	b.newest[key.Place] = m.Message
 	return m.Message
 }
 
-// remember notes what this run means to write.
-func (b *batch) remember() {
-	for i := range b.fresh {
-		b.ours[keyOf(&b.fresh[i].Message)] = b.placed[i]
-	}
+// EntryTime is created_at of a room's next entry, in milliseconds: now, but never before the entry that made the room active last.
+func EntryTime(now, active time.Time) time.Time {
+	return time.UnixMilli(max(now.UnixMilli(), active.UnixMilli())).UTC()
 }
 
 // insertBytes bounds one INSERT well below max_allowed_packet (16 MiB on MariaDB), even if every byte is escaped.
@@ -257,7 +256,8 @@ func (b *batch) insertMessages() (ss []*db.Statement) {
 func (b *batch) updateRooms() *db.Statement {
 	moved := slices.DeleteFunc(b.heads(), func(h chat.Head) bool { return h.Seq == h.Before })
 	q := &db.Statement{}
-	q.Add("UPDATE rooms FORCE INDEX (PRIMARY) SET active_min = ?, active_at = ?, last_seq = CASE id", table.UnixMinute(b.now), b.now)
+	q.Add("UPDATE rooms FORCE INDEX (PRIMARY) SET active_min = GREATEST(active_min, ?), active_at = GREATEST(active_at, ?),"+
+		" last_seq = CASE id", table.UnixMinute(b.now), b.now)
 	for _, h := range moved {
 		q.Add(" WHEN ? THEN ?", h.Room, h.Seq)
 	}

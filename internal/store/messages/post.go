@@ -44,8 +44,8 @@ func (s *Store) Post(ctx context.Context, send chat.Send, now time.Time) (chat.S
 }
 
 // Say takes the room's next seq for a system message, inside a transaction that holds the room's row lock and stores
-// the room afterwards. ord repeats the last one, so nobody has it unread.
-func (s *Store) Say(tx db.Tx, r *chat.Room, ev chat.SystemEvent, now time.Time) (*chat.Message, error) {
+// the room afterwards. at is its EntryTime; ord repeats the last one, so nobody has it unread.
+func (s *Store) Say(tx db.Tx, r *chat.Room, ev chat.SystemEvent, at time.Time) (*chat.Message, error) {
 	content, err := json.Marshal(ev)
 	if err != nil {
 		return nil, fmt.Errorf("write system message: %w", err)
@@ -53,7 +53,7 @@ func (s *Store) Say(tx db.Tx, r *chat.Room, ev chat.SystemEvent, now time.Time) 
 	r.LastSeq++
 	row := table.Message{Message: chat.Message{
 		Room: r.ID, Seq: r.LastSeq, Ord: r.MsgCount, Kind: chat.System, Content: string(content),
-		CreatedAt: now.Truncate(time.Millisecond),
+		CreatedAt: at,
 	}}
 	row.BodyHash = BodyHash(row.Content)
 	var q db.Statement

@@ -16,6 +16,7 @@ type roomWrite struct {
 	s    *Store
 	tx   db.Tx
 	now  time.Time
+	last time.Time // when the room was active before it
 	room chat.Room // its state as this write leaves it
 	by   chat.Member
 }
@@ -53,7 +54,7 @@ func (s *Store) lock(tx db.Tx, room chat.RoomID) (*roomWrite, error) {
 	if len(rows) == 0 || !rows[0].DissolvedAt.IsZero() {
 		return nil, messages.NoRoom()
 	}
-	return &roomWrite{s: s, tx: tx, now: s.d.Now(), room: rows[0].Room}, nil
+	return &roomWrite{s: s, tx: tx, now: s.d.Now(), last: rows[0].ActiveAt, room: rows[0].Room}, nil
 }
 
 // member reads one membership, open or ended; the zero Member if there never was one.
@@ -83,12 +84,15 @@ func (w *roomWrite) target(user chat.UserID) (chat.Member, error) {
 
 // say takes the next seq for a system message.
 func (w *roomWrite) say(ev chat.SystemEvent) (*chat.Message, error) {
-	return w.s.messages.Say(w.tx, &w.room, ev, w.now)
+	return w.s.messages.Say(w.tx, &w.room, ev, messages.EntryTime(w.now, w.last))
 }
 
 // finish stores the room as it stands now and leaves the announcement, of which the caller has said what is special.
 func (w *roomWrite) finish(m *chat.Message, an envelope.Announcement) error {
 	row := table.Room{Room: w.room, ActiveAt: w.now}
+	if w.last.After(w.now) {
+		row.ActiveAt = w.last
+	}
 	err := w.tx.Table("rooms").Where("id = ?", row.ID).Updates(table.RoomState.Map(&row)).Error
 	if err != nil {
 		return err

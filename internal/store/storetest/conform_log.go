@@ -135,6 +135,7 @@ func logRules() []rule {
 		{"append/a message is kept as it was sent", keptAsSent},
 		{"append/own messages are read", ownIsRead},
 		{"append/heads of several rooms", headsOfRooms},
+		{"append/created_at never falls along seq", timeNeverFalls},
 		{"append/an empty batch", func(t *trial) {
 			sent, heads, err := t.Messages.Append(t.ctx, nil, time.Now())
 			if len(sent) != 0 || len(heads) != 0 || err != nil {
@@ -175,7 +176,7 @@ func numbersOutlive(t *trial) {
 
 func keptAsSent(t *trial) {
 	s := t.stage()
-	now := time.Date(2026, 3, 4, 5, 6, 7, 891_234_567, time.UTC)
+	now := time.Now().UTC().Add(time.Hour).Truncate(time.Second).Add(891_234_567)
 	in := send(s.room, s.owner, "Case-Matters_1.:")
 	in.Content = " text,\n'quoted' \\ ünï 𝄞 % \" "
 	sent, _, err := t.Messages.Append(t.ctx, []chat.Send{in}, now)
@@ -234,4 +235,31 @@ func postAnnounces(t *trial) {
 	if ans[0].Room.LastSeq != 5 || ans[0].Room.MsgCount != 2 || ans[0].Change != chat.NoChange {
 		t.Errorf("announced room: %+v", ans[0].Room)
 	}
+}
+
+// timeNeverFalls: whatever the writers' clocks say, and whichever way the entries came.
+func timeNeverFalls(t *trial) {
+	s := t.stage()
+	ahead := time.Now().UTC().Add(time.Minute).Truncate(time.Millisecond)
+	append := func(id string, at time.Time) chat.Message {
+		sent, _, err := t.Messages.Append(t.ctx, []chat.Send{send(s.room, s.owner, id)}, at)
+		t.ok(err)
+		return sent[0].Message
+	}
+	append("a", ahead)
+	t.same("behind", append("b", ahead.Add(-time.Second)).CreatedAt, ahead)
+	posted, err := t.Messages.Post(t.ctx, send(s.room, s.owner, "c"), ahead.Add(-time.Hour))
+	t.ok(err)
+	t.same("by REST", posted.Message.CreatedAt, ahead)
+	_, err = t.Members.SetRole(t.ctx, s.room, s.owner, s.muted, chat.Admin) // by the store's clock
+	t.ok(err)
+	t.same("ahead again", append("d", ahead.Add(time.Second)).CreatedAt, ahead.Add(time.Second))
+	all, err := t.Messages.Messages(t.ctx, s.room, 1, 100, 100)
+	t.ok(err)
+	for i := 1; i < len(all); i++ {
+		if all[i].CreatedAt.Before(all[i-1].CreatedAt) {
+			t.Errorf("seq %d is of %v, seq %d of %v", all[i-1].Seq, all[i-1].CreatedAt, all[i].Seq, all[i].CreatedAt)
+		}
+	}
+	t.same("entries", len(all), 9)
 }

@@ -41,8 +41,8 @@ var Rooms = define("rooms", "r",
 var (
 	// RoomLines are what is shown of a room, and what orders a list of rooms: ActiveAt.
 	RoomLines = Rooms.Without("name_key", "direct_key", "partition_no", "active_min")
-	// RoomHeads are how far rooms have come.
-	RoomHeads = Rooms.Only("id", "last_seq", "msg_count", "epoch", "dissolved_at")
+	// RoomHeads are how far rooms have come, and when.
+	RoomHeads = Rooms.Only("id", "last_seq", "msg_count", "epoch", "active_at", "dissolved_at")
 	// RoomStands are what an unread count and a position need of a room, and what orders a list of rooms.
 	RoomStands = Rooms.Only("id", "type", "last_seq", "msg_count", "epoch", "active_at")
 	// RoomState is what a change of a room writes.
