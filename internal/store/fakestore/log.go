@@ -125,6 +125,12 @@ func (s *Store) judge(send chat.Send, now time.Time) chat.Sent {
 			return chat.Sent{Message: r.log[i], Duplicate: true}
 		}
 	}
+	if x := s.sessions[send.Session]; x != nil && !x.RevokedAt.IsZero() {
+		if r != nil {
+			r.spend(send, now)
+		}
+		return chat.Sent{Err: chat.As(noSession())}
+	}
 	m := r.in(send.Sender)
 	if m == nil || !r.DissolvedAt.IsZero() {
 		if r != nil {

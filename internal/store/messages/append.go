@@ -37,7 +37,7 @@ func (b *batch) commit(ask db.Ask) (writes []*db.Statement, err error) {
 	b.reset()
 
 	// Lock the rooms, and look up under their locks what the sends are judged by. All of it is one round trip.
-	queries := []db.Query{b.lockRooms(), lookup(b.findStored()), b.findSenders()}
+	queries := []db.Query{b.lockRooms(), lookup(b.findStored()), b.findSenders(), b.findEnded()}
 	if b.numbered {
 		queries = append(queries, b.findCursors())
 	}
@@ -123,7 +123,7 @@ func (b *batch) reset() {
 	b.rooms = make(map[chat.RoomID]*room, n)
 	b.stored = make(map[messageKey]table.Message, n)
 	b.senders = make(map[chat.Place]sender, n)
-	b.cursors = map[cursorKey]*cursor{}
+	b.cursors, b.ended = map[cursorKey]*cursor{}, nil
 	b.fresh = b.fresh[:0]
 	b.newest = make(map[chat.Place]chat.Message, n)
 }
@@ -179,6 +179,23 @@ func (b *batch) findSenders() (q db.Query) {
 	return q
 }
 
+// findEnded asks which of the sends' sessions were revoked. Their sockets are closed by a notice, which takes a moment and may get
+// lost; what is sent after a logout was answered must not be accepted all the same.
+func (b *batch) findEnded() (q db.Query) {
+	q.Add("SELECT " + table.SessionIDs.Select() + " FROM sessions s FORCE INDEX (PRIMARY) WHERE s.revoked_at IS NOT NULL AND s.id IN (")
+	for i, s := range b.sends {
+		q.Add(db.Comma(i)+"?", s.Session)
+	}
+	q.Add(")")
+	var row table.Session
+	q.Into(table.SessionIDs.Cells(&row), func() { b.ended = append(b.ended, row.ID) })
+	return q
+}
+
+func sessionEnded() *chat.Error {
+	return chat.E(chat.Unauthenticated, "the session has ended, log in again")
+}
+
 // judge decides one send. A duplicate is answered before any other rule: the first answer holds for ever.
 func (b *batch) judge(i int) chat.Sent {
 	s := b.sends[i]
@@ -187,6 +204,9 @@ func (b *batch) judge(i int) chat.Sent {
 	r := b.rooms[s.Room] // nil: there is no such room
 	if first, ok := b.stored[key]; ok {
 		return b.repeat(i, key, r, first)
+	}
+	if slices.Contains(b.ended, s.Session) {
+		return chat.Sent{Err: sessionEnded()}
 	}
 	from := b.senders[at]
 	if r == nil || r.dissolved || !from.in {

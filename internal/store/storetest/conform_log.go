@@ -136,6 +136,7 @@ func logRules() []rule {
 		{"append/own messages are read", ownIsRead},
 		{"append/heads of several rooms", headsOfRooms},
 		{"append/created_at never falls along seq", timeNeverFalls},
+		{"append/a session that has ended sends nothing more", endedSendsNothing},
 		{"append/an empty batch", func(t *trial) {
 			sent, heads, err := t.Messages.Append(t.ctx, nil, time.Now())
 			if len(sent) != 0 || len(heads) != 0 || err != nil {
@@ -262,4 +263,24 @@ func timeNeverFalls(t *trial) {
 		}
 	}
 	t.same("entries", len(all), 9)
+}
+
+// endedSendsNothing: neither by socket nor by REST, from the moment on at which ending the session was answered.
+func endedSendsNothing(t *trial) {
+	s := t.stage()
+	ends, stays := t.open(s.owner, "ends"), t.open(s.owner, "stays")
+	of := func(id string, session chat.SessionID) chat.Send {
+		x := send(s.room, s.owner, id)
+		x.Session = session
+		return x
+	}
+	s.append([]string{"5", "6"}, of("a", ends), of("b", stays))
+	t.ok(t.Sessions.RevokeSession(t.ctx, s.owner, ends))
+	ended := chat.Unauthenticated.String()
+	s.append([]string{ended, "7", "5 dup"}, of("c", ends), of("d", stays), of("a", ends))
+	posted, err := t.Messages.Post(t.ctx, of("e", ends), time.Now())
+	t.ok(err)
+	t.same("by REST", answers([]chat.Sent{posted}), []string{ended})
+	t.ok(t.Accounts.DisableUser(t.ctx, s.owner))
+	s.append([]string{ended}, of("f", stays))
 }

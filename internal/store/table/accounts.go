@@ -47,6 +47,9 @@ var Sessions = define("sessions", "s",
 	Column[Session]{Name: "revoked_at", Cell: func(s *Session) Cell { return (*moment)(&s.RevokedAt) }},
 )
 
+// SessionIDs is Sessions for who asks only which there are.
+var SessionIDs = Sessions.Only("id")
+
 // Live reports whether the session may still be used.
 func (s *Session) Live(now time.Time) bool { return s.RevokedAt.IsZero() && now.Before(s.ExpiresAt) }
 

@@ -95,6 +95,9 @@ func (s *Socket) Send(t testing.TB, v any) {
 	}
 }
 
+// TrySend is Send for a socket that the server may have closed.
+func (s *Socket) TrySend(v any) error { return s.w.sendJSON(v) }
+
 // SendText sends a text message as it is.
 func (s *Socket) SendText(t testing.TB, text string) {
 	t.Helper()

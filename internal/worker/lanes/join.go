@@ -9,6 +9,27 @@ import (
 	"chat-service/internal/worker/deliver"
 )
 
+// enter makes a user a member of a public room; another one doesn't exist for them. What comes after the end of their session, before
+// the notice of it has closed the socket, makes nobody a member.
+func (l *Lanes) enter(ctx context.Context, cmd *envelope.Command) (chat.Membership, error) {
+	ended, err := l.o.Log.RevokedAmong(ctx, []chat.SessionID{cmd.Session})
+	if err != nil {
+		return chat.Membership{}, err
+	}
+	if len(ended) > 0 {
+		return chat.Membership{}, chat.E(chat.Unauthenticated, "the session has ended, log in again")
+	}
+	_, err = l.o.Log.AddMembers(ctx, cmd.Room, cmd.User, []chat.UserID{cmd.User})
+	if err != nil && chat.KindOf(err) != chat.Forbidden { // that means: somebody has added them to a private room just now
+		return chat.Membership{}, err
+	}
+	m, err := l.o.Log.Membership(ctx, cmd.Room, cmd.User)
+	if err == nil && !m.Member.In() {
+		err = chat.E(chat.NotFound, "no such room")
+	}
+	return m, err
+}
+
 // Join resumes a member's live delivery, and makes a user who asks a member of a public room.
 func (l *Lanes) Join(ctx context.Context, cmd *envelope.Command, out *deliver.Parcels) error {
 	m, err := l.o.Log.Membership(ctx, cmd.Room, cmd.User)
@@ -19,14 +40,7 @@ func (l *Lanes) Join(ctx context.Context, cmd *envelope.Command, out *deliver.Pa
 		if cmd.Repair {
 			return nil // the gateway asks by itself: the user was added, and has left again
 		}
-		// Only a public room takes new members; whether another one exists must not be visible.
-		if _, err := l.o.Log.AddMembers(ctx, cmd.Room, cmd.User, []chat.UserID{cmd.User}); err != nil {
-			if chat.KindOf(err) == chat.Forbidden {
-				err = chat.E(chat.NotFound, "no such room")
-			}
-			return err
-		}
-		if m, err = l.o.Log.Membership(ctx, cmd.Room, cmd.User); err != nil {
+		if m, err = l.enter(ctx, cmd); err != nil {
 			return err
 		}
 	}

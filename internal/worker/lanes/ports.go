@@ -15,6 +15,8 @@ type Log interface {
 	SharesRoom(ctx context.Context, user chat.UserID, others []chat.UserID) ([]chat.UserID, error)
 	AddMembers(ctx context.Context, room chat.RoomID, by chat.UserID, ids []chat.UserID) ([]chat.UserID, error)
 	Messages(ctx context.Context, room chat.RoomID, from, to chat.Seq, limit int) ([]chat.Message, error)
+	// RevokedAmong returns those of the login sessions that have ended.
+	RevokedAmong(ctx context.Context, ids []chat.SessionID) ([]chat.SessionID, error)
 	LastSeen(ctx context.Context, users []chat.UserID) (map[chat.UserID]time.Time, error)
 }
 
