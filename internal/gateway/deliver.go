@@ -197,11 +197,10 @@ func (g *Gateway) joined(sw *hub.Sweep, d *envelope.Delivery) {
 	}
 }
 
-// watched answers a presence frame: the socket gets the snapshot, then the changes.
+// watched answers a presence frame: the socket gets the snapshot, then the changes. After a review it gets a snapshot if it missed some.
 func (g *Gateway) watched(sw *hub.Sweep, d *envelope.Delivery) {
-	if s := g.addressed(d); s != nil {
+	if s := g.addressed(d); s != nil && g.hub.Watched(s, d) {
 		sw.Put(s, hub.Text(d.Frame))
-		g.hub.Watched(s, d.Users)
 	}
 }
 

@@ -189,6 +189,14 @@ func (s *socket) RequestRoom(room chat.RoomID) {
 	_ = s.g.publish(room.Partition(s.g.o.Partitions), &c, nil)
 }
 
+// ReviewWatch asks the workers whom of these the socket's user may still watch. A request that is lost is repeated.
+func (s *socket) ReviewWatch(users []chat.UserID, number uint64) {
+	c := envelope.Command{
+		Kind: envelope.Watch, Socket: s.id, User: s.user, Session: s.session, Users: users, Repair: true, Number: number,
+	}
+	_ = s.g.publish(s.user.Partition(s.g.o.Partitions), &c, nil)
+}
+
 // closeWritten ends the connection after our close frame: at once, or when the peer has had the time for its own. A client
 // that has been silent for too long gets none: its end is reported sooner. A slow consumer keeps the time of
 // closePatience: it may take long to read what the kernel holds before the close frame. The caller holds s.mu.

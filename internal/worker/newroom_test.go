@@ -27,11 +27,12 @@ type desk struct {
 	got []string
 }
 
-func (d *desk) User() chat.UserID       { return d.user }
-func (d *desk) State() *hub.State       { return &d.state }
-func (d *desk) Lags() bool              { return false }
-func (d *desk) Answered(string)         {}
-func (d *desk) RequestRoom(chat.RoomID) {}
+func (d *desk) User() chat.UserID                 { return d.user }
+func (d *desk) State() *hub.State                 { return &d.state }
+func (d *desk) Lags() bool                        { return false }
+func (d *desk) Answered(string)                   {}
+func (d *desk) RequestRoom(chat.RoomID)           {}
+func (d *desk) ReviewWatch([]chat.UserID, uint64) {}
 func (d *desk) Push(f hub.Frame) bool {
 	payload := f[2:]
 	if f[1] == 126 {

@@ -13,6 +13,7 @@ func (h *Hub) InRoom(sw *Sweep, d *envelope.Delivery) {
 	leave := d.All || len(d.Removed) > 0
 	if leave || len(d.Added) > 0 {
 		h.memberships.noteAll(d)
+		h.parted(d)
 	}
 	sh := h.roomShard(d.Room)
 	sh.mu.Lock()

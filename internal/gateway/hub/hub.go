@@ -39,6 +39,7 @@ type Hub struct {
 	numbers     atomic.Uint64 // of Attach and Detach, counting up for this boot
 	heldBytes   atomic.Int64  // of all rooms
 	memberships memberships
+	reviews     reviews
 	rooms       [Shards]roomShard
 	users       [Shards]userShard
 }
@@ -49,6 +50,7 @@ type State struct {
 	gone         bool // forgotten: in no room and in no index, for good
 	rooms        []*room
 	watch        []chat.UserID
+	review       review // of watch
 	unsubscribed []chat.RoomID
 }
 
@@ -258,6 +260,7 @@ func (h *Hub) Turn(sw *Sweep, now int64) {
 		h.turnShard(sw, &h.rooms[i], now)
 	}
 	h.memberships.age(now)
+	h.reviews.turn(now)
 	h.o.Metrics.HeldBytes.Set(float64(h.heldBytes.Load()))
 }
 

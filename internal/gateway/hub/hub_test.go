@@ -29,6 +29,7 @@ type fake struct {
 	acks  []string
 
 	requested []chat.RoomID
+	reviews   []review // that it asked for: whom, and with which number
 }
 
 func (f *fake) User() chat.UserID         { return f.user }
@@ -36,8 +37,11 @@ func (f *fake) State() *State             { return &f.state }
 func (f *fake) Lags() bool                { return f.lag }
 func (f *fake) Answered(ref string)       { f.acks = append(f.acks, ref) }
 func (f *fake) RequestRoom(r chat.RoomID) { f.requested = append(f.requested, r) }
-func (f *fake) Push(fr Frame) bool        { f.got = append(f.got, short(fr)); return true }
-func (f *fake) take() (got []string)      { got, f.got = f.got, nil; return got }
+func (f *fake) ReviewWatch(users []chat.UserID, number uint64) {
+	f.reviews = append(f.reviews, review{doubted: users, number: number})
+}
+func (f *fake) Push(fr Frame) bool   { f.got = append(f.got, short(fr)); return true }
+func (f *fake) take() (got []string) { got, f.got = f.got, nil; return got }
 
 func short(f Frame) string {
 	payload := f[2:]
@@ -666,13 +670,13 @@ func TestReattachAsksForEveryRoomInUse(t *testing.T) {
 func TestWatchersGetThePresenceOfThoseTheyWatch(t *testing.T) {
 	b := newBench(t)
 	f, g := b.socket(1, 1), b.socket(2, 2)
-	b.Watched(f, []chat.UserID{5, 6, 5})
-	b.Watched(g, []chat.UserID{6})
+	b.watches(f, 5, 6, 5)
+	b.watches(g, 6)
 	b.Presences(&b.sw, []envelope.Presence{{User: 5, Online: true}})
 	b.Presences(&b.sw, []envelope.Presence{{User: 5}, {User: 6, Online: true}, {User: 7}})
 	b.want(f, "presence 5=true", "presence 5=false 6=true")
 	b.want(g, "presence 6=true")
-	b.Watched(f, []chat.UserID{7}) // replaces
+	b.watches(f, 7) // replaces
 	b.Presences(&b.sw, []envelope.Presence{{User: 5}})
 	b.want(f)
 	b.Forget(f)

@@ -90,9 +90,12 @@ func (h *Hub) purge(sw *Sweep, sh *roomShard, rm *room) {
 	}
 }
 
+// systemKind is in the frame of a system message, and of no other: in a text its quotes are escaped.
+var systemKind = []byte(`"kind":"system"`)
+
 // repaired applies the answer to a repair: it delivers what was missing or, if that isn't whole, jumps to the head.
 func (h *Hub) repaired(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
-	before, whole := rm.delivered, rm.overflows <= overflowMax
+	before, whole, lost := rm.delivered, rm.overflows <= overflowMax, false
 	h.returned(sw, rm, d.Entries)
 	for i := range d.Entries {
 		e := &d.Entries[i]
@@ -102,6 +105,7 @@ func (h *Hub) repaired(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery)
 		x := h.unhold(rm, e.Seq) // it has more than the entry: ack, event, joined
 		if x == nil {
 			x = &envelope.Delivery{Room: rm.id, Epoch: rm.epoch, Seq: e.Seq, Frame: e.Frame}
+			lost = lost || bytes.Contains(e.Frame, systemKind)
 		}
 		h.step(sw, sh, rm, x)
 	}
@@ -114,6 +118,9 @@ func (h *Hub) repaired(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery)
 		h.deliverHeld(sw, sh, rm)
 	}
 	behind := rm.delivered < d.Seq
+	if lost || behind {
+		h.doubtRoom(rm)
+	}
 	switch {
 	case whole && rm.delivered > before && len(rm.members) > 0 && (behind || len(rm.held) > 0):
 		_ = h.ask(sh, rm, true) // the answer was cut, or there is another gap: from here again
@@ -166,6 +173,7 @@ func (h *Hub) review(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
 			}
 		}
 		h.expel(sw, sh, rm, leaving{u, known, d.Seq + 1, chat.LeftSelf}, rm.delivered)
+		h.partedUser(u)
 	}
 	h.doubtOthers(rm, d)
 	rm.doubt = false

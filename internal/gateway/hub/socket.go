@@ -19,6 +19,8 @@ type Socket interface {
 	// RequestRoom asks the workers for a room that the socket's user was added to, when the entry that said so was
 	// lost.
 	RequestRoom(room chat.RoomID)
+	// ReviewWatch asks the workers whom of these the socket's user may still watch. The answer repeats the number.
+	ReviewWatch(users []chat.UserID, number uint64)
 	// State returns what the hub keeps with the socket.
 	State() *State
 }

@@ -9,9 +9,18 @@ import (
 	"chat-service/internal/protocol"
 )
 
-// Watched sets whose presence a socket watches, in place of what it watched before. The list was bounded when its
-// frame was decoded.
-func (h *Hub) Watched(s Socket, users []chat.UserID) {
+// Watched sets whose presence a socket watches, in place of what it watched before, or takes the answer to a review. The
+// list was bounded when its frame was decoded. It reports whether the answer's snapshot is to be shown.
+func (h *Hub) Watched(s Socket, d *envelope.Delivery) (show bool) {
+	if d.Repair {
+		return h.reviewed(s, d)
+	}
+	h.watch(s, d.Users)
+	h.doubtRecent(s, d.Users)
+	return true
+}
+
+func (h *Hub) watch(s Socket, users []chat.UserID) {
 	users = slices.Clone(users)
 	slices.Sort(users)
 	users = slices.Compact(users)
@@ -22,7 +31,7 @@ func (h *Hub) Watched(s Socket, users []chat.UserID) {
 		return
 	}
 	before := state.watch
-	state.watch = users
+	state.watch, state.review.doubted, state.review.number = users, nil, 0
 	state.mu.Unlock()
 	h.unwatch(s, before)
 	for _, u := range users {
@@ -66,7 +75,7 @@ func (h *Hub) watchers(u chat.UserID) []Socket {
 // about one user.
 func (h *Hub) Presences(sw *Sweep, states []envelope.Presence) {
 	if len(states) == 1 {
-		ws := h.watchers(states[0].User)
+		ws := slices.DeleteFunc(h.watchers(states[0].User), func(s Socket) bool { return withheld(s, states[0].User) })
 		if len(ws) == 0 {
 			return
 		}
@@ -77,7 +86,9 @@ func (h *Hub) Presences(sw *Sweep, states []envelope.Presence) {
 	per := map[Socket][]chat.Presence{}
 	for _, st := range states {
 		for _, s := range h.watchers(st.User) {
-			per[s] = append(per[s], presence(st))
+			if !withheld(s, st.User) {
+				per[s] = append(per[s], presence(st))
+			}
 		}
 	}
 	for s, ps := range per {

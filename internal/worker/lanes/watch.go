@@ -9,8 +9,18 @@ import (
 	"chat-service/internal/worker/deliver"
 )
 
-// Watch sets a socket's watch list: people who share a room with the watcher; others are left out of the answer.
+// Watch sets a socket's watch list: people who share a room with the watcher; others are left out of the answer. With Repair it is a
+// gateway that asks, whom of the list its socket may still watch.
 func (l *Lanes) Watch(ctx context.Context, cmd *envelope.Command, out *deliver.Parcels) error {
+	err := l.watch(ctx, cmd, out)
+	if err != nil && cmd.Repair { // there is no answer: the gateway asks again
+		l.o.Logger.WarnContext(ctx, "review of a watch list", "user", cmd.User, "err", err)
+		err = nil
+	}
+	return err
+}
+
+func (l *Lanes) watch(ctx context.Context, cmd *envelope.Command, out *deliver.Parcels) error {
 	var seen []chat.UserID
 	var ps []chat.Presence
 	if len(cmd.Users) > 0 {
@@ -24,7 +34,7 @@ func (l *Lanes) Watch(ctx context.Context, cmd *envelope.Command, out *deliver.P
 	}
 	out.ToGateway(cmd.Gateway, &envelope.Delivery{
 		Kind: envelope.Watched, Gateway: cmd.Gateway, Socket: cmd.Socket,
-		User: cmd.User, Users: seen, Frame: protocol.AppendPresence(nil, ps),
+		User: cmd.User, Users: seen, Repair: cmd.Repair, Number: cmd.Number, Frame: protocol.AppendPresence(nil, ps),
 	})
 	return nil
 }
