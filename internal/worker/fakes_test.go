@@ -37,6 +37,7 @@ type fakes struct {
 	revived    []chat.GatewayID
 	buried     map[chat.GatewayID][]chat.UserID
 	gen        string
+	later      []grace
 	blind      int
 	halfBuried bool          // the next Bury fails after it has found its users
 	deaf       int           // times that a gateway's heartbeat can't be booked
@@ -169,7 +170,15 @@ func (w *fakes) Online(_ context.Context, us []chat.UserID) (ps []chat.Presence,
 	return ps, nil
 }
 
-func (w *fakes) OfflineLater(context.Context, []chat.UserID, time.Time) error { return nil }
+func (w *fakes) OfflineLater(_ context.Context, us []chat.UserID, at time.Time) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, u := range us {
+		w.later = append(w.later, grace{u, at})
+	}
+	return nil
+}
+
 func (w *fakes) OfflineDue(context.Context, []int, time.Time, int) ([]chat.UserID, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -223,6 +232,12 @@ func (w *fakes) Blind(context.Context, time.Duration) error {
 	defer w.mu.Unlock()
 	w.blind++
 	return nil
+}
+
+// grace is a user who is to be announced as offline.
+type grace struct {
+	user chat.UserID
+	at   time.Time
 }
 
 func (w *fakes) Generation(context.Context) (string, error) {

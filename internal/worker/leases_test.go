@@ -3,6 +3,7 @@ package worker
 import (
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"chat-service/internal/chat"
@@ -88,4 +89,25 @@ func TestRevivedGatewayIsAskedForEverything(t *testing.T) {
 	if w.to[len(w.to)-1] != "g9.z" {
 		t.Errorf("asked %q, want the gateway that is back", w.to[len(w.to)-1])
 	}
+}
+
+// TestGraceOutlivesRedis: who closed their last socket just before Redis lost its data is due again, when the gateways have had the time to
+// report who is connected.
+func TestGraceOutlivesRedis(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newFakes()
+		k := w.start(t)
+		time.Sleep(3 * time.Second) // it knows what Redis holds
+		wait(t, give(k, false, envelope.Command{Kind: envelope.Disconnect, Gateway: "g1.a", Socket: 1, User: 5, Session: "5"}), "a disconnect")
+		w.mu.Lock()
+		lost := time.Now()
+		w.gen = "g2"
+		w.mu.Unlock()
+		time.Sleep(2 * time.Second)
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if len(w.later) != 2 || w.later[1].user != 5 || w.later[1].at.Before(lost.Add(5*time.Second)) {
+			t.Errorf("due after the loss at %v: %+v", lost, w.later)
+		}
+	})
 }

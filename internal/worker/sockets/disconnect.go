@@ -29,7 +29,10 @@ func (s *Sockets) unregister(ctx context.Context, ss []chat.Socket) error {
 				alone = append(alone, ss[i].User)
 			}
 		}
-		err = s.o.Registry.OfflineLater(ctx, alone, s.o.Now().Add(s.o.OfflineGrace))
+		now := s.o.Now()
+		at := now.Add(s.o.OfflineGrace)
+		s.graces.note(now, alone, at)
+		err = s.o.Registry.OfflineLater(ctx, alone, at)
 	}
 	if err != nil {
 		s.o.Metrics.StateErrors.Inc()

@@ -146,6 +146,9 @@ func (s *Sockets) noticeLoss(ctx context.Context) {
 	}
 	flushed := s.generation != "" && now != s.generation
 	s.generation = now
+	if flushed {
+		s.graceAnew(ctx)
+	}
 	missed := s.reassert.Swap(false)
 	if missed || flushed && s.o.Fleet.Leader() {
 		s.o.Logger.InfoContext(ctx, "asking gateways for their sockets and rooms", "flushed", flushed)

@@ -42,6 +42,7 @@ type Sockets struct {
 	o       Options
 	station *line.Station[passage]
 	ended   retrySet[chat.Socket] // not taken out of the registry yet
+	graces  graces
 
 	reassert   atomic.Bool // sockets may be missing in Redis: ask for them when it is back
 	redis      outage
