@@ -25,6 +25,17 @@ func MayEdit(room Room, by Member) error {
 	return nil
 }
 
+// MayOpen returns nil if the member may make the change, as far as it shows the room's past to those who join later: only somebody who
+// sees all of it may open it. Otherwise an admin who joined late could, and would see it after leaving and joining again.
+func MayOpen(room Room, by Member, p RoomPatch) error {
+	opens := p.HistoryAll != nil && *p.HistoryAll && !room.HistoryAll && room.Visibility != Public ||
+		p.Visibility != nil && *p.Visibility == Public && room.Visibility != Public && !room.HistoryAll
+	if opens && by.VisibleFrom > 1 {
+		return E(Forbidden, "only a member who sees the room from its beginning may open its history to others")
+	}
+	return nil
+}
+
 // MayRemove returns nil if by may remove target: owner and admins remove members of a lower rank.
 func MayRemove(room Room, by, target Member) error {
 	if room.Type == Direct {

@@ -98,6 +98,8 @@ func TestWhoMayWhat(t *testing.T) {
 	public := group
 	public.Visibility = chat.Public
 	owner, admin, plain := chat.Member{User: 1, Role: chat.Owner}, chat.Member{User: 2, Role: chat.Admin}, chat.Member{User: 3, Role: chat.Plain}
+	late, yes, no := chat.Member{User: 2, Role: chat.Admin, VisibleFrom: 50}, true, false
+	open := chat.Public
 	other := chat.Member{User: 4, Role: chat.Admin}
 	for _, c := range []struct {
 		name string
@@ -110,6 +112,12 @@ func TestWhoMayWhat(t *testing.T) {
 		{"member invites, public", chat.MayInvite(public, plain), "ok"},
 		{"direct room grows", chat.MayInvite(direct, plain), "forbidden"},
 		{"admin edits", chat.MayEdit(group, admin), "ok"},
+		{"admin who joined late makes it public", chat.MayOpen(group, late, chat.RoomPatch{Visibility: &open}), "forbidden"},
+		{"admin who joined late opens the history", chat.MayOpen(group, late, chat.RoomPatch{HistoryAll: &yes}), "forbidden"},
+		{"admin who joined late closes the history", chat.MayOpen(group, late, chat.RoomPatch{HistoryAll: &no}), "ok"},
+		{"admin who joined late renames", chat.MayOpen(group, late, chat.RoomPatch{Name: new(string)}), "ok"},
+		{"admin from the beginning makes it public", chat.MayOpen(group, admin, chat.RoomPatch{Visibility: &open, HistoryAll: &yes}), "ok"},
+		{"admin who joined late opens what is open", chat.MayOpen(chat.Room{Type: chat.Group, HistoryAll: true}, late, chat.RoomPatch{Visibility: &open}), "ok"},
 		{"member edits", chat.MayEdit(group, plain), "forbidden"},
 		{"direct edits", chat.MayEdit(direct, plain), "forbidden"},
 		{"owner kicks admin", chat.MayRemove(group, owner, admin), "ok"},

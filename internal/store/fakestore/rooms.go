@@ -163,6 +163,9 @@ func (s *Store) UpdateRoom(ctx context.Context, id chat.RoomID, by chat.UserID, 
 	if err == nil {
 		err = chat.MayEdit(c.r.Room, c.by)
 	}
+	if err == nil {
+		err = chat.MayOpen(c.r.Room, c.by, p)
+	}
 	if err != nil {
 		return chat.Membership{}, err
 	}

@@ -17,6 +17,9 @@ func (s *Store) UpdateRoom(ctx context.Context, room chat.RoomID, by chat.UserID
 		if err := chat.MayEdit(w.room, w.by); err != nil {
 			return err
 		}
+		if err := chat.MayOpen(w.room, w.by, p); err != nil {
+			return err
+		}
 		before := w.room
 		ev := chat.SystemEvent{Event: chat.EventUpdated, By: by}
 		if p.Name != nil && *p.Name != w.room.Name {
