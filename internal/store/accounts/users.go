@@ -32,6 +32,8 @@ func taken(err error) error {
 	switch {
 	case db.Duplicate(err, "users_username"):
 		return chat.Wrap(chat.UsernameTaken, err, "the username is taken")
+	case db.Duplicate(err, "users_skeleton"):
+		return chat.Wrap(chat.UsernameTaken, err, "the username looks like one that is taken")
 	case db.Duplicate(err, "users_email"):
 		return chat.Wrap(chat.EmailTaken, err, "the email address is in use")
 	}
@@ -39,7 +41,7 @@ func taken(err error) error {
 }
 
 // CreateUser stores an account and returns it with its id. Username and email come normalised; Status and CreatedAt
-// are set here when they are zero. UsernameTaken, EmailTaken.
+// are set here when they are zero. UsernameTaken, also where an account has a username that looks the same; EmailTaken.
 func (s *Store) CreateUser(ctx context.Context, u chat.User) (chat.User, error) {
 	u.Status = cmp.Or(u.Status, chat.Active)
 	if u.CreatedAt.IsZero() {

@@ -9,6 +9,7 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
+	"chat-service/internal/store/skeleton"
 )
 
 // session is a login session and its absolute end.
@@ -53,6 +54,8 @@ func (s *Store) free(id chat.UserID, username, email string) error {
 		case o.ID == id:
 		case username != "" && o.Username == username:
 			return chat.E(chat.UsernameTaken, "the username is taken")
+		case username != "" && skeleton.Of(o.Username) == skeleton.Of(username):
+			return chat.E(chat.UsernameTaken, "the username looks like one that is taken")
 		case email != "" && o.Email == email:
 			return chat.E(chat.EmailTaken, "the email address is in use")
 		}

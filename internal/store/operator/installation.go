@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/store/accounts"
 	"chat-service/internal/store/db"
 	"chat-service/internal/store/outbox"
 	"chat-service/internal/store/schema"
@@ -20,18 +21,31 @@ import (
 type Store struct {
 	d      *db.DB
 	outbox *outbox.Store
+	people *accounts.Store
 }
 
 // New opens the store over d.
-func New(d *db.DB) *Store { return &Store{d, outbox.New(d)} }
+func New(d *db.DB) *Store { return &Store{d, outbox.New(d), accounts.New(d)} }
 
-// Migrate brings the schema up to this program's version; several processes may do so at once.
+// fillAtOnce accounts get their skeletons in one transaction.
+const fillAtOnce = 500
+
+// Migrate brings the schema up to this program's version; several processes may do so at once. It also fills in what only a program can
+// compute.
 func (s *Store) Migrate(ctx context.Context) error {
 	raw, err := s.d.DialPatient()
 	if err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}
-	return errors.Join(schema.Up(ctx, raw), raw.Close())
+	if err := errors.Join(schema.Up(ctx, raw), raw.Close()); err != nil {
+		return err
+	}
+	for n := fillAtOnce; n == fillAtOnce; {
+		if n, err = s.people.FillSkeletons(ctx, fillAtOnce); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // SchemaReady returns an error unless the schema is at least as new as this program: it says what to run.

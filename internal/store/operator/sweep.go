@@ -11,7 +11,12 @@ import (
 // Sweep deletes what nobody can use any more: sessions that ended before the given time with their refresh tokens,
 // client_seq cursors not moved since, and older acts of the audit trail, at most limit of each. n is how many rows were deleted, 0 when nothing is left.
 // before must lie further back than a session can live, or a live one would lose its cursors.
+//
+// It also stores the skeletons of accounts that a process of the release before has made.
 func (s *Store) Sweep(ctx context.Context, before time.Time, limit int) (n int64, err error) {
+	if _, err := s.people.FillSkeletons(ctx, min(limit, fillAtOnce)); err != nil {
+		return 0, err
+	}
 	err = s.d.Tx(ctx, "sweep", db.Repeatable, func(tx db.Tx) error {
 		n = 0
 		var ids []chat.SessionID

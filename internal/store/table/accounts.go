@@ -10,6 +10,7 @@ import (
 var Users = define("users", "u",
 	Column[chat.User]{Name: "id", Cell: func(u *chat.User) Cell { return (*number)(&u.ID) }, Auto: true},
 	Column[chat.User]{Name: "username", Cell: func(u *chat.User) Cell { return (*text)(&u.Username) }},
+	Column[chat.User]{Name: "skeleton", Cell: func(u *chat.User) Cell { return (*looks)(&u.Username) }},
 	Column[chat.User]{Name: "nickname", Cell: func(u *chat.User) Cell { return (*text)(&u.Nickname) }},
 	Column[chat.User]{Name: "nickname_key", Cell: func(u *chat.User) Cell { return (*folded)(&u.Nickname) }},
 	Column[chat.User]{Name: "email", Cell: func(u *chat.User) Cell { return (*nullText)(&u.Email) }},
@@ -23,7 +24,9 @@ var Users = define("users", "u",
 // Views of Users.
 var (
 	// People are all of chat.User.
-	People = Users.Without("nickname_key")
+	People = Users.Without("skeleton", "nickname_key")
+	// Names are the accounts' usernames.
+	Names = Users.Only("id", "username")
 	// LastSeen is when users were last online.
 	LastSeen = Users.Only("id", "last_seen")
 )

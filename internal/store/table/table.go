@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"gorm.io/gorm"
+
+	"chat-service/internal/store/skeleton"
 )
 
 // Column is a column of a table whose rows are R.
@@ -180,6 +182,7 @@ type (
 	flag     bool
 	moment   time.Time // NULL if zero
 	folded   string    // written as SearchKey of the field; what is read is dropped
+	looks    string    // written as the skeleton of the field; what is read is dropped
 	minute   time.Time // written as UnixMinute of the field; what is read is dropped
 )
 
@@ -345,6 +348,12 @@ func (*folded) Scan(any) error { return nil }
 
 // Value implements driver.Valuer.
 func (f *folded) Value() (driver.Value, error) { return SearchKey(string(*f)), nil }
+
+// Scan implements sql.Scanner.
+func (*looks) Scan(any) error { return nil }
+
+// Value implements driver.Valuer.
+func (l *looks) Value() (driver.Value, error) { return []byte(skeleton.Of(string(*l))), nil }
 
 // Scan implements sql.Scanner.
 func (*minute) Scan(any) error { return nil }

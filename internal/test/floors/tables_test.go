@@ -40,6 +40,7 @@ var house = []family{
 	{"internal/broker", 2, []string{"internal/chat", "internal/envelope", "internal/telemetry", "internal/faults"}, nil, whyAdapter},
 	{"internal/state", 2, []string{"internal/chat", "internal/telemetry", "internal/faults"}, nil, whyAdapter},
 	{"internal/store", 2, []string{"internal/chat", "internal/envelope", "internal/telemetry", "internal/faults"}, [][]string{
+		{"skeleton"},
 		{"table", "db"},
 		{"schema"},
 		{"outbox", "audit"},
