@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"chat-service/internal/chat"
 	"chat-service/internal/store"
 	"chat-service/internal/store/db"
 	"chat-service/internal/store/operator"
@@ -38,6 +39,10 @@ func (x *examination) mysql(ctx context.Context) {
 // server checks the server, then the database.
 func (x *examination) server(ctx context.Context, c *operator.Server, o db.Options) {
 	version, err := c.Version(ctx)
+	if p := chat.AsPermanent(db.Judge(o, err)); p != nil {
+		x.r.fail(p.Do, "%s (from %s): %v", p.Where, x.source(), p.Err)
+		return
+	}
 	if err != nil {
 		x.r.fail("start it, or correct database.host, port, user and password; privately: chatctl up --servers-only", "%s (from %s): %v", x.Database.Addr(), x.source(), err)
 		return

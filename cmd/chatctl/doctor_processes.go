@@ -35,7 +35,11 @@ func (x *examination) processes(ctx context.Context) {
 		case rep.Status == "ready":
 			x.r.ok("%s is ready", name)
 		default:
-			x.r.fail("what it names is unavailable; it becomes ready by itself when that is back", "%s is %s: %s", name, rep.Status, failing(rep))
+			do := "what it names is unavailable; it becomes ready by itself when that is back"
+			if len(rep.Lasting) > 0 {
+				do = "waiting doesn't mend it: do what it says; start it again if its configuration has changed, or if it has given up (server.give_up)"
+			}
+			x.r.fail(do, "%s is %s: %s", name, rep.Status, failing(rep))
 		}
 	}
 }

@@ -197,6 +197,18 @@ func TestDoctorReadsReadiness(t *testing.T) {
 	if got != levelFail || !strings.Contains(text, "not ready: rabbitmq: no answer") || !strings.Contains(text, "404") || strings.Contains(text, "mysql") {
 		t.Errorf("%s:\n%s", got, text)
 	}
+	if !strings.Contains(text, "becomes ready by itself") {
+		t.Errorf("nothing of waiting in\n%s", text)
+	}
+	ready.Register("rabbitmq", func(context.Context) error {
+		return &chat.PermanentError{Where: "rabbitmq, user guest", Do: "correct the password", Err: sick}
+	})
+	x = patient()
+	x.cmd.Ready = []string{srv.URL}
+	x.processes(t.Context())
+	if _, text := worst(x.r); !strings.Contains(text, "correct the password") || !strings.Contains(text, "start it again") || strings.Contains(text, "by itself when") {
+		t.Errorf("a lasting failure:\n%s", text)
+	}
 	x = patient()
 	x.debug = map[string]string{"worker": "127.0.0.1:1", "api": "0.0.0.0:0"}
 	x.processes(t.Context())

@@ -3,8 +3,11 @@ package telemetry
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"maps"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -24,10 +27,12 @@ type Readiness struct {
 	draining bool
 }
 
-// Report is the body of /readyz: Status is "ready", "not ready" or "draining", Checks have "ok" or the error.
+// Report is the body of /readyz: Status is "ready", "not ready" or "draining", Checks have "ok" or the error. Lasting are those whose
+// error waiting doesn't mend.
 type Report struct {
-	Status string            `json:"status"`
-	Checks map[string]string `json:"checks"`
+	Status  string            `json:"status"`
+	Checks  map[string]string `json:"checks"`
+	Lasting []string          `json:"lasting,omitempty"`
 }
 
 // Register adds a check, or replaces the one of the same name.
@@ -66,17 +71,27 @@ func (r *Readiness) Report(ctx context.Context) Report {
 		if err == nil {
 			continue
 		}
-		rep.Checks[name] = Mask(err.Error())
+		rep.Checks[name] = Mask(once(err.Error()))
+		var l lasting
+		if errors.As(err, &l) && l.Permanent() {
+			rep.Lasting = append(rep.Lasting, name)
+		}
 		if !r.spares(name) {
 			rep.Status = "not ready"
 		}
 	}
+	slices.Sort(rep.Lasting)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.draining {
 		rep.Status = "draining"
 	}
 	return rep
+}
+
+// once leaves out lines that repeat the one above: several connections to one server fail alike.
+func once(text string) string {
+	return strings.Join(slices.Compact(strings.Split(text, "\n")), "\n")
 }
 
 // ask runs all checks at the same time and returns what each says.

@@ -5,10 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -175,7 +177,7 @@ func TestReadiness(t *testing.T) {
 		if err := json.Unmarshal([]byte(body), &rep); err != nil {
 			t.Fatalf("%q: %v", body, err)
 		}
-		if got != status || rep.Status != want.Status || len(rep.Checks) != len(want.Checks) {
+		if got != status || rep.Status != want.Status || len(rep.Checks) != len(want.Checks) || !slices.Equal(rep.Lasting, want.Lasting) {
 			t.Errorf("/readyz = %d %s, want %d %+v", got, body, status, want)
 		}
 		for name, result := range want.Checks {
@@ -184,11 +186,15 @@ func TestReadiness(t *testing.T) {
 			}
 		}
 	}
-	expect(503, Report{"not ready", map[string]string{"mysql": "ok", "broker": "dial amqp://u:[redacted]@h/: refused"}})
+	expect(503, Report{"not ready", map[string]string{"mysql": "ok", "broker": "dial amqp://u:[redacted]@h/: refused"}, nil})
 	broken = false
-	expect(200, Report{"ready", map[string]string{"mysql": "ok", "broker": "ok"}})
+	expect(200, Report{"ready", map[string]string{"mysql": "ok", "broker": "ok"}, nil})
+	wrong := errors.Join(refusal("wrong password: correct it"), fmt.Errorf("%w", refusal("wrong password: correct it")), errors.New("and more"))
+	d.Register("mysql", func(context.Context) error { return wrong })
+	expect(503, Report{"not ready", map[string]string{"mysql": "wrong password: correct it\nand more", "broker": "ok"}, []string{"mysql"}})
+	d.Register("mysql", func(context.Context) error { return nil })
 	d.Drain()
-	expect(503, Report{"draining", map[string]string{"mysql": "ok", "broker": "ok"}})
+	expect(503, Report{"draining", map[string]string{"mysql": "ok", "broker": "ok"}, nil})
 }
 
 func TestReadinessGivesUpOnSlowChecks(t *testing.T) {

@@ -21,7 +21,10 @@ const (
 
 // Judge makes an error permanent where waiting doesn't mend it: wrong credentials, a database that is missing, rights that lack. Others
 // it returns as they are.
-func (d *DB) Judge(err error) error {
+func (d *DB) Judge(err error) error { return Judge(d.o, err) }
+
+// Judge is DB.Judge for who has only the options.
+func Judge(o Options, err error) error {
 	do := ""
 	switch Number(err) {
 	case erAccessDenied, erAccessNoPassword:
@@ -43,11 +46,13 @@ func (d *DB) Judge(err error) error {
 	if do == "" {
 		return err
 	}
-	return d.Lasting(err, do)
+	return lasting(o, err, do)
 }
 
 // Lasting makes an error permanent and says which server it is about.
-func (d *DB) Lasting(err error, do string) error {
-	where := fmt.Sprintf("mysql %s, user %s, database %s", d.o.primary(), d.o.User, d.o.DBName)
+func (d *DB) Lasting(err error, do string) error { return lasting(d.o, err, do) }
+
+func lasting(o Options, err error, do string) error {
+	where := fmt.Sprintf("mysql %s, user %s, database %s", o.primary(), o.User, o.DBName)
 	return &chat.PermanentError{Where: where, Do: do, Err: err}
 }
