@@ -34,6 +34,16 @@ func benchAppend(b *testing.B, d *store.Store, writers, n int) {
 	ctx := context.Background()
 	users := makeUsers(b, d, 10)
 	body := strings.Repeat("x", 100)
+	sessions := make([]chat.SessionID, len(users))
+	for i, u := range users {
+		sessions[i] = chat.SessionID(fmt.Sprintf("%032x", i))
+		if err := d.Accounts.OpenSession(ctx, chat.NewSession{
+			Session:     chat.Session{ID: sessions[i], User: u, ExpiresAt: time.Now().Add(time.Hour)},
+			RefreshHash: [32]byte{byte(i + 1)}, Until: time.Now().Add(time.Hour),
+		}); err != nil {
+			b.Fatal(err)
+		}
+	}
 	var serial, left atomic.Int64
 	left.Store(int64(b.N))
 	var all sync.WaitGroup
@@ -51,7 +61,7 @@ func benchAppend(b *testing.B, d *store.Store, writers, n int) {
 				for i := range batch {
 					id := serial.Add(1)
 					batch[i] = chat.Send{
-						Room: mine[i%8], Sender: users[int(id)%10], Session: "s", ClientMsgID: fmt.Sprintf("m-%d", id), Content: body,
+						Room: mine[i%8], Sender: users[int(id)%10], Session: sessions[int(id)%10], ClientMsgID: fmt.Sprintf("m-%d", id), Content: body,
 					}
 				}
 				sent, _, err := d.Messages.Append(ctx, batch, time.Now())
