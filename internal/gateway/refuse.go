@@ -10,14 +10,15 @@ import (
 )
 
 // refuse answers a frame that can't be decoded or has bad values. If it was a numbered message, the worker must see
-// it all the same: a message that is refused for good uses up its client_seq, and only the worker counts those.
+// it all the same: a message that is refused for good uses up its client_seq, and only the worker counts those. That is so for a
+// message that is no JSON, too: its sender gets an error about it, and goes on with the next number.
 func (s *socket) refuse(f *protocol.Frame, e *chat.Error) {
 	s.g.m.BadFrames.Inc()
 	numbered := f.Type == protocol.TMessage && f.ClientSeq != 0 && f.Room != 0
 	switch {
 	case numbered && badContentOnly(f, e):
 		s.admit(f) // the worker refuses it
-	case numbered && len(e.Fields) > 0:
+	case numbered:
 		// The error goes out once the bus has a send without content, which the worker answers to nobody.
 		x := protocol.Frame{Type: f.Type, Room: f.Room, ClientSeq: f.ClientSeq, ClientMsgID: newMsgID()}
 		c := s.command(&x, envelope.Send)

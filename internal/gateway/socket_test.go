@@ -133,14 +133,16 @@ func TestNumberedMessagesAreRefusedByTheWorker(t *testing.T) {
 	s.send(`{"type":"message","room_id":7,"content":"","client_seq":7}`) // gets an id here
 	s.send(`{"type":"message","room_id":7,"content":"x","client_seq":8,"more":1}`)
 	s.want("error")
+	s.send(`{"type":"message","room_id":7,"content":"\ud83d","client_msg_id":"c","client_seq":9}`) // is no JSON
+	s.want("error")
 	s.send(`{"type":"message","room_id":7,"content":"x","more":1}`) // has no number
 	s.want("error")
-	testkit.Eventually(t, patience, func() (bool, string) { return len(gt.bus.commands(envelope.Send)) == 5, "a send is missing" })
+	testkit.Eventually(t, patience, func() (bool, string) { return len(gt.bus.commands(envelope.Send)) == 6, "a send is missing" })
 	got := gt.bus.commands(envelope.Send)
 	for i, want := range []struct {
 		content string
 		socket  bool // the worker answers
-	}{{" ", true}, {strings.Repeat("x", 17<<10), true}, {"", false}, {"", true}, {"", false}} {
+	}{{" ", true}, {strings.Repeat("x", 17<<10), true}, {"", false}, {"", true}, {"", false}, {"", false}} {
 		if c := got[i]; c.ClientSeq != uint64(4+i) || c.Content != want.content || c.ClientMsgID == "" || (c.Socket != 0) != want.socket {
 			t.Errorf("send %d: %+v", i, c)
 		}

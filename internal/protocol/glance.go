@@ -8,7 +8,7 @@ import (
 // place where it stops being JSON. A client whose text ends in half an emoji then learns which of its messages was refused.
 //
 // It follows quotes and brackets only, so it passes over bad escapes, control characters and wrong numbers. Of a repeated name the
-// first counts. What it returns is good for a reference, and for nothing else.
+// first counts. What it returns is good for a reference, and to use up a client_seq that is the next one anyway.
 func glance(b []byte) (f Frame) {
 	i := bytes.IndexByte(b, '{')
 	if i < 0 {

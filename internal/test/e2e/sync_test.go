@@ -256,6 +256,9 @@ func TestClientSeqRefused(t *testing.T) {
 	s.Send(t, obj{"type": "message", "room_id": room, "content": "x", "client_msg_id": "no id!", "client_seq": next + 1})
 	checkError(t, s.Expect(t, is("error", "ref", "message")), "invalid")
 	next += 2
+	s.SendText(t, fmt.Sprintf(`{"type":"message","room_id":%d,"content":"half an emoji \ud83d","client_msg_id":"half","client_seq":%d}`, room, next))
+	checkError(t, s.Expect(t, is("error", "ref", "half")), "invalid") // no JSON, and refused for good all the same
+	next++
 	send("d", "fourth")
 	s.Expect(t, testkit.Any(is("ack", "client_msg_id", "d"), is("error", "ref", "d")))
 	for _, f := range s.Frames() {
