@@ -303,7 +303,7 @@ var serverFrames = append([]FrameSpec{
 	}},
 	{Type: TRead, Doc: "a read pointer moved", Fields: []Field{roomID, userID, seq, may("unread", FormNumber, "only on the reader's own devices")}},
 	{Type: TTyping, Doc: "the user is typing; hide it after 6 s", Fields: []Field{roomID, userID}},
-	{Type: TPresence, Doc: "who of the watched users is online", Fields: []Field{
+	{Type: TPresence, Doc: "who of the watched users is online; it ends for users who no longer share a room with the watcher", Fields: []Field{
 		need("users", FormList, "[{user_id, online: true, false or null (unknown), last_seen}]"),
 	}},
 	{Type: TSynced, Doc: "all messages from from_seq to to_seq were sent", Fields: []Field{
