@@ -12,8 +12,10 @@ import (
 // FillSkeletons stores the skeletons of up to limit accounts that have none yet, and returns how many they were. If an account's
 // skeleton is another one's already, it keeps its name and holds none: what looks like both can't be registered any more.
 func (s *Store) FillSkeletons(ctx context.Context, limit int) (n int, err error) {
+	var lack db.Statement // by the key: nearly always none do, among however many
+	lack.Add("SELECT "+table.Names.Select()+" FROM users u FORCE INDEX (users_skeleton) WHERE u.skeleton IS NULL ORDER BY u.id LIMIT ?", limit)
 	err = s.d.Tx(ctx, "fill skeletons", db.Repeatable, func(tx db.Tx) error {
-		us, err := table.Names.Find(tx.Where("skeleton IS NULL").Order("id").Limit(limit))
+		us, err := db.Collect(tx, &lack, table.Names.Cells)
 		if n = len(us); err != nil || n == 0 {
 			return err
 		}

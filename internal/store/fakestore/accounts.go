@@ -49,13 +49,12 @@ func (s *Store) find(id chat.UserID) (*chat.User, error) {
 
 // free returns which unique key another account than id holds already.
 func (s *Store) free(id chat.UserID, username, email string) error {
+	if username != "" && s.looks[skeleton.Of(username)] {
+		return chat.E(chat.UsernameTaken, "the username is taken, or looks like one that is")
+	}
 	for _, o := range s.users {
 		switch {
 		case o.ID == id:
-		case username != "" && o.Username == username:
-			return chat.E(chat.UsernameTaken, "the username is taken")
-		case username != "" && skeleton.Of(o.Username) == skeleton.Of(username):
-			return chat.E(chat.UsernameTaken, "the username looks like one that is taken")
 		case email != "" && o.Email == email:
 			return chat.E(chat.EmailTaken, "the email address is in use")
 		}
@@ -82,6 +81,7 @@ func (s *Store) CreateUser(ctx context.Context, u chat.User) (chat.User, error) 
 		u.CreatedAt = s.now()
 	}
 	s.users[u.ID] = &u
+	s.looks[skeleton.Of(u.Username)] = true
 	return u, nil
 }
 

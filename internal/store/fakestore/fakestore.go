@@ -10,6 +10,7 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
+	"chat-service/internal/store/skeleton"
 )
 
 // Options say what a process's configuration would. All may be zero.
@@ -31,6 +32,7 @@ type Store struct {
 	mu       sync.Mutex
 	rooms    map[chat.RoomID]*room
 	users    map[chat.UserID]*chat.User
+	looks    map[string]bool // skeletons of the usernames
 	sessions map[chat.SessionID]*session
 	tokens   map[[32]byte]*token
 	outbox   []row
@@ -49,7 +51,7 @@ func New(o Options) *Store {
 		o.Now = time.Now
 	}
 	return &Store{
-		o: o, rooms: map[chat.RoomID]*room{}, users: map[chat.UserID]*chat.User{}, sessions: map[chat.SessionID]*session{},
+		o: o, rooms: map[chat.RoomID]*room{}, users: map[chat.UserID]*chat.User{}, looks: map[string]bool{}, sessions: map[chat.SessionID]*session{},
 		tokens: map[[32]byte]*token{}, workers: map[string]worker{}, calls: map[string]int{},
 	}
 }
@@ -168,6 +170,7 @@ func (s *Store) AddUser(u chat.User) {
 	s.set(func() {
 		u.Username, u.Status = cmp.Or(u.Username, "u"+u.ID.String()), cmp.Or(u.Status, chat.Active)
 		s.users[u.ID] = &u
+		s.looks[skeleton.Of(u.Username)] = true
 	})
 }
 

@@ -40,22 +40,22 @@ func Of(name string) string {
 // prototype returns what stands for all that looks like a character: mostly the character itself. It searches the lines, which are
 // sorted, where they are: an account is made seldom.
 func prototype(r rune) string {
-	from, to := strings.LastIndexByte(confusables, '#'), len(confusables)
+	from, to := 0, len(confusables)
 	for from < to {
 		line := strings.LastIndexByte(confusables[:(from+to)/2], '\n') + 1
 		end := line + strings.IndexByte(confusables[line:], '\n')
-		codes := strings.Fields(confusables[line:end])
-		switch at := char(codes[0]); {
+		code, looks, _ := strings.Cut(confusables[line:end], " ")
+		switch at := char(code); {
 		case at < r:
 			from = end + 1
 		case at > r:
 			to = line
 		default:
-			var looks strings.Builder
-			for _, c := range codes[1:] {
-				looks.WriteRune(char(c))
+			var s strings.Builder
+			for _, c := range strings.Fields(looks) {
+				s.WriteRune(char(c))
 			}
-			return looks.String()
+			return s.String()
 		}
 	}
 	return string(r)

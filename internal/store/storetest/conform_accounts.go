@@ -37,6 +37,13 @@ func createAccounts(t *trial) {
 	}
 	_, err = t.Accounts.CreateUser(t.ctx, chat.User{Username: name})
 	t.fails(err, chat.UsernameTaken)
+	made, err := t.Accounts.CreateUser(t.ctx, chat.User{Username: name + "l", PasswordHash: "h"})
+	t.ok(err)
+	_, err = t.Accounts.CreateUser(t.ctx, chat.User{Username: name + "1", PasswordHash: "h"}) // looks the same, and is another name
+	t.fails(err, chat.UsernameTaken)
+	if _, err := t.Accounts.UserByLogin(t.ctx, name+"1"); chat.KindOf(err) != chat.NotFound {
+		t.Errorf("%d is found by what their name looks like: %v", made.ID, err)
+	}
 	_, err = t.Accounts.CreateUser(t.ctx, chat.User{Username: unique("u"), Email: in.Email})
 	t.fails(err, chat.EmailTaken)
 	for range 2 { // no address is nobody's address
