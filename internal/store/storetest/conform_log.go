@@ -242,19 +242,19 @@ func postAnnounces(t *trial) {
 func timeNeverFalls(t *trial) {
 	s := t.stage()
 	ahead := time.Now().UTC().Add(time.Minute).Truncate(time.Millisecond)
-	append := func(id string, at time.Time) chat.Message {
+	one := func(id string, at time.Time) chat.Message {
 		sent, _, err := t.Messages.Append(t.ctx, []chat.Send{send(s.room, s.owner, id)}, at)
 		t.ok(err)
 		return sent[0].Message
 	}
-	append("a", ahead)
-	t.same("behind", append("b", ahead.Add(-time.Second)).CreatedAt, ahead)
+	one("a", ahead)
+	t.same("behind", one("b", ahead.Add(-time.Second)).CreatedAt, ahead)
 	posted, err := t.Messages.Post(t.ctx, send(s.room, s.owner, "c"), ahead.Add(-time.Hour))
 	t.ok(err)
 	t.same("by REST", posted.Message.CreatedAt, ahead)
 	_, err = t.Members.SetRole(t.ctx, s.room, s.owner, s.muted, chat.Admin) // by the store's clock
 	t.ok(err)
-	t.same("ahead again", append("d", ahead.Add(time.Second)).CreatedAt, ahead.Add(time.Second))
+	t.same("ahead again", one("d", ahead.Add(time.Second)).CreatedAt, ahead.Add(time.Second))
 	all, err := t.Messages.Messages(t.ctx, s.room, 1, 100, 100)
 	t.ok(err)
 	for i := 1; i < len(all); i++ {
