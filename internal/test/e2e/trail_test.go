@@ -5,6 +5,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -17,6 +18,7 @@ func TestTrail(t *testing.T) {
 	t.Parallel()
 	env := calm()
 	env["CHAT_LIMITS_LOGIN_PER_MINUTE"] = "1000" // tries are counted
+	env["CHAT_LOG_LEVEL"] = "debug"              // a line per request
 	fleet := testkit.StartFleet(t, testkit.FleetOptions{Workers: 1, APIs: 1, Env: env})
 	w := &world{Fleet: fleet, api: fleet.API(1)}
 	good(t, "POST /auth/register", "POST /auth/login", "POST /auth/refresh", "PATCH /me", "POST /auth/password")
@@ -105,6 +107,13 @@ func TestTrail(t *testing.T) {
 		}
 		if got != l {
 			t.Errorf("the trail has %+v, want %+v", got, l)
+		}
+	}
+	requests := w.Log("api-1", 10_000)
+	for _, l := range want { // F16: each request has its line, with its id and how long it took
+		line := regexp.MustCompile(`"msg":"request".*"request_id":"` + l.request + `".*"status":[0-9]{3},"took":"[0-9.]+(µs|ms|s)"`)
+		if !line.MatchString(requests) {
+			t.Errorf("the log has no line of request %s (%s)", l.request, l.kind)
 		}
 	}
 	if n := w.number(t, "SELECT COUNT(*) FROM audit"); operators != 2 || n != uint64(len(want)+2) {
