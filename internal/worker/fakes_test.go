@@ -38,6 +38,7 @@ type fakes struct {
 	buried     map[chat.GatewayID][]chat.UserID
 	gen        string
 	later      []grace
+	unheard    int // registrations that fail
 	blind      int
 	halfBuried bool          // the next Bury fails after it has found its users
 	deaf       int           // times that a gateway's heartbeat can't be booked
@@ -129,6 +130,10 @@ func (w *fakes) AwaitCalls(ctx context.Context, called func(), live func(bool)) 
 func (w *fakes) Register(_ context.Context, ss []chat.Socket) (out []chat.Registration, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.unheard > 0 {
+		w.unheard--
+		return nil, chat.E(chat.Unavailable, "redis is unavailable")
+	}
 	for _, s := range ss {
 		r := chat.Registration{First: !slices.ContainsFunc(w.sockets, func(o chat.Socket) bool { return o.User == s.User })}
 		w.sockets = append(w.sockets, s)

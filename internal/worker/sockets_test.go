@@ -257,3 +257,28 @@ func TestManySocketsAtOnce(t *testing.T) {
 		t.Errorf("registry %+v, want socket 2 of user 5 alone", w.sockets)
 	}
 }
+
+// TestLateOnline: who comes while Redis doesn't answer is shown online when it does, once.
+func TestLateOnline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newFakes()
+		w.room(1, 5)
+		w.unheard = 2
+		k := w.start(t)
+		assert := envelope.Command{Kind: envelope.Assert, Gateway: "g1.a", Socket: 1, User: 5, Session: "5"}
+		wait(t, give(k, false, comes(1, 1000, false)), "a connect")
+		w.next(t, envelope.Welcome)
+		wait(t, give(k, false, assert), "an assert that fails, too")
+		wait(t, give(k, false, assert), "an assert")
+		if d := w.next(t, envelope.Presences); len(d.States) != 1 || d.States[0].User != 5 || !d.States[0].Online {
+			t.Errorf("presence %+v, want user 5 online", d.States)
+		}
+		wait(t, give(k, false, assert), "another assert")
+		time.Sleep(2 * time.Second)
+		for len(w.sent) > 0 {
+			if d := <-w.sent; d.Kind == envelope.Presences {
+				t.Errorf("shown again: %+v", d.States)
+			}
+		}
+	})
+}

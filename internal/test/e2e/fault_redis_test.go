@@ -62,3 +62,24 @@ func (f *faults) redisForgets(t *testing.T) {
 	}
 	t.Error("the sweep came first five times")
 }
+
+// comesWithoutRedis: who comes while Redis is away is shown online to those who watch them when it is back.
+func (f *faults) comesWithoutRedis(t *testing.T) {
+	good(t, "< presence")
+	us := f.users(t, 2)
+	f.api.CreateRoom(t, us[0], us[1])
+	f.knows(t, us[0])
+	s := f.dial(t, 1, us[0])
+	s.Send(t, obj{"type": "presence", "user_ids": testkit.IDs(us[1])})
+	if l := s.Expect(t, about(us[1])).List("users"); l[0]["online"] != false {
+		t.Fatalf("the snapshot shows %v", l)
+	}
+	f.redis.Refuse(true)
+	f.redis.Cut()
+	f.dial(t, 2, us[1]).Ping(t)
+	s.Ping(t)
+	f.redis.Resume()
+	if l := s.Expect(t, about(us[1])).List("users"); l[0]["online"] != true {
+		t.Errorf("shown as %v", l)
+	}
+}

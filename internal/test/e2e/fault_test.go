@@ -48,6 +48,7 @@ func TestFaults(t *testing.T) {
 	t.Run("a gateway drains", f.drains)
 	t.Run("Redis is away", f.withoutRedis)
 	t.Run("Redis forgets", f.redisForgets)
+	t.Run("Redis is away, and somebody comes", f.comesWithoutRedis)
 	t.Run("a gateway is killed", f.gatewayKilled)
 	t.Run("RabbitMQ is away", f.withoutRabbit)
 	t.Run("workers are stuck", f.workersStuck)

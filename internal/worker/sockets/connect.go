@@ -31,10 +31,15 @@ func (s *Sockets) letIn(ctx context.Context, ps []*passage, out *deliver.Parcels
 		s.reassert.Store(true)
 		rs = make([]chat.Registration, len(ps))
 	}
+	registered := err == nil
 	var users []chat.UserID
 	for _, p := range ps {
-		if !p.quiet {
-			users = append(users, p.job.Cmd.User)
+		if p.quiet {
+			continue
+		}
+		users = append(users, p.job.Cmd.User)
+		if !registered {
+			s.unseen.add(p.job.Cmd.User)
 		}
 	}
 	places, err := s.o.Accounts.MembershipsOf(ctx, slices.Compact(slices.Sorted(slices.Values(users))), maxWelcome+1)
@@ -45,7 +50,10 @@ func (s *Sockets) letIn(ctx context.Context, ps []*passage, out *deliver.Parcels
 	for i, p := range ps {
 		c := &p.job.Cmd
 		switch {
-		case p.quiet || !s.accept(ctx, p, rs[i].OfSession, out):
+		case p.quiet && !(registered && s.unseen.take(c.User)):
+			continue
+		case p.quiet: // watchers learn only now that its user has come
+		case !s.accept(ctx, p, rs[i].OfSession, out):
 			continue
 		case err != nil:
 			s.refuse(c, protocol.CloseServerError, out)

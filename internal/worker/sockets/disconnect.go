@@ -27,6 +27,7 @@ func (s *Sockets) unregister(ctx context.Context, ss []chat.Socket) error {
 		for i, n := range left {
 			if n == 0 {
 				alone = append(alone, ss[i].User)
+				s.unseen.done(ss[i].User)
 			}
 		}
 		now := s.o.Now()

@@ -31,6 +31,15 @@ func (s *retrySet[T]) done(x T) {
 	delete(s.in, x)
 }
 
+// take is done, and reports whether x was kept.
+func (s *retrySet[T]) take(x T) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	kept := s.in[x]
+	delete(s.in, x)
+	return kept
+}
+
 // some returns at most limit of what is kept, in no order.
 func (s *retrySet[T]) some(limit int) (list []T) {
 	s.mu.Lock()

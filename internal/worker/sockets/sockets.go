@@ -42,6 +42,7 @@ type Sockets struct {
 	o       Options
 	station *line.Station[passage]
 	ended   retrySet[chat.Socket] // not taken out of the registry yet
+	unseen  retrySet[chat.UserID] // users whose sockets could not be registered: nobody has been shown that they came
 	graces  graces
 
 	reassert   atomic.Bool // sockets may be missing in Redis: ask for them when it is back
