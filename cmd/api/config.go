@@ -205,7 +205,8 @@ func (c *Config) state() (state.Options, error) {
 	r := c.Redis
 	tls, err := r.TLSConfig()
 	return state.Options{
-		TLS: tls, Addrs: r.Addresses(), Password: r.Password.Reveal(), DB: r.DB, Master: r.Master,
+		TLS: tls, Addrs: r.Addresses(), Username: r.Username, Password: r.Password.Reveal(), DB: r.DB, Master: r.Master,
+		SentinelUsername: r.SentinelUsername, SentinelPassword: r.SentinelPassword.Reveal(),
 		Prefix: c.RabbitMQ.prefix(), Partitions: c.RabbitMQ.Partitions,
 	}, err
 }

@@ -151,13 +151,15 @@ func (in *installation) openStore() (*store.Store, error) {
 
 // openState opens Redis, with a longer timeout than a process uses.
 func (in *installation) openState() (*state.State, error) {
-	security, err := in.Redis.TLSConfig()
+	r := in.Redis
+	security, err := r.TLSConfig()
 	if err != nil {
 		return nil, err
 	}
 	return state.Open(state.Options{
-		TLS: security, Addrs: in.Redis.Addresses(), Password: in.Redis.Password.Reveal(), DB: in.Redis.DB,
-		Master: in.Redis.Master, Prefix: in.RabbitMQ.Prefix(), Partitions: in.RabbitMQ.Partitions, Timeout: 2 * time.Second,
+		TLS: security, Addrs: r.Addresses(), Username: r.Username, Password: r.Password.Reveal(), DB: r.DB,
+		SentinelUsername: r.SentinelUsername, SentinelPassword: r.SentinelPassword.Reveal(),
+		Master: r.Master, Prefix: in.RabbitMQ.Prefix(), Partitions: in.RabbitMQ.Partitions, Timeout: 2 * time.Second,
 	}, state.NewMetrics(nil)), nil
 }
 

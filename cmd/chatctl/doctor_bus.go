@@ -15,6 +15,7 @@ import (
 	"chat-service/internal/broker"
 	"chat-service/internal/chat"
 	"chat-service/internal/state"
+	"chat-service/internal/trust"
 )
 
 // redis checks every server that the configuration names.
@@ -30,6 +31,10 @@ func (x *examination) redis(ctx context.Context) {
 	switch {
 	case chat.KindOf(err) == chat.Invalid:
 		x.r.fail("redis-cli CONFIG SET maxmemory-policy noeviction, and the same in its configuration file", "%v", err)
+	case chat.AsPermanent(err) != nil:
+		lasting := chat.AsPermanent(err)
+		x.r.fail(lasting.Do, "%s (from %s): %v; meanwhile messages flow and presence is unknown", lasting.Where, x.source(), lasting.Err)
+		return
 	case err != nil:
 		x.r.fail("start it, or correct redis.host, port and password; meanwhile messages flow and presence is unknown", "%s (from %s): %v", where, x.source(), err)
 		return
@@ -104,7 +109,7 @@ func (x *examination) rabbitmq(ctx context.Context) {
 	v, err := askBrokerVersion(ctx, addr, security)
 	switch {
 	case err != nil:
-		x.r.fail("start it, or correct rabbitmq.url", "%s (from %s): %v", addr, x.source(), err)
+		x.r.fail(or(trust.RabbitMQ.Do(err), "start it, or correct rabbitmq.url"), "%s (from %s): %v", addr, x.source(), err)
 		return
 	case !atLeast(v, 3, 10):
 		x.r.warn("upgrade to RabbitMQ 3.10 or newer: nothing older is tested", "%s: version %s", addr, v)

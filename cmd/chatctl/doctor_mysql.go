@@ -44,7 +44,7 @@ func (x *examination) server(ctx context.Context, c *operator.Server, o db.Optio
 		return
 	}
 	if err != nil {
-		x.r.fail("start it, or correct database.host, port, user and password; privately: chatctl up --servers-only", "%s (from %s): %v", x.Database.Addr(), x.source(), err)
+		x.r.fail(or(db.Advice(err), "start it, or correct database.host, port, user and password; privately: chatctl up --servers-only"), "%s (from %s): %v", x.Database.Addr(), x.source(), err)
 		return
 	}
 	x.judgeVersion(version)

@@ -115,8 +115,10 @@ func (c *Config) store(s security, log *slog.Logger) db.Options {
 }
 
 func (c *Config) state(s security) state.Options {
+	r := c.Redis
 	return state.Options{
-		TLS: s.redis, Addrs: c.Redis.Addresses(), Password: c.Redis.Password.Reveal(), DB: c.Redis.DB, Master: c.Redis.Master,
+		TLS: s.redis, Addrs: r.Addresses(), Username: r.Username, Password: r.Password.Reveal(), DB: r.DB, Master: r.Master,
+		SentinelUsername: r.SentinelUsername, SentinelPassword: r.SentinelPassword.Reveal(),
 		Prefix: c.RabbitMQ.Prefix(), Partitions: c.RabbitMQ.Partitions,
 	}
 }

@@ -10,6 +10,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/trust"
 )
 
 // refusedHold is how long a refusal counts that came when the connection was up: without it, a consumer or a publisher that may
@@ -19,8 +20,14 @@ const refusedHold = time.Minute
 // judge makes an error of opening a connection, or of declaring and consuming on it, permanent where waiting doesn't mend it; others
 // it returns as they are.
 func (o Options) judge(err error) error {
+	if chat.AsPermanent(err) != nil {
+		return err
+	}
+	if do := trust.RabbitMQ.Do(err); do != "" {
+		return &chat.PermanentError{Where: o.where(), Do: do, Err: err}
+	}
 	var e *amqp.Error
-	if !errors.As(err, &e) || chat.AsPermanent(err) != nil {
+	if !errors.As(err, &e) {
 		return err
 	}
 	do := ""
@@ -30,7 +37,7 @@ func (o Options) judge(err error) error {
 	case e.Code == amqp.NotAllowed, e.Code == amqp.NotFound && strings.Contains(reason, "vhost"), e == amqp.ErrVhost:
 		do = "correct the virtual host in rabbitmq.url, or create it and give the user access: rabbitmqctl add_vhost, set_permissions"
 	case e.Code == amqp.AccessRefused && strings.Contains(reason, "access to"):
-		do = "give the user configure, write and read on the virtual host: rabbitmqctl set_permissions"
+		do = "give the user its role's rights on the virtual host: chatctl grants prints them, and applies them with --apply"
 	case e.Code == amqp.AccessRefused:
 		do = "correct user and password in rabbitmq.url"
 	case e.Code == amqp.PreconditionFailed && strings.Contains(reason, "inequivalent"):

@@ -81,8 +81,13 @@ type Database struct {
 	Replicas []string `yaml:"replicas"`
 	// TLS turns encryption on and verifies the server's certificate.
 	TLS bool `yaml:"tls"`
-	// TLSCA is the path of a PEM bundle to trust in place of the system's.
+	// TLSCA is the path of a PEM bundle to trust in place of the system's; it turns encryption on, too.
 	TLSCA string `yaml:"tls_ca"`
+	// TLSCert and TLSKey are paths of this process's own certificate and key, in PEM, where the server asks for one.
+	TLSCert string `yaml:"tls_cert"`
+	TLSKey  string `yaml:"tls_key"`
+	// TLSName is the name that the server's certificate must have, if it isn't host's.
+	TLSName string `yaml:"tls_name"`
 	// MaxOpen bounds the connections per process to each server; 0 means no bound.
 	MaxOpen int `yaml:"max_open"`
 	// MaxIdle is how many of them stay open unused.
@@ -116,7 +121,7 @@ func (d Database) Addr() string { return net.JoinHostPort(d.Host, d.Port.String(
 func (d Database) Validate() error {
 	return errors.Join(
 		present("host", d.Host), present("user", d.User), present("dbname", d.DBName),
-		addresses("replicas", d.Replicas),
+		addresses("replicas", d.Replicas), d.security().valid(),
 		notNegative("max_open", d.MaxOpen), notNegative("max_idle", d.MaxIdle),
 		positive("dial_timeout", d.DialTimeout), positive("read_timeout", d.ReadTimeout), positive("write_timeout", d.WriteTimeout),
 	)
@@ -133,11 +138,12 @@ func (d Database) ValidateRelease() error {
 // ReleaseWarnings names what is allowed and wrong in most installations.
 func (d Database) ReleaseWarnings() (ws []string) {
 	if d.User == "root" {
-		ws = append(ws, "user: is root: give the service a user with rights on its own database only")
+		ws = append(ws, "user: is root: give each process a user with the rights that it needs (chatctl grants makes them)")
 	}
 	for _, addr := range append([]string{d.Addr()}, d.Replicas...) {
-		if !d.TLS && remote(addr) {
-			ws = append(ws, "tls: is off, and "+addr+" is another machine: passwords and messages cross the network in the clear")
+		if !d.security().wanted() && remote(addr) {
+			ws = append(ws, "tls: is off, and "+addr+" is another machine: passwords and messages cross the network in the clear; "+
+				"set database.tls: true, and database.tls_ca for a private authority")
 		}
 	}
 	return ws
@@ -158,16 +164,26 @@ type Redis struct {
 	Host string `yaml:"host"`
 	Port Port   `yaml:"port"`
 	// Addrs, when given, take the place of host and port: several are a cluster, or sentinels where master is set.
-	Addrs    []string `yaml:"addrs"`
-	Password Secret   `yaml:"password"`
+	Addrs []string `yaml:"addrs"`
+	// Username is that of an ACL user; empty: the default user.
+	Username string `yaml:"username"`
+	Password Secret `yaml:"password"`
 	// DB is the database's number; a cluster has only 0.
 	DB int `yaml:"db"`
 	// Master is the name the sentinels know the master by.
 	Master string `yaml:"master"`
+	// SentinelUsername and SentinelPassword are for the sentinels, which have users of their own.
+	SentinelUsername string `yaml:"sentinel_username"`
+	SentinelPassword Secret `yaml:"sentinel_password"`
 	// TLS turns encryption on and verifies the server's certificate.
 	TLS bool `yaml:"tls"`
-	// TLSCA is the path of a PEM bundle to trust in place of the system's.
+	// TLSCA is the path of a PEM bundle to trust in place of the system's; it turns encryption on, too.
 	TLSCA string `yaml:"tls_ca"`
+	// TLSCert and TLSKey are paths of this process's own certificate and key, in PEM, where the server asks for one.
+	TLSCert string `yaml:"tls_cert"`
+	TLSKey  string `yaml:"tls_key"`
+	// TLSName is the name that the servers' certificates must have, if it isn't their host's.
+	TLSName string `yaml:"tls_name"`
 }
 
 // DefaultRedis is a server on this machine.
@@ -183,12 +199,15 @@ func (r Redis) Addresses() []string {
 
 // Validate checks the addresses and the database's number.
 func (r Redis) Validate() error {
-	errs := []error{addresses("addrs", r.Addrs), notNegative("db", r.DB)}
+	errs := []error{addresses("addrs", r.Addrs), notNegative("db", r.DB), r.security().valid()}
 	if len(r.Addrs) == 0 {
 		errs = append(errs, present("host", r.Host))
 	}
 	if r.DB != 0 && len(r.Addrs) > 1 && r.Master == "" {
 		errs = append(errs, errors.New("db: a cluster has only database 0: set 0, or name the sentinels' master"))
+	}
+	if r.Username != "" && r.Password.Empty() {
+		errs = append(errs, errors.New("username: is set without a password: set redis.password, too"))
 	}
 	return errors.Join(errs...)
 }
@@ -199,11 +218,13 @@ func (r Redis) ValidateRelease() error { return hardPassword("password", r.Passw
 // ReleaseWarnings names what is allowed and wrong in most installations.
 func (r Redis) ReleaseWarnings() (ws []string) {
 	far := slices.ContainsFunc(r.Addresses(), remote)
-	if far && !r.TLS {
-		ws = append(ws, "tls: is off, and Redis is on another machine: who was online and what was said lately cross the network in the clear")
+	if far && !r.security().wanted() {
+		ws = append(ws, "tls: is off, and Redis is on another machine: who was online and what was said lately cross the network in the clear; "+
+			"set redis.tls: true, and redis.tls_ca for a private authority")
 	}
 	if far && r.Password.Empty() {
-		ws = append(ws, "password: is empty, and Redis is on another machine: whoever reaches it can read and forge")
+		ws = append(ws, "password: is empty, and Redis is on another machine: whoever reaches it can read and forge; set redis.password, "+
+			"and redis.username for a user with few rights (chatctl grants makes it)")
 	}
 	return ws
 }
@@ -218,8 +239,13 @@ const (
 type RabbitMQ struct {
 	// URL is amqp://user:password@host:port/vhost, amqps:// for TLS.
 	URL Secret `yaml:"url"`
-	// TLSCA is the path of a PEM bundle to trust in place of the system's.
+	// TLSCA is the path of a PEM bundle to trust in place of the system's, for an amqps:// URL.
 	TLSCA string `yaml:"tls_ca"`
+	// TLSCert and TLSKey are paths of this process's own certificate and key, in PEM, where the broker asks for one.
+	TLSCert string `yaml:"tls_cert"`
+	TLSKey  string `yaml:"tls_key"`
+	// TLSName is the name that the broker's certificate must have, if it isn't the URL's host.
+	TLSName string `yaml:"tls_name"`
 	// Exchange is the prefix of all exchange and queue names; what follows its first dot is cut off.
 	Exchange string `yaml:"exchange"`
 	// Queue is accepted and not used: queues are named after exchange.
@@ -242,12 +268,23 @@ func (r RabbitMQ) Prefix() string {
 	return prefix
 }
 
-// Warnings reports a queue name, which has no effect.
-func (r RabbitMQ) Warnings() []string {
-	if r.Queue == "" {
-		return nil
+// Warnings reports what has no effect: a queue name, and TLS settings for a URL without TLS.
+func (r RabbitMQ) Warnings() (ws []string) {
+	if r.Queue != "" {
+		ws = append(ws, "queue: is not used: queues are named "+r.Prefix()+".in.<partition>; remove it")
 	}
-	return []string{"queue: is not used: queues are named " + r.Prefix() + ".in.<partition>; remove it"}
+	if err := r.unused(); err != nil {
+		ws = append(ws, err.Error())
+	}
+	return ws
+}
+
+// unused reports TLS settings that the URL's scheme leaves unused.
+func (r RabbitMQ) unused() error {
+	if s := r.security(); !s.on && s != (security{section: s.section}) {
+		return errors.New("tls_ca: is not used, nor are tls_cert, tls_key and tls_name, because url begins with amqp://: nothing is encrypted; write amqps://")
+	}
+	return nil
 }
 
 // Validate checks the URL, the prefix and the queue type. Its errors never hold the URL.
@@ -262,6 +299,7 @@ func (r RabbitMQ) Validate() error {
 	if r.QueueType != QueueQuorum && r.QueueType != QueueClassic {
 		errs = append(errs, fmt.Errorf("queue_type: is %q: set %s or %s", r.QueueType, QueueQuorum, QueueClassic))
 	}
+	errs = append(errs, r.security().valid())
 	if r.Partitions < 1 || r.Partitions > 1024 {
 		errs = append(errs, fmt.Errorf("partitions: is %d: set 1 to 1024, the same in every process", r.Partitions))
 	}
@@ -276,9 +314,10 @@ func (r RabbitMQ) ValidateRelease() error {
 		password, _ = u.User.Password()
 	}
 	if password == "" || wellKnown(password) {
-		return errors.New("url: has no password or a well-known one: give the broker a user of its own (CHAT_RABBITMQ_URL or …_FILE)")
+		return errors.Join(r.unused(), errors.New("url: has no password or a well-known one: give each process a user of its own "+
+			"(chatctl grants makes them), in CHAT_RABBITMQ_URL or …_FILE"))
 	}
-	return hardPassword("url: its password", password)
+	return errors.Join(r.unused(), hardPassword("url: its password", password))
 }
 
 // ReleaseWarnings names what is allowed and wrong in most installations.
@@ -287,7 +326,8 @@ func (r RabbitMQ) ReleaseWarnings() []string {
 	if err != nil || u.Scheme != "amqp" || !remote(u.Host) {
 		return nil
 	}
-	return []string{"url: is amqp:// to another machine (" + u.Host + "): passwords and messages cross the network in the clear; use amqps://"}
+	return []string{"url: is amqp:// to another machine (" + u.Host + "): passwords and messages cross the network in the clear; use amqps://, " +
+		"and rabbitmq.tls_ca for a private authority"}
 }
 
 // Debug is the second listener, for metrics, health and profiles. It is not for the public.

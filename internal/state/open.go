@@ -15,6 +15,7 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/trust"
 )
 
 // Options say where Redis is and how long it may take. Zero values take the defaults named here.
@@ -22,10 +23,13 @@ type Options struct {
 	Addrs    []string // host:port pairs; several are a cluster, or sentinels where Master is set
 	Host     string   // with Port, where Addrs is empty: localhost
 	Port     int      // 6379
+	Username string   // of an ACL user; "": the default one
 	Password string
 	DB       int    // a cluster has only 0
 	Master   string // the name the sentinels know the master by
 	TLS      *tls.Config
+
+	SentinelUsername, SentinelPassword string
 
 	PoolSize   int           // connections per server: 16
 	Timeout    time.Duration // what a verb may cost: 100 ms
@@ -67,7 +71,8 @@ func Open(o Options, m *Metrics) *State {
 	o = o.withDefaults()
 	redis.SetLogger(&logging.VoidLogger{})
 	rdb := redis.NewUniversalClient(&redis.UniversalOptions{
-		Addrs: o.Addrs, Password: o.Password, DB: o.DB, MasterName: o.Master, TLSConfig: o.TLS,
+		Addrs: o.Addrs, Username: o.Username, Password: o.Password, DB: o.DB, MasterName: o.Master, TLSConfig: o.TLS,
+		SentinelUsername: o.SentinelUsername, SentinelPassword: o.SentinelPassword,
 		PoolSize: o.PoolSize, PoolTimeout: o.Timeout, MaxRetries: -1, DialerRetries: 1,
 		// A dial may outlive the verb that asked for it, in the background, so it gets more time.
 		DialTimeout: o.Timeout * 5 / 2, ReadTimeout: o.Timeout, WriteTimeout: o.Timeout,
@@ -87,14 +92,22 @@ func (s *State) Ready(ctx context.Context) error {
 
 // lasting makes a refusal permanent that waiting doesn't mend.
 func (s *State) lasting(err error) error {
-	needless := err != nil && strings.Contains(err.Error(), "without any password configured")
-	if !needless && !redis.IsAuthError(err) && !redis.IsPermissionError(err) {
+	do := trust.Redis.Do(err)
+	switch {
+	case err == nil || do != "":
+	case redis.IsPermissionError(err):
+		do = "give the user its role's commands and keys: chatctl grants prints them, and applies them with --apply"
+	case redis.IsAuthError(err), strings.Contains(err.Error(), "without any password configured"):
+		do = "correct redis.username and redis.password"
+	}
+	if do == "" {
 		return err
 	}
-	return &chat.PermanentError{
-		Where: "redis " + strings.Join(s.opt.Addrs, ", "), Err: err,
-		Do: "correct redis.password, or give the user the commands that the service needs",
+	where := "redis " + strings.Join(s.opt.Addrs, ", ")
+	if s.opt.Username != "" {
+		where += ", user " + s.opt.Username
 	}
+	return &chat.PermanentError{Where: where, Err: err, Do: do}
 }
 
 // Check judges the server's settings at a start: an eviction policy other than noeviction is an error of kind Invalid,
@@ -107,11 +120,11 @@ func (s *State) Check(ctx context.Context) (warnings []string, err error) {
 		return err
 	})
 	var refused redis.Error
-	if errors.As(err, &refused) {
+	if errors.As(err, &refused) && !redis.IsAuthError(err) {
 		return []string{"can't read maxmemory-policy (" + refused.Error() + "): make sure that it is noeviction"}, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, s.lasting(err)
 	}
 	for addr, p := range policies {
 		if p != "noeviction" {

@@ -27,7 +27,7 @@ func (s *State) do(ctx context.Context, verb string, f func(context.Context) err
 	ok, probe := s.breaker.enter(start)
 	if !ok {
 		s.metrics.Refused.WithLabelValues(verb).Inc()
-		return chat.Wrap(chat.Unavailable, fmt.Errorf("redis %s: %w", verb, errOpen), "")
+		return chat.Wrap(chat.Unavailable, fmt.Errorf("redis %s: %w", verb, s.breaker.refusal()), "")
 	}
 	call, cancel := context.WithTimeout(ctx, s.opt.Timeout)
 	defer cancel()
@@ -35,6 +35,7 @@ func (s *State) do(ctx context.Context, verb string, f func(context.Context) err
 	o := answered
 	if err != nil {
 		o = judge(ctx, err)
+		s.breaker.blame(o, err)
 	}
 	now := time.Now()
 	open := s.breaker.leave(now, o, probe)
@@ -81,6 +82,26 @@ type breaker struct {
 	failures int
 	retryAt  time.Time // while open: when the next probe may go
 	probing  bool
+	cause    error // the last failure
+}
+
+// blame notes why a call failed: those that the breaker refuses then say so, too.
+func (b *breaker) blame(o outcome, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if o == failed {
+		b.cause = err
+	}
+}
+
+// refusal is the error of a call that may not go.
+func (b *breaker) refusal() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.cause == nil {
+		return errOpen
+	}
+	return fmt.Errorf("%w: %w", errOpen, b.cause)
 }
 
 // enter reports whether a call may go, and whether it is the probe. now is monotonic.

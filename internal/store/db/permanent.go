@@ -1,12 +1,13 @@
 package db
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 
+	"github.com/go-sql-driver/mysql"
+
 	"chat-service/internal/chat"
+	"chat-service/internal/trust"
 )
 
 // Server error numbers of refusals, the same on MariaDB and MySQL.
@@ -25,7 +26,15 @@ func (d *DB) Judge(err error) error { return Judge(d.o, err) }
 
 // Judge is DB.Judge for who has only the options.
 func Judge(o Options, err error) error {
-	do := ""
+	do := Advice(err)
+	if do == "" {
+		return err
+	}
+	return lasting(o, err, do)
+}
+
+// Advice says what to do about an error that waiting doesn't mend, "" about others.
+func Advice(err error) (do string) {
 	switch Number(err) {
 	case erAccessDenied, erAccessNoPassword:
 		do = "correct database.user and database.password"
@@ -34,19 +43,17 @@ func Judge(o Options, err error) error {
 	case NoSuchDatabase:
 		do = "run chatctl migrate, which creates it, or correct database.dbname"
 	case DatabaseDenied, erTableDenied, erColumnDenied:
-		do = "give the user the rights (chatctl migrate creates the database, GRANT gives the rights), or correct database.dbname"
+		do = "give the user the rights (chatctl migrate creates the database, chatctl grants the rights), or correct database.dbname"
 	case erSecureTransport:
-		do = "set database.tls: the server takes encrypted connections only"
+		do = "set database.tls: true: the server takes encrypted connections only"
 	}
-	var unverified *tls.CertificateVerificationError
-	var unknown x509.UnknownAuthorityError
-	if errors.As(err, &unverified) || errors.As(err, &unknown) {
-		do = "set database.tls_ca to the authority that signed the server's certificate, and database.host to a name in it"
+	if errors.Is(err, mysql.ErrNoTLS) {
+		do = "the server has no TLS: turn it on there, or set " + trust.MySQL.Off
 	}
 	if do == "" {
-		return err
+		do = trust.MySQL.Do(err)
 	}
-	return lasting(o, err, do)
+	return do
 }
 
 // Lasting makes an error permanent and says which server it is about.

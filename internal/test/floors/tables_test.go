@@ -29,6 +29,7 @@ var house = []family{
 	{"internal/config", 0, nil, nil, whyGround},
 	{"internal/telemetry", 0, nil, nil, whyGround},
 	{"internal/daemon", 0, nil, nil, whyGround},
+	{"internal/trust", 0, nil, nil, "three adapters and doctor give the same advice, and none of them may know another"},
 	{"internal/faults", 0, nil, nil, "product code calls it at every step, so it must weigh nothing"},
 	{"web", 0, nil, nil, "it is files, and the headers they need"},
 	{"configs", 0, nil, nil, "it is files"},
@@ -37,9 +38,9 @@ var house = []family{
 	{"internal/envelope", 1, []string{"internal/chat"}, nil, whyContract},
 
 	{"internal/auth", 2, []string{"internal/chat"}, nil, whyAdapter},
-	{"internal/broker", 2, []string{"internal/chat", "internal/envelope", "internal/telemetry", "internal/faults"}, nil, whyAdapter},
-	{"internal/state", 2, []string{"internal/chat", "internal/telemetry", "internal/faults"}, nil, whyAdapter},
-	{"internal/store", 2, []string{"internal/chat", "internal/envelope", "internal/telemetry", "internal/faults"}, [][]string{
+	{"internal/broker", 2, []string{"internal/chat", "internal/envelope", "internal/telemetry", "internal/faults", "internal/trust"}, nil, whyAdapter},
+	{"internal/state", 2, []string{"internal/chat", "internal/telemetry", "internal/faults", "internal/trust"}, nil, whyAdapter},
+	{"internal/store", 2, []string{"internal/chat", "internal/envelope", "internal/telemetry", "internal/faults", "internal/trust"}, [][]string{
 		{"skeleton"},
 		{"table", "db"},
 		{"schema"},
@@ -78,7 +79,7 @@ var house = []family{
 	{"cmd/gateway", 4, command("internal/gateway", "internal/auth", "internal/broker"), nil, whyCmd},
 	{"cmd/worker", 4, command("internal/worker", "internal/broker", "internal/store", "internal/state"), nil, whyCmd},
 	{"cmd/api", 4, command("internal/api", "internal/auth", "internal/store", "internal/state", "web"), nil, whyCmd},
-	{"cmd/chatctl", 4, command("internal/ops/stack", "internal/ops/bench", "internal/auth", "internal/broker", "internal/store", "internal/state"), nil, whyCmd},
+	{"cmd/chatctl", 4, command("internal/ops/stack", "internal/ops/bench", "internal/trust", "internal/auth", "internal/broker", "internal/store", "internal/state"), nil, whyCmd},
 
 	{"internal/test", 5, nil, [][]string{
 		{"testkit/history"},
