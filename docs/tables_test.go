@@ -16,6 +16,7 @@ import (
 	"chat-service/internal/api"
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
+	"chat-service/internal/ops/grants"
 	"chat-service/internal/protocol"
 )
 
@@ -26,7 +27,7 @@ func tables() map[string]func() string {
 	return map[string]func() string{
 		"errors": errorTable, "client frames": clientFrameTable, "client fields": clientFieldTable, "server frames": serverFrameTable,
 		"close codes": closeCodeTable, "limits": limitTable, "commands": commandTable, "deliveries": deliveryTable,
-		"announcements": announcementTable,
+		"announcements": announcementTable, "rights": rightsTable,
 	}
 }
 
@@ -230,6 +231,23 @@ func announcementTable() string {
 		if s.Kind != probe {
 			row(b, code(s.Kind), keys[s.Key], s.Doc)
 		}
+	}
+	return b.String()
+}
+
+func rightsTable() string {
+	roles := []string{"gateway", "worker", "api", "operator", "migration"}
+	b := rows(append([]string{"server", "on what"}, roles...)...)
+	for _, n := range grants.Needs() {
+		cells := []string{n.Server, n.Object}
+		for _, r := range roles {
+			cell := n.By[r]
+			if n.Server != "MySQL" && cell != "" {
+				cell = code(strings.ReplaceAll(cell, "|", `\|`))
+			}
+			cells = append(cells, cell)
+		}
+		row(b, cells...)
 	}
 	return b.String()
 }

@@ -36,7 +36,11 @@ func (x *examination) redis(ctx context.Context) {
 		x.r.fail(lasting.Do, "%s (from %s): %v; meanwhile messages flow and presence is unknown", lasting.Where, x.source(), lasting.Err)
 		return
 	case err != nil:
-		x.r.fail("start it, or correct redis.host, port and password; meanwhile messages flow and presence is unknown", "%s (from %s): %v", where, x.source(), err)
+		do := "start it, or correct redis.host, port and password"
+		if x.Redis.TLS || x.Redis.TLSCA != "" {
+			do += "; if this port speaks no TLS, correct redis.port or turn redis.tls off"
+		}
+		x.r.fail(do+"; meanwhile messages flow and presence is unknown", "%s (from %s): %v", where, x.source(), err)
 		return
 	default:
 		for _, w := range warnings {

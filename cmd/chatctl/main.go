@@ -18,6 +18,7 @@ type cli struct {
 	Servers    serversCmd    `cmd:"" help:"Start private MySQL, Redis and RabbitMQ, run a command with their addresses, then stop them."`
 	Doctor     doctorCmd     `cmd:"" help:"Check configuration, servers and processes, and say what to do."`
 	Migrate    migrateCmd    `cmd:"" help:"Create the database if necessary and migrate its schema."`
+	Grants     grantsCmd     `cmd:"" help:"Print, or make, a user for each process on each server, with the fewest rights that it needs."`
 	Unread     unreadCmd     `cmd:"" help:"Verify or repair unread counts."`
 	User       userCmd       `cmd:"" help:"Show a user, disable or enable one, set a password, list and end sessions."`
 	Room       roomCmd       `cmd:"" help:"Show a room, give it another owner, dissolve it."`

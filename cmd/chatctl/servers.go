@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/url"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -32,6 +35,9 @@ var testVars = map[stack.Kind]string{
 	stack.Redis: "CHAT_TEST_REDIS_ADDR", stack.RabbitMQ: "CHAT_TEST_AMQP_URL",
 }
 
+// brokerAPIVar gives the tests RabbitMQ's HTTP API with an administrator; one who gives the broker gives this, too.
+const brokerAPIVar = "CHAT_TEST_RABBITMQ_API"
+
 // Run brings the servers up, runs the command and stops them.
 func (c *serversCmd) Run(ctx context.Context) error {
 	out := stack.NewProgress(os.Stderr)
@@ -47,12 +53,15 @@ func (c *serversCmd) Run(ctx context.Context) error {
 		}
 	}
 	env, kinds := c.plan()
-	s, err := stack.Up(ctx, stack.Options{Dir: d, Out: out, PkgCache: c.PkgCache, Kinds: kinds, Vars: testVars})
+	s, err := stack.Up(ctx, stack.Options{Dir: d, Out: out, PkgCache: c.PkgCache, Kinds: kinds, Vars: testVars, BrokerAPI: true})
 	if err != nil {
 		return errors.Join(err, d.Close())
 	}
 	for _, k := range kinds {
 		env = append(env, testVars[k]+"="+testAddr(s, k))
+	}
+	if srv, ok := s.Server(stack.RabbitMQ); ok {
+		env = append(env, brokerAPIVar+"="+apiURL(srv))
 	}
 	env, err = c.redisProgram(s, env)
 	if err != nil {
@@ -69,6 +78,12 @@ func (c *serversCmd) Run(ctx context.Context) error {
 	}
 	s.Stop(end)
 	return errors.Join(runErr, d.Close())
+}
+
+// apiURL is the address of RabbitMQ's HTTP API with its account.
+func apiURL(s stack.Server) string {
+	u := url.URL{Scheme: "http", User: url.UserPassword(s.User, s.Password), Host: net.JoinHostPort(s.Host, strconv.Itoa(s.APIPort))}
+	return u.String()
 }
 
 // plan splits the servers into those given in the environment and those to start.

@@ -178,7 +178,7 @@ func (c *Config) tokens() (auth.TokenOptions, error) {
 func (c *Config) broker(t *tls.Config, name string, log *slog.Logger, m *broker.Metrics) broker.Options {
 	return broker.Options{
 		TLS: t, URL: c.RabbitMQ.URL.Reveal(), Prefix: c.RabbitMQ.Prefix(), QueueType: c.RabbitMQ.QueueType,
-		Partitions: c.RabbitMQ.Partitions, Name: name, Logger: log, Metrics: m,
+		Partitions: c.RabbitMQ.Partitions, Looks: true, Name: name, Logger: log, Metrics: m,
 	}
 }
 

@@ -32,6 +32,9 @@ type Options struct {
 	QueueType string
 	// Partitions is the number of inbound queues, 1 to 1,024; default 16. It is fixed for an installation.
 	Partitions int
+	// Looks has exchanges and queues of other processes looked for, and made only if they are missing: a gateway's user may not
+	// configure them.
+	Looks bool
 	// Name shows up in the broker's list of connections, for instance "gateway g1".
 	Name string
 

@@ -128,7 +128,7 @@ func (p *Publisher) growth(delay time.Duration) *growth {
 
 // serveConnection serves one connection: it declares the topology, opens a channel in confirm mode and publishes.
 func (p *Publisher) serveConnection(ctx context.Context, conn *amqp.Connection, ready func()) error {
-	err := p.o.withTopology(conn, func(t topology) error {
+	err := p.o.withShared(conn, func(t topology) error {
 		if err := t.shared(); err != nil {
 			return err
 		}

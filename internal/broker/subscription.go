@@ -37,8 +37,10 @@ func (s *subscription) start(purpose string) {
 // serve consumes over one connection. When the consumer is cancelled the connection is given up, too: it
 // carries nothing else, and the link's backoff then bounds the retries.
 func (s *subscription) serve(ctx context.Context, conn *amqp.Connection, ready func()) error {
-	err := s.o.withTopology(conn, func(t topology) error { return errors.Join(t.shared(), s.declare(t)) })
-	if err != nil {
+	if err := s.o.withShared(conn, topology.shared); err != nil {
+		return err
+	}
+	if err := s.o.withTopology(conn, s.declare); err != nil {
 		return err
 	}
 	in, err := s.o.openInbound(conn, s.queue, s.prefetch)

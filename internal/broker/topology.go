@@ -1,8 +1,10 @@
 package broker
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 )
@@ -18,25 +20,54 @@ const (
 
 // topology declares exchanges and queues on a channel of its own, because a refused declaration closes the channel.
 type topology struct {
-	o  Options
-	ch *amqp.Channel
+	o     Options
+	ch    *amqp.Channel
+	looks bool // whether they exist, and declares nothing
 }
 
 // withTopology runs fn on a short-lived channel.
 func (o Options) withTopology(conn *amqp.Connection, fn func(t topology) error) error {
+	return o.onChannel(conn, false, fn)
+}
+
+func (o Options) onChannel(conn *amqp.Connection, looks bool, fn func(t topology) error) error {
 	ch, err := conn.Channel()
 	if err != nil {
 		return fmt.Errorf("open channel: %w", err)
 	}
 	defer func() { _ = ch.Close() }()
-	return fn(topology{o: o, ch: ch})
+	return fn(topology{o: o, ch: ch, looks: looks})
+}
+
+// errUndeclared: it is made by a worker's start, so waiting mends it.
+var errUndeclared = errors.New("the exchanges and queues don't exist yet, and this user may not make them: start a worker, which does")
+
+// withShared runs fn, which declares what the workers own, as Options.Looks says. Looking needs no rights, declaring does.
+func (o Options) withShared(conn *amqp.Connection, fn func(t topology) error) error {
+	if !o.Looks {
+		return o.withTopology(conn, fn)
+	}
+	var refused *amqp.Error
+	err := o.onChannel(conn, true, fn)
+	if !errors.As(err, &refused) || refused.Code != amqp.NotFound || strings.Contains(refused.Reason, "inaccessible") {
+		return err
+	}
+	err = o.withTopology(conn, fn)
+	if errors.As(err, &refused) && refused.Code == amqp.AccessRefused {
+		return errUndeclared
+	}
+	return err
 }
 
 // shared declares what all processes use: the exchanges, the dead-letter queue and the control queue.
 func (t topology) shared() error {
 	kinds := []struct{ name, kind string }{{"in", amqp.ExchangeDirect}, {"out", amqp.ExchangeFanout}, {"dead", amqp.ExchangeFanout}}
 	for _, k := range kinds {
-		if err := t.ch.ExchangeDeclare(t.o.name(k.name), k.kind, true, false, false, false, nil); err != nil {
+		declare := t.ch.ExchangeDeclare
+		if t.looks {
+			declare = t.ch.ExchangeDeclarePassive
+		}
+		if err := declare(t.o.name(k.name), k.kind, true, false, false, false, nil); err != nil {
 			return fmt.Errorf("declare exchange %s: %w", t.o.name(k.name), err)
 		}
 	}
@@ -85,13 +116,20 @@ func (t topology) gateway(name string) error {
 }
 
 func (t topology) queue(name string, args amqp.Table) error {
-	if _, err := t.ch.QueueDeclare(name, true, false, false, false, args); err != nil {
+	declare := t.ch.QueueDeclare
+	if t.looks {
+		declare = t.ch.QueueDeclarePassive
+	}
+	if _, err := declare(name, true, false, false, false, args); err != nil {
 		return fmt.Errorf("declare queue %s: %w", name, err)
 	}
 	return nil
 }
 
 func (t topology) bind(queue, key, exchange string) error {
+	if t.looks {
+		return nil
+	}
 	if err := t.ch.QueueBind(queue, key, exchange, false, nil); err != nil {
 		return fmt.Errorf("bind queue %s: %w", queue, err)
 	}

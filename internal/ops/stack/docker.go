@@ -50,7 +50,14 @@ func (s *Stack) startContainer(ctx context.Context, k Kind) (Server, error) {
 	name := containerName(s.dir.path, k)
 	removeContainer(ctx, name)
 	s.out.Say(string(k), "starting container %s from %s", name, images[k].ref)
-	if text, err := exec.CommandContext(ctx, "docker", containerArgs(k, name, port)...).CombinedOutput(); err != nil {
+	args, apiPort := containerArgs(k, name, port), 0
+	if k == RabbitMQ && s.brokerAPI {
+		if apiPort, err = s.dir.Port(apiName); err != nil {
+			return Server{}, err
+		}
+		args = append([]string{args[0], "--publish", fmt.Sprintf("%s:%d:15672", loopback, apiPort)}, args[1:]...)
+	}
+	if text, err := exec.CommandContext(ctx, "docker", args...).CombinedOutput(); err != nil {
 		return Server{}, fmt.Errorf("docker run %s: %w: %s", images[k].ref, err, strings.TrimSpace(string(text)))
 	}
 	srv := Server{Kind: k, Host: loopback, Port: port, Origin: "container " + images[k].ref, container: name}
@@ -58,7 +65,7 @@ func (s *Stack) startContainer(ctx context.Context, k Kind) (Server, error) {
 	case MySQL, MySQL8:
 		srv.User, srv.Database = databaseUser, databaseName
 	case RabbitMQ:
-		srv.User, srv.Password = "guest", "guest"
+		srv.User, srv.Password, srv.APIPort = "guest", "guest", apiPort
 	}
 	return srv, s.await(ctx, srv, 120*time.Second)
 }

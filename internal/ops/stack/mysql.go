@@ -53,7 +53,7 @@ func (s *Stack) startMySQL(ctx context.Context, k Kind, in install) (Server, err
 		}
 		args = append(args, "--collation-server=utf8mb4_unicode_ci", "--secure-file-priv="+none)
 	}
-	path, args, err := in.command(in.server, args...)
+	path, args, err := in.command(in.server, append(args, s.extra[k]...)...)
 	if err != nil {
 		return Server{}, err
 	}

@@ -10,12 +10,18 @@ import (
 	"time"
 )
 
-const epmdName = "rabbitmq-epmd"
+const (
+	epmdName = "rabbitmq-epmd"
+	apiName  = "rabbitmq-api"
+)
 
 // startRabbitMQ starts a one-node broker with its own port mapper (epmd). Both are direct children without a shell
 // in between, so that the recorded PIDs are theirs and nothing outlives the run.
 func (s *Stack) startRabbitMQ(ctx context.Context, in install) (Server, error) {
 	ports := map[string]int{"rabbitmq": 0, "rabbitmq-dist": 0, epmdName: 0}
+	if s.brokerAPI {
+		ports[apiName] = 0
+	}
 	for name := range ports {
 		port, err := s.dir.Port(name)
 		if err != nil {
@@ -31,6 +37,11 @@ func (s *Stack) startRabbitMQ(ctx context.Context, in install) (Server, error) {
 	}
 	files := map[string]string{
 		"rabbitmq.conf": rabbitConf(ports["rabbitmq"]), "env.conf": "", "enabled_plugins": "[].\n",
+		"advanced.config": "[" + strings.Join(s.extra[RabbitMQ], "\n") + "].\n",
+	}
+	if s.brokerAPI {
+		files["rabbitmq.conf"] += apiConf(ports[apiName])
+		files["enabled_plugins"] = "[rabbitmq_management].\n"
 	}
 	for name, text := range files {
 		if err := writeFile(filepath.Join(data, name), []byte(text), 0o644); err != nil {
@@ -42,7 +53,10 @@ func (s *Stack) startRabbitMQ(ctx context.Context, in install) (Server, error) {
 		return Server{}, err
 	}
 	epmd.markReady() // it is ready at once, and restarted like the others if it ends
-	srv := Server{Kind: RabbitMQ, Host: loopback, Port: ports["rabbitmq"], User: "guest", Password: "guest", Origin: in.from, helper: epmd}
+	srv := Server{
+		Kind: RabbitMQ, Host: loopback, Port: ports["rabbitmq"], User: "guest", Password: "guest", Origin: in.from,
+		APIPort: ports[apiName], helper: epmd,
+	}
 	srv.main, err = s.dir.supervise(App{Spec: Spec{
 		Name: string(RabbitMQ), Path: in.server, Cwd: data, Stop: 20 * time.Second,
 		Env: in.environ(rabbitEnv(data, ports)...),
@@ -73,6 +87,7 @@ func rabbitEnv(data string, ports map[string]int) []string {
 		"RABBITMQ_MNESIA_BASE=" + filepath.Join(data, "mnesia"),
 		"RABBITMQ_LOG_BASE=" + filepath.Join(data, "log"),
 		"RABBITMQ_CONFIG_FILE=" + filepath.Join(data, "rabbitmq.conf"),
+		"RABBITMQ_ADVANCED_CONFIG_FILE=" + filepath.Join(data, "advanced.config"),
 		"RABBITMQ_CONF_ENV_FILE=" + filepath.Join(data, "env.conf"),
 		"RABBITMQ_ENABLED_PLUGINS_FILE=" + filepath.Join(data, "enabled_plugins"),
 		"RABBITMQ_DIST_PORT=" + strconv.Itoa(ports["rabbitmq-dist"]),
@@ -96,6 +111,11 @@ log.console = true
 log.console.level = info
 log.file = false
 `, loopback, port)
+}
+
+// apiConf has the HTTP API listen, and collect no statistics, which nobody looks at.
+func apiConf(port int) string {
+	return fmt.Sprintf("management.tcp.ip = %s\nmanagement.tcp.port = %d\nmanagement_agent.disable_metrics_collector = true\n", loopback, port)
 }
 
 // rewriteErlang makes an unpacked Erlang find its own files: its start scripts contain an absolute path that no variable

@@ -20,10 +20,10 @@ func (s *Stack) startRedis(ctx context.Context, in install) (Server, error) {
 	}
 	main, err := s.dir.supervise(App{Spec: Spec{
 		Name: string(Redis), Path: in.server, Cwd: data, Env: in.environ(), Stop: 10 * time.Second,
-		Args: []string{
+		Args: append([]string{
 			"--port", strconv.Itoa(port), "--bind", loopback, "--dir", data, "--daemonize", "no",
 			"--appendonly", "yes", "--appendfsync", "everysec", "--save", "", "--maxmemory-policy", "noeviction",
-		},
+		}, s.extra[Redis]...),
 	}}, s.out)
 	if err != nil {
 		return Server{}, err

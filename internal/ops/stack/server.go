@@ -22,6 +22,7 @@ type Server struct {
 	Password string
 	Database string
 	URL      string   // RabbitMQ given as a URL
+	APIPort  int      // of RabbitMQ's HTTP API; 0: it has none
 	Origin   string   // where it came from, in words
 	Program  string   // the server's executable; "" when it is given or in a container
 	Environ  []string // environment that the executable needs

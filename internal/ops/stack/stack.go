@@ -31,6 +31,10 @@ type Options struct {
 	Given func(Kind) (Server, bool, error)
 	// Vars names the variables that give each server, for error texts.
 	Vars map[Kind]string
+	// BrokerAPI has RabbitMQ offer its HTTP API, too, by which users are made.
+	BrokerAPI bool
+	// Extra are further arguments of MySQL and Redis, and lines of RabbitMQ's advanced.config.
+	Extra map[Kind][]string
 }
 
 // Stack is a set of running servers.
@@ -40,6 +44,9 @@ type Stack struct {
 	given func(Kind) (Server, bool, error)
 	vars  map[Kind]string
 	apt   *apt
+
+	brokerAPI bool
+	extra     map[Kind][]string
 
 	mu      sync.Mutex
 	servers map[Kind]Server
@@ -55,7 +62,7 @@ func Up(ctx context.Context, o Options) (*Stack, error) {
 	if err != nil {
 		return nil, fmt.Errorf("resolve package cache: %w", err)
 	}
-	s := &Stack{dir: o.Dir, out: o.Out, given: o.Given, vars: o.Vars, apt: newApt(cache, o.Out), servers: map[Kind]Server{}}
+	s := &Stack{dir: o.Dir, out: o.Out, given: o.Given, vars: o.Vars, apt: newApt(cache, o.Out), servers: map[Kind]Server{}, brokerAPI: o.BrokerAPI, extra: o.Extra}
 	g, gctx := errgroup.WithContext(ctx)
 	for _, k := range o.Kinds {
 		g.Go(func() error {

@@ -113,6 +113,7 @@ func newWorld(t *testing.T, o plan) *world {
 	gateways := max(o.Gateways, 2)
 	w.Fleet = testkit.StartFleet(t, testkit.FleetOptions{
 		Gateways: gateways, Workers: 3, APIs: 1, Env: env,
+		Admin: true, // servers are wiped, and their users with them
 		EnvOf: func(process string, env map[string]string) {
 			if process != "chatctl" { // a user that a read-only server refuses
 				env["CHAT_DATABASE_USER"], env["CHAT_DATABASE_PASSWORD"] = w.databaseUser(t)

@@ -31,12 +31,16 @@ func TestFaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := &faults{redis: testkit.NewProxy(t, testkit.RedisAddr(t)), rabbit: testkit.NewProxy(t, broker.Host)}
-	broker.Host = f.rabbit.Addr()
 	env := calm()
-	env["CHAT_RABBITMQ_URL"] = broker.String()
-	env["CHAT_REDIS_HOST"], env["CHAT_REDIS_PORT"], _ = net.SplitHostPort(f.redis.Addr())
 	env["CHAT_GATEWAY_DRAIN"], env["CHAT_GATEWAY_CONNECT_TIMEOUT"], env["CHAT_GATEWAY_ANSWER_TIMEOUT"] = "5s", "3s", "3s"
 	fleet := testkit.StartFleet(t, testkit.FleetOptions{Gateways: 2, Workers: 2, APIs: 1, Env: env, EnvOf: func(process string, env map[string]string) {
+		if u, err := url.Parse(env["CHAT_RABBITMQ_URL"]); err == nil && u.Host != "" {
+			u.Host = f.rabbit.Addr()
+			env["CHAT_RABBITMQ_URL"] = u.String()
+		}
+		if env["CHAT_REDIS_HOST"] != "" {
+			env["CHAT_REDIS_HOST"], env["CHAT_REDIS_PORT"], _ = net.SplitHostPort(f.redis.Addr())
+		}
 		if process == "api-1" {
 			f.mysql = testkit.NewProxy(t, net.JoinHostPort(env["CHAT_DATABASE_HOST"], env["CHAT_DATABASE_PORT"]))
 			env["CHAT_DATABASE_HOST"], env["CHAT_DATABASE_PORT"], _ = net.SplitHostPort(f.mysql.Addr())

@@ -20,7 +20,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-sql-driver/mysql"
 	"github.com/gobwas/ws"
 
 	"chat-service/internal/auth"
@@ -134,32 +133,6 @@ func (w *world) exec(t *testing.T, query string, args ...any) {
 	if _, err := w.DB.DB.ExecContext(ctx, query, args...); err != nil {
 		t.Fatalf("%s: %v", query, err)
 	}
-}
-
-func createDatabaseUser(t testing.TB, name, password string) {
-	t.Helper()
-	cfg, err := mysql.ParseDSN(testkit.MySQLDSN(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	cfg.InterpolateParams = true
-	db, err := sql.Open("mysql", cfg.FormatDSN())
-	if err != nil {
-		t.Fatal(err)
-	}
-	run := func(query string, args ...any) {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		if _, err := db.ExecContext(ctx, query, args...); err != nil {
-			t.Fatalf("%s: %v", query, err)
-		}
-	}
-	run("CREATE USER '"+name+"'@'%' IDENTIFIED BY ?", password)
-	run("GRANT ALL ON `" + name + "`.* TO '" + name + "'@'%'")
-	t.Cleanup(func() {
-		run("DROP USER '" + name + "'@'%'")
-		_ = db.Close()
-	})
 }
 
 // want is a documented refusal: the status and code of REST, and the field at fault where there is one.

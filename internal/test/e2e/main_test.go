@@ -125,18 +125,16 @@ func strictSockets(env map[string]string) {
 	env["CHAT_GATEWAY_ORIGINS"] = "https://chat.example.com"
 }
 
-// strictRequests puts an api into release mode, which takes a database user with a password and real password hashes.
+// strictRequests puts an api into release mode, which takes real password hashes; its database password comes from a file.
 func strictRequests(t testing.TB, env map[string]string) {
 	for _, k := range []string{"CHAT_AUTH_ARGON2_MEMORY_KIB", "CHAT_AUTH_ARGON2_TIME", "CHAT_LIMITS_REQUESTS_PER_SECOND"} {
 		delete(env, k)
 	}
-	user, password := env["CHAT_DATABASE_DBNAME"], "e2e "+env["CHAT_DATABASE_DBNAME"]
-	createDatabaseUser(t, user, password)
 	secret := filepath.Join(t.TempDir(), "database password")
-	if err := os.WriteFile(secret, []byte(password+"\n"), 0o600); err != nil {
+	if err := os.WriteFile(secret, []byte(env["CHAT_DATABASE_PASSWORD"]+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	env["CHAT_DATABASE_USER"], env["CHAT_DATABASE_PASSWORD_FILE"] = user, secret
+	env["CHAT_DATABASE_PASSWORD_FILE"] = secret
 	delete(env, "CHAT_DATABASE_PASSWORD")
 	env["CHAT_SERVER_MODE"] = "release"
 	env["CHAT_LIMITS_REQUESTS_PER_SECOND"] = "5"

@@ -120,10 +120,13 @@ func TestPermanentFailures(t *testing.T) {
 		env  map[string]string
 		says []string
 	}{
-		"mysql-password": {"api", map[string]string{"CHAT_DATABASE_PASSWORD": "wrong"}, []string{"user " + fleet.DB.User, "1045", "correct database.user"}},
-		"mysql-database": {"worker", map[string]string{"CHAT_DATABASE_DBNAME": "nowhere"}, []string{"database nowhere", "1049", "run chatctl migrate"}},
-		"amqp-password":  {"gateway", map[string]string{"CHAT_RABBITMQ_URL": wrongPassword(t)}, []string{"rabbitmq.url"}},
-		"amqp-vhost":     {"gateway", map[string]string{"CHAT_RABBITMQ_URL": strings.TrimRight(testkit.AMQPURL(t), "/") + "/nowhere"}, []string{"virtual host nowhere"}},
+		"mysql-password": {"api", map[string]string{"CHAT_DATABASE_PASSWORD": "wrong"}, []string{"user " + fleet.Prefix + "_api", "1045", "correct database.user"}},
+		"mysql-database": {"worker", map[string]string{
+			"CHAT_DATABASE_DBNAME": "nowhere", "CHAT_DATABASE_USER": fleet.DB.User, "CHAT_DATABASE_PASSWORD": fleet.DB.Password,
+		}, []string{"database nowhere", "1049", "run chatctl migrate"}},
+		"mysql-rights":  {"worker", map[string]string{"CHAT_DATABASE_DBNAME": "nowhere"}, []string{"database nowhere", "1044", "chatctl grants"}},
+		"amqp-password": {"gateway", map[string]string{"CHAT_RABBITMQ_URL": wrongPassword(t)}, []string{"rabbitmq.url"}},
+		"amqp-vhost":    {"gateway", map[string]string{"CHAT_RABBITMQ_URL": strings.TrimRight(testkit.AMQPURL(t), "/") + "/nowhere"}, []string{"virtual host nowhere"}},
 	} {
 		tt.env["CHAT_SERVER_GIVE_UP"] = "3s"
 		w.Launch(t, tt.kind, name, tt.env)

@@ -61,6 +61,7 @@ var house = []family{
 		{"."},
 		{"report", "privatestack"},
 	}, "it measures the system from outside, and the servers by themselves"},
+	{"internal/ops/grants", 3, []string{"internal/chat", "internal/broker", "internal/state", "internal/store"}, nil, "what each role may do stands with the adapters; it puts that together"},
 	{"internal/gateway", 3, stationMayImport, [][]string{
 		{"inlet", "hub"},
 		{"."},
@@ -79,7 +80,7 @@ var house = []family{
 	{"cmd/gateway", 4, command("internal/gateway", "internal/auth", "internal/broker"), nil, whyCmd},
 	{"cmd/worker", 4, command("internal/worker", "internal/broker", "internal/store", "internal/state"), nil, whyCmd},
 	{"cmd/api", 4, command("internal/api", "internal/auth", "internal/store", "internal/state", "web"), nil, whyCmd},
-	{"cmd/chatctl", 4, command("internal/ops/stack", "internal/ops/bench", "internal/trust", "internal/auth", "internal/broker", "internal/store", "internal/state"), nil, whyCmd},
+	{"cmd/chatctl", 4, command("internal/ops/stack", "internal/ops/bench", "internal/ops/grants", "internal/trust", "internal/auth", "internal/broker", "internal/store", "internal/state"), nil, whyCmd},
 
 	{"internal/test", 5, nil, [][]string{
 		{"testkit/history"},
@@ -103,6 +104,7 @@ func command(wires ...string) []string {
 var importers = map[string][]string{
 	"internal/ops/stack":       {"cmd/chatctl", "internal/ops/bench"},
 	"internal/ops/bench":       {"cmd/chatctl"},
+	"internal/ops/grants":      {"cmd/chatctl"},
 	"internal/store/storetest": {},
 	"internal/store/fakestore": {},
 	"internal/test":            {},

@@ -27,6 +27,9 @@ type FleetOptions struct {
 	EnvOf func(process string, env map[string]string)
 	// BuildOf says which programs a process runs; nil: this tree's everywhere. The schema is always this tree's.
 	BuildOf func(process string) Build
+	// Admin has the processes use the tests' own accounts instead of users with few rights: for servers that lose their users on the way.
+	// Builds of an earlier release, which don't know such users, imply it.
+	Admin bool
 }
 
 // Build is one build of the product's programs.
@@ -50,6 +53,8 @@ type Fleet struct {
 	public    map[string]string // process → host:port
 	debug     map[string]string
 	operator  []string // environment of chatctl
+	admin     []string // the same before it had a user of its own
+	passwords string   // folder of the users' passwords; "": the processes use the tests' own accounts
 }
 
 // readyPatience is how long a process may take to become ready: a busy machine starts several at once.
@@ -66,6 +71,9 @@ func StartFleet(t testing.TB, o FleetOptions) *Fleet {
 	}
 	f.migrate(t, o)
 	f.options, f.logs = o, t.TempDir()
+	if !o.Admin && o.BuildOf == nil {
+		f.grant(t, o)
+	}
 	t.Cleanup(func() { f.end(t) })
 	for _, kind := range []struct {
 		bin string
@@ -95,6 +103,7 @@ func (f *Fleet) environment(t testing.TB, o FleetOptions, kind, name string) map
 		"CHAT_RABBITMQ_URL": AMQPURL(t), "CHAT_RABBITMQ_EXCHANGE": f.Prefix, "CHAT_RABBITMQ_QUEUE_TYPE": "classic",
 		"CHAT_JWT_SECRET": f.Secret,
 	}
+	f.few(t, kind, env)
 	if kind != "chatctl" {
 		host, port := FreeAddr(t)
 		env["CHAT_DEBUG_HOST"], env["CHAT_DEBUG_PORT"] = host, port
@@ -163,8 +172,14 @@ func (f *Fleet) add(t testing.TB, kind, name string, o FleetOptions) {
 // Launch starts one more process of a kind (gateway, worker, api), with changes to its variables; it may not become ready.
 func (f *Fleet) Launch(t testing.TB, kind, name string, env map[string]string) {
 	t.Helper()
+	f.LaunchOf(t, kind, name, func(_ string, all map[string]string) { maps.Copy(all, env) })
+}
+
+// LaunchOf is Launch with changes as FleetOptions.EnvOf makes them.
+func (f *Fleet) LaunchOf(t testing.TB, kind, name string, envOf func(process string, env map[string]string)) {
+	t.Helper()
 	o := f.options
-	o.EnvOf = func(_ string, all map[string]string) { maps.Copy(all, env) }
+	o.EnvOf = envOf
 	f.add(t, kind, name, o)
 }
 

@@ -21,6 +21,8 @@ const (
 	MySQL8Var = "CHAT_TEST_MYSQL8_DSN"
 	RedisVar  = "CHAT_TEST_REDIS_ADDR"
 	AMQPVar   = "CHAT_TEST_AMQP_URL"
+	// BrokerAPIVar is the HTTP API of the same RabbitMQ, with an administrator: users are made by it.
+	BrokerAPIVar = "CHAT_TEST_RABBITMQ_API"
 )
 
 func fromEnv(t testing.TB, name string) string {
@@ -43,6 +45,9 @@ func RedisAddr(t testing.TB) string { t.Helper(); return fromEnv(t, RedisVar) }
 
 // AMQPURL is the URL of a RabbitMQ that the tests share.
 func AMQPURL(t testing.TB) string { t.Helper(); return fromEnv(t, AMQPVar) }
+
+// BrokerAPI is the URL of RabbitMQ's HTTP API, with an administrator.
+func BrokerAPI(t testing.TB) string { t.Helper(); return fromEnv(t, BrokerAPIVar) }
 
 // Database is a private database of a test.
 type Database struct {

@@ -1,0 +1,47 @@
+package broker
+
+import (
+	"regexp"
+	"strings"
+)
+
+// Role is what a process does on the bus.
+type Role string
+
+// The roles that have a user. The api uses no RabbitMQ.
+const (
+	GatewayRole  Role = "gateway"
+	WorkerRole   Role = "worker"
+	OperatorRole Role = "operator" // chatctl: doctor and partitions
+)
+
+// Roles lists them.
+func Roles() []Role { return []Role{GatewayRole, WorkerRole, OperatorRole} }
+
+// Rights are a user's permissions on a virtual host: RabbitMQ's regular expressions over the names of exchanges and queues.
+type Rights struct{ Configure, Write, Read string }
+
+// byDefault is the name by which RabbitMQ judges publishing to a queue directly. That can't be narrowed to some queues.
+const byDefault = "amq.default"
+
+// Rights returns the fewest rights that a role needs under the options' prefix. To bind is to write to the queue and to read the exchange;
+// to declare a queue with a dead-letter exchange is to read the queue and to write to the exchange, too.
+func (o Options) Rights(r Role) Rights {
+	in, out, dead, control := exactly(o.name("in")), exactly(o.name("out")), exactly(o.name("dead")), exactly(o.Control().Key)
+	inbound, gateways := exactly(strings.TrimSuffix(o.inQueue(0), "0"))+"[0-9]+", exactly(o.gatewayQueues())+".+"
+	whole := anyOf(in, out, dead, control, inbound)
+	switch r {
+	case GatewayRole: // its own queue; commands, and heartbeats to the control queue
+		return Rights{Configure: anyOf(gateways), Write: anyOf(exactly(byDefault), in, gateways), Read: anyOf(out, gateways)}
+	case WorkerRole: // all that is shared; deliveries to gateways' queues
+		return Rights{
+			Configure: whole, Write: anyOf(exactly(byDefault), out, dead, inbound), Read: anyOf(in, dead, control, inbound),
+		}
+	default: // declares as a worker does, and publishes a message that no queue takes
+		return Rights{Configure: whole, Write: anyOf(exactly(byDefault), dead, inbound), Read: anyOf(in, dead, inbound)}
+	}
+}
+
+func exactly(name string) string { return regexp.QuoteMeta(name) }
+
+func anyOf(patterns ...string) string { return "^(" + strings.Join(patterns, "|") + ")$" }

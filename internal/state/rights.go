@@ -1,0 +1,132 @@
+package state
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+
+	"chat-service/internal/chat"
+)
+
+// Role is a process that uses Redis.
+type Role string
+
+// The roles. Gateways use no Redis.
+const (
+	APIRole      Role = "api"
+	WorkerRole   Role = "worker"
+	OperatorRole Role = "operator" // chatctl: doctor, user, room and the operators' verbs
+)
+
+// Roles lists them.
+func Roles() []Role { return []Role{APIRole, WorkerRole, OperatorRole} }
+
+// Rights are what a role's ACL user may do.
+type Rights struct {
+	Commands []string // subcommands as "config|get"
+	Keys     []string // patterns of keys to read and write
+	Reads    []string // patterns of keys to read only
+	Channels []string
+}
+
+// Rights returns the fewest rights that a role needs under a prefix. A script's commands are judged like those of its caller, and its keys
+// count as written.
+func (o Options) Rights(r Role) Rights {
+	s := &State{prefix: o.withDefaults().Prefix}
+	sockets, index := s.key("u*", "sockets"), s.key("g*", "sockets")
+	leases, routes := s.key("leases", "*"), s.key("r*", "route")
+	recent, heads, due := s.key("r*", "recent"), s.key("h*", "*"), s.key("o*", "due")
+	// By every connection. Of a cluster, its slots.
+	common := []string{"ping", "select", "config|get", "cluster|slots", "cluster|shards", "command", "readonly", "evalsha", "eval", "time"}
+	all := func(own ...string) []string { return slices.Concat(common, own) }
+	switch r {
+	case APIRole:
+		return Rights{
+			Commands: all("publish", "multi", "exec", "get", "set", "del", "pexpire", "exists", "lrange", "rpush",
+				"hget", "hset", "hdel", "hincrby", "hkeys", "zrange"),
+			Keys:  []string{s.key("t*", "*"), recent, s.key("leases", "until"), s.blindKey()},
+			Reads: []string{sockets}, Channels: []string{s.callChannel()},
+		}
+	case WorkerRole:
+		return Rights{
+			Commands: all("publish", "subscribe", "unsubscribe", "multi", "exec", "get", "set", "exists", "expire", "pexpire",
+				"rpush", "ltrim", "hget", "hset", "hsetnx", "hdel", "hgetall", "hkeys", "sadd", "srem", "spop", "scard", "srandmember",
+				"zadd", "zrem", "zrange", "zcount", "zscore", "zremrangebyscore"),
+			Keys:     []string{sockets, index, leases, routes, recent, heads, due, s.generationKey()},
+			Channels: []string{s.callChannel()},
+		}
+	default:
+		return Rights{
+			Commands: all("publish", "info", "exists", "hkeys", "zrange"),
+			Keys:     []string{s.key("leases", "until"), s.blindKey()}, Reads: []string{sockets}, Channels: []string{s.callChannel()},
+		}
+	}
+}
+
+// Rules writes the rights as ACL SETUSER takes them. They begin with a reset: what the user could do before is gone.
+func (r Rights) Rules(passwordSHA256 string) []string {
+	rules := []string{"reset", "on", "#" + passwordSHA256, "-@all"}
+	for _, c := range r.Commands {
+		rules = append(rules, "+"+c)
+	}
+	for _, k := range r.Keys {
+		rules = append(rules, "~"+k)
+	}
+	for _, k := range r.Reads {
+		rules = append(rules, "%R~"+k)
+	}
+	for _, c := range r.Channels {
+		rules = append(rules, "&"+c)
+	}
+	return rules
+}
+
+// PasswordHash is the form in which an ACL keeps a password.
+func PasswordHash(password string) string {
+	h := sha256.Sum256([]byte(password))
+	return hex.EncodeToString(h[:])
+}
+
+// ErrVolatile: the users are made, and will be lost when the server restarts.
+var ErrVolatile = errors.New("redis keeps its users in memory only: give it an aclfile, and run this again, or after each restart")
+
+// SetUser makes a user with exactly the rules, on every master. It needs an administrator.
+func (s *State) SetUser(ctx context.Context, name string, rules []string) error {
+	return s.do(ctx, "set_user", func(ctx context.Context) error {
+		return s.everywhere(ctx, func(ctx context.Context, c *redis.Client) error {
+			args := []any{"acl", "setuser", name}
+			for _, r := range rules {
+				args = append(args, r)
+			}
+			return c.Do(ctx, args...).Err()
+		})
+	})
+}
+
+// SaveUsers writes the users to the server's aclfile; ErrVolatile if it has none.
+func (s *State) SaveUsers(ctx context.Context) error {
+	err := s.do(ctx, "save_users", func(ctx context.Context) error {
+		return s.everywhere(ctx, func(ctx context.Context, c *redis.Client) error { return c.Do(ctx, "acl", "save").Err() })
+	})
+	if err != nil && strings.Contains(err.Error(), "not configured to use an ACL file") {
+		return ErrVolatile
+	}
+	return err
+}
+
+// everywhere runs fn on the server, or one after the other on each master of a cluster.
+func (s *State) everywhere(ctx context.Context, fn func(ctx context.Context, c *redis.Client) error) error {
+	switch c := s.rdb.(type) {
+	case *redis.Client:
+		return fn(ctx, c)
+	case *redis.ClusterClient:
+		return c.ForEachMaster(ctx, fn)
+	}
+	return chat.Wrap(chat.Internal, fmt.Errorf("redis: a client of type %T", s.rdb), "")
+}
