@@ -16,8 +16,8 @@ SOURCES   := cmd internal
 LINT      := .tools/golangci-lint
 TESTFLAGS := -race -shuffle=on -p 2 -timeout 15m
 SERVERS   := bin/chatctl servers --dir .run/test --fresh
-SECRETS   := .run/compose.env
-COMPOSE   := docker compose --env-file $(SECRETS) -f deployments/compose.yaml
+SECRETS   := .run/secrets
+COMPOSE   := docker compose -f deployments/compose.yaml
 
 ##@ Run
 
@@ -137,19 +137,27 @@ check: ## Run everything that CI runs: formatting, vet, lint, all tests and four
 
 ##@ Containers
 
-# Compose needs passwords; they are generated once and stay on this machine.
-$(SECRETS):
-	@mkdir -p $(@D)
-	@umask 077; for name in CHAT_JWT_SECRET MYSQL_ROOT_PASSWORD RABBITMQ_PASSWORD; do \
-		echo "$$name=$$(head -c 32 /dev/urandom | od -An -v -tx1 | tr -d ' \n')"; \
-	done > $@
+# Compose needs passwords; those that are missing are made, and stay on this machine. The folder is closed to other accounts; the files
+# are mounted into containers, whose users must be able to read them.
+.PHONY: secrets
+secrets:
+	@mkdir -p -m 700 $(SECRETS)
+	@for name in jwt_secret mysql_{root,api,worker,operator,migration} redis_{default,api,worker,operator} \
+		rabbitmq_{administrator,gateway,worker,operator}; do \
+		[ -s $(SECRETS)/$$name ] || head -c 32 /dev/urandom | od -An -v -tx1 | tr -d ' \n' > $(SECRETS)/$$name; \
+	done
+	@for role in administrator gateway worker operator; do \
+		user=chat_$$role; [ $$role != administrator ] || user=administrator; \
+		echo "amqp://$$user:$$(cat $(SECRETS)/rabbitmq_$$role)@rabbitmq:5672/" > $(SECRETS)/rabbitmq_$${role}_url; \
+	done
+	@printf 'default_user = administrator\ndefault_pass = %s\n' "$$(cat $(SECRETS)/rabbitmq_administrator)" > $(SECRETS)/rabbitmq_conf
 
 .PHONY: docker-build
-docker-build: $(SECRETS) ## Build the images.
+docker-build: secrets ## Build the images.
 	$(COMPOSE) build
 
 .PHONY: docker-run
-docker-run: $(SECRETS) ## Run servers, gateways, workers, api and a front door in containers, on :8080.
+docker-run: secrets ## Run servers, gateways, workers, api and a front door in containers, on :8080.
 	$(COMPOSE) up --build
 
 ##@ Faults

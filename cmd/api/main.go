@@ -24,7 +24,7 @@ func main() { os.Exit(daemon.Main(process())) }
 func process() daemon.Process {
 	cfg := defaults()
 	return daemon.Process{
-		Name: "api", Print: cfg.print, Load: cfg.load, Warn: cfg.warnings,
+		Name: "api", Print: cfg.print, Load: cfg.load, Warn: cfg.warnings, Debug: func() string { return cfg.Debug.Addr() },
 		Wire: func(_ context.Context, stderr io.Writer) (*daemon.Runner, []daemon.Part, error) {
 			log, err := telemetry.NewLogger(stderr, telemetry.LogOptions{Process: "api", Level: cfg.Log.Level, Format: cfg.Log.Format})
 			if err != nil {

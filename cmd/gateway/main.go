@@ -21,7 +21,7 @@ func main() { os.Exit(daemon.Main(process())) }
 func process() daemon.Process {
 	cfg := defaults()
 	return daemon.Process{
-		Name: "gateway", Print: cfg.print, Load: cfg.load, Warn: cfg.warnings,
+		Name: "gateway", Print: cfg.print, Load: cfg.load, Warn: cfg.warnings, Debug: func() string { return cfg.Debug.Addr() },
 		Wire: func(_ context.Context, stderr io.Writer) (*daemon.Runner, []daemon.Part, error) {
 			log, err := telemetry.NewLogger(stderr, telemetry.LogOptions{Process: "gateway", Level: cfg.Log.Level, Format: cfg.Log.Format, Burst: 20})
 			if err != nil {

@@ -36,7 +36,7 @@ func main() {
 func process() daemon.Process {
 	cfg := defaults()
 	return daemon.Process{
-		Name: "worker", Print: cfg.print, Load: cfg.load, Warn: cfg.warnings,
+		Name: "worker", Print: cfg.print, Load: cfg.load, Warn: cfg.warnings, Debug: func() string { return cfg.Debug.Addr() },
 		Wire: func(_ context.Context, stderr io.Writer) (*daemon.Runner, []daemon.Part, error) {
 			log, err := telemetry.NewLogger(stderr, telemetry.LogOptions{Process: "worker", Level: cfg.Log.Level, Format: cfg.Log.Format})
 			if err != nil {

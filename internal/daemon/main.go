@@ -24,6 +24,7 @@ func Main(p Process) int { return p.Run(context.Background(), os.Args[1:], os.St
 type flags struct {
 	config        string // path of the YAML file; empty means defaults and the environment
 	check         bool
+	ready         bool
 	printDefaults bool
 	version       bool
 }
@@ -35,6 +36,7 @@ func parseFlags(name string, args []string, stderr io.Writer) (f flags, code int
 	set.SetOutput(stderr)
 	set.StringVar(&f.config, "config", "", "read the configuration from this YAML `file`; CHAT_… variables override it")
 	set.BoolVar(&f.check, "check", false, "check the configuration and exit")
+	set.BoolVar(&f.ready, "ready", false, "ask the running process with this configuration whether it is ready, and exit: 0 if it is")
 	set.BoolVar(&f.printDefaults, "print-defaults", false, "print the default configuration and exit")
 	set.BoolVar(&f.version, "version", false, "print the version and exit")
 	switch err := set.Parse(args); {

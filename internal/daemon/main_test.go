@@ -19,7 +19,7 @@ func TestParseFlags(t *testing.T) {
 		says string
 	}{
 		"none":     {ok: true},
-		"all":      {args: []string{"-config", "c.yaml", "-check", "-print-defaults", "-version"}, want: flags{"c.yaml", true, true, true}, ok: true},
+		"all":      {args: []string{"-config", "c.yaml", "-check", "-ready", "-print-defaults", "-version"}, want: flags{"c.yaml", true, true, true, true}, ok: true},
 		"help":     {args: []string{"-help"}, code: ExitOK, says: "-print-defaults"},
 		"unknown":  {args: []string{"-nope"}, code: ExitUsage, says: "-nope"},
 		"argument": {args: []string{"c.yaml"}, code: ExitUsage, says: "takes no arguments"},

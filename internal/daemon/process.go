@@ -15,6 +15,8 @@ type Process struct {
 	Load func(path string) error
 	// Warn lists what in the loaded configuration is accepted and seldom right. Optional.
 	Warn func() []string
+	// Debug is the address of the debug listener in the loaded configuration: -ready asks there.
+	Debug func() string
 	// Wire opens what the loaded configuration describes and says what to run; logs go to stderr.
 	Wire func(ctx context.Context, stderr io.Writer) (*Runner, []Part, error)
 }
@@ -30,6 +32,13 @@ func (p Process) Run(ctx context.Context, args []string, stdout, stderr io.Write
 	if err != nil {
 		_, _ = fmt.Fprintln(stderr, err)
 		return ExitUsage
+	}
+	if f.ready && live {
+		if err := askReady(ctx, p.Debug()); err != nil {
+			_, _ = fmt.Fprintf(stderr, "%s: not ready: %v\n", p.Name, err)
+			return ExitFailed
+		}
+		return ExitOK
 	}
 	if !live {
 		return ExitOK

@@ -85,7 +85,7 @@ var house = []family{
 	{"internal/test", 5, nil, [][]string{
 		{"testkit/history"},
 		{"testkit"},
-		{"e2e", "browser", "chaos", "road", "tables", "floors"},
+		{"e2e", "browser", "chaos", "deploy", "road", "tables", "floors"},
 	}, whyTest},
 	{"docs", 5, nil, nil, whyTest},
 }
