@@ -14,6 +14,9 @@ TAGS      := integration,e2e,chaos,faults
 BINARIES  := gateway worker api chatctl
 SOURCES   := cmd internal
 LINT      := .tools/golangci-lint
+LEAKS     := .tools/gitleaks
+SBOM      := .tools/cyclonedx-gomod
+VULN      := .tools/govulncheck
 TESTFLAGS := -race -shuffle=on -p 2 -timeout 15m
 SERVERS   := bin/chatctl servers --dir .run/test --fresh
 SECRETS   := .run/secrets
@@ -127,9 +130,29 @@ $(LINT): .ci/tools/go.mod .ci/tools/go.sum
 	@mkdir -p .tools
 	cd .ci/tools && $(GO) build -o $(CURDIR)/$(LINT) github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
+.PHONY: leaks
+leaks: $(LEAKS) ## Look for secrets in the files and in the history (gitleaks, exceptions in .gitleaks.toml).
+	@$(LEAKS) dir --no-banner --redact --exit-code 1 -c .gitleaks.toml .
+	@$(LEAKS) git --no-banner --redact --exit-code 1 -c .gitleaks.toml --log-opts=HEAD .
+
+.PHONY: sbom
+sbom: $(SBOM) ## Write bin/sbom.cdx.json: the modules that the programs are built from, and Go (CycloneDX).
+	@mkdir -p bin
+	@$(SBOM) mod -json -std -output bin/sbom.cdx.json . 2>/dev/null && echo "bin/sbom.cdx.json: $$(grep -c '"bom-ref"' bin/sbom.cdx.json) components"
+
+# Not in CI: it needs a database from the network (vuln.go.dev, or another in GOVULNDB).
+.PHONY: vuln
+vuln: $(VULN) ## Compare the code with the Go vulnerability database; exit code 3: something was found.
+	@$(VULN) ./... || { code=$$?; [ $$code = 3 ] || echo "NOTHING WAS CHECKED: the database of vulnerabilities can't be reached (see above); set GOVULNDB to a mirror" >&2; exit $$code; }
+
+$(LEAKS) $(SBOM) $(VULN): .ci/scanners/go.mod .ci/scanners/go.sum
+	@echo "building $(@F), once"
+	@mkdir -p .tools
+	cd .ci/scanners && $(GO) build -o $(CURDIR)/$@ $$(awk '/\/$(@F)(\/v[0-9]+)?$$/ { print $$NF; exit }' go.mod)
+
 .PHONY: check
-check: ## Run everything that CI runs: formatting, vet, lint, all tests and four minutes of faults.
-	@for step in fmt-check vet lint test "chaos SEED=$(or $(SEED),12)"; do \
+check: ## Run everything that CI runs: formatting, vet, lint, secrets, bill of materials, all tests and four minutes of faults.
+	@for step in fmt-check vet lint leaks sbom test "chaos SEED=$(or $(SEED),12)"; do \
 		echo "== make $$step"; begun=$$SECONDS; \
 		$(MAKE) --no-print-directory $$step; \
 		echo "== make $$step: ok, $$((SECONDS - begun)) s"; \
