@@ -174,6 +174,7 @@ secrets:
 		echo "amqp://$$user:$$(cat $(SECRETS)/rabbitmq_$$role)@rabbitmq:5672/" > $(SECRETS)/rabbitmq_$${role}_url; \
 	done
 	@printf 'default_user = administrator\ndefault_pass = %s\n' "$$(cat $(SECRETS)/rabbitmq_administrator)" > $(SECRETS)/rabbitmq_conf
+	@chmod 644 $(SECRETS)/*
 
 .PHONY: docker-build
 docker-build: secrets ## Build the images.

@@ -43,7 +43,7 @@ func (o Options) Rights(r Role) Rights {
 	leases, routes := s.key("leases", "*"), s.key("r*", "route")
 	recent, heads, due := s.key("r*", "recent"), s.key("h*", "*"), s.key("o*", "due")
 	// By every connection. Of a cluster, its slots.
-	common := []string{"ping", "select", "config|get", "cluster|slots", "cluster|shards", "command", "readonly", "evalsha", "eval", "time"}
+	common := []string{"ping", "select", "config|get", "cluster|slots", "cluster|shards", "command", "evalsha", "eval", "time"}
 	all := func(own ...string) []string { return slices.Concat(common, own) }
 	switch r {
 	case APIRole:
@@ -55,7 +55,7 @@ func (o Options) Rights(r Role) Rights {
 		}
 	case WorkerRole:
 		return Rights{
-			Commands: all("publish", "subscribe", "unsubscribe", "multi", "exec", "get", "set", "exists", "expire", "pexpire",
+			Commands: all("publish", "subscribe", "multi", "exec", "set", "exists", "expire", "pexpire",
 				"rpush", "ltrim", "hget", "hset", "hsetnx", "hdel", "hgetall", "hkeys", "sadd", "srem", "spop", "scard", "srandmember",
 				"zadd", "zrem", "zrange", "zcount", "zscore", "zremrangebyscore"),
 			Keys:     []string{sockets, index, leases, routes, recent, heads, due, s.generationKey()},
@@ -93,7 +93,7 @@ func PasswordHash(password string) string {
 	return hex.EncodeToString(h[:])
 }
 
-// ErrVolatile: the users are made, and will be lost when the server restarts.
+// ErrVolatile says that the users are made, and will be lost when the server restarts.
 var ErrVolatile = errors.New("redis keeps its users in memory only: give it an aclfile, and run this again, or after each restart")
 
 // SetUser makes a user with exactly the rules, on every master. It needs an administrator.

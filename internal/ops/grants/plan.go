@@ -69,14 +69,14 @@ func (p Plan) Users(s Server) (us []User) {
 	return us
 }
 
-// Password reads a user's password. One that is missing is made if make is set: 130 random bits, for its owner's eyes only.
-func (p Plan) Password(u User, make bool) (string, error) {
+// Password reads a user's password. One that is missing is made if fresh is set: 130 random bits, for its owner's eyes only.
+func (p Plan) Password(u User, fresh bool) (string, error) {
 	if p.Passwords == "" {
 		return "", errors.New("no folder for passwords is given")
 	}
 	path := filepath.Join(p.Passwords, u.File())
 	b, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) && make {
+	if errors.Is(err, fs.ErrNotExist) && fresh {
 		b = []byte(rand.Text())
 		if err = os.MkdirAll(p.Passwords, 0o700); err == nil {
 			err = os.WriteFile(path, append(b, '\n'), 0o600)

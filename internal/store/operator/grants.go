@@ -58,8 +58,10 @@ func (s *Server) refusedGrant(a Account, err error) error {
 // excess lists the statements that take away what the account has and its role doesn't need.
 func (s *Server) excess(ctx context.Context, a Account) (qs []string, err error) {
 	for _, look := range []struct{ from, schema, table, column string }{
-		{"user_privileges", "''", "''", "''"}, {"schema_privileges", "table_schema", "''", "''"},
-		{"table_privileges", "table_schema", "table_name", "''"}, {"column_privileges", "table_schema", "table_name", "column_name"},
+		{"user_privileges", "''", "''", "''"},
+		{"schema_privileges", "table_schema", "''", "''"},
+		{"table_privileges", "table_schema", "table_name", "''"},
+		{"column_privileges", "table_schema", "table_name", "column_name"},
 	} {
 		q := "SELECT privilege_type, " + look.schema + ", " + look.table + ", " + look.column +
 			" FROM information_schema." + look.from + " WHERE grantee = ? AND privilege_type <> 'USAGE'"

@@ -5,6 +5,7 @@ package e2e
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -145,17 +146,27 @@ func (w *world) fewBrokerRights(t *testing.T) {
 	}
 	for role, tries := range map[string][]try{
 		"gateway": {
-			{"declare a worker's queue", declare(in0)}, {"declare the control queue", declare(control)}, {"consume a worker's queue", consume(in0)},
-			{"consume heartbeats", consume(control)}, {"consume dead letters", consume(w.Prefix + ".dead")}, {"delete a worker's queue", remove(in0)},
-			{"declare an exchange", exchange(w.Prefix + ".out")}, {"publish to all gateways", publish(w.Prefix + ".out")},
+			{"declare a worker's queue", declare(in0)},
+			{"declare the control queue", declare(control)},
+			{"consume a worker's queue", consume(in0)},
+			{"consume heartbeats", consume(control)},
+			{"consume dead letters", consume(w.Prefix + ".dead")},
+			{"delete a worker's queue", remove(in0)},
+			{"declare an exchange", exchange(w.Prefix + ".out")},
+			{"publish to all gateways", publish(w.Prefix + ".out")},
 			{"declare a queue of somebody else", declare("other")},
 		},
 		"worker": {
-			{"declare a gateway's queue", declare(gw)}, {"consume a gateway's queue", consume(gw)}, {"send commands", publish(w.Prefix + ".in")},
-			{"declare a queue of somebody else", declare("other")}, {"declare an exchange of somebody else", exchange("other.out")},
+			{"declare a gateway's queue", declare(gw)},
+			{"consume a gateway's queue", consume(gw)},
+			{"send commands", publish(w.Prefix + ".in")},
+			{"declare a queue of somebody else", declare("other")},
+			{"declare an exchange of somebody else", exchange("other.out")},
 		},
 		"operator": {
-			{"declare a gateway's queue", declare(gw)}, {"consume heartbeats", consume(control)}, {"publish to all gateways", publish(w.Prefix + ".out")},
+			{"declare a gateway's queue", declare(gw)},
+			{"consume heartbeats", consume(control)},
+			{"publish to all gateways", publish(w.Prefix + ".out")},
 			{"send commands", publish(w.Prefix + ".in")},
 		},
 	} {
@@ -226,4 +237,27 @@ func TestGrantsAreRepeated(t *testing.T) {
 			t.Errorf("chatctl grants %v says %s, want %q", tt.args, out, tt.says)
 		}
 	}
+}
+
+// TestGatewayWaitsForTheFirstWorker: its user may not make the workers' queues. In a new installation it says so, doesn't give up, and is
+// ready once a worker has made them; without workers later on, it starts by itself.
+func TestGatewayWaitsForTheFirstWorker(t *testing.T) {
+	t.Parallel()
+	testkit.BrokerAPI(t)
+	fleet := testkit.StartFleet(t, testkit.FleetOptions{Env: calm()})
+	w := &world{Fleet: fleet}
+	w.Launch(t, "gateway", "early", map[string]string{"CHAT_SERVER_GIVE_UP": "1s"})
+	testkit.Eventually(t, patience, func() (bool, string) {
+		status, text := w.readiness(t, "early")
+		return status == http.StatusServiceUnavailable && strings.Contains(text, "start a worker"), text
+	})
+	if w.Ended(t, "early", 3*time.Second) {
+		t.Fatalf("it gives up:\n%s", w.Log("early", 50))
+	}
+	w.Launch(t, "worker", "first", nil)
+	w.AwaitReady(t, "first")
+	w.AwaitReady(t, "early")
+	w.Stop(t, "first")
+	w.Launch(t, "gateway", "late", nil)
+	w.AwaitReady(t, "late")
 }

@@ -87,6 +87,13 @@ func (w *world) discreet() bool {
 			ok = false
 		}
 		for _, where := range []string{log, shown} {
+			kind, _, _ := strings.Cut(process, "-")
+			for _, server := range []string{"mysql", "redis", "rabbitmq"} {
+				if _, password, has := w.User(&whole.tb, server, kind); has && strings.Contains(where, password) {
+					fmt.Printf("%s tells its password of %s\n", process, server)
+					ok = false
+				}
+			}
 			for what, at := range map[string]int{
 				"a canary": strings.Index(where, canary), "a password": strings.Index(where, "correct horse"),
 				"the key of the tokens": strings.Index(where, w.Secret), "a token": first(accessToken.FindStringIndex(where)),

@@ -45,8 +45,10 @@ func startSecured(t *testing.T) *secured {
 	_, s.rabbitTLS = testkit.FreeAddr(t)
 	files := map[stack.Kind][]string{
 		stack.MySQL: {"--ssl-ca=" + s.ca.Path, "--ssl-cert=" + s.cert, "--ssl-key=" + s.key},
-		stack.Redis: {"--tls-port", s.redisTLS, "--tls-cert-file", s.cert, "--tls-key-file", s.key, "--tls-ca-cert-file", s.ca.Path,
-			"--tls-auth-clients", "optional"},
+		stack.Redis: {
+			"--tls-port", s.redisTLS, "--tls-cert-file", s.cert, "--tls-key-file", s.key, "--tls-ca-cert-file", s.ca.Path,
+			"--tls-auth-clients", "optional",
+		},
 		// To those who ask for the host expired.test the broker shows another certificate; those who ask for strict.test must show theirs.
 		stack.RabbitMQ: {fmt.Sprintf(`{rabbit, [{ssl_listeners, [{"127.0.0.1", %s}]}, {ssl_options, [
 			{cacertfile, %q}, {certfile, %q}, {keyfile, %q}, {verify, verify_peer}, {fail_if_no_peer_cert, false},
