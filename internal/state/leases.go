@@ -33,11 +33,14 @@ func (l leases) count(fields []string) (n int) {
 
 // judgeLeases reads all leases. newcomer, unless empty, gets a short one if it has none: its first beat may be under way.
 func (s *State) judgeLeases(ctx context.Context, newcomer chat.GatewayID) (leases, error) {
-	var args []any
-	if newcomer != "" {
-		args = []any{string(newcomer), s.opt.Grace.Milliseconds()}
+	keys := []string{s.leaseKey(), s.blindKey()}
+	var cmd *redis.Cmd
+	if newcomer == "" { // read only: who merely asks may not write leases
+		cmd = leasesScript.RunRO(ctx, s.rdb, keys)
+	} else {
+		cmd = leasesScript.Run(ctx, s.rdb, keys, string(newcomer), s.opt.Grace.Milliseconds())
 	}
-	reply, err := leasesScript.Run(ctx, s.rdb, []string{s.leaseKey(), s.blindKey()}, args...).Slice()
+	reply, err := cmd.Slice()
 	if err != nil {
 		return leases{}, err
 	}

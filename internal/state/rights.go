@@ -42,29 +42,29 @@ func (o Options) Rights(r Role) Rights {
 	sockets, index := s.key("u*", "sockets"), s.key("g*", "sockets")
 	leases, routes := s.key("leases", "*"), s.key("r*", "route")
 	recent, heads, due := s.key("r*", "recent"), s.key("h*", "*"), s.key("o*", "due")
-	// By every connection. Of a cluster, its slots.
-	common := []string{"ping", "select", "config|get", "cluster|slots", "cluster|shards", "command", "evalsha", "eval", "time"}
+	// By every connection; of a cluster, its slots; and who is there, which a script answers.
+	common := []string{"ping", "select", "config|get", "cluster|slots", "cluster|shards", "command", "evalsha_ro", "eval_ro", "time", "exists", "zrange"}
 	all := func(own ...string) []string { return slices.Concat(common, own) }
 	switch r {
 	case APIRole:
 		return Rights{
-			Commands: all("publish", "multi", "exec", "get", "set", "del", "pexpire", "exists", "lrange", "rpush",
-				"hget", "hset", "hdel", "hincrby", "hkeys", "zrange"),
-			Keys:  []string{s.key("t*", "*"), recent, s.key("leases", "until"), s.blindKey()},
-			Reads: []string{sockets}, Channels: []string{s.callChannel()},
+			Commands: all("publish", "evalsha", "eval", "multi", "exec", "get", "set", "del", "pexpire", "lrange", "rpush",
+				"hget", "hset", "hdel", "hincrby", "hkeys"),
+			Keys:  []string{s.key("t*", "*"), recent},
+			Reads: []string{sockets, s.leaseKey(), s.blindKey()}, Channels: []string{s.callChannel()},
 		}
 	case WorkerRole:
 		return Rights{
-			Commands: all("publish", "subscribe", "multi", "exec", "set", "exists", "expire", "pexpire",
-				"rpush", "ltrim", "hget", "hset", "hsetnx", "hdel", "hgetall", "hkeys", "sadd", "srem", "spop", "scard", "srandmember",
-				"zadd", "zrem", "zrange", "zcount", "zscore", "zremrangebyscore"),
+			Commands: all("publish", "subscribe", "evalsha", "eval", "multi", "exec", "set", "expire", "pexpire",
+				"rpushx", "ltrim", "hget", "hset", "hsetnx", "hdel", "hgetall", "hkeys", "sadd", "srem", "spop", "scard", "srandmember",
+				"zadd", "zrem", "zcount", "zscore", "zremrangebyscore"),
 			Keys:     []string{sockets, index, leases, routes, recent, heads, due, s.generationKey()},
 			Channels: []string{s.callChannel()},
 		}
 	default:
 		return Rights{
-			Commands: all("publish", "info", "exists", "hkeys", "zrange"),
-			Keys:     []string{s.key("leases", "until"), s.blindKey()}, Reads: []string{sockets}, Channels: []string{s.callChannel()},
+			Commands: all("publish", "info", "hkeys"),
+			Reads:    []string{sockets, s.leaseKey(), s.blindKey()}, Channels: []string{s.callChannel()},
 		}
 	}
 }

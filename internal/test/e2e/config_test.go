@@ -17,6 +17,7 @@ import (
 // check runs a program's configuration check and returns what it says, and whether it is content.
 func check(t *testing.T, program, config string, env ...string) (said string, ok bool) {
 	t.Helper()
+	bin := testkit.Binaries(t) // before the deadline: tests beside this one build, too
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	args := []string{"-check"}
@@ -27,7 +28,7 @@ func check(t *testing.T, program, config string, env ...string) (said string, ok
 		}
 		args = append(args, "-config", file)
 	}
-	cmd := exec.CommandContext(ctx, filepath.Join(testkit.Binaries(t), program), args...)
+	cmd := exec.CommandContext(ctx, filepath.Join(bin, program), args...)
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(kv string) bool { return strings.HasPrefix(kv, "CHAT_") })
 	cmd.Env = append(cmd.Env, env...)
 	out, err := cmd.CombinedOutput()
