@@ -38,7 +38,7 @@ func (x *examination) redis(ctx context.Context) {
 	case err != nil:
 		do := "start it, or correct redis.host, port and password"
 		if x.Redis.TLS || x.Redis.TLSCA != "" {
-			do += "; if this port speaks no TLS, correct redis.port or turn redis.tls off"
+			do += "; if this port speaks no TLS, correct redis.port or turn redis.tls off" + wantsCertificate("redis", x.Redis.TLSCert)
 		}
 		x.r.fail(do+"; meanwhile messages flow and presence is unknown", "%s (from %s): %v", where, x.source(), err)
 		return
@@ -73,6 +73,15 @@ func (x *examination) redisVersion(ctx context.Context, st *state.State, where s
 	default:
 		x.r.ok("%s: version %s", where, v)
 	}
+}
+
+// wantsCertificate is advice for a connection that ended after the handshake: a server that misses our certificate says so in an alert,
+// which may be lost when it closes the connection.
+func wantsCertificate(section, cert string) string {
+	if cert != "" {
+		return "; if it doesn't accept the certificate, correct " + section + ".tls_cert and " + section + ".tls_key"
+	}
+	return "; if it asks for a certificate, set " + section + ".tls_cert and " + section + ".tls_key"
 }
 
 // dialPlain connects within ctx, encrypted where security is given.
@@ -113,7 +122,11 @@ func (x *examination) rabbitmq(ctx context.Context) {
 	v, err := askBrokerVersion(ctx, addr, security)
 	switch {
 	case err != nil:
-		x.r.fail(or(trust.RabbitMQ.Do(err), "start it, or correct rabbitmq.url"), "%s (from %s): %v", addr, x.source(), err)
+		do := "start it, or correct rabbitmq.url"
+		if security != nil {
+			do += wantsCertificate("rabbitmq", x.RabbitMQ.TLSCert)
+		}
+		x.r.fail(or(trust.RabbitMQ.Do(err), do), "%s (from %s): %v", addr, x.source(), err)
 		return
 	case !atLeast(v, 3, 10):
 		x.r.warn("upgrade to RabbitMQ 3.10 or newer: nothing older is tested", "%s: version %s", addr, v)
