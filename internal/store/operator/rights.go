@@ -30,7 +30,7 @@ func AllRights() []TableRights {
 	return []TableRights{
 		{"meta", "SELECT, INSERT", "SELECT, INSERT", "SELECT"},
 		{"workers", "", "SELECT, INSERT, UPDATE, DELETE", "SELECT"},
-		{"users", "SELECT, INSERT, UPDATE", "SELECT, UPDATE (last_seen)", "SELECT, UPDATE (status, password_hash)"},
+		{"users", "SELECT, INSERT, UPDATE", "SELECT, UPDATE (last_seen, skeleton)", "SELECT, UPDATE (status, password_hash)"},
 		{"sessions", "SELECT, INSERT, UPDATE", "SELECT, DELETE", "SELECT, UPDATE (revoked_at)"},
 		{"refresh_tokens", "SELECT, INSERT, UPDATE (used_at)", "SELECT (session_id), DELETE", ""},
 		{"rooms", "SELECT, INSERT, UPDATE", "SELECT, UPDATE", "SELECT, UPDATE"},
