@@ -25,7 +25,18 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func upstream(t *testing.T, name string) (Backend, *httptest.Server) {
 	t.Helper()
 	mux := http.NewServeMux()
+	mux.HandleFunc("/slow", func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		select { // longer than the bodies' time in the tests
+		case <-time.After(300 * time.Millisecond):
+			_, _ = io.WriteString(w, "at last")
+		case <-r.Context().Done():
+		}
+	})
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		if _, err := io.Copy(io.Discard, r.Body); err != nil {
+			return
+		}
 		_ = json.NewEncoder(w).Encode(map[string]any{"name": name, "host": r.Host, "path": r.URL.RequestURI(), "header": r.Header})
 	})
 	mux.HandleFunc(SocketPath, func(w http.ResponseWriter, r *http.Request) {
