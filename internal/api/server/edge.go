@@ -97,15 +97,12 @@ func (s *Server) edge(c *fiber.Ctx) error {
 // versions of HTTP.
 func (s *Server) understood(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 	return func(ctx *fasthttp.RequestCtx) {
-		var (
-			status int
-			text   string
-		)
+		status := 0
 		switch {
 		case !slices.Contains(fiber.DefaultMethods, string(ctx.Method())):
-			status, text = http.StatusNotImplemented, "this method isn't known here"
+			status = http.StatusNotImplemented
 		case string(ctx.Request.Header.Protocol()) != "HTTP/1.1" && string(ctx.Request.Header.Protocol()) != "HTTP/1.0":
-			status, text = http.StatusHTTPVersionNotSupported, "send HTTP/1.1"
+			status = http.StatusHTTPVersionNotSupported
 		default:
 			next(ctx)
 			return
@@ -114,7 +111,7 @@ func (s *Server) understood(next fasthttp.RequestHandler) fasthttp.RequestHandle
 		c := s.app.AcquireCtx(ctx)
 		defer s.app.ReleaseCtx(c)
 		s.headers(c)
-		_ = writeProblem(c, &refusal{chat.E(chat.Invalid, "%s", text), status}) // writing to memory doesn't fail
+		_ = writeProblem(c, fiber.NewError(status)) // writing to memory doesn't fail
 	}
 }
 
