@@ -80,9 +80,9 @@ var house = []family{
 	{"cmd/chatctl", 4, command("internal/ops/stack", "internal/ops/bench", "internal/auth", "internal/broker", "internal/store", "internal/state"), nil, whyCmd},
 
 	{"internal/test", 5, nil, [][]string{
-		{"testkit/history"},
+		{"testkit/history", "wscases"},
 		{"testkit"},
-		{"e2e", "browser", "chaos", "road", "tables", "floors"},
+		{"e2e", "browser", "chaos", "conformance", "road", "tables", "floors"},
 	}, whyTest},
 	{"docs", 5, nil, nil, whyTest},
 }

@@ -110,6 +110,9 @@ func (f *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	candidates := []*backend{f.api}
 	if r.URL.Path == SocketPath {
 		candidates = f.candidates()
+		if !r.ProtoAtLeast(1, 1) {
+			r.Header.Del("Upgrade") // HTTP/1.0 has none; passed on as HTTP/1.1 it would be taken
+		}
 	}
 	for _, b := range candidates {
 		if b.serve(w, r) {

@@ -127,6 +127,16 @@ func TestBalancesSockets(t *testing.T) {
 	}
 }
 
+// TestHTTP10HasNoUpgrade: what a backend would take for an upgrade of HTTP/1.1 is none.
+func TestHTTP10HasNoUpgrade(t *testing.T) {
+	api, _ := upstream(t, "api")
+	g, _ := upstream(t, "gw1")
+	res, body, _ := exchange(t, serve(t, New(api, g)), "GET "+SocketPath+" HTTP/1.0\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+	if res.StatusCode != http.StatusOK || body != "gw1" {
+		t.Errorf("answered %s %q, want the gateway's answer to a plain request", res.Status, body)
+	}
+}
+
 func TestSkipsGatewaysThatAreNotReady(t *testing.T) {
 	api, _ := upstream(t, "api")
 	up, _ := upstream(t, "up")
