@@ -49,7 +49,7 @@ func translateFiber(f *fiber.Error) (int, *chat.Error) {
 	if e, ok := protocol.Refuse(f.Code); ok {
 		return f.Code, e
 	}
-	if f.Code >= 400 && f.Code < 500 {
+	if f.Code >= 400 && f.Code < 500 || f.Code == http.StatusBadGateway { // Fiber's word for a client whose connection broke
 		return http.StatusBadRequest, chat.E(chat.Invalid, "the request can't be read")
 	}
 	return http.StatusInternalServerError, chat.Wrap(chat.Internal, f, "")
