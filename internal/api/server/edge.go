@@ -97,7 +97,7 @@ func (s *Server) edge(c *fiber.Ctx) error {
 // versions of HTTP.
 func (s *Server) understood(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 	return func(ctx *fasthttp.RequestCtx) {
-		status := 0
+		var status int
 		switch {
 		case !slices.Contains(fiber.DefaultMethods, string(ctx.Method())):
 			status = http.StatusNotImplemented

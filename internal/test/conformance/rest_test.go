@@ -208,7 +208,7 @@ func (z *fuzzer) path(op *operation, good bool) string {
 		if p.in != "path" {
 			continue
 		}
-		v := "?"
+		var v string
 		switch {
 		case !good:
 			v = pick(z.dice, []string{"x", "-1", "1.5", "%31", "1e3", "0x1", "+1", "%00", "\u0661", "01", "1;", "null", "9007199254740992", "0", "18446744073709551616"})

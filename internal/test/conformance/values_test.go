@@ -174,8 +174,16 @@ func matching(r dice, pattern string, low, high int) string {
 func anything(r dice) any {
 	return pick(r, []any{
 		nil, true, false, "", "x", "null", "1", json.Number("0"), json.Number("-1"), json.Number("1.5"), json.Number("1e400"), json.Number("9007199254740992"),
-		json.Number("18446744073709551616"), []any{}, []any{nil}, []any{"x"}, object{}, object{"a": object{"b": []any{}}}, strings.Repeat("x", 20_000),
-		strings.Repeat("ü", 1100), []any{[]any{[]any{}}}, "\u0000", "\u202e",
+		json.Number("18446744073709551616"),
+		[]any{},
+		[]any{nil},
+		[]any{"x"},
+		object{},
+		object{"a": object{"b": []any{}}},
+		strings.Repeat("x", 20_000),
+		strings.Repeat("ü", 1100),
+		[]any{[]any{[]any{}}},
+		"\u0000", "\u202e",
 	})
 }
 

@@ -58,11 +58,11 @@ func framingCases() (l []Case) {
 	be := binary.BigEndian
 	for _, n := range []int{0, 15, 125} {
 		payload := bytes.Repeat([]byte(" "), n)
-		add(fmt.Sprintf("%d bytes with a length of 16 bits", n), cut(1002), masked(0x81, 126, be.AppendUint16(nil, uint16(n)), payload))
+		add(fmt.Sprintf("%d bytes with a length of 16 bits", n), cut(1002), masked(126, be.AppendUint16(nil, uint16(n)), payload))
 	}
 	for _, n := range []int{0, 125, 126, 65535} {
 		payload := bytes.Repeat([]byte(" "), n)
-		add(fmt.Sprintf("%d bytes with a length of 64 bits", n), cut(1002), masked(0x81, 127, be.AppendUint64(nil, uint64(n)), payload))
+		add(fmt.Sprintf("%d bytes with a length of 64 bits", n), cut(1002), masked(127, be.AppendUint64(nil, uint64(n)), payload))
 	}
 	for _, op := range []byte{0x81, 0x82, 0x80, 0x01, 0x88, 0x89, 0x8a} {
 		add(fmt.Sprintf("not masked, first byte %#x", op), cut(1002), []byte{op, 2, '{', '}'})
@@ -233,9 +233,9 @@ func limitCases() (l []Case) {
 	const limit = 64 << 10
 	add("the largest text", []string{"pong"}, Frame(0x81, padded(limit)))
 	add("one byte more", cut(1009), Frame(0x81, padded(limit+1)))
-	add("one byte more by the header alone", cut(1009), masked(0x81, 127, binary.BigEndian.AppendUint64(nil, limit+1), nil))
-	add("2^62 by the header alone", cut(1009), masked(0x81, 127, binary.BigEndian.AppendUint64(nil, 1<<62), nil))
-	add("2^63 by the header alone", cut(1009), masked(0x81, 127, binary.BigEndian.AppendUint64(nil, 1<<63), nil))
+	add("one byte more by the header alone", cut(1009), masked(127, binary.BigEndian.AppendUint64(nil, limit+1), nil))
+	add("2^62 by the header alone", cut(1009), masked(127, binary.BigEndian.AppendUint64(nil, 1<<62), nil))
+	add("2^63 by the header alone", cut(1009), masked(127, binary.BigEndian.AppendUint64(nil, 1<<63), nil))
 	for _, size := range []int{64, 256, 1024, 4096, 16384} {
 		b := padded(limit)
 		f := Frame(0x01, b[:size])

@@ -34,9 +34,9 @@ func Frame(head byte, payload []byte) []byte {
 	return f
 }
 
-// masked is a frame with a length as it is written, and a mask of zeros.
-func masked(b0, length byte, ext, payload []byte) []byte {
-	f := append([]byte{b0, length | 0x80}, ext...)
+// masked is a text with a length as it is written, and a mask of zeros.
+func masked(length byte, ext, payload []byte) []byte {
+	f := append([]byte{0x81, length | 0x80}, ext...)
 	f = append(f, 0, 0, 0, 0)
 	return append(f, payload...)
 }

@@ -64,7 +64,7 @@ func TestQueriesPassUntouched(t *testing.T) {
 	for _, query := range []string{"before_seq=%zz", "a=%", "a;b=1", "limit=3&before_seq=%2", "q=%e4%bd%a0+x", "x&&=&"} {
 		res, body, _ := exchange(t, addr, "GET /api/v1/rooms?"+query+" HTTP/1.1\r\nHost: x\r\n\r\n")
 		var got struct{ Path string }
-		if err := json.Unmarshal([]byte(body), &got); err != nil || res.StatusCode != 200 || got.Path != "/api/v1/rooms?"+query {
+		if err := json.Unmarshal([]byte(body), &got); err != nil || res.StatusCode != http.StatusOK || got.Path != "/api/v1/rooms?"+query {
 			t.Errorf("?%s arrived as %s: %s %v", query, got.Path, res.Status, err)
 		}
 	}
@@ -74,7 +74,9 @@ func TestQueriesPassUntouched(t *testing.T) {
 func TestUnreadableRequests(t *testing.T) {
 	_, addr := echoing(t)
 	const behind = "GET /behind HTTP/1.1\r\nHost: x\r\n\r\n"
-	post := func(head, body string) string { return "POST /api/v1/rooms HTTP/1.1\r\nHost: x\r\n" + head + "\r\n" + body + behind }
+	post := func(head, body string) string {
+		return "POST /api/v1/rooms HTTP/1.1\r\nHost: x\r\n" + head + "\r\n" + body + behind
+	}
 	for name, tt := range map[string]struct {
 		request string
 		status  int
@@ -118,7 +120,7 @@ func TestSlowBodies(t *testing.T) {
 	wait := New(slow)
 	wait.bodyTime = 100 * time.Millisecond
 	res, body, _ := exchange(t, serve(t, wait), "POST /slow HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nab")
-	if res.StatusCode != 200 || body != "at last" {
+	if res.StatusCode != http.StatusOK || body != "at last" {
 		t.Errorf("a slow answer: %s %s", res.Status, body)
 	}
 }
@@ -140,7 +142,7 @@ func TestPageForPeople(t *testing.T) {
 			problemWith(t, "Accept: "+accept, res, body, 503)
 			continue
 		}
-		if res.StatusCode != 503 || !strings.HasPrefix(res.Header.Get("Content-Type"), "text/html") || !strings.Contains(body, "<h1>") ||
+		if res.StatusCode != http.StatusServiceUnavailable || !strings.HasPrefix(res.Header.Get("Content-Type"), "text/html") || !strings.Contains(body, "<h1>") ||
 			!strings.Contains(res.Header.Get("Content-Security-Policy"), "default-src 'none'") {
 			t.Errorf("Accept: %s: %s %v %.60s", accept, res.Status, res.Header, body)
 		}
