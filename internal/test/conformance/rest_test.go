@@ -89,14 +89,16 @@ type fuzzer struct {
 // doesn't is refused.
 func TestREST(t *testing.T) {
 	f := testkit.StartFleet(t, testkit.FleetOptions{APIs: 1, Env: calm()})
-	t.Run("requests", func(t *testing.T) { manyRequests(t, f.API(1)) })
+	t.Run("requests", func(t *testing.T) { manyRequests(t, f.API(1), f.API(1).Base, given(t, requestsVar, defaultRequests)) })
 	t.Run("bites", func(t *testing.T) { bites(t, f.API(1)) })
 }
 
-func manyRequests(t *testing.T, api testkit.API) {
-	requests, seed := given(t, requestsVar, defaultRequests), given(t, seedVar, defaultSeed)
+// manyRequests sends requests to a base that leads to the api.
+func manyRequests(t *testing.T, api testkit.API, base string, requests int) {
+	seed := given(t, seedVar, defaultSeed)
 	t.Logf("%d requests with seed %d (%s=%[2]d repeats them)", requests, seed, seedVar)
 	z := newFuzzer(t, api, uint64(seed))
+	z.base = base
 	z.examples()
 	for range requests {
 		z.try(z.request())

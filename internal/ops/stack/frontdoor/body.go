@@ -13,6 +13,9 @@ import (
 // while it is still writing the body.
 const maxBody = 256 << 10
 
+// maxHead is the largest head of a request, in bytes: the api's own limit.
+const maxHead = 16 << 10
+
 // bodyTime bounds how long a body may take to arrive: as long as the api's own.
 const bodyTime = 10 * time.Second
 

@@ -181,7 +181,10 @@ func (b *backend) watch(ctx context.Context) {
 
 // Serve serves on l until ctx ends; then requests in progress get two seconds. Sockets end with their gateway.
 func (f *Proxy) Serve(ctx context.Context, l net.Listener) error {
-	srv := &http.Server{Handler: f, ReadHeaderTimeout: 10 * time.Second, ErrorLog: log.New(io.Discard, "", 0)}
+	srv := &http.Server{
+		Handler: f, ReadHeaderTimeout: 10 * time.Second, ErrorLog: log.New(io.Discard, "", 0),
+		MaxHeaderBytes: maxHead - 4096, // net/http allows so many more
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var g sync.WaitGroup
