@@ -25,27 +25,21 @@ func FindBrowser(ctx context.Context, cache string, out *Progress) (Program, err
 			return Program{Path: p, From: p}, nil
 		}
 	}
-	cache, err := filepath.Abs(cache)
+	in, err := unpackProgram(ctx, cache, out, "chromium")
 	if err != nil {
-		return Program{}, fmt.Errorf("resolve package cache: %w", err)
+		return Program{}, err
 	}
-	b := bundle{name: "chromium", packages: []string{"chromium"}}
-	root, err := newApt(cache, out).root(ctx, b)
-	if err != nil {
-		return Program{}, fmt.Errorf("no browser: install chromium (apt-get install chromium), or let apt work: %w", err)
-	}
-	in := install{root: root}
 	// usr/bin/chromium is a script with paths of an installed package; the program itself needs none.
-	program := filepath.Join(root, "usr/lib/chromium/chromium")
+	program := filepath.Join(in.root, "usr/lib/chromium/chromium")
 	if _, err := os.Stat(program); err != nil {
 		return Program{}, fmt.Errorf("no browser in the packages: %w", err)
 	}
-	fonts := filepath.Join(root, "fonts.conf")
-	if err := writeFile(fonts, fmt.Appendf(nil, fontsConf, root), 0o644); err != nil {
+	fonts := filepath.Join(in.root, "fonts.conf")
+	if err := writeFile(fonts, fmt.Appendf(nil, fontsConf, in.root), 0o644); err != nil {
 		return Program{}, fmt.Errorf("write the fonts' configuration: %w", err)
 	}
 	libraries := in.libraries()
-	private, _ := filepath.Glob(filepath.Join(root, "usr/lib/*-linux-*/pulseaudio")) // found by path in an installed package
+	private, _ := filepath.Glob(filepath.Join(in.root, "usr/lib/*-linux-*/pulseaudio")) // found by path in an installed package
 	for _, dir := range private {
 		libraries += ":" + dir
 	}

@@ -18,18 +18,26 @@ func FindProxy(ctx context.Context, cache string, out *Progress, name string) (P
 	if p, err := (install{}).program(name); err == nil {
 		return Program{Path: p, From: p}, nil
 	}
-	cache, err := filepath.Abs(cache)
+	in, err := unpackProgram(ctx, cache, out, name)
 	if err != nil {
-		return Program{}, fmt.Errorf("resolve package cache: %w", err)
+		return Program{}, err
 	}
-	root, err := newApt(cache, out).root(ctx, bundle{name: name, packages: []string{name}})
-	if err != nil {
-		return Program{}, fmt.Errorf("no %[1]s: install it (apt-get install %[1]s), or let apt work: %[2]w", name, err)
-	}
-	in := install{root: root}
 	path, err := in.program(name)
 	if err != nil {
 		return Program{}, fmt.Errorf("no %s in the packages: %w", name, err)
 	}
 	return Program{Path: path, Env: []string{"LD_LIBRARY_PATH=" + in.libraries()}, From: "package " + name}, nil
+}
+
+// unpackProgram downloads a program's package into the cache and unpacks it there.
+func unpackProgram(ctx context.Context, cache string, out *Progress, name string) (install, error) {
+	cache, err := filepath.Abs(cache)
+	if err != nil {
+		return install{}, fmt.Errorf("resolve package cache: %w", err)
+	}
+	root, err := newApt(cache, out).root(ctx, bundle{name: name, packages: []string{name}})
+	if err != nil {
+		return install{}, fmt.Errorf("no %[1]s: install it (apt-get install %[1]s), or let apt work: %[2]w", name, err)
+	}
+	return install{root: root}, nil
 }
