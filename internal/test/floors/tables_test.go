@@ -50,7 +50,7 @@ var house = []family{
 		{"storetest", "fakestore"},
 	}, whyAdapter},
 	{"internal/ops/stack", 2, []string{"internal/chat", "internal/config", "internal/telemetry", "internal/daemon", "internal/protocol"}, [][]string{
-		{"frontdoor", "dpkg"},
+		{"frontdoor", "dpkg", "aptsource"},
 		{"."},
 	}, "it brings up servers for people and tests, and knows nothing of what runs on them"},
 
