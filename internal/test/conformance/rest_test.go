@@ -100,6 +100,7 @@ func manyRequests(t *testing.T, api testkit.API, base string, requests int) {
 	z := newFuzzer(t, api, uint64(seed))
 	z.base = base
 	z.examples()
+	z.edges()
 	for range requests {
 		z.try(z.request())
 		if z.faults >= mostFaults {
@@ -181,13 +182,7 @@ func (z *fuzzer) examples() {
 	for _, op := range z.doc.operations {
 		r := request{op: op, what: "the document's example", method: op.method, token: z.users[0].Token, verdict: fits}
 		r.path = strings.NewReplacer("{room_id}", fmt.Sprint(z.rooms[0]), "{user_id}", fmt.Sprint(z.users[1].ID), "{session_id}", z.sessions[0]).Replace(op.path)
-		query := url.Values{}
-		for _, p := range op.params {
-			if p.in == "query" && p.required {
-				query.Set(p.name, "an")
-			}
-		}
-		r.path += "?" + query.Encode()
+		r.path += "?" + required(op).Encode()
 		if op.body != nil {
 			body := []byte(encoded(z.there(op.body.example.(object))))
 			if err := op.body.judge.Validate(op.body.example); err != nil {
@@ -198,6 +193,71 @@ func (z *fuzzer) examples() {
 		z.try(r)
 	}
 	z.furnish()
+}
+
+// required are the parameters of a query that must be there.
+func required(op *operation) url.Values {
+	query := url.Values{}
+	for _, p := range op.params {
+		if p.in == "query" && p.required {
+			query.Set(p.name, "an")
+		}
+	}
+	return query
+}
+
+// edges sends, for each parameter of a query and each field of a body, the values at the ends of what its schema takes and beside them,
+// and values of other types.
+func (z *fuzzer) edges() {
+	for _, op := range z.doc.operations {
+		good := request{op: op, method: op.method, token: z.users[0].Token, headers: http.Header{}}
+		for _, p := range op.params {
+			if p.in != "query" {
+				continue
+			}
+			for _, v := range edgesOf(p.schema) {
+				r := good
+				r.path, r.what, r.verdict = z.path(op, true), "an edge of "+p.name, z.fitsQuery(p, v)
+				query := required(op)
+				query.Set(p.name, v)
+				r.path += "?" + query.Encode()
+				z.try(r)
+			}
+		}
+		if op.body == nil {
+			continue
+		}
+		properties := op.body.schema["properties"].(object)
+		for _, name := range slices.Sorted(maps.Keys(properties)) {
+			for _, v := range edgesOfField(properties[name].(object)) {
+				r := good
+				r.path, r.what, r.verdict = z.path(op, true), "an edge of "+name, fits
+				body := z.there(op.body.example.(object))
+				body[name] = v
+				z.put(&r, body)
+				z.try(r)
+			}
+		}
+	}
+	z.furnish()
+}
+
+// fitsQuery is what the document says about a value of a query's parameter.
+func (z *fuzzer) fitsQuery(p parameter, v string) verdict {
+	var parsed any = v
+	if kind, _ := typeOf(p.schema); kind == "integer" {
+		if strings.Trim(v, "0123456789") != "" || v == "" {
+			return bad
+		}
+		parsed = json.Number(v)
+	}
+	switch {
+	case p.judge.Validate(parsed) != nil || z.doc.overBytes(p.schema, parsed):
+		return bad
+	case p.rule != "":
+		return unsure
+	}
+	return fits
 }
 
 // there is an example with ids of users who are there.
@@ -244,7 +304,10 @@ func (z *fuzzer) request() request {
 	r := request{op: op, what: "made from the schemas", method: op.method, path: z.path(op, true), token: pick(z.dice, z.users).Token, verdict: fits, headers: http.Header{}}
 	query := z.query(&r)
 	z.body(&r)
+	asks := slices.ContainsFunc(op.params, func(p parameter) bool { return p.in == "query" })
 	switch n := z.dice.IntN(20); {
+	case n < 8 && asks:
+		query = z.disturbQuery(&r, query)
 	case n < 4 && op.body != nil:
 		z.disturbBody(&r)
 	case n < 6 && strings.Contains(op.path, "{") && !strings.Contains(op.path, "{session_id}"):

@@ -254,3 +254,43 @@ func (d *document) ruled(s, body object) bool {
 	}
 	return false
 }
+
+// edgesOf are the values of a query's parameter at the ends of what its schema takes, beside them, and others.
+func edgesOf(s object) []string {
+	if kind, _ := typeOf(s); kind == "integer" {
+		low, high := bound(s, "minimum", 0), bound(s, "maximum", 0)
+		return []string{fmt.Sprint(low), fmt.Sprint(low - 1), fmt.Sprint(high), fmt.Sprint(high + 1), "", "x", "1.0", "-0", "99999999999999999999"}
+	}
+	most := int(bound(s, "maxLength", 8))
+	return []string{"", "x", strings.Repeat("x", most), strings.Repeat("x", most+1), strings.Repeat("ü", most/2+1)}
+}
+
+// edgesOfField are the same of a body's field.
+func edgesOfField(s object) []any {
+	values := []any{nil, "", "x", true, json.Number("0"), json.Number("-1"), json.Number("0.5"), []any{}, []any{nil}, object{}}
+	switch kind, _ := typeOf(s); kind {
+	case "integer":
+		low, high := bound(s, "minimum", 0), bound(s, "maximum", 1<<53-1)
+		for _, n := range []int64{low, low - 1, high, high + 1} {
+			values = append(values, json.Number(fmt.Sprint(n)))
+		}
+	case "string":
+		low, high := int(bound(s, "minLength", 0)), int(bound(s, "maxLength", 100))
+		for _, n := range []int{low, max(0, low-1), high, high + 1} {
+			values = append(values, strings.Repeat("x", n), strings.Repeat("你", n))
+		}
+		options, _ := s["enum"].([]any)
+		values = append(append(values, options...), "other")
+	case "array":
+		low, high := bound(s, "minItems", 0), bound(s, "maxItems", 100)
+		for _, n := range []int64{low, max(0, low-1), high, high + 1} {
+			list := []any{}
+			for i := range n {
+				list = append(list, json.Number(fmt.Sprint(i+1)))
+			}
+			values = append(values, list)
+		}
+		values = append(values, []any{json.Number("0")}, []any{json.Number("9007199254740992")}, []any{"1"})
+	}
+	return values
+}
