@@ -72,6 +72,7 @@ func newBackend(b Backend) *backend {
 		Transport: &http.Transport{
 			DialContext:         (&net.Dialer{Timeout: 2 * time.Second}).DialContext,
 			MaxIdleConnsPerHost: 256, IdleConnTimeout: 60 * time.Second, DisableCompression: true,
+			ResponseHeaderTimeout: 30 * time.Second, // a backend that hangs is as good as none; the api ends a request within ten
 		},
 		FlushInterval: -1,
 		ErrorLog:      log.New(io.Discard, "", 0), // a URL may contain a token
