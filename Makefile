@@ -79,6 +79,15 @@ test-e2e: build ## Run the end-to-end tests with the real binaries.
 test-page: build ## Run the tests of the page and its client, in Node.js and in a real browser.
 	@$(SERVERS) -- $(GO) test -tags e2e -count=1 -timeout 15m -v ./internal/test/browser
 
+.PHONY: test-conformance
+test-conformance: build ## Run the conformance tests: WebSocket cases through gateway, front door, nginx and HAProxy; HTTP; REST by the OpenAPI document.
+	@$(SERVERS) -- $(GO) test -tags e2e -count=1 -timeout 15m -v ./internal/test/conformance
+
+.PHONY: fuzz-rest
+fuzz-rest: build ## Send REQUESTS (20000) made from the OpenAPI document by SEED (the clock) to the api, and check every answer.
+	@$(SERVERS) -- env CHAT_FUZZ_REQUESTS=$(or $(REQUESTS),20000) CHAT_FUZZ_SEED=$(or $(SEED),$$(date +%s)) \
+		$(GO) test -tags e2e -count=1 -timeout 60m -v -run '^TestREST$$' ./internal/test/conformance
+
 .PHONY: road
 road: build ## Print the road of a message (stop, file, functions, lines), and what is executed and not named in ARCHITECTURE.md.
 	@$(SERVERS) -- $(GO) test -C internal/test/road -tags e2e -count=1 -table

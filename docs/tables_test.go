@@ -27,7 +27,7 @@ func tables() map[string]func() string {
 	return map[string]func() string{
 		"errors": errorTable, "client frames": clientFrameTable, "client fields": clientFieldTable, "server frames": serverFrameTable,
 		"close codes": closeCodeTable, "limits": limitTable, "commands": commandTable, "deliveries": deliveryTable,
-		"announcements": announcementTable, "rights": rightsTable,
+		"announcements": announcementTable, "rights": rightsTable, "refusals": refusalTable,
 	}
 }
 
@@ -92,6 +92,14 @@ func errorTable() string {
 			again = "yes"
 		}
 		row(b, code(s.Code), status, again, s.Doc)
+	}
+	return b.String()
+}
+
+func refusalTable() string {
+	b := rows("status", "code", "why")
+	for _, r := range protocol.Refusals() {
+		row(b, fmt.Sprint(r.Status), code(r.Kind.String()), r.Doc)
 	}
 	return b.String()
 }

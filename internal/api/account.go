@@ -9,17 +9,14 @@ import (
 	"chat-service/internal/protocol"
 )
 
-const (
-	maxAvatarURL = 512 // bytes
-	maxQuery     = 256 // bytes of a search
-)
+const maxQuery = 256 // bytes of a search
 
 // MeBody changes those fields of the caller's account that it holds.
 type MeBody struct {
-	Nickname  *string `json:"nickname,omitempty" doc:"1–64 characters"`
-	Email     *string `json:"email,omitempty" doc:"empty: remove it; a change of it takes the password"`
-	Password  string  `json:"password,omitempty" doc:"the current one; required if email changes"`
-	AvatarURL *string `json:"avatar_url,omitempty" doc:"http or https; empty: remove it"`
+	Nickname  *string `json:"nickname,omitempty" minLength:"1" maxLength:"64" text:"line" example:"Ann"`
+	Email     *string `json:"email,omitempty" maxLength:"190" rule:"an address like name@example.com, at most 190 bytes; empty: remove it" doc:"a change of it takes the password"`
+	Password  string  `json:"password,omitempty" maxBytes:"1024" doc:"the current one"`
+	AvatarURL *string `json:"avatar_url,omitempty" maxBytes:"512" rule:"an http or https address without a user; empty: remove it" example:"https://example.com/ann.png"`
 }
 
 // UsersReply is a page of users.
@@ -41,18 +38,14 @@ func (s *station) me(c *server.Call) error {
 func (s *station) updateMe(c *server.Call, b MeBody) error {
 	p := chat.UserPatch{Nickname: trimmed(b.Nickname), AvatarURL: trimmed(b.AvatarURL)}
 	var k server.Checks
-	if p.Nickname != nil {
-		k.Add(chat.CheckLine("nickname", *p.Nickname, 1, maxNickname))
-	}
 	if b.Email != nil {
 		email := normal(*b.Email)
 		p.Email = &email
 		k.Add(chat.CheckEmail(email))
 	}
 	if p.AvatarURL != nil {
-		k.Require(webURL(*p.AvatarURL), "avatar_url", "must be an http or https address of at most 512 bytes")
+		k.Require(webURL(*p.AvatarURL), "avatar_url", "must be an http or https address without a user")
 	}
-	k.Require(len(b.Password) <= maxPassword, "password", "is too long")
 	if err := k.Err(); err != nil {
 		return err
 	}
@@ -100,7 +93,7 @@ func webURL(s string) bool {
 		return true
 	}
 	u, err := url.Parse(s)
-	return err == nil && len(s) <= maxAvatarURL && u.Host != "" && u.User == nil &&
+	return err == nil && u.Host != "" && u.User == nil &&
 		(u.Scheme == "https" || u.Scheme == "http")
 }
 
@@ -111,7 +104,7 @@ func (s *station) users(c *server.Call) error {
 	prefix := normal(q.Text("q"))
 	cursor, limit := q.Page()
 	q.Check.Require(prefix != "", "q", "is required")
-	after, err := idCursor(cursor)
+	after, err := idCursor(listUsers, cursor)
 	q.Check.Add(err)
 	if err := q.Check.Err(); err != nil {
 		return err
@@ -120,7 +113,7 @@ func (s *station) users(c *server.Call) error {
 	if err != nil {
 		return err
 	}
-	list, next := cut(list, limit, func(u chat.User) chat.UserID { return u.ID })
+	list, next := cut(listUsers, list, limit, func(u chat.User) chat.UserID { return u.ID })
 	return c.OK(UsersReply{server.Views(list, protocol.UserView), next})
 }
 

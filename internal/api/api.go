@@ -33,7 +33,7 @@ func New(opts Options, ports Ports) (*server.Server, error) {
 		Guard: server.Guard{
 			Tokens: ports.Tokens, Live: s.live, Attempts: s.attempts, RequestsPerSecond: opts.Limits.RequestsPerSecond,
 		},
-		BodyBytes: bodyLimit(opts.Limits), RequestTime: opts.Limits.RequestTime,
+		BodyBytes: bodyLimit(opts.Limits), Limits: bodyLimits(opts.Limits), RequestTime: opts.Limits.RequestTime,
 		Origins: opts.Origins, TrustedProxies: opts.TrustedProxies, Site: opts.Site,
 		Log: opts.Log, Metrics: opts.Metrics.Metrics, Now: opts.Now,
 	}, s.routes())

@@ -13,20 +13,12 @@ import (
 	"chat-service/internal/protocol"
 )
 
-// Sizes that are refused before a request costs time.
-const (
-	maxLogin    = 256  // bytes
-	maxPassword = 1024 // bytes
-	maxDevice   = 128  // characters
-	maxNickname = 64   // characters
-)
-
 // RegisterBody describes a new account.
 type RegisterBody struct {
-	Username string  `json:"username" required:"true" doc:"2–64 letters, digits, '.', '_', '-'; stored in lower case"`
-	Nickname string  `json:"nickname,omitempty" doc:"up to 64 characters; the username if left out"`
-	Email    *string `json:"email,omitempty" doc:"can be used to log in, too"`
-	Password string  `json:"password" required:"true" doc:"up to 1024 bytes; at least 6 in debug mode, 8 and uncommon in release mode"`
+	Username string  `json:"username" required:"true" minLength:"1" maxBytes:"1024" rule:"2–64 letters of one script, digits, '.', '_', '-', after NFKC and lower-casing; not me" doc:"stored in lower case" example:"ann"`
+	Nickname string  `json:"nickname,omitempty" maxLength:"64" text:"line" doc:"the username if left out" example:"Ann"`
+	Email    *string `json:"email,omitempty" maxLength:"190" rule:"an address like name@example.com, at most 190 bytes; empty: none" doc:"can be used to log in, too"`
+	Password string  `json:"password" required:"true" minLength:"1" maxBytes:"1024" rule:"at least 6 bytes in debug mode, 8 and uncommon in release mode" example:"correct horse battery staple"`
 }
 
 // RegisterReply shows the new account.
@@ -36,14 +28,14 @@ type RegisterReply struct {
 
 // LoginBody opens a session.
 type LoginBody struct {
-	Username string `json:"username" required:"true" doc:"username or email"`
-	Password string `json:"password" required:"true"`
-	Device   string `json:"device,omitempty" doc:"name of this device in the list of sessions, up to 128 characters"`
+	Username string `json:"username" required:"true" minLength:"1" maxBytes:"256" doc:"username or email" example:"ann"`
+	Password string `json:"password" required:"true" minLength:"1" maxBytes:"1024" example:"correct horse battery staple"`
+	Device   string `json:"device,omitempty" maxLength:"128" text:"line" doc:"name of this device in the list of sessions" example:"phone"`
 }
 
 // RefreshBody trades a refresh token for a new pair.
 type RefreshBody struct {
-	RefreshToken string `json:"refresh_token" required:"true"`
+	RefreshToken string `json:"refresh_token" required:"true" minLength:"1" maxBytes:"1024" example:"0123456789abcdef0123456789abcdef"`
 }
 
 // TokenReply is a session's pair of tokens.
@@ -70,7 +62,6 @@ func (s *station) register(c *server.Call, b RegisterBody) error {
 	}
 	var k server.Checks
 	k.Add(checkUsername(u.Username))
-	k.Add(chat.CheckLine("nickname", u.Nickname, 0, maxNickname))
 	k.Add(chat.CheckEmail(u.Email))
 	k.Add(s.checkPassword("password", b.Password, u.Username))
 	if err := k.Err(); err != nil {
@@ -93,12 +84,6 @@ func (s *station) register(c *server.Call, b RegisterBody) error {
 
 // checkPassword checks a new password. The port calls the field "password"; field is its name in this request.
 func (s *station) checkPassword(field, password, username string) error {
-	if password == "" {
-		return chat.BadField(field, "is required")
-	}
-	if len(password) > maxPassword {
-		return chat.BadField(field, "must have at most %d bytes", maxPassword)
-	}
 	err := s.ports.Passwords.Check(password, username)
 	if err == nil {
 		return nil
@@ -119,15 +104,6 @@ func ownView(u chat.User) protocol.User {
 
 // login opens a session for a username or an email address.
 func (s *station) login(c *server.Call, b LoginBody) error {
-	var k server.Checks
-	k.Require(b.Username != "", "username", "is required")
-	k.Require(len(b.Username) <= maxLogin, "username", "is too long")
-	k.Require(b.Password != "", "password", "is required")
-	k.Require(len(b.Password) <= maxPassword, "password", "is too long")
-	k.Add(chat.CheckLine("device", b.Device, 0, maxDevice))
-	if err := k.Err(); err != nil {
-		return err
-	}
 	login := normal(b.Username)
 	if err := s.attempts.Allow(c.Ctx, "login", c.Address(), s.opts.Limits.LoginPerMinute); err != nil {
 		return err
@@ -258,9 +234,6 @@ func (s *station) tokens(c *server.Call, u chat.User, session chat.SessionID, re
 // requests with one token get the same answer; a token that was used longer ago than the grace ends the session,
 // because it was copied.
 func (s *station) refresh(c *server.Call, b RefreshBody) error {
-	if b.RefreshToken == "" || len(b.RefreshToken) > maxPassword {
-		return chat.BadField("refresh_token", "is required")
-	}
 	hash, next, nextHash := s.ports.Refreshes.NextRefresh(b.RefreshToken)
 	session, u, err := s.ports.Sessions.RotateRefresh(c.Ctx, chat.Rotation{
 		Old: hash, Next: nextHash, Now: s.now(), IP: c.IP(),

@@ -15,8 +15,8 @@ import (
 
 // MessageBody is a message to send.
 type MessageBody struct {
-	Content     string  `json:"content" required:"true" doc:"up to 16 KiB of UTF-8, not blank"`
-	ClientMsgID *string `json:"client_msg_id,omitempty" doc:"[A-Za-z0-9._:-]{1,36}: a retry with the same id returns the first result; the server makes one if left out"`
+	Content     string  `json:"content" required:"true" minLength:"1" limit:"message_bytes" rule:"something to see, and no NUL" example:"Hello"`
+	ClientMsgID *string `json:"client_msg_id,omitempty" minLength:"1" maxLength:"36" pattern:"^[A-Za-z0-9._:-]*$" doc:"a retry with the same id returns the first result; the server makes one if left out" example:"m-1"`
 }
 
 // HistoryReply is a stretch of a room's log, ascending by seq.
@@ -31,7 +31,7 @@ type HistoryReply struct {
 
 // ReadBody moves the caller's read pointer.
 type ReadBody struct {
-	Seq *chat.Seq `json:"seq" required:"true" doc:"clamped to the room's last seq; never moves backwards"`
+	Seq *chat.Seq `json:"seq" required:"true" doc:"clamped to the room's last seq; never moves backwards" example:"1"`
 }
 
 // ReadReply is the read pointer's new position.
@@ -172,9 +172,6 @@ func tail(ms []chat.Message, upTo chat.Seq, n int) (cut []chat.Message, ok bool)
 
 // read moves the read pointer. A seq beyond the room's last one means "all", so clients need not know it.
 func (s *station) read(c *server.Call, b ReadBody) error {
-	if b.Seq == nil || *b.Seq > chat.MaxID {
-		return chat.BadField("seq", "must be a number from 0 to 2^53-1")
-	}
 	st, err := s.ports.Messages.ReadAndTell(c.Ctx, chat.ReadMark{Room: c.Room, User: c.User, Seq: *b.Seq})
 	if err != nil {
 		return err

@@ -13,12 +13,16 @@ import (
 const (
 	defaultPageSize = 20 // messages
 	maxPageSize     = 100
-	maxPresence     = 200 // users in one request
 )
 
 // bodyLimit bounds a request's body in bytes: JSON may spend six on one of a message's, as an escape.
 func bodyLimit(l chat.Limits) int {
 	return max(64<<10, 6*cmp.Or(l.MessageBytes, 1<<20)+8<<10)
+}
+
+// bodyLimits are the limits that fields of bodies have.
+func bodyLimits(l chat.Limits) map[string]int {
+	return map[string]int{"message_bytes": l.MessageBytes, "members_call": l.MembersCall}
 }
 
 // SessionTimes bound a login session.

@@ -7,29 +7,43 @@ import (
 	"chat-service/internal/chat"
 )
 
-// idCursor reads the cursor of a list by id: 0 for the first page.
-func idCursor(cursor string) (uint64, error) {
+// The lists by id, as their cursors know them.
+const (
+	listUsers   = "users"
+	listMembers = "members"
+)
+
+// idCursor reads the cursor of a list by id: 0 for the first page. Those of release 0.1 have no sum, and still count: clients hold them.
+func idCursor(list, cursor string) (uint64, error) {
 	if cursor == "" {
 		return 0, nil
 	}
-	n, err := strconv.ParseUint(strings.TrimPrefix(cursor, "i"), 36, 64)
-	if err != nil || n == 0 || n > chat.MaxID || writeIDCursor(n) != cursor {
-		return 0, chat.BadField("cursor", "is not a next_cursor that a list returned")
+	old, isOld := strings.CutPrefix(cursor, "i")
+	place, _, _ := strings.Cut(strings.TrimPrefix(cursor, "c"), ".")
+	if isOld {
+		place = old
+	}
+	n, err := strconv.ParseUint(place, 36, 64)
+	canonical := isOld && cursor == "i"+strconv.FormatUint(n, 36) || cursor == writeIDCursor(list, n)
+	if err != nil || n == 0 || n > chat.MaxID || !canonical {
+		return 0, chat.BadCursor()
 	}
 	return n, nil
 }
 
-// writeIDCursor is the cursor after the item with an id. It doesn't look like a number, so that clients don't
-// count on.
-func writeIDCursor(id uint64) string { return "i" + strconv.FormatUint(id, 36) }
+// writeIDCursor is the cursor after the item with an id of a list. It doesn't look like a number, so that clients don't count on.
+func writeIDCursor(list string, id uint64) string {
+	place := strconv.FormatUint(id, 36)
+	return "c" + place + "." + chat.CursorSum(list, place)
+}
 
 // cut shortens a list that was read one longer than limit, and makes the cursor of the next page if there is one.
-func cut[T any](list []T, limit int, id func(T) chat.UserID) ([]T, *string) {
-	if len(list) <= limit {
-		return list, nil
+func cut[T any](list string, items []T, limit int, id func(T) chat.UserID) ([]T, *string) {
+	if len(items) <= limit {
+		return items, nil
 	}
-	list = list[:limit]
-	return list, orNull(writeIDCursor(uint64(id(list[limit-1]))))
+	items = items[:limit]
+	return items, orNull(writeIDCursor(list, uint64(id(items[limit-1]))))
 }
 
 // orNull is null in JSON for an empty text.

@@ -11,7 +11,7 @@ import (
 
 // PresenceBody names the users whose presence is wanted.
 type PresenceBody struct {
-	UserIDs []chat.UserID `json:"user_ids" required:"true" doc:"1–200 ids"`
+	UserIDs []chat.UserID `json:"user_ids" required:"true" minItems:"1" maxItems:"200" example:"[1]"`
 }
 
 // PresenceReply shows those of them who share a room with the caller.
@@ -27,11 +27,7 @@ type OnePresenceReply struct {
 
 // presence shows many users at once; those who share no room with the caller are left out.
 func (s *station) presence(c *server.Call, b PresenceBody) error {
-	ids, err := server.Distinct("user_ids", b.UserIDs, 1, maxPresence)
-	if err != nil {
-		return err
-	}
-	users, err := s.presences(c, ids)
+	users, err := s.presences(c, server.Once(b.UserIDs))
 	if err != nil {
 		return err
 	}

@@ -134,10 +134,14 @@ func TestBadQueries(t *testing.T) {
 		"rooms?q=x": "q", "rooms?cursor=%27%20OR%201": "cursor", "rooms/1/members?cursor=i0": "cursor",
 		"rooms/1/members?cursor=x1": "cursor", "rooms/1/members?cursor=I1": "cursor", "rooms/1/members?limit=-1": "limit",
 		"users": "q", "users?q=%20": "q", "users?q=a&cursor=2": "cursor", "users?q=a&limit=1000": "limit",
-		"users?q=" + strings.Repeat("x", 257): "q",
+		"users?q=" + strings.Repeat("x", 257): "q", "rooms?cursor=" + strings.Repeat("x", 513): "cursor",
 	} {
 		a := b.raw("GET", path, ann, "", "")
-		b.problem(a, 422, "invalid")
+		status := 422
+		if field == "cursor" && !strings.Contains(path, strings.Repeat("x", 513)) {
+			status = 400 // it can't be read
+		}
+		b.problem(a, status, "invalid")
 		if got := a.fields(); !slices.Equal(got, []string{field}) {
 			t.Errorf("%s blames %v, want %s", path, got, field)
 		}

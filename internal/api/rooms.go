@@ -9,32 +9,27 @@ import (
 	"chat-service/internal/protocol"
 )
 
-const (
-	maxRoomName    = 128  // characters
-	maxDescription = 1024 // characters
-)
-
 // RoomBody describes a new room.
 type RoomBody struct {
-	Type        chat.RoomType   `json:"type,omitempty" enum:"group,direct" doc:"group if left out"`
-	Name        string          `json:"name,omitempty" doc:"of a group: 1–128 characters"`
-	Description string          `json:"description,omitempty" doc:"up to 1024 characters"`
-	Visibility  chat.Visibility `json:"visibility,omitempty" enum:"private,public" doc:"private if left out"`
-	HistoryAll  bool            `json:"history_all,omitempty" doc:"members who join a private group later see it from its beginning"`
-	MemberIDs   []chat.UserID   `json:"member_ids,omitempty" doc:"up to 500; of a direct room: the other user"`
+	Type        *chat.RoomType   `json:"type,omitempty" enum:"group,direct" doc:"group if left out" example:"group"`
+	Name        string           `json:"name,omitempty" maxLength:"128" text:"line" example:"Gardeners"`
+	Description string           `json:"description,omitempty" maxLength:"1024" text:"lines" example:"What grows, and what doesn't"`
+	Visibility  *chat.Visibility `json:"visibility,omitempty" enum:"private,public" doc:"private if left out" example:"public"`
+	HistoryAll  bool             `json:"history_all,omitempty" doc:"members who join a private group later see it from its beginning"`
+	MemberIDs   []chat.UserID    `json:"member_ids,omitempty" limit:"members_call" rule:"ids of users" doc:"of a direct room: the other user"`
 }
 
 // RoomPatchBody changes those fields of a group that it holds.
 type RoomPatchBody struct {
-	Name        *string          `json:"name,omitempty"`
-	Description *string          `json:"description,omitempty"`
-	Visibility  *chat.Visibility `json:"visibility,omitempty" enum:"private,public"`
+	Name        *string          `json:"name,omitempty" minLength:"1" maxLength:"128" text:"line" example:"Gardeners"`
+	Description *string          `json:"description,omitempty" maxLength:"1024" text:"lines" example:"What grows"`
+	Visibility  *chat.Visibility `json:"visibility,omitempty" enum:"private,public" example:"private"`
 	HistoryAll  *bool            `json:"history_all,omitempty"`
 }
 
 // OwnerBody names a group's next owner.
 type OwnerBody struct {
-	UserID chat.UserID `json:"user_id" required:"true"`
+	UserID chat.UserID `json:"user_id" required:"true" example:"2"`
 }
 
 // RoomsReply is a page of the caller's rooms, or of public rooms; those lack the fields that depend on membership.
@@ -81,27 +76,19 @@ func (s *station) findRooms(c *server.Call, name, cursor string, limit int) erro
 // createRoom creates a group, or passes on to direct. The caller need not be named among the members, and may be.
 func (s *station) createRoom(c *server.Call, b RoomBody) error {
 	var k server.Checks
-	k.Require(b.Type == "" || b.Type == chat.Group || b.Type == chat.Direct, "type", "must be group or direct")
-	k.Require(b.Visibility == "" || knownVisibility(b.Visibility), "visibility", "must be private or public")
-	ids, err := server.Distinct("member_ids", b.MemberIDs, 0, s.opts.Limits.MembersCall)
-	k.Add(err)
-	others := slices.DeleteFunc(ids, func(id chat.UserID) bool { return id == c.User })
-	if b.Type == chat.Direct {
+	visibility := orElse(b.Visibility, chat.Private)
+	others := slices.DeleteFunc(server.Once(b.MemberIDs), func(id chat.UserID) bool { return id == c.User })
+	if orElse(b.Type, chat.Group) == chat.Direct {
 		k.Require(len(others) == 1, "member_ids", "must name exactly one other user")
-		k.Require(b.Visibility != chat.Public, "visibility", "a direct room is private")
+		k.Require(visibility != chat.Public, "visibility", "a direct room is private")
 		return s.direct(c, others, k.Err())
 	}
 	n := chat.NewRoom{
 		Owner: c.User, Name: strings.TrimSpace(b.Name), Description: strings.TrimSpace(b.Description),
-		Visibility: b.Visibility, HistoryAll: b.HistoryAll, Members: others,
+		Visibility: visibility, HistoryAll: b.HistoryAll, Members: others,
 	}
-	k.Add(chat.CheckLine("name", n.Name, 1, maxRoomName))
-	k.Add(checkText("description", n.Description, maxDescription))
-	if err := k.Err(); err != nil {
+	if err := chat.CheckLine("name", n.Name, 1, len(n.Name)); err != nil { // a direct room needs none
 		return err
-	}
-	if n.Visibility == "" {
-		n.Visibility = chat.Private
 	}
 	m, err := s.ports.Rooms.CreateRoom(c.Ctx, n)
 	if err != nil {
@@ -110,8 +97,13 @@ func (s *station) createRoom(c *server.Call, b RoomBody) error {
 	return roomCreated(c, m)
 }
 
-// knownVisibility reports whether v is one of the two that there are.
-func knownVisibility(v chat.Visibility) bool { return v == chat.Private || v == chat.Public }
+// orElse is what a field holds, or otherwise if it was left out.
+func orElse[T any](field *T, otherwise T) T {
+	if field == nil {
+		return otherwise
+	}
+	return *field
+}
 
 // direct finds or makes the one direct room of the caller and another user. bad is what is wrong with the body.
 func (s *station) direct(c *server.Call, others []chat.UserID, bad error) error {
@@ -133,11 +125,6 @@ func roomCreated(c *server.Call, m chat.Membership) error {
 	return c.Created("/rooms/"+m.Room.ID.String(), protocol.ListedRoomView(m))
 }
 
-// checkText is chat.CheckLine for texts that may have several lines.
-func checkText(field, text string, limit int) error {
-	return chat.CheckLine(field, strings.NewReplacer("\n", " ", "\r", " ", "\t", " ").Replace(text), 0, limit)
-}
-
 // room shows a room to its members, and a public one to everybody, then without the fields that depend on membership.
 func (s *station) room(c *server.Call) error {
 	m, err := s.ports.Rooms.View(c.Ctx, c.Room, c.User)
@@ -155,19 +142,6 @@ func (s *station) updateRoom(c *server.Call, b RoomPatchBody) error {
 	p := chat.RoomPatch{
 		Name: trimmed(b.Name), Description: trimmed(b.Description), Visibility: b.Visibility, HistoryAll: b.HistoryAll,
 	}
-	var k server.Checks
-	if p.Name != nil {
-		k.Add(chat.CheckLine("name", *p.Name, 1, maxRoomName))
-	}
-	if p.Description != nil {
-		k.Add(checkText("description", *p.Description, maxDescription))
-	}
-	if p.Visibility != nil {
-		k.Require(knownVisibility(*p.Visibility), "visibility", "must be private or public")
-	}
-	if err := k.Err(); err != nil {
-		return err
-	}
 	m, err := s.ports.Rooms.UpdateRoom(c.Ctx, c.Room, c.User, p)
 	if err != nil {
 		return err
@@ -182,9 +156,6 @@ func (s *station) dissolve(c *server.Call) error {
 
 // transfer makes another member the owner; the caller stays as an admin.
 func (s *station) transfer(c *server.Call, b OwnerBody) error {
-	if b.UserID == 0 || b.UserID > chat.MaxID {
-		return chat.BadField("user_id", "must be an id from 1 to 2^53-1")
-	}
 	r, err := s.ports.Members.Transfer(c.Ctx, c.Room, c.User, b.UserID)
 	if err != nil {
 		return err

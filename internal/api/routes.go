@@ -85,7 +85,7 @@ func (s *station) authRoutes() []server.Route {
 
 func (s *station) userRoutes() []server.Route {
 	find := append([]server.Param{
-		{Name: "q", Doc: "the beginning of a username or nickname", Bytes: maxQuery, Required: true},
+		{Name: "q", Doc: "the beginning of a username or nickname", Bytes: maxQuery, Required: true, Rule: "not blank", Example: "an"},
 	}, server.PageParams()...)
 	return []server.Route{
 		{
@@ -95,6 +95,7 @@ func (s *station) userRoutes() []server.Route {
 		{
 			Method: "PATCH", Path: "/me", ID: "updateMe", Summary: "Change nickname, email or picture",
 			Reply: protocol.User{}, Errors: kinds(chat.EmailTaken, chat.Forbidden, chat.RateLimited), Do: server.Takes(s.updateMe),
+			Rule: "a change of email takes the current password",
 		},
 		{
 			Method: "GET", Path: "/users", ID: "findUsers", Summary: "Find users", Params: find, Reply: UsersReply{},
@@ -120,7 +121,7 @@ func (s *station) userRoutes() []server.Route {
 func (s *station) roomRoutes() []server.Route {
 	list := append([]server.Param{
 		{Name: "visibility", Doc: "public: find rooms that anybody may join", Enum: []string{string(chat.Public)}},
-		{Name: "q", Doc: "part of a name; only with visibility=public", Bytes: maxQuery},
+		{Name: "q", Doc: "part of a name", Bytes: maxQuery, Rule: "only with visibility=public"},
 	}, server.PageParams()...)
 	denied := kinds(chat.NotFound, chat.Forbidden)
 	return []server.Route{
@@ -134,6 +135,7 @@ func (s *station) roomRoutes() []server.Route {
 			Summary: "Create a group, or find or create the direct room with a user",
 			Reply:   protocol.ListedRoom{}, Status: http.StatusCreated, Again: http.StatusOK,
 			Errors: kinds(chat.RoomFull), Do: server.Takes(s.createRoom),
+			Rule: "a group has a name; a direct room is private and names exactly one other user, its name and description are ignored",
 		},
 		{
 			Method: "GET", Path: "/rooms/{room_id}", ID: "room", Summary: "Show a room", Reply: protocol.ListedRoom{},
@@ -180,7 +182,7 @@ func (s *station) memberRoutes() []server.Route {
 		{
 			Method: "PATCH", Path: "/rooms/{room_id}/members/{user_id}", ID: "updateMember",
 			Summary: "Change a member's role, or mute or unmute them", Reply: MemberView{},
-			Errors: denied, Do: server.Takes(s.updateMember),
+			Errors: denied, Do: server.Takes(s.updateMember), Rule: "exactly one of role, muted_until and mute_seconds",
 		},
 	}
 }

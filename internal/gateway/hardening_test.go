@@ -39,6 +39,15 @@ func (gt *gate) raw(request string) *client {
 	return c
 }
 
+// TestRefusalsAreDocumented: the status of each HTTP error is its kind's, or stands in protocol's table with that kind.
+func TestRefusalsAreDocumented(t *testing.T) {
+	for _, e := range httpErrors {
+		if r, ok := protocol.Refuse(e.status); e.status != protocol.Status(e.kind) && (!ok || r.Kind != e.kind) {
+			t.Errorf("%d with code %v (%s) is in no table", e.status, e.kind, e.detail)
+		}
+	}
+}
+
 func TestRequestsThatOpenNoSocket(t *testing.T) {
 	gt := newGate(t, nil, nil)
 	good := "Host: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + testKey + "\r\n"
@@ -70,6 +79,11 @@ func TestRequestsThatOpenNoSocket(t *testing.T) {
 		"an escaped letter":     {ws("GET /api/v1/%77s HTTP/1.1", good), 404, ""},
 		"another case":          {ws("GET /API/v1/ws HTTP/1.1", good), 404, ""},
 		"a body beyond bounds":  {ws("POST /api/v1/ws HTTP/1.1", "Host: a\r\nContent-Length: 100000\r\n"), 413, ""},
+		"identity":              {ws("GET /readyz HTTP/1.1", "Host: a\r\nTransfer-Encoding: identity\r\n"), 400, ""},
+		"chunked and a length":  {ws("GET /readyz HTTP/1.1", "Host: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n") + "0\r\n\r\n", 400, ""},
+		"chunked in HTTP/1.0":   {ws("GET /api/v1/ws HTTP/1.0", good, "Transfer-Encoding: chunked\r\n") + "0\r\n\r\n", 400, ""},
+		"a folded header":       {ws("GET /api/v1/ws HTTP/1.1", good, "X: a\r\n b\r\n"), 400, ""},
+		"two lengths":           {ws("POST /readyz HTTP/1.1", "Host: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n") + "ab", 400, ""},
 		"a head beyond bounds":  {ws("GET /api/v1/ws HTTP/1.1", good, "X: "+strings.Repeat("x", 9<<10)+"\r\n"), 431, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -249,8 +249,13 @@ func (g *Gateway) busLost() bool {
 // route serves the gateway's few paths. They are compared as they were sent: no other spelling names them.
 func (g *Gateway) route(ctx *fasthttp.RequestCtx) {
 	defer g.panicAnswer(ctx)
-	if p := string(ctx.Request.Header.Protocol()); p != "HTTP/1.1" && p != "HTTP/1.0" {
+	h := &ctx.Request.Header
+	if p := string(h.Protocol()); p != "HTTP/1.1" && p != "HTTP/1.0" {
 		g.refuse(ctx, otherHTTP)
+		return
+	}
+	if !protocol.Framed(h.RawHeaders(), h.IsHTTP11()) {
+		g.refuse(ctx, unreadable)
 		return
 	}
 	path := string(ctx.URI().PathOriginal())

@@ -77,6 +77,7 @@ func (y *toy) list(c *Call) error {
 func (y *toy) routes() []Route {
 	order := append(PageParams(), Param{Name: "order", Enum: []string{"up", "down"}})
 	return []Route{
+		formRoute(),
 		{Method: "POST", Path: "/auth/login", ID: "login", Tag: "a", Open: true, Do: Takes(y.login)},
 		{Method: "GET", Path: "/me", ID: "me", Tag: "b", Do: Plain(y.show)},
 		{Method: "GET", Path: "/rooms", ID: "rooms", Tag: "b", Params: order, Do: Plain(y.list)},

@@ -1,6 +1,10 @@
 package server
 
-import "chat-service/internal/chat"
+import (
+	"errors"
+
+	"chat-service/internal/chat"
+)
 
 // Checks collects what is wrong with the fields of a request, so that the client gets all of it in one answer.
 type Checks struct {
@@ -14,7 +18,7 @@ func (k *Checks) Add(err error) {
 		return
 	}
 	e := chat.As(err)
-	if e.Kind == chat.Invalid && len(e.Fields) > 0 {
+	if e.Kind == chat.Invalid && len(e.Fields) > 0 && !errors.Is(err, chat.ErrCursor) {
 		k.fields = append(k.fields, e.Fields...)
 	} else if k.other == nil {
 		k.other = err
@@ -40,23 +44,14 @@ func (k *Checks) Err() error {
 	return &chat.Error{Kind: chat.Invalid, Msg: f.Field + ": " + f.Message, Fields: k.fields}
 }
 
-// Distinct checks a list of user ids from a body and returns each once: so many of them, each a legal id.
-func Distinct(field string, ids []chat.UserID, low, high int) (once []chat.UserID, err error) {
+// Once returns each of the ids once, in their order.
+func Once(ids []chat.UserID) (once []chat.UserID) {
 	seen := make(map[chat.UserID]bool, len(ids))
 	for _, id := range ids {
-		if id == 0 || id > chat.MaxID {
-			return nil, chat.BadField(field, "must hold ids from 1 to 2^53-1")
-		}
 		if !seen[id] {
 			once = append(once, id)
 		}
 		seen[id] = true
 	}
-	switch {
-	case len(once) < low:
-		err = chat.BadField(field, "must name at least %d", low)
-	case high > 0 && len(once) > high:
-		err = chat.BadField(field, "must name at most %d", high)
-	}
-	return once, err
+	return once
 }

@@ -27,9 +27,6 @@ func (s *Server) mountDocs() {
 	serve := func(at, contentType string, body []byte) {
 		s.templates[at] = "/docs"
 		s.app.Get(at, func(c *fiber.Ctx) error {
-			if c.Path() != at { // with a slash at its end the page's relative addresses would lead elsewhere
-				return c.Redirect(".."+at, http.StatusPermanentRedirect)
-			}
 			c.Set(fiber.HeaderContentType, contentType)
 			c.Set(fiber.HeaderContentSecurityPolicy, docsCSP)
 			c.Set(fiber.HeaderCacheControl, "max-age=3600")
@@ -37,6 +34,9 @@ func (s *Server) mountDocs() {
 		})
 	}
 	serve("/docs", fiber.MIMETextHTMLCharsetUTF8, docsPage)
+	s.app.Get("/docs/", func(c *fiber.Ctx) error { // people write it so, and from there the page's relative addresses would lead elsewhere
+		return c.Redirect("../docs", http.StatusPermanentRedirect)
+	})
 	serve("/docs/page.js", "text/javascript; charset=utf-8", docsScript)
 	for _, name := range []string{"swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png"} {
 		if body, err := fs.ReadFile(swagger.FS, name); err == nil {

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -16,6 +15,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/protocol"
 )
 
 const (
@@ -71,9 +71,9 @@ func (s *Server) edge(c *fiber.Ctx) error {
 	s.headers(c)
 	var err error
 	switch {
-	case !framed(&c.Request().Header):
+	case !protocol.Framed(c.Request().Header.RawHeaders(), c.Request().Header.IsHTTP11()):
 		c.Context().SetConnectionClose()
-		err = malformed("Transfer-Encoding", "must be chunked, alone and in HTTP/1.1: where the body ends can't be known")
+		err = malformed("Transfer-Encoding", "must be chunked, alone, in HTTP/1.1 and in one line: where the body ends can't be known")
 	case len(c.Request().Body()) > s.opts.BodyBytes:
 		err = fiber.ErrRequestEntityTooLarge
 	default:
@@ -97,15 +97,12 @@ func (s *Server) edge(c *fiber.Ctx) error {
 // versions of HTTP.
 func (s *Server) understood(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 	return func(ctx *fasthttp.RequestCtx) {
-		var (
-			status int
-			text   string
-		)
+		var status int
 		switch {
 		case !slices.Contains(fiber.DefaultMethods, string(ctx.Method())):
-			status, text = http.StatusNotImplemented, "this method isn't known here"
+			status = http.StatusNotImplemented
 		case string(ctx.Request.Header.Protocol()) != "HTTP/1.1" && string(ctx.Request.Header.Protocol()) != "HTTP/1.0":
-			status, text = http.StatusHTTPVersionNotSupported, "send HTTP/1.1"
+			status = http.StatusHTTPVersionNotSupported
 		default:
 			next(ctx)
 			return
@@ -114,27 +111,8 @@ func (s *Server) understood(next fasthttp.RequestHandler) fasthttp.RequestHandle
 		c := s.app.AcquireCtx(ctx)
 		defer s.app.ReleaseCtx(c)
 		s.headers(c)
-		_ = writeProblem(c, &refusal{chat.E(chat.Invalid, "%s", text), status}) // writing to memory doesn't fail
+		_ = writeProblem(c, fiber.NewError(status)) // writing to memory doesn't fail
 	}
-}
-
-// framed reports whether it is beyond doubt where the request's body ends (RFC 9112, 6.3). The HTTP server itself takes
-// "identity" for no body, and reads what follows as the next request; behind a proxy that reads it otherwise, that smuggles.
-func framed(h *fasthttp.RequestHeader) bool {
-	encodings, lengths, chunked := 0, 0, 0
-	for line := range bytes.Lines(h.RawHeaders()) {
-		key, value, _ := bytes.Cut(line, []byte(":"))
-		switch key = bytes.TrimSpace(key); {
-		case bytes.EqualFold(key, []byte(fiber.HeaderTransferEncoding)):
-			encodings++
-			if bytes.EqualFold(bytes.TrimSpace(value), []byte("chunked")) {
-				chunked++
-			}
-		case bytes.EqualFold(key, []byte(fiber.HeaderContentLength)):
-			lengths++
-		}
-	}
-	return encodings == 0 && lengths <= 1 || encodings == 1 && chunked == 1 && lengths == 0 && h.IsHTTP11()
 }
 
 // problem answers with err, and logs it if it is the server's fault.

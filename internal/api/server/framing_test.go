@@ -29,6 +29,8 @@ func TestBodiesAreFramed(t *testing.T) {
 		{"two encodings", "1.1", "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n", "2\r\n{}\r\n0\r\n\r\n", true},
 		{"gzip", "1.1", "Transfer-Encoding: gzip\r\n", "", true},
 		{"two lengths", "1.1", "Content-Length: 2\r\nContent-Length: 3\r\n", "{}", true},
+		{"folded length", "1.1", "Content-Length:\r\n 2\r\n", "{}", true},
+		{"folded header", "1.1", "X: a\r\n\tb\r\nContent-Length: 2\r\n", "{}", true},
 		{"chunked in 1.0", "1.0", "Connection: keep-alive\r\nTransfer-Encoding: chunked\r\n", "2\r\n{}\r\n0\r\n\r\n", true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

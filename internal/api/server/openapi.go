@@ -3,6 +3,7 @@ package server
 import (
 	"cmp"
 	"encoding/json"
+	"math"
 	"net/http"
 	"reflect"
 	"slices"
@@ -24,8 +25,9 @@ type About struct {
 	AtLeast map[string]string
 }
 
-// document describes the routes as OpenAPI 3.1; schemas come from the types that the verbs read and write.
-func document(about About, routes []Route) ([]byte, error) {
+// document describes the routes as OpenAPI 3.1; schemas come from the types that the verbs read and write, and those of bodies from the
+// rows by which they are judged, with this installation's limits.
+func document(about About, routes []Route, limits map[string]int) ([]byte, error) {
 	reg := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
 	d := &huma.OpenAPI{
 		OpenAPI: "3.1.0",
@@ -33,15 +35,19 @@ func document(about About, routes []Route) ([]byte, error) {
 			Title: about.Title, Version: about.Version,
 			Description: about.Intro + "\n\n" +
 				"Errors are RFC 9457 problems with a stable code: " + strings.Join(codes(), ", ") + ". " +
-				"429 and 503 carry Retry-After in whole seconds. " + about.Note,
+				"429 and 503 carry Retry-After in whole seconds. " + about.Note + "\n\n" +
+				"Any request may also be refused by what HTTP itself asks for, before it is known which operation it means: x-refusals. " +
+				"Where JSON Schema can't say what a value must be, x-max-bytes counts its bytes of UTF-8, and x-rule says it in words. " +
+				"Numbers are whole and written in digits only. Paths and names are compared as they are sent: no other spelling names them.",
 		},
-		Servers: []*huma.Server{{URL: Base}},
+		Extensions: map[string]any{"x-refusals": refusals()},
+		Servers:    []*huma.Server{{URL: Base}},
 		Components: &huma.Components{Schemas: reg, SecuritySchemes: map[string]*huma.SecurityScheme{
 			"bearer": {Type: "http", Scheme: "bearer", BearerFormat: "JWT"},
 		}},
 	}
 	for _, r := range routes {
-		d.AddOperation(operation(r, reg))
+		d.AddOperation(operation(r, reg, limits))
 		if !slices.ContainsFunc(d.Tags, func(t *huma.Tag) bool { return t.Name == r.Tag }) {
 			d.Tags = append(d.Tags, &huma.Tag{Name: r.Tag})
 		}
@@ -59,8 +65,16 @@ func codes() []string {
 	return out
 }
 
+// refusals lists what HTTP itself may answer.
+func refusals() (rows []map[string]any) {
+	for _, r := range protocol.Refusals() {
+		rows = append(rows, map[string]any{"status": r.Status, "code": r.Kind.String(), "detail": r.Doc})
+	}
+	return rows
+}
+
 // operation describes a route, and registers the schemas of its body and reply.
-func operation(r Route, reg huma.Registry) *huma.Operation {
+func operation(r Route, reg huma.Registry, limits map[string]int) *huma.Operation {
 	op := &huma.Operation{
 		Method: r.Method, Path: r.Path, OperationID: r.ID, Summary: r.Summary, Tags: []string{r.Tag},
 		Parameters: parameters(r), Responses: map[string]*huma.Response{},
@@ -71,10 +85,7 @@ func operation(r Route, reg huma.Registry) *huma.Operation {
 		op.Security = []map[string][]string{{"bearer": {}}}
 	}
 	if r.Do.body != nil {
-		op.RequestBody = &huma.RequestBody{
-			Required: !r.Do.optional,
-			Content:  map[string]*huma.MediaType{"application/json": {Schema: reg.Schema(reflect.TypeOf(r.Do.body), true, "")}},
-		}
+		op.RequestBody = body(r, reg, limits)
 	}
 	for _, status := range []int{r.success(), cmp.Or(r.Again, r.success())} {
 		res := &huma.Response{Description: http.StatusText(status)}
@@ -89,14 +100,12 @@ func operation(r Route, reg huma.Registry) *huma.Operation {
 
 // problems adds the errors by status, and a default.
 func problems(r Route, op *huma.Operation, reg huma.Registry) {
-	byStatus := map[int][]string{}
-	for _, k := range r.kinds() {
-		status := protocol.Status(k)
-		byStatus[status] = append(byStatus[status], k.String())
-	}
 	content := map[string]*huma.MediaType{protocol.ProblemType: {Schema: reg.Schema(reflect.TypeFor[protocol.Problem](), true, "")}}
-	for status, codes := range byStatus {
-		res := &huma.Response{Description: http.StatusText(status) + ": " + strings.Join(codes, ", "), Content: content}
+	for status, codes := range r.outcomes() {
+		res := &huma.Response{
+			Description: http.StatusText(status) + ": " + strings.Join(codes, ", "), Content: content,
+			Extensions: map[string]any{"x-codes": codes},
+		}
 		if status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable {
 			res.Headers = map[string]*huma.Param{"Retry-After": {Description: "seconds", Schema: &huma.Schema{Type: huma.TypeInteger}}}
 		}
@@ -115,30 +124,112 @@ func parameters(r Route) []*huma.Param {
 		}
 	}
 	for _, p := range r.Params {
-		s := &huma.Schema{Type: huma.TypeString}
-		if p.Max > 0 {
-			low, high := float64(p.Min), float64(p.Max)
-			s = &huma.Schema{Type: huma.TypeInteger, Minimum: &low, Maximum: &high}
-		}
-		for _, v := range p.Enum {
-			s.Enum = append(s.Enum, v)
-		}
-		out = append(out, &huma.Param{Name: p.Name, In: "query", Description: p.Doc, Required: p.Required, Schema: s})
+		out = append(out, &huma.Param{Name: p.Name, In: "query", Description: p.Doc, Required: p.Required, Schema: p.schema(), Example: p.Example})
 	}
 	return out
 }
 
+// schema describes the values that Query takes.
+func (p Param) schema() *huma.Schema {
+	s := &huma.Schema{Type: huma.TypeString}
+	switch {
+	case p.Max > 0:
+		s = &huma.Schema{Type: huma.TypeInteger, Minimum: float(p.Min), Maximum: float(p.Max)}
+		if p.Default > 0 {
+			s.Default = p.Default
+		}
+	case p.Enum != nil:
+		s.Enum = []any{""}
+	default:
+		s.MaxLength = &p.Bytes
+		s.Extensions = map[string]any{"x-max-bytes": p.Bytes}
+	}
+	for _, v := range p.Enum {
+		s.Enum = append(s.Enum, v)
+	}
+	if p.Required {
+		one := 1
+		s.MinLength = &one
+	}
+	extend(s, "x-rule", p.Rule)
+	return s
+}
+
+func float[N ~int64 | ~uint64](n N) *float64 {
+	f := float64(n)
+	return &f
+}
+
+// extend adds a member that JSON Schema doesn't know, unless it is empty.
+func extend(s *huma.Schema, name, value string) {
+	if value == "" {
+		return
+	}
+	if s.Extensions == nil {
+		s.Extensions = map[string]any{}
+	}
+	s.Extensions[name] = value
+}
+
+// body describes what a route takes, with an example of the fields that have one.
+func body(r Route, reg huma.Registry, limits map[string]int) *huma.RequestBody {
+	media := &huma.MediaType{Schema: reg.Schema(reflect.TypeOf(r.Do.body), true, "")}
+	of, example := reg.SchemaFromRef(media.Schema.Ref), map[string]any{}
+	for _, f := range r.Do.fields {
+		p := of.Properties[f.name]
+		f.limited(limits).describe(p)
+		if len(p.Examples) > 0 {
+			example[f.name] = p.Examples[0]
+		}
+	}
+	media.Example = example
+	b := &huma.RequestBody{Required: !r.Do.optional, Description: r.Rule, Content: map[string]*huma.MediaType{"application/json": media}}
+	if r.Rule != "" {
+		b.Extensions = map[string]any{"x-rule": r.Rule}
+	}
+	return b
+}
+
+// describe adds to a field's schema what huma doesn't read from the tags.
+func (f field) describe(p *huma.Schema) {
+	if p.Nullable = !f.required; p.Nullable && p.Enum != nil && !slices.Contains(p.Enum, nil) {
+		p.Enum = append(p.Enum, nil)
+	}
+	number := p
+	if p.Type == huma.TypeArray {
+		number = p.Items
+		if f.items.high != math.MaxInt64 {
+			most := int(f.items.high)
+			p.MaxItems = &most
+		}
+	}
+	if f.number != anyNumber {
+		number.Minimum, number.Maximum = float(f.number.low), float(f.number.high)
+	}
+	if f.bytes.high != math.MaxInt64 && p.Type == huma.TypeString {
+		most := int(f.bytes.high)
+		p.MaxLength = &most
+		if p.Extensions == nil {
+			p.Extensions = map[string]any{}
+		}
+		p.Extensions["x-max-bytes"] = most
+	}
+	if extend(p, "x-rule", f.rule); f.rule != "" {
+		p.Description = strings.TrimPrefix(p.Description+"; "+f.rule, "; ")
+	}
+}
+
 // pathSchema describes a path's parameter: Call reads room_id and user_id, verbs read the others as text.
 func pathSchema(name string) *huma.Schema {
-	low := 1.0
-	id := &huma.Schema{Type: huma.TypeInteger, Minimum: &low}
+	id := &huma.Schema{Type: huma.TypeInteger, Minimum: float[int64](1), Maximum: float[int64](chat.MaxID), Examples: []any{1}}
 	switch name {
 	case "room_id":
+		id.Description = "what is no number is 400, a number that no id can be is 404"
 		return id
 	case "user_id":
-		return &huma.Schema{Description: "an id, or me", AnyOf: []*huma.Schema{id, {Type: huma.TypeString, Enum: []any{"me"}}}}
+		return &huma.Schema{Description: "an id, or me for the caller", AnyOf: []*huma.Schema{id, {Type: huma.TypeString, Enum: []any{"me"}}}}
 	default:
-		return &huma.Schema{Type: huma.TypeString}
+		return &huma.Schema{Type: huma.TypeString, Examples: []any{"0123456789abcdef0123456789abcdef"}}
 	}
 }
 
@@ -151,7 +242,7 @@ func loosen(reg huma.Registry, atLeast map[string]string) {
 			s.AdditionalProperties = nil
 		}
 		for field, p := range s.Properties {
-			if p.Type == huma.TypeArray {
+			if p.Type == huma.TypeArray && !strings.HasSuffix(name, "Body") {
 				p.Nullable = false
 			}
 			if p.Type == huma.TypeString && strings.HasSuffix(field, "_at") {

@@ -27,6 +27,8 @@ type Options struct {
 	Release bool
 	// BodyBytes bounds a request's body. Four times as much is read, so that the client gets a 413 instead of a reset.
 	BodyBytes int
+	// Limits are those that fields of bodies have by their tag "limit", by their keys; 0: none.
+	Limits map[string]int
 	// RequestTime bounds how long one request may work; 0 is no bound.
 	RequestTime time.Duration
 	// Origins may call from a browser (scheme://host[:port], exact); "*" is any.

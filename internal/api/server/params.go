@@ -17,23 +17,29 @@ const (
 	maxListLimit     = 200
 )
 
+// maxCursor is how many bytes a cursor has at most.
+const maxCursor = 512
+
 // Param is one query parameter of a route: what the document says of it and what Query takes are the same row.
 type Param struct {
 	Name, Doc string
 	Min, Max  uint64   // of a number; Max 0: it is text
 	Default   uint64   // of a number that is left out
 	Bytes     int      // of a text, at most; of an Enum, not needed
-	Enum      []string // the only values of a text
+	Enum      []string // the only values of a text; an empty one is as good as absent
 	Required  bool     // for the document: the verb checks it, since blank may be as good as absent
+	Cursor    bool     // it continues a list: one that no list returned can't be read (400)
+	Rule      string   // what the verb also asks for, in words
+	Example   any
 }
 
 // PageParams are the rows of what Query.Page reads.
 func PageParams() []Param {
 	return []Param{
-		{Name: "cursor", Doc: "next_cursor of the page before", Bytes: 512},
+		{Name: "cursor", Doc: "next_cursor of the page before", Bytes: maxCursor, Cursor: true, Rule: "as this list returned it, unchanged"},
 		{
 			Name: "limit", Doc: fmt.Sprintf("items per page, %d if left out", defaultListLimit),
-			Min: 1, Max: maxListLimit, Default: defaultListLimit,
+			Min: 1, Max: maxListLimit, Default: defaultListLimit, Example: defaultListLimit,
 		},
 	}
 }
@@ -104,7 +110,7 @@ func (q *Query) Page() (cursor string, limit int) { return q.Text("cursor"), int
 // pathID reads an id from the path. What is no number can't be read (400); a number that no id can be names nothing
 // (404).
 func pathID(name, text string) (uint64, error) {
-	if strings.Trim(text, "0123456789") != "" {
+	if strings.Trim(text, "0123456789") != "" || len(text) > 1 && text[0] == '0' { // one path, one spelling
 		return 0, malformed(name, "must be a number")
 	}
 	n, err := strconv.ParseUint(text, 10, 64)

@@ -36,6 +36,8 @@ func translate(err error) (int, *chat.Error) {
 		return r.status, r.err
 	case errors.As(err, &f):
 		return translateFiber(f)
+	case errors.Is(err, chat.ErrCursor):
+		return http.StatusBadRequest, chat.As(err)
 	}
 	e := chat.As(err)
 	return protocol.Status(e.Kind), e
@@ -44,19 +46,10 @@ func translate(err error) (int, *chat.Error) {
 // translateFiber covers what the HTTP server itself refuses: unknown paths, wrong methods, unreadable and oversized
 // requests.
 func translateFiber(f *fiber.Error) (int, *chat.Error) {
-	switch f.Code {
-	case http.StatusNotFound:
-		return f.Code, chat.E(chat.NotFound, "there is nothing at this path")
-	case http.StatusMethodNotAllowed:
-		return f.Code, chat.E(chat.Invalid, "this path does not support the method: see the header Allow")
-	case http.StatusRequestEntityTooLarge:
-		return f.Code, chat.E(chat.TooLarge, "the body is too large")
-	case http.StatusRequestHeaderFieldsTooLarge:
-		return f.Code, chat.E(chat.TooLarge, "the headers are larger than %d bytes", headerLimit)
-	case http.StatusRequestTimeout:
-		return f.Code, chat.E(chat.Invalid, "the request took too long to arrive")
+	if e, ok := protocol.Refuse(f.Code); ok {
+		return f.Code, e
 	}
-	if f.Code >= 400 && f.Code < 500 {
+	if f.Code >= 400 && f.Code < 500 || f.Code == http.StatusBadGateway { // Fiber's word for a client whose connection broke
 		return http.StatusBadRequest, chat.E(chat.Invalid, "the request can't be read")
 	}
 	return http.StatusInternalServerError, chat.Wrap(chat.Internal, f, "")

@@ -3,7 +3,9 @@ package server
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -28,6 +30,7 @@ type Route struct {
 	Status       int // of success; 0: 204 for DELETE, else 200
 	Again        int // of success if it was done before; 0: the same
 	Errors       []chat.Kind
+	Rule         string // what the body's fields must be together, and JSON Schema can't say
 	Do           Action
 }
 
@@ -38,6 +41,7 @@ type Handler func(c *Call) error
 type Action struct {
 	handler  Handler
 	body     any // nil: none
+	fields   []field
 	optional bool
 }
 
@@ -47,9 +51,13 @@ func Plain(h Handler) Action { return Action{handler: h} }
 // Takes is an action with a JSON body, decoded strictly: what can't be read never reaches the verb.
 func Takes[T any](h func(*Call, T) error) Action {
 	var zero T
-	return Action{body: zero, handler: func(c *Call) error {
+	fields := fieldsOf(reflect.TypeFor[T]())
+	return Action{body: zero, fields: fields, handler: func(c *Call) error {
 		var body T
 		if err := decode(c.http, &body); err != nil {
+			return err
+		}
+		if err := judge(reflect.ValueOf(&body).Elem(), fields, c.srv.opts.Limits); err != nil {
 			return err
 		}
 		return h(c, body)
@@ -78,18 +86,46 @@ func (r Route) success() int {
 	return cmp.Or(r.Status, http.StatusOK)
 }
 
-// kinds lists the errors of a route: those of every route of its form, its own, and that something is unavailable.
-func (r Route) kinds() []chat.Kind {
-	var ks []chat.Kind
+// outcomes lists the problems of a route, by status, with their codes: those of every route of its form, its own, and that
+// something is unavailable.
+func (r Route) outcomes() map[int][]string {
+	all := map[int][]string{}
+	add := func(status int, k chat.Kind) {
+		if code := k.String(); !slices.Contains(all[status], code) {
+			all[status] = append(all[status], code)
+		}
+	}
+	kinds := slices.Clone(r.Errors)
 	if r.Do.body != nil {
-		ks = append(ks, chat.UnknownField, chat.Invalid, chat.TooLarge)
-	} else if len(r.Params) > 0 {
-		ks = append(ks, chat.Invalid)
+		add(http.StatusUnsupportedMediaType, chat.Invalid)
+		kinds = append(kinds, chat.UnknownField, chat.TooLarge)
+	}
+	if r.Do.body != nil || len(r.Params) > 0 {
+		kinds = append(kinds, chat.Invalid)
+	}
+	if r.Do.body != nil || slices.ContainsFunc(r.Params, func(p Param) bool { return p.Cursor }) || len(ids(r.Path)) > 0 {
+		add(http.StatusBadRequest, chat.Invalid)
+	}
+	if len(ids(r.Path)) > 0 {
+		kinds = append(kinds, chat.NotFound)
 	}
 	if !r.Open {
-		ks = append(ks, chat.Unauthenticated, chat.TokenExpired, chat.RateLimited)
+		kinds = append(kinds, chat.Unauthenticated, chat.TokenExpired, chat.RateLimited)
 	}
-	return append(append(ks, r.Errors...), chat.Unavailable)
+	for _, k := range append(kinds, chat.Unavailable) {
+		add(protocol.Status(k), k)
+	}
+	return all
+}
+
+// ids lists the parameters of a path that are ids.
+func ids(path string) (names []string) {
+	for part := range strings.SplitSeq(path, "/") {
+		if part == "{room_id}" || part == "{user_id}" {
+			names = append(names, strings.Trim(part, "{}"))
+		}
+	}
+	return names
 }
 
 // RouteInfo is what can be known of a route without serving it: what tests and documents compare themselves with.
@@ -104,9 +140,7 @@ type RouteInfo struct {
 // Info describes the route.
 func (r Route) Info() RouteInfo {
 	statuses := []int{r.success(), cmp.Or(r.Again, r.success())}
-	for _, k := range r.kinds() {
-		statuses = append(statuses, protocol.Status(k))
-	}
+	statuses = slices.AppendSeq(statuses, maps.Keys(r.outcomes()))
 	slices.Sort(statuses)
 	return RouteInfo{
 		Method: r.Method, Path: r.Path, ID: r.ID, Tag: r.Tag, Open: r.Open, Body: r.Do.body, Reply: r.Reply, Params: r.Params,
@@ -132,7 +166,7 @@ func (s *Server) mount(routes []Route) error {
 			s.app.Head(path, h)
 		}
 	}
-	spec, err := document(s.opts.About, routes)
+	spec, err := document(s.opts.About, routes, s.opts.Limits)
 	if err != nil {
 		return fmt.Errorf("make the OpenAPI document: %w", err)
 	}

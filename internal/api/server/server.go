@@ -35,8 +35,8 @@ func New(opts Options, routes []Route) (*Server, error) {
 	s.base, s.cancel = context.WithCancel(context.Background())
 	s.app = fiber.New(fiber.Config{
 		AppName: "chat-service", DisableStartupMessage: true,
-		Immutable:     true, // texts that fiber returns are copies: fasthttp reuses the request's memory
-		CaseSensitive: true, UnescapePath: false,
+		Immutable:     true,                                           // texts that fiber returns are copies: fasthttp reuses the request's memory
+		CaseSensitive: true, UnescapePath: false, StrictRouting: true, // one path, one spelling, as at the gateway
 		BodyLimit: 4 * opts.BodyBytes, ReadBufferSize: headerLimit,
 		ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
 		DisablePreParseMultipartForm: true,

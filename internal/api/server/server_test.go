@@ -323,7 +323,11 @@ func TestPaths(t *testing.T) {
 	}
 	b.problem(b.raw("GET", "rooms/x/members/9", token, "", ""), 400, "invalid")
 	b.problem(b.raw("GET", "rooms/7/members/-1", token, "", ""), 400, "invalid")
+	b.problem(b.raw("GET", "rooms/07/members/9", token, "", ""), 400, "invalid")
 	b.problem(b.raw("GET", "rooms/0/members/9", token, "", ""), 404, "not_found")
+	for _, other := range []string{"me/", "%6de", "ME", "/api//v1/me", "/api/v1/./me"} { // no other spelling names a path
+		b.problem(b.raw("GET", other, token, "", ""), 404, "not_found")
+	}
 	b.problem(b.raw("GET", "rooms/7/members/9007199254740992", token, "", ""), 404, "not_found")
 }
 
@@ -374,8 +378,9 @@ func TestBodies(t *testing.T) {
 func TestRouteInfo(t *testing.T) {
 	b := newBench(t)
 	statuses := map[string][]int{
-		"login": {200, 400, 413, 422, 503}, "me": {200, 401, 429, 503}, "rooms": {200, 401, 422, 429, 503},
-		"makeRoom": {200, 201, 400, 401, 413, 422, 429, 503}, "room": {200, 401, 404, 429, 503}, "dropRoom": {204, 401, 429, 503},
+		"login": {200, 400, 413, 415, 422, 503}, "me": {200, 401, 429, 503}, "rooms": {200, 400, 401, 422, 429, 503},
+		"makeRoom": {200, 201, 400, 401, 413, 415, 422, 429, 503}, "room": {200, 400, 401, 404, 429, 503},
+		"dropRoom": {204, 400, 401, 404, 429, 503},
 	}
 	var listed []string
 	for _, r := range b.routes() {

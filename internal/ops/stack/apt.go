@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"chat-service/internal/ops/stack/aptsource"
 	"chat-service/internal/ops/stack/dpkg"
 )
 
@@ -140,13 +141,13 @@ func (a *apt) configure(dir string, sid bool) error {
 	if err != nil {
 		return fmt.Errorf("read os-release: %w", err)
 	}
-	list, err := machineSources(a.etc, codename(string(release)))
+	list, err := aptsource.Machine(a.etc, aptsource.Codename(string(release)))
 	if err != nil {
 		return err
 	}
 	var status []byte
 	if sid {
-		list, err = sidSources(list)
+		list, err = aptsource.Sid(list)
 	} else {
 		status, err = os.ReadFile(a.status)
 		status = []byte(dpkg.WithoutServers(string(status)))
@@ -155,7 +156,7 @@ func (a *apt) configure(dir string, sid bool) error {
 		return fmt.Errorf("prepare package sources: %w", err)
 	}
 	for path, text := range map[string][]byte{
-		"sources.sources": []byte(deb822(list)),
+		"sources.sources": []byte(aptsource.Text(list)),
 		"state/status":    status,
 		"apt.conf":        []byte(aptConf(dir, sid)),
 	} {

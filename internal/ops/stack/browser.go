@@ -8,13 +8,6 @@ import (
 	"path/filepath"
 )
 
-// Browser is a Chromium for tests.
-type Browser struct {
-	Path string   // the program
-	Env  []string // variables that it needs over those of this process
-	From string   // for people: where it comes from
-}
-
 // fontsConf makes the fonts of the private packages visible; the machine's own stay visible, too.
 const fontsConf = `<?xml version="1.0"?>
 <!DOCTYPE fontconfig SYSTEM "urn:fontconfig:fonts.dtd">
@@ -26,37 +19,31 @@ const fontsConf = `<?xml version="1.0"?>
 `
 
 // FindBrowser returns this machine's Chromium, or downloads Debian's packages of it into the cache and unpacks them there.
-func FindBrowser(ctx context.Context, cache string, out *Progress) (Browser, error) {
+func FindBrowser(ctx context.Context, cache string, out *Progress) (Program, error) {
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
 		if p, err := exec.LookPath(name); err == nil {
-			return Browser{Path: p, From: p}, nil
+			return Program{Path: p, From: p}, nil
 		}
 	}
-	cache, err := filepath.Abs(cache)
+	in, err := unpackProgram(ctx, cache, out, "chromium")
 	if err != nil {
-		return Browser{}, fmt.Errorf("resolve package cache: %w", err)
+		return Program{}, err
 	}
-	b := bundle{name: "chromium", packages: []string{"chromium"}}
-	root, err := newApt(cache, out).root(ctx, b)
-	if err != nil {
-		return Browser{}, fmt.Errorf("no browser: install chromium (apt-get install chromium), or let apt work: %w", err)
-	}
-	in := install{root: root}
 	// usr/bin/chromium is a script with paths of an installed package; the program itself needs none.
-	program := filepath.Join(root, "usr/lib/chromium/chromium")
+	program := filepath.Join(in.root, "usr/lib/chromium/chromium")
 	if _, err := os.Stat(program); err != nil {
-		return Browser{}, fmt.Errorf("no browser in the packages: %w", err)
+		return Program{}, fmt.Errorf("no browser in the packages: %w", err)
 	}
-	fonts := filepath.Join(root, "fonts.conf")
-	if err := writeFile(fonts, fmt.Appendf(nil, fontsConf, root), 0o644); err != nil {
-		return Browser{}, fmt.Errorf("write the fonts' configuration: %w", err)
+	fonts := filepath.Join(in.root, "fonts.conf")
+	if err := writeFile(fonts, fmt.Appendf(nil, fontsConf, in.root), 0o644); err != nil {
+		return Program{}, fmt.Errorf("write the fonts' configuration: %w", err)
 	}
 	libraries := in.libraries()
-	private, _ := filepath.Glob(filepath.Join(root, "usr/lib/*-linux-*/pulseaudio")) // found by path in an installed package
+	private, _ := filepath.Glob(filepath.Join(in.root, "usr/lib/*-linux-*/pulseaudio")) // found by path in an installed package
 	for _, dir := range private {
 		libraries += ":" + dir
 	}
-	return Browser{Path: program, From: "package chromium", Env: []string{
+	return Program{Path: program, From: "package chromium", Env: []string{
 		"LD_LIBRARY_PATH=" + libraries, "FONTCONFIG_FILE=" + fonts,
 	}}, nil
 }

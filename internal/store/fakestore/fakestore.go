@@ -243,7 +243,7 @@ func parseCursor(s string) (at time.Time, id chat.RoomID, paged bool, err error)
 	us, e1 := strconv.ParseInt(s[:i], 36, 64)
 	n, e2 := strconv.ParseUint(s[min(i+1, len(s)):], 36, 64)
 	if e1 != nil || e2 != nil {
-		return at, 0, false, chat.BadField("cursor", "was not given by this server")
+		return at, 0, false, chat.BadCursor()
 	}
 	return time.UnixMicro(us).UTC(), chat.RoomID(n), true, nil
 }

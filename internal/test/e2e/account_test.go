@@ -291,7 +291,7 @@ func TestUsersRefuses(t *testing.T) {
 	refused(t, w.api, want{422, "invalid", "q"}, "GET", "/users", u.Token, nil)
 	refused(t, w.api, want{422, "invalid", "limit"}, "GET", "/users?q=a&limit=0", u.Token, nil)
 	refused(t, w.api, want{422, "invalid", "limit"}, "GET", "/users?q=a&limit=201", u.Token, nil)
-	refused(t, w.api, want{422, "invalid", "cursor"}, "GET", "/users?q=a&cursor=zzz!", u.Token, nil)
+	refused(t, w.api, want{400, "invalid", "cursor"}, "GET", "/users?q=a&cursor=zzz!", u.Token, nil)
 	refused(t, w.api, want{404, "not_found", ""}, "GET", "/users/9007199254740991", u.Token, nil)
 	refused(t, w.api, want{404, "not_found", ""}, "GET", "/users/0", u.Token, nil)
 	refused(t, w.api, want{400, "invalid", ""}, "GET", "/users/x", u.Token, nil)

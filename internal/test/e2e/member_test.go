@@ -151,7 +151,7 @@ func TestMembersRefuses(t *testing.T) {
 		{owner, "POST", roomPath(room, "/owner"), obj{"user_id": out.ID}, want{404, "not_found", ""}},
 		{owner, "POST", roomPath(room, "/owner"), obj{"user_id": 0}, want{422, "invalid", "user_id"}},
 		{owner, "GET", path + "?limit=0", nil, want{422, "invalid", "limit"}},
-		{owner, "GET", path + "?cursor=!", nil, want{422, "invalid", "cursor"}},
+		{owner, "GET", path + "?cursor=!", nil, want{400, "invalid", "cursor"}},
 	} {
 		refused(t, w.api, c.want, c.method, c.path, c.by.Token, c.body)
 	}

@@ -186,11 +186,12 @@ func TestListRoomsRefuses(t *testing.T) {
 	bad(t, "GET /rooms", "lists are paged by cursor")
 	u := w.api.User(t)
 	for query, field := range map[string]string{
-		"limit=0": "limit", "limit=201": "limit", "limit=x": "limit", "cursor=%21": "cursor", "visibility=private": "visibility",
+		"limit=0": "limit", "limit=201": "limit", "limit=x": "limit", "visibility=private": "visibility",
 		"q=x": "q", "limit=1&limit=2": "limit",
 	} {
 		refused(t, w.api, want{422, "invalid", field}, "GET", "/rooms?"+query, u.Token, nil)
 	}
+	refused(t, w.api, want{400, "invalid", "cursor"}, "GET", "/rooms?cursor=%21", u.Token, nil)
 }
 
 func TestPublicRooms(t *testing.T) {

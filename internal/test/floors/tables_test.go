@@ -52,7 +52,7 @@ var house = []family{
 		{"storetest", "fakestore"},
 	}, whyAdapter},
 	{"internal/ops/stack", 2, []string{"internal/chat", "internal/config", "internal/telemetry", "internal/daemon", "internal/protocol"}, [][]string{
-		{"frontdoor", "dpkg", "greeting"},
+		{"frontdoor", "dpkg", "aptsource", "greeting"},
 		{"."},
 	}, "it brings up servers for people and tests, and knows nothing of what runs on them"},
 
@@ -83,9 +83,9 @@ var house = []family{
 	{"cmd/chatctl", 4, command("internal/ops/stack", "internal/ops/bench", "internal/ops/grants", "internal/trust", "internal/auth", "internal/broker", "internal/store", "internal/state"), nil, whyCmd},
 
 	{"internal/test", 5, nil, [][]string{
-		{"testkit/history"},
+		{"testkit/history", "wscases"},
 		{"testkit"},
-		{"e2e", "browser", "chaos", "deploy", "road", "tables", "floors"},
+		{"e2e", "browser", "chaos", "conformance", "deploy", "road", "tables", "floors"},
 	}, whyTest},
 	{"docs", 5, nil, nil, whyTest},
 }

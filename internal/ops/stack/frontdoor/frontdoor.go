@@ -2,7 +2,6 @@ package frontdoor
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"io"
 	"log"
@@ -14,17 +13,10 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"chat-service/internal/chat"
-	"chat-service/internal/protocol"
 )
 
 // SocketPath is routed to the gateways, everything else to the api.
 const SocketPath = "/api/v1/ws"
-
-// maxBody is the largest body that is forwarded, in bytes. The api has a lower limit, but the proxy would not read its refusal
-// while it is still writing the body.
-const maxBody = 256 << 10
 
 // Backend is one process behind the front door.
 type Backend struct {
@@ -38,6 +30,7 @@ type Backend struct {
 type Proxy struct {
 	gateways []*backend
 	api      *backend
+	bodyTime time.Duration
 }
 
 type backend struct {
@@ -49,14 +42,20 @@ type backend struct {
 
 // New makes a front door for the gateways and the api.
 func New(api Backend, gateways ...Backend) *Proxy {
-	f := &Proxy{api: newBackend(api)}
+	f := &Proxy{api: newBackend(api), bodyTime: bodyTime}
 	for _, g := range gateways {
 		f.gateways = append(f.gateways, newBackend(g))
 	}
 	return f
 }
 
-type refusedKey struct{}
+type attemptKey struct{}
+
+// attempt is one try to have a backend answer a request.
+type attempt struct {
+	body *body // nil: none
+	gone bool  // the backend refused the connection
+}
 
 func newBackend(b Backend) *backend {
 	be := &backend{Backend: b}
@@ -65,13 +64,15 @@ func newBackend(b Backend) *backend {
 	be.proxy = &httputil.ReverseProxy{
 		Rewrite: func(p *httputil.ProxyRequest) {
 			p.SetURL(target)
-			p.Out.Host = p.In.Host // gateways compare it with the Origin
+			p.Out.URL.RawQuery = p.In.URL.RawQuery // as it came: httputil drops what it can't parse, and the backends say what is wrong with it
+			p.Out.Host = p.In.Host                 // gateways compare it with the Origin
 			p.Out.Header.Del("X-Real-Ip")
 			p.SetXForwarded()
 		},
 		Transport: &http.Transport{
 			DialContext:         (&net.Dialer{Timeout: 2 * time.Second}).DialContext,
 			MaxIdleConnsPerHost: 256, IdleConnTimeout: 60 * time.Second, DisableCompression: true,
+			ResponseHeaderTimeout: 30 * time.Second, // a backend that hangs is as good as none; the api ends a request within ten
 		},
 		FlushInterval: -1,
 		ErrorLog:      log.New(io.Discard, "", 0), // a URL may contain a token
@@ -80,44 +81,46 @@ func newBackend(b Backend) *backend {
 	return be
 }
 
-// refused handles a request that failed: a refused dial is reported to serve, whose caller may try another backend.
+// refused handles a request that failed: a refused dial is reported to serve, whose caller may try another backend. A body that
+// couldn't be read is the client's fault, and not the backend's.
 func refused(w http.ResponseWriter, r *http.Request, err error) {
 	var op *net.OpError
-	if flag, ok := r.Context().Value(refusedKey{}).(*bool); ok && errors.As(err, &op) && op.Op == "dial" {
-		*flag = true
-		return
+	try, _ := r.Context().Value(attemptKey{}).(*attempt)
+	switch {
+	case try == nil:
+		unavailable(w, r)
+	case errors.As(err, &op) && op.Op == "dial":
+		try.gone = true
+	case try.body.failed() != nil:
+		w.Header().Set("Connection", "close") // where the next request would begin is unknown
+		refuse(w, unreadable(try.body.failed()))
+	default:
+		unavailable(w, r)
 	}
-	unavailable(w)
-}
-
-func unavailable(w http.ResponseWriter) {
-	w.Header().Set("Retry-After", "1")
-	problem(w, chat.E(chat.Unavailable, "the service is starting, stopping or overloaded"))
-}
-
-func problem(w http.ResponseWriter, e *chat.Error) {
-	p := protocol.NewProblem(e, 0, rand.Text())
-	w.Header().Set("Content-Type", protocol.ProblemType)
-	w.WriteHeader(p.Status)
-	_, _ = w.Write(protocol.AppendProblem(nil, p))
 }
 
 // ServeHTTP forwards the request.
 func (f *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.ContentLength > maxBody {
-		problem(w, chat.E(chat.TooLarge, "the body is too large"))
+		refuse(w, http.StatusRequestEntityTooLarge)
 		return
+	}
+	if r.Body != http.NoBody {
+		r.Body = newBody(w, r.Body, f.bodyTime)
 	}
 	candidates := []*backend{f.api}
 	if r.URL.Path == SocketPath {
 		candidates = f.candidates()
+		if !r.ProtoAtLeast(1, 1) {
+			r.Header.Del("Upgrade") // HTTP/1.0 has none; passed on as HTTP/1.1 it would be taken
+		}
 	}
 	for _, b := range candidates {
 		if b.serve(w, r) {
 			return
 		}
 	}
-	unavailable(w)
+	unavailable(w, r)
 }
 
 // candidates are the ready gateways, the least loaded first.
@@ -144,12 +147,13 @@ func (f *Proxy) candidates() []*backend {
 func (b *backend) serve(w http.ResponseWriter, r *http.Request) bool {
 	b.open.Add(1)
 	defer b.open.Add(-1)
-	var gone bool
-	b.proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), refusedKey{}, &gone)))
-	if gone && b.Ready != nil {
+	var try attempt
+	try.body, _ = r.Body.(*body)
+	b.proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), attemptKey{}, &try)))
+	if try.gone && b.Ready != nil {
 		b.ready.Store(false) // until watch finds it ready again
 	}
-	return !gone
+	return !try.gone
 }
 
 // Watch polls the gateways' readiness until ctx ends.
@@ -178,7 +182,10 @@ func (b *backend) watch(ctx context.Context) {
 
 // Serve serves on l until ctx ends; then requests in progress get two seconds. Sockets end with their gateway.
 func (f *Proxy) Serve(ctx context.Context, l net.Listener) error {
-	srv := &http.Server{Handler: f, ReadHeaderTimeout: 10 * time.Second, ErrorLog: log.New(io.Discard, "", 0)}
+	srv := &http.Server{
+		Handler: f, ReadHeaderTimeout: 10 * time.Second, ErrorLog: log.New(io.Discard, "", 0),
+		MaxHeaderBytes: maxHead - 4096, // net/http allows so many more
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var g sync.WaitGroup
@@ -191,7 +198,7 @@ func (f *Proxy) Serve(ctx context.Context, l net.Listener) error {
 			_ = srv.Close()
 		}
 	})
-	err := srv.Serve(l)
+	err := srv.Serve(listener{l})
 	cancel()
 	g.Wait()
 	if errors.Is(err, http.ErrServerClosed) {

@@ -25,7 +25,18 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func upstream(t *testing.T, name string) (Backend, *httptest.Server) {
 	t.Helper()
 	mux := http.NewServeMux()
+	mux.HandleFunc("/slow", func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		select { // longer than the bodies' time in the tests
+		case <-time.After(300 * time.Millisecond):
+			_, _ = io.WriteString(w, "at last")
+		case <-r.Context().Done():
+		}
+	})
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		if _, err := io.Copy(io.Discard, r.Body); err != nil {
+			return
+		}
 		_ = json.NewEncoder(w).Encode(map[string]any{"name": name, "host": r.Host, "path": r.URL.RequestURI(), "header": r.Header})
 	})
 	mux.HandleFunc(SocketPath, func(w http.ResponseWriter, r *http.Request) {
@@ -113,6 +124,16 @@ func TestBalancesSockets(t *testing.T) {
 	})
 	if _, _, n3 := socket(t, addr); n3 != n1 {
 		t.Errorf("the third socket went to %s, the empty gateway is %s", n3, n1)
+	}
+}
+
+// TestHTTP10HasNoUpgrade: what a backend would take for an upgrade of HTTP/1.1 is none.
+func TestHTTP10HasNoUpgrade(t *testing.T) {
+	api, _ := upstream(t, "api")
+	g, _ := upstream(t, "gw1")
+	res, body, _ := exchange(t, serve(t, New(api, g)), "GET "+SocketPath+" HTTP/1.0\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+	if res.StatusCode != http.StatusOK || body != "gw1" {
+		t.Errorf("answered %s %q, want the gateway's answer to a plain request", res.Status, body)
 	}
 }
 

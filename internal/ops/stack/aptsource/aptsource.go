@@ -1,4 +1,5 @@
-package stack
+// Package aptsource reads the entries of a Debian machine's apt sources, of its own distribution alone, and writes them for a private apt.
+package aptsource
 
 import (
 	"errors"
@@ -8,8 +9,8 @@ import (
 	"strings"
 )
 
-// source is one entry of apt's sources.
-type source struct {
+// Source is one entry of apt's sources.
+type Source struct {
 	uris       string
 	suites     string
 	components string
@@ -17,9 +18,9 @@ type source struct {
 	trusted    bool
 }
 
-// machineSources reads the entries of the machine's distribution from etc: those whose suite is the release's code
+// Machine reads the entries of the machine's distribution from etc: those whose suite is the release's code
 // name or begins with it. Third parties' entries are left out, because a broken one would fail the whole update.
-func machineSources(etc, code string) ([]source, error) {
+func Machine(etc, code string) ([]Source, error) {
 	files := []string{filepath.Join(etc, "sources.list")}
 	for _, pattern := range []string{"*.list", "*.sources"} {
 		more, err := filepath.Glob(filepath.Join(etc, "sources.list.d", pattern))
@@ -28,7 +29,7 @@ func machineSources(etc, code string) ([]source, error) {
 		}
 		files = append(files, more...)
 	}
-	var all []source
+	var all []Source
 	for _, f := range files {
 		b, err := os.ReadFile(f)
 		if errors.Is(err, os.ErrNotExist) {
@@ -43,7 +44,7 @@ func machineSources(etc, code string) ([]source, error) {
 			all = append(all, parseList(string(b))...)
 		}
 	}
-	var own []source
+	var own []Source
 	for _, s := range all {
 		if code != "" && strings.HasPrefix(s.suites, code) {
 			own = append(own, s)
@@ -55,22 +56,22 @@ func machineSources(etc, code string) ([]source, error) {
 	return own, nil
 }
 
-// sidSources is one entry for Debian's sid on the machine's main mirror.
-func sidSources(own []source) ([]source, error) {
+// Sid is one entry for Debian's sid on the machine's main mirror.
+func Sid(own []Source) ([]Source, error) {
 	for _, s := range own {
 		first, _, _ := strings.Cut(s.suites, " ")
 		uri, _, _ := strings.Cut(s.uris, " ")
 		if strings.Contains(first, "-") || !strings.Contains(uri, "debian") {
 			continue
 		}
-		return []source{{uris: uri, suites: "sid", components: "main", signedBy: s.signedBy, trusted: s.trusted}}, nil
+		return []Source{{uris: uri, suites: "sid", components: "main", signedBy: s.signedBy, trusted: s.trusted}}, nil
 	}
 	return nil, errors.New("this machine's apt sources name no Debian mirror")
 }
 
 // parseDeb822 reads the enabled binary entries of a .sources file.
-func parseDeb822(text string) []source {
-	var out []source
+func parseDeb822(text string) []Source {
+	var out []Source
 	for stanza := range strings.SplitSeq(strings.ReplaceAll(text, "\r", ""), "\n\n") {
 		fields, key := map[string]string{}, ""
 		for line := range strings.SplitSeq(stanza, "\n") {
@@ -89,7 +90,7 @@ func parseDeb822(text string) []source {
 		if !binary || strings.EqualFold(fields["enabled"], "no") {
 			continue
 		}
-		out = append(out, source{
+		out = append(out, Source{
 			uris: fields["uris"], suites: fields["suites"], components: fields["components"],
 			signedBy: fields["signed-by"], trusted: strings.EqualFold(fields["trusted"], "yes"),
 		})
@@ -98,14 +99,14 @@ func parseDeb822(text string) []source {
 }
 
 // parseList reads one-line entries: deb [options] uri suite component….
-func parseList(text string) []source {
-	var out []source
+func parseList(text string) []Source {
+	var out []Source
 	for line := range strings.SplitSeq(text, "\n") {
 		rest, ok := strings.CutPrefix(strings.TrimSpace(line), "deb ")
 		if !ok {
 			continue
 		}
-		var s source
+		var s Source
 		rest = strings.TrimSpace(rest)
 		if strings.HasPrefix(rest, "[") {
 			opts, after, _ := strings.Cut(rest[1:], "]")
@@ -130,8 +131,8 @@ func parseList(text string) []source {
 	return out
 }
 
-// deb822 writes the entries as a .sources file.
-func deb822(list []source) string {
+// Text writes the entries as a .sources file.
+func Text(list []Source) string {
 	var b strings.Builder
 	for _, s := range list {
 		fmt.Fprintf(&b, "Types: deb\nURIs: %s\nSuites: %s\nComponents: %s\n", s.uris, s.suites, s.components)
@@ -146,8 +147,8 @@ func deb822(list []source) string {
 	return b.String()
 }
 
-// codename is the release's name in the text of os-release.
-func codename(release string) string {
+// Codename is the release's name in the text of os-release.
+func Codename(release string) string {
 	for line := range strings.SplitSeq(release, "\n") {
 		if v, ok := strings.CutPrefix(line, "VERSION_CODENAME="); ok {
 			return strings.Trim(v, `"`)
