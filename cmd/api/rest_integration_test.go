@@ -329,7 +329,7 @@ func TestRooms(t *testing.T) {
 	if d := cmp.Diff([]uint64{lobby, first.Num("id"), id}, rooms); d != "" {
 		t.Errorf("rooms, newest activity first:\n%s", d)
 	}
-	a.Must(t, 422, "GET", "/rooms?cursor=nonsense", bob.Token, nil)
+	a.Must(t, 400, "GET", "/rooms?cursor=nonsense", bob.Token, nil)
 	if f := a.Must(t, 200, "POST", path("/rooms/%d/owner", id), ann.Token, path(`{"user_id":%d}`, bob.ID)); f.Num("owner_id") != bob.ID {
 		t.Errorf("owner %v", f)
 	}
