@@ -10,7 +10,7 @@ GO        ?= go
 ARGS      ?=
 PKG       ?= ./...
 FUZZTIME  ?= 20s
-TAGS      := integration,e2e,chaos,faults
+TAGS      := integration,e2e,chaos,faults,flood
 BINARIES  := gateway worker api chatctl
 SOURCES   := cmd internal
 LINT      := .tools/golangci-lint
@@ -111,6 +111,10 @@ fuzz: ## Run every fuzz test for FUZZTIME (20s).
 .PHONY: bench
 bench: build-tuned ## Measure the service on private servers (ARGS="--scenario all --runs 5", see docs/performance.md).
 	@bin/chatctl bench $(ARGS)
+
+.PHONY: flood
+flood: build ## Measure what others notice of a flood by one account or one address (by default limits).
+	@$(SERVERS) -- $(GO) test -tags "e2e flood" -count=1 -timeout 15m -v -run '^TestFlood$$' ./internal/test/e2e
 
 .PHONY: bench-go
 bench-go: ## Run the Go benchmarks of codec, hub, writer and commit batch.

@@ -8,7 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/netip"
 	"net/url"
 	"time"
 
@@ -59,25 +58,8 @@ func (s Server) Release() bool { return s.Mode == config.ModeRelease }
 
 // Validate checks the mode and the proxies.
 func (s Server) Validate() error {
-	_, err := s.proxies()
+	_, err := chat.ParseProxies(s.TrustedProxies)
 	return errors.Join(config.ServerMode{Mode: s.Mode, GiveUp: s.GiveUp}.Validate(), err)
-}
-
-// proxies reads the networks; a plain address is a network of one.
-func (s Server) proxies() (nets []netip.Prefix, err error) {
-	var errs []error
-	for _, text := range s.TrustedProxies {
-		p, err := netip.ParsePrefix(text)
-		if a, e := netip.ParseAddr(text); e == nil {
-			p, err = netip.PrefixFrom(a, a.BitLen()), nil
-		}
-		if err != nil {
-			errs = append(errs, fmt.Errorf("trusted_proxies: %q is neither an address nor a network such as 10.0.0.0/8", text))
-			continue
-		}
-		nets = append(nets, p.Masked())
-	}
-	return nets, errors.Join(errs...)
 }
 
 // Names are what the api must know of the bus, to which it never connects: rows carry their partition, and Redis keys the
@@ -235,7 +217,7 @@ func (c *Config) refreshKey() []byte {
 }
 
 func (c *Config) api(log *slog.Logger, reg prometheus.Registerer) (api.Options, error) {
-	proxies, err := c.Server.proxies()
+	proxies, err := chat.ParseProxies(c.Server.TrustedProxies)
 	idle := time.Duration(c.Auth.IdleHours * float64(time.Hour))
 	o := api.Options{
 		Addr: net.JoinHostPort(c.Server.Host, c.Server.Port.String()), Release: c.Server.Release(), Closed: c.Auth.Registration == "closed",

@@ -24,13 +24,40 @@ import (
 
 // Config is the configuration of the process: configs/gateway.yaml.
 type Config struct {
-	Server   config.Server   `yaml:"server"`
+	Server   Server          `yaml:"server"`
 	RabbitMQ config.RabbitMQ `yaml:"rabbitmq"`
 	JWT      config.JWT      `yaml:"jwt"`
 	Gateway  Gateway         `yaml:"gateway"`
 	Limits   Limits          `yaml:"limits"`
 	Debug    config.Debug    `yaml:"debug"`
 	Log      config.Log      `yaml:"log"`
+}
+
+// Server is the public listener.
+type Server struct {
+	// Host is the address to listen on; empty and 0.0.0.0 mean all.
+	Host string `yaml:"host"`
+	// Port is the TCP port; 0 lets the system choose.
+	Port config.Port `yaml:"port"`
+	// Mode is debug or release. Release refuses weak secrets.
+	Mode string `yaml:"mode"`
+	// GiveUp ends the process when a server has refused it for so long for a reason that waiting doesn't mend; 0: never.
+	GiveUp config.Duration `yaml:"give_up"`
+	// TrustedProxies are addresses or networks that may name the client in X-Forwarded-For.
+	TrustedProxies []string `yaml:"trusted_proxies"`
+}
+
+func (s Server) listener() config.Server {
+	return config.Server{Host: s.Host, Port: s.Port, Mode: s.Mode, GiveUp: s.GiveUp}
+}
+
+// Release reports whether the process runs in release mode.
+func (s Server) Release() bool { return s.listener().Release() }
+
+// Validate checks the mode, the time and the proxies.
+func (s Server) Validate() error {
+	_, err := chat.ParseProxies(s.TrustedProxies)
+	return errors.Join(s.listener().Validate(), err)
 }
 
 // Gateway is the section gateway: how the station is tuned.
@@ -128,7 +155,10 @@ func (l Limits) Validate() error {
 
 func defaults() Config {
 	return Config{
-		Server: config.DefaultServer(8081), RabbitMQ: config.DefaultRabbitMQ(), JWT: config.DefaultJWT(),
+		Server: Server{
+			Host: "0.0.0.0", Port: 8081, Mode: config.ModeDebug, GiveUp: config.DefaultGiveUp, TrustedProxies: []string{"127.0.0.0/8", "::1"},
+		},
+		RabbitMQ: config.DefaultRabbitMQ(), JWT: config.DefaultJWT(),
 		Debug: config.DefaultDebug(9101), Log: config.DefaultLog(),
 		Gateway: Gateway{
 			SocketsPerSecond: 2000, PingInterval: config.Duration(25 * time.Second), AuthTimeout: config.Duration(5 * time.Second),
@@ -184,10 +214,11 @@ func (c *Config) broker(t *tls.Config, name string, log *slog.Logger, m *broker.
 
 func (c *Config) gateway(name, boot string) gateway.Options {
 	g, l := c.Gateway, c.Limits
+	proxies, _ := chat.ParseProxies(c.Server.TrustedProxies) // its errors were reported when the configuration was read
 	o := gateway.Options{
-		ID: chat.GatewayID(name + "." + boot), Partitions: c.RabbitMQ.Partitions, Addr: c.Server.Addr(), Origins: g.Origins,
+		ID: chat.GatewayID(name + "." + boot), Partitions: c.RabbitMQ.Partitions, Addr: c.Server.listener().Addr(), Origins: g.Origins,
 		MaxSockets: g.MaxSockets, SocketsPerSecond: g.SocketsPerSecond,
-		Frames:            chat.Limits(l),
+		Frames: chat.Limits(l), Bounds: chat.Limits(l), TrustedProxies: proxies,
 		MessagesPerSecond: l.MessagesPerSecond, MessageBurst: l.MessageBurst, PingInterval: g.PingInterval.D(),
 		AuthTimeout: g.AuthTimeout.D(), ConnectTimeout: g.ConnectTimeout.D(), AnswerTimeout: g.AnswerTimeout.D(),
 		QueueBytes: g.QueueBytes, SocketWindow: g.SocketWindow, WindowCommands: g.WindowCommands, WindowBytes: g.WindowBytes,

@@ -77,8 +77,8 @@ func wire(cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
 	}
 	o := cfg.worker(uuid.NewString(), log, reg)
 	o.Log, o.Outbox, o.Members = lineLog{stores.Messages, stores.Accounts, stores.Operator}, stores.Outbox, laneLog{stores.Rooms, stores.Messages, stores.Accounts}
-	o.Accounts, o.History, o.Workers = socketLog{stores.Accounts, stores.Rooms}, stores.Messages, stores.Operator
-	o.Routes, o.Calls, o.Presence, o.Registry, o.Leases = cache, cache, cache, cache, cache
+	o.Accounts, o.History, o.Workers = socketLog{stores.Accounts, stores.Rooms}, stores.Messages, fleetLog{stores.Operator, stores.Rooms}
+	o.Routes, o.Allowances, o.Calls, o.Presence, o.Registry, o.Leases = cache, cache, cache, cache, cache, cache
 	q := &queues{Consumers: consumers, control: control, out: pub, now: time.Now}
 	o.Bus, o.Consume = broker.NewDeliveries(pub), q
 	w, err := worker.New(o)

@@ -28,6 +28,11 @@ type (
 		*messageStore
 		*accountStore
 	}
+	// fleetLog is what the jobs of the fleet need.
+	fleetLog struct {
+		*operatorStore
+		*roomStore
+	}
 	// socketLog is what sockets that open are answered from.
 	socketLog struct {
 		*accountStore

@@ -109,6 +109,9 @@ func (s *station) users(c *server.Call) error {
 	if err := q.Check.Err(); err != nil {
 		return err
 	}
+	if err := s.searches(c); err != nil {
+		return err
+	}
 	list, err := s.ports.People.SearchUsers(c.Ctx, prefix, chat.UserID(after), limit+1)
 	if err != nil {
 		return err

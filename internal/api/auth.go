@@ -67,7 +67,7 @@ func (s *station) register(c *server.Call, b RegisterBody) error {
 	if err := k.Err(); err != nil {
 		return err
 	}
-	if err := s.attempts.Allow(c.Ctx, "register", c.Address(), s.opts.Limits.RegisterPerMinute); err != nil {
+	if err := s.attempts.Allow(c.Ctx, "register", c.Address(), chat.PerMinute(s.opts.Limits.RegisterPerMinute), 1); err != nil {
 		return err
 	}
 	hash, err := s.ports.Passwords.Hash(c.Ctx, b.Password)
@@ -105,7 +105,7 @@ func ownView(u chat.User) protocol.User {
 // login opens a session for a username or an email address.
 func (s *station) login(c *server.Call, b LoginBody) error {
 	login := normal(b.Username)
-	if err := s.attempts.Allow(c.Ctx, "login", c.Address(), s.opts.Limits.LoginPerMinute); err != nil {
+	if err := s.attempts.Allow(c.Ctx, "login", c.Address(), chat.PerMinute(s.opts.Limits.LoginPerMinute), 1); err != nil {
 		return err
 	}
 	u, err := s.authenticate(c, login, b.Password)
@@ -161,7 +161,7 @@ func (s *station) verify(c *server.Call, at place, u chat.User, password string)
 	try := new(server.Try)
 	if s.opts.Limits.LoginPerMinute > 0 {
 		var err error
-		if try, err = s.attempts.Try(c.Ctx, at.account, at.from, at.address, s.opts.Limits.LoginFailures); err != nil {
+		if try, err = s.attempts.Try(c.Ctx, at.account, at.from, at.address, chat.PerHour(s.opts.Limits.LoginFailures)); err != nil {
 			s.ports.Audit.Record(c.Ctx, chat.Act{Kind: chat.ActThrottled, User: u.ID})
 			return false, err
 		}
@@ -202,7 +202,7 @@ func (s *station) openSession(c *server.Call, u chat.User, device string) error 
 		IP: c.IP(), CreatedAt: now, LastSeenAt: now, ExpiresAt: now.Add(s.opts.Sessions.Idle),
 	}
 	err := s.ports.Sessions.OpenSession(c.Ctx, chat.NewSession{
-		Session: session, RefreshHash: hash, Until: now.Add(s.opts.Sessions.Absolute),
+		Session: session, RefreshHash: hash, Until: now.Add(s.opts.Sessions.Absolute), Most: s.opts.Limits.SessionsPerUser,
 	})
 	if err != nil {
 		return err

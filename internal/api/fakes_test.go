@@ -28,7 +28,7 @@ func newFakes() fakes {
 	return fakes{
 		clock: c,
 		store: fakestore.New(fakestore.Options{Limits: chat.DefaultLimits(), Now: c.now}),
-		state: &fakeState{cached: map[chat.RoomID][]chat.Message{}, epochs: map[chat.RoomID]uint64{}, fails: map[string]int{}},
+		state: &fakeState{cached: map[chat.RoomID][]chat.Message{}, epochs: map[chat.RoomID]uint64{}, fails: map[string]int{}, asked: map[string]int{}},
 		auth:  &fakeAuth{},
 	}
 }
@@ -63,7 +63,8 @@ type fakeState struct {
 	mu     sync.Mutex
 	cached map[chat.RoomID][]chat.Message
 	epochs map[chat.RoomID]uint64 // of cached
-	fails  map[string]int
+	fails  map[string]int         // taken, and tries that failed
+	asked  map[string]int         // questions
 	down   error
 }
 
@@ -99,20 +100,22 @@ func (f *fakeState) Online(_ context.Context, ids []chat.UserID) ([]chat.Presenc
 	return out, f.down
 }
 
-func (f *fakeState) Allow(_ context.Context, key string, limit, _ int, _ time.Duration) (bool, time.Duration, error) {
+func (f *fakeState) Allow(_ context.Context, key string, r chat.Rate, n, elsewhere int) (time.Duration, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.fails[key]++
-	if f.down == nil && f.fails[key] > limit {
-		return false, 1500 * time.Millisecond, nil
+	f.asked[key]++
+	f.fails[key] += elsewhere
+	if f.down == nil && f.fails[key]+n > r.Burst {
+		return 1500 * time.Millisecond, nil
 	}
-	return f.down == nil, 0, f.down
+	f.fails[key] += n
+	return 0, f.down
 }
 
-func (f *fakeState) Refund(_ context.Context, key string, _ int, _ time.Duration) error {
+func (f *fakeState) Refund(_ context.Context, key string, _ chat.Rate, n int) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.fails[key]--
+	f.fails[key] -= n
 	return f.down
 }
 

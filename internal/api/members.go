@@ -76,7 +76,7 @@ func (s *station) members(c *server.Call) error {
 // addMembers adds users, or lets the caller join a public room; which of the two is the store's rule, judged on
 // locked rows.
 func (s *station) addMembers(c *server.Call, b AddBody) error {
-	added, err := s.ports.Members.AddMembers(c.Ctx, c.Room, c.User, server.Once(b.MemberIDs))
+	added, err := s.invite(c, server.Once(b.MemberIDs))
 	if err != nil {
 		return err
 	}

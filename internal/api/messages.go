@@ -61,6 +61,9 @@ func (s *station) post(c *server.Call, b MessageBody) error {
 	if err := k.Err(); err != nil {
 		return err
 	}
+	if err := s.attempts.Message(c.Ctx, c.User, s.opts.Limits.MessageRate()); err != nil {
+		return err
+	}
 	sent, err := s.ports.Messages.Post(c.Ctx, m, s.now())
 	if err != nil {
 		return err

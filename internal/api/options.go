@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"io/fs"
 	"log/slog"
-	"net/netip"
 	"time"
 
 	"chat-service/internal/chat"
@@ -47,7 +46,7 @@ type Options struct {
 	// Origins may call from a browser (scheme://host[:port], exact); "*" is any.
 	Origins []string
 	// TrustedProxies may name the client's address in X-Forwarded-For.
-	TrustedProxies []netip.Prefix
+	TrustedProxies chat.Proxies
 	// Site, if set, is served at /.
 	Site    fs.FS
 	Log     *slog.Logger

@@ -66,6 +66,9 @@ func (s *station) rooms(c *server.Call) error {
 
 // findRooms finds public rooms by a part of their name.
 func (s *station) findRooms(c *server.Call, name, cursor string, limit int) error {
+	if err := s.searches(c); err != nil {
+		return err
+	}
 	list, next, err := s.ports.Lists.PublicRooms(c.Ctx, name, cursor, limit)
 	if err != nil {
 		return err
@@ -90,8 +93,12 @@ func (s *station) createRoom(c *server.Call, b RoomBody) error {
 	if err := chat.CheckLine("name", n.Name, 1, len(n.Name)); err != nil { // a direct room needs none
 		return err
 	}
-	m, err := s.ports.Rooms.CreateRoom(c.Ctx, n)
+	made, err := s.making(c, len(others))
 	if err != nil {
+		return err
+	}
+	m, err := s.ports.Rooms.CreateRoom(c.Ctx, n)
+	if made(err == nil); err != nil {
 		return err
 	}
 	return roomCreated(c, m)
@@ -110,8 +117,12 @@ func (s *station) direct(c *server.Call, others []chat.UserID, bad error) error 
 	if bad != nil {
 		return bad
 	}
-	m, created, err := s.ports.Rooms.DirectRoom(c.Ctx, c.User, others[0])
+	made, err := s.making(c, 1)
 	if err != nil {
+		return err
+	}
+	m, created, err := s.ports.Rooms.DirectRoom(c.Ctx, c.User, others[0])
+	if made(created); err != nil {
 		return err
 	}
 	if !created {

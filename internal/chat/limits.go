@@ -14,16 +14,31 @@ import (
 // To add a limit: a field, a row in the table limits, its default in DefaultLimits, the key in configs/*.yaml of the processes that
 // read it, and who obeys it. Tests name what is missing, and write the table of docs/configuration.md (go test ./docs -update).
 type Limits struct {
-	MessageBytes      int           `yaml:"message_bytes" json:"message_bytes"`
-	FrameBytes        int           `yaml:"frame_bytes" json:"frame_bytes"`
-	RoomMembers       int           `yaml:"room_members" json:"-"`
-	MembersCall       int           `yaml:"members_call" json:"-"`
-	SyncRooms         int           `yaml:"sync_rooms" json:"sync_rooms"`
-	Watch             int           `yaml:"watch" json:"watch"`
-	SocketsPerSession int           `yaml:"sockets_per_session" json:"-"`
-	MessagesPerSecond float64       `yaml:"messages_per_second" json:"-"`
-	MessageBurst      int           `yaml:"message_burst" json:"-"`
-	PeerReads         int           `yaml:"peer_reads" json:"-"`
+	MessageBytes      int     `yaml:"message_bytes" json:"message_bytes"`
+	FrameBytes        int     `yaml:"frame_bytes" json:"frame_bytes"`
+	RoomMembers       int     `yaml:"room_members" json:"-"`
+	MembersCall       int     `yaml:"members_call" json:"-"`
+	SyncRooms         int     `yaml:"sync_rooms" json:"sync_rooms"`
+	Watch             int     `yaml:"watch" json:"watch"`
+	SocketsPerSession int     `yaml:"sockets_per_session" json:"-"`
+	MessagesPerSecond float64 `yaml:"messages_per_second" json:"-"`
+	MessageBurst      int     `yaml:"message_burst" json:"-"`
+	PeerReads         int     `yaml:"peer_reads" json:"-"`
+
+	SocketsPerUser    int `yaml:"sockets_per_user" json:"-"`
+	ConnectsPerMinute int `yaml:"connects_per_minute" json:"-"`
+	SocketsPerAddress int `yaml:"sockets_per_address" json:"-"`
+	Unauthenticated   int `yaml:"unauthenticated_sockets" json:"-"`
+	UnauthPerAddress  int `yaml:"unauthenticated_per_address" json:"-"`
+	HandshakeFailures int `yaml:"handshake_failures_per_minute" json:"-"`
+
+	SessionsPerUser       int     `yaml:"sessions_per_user" json:"-"`
+	UserMessagesPerSecond float64 `yaml:"user_messages_per_second" json:"-"`
+	UserMessageBurst      int     `yaml:"user_message_burst" json:"-"`
+	RoomsPerHour          int     `yaml:"rooms_per_hour" json:"-"`
+	InvitationsPerHour    int     `yaml:"invitations_per_hour" json:"-"`
+	SearchesPerMinute     int     `yaml:"searches_per_minute" json:"-"`
+
 	LoginPerMinute    int           `yaml:"login_per_minute" json:"-"`
 	LoginFailures     int           `yaml:"login_failures_per_hour" json:"-"`
 	RegisterPerMinute int           `yaml:"register_per_minute" json:"-"`
@@ -35,9 +50,68 @@ type Limits struct {
 func DefaultLimits() Limits {
 	return Limits{
 		MessageBytes: 16 << 10, FrameBytes: 64 << 10, RoomMembers: 10_000, MembersCall: 500, SyncRooms: 100, Watch: 200,
-		SocketsPerSession: 10, MessagesPerSecond: 50, MessageBurst: 200, PeerReads: 50, LoginPerMinute: 600, RegisterPerMinute: 600,
-		LoginFailures: 300, RequestsPerSecond: 1000, RequestTime: 10 * time.Second,
+		SocketsPerSession: 10, MessagesPerSecond: 50, MessageBurst: 200, PeerReads: 50,
+		SocketsPerUser: 100, ConnectsPerMinute: 600, Unauthenticated: 5000, UnauthPerAddress: 500, HandshakeFailures: 600,
+		SessionsPerUser: 100, UserMessagesPerSecond: 50, UserMessageBurst: 200, RoomsPerHour: 1000, InvitationsPerHour: 20_000,
+		SearchesPerMinute: 120, LoginPerMinute: 600, RegisterPerMinute: 600, LoginFailures: 300, RequestsPerSecond: 1000,
+		RequestTime: 10 * time.Second,
 	}
+}
+
+// Rate is an allowance: Limit per Per, of which Burst may be taken at once. Whoever counts by it, Redis or a process by itself,
+// counts by the same rule (GCRA).
+type Rate struct {
+	Limit float64
+	Per   time.Duration
+	Burst int
+}
+
+// PerMinute allows n a minute, all of them at once.
+func PerMinute(n int) Rate { return Rate{float64(n), time.Minute, n} }
+
+// PerHour allows n an hour, all of them at once.
+func PerHour(n int) Rate { return Rate{float64(n), time.Hour, n} }
+
+// MessageRate is what one user may send, by all sockets and by REST together.
+func (l Limits) MessageRate() Rate {
+	return Rate{l.UserMessagesPerSecond, time.Second, l.UserMessageBurst}
+}
+
+// Taken is what was taken from one key's allowance.
+type Taken struct {
+	Key string
+	N   int
+}
+
+// MessagesOf is the key of a user's allowance of messages.
+func MessagesOf(u UserID) string { return "messages:" + u.String() }
+
+// Off reports whether the allowance is no bound.
+func (r Rate) Off() bool { return r.Limit <= 0 || r.Per <= 0 }
+
+// Step is the time in which one of the allowance comes back.
+func (r Rate) Step() time.Duration {
+	return max(time.Duration(float64(r.Per)/r.Limit), time.Microsecond)
+}
+
+// Room is what may be taken at once, as a time: that many steps.
+func (r Rate) Room() time.Duration { return r.Step() * time.Duration(max(r.Burst, 1)) }
+
+// Near reports whether more than an eighth of the allowance is used in one process: from then on that process shares what it
+// counts with the others.
+func (r Rate) Near(used, now time.Time) bool { return used.Sub(now) > r.Room()/8 }
+
+// Take takes n from an allowance that is used up to a time, and returns up to when it is used then. wait is 0 if n could be
+// taken, else the time until they can be; n above Burst count as Burst.
+func (r Rate) Take(used, now time.Time, n int) (then time.Time, wait time.Duration) {
+	if used.Before(now) {
+		used = now
+	}
+	then = used.Add(r.Step() * time.Duration(min(n, max(r.Burst, 1))))
+	if wait = then.Sub(now) - r.Room(); wait > 0 {
+		return used, wait
+	}
+	return then, 0
 }
 
 // How tries at an account's password slow down (limits.login_per_minute 0: they don't). From one place FreeTries failures cost
@@ -69,24 +143,37 @@ type LimitSpec struct {
 	Shown bool    // `welcome` shows it
 	Unit  string
 	Doc   string
+	Off   bool // by default
 }
 
 var limits = []LimitSpec{
-	{"message_bytes", ByGateway | ByWorker | ByAPI, true, "bytes of UTF-8", "content of a message"},
-	{"frame_bytes", ByGateway | ByWorker, true, "bytes", "a frame; larger ones close the socket. The gateways enforce it, the workers tell clients; 0 is 4128768"},
-	{"room_members", ByWorker | ByAPI, false, "members", "a room"},
-	{"members_call", ByWorker | ByAPI, false, "users", "`member_ids` in one call"},
-	{"sync_rooms", ByGateway | ByWorker, true, "rooms", "one `sync`"},
-	{"watch", ByGateway | ByWorker, true, "users", "a presence watch list"},
-	{"sockets_per_session", ByWorker, false, "sockets", "one login session"},
-	{"messages_per_second", ByGateway, false, "frames per second", "one socket, after a burst of `message_burst`"},
-	{"message_burst", ByGateway, false, "frames", "one socket at once"},
-	{"peer_reads", ByWorker, false, "members", "rooms with at most this many members show `read` to other members; 0: none does"},
-	{"login_per_minute", ByAPI, false, "tries per minute", "one IP address; 0 also turns off the delays of an account after wrong passwords"},
-	{"login_failures_per_hour", ByAPI, false, "failed tries per hour", "one IP address, over all accounts together; tries count before they are judged, those that pass don't stay"},
-	{"register_per_minute", ByAPI, false, "accounts per minute", "one IP address"},
-	{"requests_per_second", ByAPI, false, "requests per second", "one user at one api, after a burst of twice as many"},
-	{"request_time", ByAPI, false, "time", "the work on one request"},
+	{"message_bytes", ByGateway | ByWorker | ByAPI, true, "bytes of UTF-8", "content of a message", false},
+	{"frame_bytes", ByGateway | ByWorker, true, "bytes", "a frame; larger ones close the socket. The gateways enforce it, the workers tell clients; 0 is 4128768", false},
+	{"room_members", ByWorker | ByAPI, false, "members", "a room", false},
+	{"members_call", ByWorker | ByAPI, false, "users", "`member_ids` in one call", false},
+	{"sync_rooms", ByGateway | ByWorker, true, "rooms", "one `sync`", false},
+	{"watch", ByGateway | ByWorker, true, "users", "a presence watch list", false},
+	{"sockets_per_session", ByWorker, false, "sockets", "one login session", false},
+	{"messages_per_second", ByGateway, false, "frames per second", "one socket, after a burst of `message_burst`", false},
+	{"message_burst", ByGateway, false, "frames", "one socket at once", false},
+	{"peer_reads", ByWorker, false, "members", "rooms with at most this many members show `read` to other members; 0: none does", false},
+	{"sockets_per_user", ByGateway | ByWorker, false, "sockets", "one user, over all login sessions and gateways; while Redis is unavailable, at one gateway", false},
+	{"connects_per_minute", ByGateway, false, "sockets per minute", "one user opens at one gateway", false},
+	{"sockets_per_address", ByGateway, false, "sockets", "one IP address at one gateway, whoever they belong to; off, because a company, a carrier or a load test is one address", true},
+	{"unauthenticated_sockets", ByGateway, false, "sockets", "one gateway, before a valid token has come", false},
+	{"unauthenticated_per_address", ByGateway, false, "sockets", "the same, of one IP address", false},
+	{"handshake_failures_per_minute", ByGateway, false, "sockets per minute", "one IP address at one gateway opens without showing a valid token; those that do don't stay counted", false},
+	{"sessions_per_user", ByAPI, false, "login sessions", "one user; one more ends the session that was used longest ago", false},
+	{"user_messages_per_second", ByGateway | ByWorker | ByAPI, false, "messages per second", "one user, by all sockets and by REST together, after a burst of `user_message_burst`", false},
+	{"user_message_burst", ByGateway | ByWorker | ByAPI, false, "messages", "one user at once", false},
+	{"rooms_per_hour", ByAPI, false, "rooms per hour", "one user makes, direct ones too", false},
+	{"invitations_per_hour", ByAPI, false, "members per hour", "one user adds to rooms, those named when a room is made included", false},
+	{"searches_per_minute", ByAPI, false, "searches per minute", "one user, for users and public rooms", false},
+	{"login_per_minute", ByAPI, false, "tries per minute", "one IP address; 0 also turns off the delays of an account after wrong passwords", false},
+	{"login_failures_per_hour", ByAPI, false, "failed tries per hour", "one IP address, over all accounts together; tries count before they are judged, those that pass don't stay", false},
+	{"register_per_minute", ByAPI, false, "accounts per minute", "one IP address", false},
+	{"requests_per_second", ByAPI, false, "requests per second", "one user at one api, after a burst of twice as many", false},
+	{"request_time", ByAPI, false, "time", "the work on one request", false},
 }
 
 // LimitSpecs returns the registry of limits.

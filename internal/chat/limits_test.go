@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"chat-service/internal/chat"
 )
@@ -24,7 +25,7 @@ func TestRowsOfLimitsAreWhole(t *testing.T) {
 			continue
 		}
 		s := chat.LimitSpecs()[at]
-		if s.By == 0 || s.By&^all != 0 || s.Unit == "" || s.Doc == "" || v.Field(i).IsZero() || chat.DefaultLimits().Value(key) != v.Field(i).Interface() {
+		if s.By == 0 || s.By&^all != 0 || s.Unit == "" || s.Doc == "" || v.Field(i).IsZero() && !s.Off || chat.DefaultLimits().Value(key) != v.Field(i).Interface() {
 			t.Errorf("%+v: a column is empty, or the default is 0 (which is off) or another one", s)
 		}
 		want := "-"
@@ -43,7 +44,11 @@ func TestRowsOfLimitsAreWhole(t *testing.T) {
 
 func TestLimitsOfAProcess(t *testing.T) {
 	got := chat.DefaultLimits().For(chat.ByGateway)
-	want := chat.Limits{MessageBytes: 16 << 10, FrameBytes: 64 << 10, SyncRooms: 100, Watch: 200, MessagesPerSecond: 50, MessageBurst: 200}
+	want := chat.Limits{
+		MessageBytes: 16 << 10, FrameBytes: 64 << 10, SyncRooms: 100, Watch: 200, MessagesPerSecond: 50, MessageBurst: 200,
+		SocketsPerUser: 100, ConnectsPerMinute: 600, Unauthenticated: 5000, UnauthPerAddress: 500, HandshakeFailures: 600,
+		UserMessagesPerSecond: 50, UserMessageBurst: 200,
+	}
 	if got != want {
 		t.Errorf("the gateway reads %+v, want %+v", got, want)
 	}
@@ -56,5 +61,46 @@ func TestNegativeLimitsAreRefused(t *testing.T) {
 	err := chat.Limits{Watch: -1, MessagesPerSecond: -0.5, RequestTime: -1}.Validate()
 	if err == nil || strings.Count(err.Error(), "\n") != 2 {
 		t.Errorf("three negative limits: %v", err)
+	}
+}
+
+// TestRate: GCRA gives a burst at once and the rate after it, and a refusal says exactly when there is more.
+func TestRate(t *testing.T) {
+	r := chat.Rate{Limit: 10, Per: time.Second, Burst: 5}
+	now := time.Date(2026, 11, 29, 8, 0, 0, 0, time.UTC)
+	var used time.Time
+	took := 0
+	take := func(n int) (wait time.Duration) {
+		if used, wait = r.Take(used, now, n); wait == 0 {
+			took += n
+		}
+		return wait
+	}
+	for range 8 {
+		take(1)
+	}
+	wait := take(1)
+	if took != 5 || wait != 100*time.Millisecond {
+		t.Errorf("took %d of a burst of 5, then wait %v, want 100ms", took, wait)
+	}
+	if now = now.Add(wait - time.Nanosecond); take(1) == 0 {
+		t.Error("there is one before the wait is over")
+	}
+	if now = now.Add(time.Nanosecond); take(1) != 0 {
+		t.Error("there is none when the wait is over")
+	}
+	now = now.Add(time.Hour)
+	if took = 0; take(99) != 0 || take(1) == 0 {
+		t.Error("more than the burst isn't taken as a burst, or an hour saves up more than that")
+	}
+	for i := range 10_000 { // at any pace, the rate holds
+		now = now.Add(time.Duration(i%7) * 20 * time.Millisecond)
+		take(1)
+	}
+	if over := now.Sub(time.Date(2026, 11, 29, 9, 0, 0, 0, time.UTC)); took > 99+int(over/r.Step())+10 {
+		t.Errorf("%d in %v", took, over)
+	}
+	if !(chat.Rate{}).Off() || r.Off() || r.Near(now.Add(r.Room()/9), now) || !r.Near(now.Add(r.Room()/7), now) {
+		t.Error("off, or near the end, is something else")
 	}
 }

@@ -16,6 +16,7 @@ type Socket struct {
 type Registration struct {
 	First     bool     // the user had no other live socket
 	OfSession []Socket // the live sockets of its login session, this one included, oldest first
+	OfUser    []Socket // those of all the user's sessions, the same
 }
 
 // Route says which gateways want a room's deliveries.

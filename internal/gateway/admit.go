@@ -11,6 +11,7 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
+	"chat-service/internal/gateway/bounds"
 	"chat-service/internal/gateway/hub"
 	"chat-service/internal/protocol"
 )
@@ -54,9 +55,9 @@ func Handled() (types []protocol.Type) {
 // handle decodes one frame of an authenticated socket, checks its rate and passes it on.
 func (s *socket) handle(b []byte) {
 	f, err := protocol.Decode(b, s.g.o.Frames)
-	switch wait, ok := s.pace(); {
-	case !ok:
-		s.sendError(&chat.Error{Kind: chat.RateLimited, Msg: "too many frames", RetryAfter: wait}, errorRef(&f))
+	switch wait := s.pace(f.Type == protocol.TMessage); {
+	case wait > 0:
+		s.tooFast(&f, wait)
 	case err != nil:
 		s.refuse(&f, chat.As(err))
 	default:
@@ -64,42 +65,28 @@ func (s *socket) handle(b []byte) {
 	}
 }
 
-// pace spends one frame of the socket's rate. Where none is left it returns how long to wait, and too many refusals
-// in a row close the socket.
-func (s *socket) pace() (wait time.Duration, ok bool) {
-	ms, over := s.rate.take(s.g.o.Now().UnixMilli(), s.g.o.MessagesPerSecond, s.g.o.MessageBurst)
-	if over {
-		s.close(protocol.CloseRateLimited, 5*time.Second+jitter(5*time.Second))
+// pace spends one frame of the socket's rate, and if it is a message, one of its user's messages. Where none is left it returns
+// how long to wait.
+func (s *socket) pace(message bool) (wait time.Duration) {
+	now := s.g.o.Now().UnixNano()
+	if wait = take(&s.frames.Used, now, s.g.frameRate); wait > 0 {
+		s.overran(now)
+	} else if message {
+		wait = take(&s.held.User.Used, now, s.g.userRate)
 	}
-	return time.Duration(ms) * time.Millisecond, ms == 0
+	return wait
 }
 
-// pace is a token bucket of frames, with a count of what it refused lately.
-type pace struct {
-	at      int64 // Unix milliseconds of the last refill; 0: never
-	since   int64 // when the first of the counted refusals was, in Unix milliseconds
-	tokens  float32
-	refused int32
-}
-
-// take spends one token. Where there is none it returns the milliseconds to wait, and whether too many were refused
-// lately.
-func (p *pace) take(now int64, perSecond float64, burst int) (wait int64, over bool) {
-	if perSecond <= 0 {
-		return 0, false
+// take spends one of what is used up to a time, in Unix nanoseconds, or returns how long until there is one (chat.Rate.Take).
+func take(used *atomic.Int64, now int64, r bounds.Pace) time.Duration {
+	for r.Step > 0 {
+		was := used.Load()
+		then := max(was, now) + r.Step
+		if wait := then - now - r.Room; wait > 0 || used.CompareAndSwap(was, then) {
+			return time.Duration(max(wait, 0))
+		}
 	}
-	full := max(float32(burst), 1)
-	if p.at == 0 {
-		p.tokens = full
-	} else {
-		p.tokens = min(full, p.tokens+float32(float64(now-p.at)*perSecond/1000))
-	}
-	p.at = now
-	if p.tokens >= 1 {
-		p.tokens--
-		return 0, false
-	}
-	return max(int64(float64(1-p.tokens)*1000/perSecond), 1), p.refuse(now, full)
+	return 0
 }
 
 // admit has a valid frame handled here, or publishes the command that it asks for.

@@ -3,7 +3,8 @@
 //
 // It owns everything about one socket: handshake, reading, limits, writing, pings, closing. It decides nothing: no
 // rule of the product is applied here, and no database is reached. Bus and Verifier are its ports. What a room's
-// sockets get of the room, and in which order, is the job of package hub. Whatever goes wrong with a socket ends in
+// sockets get of the room, and in which order, is the job of package hub; what single users and addresses may hold of
+// the gateway, that of package bounds. Whatever goes wrong with a socket ends in
 // an `error` frame or in a close code.
 //
 // A message passes these files:
@@ -18,6 +19,6 @@
 // Goroutines: fasthttp's for handshakes, one reader per socket, GOMAXPROCS writers, one temporary writer per socket
 // that would block, and one ticker for everything that is timed. Deliver is called by the bus's consumer.
 //
-// Locks, in the order in which they may be nested: the hub's, a socket's, then the wheel's or a writer's. Registry
-// shards are leaves.
+// Locks, in the order in which they may be nested: the hub's, a socket's, then the wheel's, a writer's or the bounds'.
+// Registry shards are leaves.
 package gateway

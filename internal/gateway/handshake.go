@@ -8,6 +8,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/gateway/bounds"
 	"chat-service/internal/gateway/inlet"
 	"chat-service/internal/protocol"
 )
@@ -26,10 +27,16 @@ func (g *Gateway) overload() *httpError {
 		return full
 	case g.o.FileRoom > 0 && g.open.Load() >= int64(g.o.FileRoom):
 		return noFiles
-	case g.pacer != nil && !g.pacer.Allow():
-		return pacing
 	}
 	return nil
+}
+
+// arrival is a socket whose handshake is being answered.
+type arrival struct {
+	inlet.Hello
+	held   bounds.Place
+	claims Claims
+	code   protocol.CloseCode // it is closed with; 0: it isn't
 }
 
 // handshake checks the request, verifies its token and takes the connection over. A refused token is upgraded all the
@@ -46,42 +53,46 @@ func (g *Gateway) handshake(ctx *fasthttp.RequestCtx) {
 		g.refuse(ctx, refused)
 		return
 	}
-	h := inlet.ReadHello(ctx)
-	var claims Claims
-	var code protocol.CloseCode
+	a := arrival{Hello: inlet.ReadHello(ctx)}
 	switch {
-	case !h.Version:
-		code = protocol.CloseVersion
-	case h.Token != "":
+	case !a.Version:
+		a.code = protocol.CloseVersion
+	case a.Token != "":
 		var err error
-		if claims, err = g.o.Verifier.Verify(h.Token); err != nil {
-			code = tokenCode(err)
+		if a.claims, err = g.o.Verifier.Verify(a.Token); err != nil {
+			a.code = tokenCode(err)
 		}
 	}
-	h.Token = ""
-	take := func(c net.Conn, behind []byte) { g.take(c, behind, h, claims, code) }
-	if err := inlet.Switch(ctx, h.Sub, take); err != nil {
+	a.Token = ""
+	var why *bounds.Refusal
+	if a.held, why = g.bounds.Enter(inlet.Client(ctx, g.o.TrustedProxies), a.claims.User, a.code == protocol.CloseTokenExpired); why != nil {
+		g.refuse(ctx, unavailable(why.Limit, why.Detail, why.Wait))
+		return
+	}
+	if err := inlet.Switch(ctx, a.Sub, func(c net.Conn, behind []byte) { g.take(c, behind, a) }); err != nil {
+		g.bounds.Leave(&a.held)
 		g.refuse(ctx, notUpgrade) // it finds fault with what was checked above
 	}
 }
 
 // take makes a socket of a connection whose handshake was answered. It runs on a goroutine that ends when it returns.
-func (g *Gateway) take(c net.Conn, behind []byte, h inlet.Hello, claims Claims, code protocol.CloseCode) {
+func (g *Gateway) take(c net.Conn, behind []byte, a arrival) {
 	g.gate.Lock()
 	if g.draining.Load() {
 		g.gate.Unlock()
+		g.bounds.Leave(&a.held)
 		_ = c.Close()
 		return
 	}
 	g.live.Add(1)
 	g.gate.Unlock()
-	s := &socket{g: g, conn: c, id: chat.SocketID(g.numbers.Add(1)), device: h.Device, replace: h.Replace}
+	s := &socket{g: g, conn: c, id: chat.SocketID(g.numbers.Add(1)), device: a.Device, replace: a.Replace, held: a.held}
 	if sc, ok := c.(syscall.Conn); ok {
 		s.raw, _ = sc.SyscallConn()
 	}
 	s.in.Begin(c, behind)
 	defer g.rescue(inSocket, s)
-	g.opened(s, claims, code)
+	g.opened(s, a.claims, a.code)
 }
 
 // opened registers an upgraded socket and starts it: waiting for its auth frame, connecting, or closing.

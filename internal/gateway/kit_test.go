@@ -379,6 +379,7 @@ type frame struct {
 	Seq         int
 	Code, Ref   string
 	Retry       bool
+	RetryMS     int    `json:"retry_after_ms"`
 	ClientMsgID string `json:"client_msg_id"`
 	Content     string
 	Reason      string

@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"chat-service/internal/envelope"
+	"chat-service/internal/gateway/bounds"
 	"chat-service/internal/gateway/hub"
 	"chat-service/internal/protocol"
 )
@@ -13,6 +14,7 @@ import (
 // Metrics are the gateway's metrics; their names begin with chat_gateway_.
 type Metrics struct {
 	Hub               *hub.Metrics
+	Bounds            *bounds.Metrics
 	Sockets           prometheus.Gauge
 	Window            prometheus.Gauge // commands in flight
 	WindowBytes       prometheus.Gauge
@@ -55,6 +57,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	}
 	m := &Metrics{
 		Hub:             hub.NewMetrics(reg),
+		Bounds:          bounds.NewMetrics(reg),
 		Sockets:         gauge("sockets", "Open sockets."),
 		Window:          gauge("window_commands", "Commands in flight: published, and not answered or confirmed."),
 		WindowBytes:     gauge("window_bytes", "Bytes of those commands."),
@@ -91,6 +94,9 @@ func (m *Metrics) present() {
 		}
 	}
 	m.Closed.WithLabelValues("0")
+	for _, limit := range bounds.BeforeUpgrade() {
+		m.Refused.WithLabelValues(limit)
+	}
 	for _, c := range protocol.CloseCodes() {
 		m.Closed.WithLabelValues(strconv.Itoa(int(c.Code)))
 	}

@@ -34,11 +34,15 @@ type Options struct {
 	Origins []string
 	// MaxSockets bounds the open sockets; 0: off.
 	MaxSockets int
-	// SocketsPerSecond bounds the rate of new sockets, with a burst of one second's worth; 0: off.
+	// SocketsPerSecond bounds the rate of new sockets that have shown a valid token, with a burst of one second's worth; 0: off.
 	SocketsPerSecond int
 	// MessagesPerSecond and MessageBurst bound the rate of one socket's frames; 0: off.
 	MessagesPerSecond float64
 	MessageBurst      int
+	// Bounds limit what single users and addresses hold and do here; 0: off.
+	Bounds chat.Limits
+	// TrustedProxies may name the client's address in X-Forwarded-For.
+	TrustedProxies chat.Proxies
 	// PingInterval is the time between pings. A socket that is silent for two of them is closed. Default 25 s.
 	PingInterval time.Duration
 	// AuthTimeout bounds the wait for the auth frame of a socket that brought no token; default 5 s.

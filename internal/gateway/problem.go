@@ -6,7 +6,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
-	"strconv"
+	"time"
 
 	"github.com/valyala/fasthttp"
 
@@ -20,9 +20,10 @@ type httpError struct {
 	status int
 	kind   chat.Kind
 	detail string
-	reason string // the label by which refused_total counts it, "" if it doesn't
-	later  bool   // the same request may succeed in some seconds: the answer says when
-	close  bool   // the connection can't be used again, or shouldn't
+	reason string        // the label by which refused_total counts it, "" if it doesn't
+	later  bool          // the same request may succeed in some seconds: the answer says when
+	wait   time.Duration // if later: not before that
+	close  bool          // the connection can't be used again, or shouldn't
 }
 
 // All of the gateway's HTTP errors. Whatever goes wrong after the upgrade ends in a close code instead.
@@ -61,11 +62,10 @@ var (
 		detail: "this origin may not open sockets", reason: "origin",
 	}
 
-	draining   = unavailable("draining", "this gateway is shutting down")
-	brokerAway = unavailable("broker_away", "the message broker can't be reached")
-	full       = unavailable("full", "this gateway holds as many sockets as it may")
-	noFiles    = unavailable("files", "this gateway holds as many sockets as its limit of open files has room for")
-	pacing     = unavailable("pace", "too many sockets are being opened at once")
+	draining   = unavailable("draining", "this gateway is shutting down", 0)
+	brokerAway = unavailable("broker_away", "the message broker can't be reached", 0)
+	full       = unavailable("full", "this gateway holds as many sockets as it may", 0)
+	noFiles    = unavailable("files", "this gateway holds as many sockets as its limit of open files has room for", 0)
 
 	badHandshakes = map[inlet.Fault]*httpError{
 		inlet.NotGet: notGet, inlet.NotUpgrade: notUpgrade, inlet.OtherVersion: otherVersion, inlet.BadKey: badKey,
@@ -73,7 +73,7 @@ var (
 
 	httpErrors = []*httpError{
 		otherPath, panicked, unreadable, longHead, longBody, slowRequest, otherHTTP, notGet, notUpgrade, otherVersion, badKey,
-		badOrigin, draining, brokerAway, full, noFiles, pacing,
+		badOrigin, draining, brokerAway, full, noFiles,
 	}
 )
 
@@ -83,9 +83,9 @@ func noUpgrade(status int, detail string) *httpError {
 }
 
 // unavailable is a refusal for now. It is decided before the token is looked at, so that it costs little.
-func unavailable(reason, detail string) *httpError {
+func unavailable(reason, detail string, wait time.Duration) *httpError {
 	return &httpError{
-		status: http.StatusServiceUnavailable, kind: chat.Unavailable, detail: detail, reason: reason, later: true, close: true,
+		status: http.StatusServiceUnavailable, kind: chat.Unavailable, detail: detail, reason: reason, later: true, wait: wait, close: true,
 	}
 }
 
@@ -96,7 +96,7 @@ func (g *Gateway) refuse(ctx *fasthttp.RequestCtx, e *httpError) {
 		g.m.Refused.WithLabelValues(e.reason).Inc()
 	}
 	if e.later {
-		ctx.Response.Header.Set("Retry-After", strconv.FormatInt(1+jitterMS(5), 10))
+		ctx.Response.Header.Set("Retry-After", protocol.RetrySeconds(e.wait+jitter(5*time.Second)))
 	}
 	if e.status == http.StatusUpgradeRequired {
 		ctx.Response.Header.Set("Upgrade", "websocket")

@@ -3,6 +3,7 @@ package gateway
 import (
 	"errors"
 	"sync"
+	"time"
 	"unicode/utf8"
 
 	"chat-service/internal/gateway/hub"
@@ -114,7 +115,7 @@ func (s *socket) continuation() (h inlet.Header, err error) {
 		}
 		if h.Op == inlet.OpContinuation {
 			s.seen.Store(s.g.o.Now().UnixMilli())
-			s.pace()
+			s.pace(false)
 			if s.ending.Load() {
 				return h, s.drop(h.N)
 			}
@@ -172,7 +173,7 @@ func (s *socket) control(h *inlet.Header) error {
 		}
 		return err
 	}
-	if _, ok := s.pace(); ok && h.Op == inlet.OpPing {
+	if s.pace(false) == 0 && h.Op == inlet.OpPing {
 		s.send(hub.Encode(inlet.OpPong, b))
 	}
 	return nil
@@ -211,6 +212,10 @@ func (s *socket) authenticate(b []byte) bool {
 	c, err := s.g.o.Verifier.Verify(f.Token)
 	if err != nil {
 		s.close(tokenCode(err), 0)
+		return false
+	}
+	if why := s.g.bounds.Show(&s.held, c.User); why != nil {
+		s.close(protocol.CloseRateLimited, why.Wait+jitter(5*time.Second))
 		return false
 	}
 	s.in.Limit(s.g.o.Frames.FrameBytes)

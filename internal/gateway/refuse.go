@@ -5,6 +5,7 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
+	"chat-service/internal/gateway/bounds"
 	"chat-service/internal/gateway/hub"
 	"chat-service/internal/protocol"
 )
@@ -27,7 +28,7 @@ func (s *socket) refuse(f *protocol.Frame, e *chat.Error) {
 	default:
 		s.sendError(e, errorRef(f))
 	}
-	if s.bad.add(s.g.o.Now().UnixMilli()) {
+	if s.bad.Over(s.g.o.Now().UnixMilli(), time.Minute, bounds.BadPerMinute) {
 		s.close(protocol.CloseProtocol, 0)
 	}
 }
@@ -42,23 +43,6 @@ type refusal struct {
 func badContentOnly(f *protocol.Frame, e *chat.Error) bool {
 	return (f.ClientMsgID == "" || chat.CheckClientMsgID(f.ClientMsgID) == nil) &&
 		(e.Kind == chat.TooLarge || e.Kind == chat.Invalid && len(e.Fields) == 1 && e.Fields[0].Field == "content")
-}
-
-// tally counts bad frames by the minute.
-type tally struct {
-	since int64
-	n     int32
-}
-
-const badPerMinute = 20
-
-// add counts one; true means that there were too many.
-func (t *tally) add(now int64) bool {
-	if now-t.since > 60_000 {
-		t.since, t.n = now, 0
-	}
-	t.n++
-	return t.n > badPerMinute
 }
 
 func (s *socket) sendError(e *chat.Error, ref protocol.ErrorRef) { s.send(errorFrame(e, ref)) }
@@ -98,16 +82,24 @@ func (s *socket) forward(c *envelope.Command, partition int, r *refusal) {
 	}
 }
 
-const (
-	refusedSpan  = 10_000 // ms in which refusals add up
-	refusedTimes = 5      // bursts refused within it that end the socket
-)
-
-// refuse counts a refusal; true means that there were too many lately.
-func (p *pace) refuse(now int64, full float32) bool {
-	if now-p.since > refusedSpan {
-		p.since, p.refused = now, 0
+// tooFast answers a frame that came too soon after others: of the socket, or of its user's.
+func (s *socket) tooFast(f *protocol.Frame, wait time.Duration) {
+	if !s.frames.Over && s.g.bounds.Refused(&s.held) {
+		s.bar()
 	}
-	p.refused++
-	return float32(p.refused) > refusedTimes*full
+	s.frames.Over = false
+	s.sendError(&chat.Error{Kind: chat.RateLimited, Msg: "too many frames or messages", RetryAfter: wait}, errorRef(f))
+}
+
+// overran counts a frame beyond the socket's rate; too many within a while close it.
+func (s *socket) overran(now int64) {
+	s.g.m.Bounds.Frames.Inc()
+	if s.frames.Overran(now, s.g.o.MessageBurst) {
+		s.bar()
+	}
+}
+
+// bar closes a socket that floods, and holds its user to the time that the close names.
+func (s *socket) bar() {
+	s.close(protocol.CloseRateLimited, s.g.bounds.Bar(&s.held, 5*time.Second+jitter(5*time.Second)))
 }

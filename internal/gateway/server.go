@@ -13,10 +13,10 @@ import (
 	"time"
 
 	"github.com/valyala/fasthttp"
-	"golang.org/x/time/rate"
 
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
+	"chat-service/internal/gateway/bounds"
 	"chat-service/internal/gateway/hub"
 	"chat-service/internal/gateway/inlet"
 	"chat-service/internal/protocol"
@@ -28,8 +28,11 @@ type Gateway struct {
 	o       Options
 	m       *Metrics
 	origins inlet.Origins
-	pacer   *rate.Limiter // nil: off
-	frames  frames
+	bounds  *bounds.Bounds
+
+	frameRate bounds.Pace // of a socket
+	userRate  bounds.Pace // of a user's messages
+	frames    frames
 
 	admissions map[protocol.Type]admission
 	appliers   map[envelope.DeliveryKind]applier
@@ -81,9 +84,9 @@ func New(o Options) (*Gateway, error) {
 	}
 	g.admissions, g.appliers = admissions(), newAppliers(o.Metrics)
 	g.origins = inlet.NewOrigins(o.Origins)
-	if o.SocketsPerSecond > 0 {
-		g.pacer = rate.NewLimiter(rate.Limit(o.SocketsPerSecond), o.SocketsPerSecond)
-	}
+	g.frameRate = bounds.PaceOf(chat.Rate{Limit: o.MessagesPerSecond, Per: time.Second, Burst: o.MessageBurst})
+	g.userRate = bounds.PaceOf(o.Bounds.MessageRate())
+	g.bounds = bounds.New(bounds.Options{Limits: o.Bounds, PerSecond: o.SocketsPerSecond, Now: o.Now, Metrics: o.Metrics.Bounds})
 	g.wheel = newWheel(g.o.Now().UnixMilli())
 	g.writers = newWriters(g.m)
 	g.hub = hub.New(hub.Options{

@@ -11,6 +11,7 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
+	"chat-service/internal/gateway/bounds"
 	"chat-service/internal/gateway/hub"
 	"chat-service/internal/gateway/inlet"
 	"chat-service/internal/protocol"
@@ -46,6 +47,7 @@ type socket struct {
 	session chat.SessionID
 	device  string
 	replace bool
+	held    bounds.Place // what the socket holds of its user and address
 
 	seen   atomic.Int64 // when the last frame came, in Unix milliseconds
 	half   atomic.Int64 // since when a message's further fragments are awaited, in Unix milliseconds; 0: none are
@@ -71,9 +73,9 @@ type socket struct {
 	proveAt   int64          // when the client was asked to show that it lives, in Unix milliseconds; 0: it wasn't
 	renewed   chat.SessionID // whose token extended the socket last, if it isn't session's
 
-	state hub.State
-	rate  pace // rate and bad are the reader's alone
-	bad   tally
+	state  hub.State
+	frames bounds.Frames // the reader's alone, as bad is
+	bad    bounds.Tally
 }
 
 // User returns whose socket it is, 0 before that is known.
@@ -88,6 +90,11 @@ func (s *socket) identify(c Claims) bool {
 	g := s.g
 	s.mu.Lock()
 	if s.phase == closing {
+		s.mu.Unlock()
+		return false
+	}
+	if g.bounds.Identify(&s.held, c.User) != nil {
+		s.closeLocked(protocol.CloseTooManySockets, 0)
 		s.mu.Unlock()
 		return false
 	}
@@ -411,6 +418,7 @@ func (s *socket) finish() {
 		s.g.window.release(int(sends[i].bytes))
 	}
 	s.g.hub.Forget(s)
+	s.g.bounds.Leave(&s.held)
 	s.g.open.Add(-1)
 	s.g.sockets.remove(s)
 	if announced {

@@ -60,7 +60,7 @@ var closeCodes = []CloseSpec{
 	{CloseTokenExpired, "token_expired", "the token has expired", "refreshes the token, connects again"},
 	{CloseSlow, "slow_consumer", "the client reads more slowly than messages arrive", "connects again, syncs"},
 	{CloseNoPong, "no_pong", "no frame for two ping intervals, or a message whose fragments don't arrive", "connects again"},
-	{CloseRateLimited, "rate_limited", "too many frames", "connects again after `retry_after_ms`"},
+	{CloseRateLimited, "rate_limited", "too many frames, or too many new sockets", "connects again after `retry_after_ms`"},
 	{CloseServerError, "server_error", "the server can't serve the socket, or failed at one of its frames", "connects again"},
 	{CloseResync, "state_invalid", "the gateway lost the socket's state", "connects again, syncs"},
 	{CloseBadToken, "bad_token", "no valid token", "stops, asks for a login"},
@@ -68,7 +68,7 @@ var closeCodes = []CloseSpec{
 	{CloseRevoked, "session_revoked", "the session ended, or the session whose token renewed the socket", "stops, asks for a login"},
 	{CloseReplaced, "replaced", "a newer socket of the session took its place", "stops and says so; reconnecting would close the newer socket in turn"},
 	{CloseDisabled, "account_disabled", "the account is disabled", "stops"},
-	{CloseTooManySockets, "too_many_connections", "the session has more live sockets than it may", "stops, or asks the user"},
+	{CloseTooManySockets, "too_many_connections", "the session or the user has more live sockets than allowed", "stops, or asks the user"},
 	{CloseVersion, "unsupported_version", "the subprotocol isn't `chat.v1`, or only a token was offered as one", "stops, asks for an update"},
 }
 

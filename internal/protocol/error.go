@@ -1,6 +1,10 @@
 package protocol
 
-import "chat-service/internal/chat"
+import (
+	"time"
+
+	"chat-service/internal/chat"
+)
 
 // ErrorRef says what an `error` frame answers.
 type ErrorRef struct {
@@ -24,6 +28,6 @@ func AppendError(dst []byte, e *chat.Error, ref ErrorRef) []byte {
 		Errors       []chat.FieldError `json:"errors,omitempty"`
 	}{
 		Type: TError, Code: e.Kind.String(), Message: PublicText(e), Ref: ref.Ref, Retry: e.Kind.Retry(),
-		RetryAfterMS: RetryAfter(e).Milliseconds(), Room: ref.Room, ClientSeq: ref.ClientSeq, Expected: e.Expected, Errors: e.Fields,
+		RetryAfterMS: (RetryAfter(e) + time.Millisecond - 1).Milliseconds(), Room: ref.Room, ClientSeq: ref.ClientSeq, Expected: e.Expected, Errors: e.Fields,
 	})
 }

@@ -214,32 +214,40 @@ func TestGenerationStays(t *testing.T) {
 func TestAllow(t *testing.T) {
 	t.Parallel()
 	s, ctx := open(t), t.Context()
+	take := func(key string, r chat.Rate, n, elsewhere int) time.Duration {
+		t.Helper()
+		wait, err := s.Allow(ctx, key, r, n, elsewhere)
+		must(t, err)
+		return wait
+	}
+	hourly := chat.Rate{Limit: 1, Per: time.Hour, Burst: 3}
 	granted := 0
 	for range 10 {
-		ok, retry, err := s.Allow(ctx, "k", 1, 3, time.Hour)
-		must(t, err)
-		if ok {
+		if wait := take("k", hourly, 1, 0); wait == 0 {
 			granted++
-		} else if retry <= 0 || retry > time.Hour {
-			t.Fatalf("retry after %v", retry)
+		} else if wait > time.Hour {
+			t.Fatalf("retry after %v", wait)
 		}
 	}
 	if granted != 3 {
 		t.Fatalf("granted %d, burst is 3", granted)
 	}
-	if ok, _, err := s.Allow(ctx, "other", 1, 1, time.Hour); err != nil || !ok {
-		t.Fatalf("another key: %v %v", ok, err)
+	if wait := take("other", hourly, 1, 0); wait != 0 {
+		t.Fatalf("another key waits %v", wait)
 	}
-	if ok, _, err := s.Allow(ctx, "k", 0, 0, time.Hour); err != nil || !ok {
-		t.Fatalf("without a limit: %v %v", ok, err)
+	if wait := take("k", chat.Rate{}, 1, 0); wait != 0 {
+		t.Fatalf("without a limit: %v", wait)
+	}
+	if took, wait := take("many", hourly, 9, 0), take("many", hourly, 1, 0); took != 0 || wait == 0 {
+		t.Errorf("nine of three: wait %v, then %v", took, wait)
 	}
 	var inTime atomic.Int64
 	var wg sync.WaitGroup
 	for range 50 {
 		wg.Go(func() {
-			if ok, _, err := s.Allow(ctx, "race", 1, 5, time.Hour); err != nil {
+			if wait, err := s.Allow(ctx, "race", chat.Rate{Limit: 1, Per: time.Hour, Burst: 5}, 1, 0); err != nil {
 				t.Error(err)
-			} else if ok {
+			} else if wait == 0 {
 				inTime.Add(1)
 			}
 		})
@@ -248,14 +256,41 @@ func TestAllow(t *testing.T) {
 	if inTime.Load() != 5 {
 		t.Errorf("granted %d at once, burst is 5", inTime.Load())
 	}
-	if ok, _, err := s.Allow(ctx, "fast", 1000, 1, time.Second); err != nil || !ok {
-		t.Fatalf("%v %v", ok, err)
+	fast := chat.Rate{Limit: 1000, Per: time.Second, Burst: 1}
+	if wait := take("fast", fast, 1, 0); wait != 0 {
+		t.Fatalf("wait %v", wait)
 	}
 	testkit.Eventually(t, 10*time.Second, func() (bool, string) {
-		ok, _, err := s.Allow(ctx, "fast", 1000, 1, time.Second)
-		must(t, err)
-		return ok, "no grant comes back"
+		return take("fast", fast, 1, 0) == 0, "no grant comes back"
 	})
+}
+
+// TestAllowanceIsSharedByProcesses: what one took without asking counts for the other, up to two bursts; a question costs nothing.
+func TestAllowanceIsSharedByProcesses(t *testing.T) {
+	t.Parallel()
+	s, ctx := open(t), t.Context()
+	r := chat.Rate{Limit: 10, Per: time.Hour, Burst: 10}
+	used, err := s.Spend(ctx, r, []chat.Taken{{Key: "a", N: 4}, {Key: "b", N: 100}, {Key: "c"}})
+	must(t, err)
+	for i, want := range []time.Duration{4 * r.Step(), 2 * r.Room(), 0} {
+		if d := used[i] - want; d < -time.Minute || d > 0 {
+			t.Errorf("%d: used for %v, want %v", i, used[i], want)
+		}
+	}
+	if wait, err := s.Allow(ctx, "a", r, 6, 0); err != nil || wait != 0 {
+		t.Errorf("the rest: wait %v, %v", wait, err)
+	}
+	if wait, err := s.Allow(ctx, "a", r, 1, 0); err != nil || wait < r.Step()-time.Minute {
+		t.Errorf("above it: wait %v, %v", wait, err)
+	}
+	if wait, err := s.Allow(ctx, "d", r, 1, 10); err != nil || wait == 0 {
+		t.Errorf("what was taken elsewhere doesn't count: %v, %v", wait, err)
+	}
+	again, err := s.Spend(ctx, r, []chat.Taken{{Key: "d"}})
+	must(t, err)
+	if d := again[0] - r.Room(); d < -time.Minute || d > 0 {
+		t.Errorf("a refusal costs something: used for %v, want %v", again[0], r.Room())
+	}
 }
 
 // TestTriesSlowDown: tries are counted before they are judged, one count for an account and a place, another one for all of
@@ -329,13 +364,14 @@ func TestStrangersDontLockOut(t *testing.T) {
 func TestRefund(t *testing.T) {
 	t.Parallel()
 	s, ctx := open(t), t.Context()
+	r := chat.Rate{Limit: 2, Per: time.Hour, Burst: 2}
 	for range 20 {
-		ok, _, err := s.Allow(ctx, "r", 2, 2, time.Hour)
+		wait, err := s.Allow(ctx, "r", r, 2, 0)
 		must(t, err)
-		if !ok {
+		if wait > 0 {
 			t.Fatal("what was given back is not there")
 		}
-		must(t, s.Refund(ctx, "r", 2, time.Hour))
+		must(t, s.Refund(ctx, "r", r, 2))
 	}
-	must(t, s.Refund(ctx, "never", 2, time.Hour))
+	must(t, s.Refund(ctx, "never", r, 1))
 }

@@ -120,10 +120,14 @@ func verbs(t *testing.T, s *state.State) map[string]func() error {
 		"generation":    func() error { _, err := s.Generation(ctx); return err },
 		"recent":        func() error { _, err := s.Recent(ctx, 1, 1); return err },
 		"warm":          func() error { return s.Warm(ctx, 1, 1, []chat.Message{text(1, 1)}) },
-		"allow":         func() error { _, _, err := s.Allow(ctx, "k", 1, 1, time.Second); return err },
-		"refund":        func() error { return s.Refund(ctx, "k", 1, time.Second) },
-		"try":           func() error { _, err := s.Try(ctx, "k", "a"); return err },
-		"settle":        func() error { return s.Settle(ctx, "k", "a", true) },
+		"allow":         func() error { _, err := s.Allow(ctx, "k", chat.PerMinute(1), 1, 0); return err },
+		"spend": func() error {
+			_, err := s.Spend(ctx, chat.PerMinute(1), []chat.Taken{{Key: "k", N: 1}, {Key: "l", N: 1}})
+			return err
+		},
+		"refund": func() error { return s.Refund(ctx, "k", chat.PerMinute(1), 1) },
+		"try":    func() error { _, err := s.Try(ctx, "k", "a"); return err },
+		"settle": func() error { return s.Settle(ctx, "k", "a", true) },
 	}
 }
 

@@ -74,7 +74,7 @@ func (s *State) Register(ctx context.Context, ks []chat.Socket) (out []chat.Regi
 		for i, k := range ks {
 			others := before[i].Val()
 			delete(others, entryField(k.Gateway, k.Socket))
-			out[i].First, out[i].OfSession = l.among(k, others)
+			out[i] = l.among(k, others)
 		}
 		return nil
 	})
@@ -111,21 +111,23 @@ func (s *State) enter(ctx context.Context, ks []chat.Socket, values [][]byte) ([
 	return before, err
 }
 
-// among picks a user's other live entries of the same session, and reports whether the user has no other live one.
-func (l leases) among(k chat.Socket, others map[string]string) (first bool, ofSession []chat.Socket) {
-	first, ofSession = true, []chat.Socket{k}
+// among picks a user's live entries besides k: those of the same session, and all of them.
+func (l leases) among(k chat.Socket, others map[string]string) chat.Registration {
+	r := chat.Registration{First: true, OfSession: []chat.Socket{k}, OfUser: []chat.Socket{k}}
 	for f, v := range others {
 		o, err := decodeSocket(k.User, f, v)
 		if err != nil || !l.live[o.Gateway] {
 			continue
 		}
-		first = false
+		r.First = false
+		r.OfUser = append(r.OfUser, o)
 		if o.Session == k.Session {
-			ofSession = append(ofSession, o)
+			r.OfSession = append(r.OfSession, o)
 		}
 	}
-	slices.SortFunc(ofSession, oldestFirst)
-	return first, ofSession
+	slices.SortFunc(r.OfSession, oldestFirst)
+	slices.SortFunc(r.OfUser, oldestFirst)
+	return r
 }
 
 func oldestFirst(a, b chat.Socket) int {

@@ -4,35 +4,76 @@ import (
 	"context"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"chat-service/internal/chat"
 )
 
-// Allow takes one from the key's allowance of limit per per, of which burst may be taken at once (GCRA, by Redis'
-// clock). retryAfter is when there will be one again. A limit of 0 is no limit.
-func (s *State) Allow(ctx context.Context, key string, limit, burst int, per time.Duration) (ok bool, retryAfter time.Duration, err error) {
-	if limit <= 0 || per <= 0 {
-		return true, 0, nil
+// Allow takes n from the key's allowance (GCRA, by Redis' clock), after what was taken elsewhere without asking, which counts in any
+// case. wait is 0 if n were taken, else the time until they can be. An allowance that is off is no limit.
+func (s *State) Allow(ctx context.Context, key string, r chat.Rate, n, elsewhere int) (wait time.Duration, err error) {
+	if r.Off() {
+		return 0, nil
 	}
-	step := max((per / time.Duration(limit)).Microseconds(), 1)
-	var wait int64
+	var res []int64
 	err = s.do(ctx, "allow", func(ctx context.Context) error {
-		wait, err = allowScript.Run(ctx, s.rdb, []string{s.rateKey(key)}, step, max(burst, 1)).Int64()
+		res, err = allowScript.Run(ctx, s.rdb, []string{s.rateKey(key)}, allowArgs(r, n, elsewhere)...).Int64Slice()
 		return err
 	})
 	if err != nil {
-		return false, 0, err
+		return 0, err
 	}
-	return wait == 0, time.Duration(wait) * time.Microsecond, nil
+	return micros(res, 0), nil
 }
 
-// Refund gives back one that Allow took from the key.
-func (s *State) Refund(ctx context.Context, key string, limit int, per time.Duration) error {
-	if limit <= 0 || per <= 0 {
+// Spend reports what was taken from allowances without asking, and returns for how long from now on each of them is used, by all
+// processes together: above r.Room() for those from which too much was taken.
+func (s *State) Spend(ctx context.Context, r chat.Rate, taken []chat.Taken) (used []time.Duration, err error) {
+	if r.Off() || len(taken) == 0 {
+		return make([]time.Duration, len(taken)), nil
+	}
+	cmds := make([]*redis.Cmd, len(taken))
+	err = s.do(ctx, "spend", func(ctx context.Context) error {
+		_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+			for i, t := range taken {
+				// By its text: in a pipeline it is too late to send that after a NOSCRIPT.
+				cmds[i] = allowScript.Eval(ctx, p, []string{s.rateKey(t.Key)}, allowArgs(r, 0, t.N)...)
+			}
+			return nil
+		})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	used = make([]time.Duration, len(taken))
+	for i, c := range cmds {
+		res, _ := c.Int64Slice() // its error is the pipeline's
+		used[i] = micros(res, 1)
+	}
+	return used, nil
+}
+
+func allowArgs(r chat.Rate, n, elsewhere int) []any {
+	burst := max(r.Burst, 1)
+	return []any{r.Step().Microseconds(), burst, min(n, burst), elsewhere}
+}
+
+// micros is a number of a script's answer as a time.
+func micros(res []int64, i int) time.Duration {
+	if i >= len(res) {
+		return 0
+	}
+	return time.Duration(res[i]) * time.Microsecond
+}
+
+// Refund gives back n that Allow took from the key.
+func (s *State) Refund(ctx context.Context, key string, r chat.Rate, n int) error {
+	if r.Off() {
 		return nil
 	}
-	step := max((per / time.Duration(limit)).Microseconds(), 1)
 	return s.do(ctx, "refund", func(ctx context.Context) error {
-		return refundScript.Run(ctx, s.rdb, []string{s.rateKey(key)}, step).Err()
+		return refundScript.Run(ctx, s.rdb, []string{s.rateKey(key)}, r.Step().Microseconds()*int64(min(n, max(r.Burst, 1)))).Err()
 	})
 }
 

@@ -75,3 +75,47 @@ func benchAppend(b *testing.B, d *store.Store, writers, n int) {
 	all.Wait()
 	b.ReportMetric(float64(b.N*n)/time.Since(began).Seconds(), "rows/s")
 }
+
+// BenchmarkPublicRooms searches among 100,000 public rooms: without a hit, for one, and for what many have; by the names alone, and by
+// their index.
+func BenchmarkPublicRooms(b *testing.B) {
+	const many = 100_000
+	for _, env := range servers {
+		d, raw := openRaw(b, env)
+		owner := makeUser(b, d)
+		run := func(q string, args ...any) {
+			if _, err := raw.ExecContext(b.Context(), q, args...); err != nil {
+				b.Fatal(err)
+			}
+		}
+		for from := 0; from < many; from += 1000 {
+			var rows strings.Builder
+			for i := range 1000 {
+				if i > 0 {
+					rows.WriteByte(',')
+				}
+				name := fmt.Sprintf("room number %06d of all", from+i)
+				fmt.Fprintf(&rows, "('group','%s','%s','public',%d,UTC_TIMESTAMP(6),UTC_TIMESTAMP(6))", name, name, owner)
+			}
+			run("INSERT INTO rooms (type,name,name_key,visibility,owner_id,active_at,created_at) VALUES " + rows.String())
+		}
+		for _, index := range []bool{false, true} {
+			if index {
+				for at := 1; at <= 25; at++ {
+					run("INSERT IGNORE INTO room_parts (part, room_id) SELECT SUBSTRING(name_key, ?, 12), id FROM rooms", at)
+				}
+				run("INSERT INTO room_names (room_id, name_key) SELECT id, name_key FROM rooms")
+				run("INSERT INTO meta (k, v) VALUES ('room_names_walked', CONCAT(UNIX_TIMESTAMP(), ' 0'))")
+			}
+			for _, q := range []string{"nowhere", "number 000007", "room"} {
+				b.Run(fmt.Sprintf("%s/index=%v/%s", label(env), index, q), func(b *testing.B) {
+					for b.Loop() {
+						if _, _, err := d.Rooms.PublicRooms(b.Context(), q, "", 20); err != nil {
+							b.Fatal(err)
+						}
+					}
+				})
+			}
+		}
+	}
+}

@@ -33,7 +33,7 @@ func onBoth(t *testing.T, set func(*db.Options), test func(t *testing.T, d *stor
 }
 
 // openRaw opens a store and, past it, its database: for rows that no verb writes.
-func openRaw(t *testing.T, env string) (*store.Store, *sql.DB) {
+func openRaw(t testing.TB, env string) (*store.Store, *sql.DB) {
 	t.Helper()
 	var o db.Options
 	d := storetest.OpenOn(t, env, func(p *db.Options) { o = *p })
@@ -43,6 +43,16 @@ func openRaw(t *testing.T, env string) (*store.Store, *sql.DB) {
 	ok(t, err)
 	t.Cleanup(func() { _ = raw.Close() })
 	return d, raw
+}
+
+// onBothRaw is onBoth with openRaw.
+func onBothRaw(t *testing.T, test func(t *testing.T, d *store.Store, raw *sql.DB)) {
+	for _, env := range servers {
+		t.Run(label(env), func(t *testing.T) {
+			d, raw := openRaw(t, env)
+			test(t, d, raw)
+		})
+	}
 }
 
 func makeUser(t testing.TB, d *store.Store) chat.UserID {

@@ -3,6 +3,7 @@
 package store_test
 
 import (
+	"database/sql"
 	"fmt"
 	"slices"
 	"strings"
@@ -512,6 +513,70 @@ func TestLookups(t *testing.T) {
 		ok(t, err)
 		if len(places) != 0 || len(ms) != 0 || !whole {
 			t.Errorf("nothing asked, %d places and %d messages answered", len(places), len(ms))
+		}
+	})
+}
+
+// TestPublicRoomsAreFoundByTheirParts: the index of names answers as the names do, whoever wrote them: this release, or one that knows
+// of no index.
+func TestPublicRoomsAreFoundByTheirParts(t *testing.T) {
+	onBothRaw(t, func(t *testing.T, d *store.Store, raw *sql.DB) {
+		u := makeUsers(t, d, 1)
+		made := map[string]chat.RoomID{}
+		for _, name := range []string{"100% Ｃats_天气", "a very long name of a room about the weather", "aaaa", "Gone", "Hidden", "Old name"} {
+			m, err := d.Rooms.CreateRoom(ctx, chat.NewRoom{Owner: u[0], Name: name, Visibility: chat.Public})
+			ok(t, err)
+			made[name] = m.Room.ID
+		}
+		ok(t, d.Rooms.Dissolve(ctx, made["Gone"], u[0]))
+		hidden, name := chat.Private, "New name"
+		_, err := d.Rooms.UpdateRoom(ctx, made["Hidden"], u[0], chat.RoomPatch{Visibility: &hidden})
+		ok(t, err)
+		_, err = d.Rooms.UpdateRoom(ctx, made["Old name"], u[0], chat.RoomPatch{Name: &name})
+		ok(t, err)
+		found := func(when string) {
+			t.Helper()
+			for q, n := range map[string]int{
+				"": 4, "cats": 1, "0%": 1, "%": 1, "s_": 1, "天": 1, "bird": 0, "a": 4, "aa": 1, "aaaaa": 0, "about the weather": 1, "weather about": 0,
+				"very long name of a room about the weathe": 1, "gone": 0, "hidden": 0, "old": 0, "new NAME": 1, "WEATHER": 1, `\`: 0,
+			} {
+				rs, _, err := d.Rooms.PublicRooms(ctx, q, "", 10)
+				ok(t, err)
+				if len(rs) != n {
+					t.Errorf("%s, %q finds %d rooms, want %d", when, q, len(rs), n)
+				}
+			}
+		}
+		found("before the first walk")
+		walk := func() (indexed int) {
+			t.Helper()
+			for after := chat.RoomID(0); ; {
+				next, n, err := d.Rooms.IndexNames(ctx, after, 3)
+				ok(t, err)
+				if indexed += n; next == 0 {
+					return indexed
+				}
+				after = next
+			}
+		}
+		if n := walk(); n != 0 {
+			t.Errorf("the walk has indexed %d rooms that were indexed", n)
+		}
+		found("after it")
+		_, err = raw.ExecContext(ctx, "UPDATE rooms SET name = 'Birds', name_key = 'birds', active_min = UNIX_TIMESTAMP() DIV 60 WHERE id = ?",
+			made["aaaa"]) // as an earlier release would
+		ok(t, err)
+		if rs, _, err := d.Rooms.PublicRooms(ctx, "bird", "", 10); err != nil || len(rs) != 1 {
+			t.Errorf("before the walk: %v, %v", rs, err)
+		}
+		if rs, _, err := d.Rooms.PublicRooms(ctx, "aaaa", "", 10); err != nil || len(rs) != 0 {
+			t.Errorf("found by a name that it hasn't got any more: %v, %v", rs, err)
+		}
+		if n := walk(); n != 1 {
+			t.Errorf("the walk has indexed %d rooms, want 1", n)
+		}
+		if rs, _, err := d.Rooms.PublicRooms(ctx, "bird", "", 10); err != nil || len(rs) != 1 {
+			t.Errorf("after the walk: %v, %v", rs, err)
 		}
 	})
 }

@@ -44,6 +44,9 @@ type fakes struct {
 	deaf       int           // times that a gateway's heartbeat can't be booked
 	beats      int           // booked ones
 	due        []chat.UserID // offline, for the next sweep
+	spent      []chat.Taken  // what was reported of allowances
+	used       map[string]time.Duration
+	noSpend    error
 
 	sent   chan envelope.Delivery // everything that reached the bus, in order
 	to     []chat.GatewayID       // beside sent: "" for all
@@ -140,6 +143,9 @@ func (w *fakes) Register(_ context.Context, ss []chat.Socket) (out []chat.Regist
 		for _, o := range w.sockets {
 			if o.Session == s.Session {
 				r.OfSession = append(r.OfSession, o)
+			}
+			if o.User == s.User {
+				r.OfUser = append(r.OfUser, o)
 			}
 		}
 		out = append(out, r)
@@ -254,6 +260,17 @@ func (w *fakes) Generation(context.Context) (string, error) {
 func (w *fakes) MoveRoutes(context.Context, []chat.RouteMove) error           { return nil }
 func (w *fakes) DropRoute(context.Context, chat.RoomID, chat.GatewayID) error { return nil }
 func (w *fakes) Count(context.Context, []chat.Head, []chat.Message) error     { return nil }
+func (w *fakes) Spend(_ context.Context, _ chat.Rate, taken []chat.Taken) ([]time.Duration, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.spent = append(w.spent, taken...)
+	used := make([]time.Duration, len(taken))
+	for i, t := range taken {
+		used[i] = w.used[t.Key]
+	}
+	return used, w.noSpend
+}
+
 func (w *fakes) Routes(_ context.Context, ids []chat.RoomID) (map[chat.RoomID]chat.Route, error) {
 	defer w.takes()()
 	w.mu.Lock()
@@ -316,7 +333,7 @@ func (w *fakes) make(t *testing.T, tune ...func(*Options)) *Worker {
 	t.Helper()
 	o := Options{
 		Boot: "me", Partitions: 4, Metrics: NewMetrics(prometheus.NewRegistry()), Log: w.store, Outbox: w.store, Members: w.store, Accounts: w.store,
-		History: w.store, Workers: w.store, Routes: w, Calls: w, Presence: w, Registry: w, Leases: w, Bus: w, Consume: w,
+		History: w.store, Workers: w.store, Routes: w, Allowances: w, Calls: w, Presence: w, Registry: w, Leases: w, Bus: w, Consume: w,
 		OutboxPoll: time.Millisecond, Beat: 5 * time.Millisecond,
 		DeadAfter: time.Second, GiveUp: 30 * time.Millisecond, OfflineGrace: 8 * time.Second,
 		MaxSockets: 10, MaxSyncRooms: 100, PeerReads: 50, Limits: chat.DefaultLimits(), ProtocolLimit: protocol.DefaultLimits(),

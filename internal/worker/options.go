@@ -32,11 +32,12 @@ type Options struct {
 	Workers  jobs.Workers
 
 	// Redis.
-	Routes   line.Routes
-	Calls    line.Calls
-	Presence lanes.Presence
-	Registry sockets.Registry
-	Leases   sockets.Leases
+	Routes     line.Routes
+	Allowances line.Allowances
+	Calls      line.Calls
+	Presence   lanes.Presence
+	Registry   sockets.Registry
+	Leases     sockets.Leases
 
 	// RabbitMQ.
 	Bus     deliver.Bus
@@ -108,7 +109,7 @@ func (o *Options) Validate() error {
 	need(o.Committers > 0 && o.Lanes > 0 && o.BatchRecords > 0, "Committers, Lanes and BatchRecords must be at least 1")
 	need(o.DeadAfter > o.Beat, "DeadAfter must exceed Beat")
 	need(o.Log != nil && o.Outbox != nil && o.Members != nil && o.Accounts != nil && o.History != nil && o.Workers != nil, "a store port is missing")
-	need(o.Routes != nil && o.Calls != nil && o.Presence != nil && o.Registry != nil && o.Leases != nil, "a state port is missing")
+	need(o.Routes != nil && o.Allowances != nil && o.Calls != nil && o.Presence != nil && o.Registry != nil && o.Leases != nil, "a state port is missing")
 	need(o.Bus != nil && o.Consume != nil, "a broker port is missing")
 	need(o.Metrics != nil, "Metrics is missing")
 	return errors.Join(errs...)

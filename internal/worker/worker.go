@@ -52,6 +52,7 @@ func New(o Options) (*Worker, error) {
 		Partitions: o.Partitions, Committers: o.Committers, BatchRecords: o.BatchRecords, OutboxPoll: o.OutboxPoll, OutboxIdle: o.OutboxIdle,
 		GiveUp: o.GiveUp, Patience: o.Patience, MessageBytes: o.Limits.MessageBytes, PeerReads: o.PeerReads,
 		Log: o.Log, Outbox: o.Outbox, Calls: o.Calls, Routes: o.Routes, Publisher: w.publisher,
+		Rate: o.Limits.MessageRate(), Allowances: o.Allowances,
 		Repair: func(ctx context.Context, j line.Job, head chat.Seq, epoch uint64) {
 			w.lanes.Repair(ctx, j, head, epoch)
 		},
@@ -68,7 +69,7 @@ func New(o Options) (*Worker, error) {
 		OutboxAge: o.Metrics.OutboxAge, Dead: o.Metrics.Dead,
 	})
 	w.sockets = sockets.New(sockets.Options{
-		Partitions: o.Partitions, Lease: o.Lease, OfflineGrace: o.OfflineGrace, Patience: o.Patience, MaxSockets: o.MaxSockets,
+		Partitions: o.Partitions, Lease: o.Lease, OfflineGrace: o.OfflineGrace, Patience: o.Patience, MaxSockets: o.MaxSockets, UserSockets: o.Limits.SocketsPerUser,
 		PingInterval: o.PingInterval, Limits: o.ProtocolLimit, Life: w.ctx, Line: w.line, Publisher: w.publisher,
 		Accounts: o.Accounts, Registry: o.Registry, Leases: o.Leases, Fleet: w.fleet, Heartbeats: o.Consume,
 		Now: o.Now, Logger: o.Logger, Metrics: o.Metrics.Sockets,
@@ -98,6 +99,8 @@ func (w *Worker) Start(context.Context) error {
 			{time.Second, w.sockets.SweepLeases},
 			{time.Second, w.sockets.SweepOffline},
 			{time.Minute, w.fleet.SweepEnded},
+			{time.Second, w.fleet.IndexNames},
+			{line.ShareEvery, w.line.Share},
 			{10 * time.Second, w.fleet.Weigh},
 		} {
 			w.looped.Go(func() { jobs.Every(ctx, job.every, w.o.Patience, job.run) })

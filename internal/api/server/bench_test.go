@@ -45,7 +45,7 @@ type loginBody struct {
 }
 
 func (y *toy) login(c *Call, b loginBody) error {
-	if err := y.attempts.Allow(c.Ctx, "login", c.Address(), y.perIP); err != nil {
+	if err := y.attempts.Allow(c.Ctx, "login", c.Address(), chat.PerMinute(y.perIP), 1); err != nil {
 		return err
 	}
 	if b.Password != "123456" {

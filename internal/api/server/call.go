@@ -56,7 +56,7 @@ func (c *Call) Param(name string) string { return c.http.Params(name) }
 func (c *Call) Query() *Query { return &Query{http: c.http, params: c.params} }
 
 // Address is what limits per address count by: the client's IPv4 address, or its IPv6 network.
-func (c *Call) Address() string { return ipKey(c.srv.clientIP(c.http)) }
+func (c *Call) Address() string { return chat.AddressKey(c.srv.clientIP(c.http)).String() }
 
 // IP is the client's whole address.
 func (c *Call) IP() string { return chat.OriginOf(c.Ctx).IP }

@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"runtime/debug"
 	"slices"
-	"strings"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
@@ -181,30 +180,10 @@ func (s *Server) safely(c *fiber.Ctx) (err error) {
 	return c.Next()
 }
 
-// clientIP is the client's address: the peer's, or, if the peer is a trusted proxy, the last one in X-Forwarded-For
-// that isn't a trusted proxy's too. Anything left of that one may be forged by the client.
+// clientIP is the client's address, as far as trusted proxies name it.
 func (s *Server) clientIP(c *fiber.Ctx) netip.Addr {
 	peer, _ := netip.AddrFromSlice(c.Context().RemoteIP())
-	peer = peer.Unmap()
-	if !s.trusted(peer) {
-		return peer
-	}
-	hops := strings.Split(strings.Join(peekAll(c, fiber.HeaderXForwardedFor), ","), ",")
-	for _, hop := range slices.Backward(hops) {
-		addr, err := netip.ParseAddr(strings.TrimSpace(hop))
-		if err != nil {
-			return peer
-		}
-		if peer = addr.Unmap().WithZone(""); !s.trusted(peer) {
-			return peer
-		}
-	}
-	return peer
-}
-
-// trusted reports whether an address is a proxy's that the installation trusts.
-func (s *Server) trusted(a netip.Addr) bool {
-	return slices.ContainsFunc(s.opts.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(a) })
+	return s.opts.TrustedProxies.Client(peer, func() []string { return peekAll(c, fiber.HeaderXForwardedFor) })
 }
 
 // peekAll returns copies of all values of a request header.
@@ -214,14 +193,4 @@ func peekAll(c *fiber.Ctx, name string) []string {
 		out = append(out, string(v))
 	}
 	return out
-}
-
-// ipKey is what limits per address count by. An IPv6 customer holds a whole /64, so that counts as one address.
-func ipKey(a netip.Addr) string {
-	if a.Is6() {
-		if p, err := a.Prefix(64); err == nil {
-			return p.String()
-		}
-	}
-	return a.String()
 }

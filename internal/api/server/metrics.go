@@ -34,12 +34,12 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Namespace: "chat", Subsystem: "api", Name: "in_flight",
 			Help: "Requests being worked on.",
 		}),
-		Throttled: counters("throttled_total", "Attempts refused by a rate limit.", "what"),
+		Throttled: counters("throttled_total", "Requests refused by a rate limit.", "what"),
 		Degraded:  counters("degraded_total", "Calls that went on without the state.", "port"),
 	}
 	m.Requests.WithLabelValues(http.MethodGet, otherRoute, "200") // at 0 from the start: rates see the first
 	m.Seconds.WithLabelValues(http.MethodGet, otherRoute)
-	for _, what := range []string{"login", "register"} {
+	for what := range throttled {
 		m.Throttled.WithLabelValues(what)
 	}
 	for _, port := range []string{"throttle", "presences", "recents"} {
@@ -49,6 +49,12 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		reg.MustRegister(m.Requests, m.Seconds, m.InFlight, m.Throttled, m.Degraded)
 	}
 	return m
+}
+
+// throttled are the allowances that the station keeps: the label by which refusals are counted, and what there was too much of.
+var throttled = map[string]string{
+	"login": "attempts", "account": "attempts", "failures": "attempts", "register": "attempts", "requests": "requests",
+	"messages": "messages", "rooms": "new rooms", "invitations": "invitations", "searches": "searches",
 }
 
 // counters makes a vector of counters in the station's namespace.

@@ -3,8 +3,9 @@ package server
 import (
 	"io/fs"
 	"log/slog"
-	"net/netip"
 	"time"
+
+	"chat-service/internal/chat"
 )
 
 // Sizes and times of HTTP connections. They keep the server safe and are no matter of an installation's taste.
@@ -34,7 +35,7 @@ type Options struct {
 	// Origins may call from a browser (scheme://host[:port], exact); "*" is any.
 	Origins []string
 	// TrustedProxies may name the client's address in X-Forwarded-For.
-	TrustedProxies []netip.Prefix
+	TrustedProxies chat.Proxies
 	// Site, if set, is served at /.
 	Site    fs.FS
 	Log     *slog.Logger

@@ -22,11 +22,11 @@ type Liveness interface {
 
 // Throttle counts attempts, across processes if its adapter does.
 type Throttle interface {
-	// Allow takes one from the key's allowance: limit per per, of which burst may be taken at once. If none is left,
-	// retryAfter is the time until there is one.
-	Allow(ctx context.Context, key string, limit, burst int, per time.Duration) (ok bool, retryAfter time.Duration, err error)
-	// Refund gives back one that Allow took.
-	Refund(ctx context.Context, key string, limit int, per time.Duration) error
+	// Allow takes n from the key's allowance, after what was taken elsewhere without asking, which counts in any case. wait is 0 if n
+	// were taken, else the time until they can be.
+	Allow(ctx context.Context, key string, r chat.Rate, n, elsewhere int) (wait time.Duration, err error)
+	// Refund gives back n that Allow took.
+	Refund(ctx context.Context, key string, r chat.Rate, n int) error
 	// Try counts a try at an account from a place before it is judged. wait is 0 if it may be judged, else the time until one may.
 	Try(ctx context.Context, account, from string) (wait time.Duration, err error)
 	// Settle takes back a counted try that didn't fail: one that passed, which makes its place known, or one that nobody judged.

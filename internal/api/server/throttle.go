@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
-	"golang.org/x/time/rate"
 
 	"chat-service/internal/chat"
 )
@@ -16,7 +15,7 @@ import (
 // Redis.
 type Attempts struct {
 	shared  Throttle // nil: always unavailable
-	local   Throttle
+	local   *localThrottle
 	metrics *Metrics
 }
 
@@ -37,20 +36,36 @@ func (a *Attempts) first(ask func(Throttle) (time.Duration, error)) time.Duratio
 	return d
 }
 
-// Allow takes one of limit attempts a minute at what, which who makes; limit 0 allows all. It returns nil or
-// chat.RateLimited.
-func (a *Attempts) Allow(ctx context.Context, what, who string, limit int) error {
-	if limit <= 0 {
+// Allow takes n from the allowance of what, which who has: an address, or a user. It returns nil or chat.RateLimited.
+func (a *Attempts) Allow(ctx context.Context, what, who string, r chat.Rate, n int) error {
+	if r.Off() {
 		return nil
 	}
-	wait := a.first(func(t Throttle) (time.Duration, error) {
-		ok, wait, err := t.Allow(ctx, what+":"+who, limit, limit, time.Minute)
-		if ok {
-			wait = 0
+	key := what + ":" + who
+	if a.shared != nil {
+		if wait, err := a.shared.Allow(ctx, key, r, n, 0); err == nil {
+			if wait <= 0 {
+				_, _ = a.local.Allow(ctx, key, r, n, 0) // so that nobody has it anew here while the shared one is unavailable
+			}
+			return a.refuse(what, wait)
 		}
-		return wait, err
-	})
+	}
+	a.metrics.Degraded.WithLabelValues("throttle").Inc()
+	wait, _ := a.local.Allow(ctx, key, r, n, 0) // memory does not fail
 	return a.refuse(what, wait)
+}
+
+// Refund gives back n that Allow took: what they were taken for didn't happen.
+func (a *Attempts) Refund(ctx context.Context, what, who string, r chat.Rate, n int) {
+	if r.Off() || n <= 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	_ = a.local.Refund(ctx, what+":"+who, r, n)
+	if a.shared != nil && a.shared.Refund(ctx, what+":"+who, r, n) != nil {
+		a.metrics.Degraded.WithLabelValues("throttle").Inc()
+	}
 }
 
 // pace bounds one user's requests to this process, after a burst of twice as many; 0 is no bound.
@@ -58,32 +73,43 @@ func (a *Attempts) pace(user chat.UserID, perSecond int) error {
 	if perSecond <= 0 {
 		return nil
 	}
-	_, wait, _ := a.local.Allow(context.Background(), "requests:"+user.String(), perSecond, 2*perSecond, time.Second)
+	wait, _ := a.local.Allow(context.Background(), "requests:"+user.String(), chat.Rate{Limit: float64(perSecond), Per: time.Second, Burst: 2 * perSecond}, 1, 0)
 	return a.refuse("requests", wait)
 }
 
-// failureWindow is the time that an address's failures are counted over.
-const failureWindow = time.Hour
+// Message takes one of a user's allowance of messages, from which gateways and workers take, too. Whoever is far from its end in
+// this process costs no question: what they take is reported when they come near to it (docs/adr/0016).
+func (a *Attempts) Message(ctx context.Context, user chat.UserID, r chat.Rate) error {
+	if r.Off() {
+		return nil
+	}
+	key := chat.MessagesOf(user)
+	wait, unreported := a.local.spend(key, r)
+	if wait > 0 || unreported == 0 {
+		return a.refuse("messages", wait)
+	}
+	if a.shared != nil {
+		if wait, err := a.shared.Allow(ctx, key, r, 1, unreported-1); err == nil {
+			return a.refuse("messages", wait)
+		}
+	}
+	a.metrics.Degraded.WithLabelValues("throttle").Inc() // this process has judged already
+	return nil
+}
 
 // Try is a try at an account's password that was counted and is still to be judged.
 type Try struct {
 	attempts               *Attempts
 	account, from, address string
-	failures               int
+	failures               chat.Rate // of the address
 }
 
 // Try counts a try at an account's password from a place, before it is judged. address pays for it too if it isn't empty: it may
-// fail failures times an hour, at whatever accounts; 0 is no bound. chat.RateLimited: it must not be judged.
-func (a *Attempts) Try(ctx context.Context, account, from, address string, failures int) (*Try, error) {
+// fail so often, at whatever accounts. chat.RateLimited: it must not be judged.
+func (a *Attempts) Try(ctx context.Context, account, from, address string, failures chat.Rate) (*Try, error) {
 	t := &Try{attempts: a, account: account, from: from, address: address, failures: failures}
 	if t.charged() {
-		wait := a.first(func(th Throttle) (time.Duration, error) {
-			ok, wait, err := th.Allow(ctx, t.key(), failures, failures, failureWindow)
-			if ok {
-				wait = 0
-			}
-			return wait, err
-		})
+		wait := a.first(func(th Throttle) (time.Duration, error) { return th.Allow(ctx, t.key(), failures, 1, 0) })
 		if err := a.refuse("failures", wait); err != nil {
 			return nil, err
 		}
@@ -96,7 +122,7 @@ func (a *Attempts) Try(ctx context.Context, account, from, address string, failu
 	return t, nil
 }
 
-func (t *Try) charged() bool { return t.address != "" && t.failures > 0 }
+func (t *Try) charged() bool { return t.address != "" && !t.failures.Off() }
 
 func (t *Try) key() string { return "failures:" + t.address }
 
@@ -120,7 +146,7 @@ func (t *Try) settle(ctx context.Context, passed bool) {
 
 func (t *Try) refund(ctx context.Context) {
 	if t.charged() {
-		t.attempts.first(func(th Throttle) (time.Duration, error) { return 0, th.Refund(ctx, t.key(), t.failures, failureWindow) })
+		t.attempts.first(func(th Throttle) (time.Duration, error) { return 0, th.Refund(ctx, t.key(), t.failures, 1) })
 	}
 }
 
@@ -130,7 +156,7 @@ func (a *Attempts) refuse(what string, wait time.Duration) error {
 		return nil
 	}
 	a.metrics.Throttled.WithLabelValues(what).Inc()
-	return &chat.Error{Kind: chat.RateLimited, Msg: "too many attempts: wait a while", RetryAfter: wait}
+	return &chat.Error{Kind: chat.RateLimited, Msg: "too many " + throttled[what] + ": wait a while", RetryAfter: wait}
 }
 
 // localKeys bounds what the local throttle remembers of each kind.
@@ -141,9 +167,15 @@ const localKeys = 10_000
 type localThrottle struct {
 	now func() time.Time
 
-	mu      sync.Mutex
-	tries   *simplelru.LRU[string, tries]
-	buckets *simplelru.LRU[string, *rate.Limiter]
+	mu         sync.Mutex
+	tries      *simplelru.LRU[string, tries]
+	allowances *simplelru.LRU[string, allowance]
+}
+
+// allowance is up to when an allowance is used, and how much of that nobody else knows of.
+type allowance struct {
+	used       time.Time
+	unreported int
 }
 
 type tries struct {
@@ -156,31 +188,49 @@ type tries struct {
 func newLocalThrottle(now func() time.Time) *localThrottle {
 	l := &localThrottle{now: now}
 	l.tries, _ = simplelru.NewLRU[string, tries](localKeys, nil) // only a size below 1 is refused
-	l.buckets, _ = simplelru.NewLRU[string, *rate.Limiter](localKeys, nil)
+	l.allowances, _ = simplelru.NewLRU[string, allowance](localKeys, nil)
 	return l
 }
 
 // Allow implements Throttle.
-func (l *localThrottle) Allow(_ context.Context, key string, limit, burst int, per time.Duration) (bool, time.Duration, error) {
+func (l *localThrottle) Allow(_ context.Context, key string, r chat.Rate, n, _ int) (wait time.Duration, _ error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	b, ok := l.buckets.Get(key)
-	if !ok {
-		b = rate.NewLimiter(rate.Limit(float64(limit)/per.Seconds()), burst)
-		l.buckets.Add(key, b)
-	}
-	wait := take(b, l.now())
-	return wait <= 0, wait, nil
+	x, _ := l.allowances.Get(key)
+	x.used, wait = r.Take(x.used, l.now(), n)
+	l.allowances.Add(key, x)
+	return wait, nil
 }
 
 // Refund implements Throttle.
-func (l *localThrottle) Refund(_ context.Context, key string, _ int, _ time.Duration) error {
+func (l *localThrottle) Refund(_ context.Context, key string, r chat.Rate, n int) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if b, ok := l.buckets.Get(key); ok {
-		b.ReserveN(l.now(), -1)
+	if x, ok := l.allowances.Get(key); ok {
+		x.used = x.used.Add(-r.Step() * time.Duration(min(n, max(r.Burst, 1))))
+		l.allowances.Add(key, x)
 	}
 	return nil
+}
+
+// spend takes one. It returns how many were taken since that was reported last, this one included, once that has to be reported;
+// before that, 0.
+func (l *localThrottle) spend(key string, r chat.Rate) (wait time.Duration, unreported int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.now()
+	x, _ := l.allowances.Get(key)
+	if !x.used.After(now) {
+		x.unreported = 0 // what was taken longer ago has come back
+	}
+	if x.used, wait = r.Take(x.used, now, 1); wait == 0 {
+		x.unreported++
+	}
+	if wait == 0 && r.Near(x.used, now) {
+		unreported, x.unreported = x.unreported, 0
+	}
+	l.allowances.Add(key, x)
+	return wait, unreported
 }
 
 // placeKey and accountKey can't be taken for each other, nor one place for another: the account's length parts them.
@@ -239,14 +289,4 @@ func (l *localThrottle) Settle(_ context.Context, account, from string, passed b
 		back(placeKey(account, from))
 	}
 	return nil
-}
-
-// take takes one token, or returns how long until there is one.
-func take(b *rate.Limiter, now time.Time) time.Duration {
-	r := b.ReserveN(now, 1)
-	wait := r.DelayFrom(now)
-	if wait > 0 {
-		r.CancelAt(now)
-	}
-	return wait
 }

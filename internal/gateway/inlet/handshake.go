@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -13,6 +14,8 @@ import (
 
 	"github.com/fasthttp/websocket"
 	"github.com/valyala/fasthttp"
+
+	"chat-service/internal/chat"
 )
 
 // Fault is what keeps a request from being a WebSocket handshake.
@@ -110,6 +113,17 @@ func ReadHello(ctx *fasthttp.RequestCtx) Hello {
 		h.Version, h.Sub = false, carrier // the same: nothing else was offered
 	}
 	return h
+}
+
+// Client is the client's address, as far as trusted proxies name it.
+func Client(ctx *fasthttp.RequestCtx, proxies chat.Proxies) netip.Addr {
+	peer, _ := netip.AddrFromSlice(ctx.RemoteIP())
+	return proxies.Client(peer, func() (all []string) {
+		for _, v := range ctx.Request.Header.PeekAll("X-Forwarded-For") {
+			all = append(all, string(v))
+		}
+		return all
+	})
 }
 
 // device cuts the name that a client gives its device.

@@ -19,7 +19,8 @@ func disabled() error { return chat.E(chat.Forbidden, "the account is disabled")
 // maxDevice is the length of sessions.device in characters.
 const maxDevice = 190
 
-// OpenSession stores a login session and its first refresh token. The session's id must be new.
+// OpenSession stores a login session and its first refresh token. The session's id must be new. If its user has more sessions then
+// than they may, those that were used longest ago end.
 func (s *Store) OpenSession(ctx context.Context, n chat.NewSession) error {
 	row := table.Session{Session: n.Session, AbsoluteAt: n.Until}
 	row.Device = table.Clip(row.Device, maxDevice)
@@ -36,8 +37,31 @@ func (s *Store) OpenSession(ctx context.Context, n chat.NewSession) error {
 		if _, err := table.Sessions.Create(tx.DB, &row); err != nil {
 			return err
 		}
-		return addToken(tx, table.Token{Hash: n.RefreshHash, Session: row.ID, CreatedAt: s.d.Now()})
+		if err := addToken(tx, table.Token{Hash: n.RefreshHash, Session: row.ID, CreatedAt: s.d.Now()}); err != nil || n.Most <= 0 {
+			return err
+		}
+		return s.endOldest(tx, row.User, row.ID, n.Most)
 	})
+}
+
+// endOldest ends the user's sessions beyond the most that they may have, of which keep is one. Logins of one user at the same time
+// wait for each other, so that each counts the others.
+func (s *Store) endOldest(tx db.Tx, user chat.UserID, keep chat.SessionID, most int) error {
+	var ids []chat.SessionID
+	if err := tx.Exec("SELECT id FROM users WHERE id = ? FOR UPDATE", user).Error; err != nil {
+		return err
+	}
+	err := tx.Raw("SELECT id FROM sessions WHERE user_id = ? AND revoked_at IS NULL AND expires_at > ? AND id <> ?"+
+		" ORDER BY last_seen_at DESC, id LIMIT 1000 OFFSET ? FOR UPDATE", user, s.d.Now(), keep, most-1).Scan(&ids).Error
+	for _, id := range ids {
+		if err == nil {
+			err = s.audit.Add(tx, chat.Act{Kind: chat.ActSessionEnded, User: user, Session: id, Detail: "too many sessions"})
+		}
+		if err == nil {
+			err = s.revokeOne(tx, user, id)
+		}
+	}
+	return err
 }
 
 // Session returns a live session and its user: Unauthenticated if it was revoked, has expired or isn't that

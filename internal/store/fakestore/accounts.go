@@ -264,6 +264,16 @@ func (s *Store) OpenSession(ctx context.Context, n chat.NewSession) error {
 		l.ExpiresAt = l.until
 	}
 	s.sessions[l.ID], s.tokens[n.RefreshHash] = l, &token{session: l.ID}
+	var older []*session
+	for _, x := range s.sessions {
+		if x.User == l.User && x != l && s.login(x.ID, s.now()).Err == nil {
+			older = append(older, x)
+		}
+	}
+	slices.SortFunc(older, func(a, b *session) int { return cmp.Or(b.LastSeenAt.Compare(a.LastSeenAt), cmp.Compare(a.ID, b.ID)) })
+	for i := max(n.Most-1, 0); n.Most > 0 && i < len(older); i++ {
+		s.revoke(older[i])
+	}
 	return nil
 }
 

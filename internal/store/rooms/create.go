@@ -89,6 +89,11 @@ func (s *Store) makeRoom(tx db.Tx, room chat.Room, pair string, by chat.UserID, 
 	if err := w.finish(msg, envelope.Announcement{Added: all, Change: chat.MemberJoined}); err != nil {
 		return chat.Membership{}, err
 	}
+	if room.Visibility == chat.Public {
+		if err := index(tx, &w.room); err != nil {
+			return chat.Membership{}, err
+		}
+	}
 	i := slices.Index(all, by)
 	return chat.Membership{Room: w.room, Member: members[i], Last: msg}, nil
 }

@@ -8,7 +8,6 @@ import (
 	"chat-service/internal/store/db"
 	"chat-service/internal/store/messages"
 	"chat-service/internal/store/outbox"
-	"chat-service/internal/store/table"
 )
 
 // Store reads and writes the tables rooms and members.
@@ -17,10 +16,13 @@ type Store struct {
 	outbox   *outbox.Store
 	messages *messages.Store
 	audit    *audit.Store
+	walking  walk // over the names of public rooms
 }
 
 // New opens the store over d.
-func New(d *db.DB) *Store { return &Store{d, outbox.New(d), messages.New(d), audit.New(d)} }
+func New(d *db.DB) *Store {
+	return &Store{d, outbox.New(d), messages.New(d), audit.New(d), walk{}}
+}
 
 // View returns a room as one user may look at it, with its last message and a direct room's other person. Everybody may
 // look at a public room; Member is then zero. NotFound otherwise, also after the user has left.
@@ -40,40 +42,6 @@ func (s *Store) View(ctx context.Context, room chat.RoomID, viewer chat.UserID) 
 		return chat.Membership{}, messages.NoRoom()
 	}
 	return chat.Membership{Room: rs[0]}, nil
-}
-
-// PublicRooms returns living public rooms whose name holds q (any case; "": all), newest first.
-func (s *Store) PublicRooms(ctx context.Context, q, cursor string, limit int) (rs []chat.Room, next string, err error) {
-	_, before, paged, err := parseCursor(publicRooms, cursor)
-	if err != nil {
-		return nil, "", err
-	}
-	var rows []table.Room
-	err = s.d.Retry(ctx, "find rooms", func(tx db.Tx) (err error) {
-		found := tx.Where("visibility = ? AND dissolved_at IS NULL", chat.Public)
-		if q != "" {
-			found = found.Where("name_key LIKE ?", db.LikeAny(table.SearchKey(q)))
-		}
-		if paged {
-			found = found.Where("id < ?", before)
-		}
-		rows, err = table.RoomLines.Find(found.Order("id DESC").Limit(limit + 1))
-		return err
-	})
-	if err != nil {
-		return nil, "", err
-	}
-	if len(rows) > limit {
-		rows = rows[:limit]
-		if limit > 0 {
-			next = cursorOf(publicRooms, rows[limit-1].CreatedAt, uint64(rows[limit-1].ID))
-		}
-	}
-	rs = make([]chat.Room, len(rows))
-	for i, r := range rows {
-		rs[i] = r.Room
-	}
-	return rs, next, nil
 }
 
 // Unread counts the user's unread messages: in all, and per room that has any.

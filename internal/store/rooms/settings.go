@@ -35,11 +35,7 @@ func (s *Store) UpdateRoom(ctx context.Context, room chat.RoomID, by chat.UserID
 			w.room.HistoryAll = *p.HistoryAll
 		}
 		if w.room != before {
-			msg, err := w.say(ev)
-			if err != nil {
-				return err
-			}
-			if err := w.finish(msg, envelope.Announcement{Change: chat.RoomUpdated}); err != nil {
+			if err := w.updated(ev); err != nil {
 				return err
 			}
 		}
@@ -47,6 +43,18 @@ func (s *Store) UpdateRoom(ctx context.Context, room chat.RoomID, by chat.UserID
 		return nil
 	})
 	return m, err
+}
+
+// updated says what was changed, stores it, and makes the room found as it is called now.
+func (w *roomWrite) updated(ev chat.SystemEvent) error {
+	msg, err := w.say(ev)
+	if err == nil {
+		err = w.finish(msg, envelope.Announcement{Change: chat.RoomUpdated})
+	}
+	if err == nil && (ev.Name != nil || ev.Visibility != "") {
+		err = index(w.tx, &w.room)
+	}
+	return err
 }
 
 // Dissolve ends a group for good: every membership ends at the system message that says so.
@@ -69,6 +77,9 @@ func (w *roomWrite) dissolve(by chat.UserID) error {
 		return err
 	}
 	w.room.MemberCount, w.room.DissolvedAt = 0, w.now
+	if err := index(w.tx, &w.room); err != nil {
+		return err
+	}
 	return w.finish(msg, envelope.Announcement{All: true, Reason: chat.LeftDissolved, Change: chat.RoomDissolved})
 }
 

@@ -145,6 +145,7 @@ func sessionRules() []rule {
 		{"sessions/revoke", revokeSessions},
 		{"sessions/disabled accounts", disabledSessions},
 		{"sessions/rotate", rotate},
+		{"sessions/too many", tooManySessions},
 		{"sessions/a used token", usedTokens},
 	}
 }
@@ -165,6 +166,29 @@ func (t *trial) open(user chat.UserID, name string) chat.SessionID {
 		RefreshHash: hash(id, "1"), Until: now.Add(10 * time.Hour),
 	}))
 	return id
+}
+
+// tooManySessions: one more than may be ends the one that was used longest ago, and nobody else's.
+func tooManySessions(t *trial) {
+	u := t.users(2)
+	other := t.open(u[1], "other")
+	begun := time.Now().Add(-time.Hour).Truncate(time.Millisecond)
+	for i, name := range []string{"b", "a", "c", "d"} {
+		id := t.id(u[0], name)
+		t.ok(t.Sessions.OpenSession(t.ctx, chat.NewSession{
+			Session: chat.Session{
+				ID: id, User: u[0], CreatedAt: begun, LastSeenAt: begun.Add(time.Duration(i) * time.Minute), ExpiresAt: time.Now().Add(time.Hour),
+			},
+			RefreshHash: hash(id, "1"), Until: time.Now().Add(time.Hour), Most: 2,
+		}))
+	}
+	left, err := t.Sessions.Sessions(t.ctx, u[0])
+	if t.ok(err); len(left) != 2 || left[0].ID != t.id(u[0], "d") || left[1].ID != t.id(u[0], "c") {
+		t.Errorf("left are %+v, want d and c", left)
+	}
+	revoked, err := t.Logins.RevokedAmong(t.ctx, []chat.SessionID{t.id(u[0], "a"), t.id(u[0], "b"), t.id(u[0], "c"), other})
+	t.ok(err)
+	t.same("ended", revoked, []chat.SessionID{t.id(u[0], "a"), t.id(u[0], "b")})
 }
 
 func openSessions(t *trial) {

@@ -16,6 +16,8 @@ func Elsewhere() map[string]string {
 		"sender_cursors.updated_at": "written beside every change and read by the sweep alone",
 		"rooms.change_seq":          "of a later release: changes to messages",
 		"members.notify":            "of a later release: notification levels",
+		"room_parts.*":              "an index, written and read by the search for public rooms alone (rooms/search.go)",
+		"room_names.*":              "what that index was made from",
 		"room_changes.*":            "of a later release: changes to messages",
 	}
 }

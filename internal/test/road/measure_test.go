@@ -127,6 +127,7 @@ func measure(t *testing.T, root string, src source) ran {
 		Env: map[string]string{
 			"CHAT_AUTH_ARGON2_MEMORY_KIB": "1024", "CHAT_AUTH_ARGON2_TIME": "1", "CHAT_GATEWAY_DRAIN": "200ms",
 			"CHAT_LIMITS_MESSAGES_PER_SECOND": "1000", "CHAT_LIMITS_MESSAGE_BURST": "1000",
+			"CHAT_LIMITS_USER_MESSAGES_PER_SECOND": "1000", "CHAT_LIMITS_USER_MESSAGE_BURST": "1000",
 		},
 		EnvOf: func(process string, env map[string]string) {
 			env["ROAD_SOCKET"], env["GOCOVERDIR"] = filepath.Join(sockets, process), sockets

@@ -54,6 +54,7 @@ type Fleet struct {
 	live    []string    // whom the present assignment counts with
 	beaten  time.Time   // when the last beat that was kept began
 	doubt   time.Time   // until then another worker may act for this one
+	named   chat.RoomID // how far the walk over public rooms is; the job's alone
 	standby map[int]int // partitions stood by for → beats for which they have been active here
 }
 

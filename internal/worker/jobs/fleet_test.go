@@ -67,6 +67,9 @@ func (y *yard) Workers(_ context.Context, deadAfter time.Duration) (ws []chat.Li
 
 func (y *yard) Retire(context.Context, string) error                 { return nil }
 func (y *yard) Sweep(context.Context, time.Time, int) (int64, error) { return 0, nil }
+func (y *yard) IndexNames(context.Context, chat.RoomID, int) (chat.RoomID, int, error) {
+	return 0, 0, nil
+}
 func (y *yard) Burden(context.Context) (time.Duration, int64, error) { return 0, 0, nil }
 func (y *yard) Set([]int, []int)                                     { y.sets++ }
 func (y *yard) Active(int) bool                                      { return false }

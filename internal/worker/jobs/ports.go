@@ -16,6 +16,9 @@ type Workers interface {
 	Sweep(ctx context.Context, before time.Time, limit int) (int64, error)
 	// Burden is for how long the oldest announcement has waited in the outbox, and how many commands were set aside.
 	Burden(ctx context.Context) (waits time.Duration, dead int64, err error)
+	// IndexNames makes up to limit public rooms above after findable whose names an earlier release wrote, and returns where to go on, 0
+	// at the end.
+	IndexNames(ctx context.Context, after chat.RoomID, limit int) (next chat.RoomID, indexed int, err error)
 }
 
 // Partitions are the inbound queues of this process.

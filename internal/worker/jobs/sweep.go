@@ -8,6 +8,7 @@ import (
 const (
 	keepEnded = 90 * 24 * time.Hour // longer than any session lives
 	sweepRows = 1000
+	nameRows  = 500
 )
 
 // SweepEnded deletes, at the first among the workers, what login sessions left behind that ended long ago: some of it at each call.
@@ -20,6 +21,22 @@ func (f *Fleet) SweepEnded(ctx context.Context) {
 		f.o.Logger.WarnContext(ctx, "sweep ended sessions", "err", err)
 	} else if n > 0 {
 		f.o.Logger.InfoContext(ctx, "swept ended sessions", "rows", n)
+	}
+}
+
+// IndexNames walks, at the first among the workers, over the public rooms, some at each call, and makes those findable that a process
+// of an earlier release named.
+func (f *Fleet) IndexNames(ctx context.Context) {
+	if !f.Leader() {
+		f.named = 0
+		return
+	}
+	next, n, err := f.o.Workers.IndexNames(ctx, f.named, nameRows)
+	f.named = next
+	if err != nil {
+		f.o.Logger.WarnContext(ctx, "index names of rooms", "err", err)
+	} else if n > 0 {
+		f.o.Logger.DebugContext(ctx, "indexed names of rooms", "rooms", n)
 	}
 }
 

@@ -24,12 +24,15 @@ type Options struct {
 	Patience     time.Duration // deadline of one attempt
 	MessageBytes int           // of a message's content; 0: no limit
 	PeerReads    int           // rooms of up to so many members show reads to peers
+	Rate         chat.Rate     // of one user's messages, over all processes
 
-	Log       Log
-	Outbox    Outbox
-	Calls     Calls
-	Routes    Routes
-	Publisher *deliver.Publisher
+	Log    Log
+	Outbox Outbox
+	Calls  Calls
+	Routes Routes
+	// Allowances are shared with other processes.
+	Allowances Allowances
+	Publisher  *deliver.Publisher
 	// Repair answers a gateway that lacks entries of a room up to its announced head, off the line, and settles the job.
 	Repair func(ctx context.Context, j Job, head chat.Seq, epoch uint64)
 	// Left is called when a user's leaving is announced.
@@ -45,6 +48,7 @@ type Line struct {
 	o          Options
 	committers []*Committer
 	behind     *writeBehind
+	spent      spent
 	verbs      []Verb
 	owned      atomic.Pointer[[]int]
 }
@@ -52,6 +56,7 @@ type Line struct {
 // New makes a line. Handle must be called before Run sets it to work.
 func New(o Options) *Line {
 	l := &Line{o: o, behind: newWriteBehind(o.Routes, o.Outbox, o.Metrics.StateErrors)}
+	l.spent.bound(o.Rate)
 	l.owned.Store(&[]int{})
 	for range o.Committers {
 		l.committers = append(l.committers, newCommitter(l))

@@ -46,3 +46,9 @@ type Routes interface {
 	// Count merges room heads by maximum and adds messages to the recent lists of hot rooms.
 	Count(ctx context.Context, heads []chat.Head, recent []chat.Message) error
 }
+
+// Allowances are what users may send, shared by all processes: Redis.
+type Allowances interface {
+	// Spend reports what was taken from allowances, and returns for how long from now on each of them is used, by all processes together.
+	Spend(ctx context.Context, r chat.Rate, taken []chat.Taken) (used []time.Duration, err error)
+}

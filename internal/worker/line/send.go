@@ -1,6 +1,7 @@
 package line
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -29,18 +30,27 @@ func (c *Committer) Send(ctx context.Context, jobs []Job, s *Step) {
 // decide judges each message by the rules that need nothing but the message: a legal id, a legal text. What needs the room (membership,
 // mute, client_seq, duplicates) is judged where the room is locked, in the commit. A refused message that its sender has numbered goes
 // into the commit all the same: it uses up its number, in the sender's order.
+//
+// Before that each takes from its sender's allowance, which they have for all their sockets and for REST; what was delivered before isn't
+// refused by it, because it may be committed.
 func (c *Committer) decide(jobs []Job, out *deliver.Parcels) (good []Job, batch []chat.Send) {
 	good, batch = make([]Job, 0, len(jobs)), make([]chat.Send, 0, len(jobs))
+	spent, now := &c.l.spent, c.l.o.Now().UnixNano()
+	spent.mu.Lock()
+	defer spent.mu.Unlock()
 	for _, j := range jobs {
-		cmd := &j.Cmd
+		cmd, a := &j.Cmd, spent.by[j.Cmd.User]
+		used := max(a.used, now) + spent.step // as chat.Rate.Take
+		if wait := used - now - spent.room; wait > 0 && !j.Again {
+			c.l.Refuse(&j, tooMany(wait), out)
+			continue
+		}
+		spent.by[cmd.User] = account{used, a.unreported + 1}
 		send := chat.Send{
 			Room: cmd.Room, Sender: cmd.User, Session: cmd.Session,
 			ClientMsgID: cmd.ClientMsgID, ClientSeq: cmd.ClientSeq, Content: cmd.Content,
 		}
-		err := chat.CheckClientMsgID(cmd.ClientMsgID)
-		if err == nil {
-			err = chat.CheckContent(cmd.Content, c.l.o.MessageBytes)
-		}
+		err := cmp.Or(chat.CheckClientMsgID(cmd.ClientMsgID), chat.CheckContent(cmd.Content, c.l.o.MessageBytes))
 		if err != nil {
 			if cmd.ClientSeq == 0 {
 				c.l.Refuse(&j, chat.As(err), out)

@@ -3,7 +3,9 @@ package line
 import (
 	"reflect"
 	"testing"
+	"time"
 
+	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
 )
 
@@ -18,7 +20,9 @@ func TestSendsCarryEveryField(t *testing.T) {
 			f.SetString("x")
 		}
 	}
-	c := &Committer{l: &Line{}}
+	l := &Line{o: Options{Now: time.Now}}
+	l.spent.bound(chat.Rate{})
+	c := &Committer{l: l}
 	_, sends := c.decide([]Job{{Cmd: cmd}}, nil)
 	if len(sends) != 1 {
 		t.Fatalf("%d sends, want 1", len(sends))

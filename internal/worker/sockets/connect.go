@@ -53,7 +53,7 @@ func (s *Sockets) letIn(ctx context.Context, ps []*passage, out *deliver.Parcels
 		case p.quiet && !(registered && s.unseen.take(c.User)):
 			continue
 		case p.quiet: // watchers learn only now that its user has come
-		case !s.accept(ctx, p, rs[i].OfSession, out):
+		case !s.accept(ctx, p, &rs[i], out):
 			continue
 		case err != nil:
 			s.refuse(c, protocol.CloseServerError, out)
@@ -140,18 +140,22 @@ func shared(gateway, workers []string) (both []string) {
 	return both
 }
 
-// accept closes the login session's older sockets where this one replaces them. false means that the session has too many, or seems to:
-// then the passage comes again, after those that have ended are reported; and once more, after the gateways have ended those whose client
+// accept closes the login session's older sockets where this one replaces them. false means that the session has too many, or its user
+// over all sessions, or seems to: then the passage comes again, after those that have ended are reported; and once more, after the gateways have ended those whose client
 // has silently gone; and is refused then.
-func (s *Sockets) accept(ctx context.Context, p *passage, ofSession []chat.Socket, out *deliver.Parcels) bool {
+func (s *Sockets) accept(ctx context.Context, p *passage, r *chat.Registration, out *deliver.Parcels) bool {
 	c := &p.job.Cmd
-	var others []chat.Socket
-	for _, x := range ofSession {
-		if x.Gateway != c.Gateway || x.Socket != c.Socket {
-			others = append(others, x)
-		}
+	others, all := besides(c, r.OfSession), besides(c, r.OfUser)
+	many := s.o.MaxSockets > 0 && len(others) >= s.o.MaxSockets
+	if c.Replace {
+		all = all[:len(all)-len(others)] // only their number counts
+	} else if many {
+		all = others // those give way
 	}
 	switch {
+	case s.o.UserSockets > 0 && len(all) >= s.o.UserSockets || many && !c.Replace:
+		s.tooMany(ctx, p, all, out)
+		return false
 	case c.Replace:
 		for _, x := range others {
 			if x.At.After(time.UnixMilli(c.At)) { // this one was held up
@@ -162,24 +166,38 @@ func (s *Sockets) accept(ctx context.Context, p *passage, ofSession []chat.Socke
 				User: c.User, Code: int(protocol.CloseReplaced),
 			})
 		}
-	case s.o.MaxSockets > 0 && len(others) >= s.o.MaxSockets:
-		if _, err := s.o.Registry.Unregister(ctx, []chat.Socket{socketOf(c)}); err != nil {
-			s.o.Metrics.StateErrors.Inc()
-		}
-		switch p.looks {
-		case 0:
-			s.lookAgain(*p, secondLook)
-		case 1:
-			for _, x := range others {
-				out.ToGateway(x.Gateway, &envelope.Delivery{Kind: envelope.Presences, Gateway: x.Gateway, Socket: x.Socket, User: c.User})
-			}
-			s.lookAgain(*p, thirdLook)
-		default:
-			s.refuse(c, protocol.CloseTooManySockets, out)
-		}
-		return false
 	}
 	return true
+}
+
+// besides returns the sockets but the command's own one.
+func besides(c *envelope.Command, all []chat.Socket) (others []chat.Socket) {
+	for _, x := range all {
+		if x.Gateway != c.Gateway || x.Socket != c.Socket {
+			others = append(others, x)
+		}
+	}
+	return others
+}
+
+// tooMany looks again at a socket that is one too many, when those that may give way for it have had the time to, and refuses it at last.
+func (s *Sockets) tooMany(ctx context.Context, p *passage, mayGive []chat.Socket, out *deliver.Parcels) {
+	c := &p.job.Cmd
+	if _, err := s.o.Registry.Unregister(ctx, []chat.Socket{socketOf(c)}); err != nil {
+		s.o.Metrics.StateErrors.Inc()
+	}
+	switch p.looks {
+	case 0:
+		s.lookAgain(*p, secondLook)
+	case 1:
+		for _, x := range mayGive {
+			out.ToGateway(x.Gateway, &envelope.Delivery{Kind: envelope.Presences, Gateway: x.Gateway, Socket: x.Socket, User: c.User})
+		}
+		s.lookAgain(*p, thirdLook)
+	default:
+		s.o.Metrics.TooMany.Inc()
+		s.refuse(c, protocol.CloseTooManySockets, out)
+	}
 }
 
 func socketOf(cmd *envelope.Command) chat.Socket {

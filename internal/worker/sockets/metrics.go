@@ -5,6 +5,7 @@ import "github.com/prometheus/client_golang/prometheus"
 // Metrics are the instruments of the registry.
 type Metrics struct {
 	Connects    prometheus.Counter
+	TooMany     prometheus.Counter // refused
 	StateErrors prometheus.Counter // Redis calls that failed or were left out: the line's
 }
 
@@ -17,6 +18,10 @@ func NewMetrics(reg prometheus.Registerer, stateErrors prometheus.Counter) *Metr
 			Help: "Sockets welcomed.",
 		}),
 	}
-	reg.MustRegister(m.Connects)
+	m.TooMany = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "chat_worker_too_many_sockets_total",
+		Help: "Sockets refused because their session or user has too many.",
+	})
+	reg.MustRegister(m.Connects, m.TooMany)
 	return m
 }

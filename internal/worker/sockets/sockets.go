@@ -13,13 +13,14 @@ import (
 	"chat-service/internal/worker/line"
 )
 
-// Options are what the registry needs and how it is tuned. All must be set, but for OfflineGrace and MaxSockets.
+// Options are what the registry needs and how it is tuned. All must be set, but for OfflineGrace, MaxSockets and UserSockets.
 type Options struct {
 	Partitions   int           // of the installation
 	Lease        time.Duration // of a gateway
 	OfflineGrace time.Duration // how long a user without sockets counts as online
 	Patience     time.Duration // deadline of one attempt
 	MaxSockets   int           // of one login session; 0: no limit
+	UserSockets  int           // of one user; 0: no limit
 	PingInterval time.Duration // as welcome says
 	Limits       protocol.Limits
 
@@ -57,7 +58,7 @@ type passage struct {
 	job    line.Job
 	leaves bool
 	quiet  bool // comes only to be registered: it was welcomed long ago
-	looks  int  // how often it was too many for its login session
+	looks  int  // how often it was too many for its login session or user
 }
 
 const (

@@ -1,0 +1,144 @@
+package api
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"chat-service/internal/chat"
+)
+
+// limited is a server with tight bounds per user that counts for itself, and the token of a user who has a room.
+func limited(t *testing.T, change func(*chat.Limits)) (b *bench, token, room string) {
+	t.Helper()
+	b = newBench(t, func(o *Options, p *Ports) {
+		p.Throttle = nil
+		change(&o.Limits)
+	})
+	token = b.join("ann")
+	a := b.do(201, "POST", "rooms", token, `{"name":"first","visibility":"public"}`)
+	return b, token, fmt.Sprint(a.body["id"])
+}
+
+// refused wants a 429 that says how long.
+func (b *bench) refused(method, path, token, body string) {
+	b.Helper()
+	a := b.raw(method, path, token, map[bool]string{true: "application/json"}[body != ""], body)
+	b.problem(a, 429, "rate_limited")
+	if a.head.Get("Retry-After") == "" {
+		b.Error("no Retry-After")
+	}
+}
+
+func TestRoomsOfAUser(t *testing.T) {
+	b, token, _ := limited(t, func(l *chat.Limits) { l.RoomsPerHour = 3 })
+	other := b.join("bob")
+	b.do(201, "POST", "rooms", token, `{"type":"direct","member_ids":[2]}`)
+	for range 5 { // found, not made
+		b.do(200, "POST", "rooms", token, `{"type":"direct","member_ids":[2]}`)
+	}
+	for range 5 { // not made either
+		b.raw("POST", "rooms", token, "application/json", `{"name":"x","member_ids":[999]}`)
+	}
+	b.do(201, "POST", "rooms", token, `{"name":"third"}`)
+	b.refused("POST", "rooms", token, `{"name":"fourth"}`)
+	b.do(201, "POST", "rooms", other, `{"name":"of somebody else"}`)
+	b.pass(20 * time.Minute)
+	b.do(201, "POST", "rooms", token, `{"name":"fourth"}`)
+}
+
+func TestInvitationsOfAUser(t *testing.T) {
+	b, token, room := limited(t, func(l *chat.Limits) { l.InvitationsPerHour = 4 })
+	for _, name := range []string{"b", "c", "d", "e", "f"} {
+		b.join(name + "2")
+	}
+	b.do(201, "POST", "rooms", token, `{"name":"second","member_ids":[2]}`)
+	b.do(200, "POST", "rooms/"+room+"/members", token, `{"member_ids":[2,3]}`)
+	for range 5 { // they are there already
+		b.do(200, "POST", "rooms/"+room+"/members", token, `{"member_ids":[3]}`)
+	}
+	b.refused("POST", "rooms/"+room+"/members", token, `{"member_ids":[4,5]}`)
+	b.refused("POST", "rooms", token, `{"name":"third","member_ids":[4,5]}`)
+	b.do(200, "POST", "rooms/"+room+"/members", token, `{"member_ids":[4]}`)
+	b.refused("POST", "rooms/"+room+"/members", token, `{"member_ids":[5]}`)
+	joins := b.join("g2")
+	b.do(200, "POST", "rooms/"+room+"/members", joins, fmt.Sprintf(`{"member_ids":[%d]}`, 7)) // who joins invites nobody
+}
+
+func TestSearchesOfAUser(t *testing.T) {
+	b, token, _ := limited(t, func(l *chat.Limits) { l.SearchesPerMinute = 4 })
+	for range 2 {
+		b.do(200, "GET", "users?q=a", token, "")
+		b.do(200, "GET", "rooms?visibility=public&q=a", token, "")
+	}
+	b.refused("GET", "users?q=a", token, "")
+	b.refused("GET", "rooms?visibility=public", token, "")
+	b.do(200, "GET", "rooms", token, "")
+	b.do(200, "GET", "users?q=a", b.join("bob"), "")
+	b.pass(15 * time.Second)
+	b.do(200, "GET", "users?q=a", token, "")
+}
+
+func TestMessagesOfAUserByREST(t *testing.T) {
+	b, token, room := limited(t, func(l *chat.Limits) { l.UserMessagesPerSecond, l.UserMessageBurst = 1, 10 })
+	post := func(want int) {
+		t.Helper()
+		b.do(want, "POST", "rooms/"+room+"/messages", token, `{"content":"x"}`)
+	}
+	for range 10 {
+		post(201)
+	}
+	b.refused("POST", "rooms/"+room+"/messages", token, `{"content":"x"}`)
+	b.pass(time.Second)
+	post(201)
+}
+
+// TestMessagesAreSharedWithOtherProcesses: who has sent little costs no question; who comes near to the bound is asked for, with what they
+// had sent before, and pays for what other processes let them send.
+func TestMessagesAreSharedWithOtherProcesses(t *testing.T) {
+	b := newBench(t, func(o *Options, _ *Ports) { o.Limits.UserMessagesPerSecond, o.Limits.UserMessageBurst = 1, 40 })
+	token := b.join("ann")
+	b.do(201, "POST", "rooms", token, `{"name":"first"}`)
+	post := func(want int) {
+		t.Helper()
+		b.do(want, "POST", "rooms/1/messages", token, `{"content":"x"}`)
+	}
+	for range 5 {
+		post(201)
+	}
+	if n := b.state.asked["messages:1"]; n != 0 {
+		t.Errorf("%d questions for five messages", n)
+	}
+	post(201)
+	if n := b.state.fails["messages:1"]; n != 6 {
+		t.Errorf("%d messages are known to the others, want 6", n)
+	}
+	b.state.fails["messages:1"] = 40 // by other processes
+	post(429)
+	b.state.down = errDown // the process goes on by itself
+	post(201)
+}
+
+// TestNobodyHasItAnewWithoutRedis: what a process let somebody take is not there again while the shared count is unavailable.
+func TestNobodyHasItAnewWithoutRedis(t *testing.T) {
+	b := newBench(t, func(o *Options, _ *Ports) { o.Limits.SearchesPerMinute = 3 })
+	token := b.join("ann")
+	for range 3 {
+		b.do(200, "GET", "users?q=a", token, "")
+	}
+	b.state.down = errDown
+	b.refused("GET", "users?q=a", token, "")
+	b.pass(20 * time.Second)
+	b.do(200, "GET", "users?q=a", token, "")
+}
+
+// TestOffIsOff: with all limits at 0 nothing is refused.
+func TestOffIsOff(t *testing.T) {
+	b, token, room := limited(t, func(l *chat.Limits) { *l = chat.Limits{} })
+	for range 300 {
+		b.do(201, "POST", "rooms/"+room+"/messages", token, `{"content":"x"}`)
+	}
+	for range 150 {
+		b.do(200, "GET", "users?q=a", token, "")
+	}
+}

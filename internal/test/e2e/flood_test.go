@@ -1,0 +1,258 @@
+//go:build e2e && flood
+
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gobwas/ws"
+	"github.com/gobwas/ws/wsutil"
+
+	"chat-service/internal/test/testkit"
+)
+
+const (
+	floodFor  = 12 * time.Second
+	neighbour = 100 * time.Millisecond // between two messages of a neighbour
+)
+
+// floods are what attackers do, each in a process of its own that has the lowest priority: it takes the time that nobody needs, as a machine
+// elsewhere would.
+var floods = []struct {
+	name string
+	run  func(e enemy, ctx context.Context)
+}{
+	{"one account: 20 sockets and REST", enemy.account},
+	{"one address: 2,000 silent sockets", enemy.silence},
+	{"one address: handshakes with bad tokens", enemy.connects},
+	{"one address: logins", enemy.logins},
+}
+
+// enemy is what an attacker knows, from its environment, and counts.
+type enemy struct {
+	ws, api, token, room string
+	done, refused        *atomic.Int64
+}
+
+// TestFlooder is the attacker's process.
+func TestFlooder(t *testing.T) {
+	e := enemy{os.Getenv("FLOOD_WS"), os.Getenv("FLOOD_API"), os.Getenv("FLOOD_TOKEN"), os.Getenv("FLOOD_ROOM"), new(atomic.Int64), new(atomic.Int64)}
+	ctx, cancel := context.WithTimeout(t.Context(), floodFor)
+	defer cancel()
+	for _, f := range floods {
+		if f.name == os.Getenv("FLOOD_KIND") {
+			f.run(e, ctx)
+			fmt.Printf("FLOOD done=%d refused=%d\n", e.done.Load(), e.refused.Load())
+		}
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+// many runs f again and again in n goroutines.
+func many(ctx context.Context, n int, f func()) {
+	var all sync.WaitGroup
+	for range n {
+		all.Go(func() {
+			for ctx.Err() == nil {
+				f()
+			}
+		})
+	}
+	all.Wait()
+}
+
+// count counts an answer.
+func (e enemy) count(refused bool) {
+	if refused {
+		e.refused.Add(1)
+	} else {
+		e.done.Add(1)
+	}
+}
+
+// request makes a REST call; what comes back too late counts as refused.
+func (e enemy) request(ctx context.Context, path, body string, taken func(status int) bool) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, e.api+path, strings.NewReader(body))
+	if err != nil {
+		panic(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	if e.token != "" {
+		req.Header.Set("Authorization", "Bearer "+e.token)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		e.count(true)
+		return
+	}
+	_, _ = io.Copy(io.Discard, res.Body)
+	_ = res.Body.Close()
+	e.count(!taken(res.StatusCode))
+}
+
+// account sends from 20 sockets as fast as they take it, and by REST; a socket that is closed is opened again.
+func (e enemy) account(ctx context.Context) {
+	var all sync.WaitGroup
+	all.Go(func() {
+		many(ctx, 20, func() {
+			conn, br, _, err := ws.Dial(ctx, e.ws+"?token="+e.token)
+			if err != nil {
+				e.count(true)
+				pause(ctx, 100*time.Millisecond)
+				return
+			}
+			defer conn.Close()
+			defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
+			var r io.Reader = conn
+			if br != nil {
+				r = br
+			}
+			all.Go(func() {
+				for {
+					b, _, err := wsutil.ReadServerData(struct {
+						io.Reader
+						io.Writer
+					}{r, conn})
+					if err != nil {
+						return
+					}
+					if acked := bytes.Contains(b, []byte(`"type":"ack"`)); acked || bytes.Contains(b, []byte(`"type":"error"`)) {
+						e.count(!acked)
+					}
+				}
+			})
+			for ctx.Err() == nil {
+				if wsutil.WriteClientText(conn, []byte(`{"type":"message","room_id":`+e.room+`,"content":"flood"}`)) != nil {
+					return
+				}
+			}
+		})
+	})
+	all.Go(func() {
+		many(ctx, 8, func() {
+			e.request(ctx, "/rooms/"+e.room+"/messages", `{"content":"flood"}`, func(status int) bool { return status == http.StatusCreated })
+		})
+	})
+	all.Wait()
+}
+
+// silence opens 2,000 sockets that say nothing, again when they are closed.
+func (e enemy) silence(ctx context.Context) {
+	many(ctx, 2000, func() {
+		conn, _, _, err := ws.Dial(ctx, e.ws)
+		e.count(err != nil)
+		if err != nil {
+			pause(ctx, time.Second)
+			return
+		}
+		defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
+		_, _ = io.Copy(io.Discard, conn)
+		_ = conn.Close()
+	})
+}
+
+// connects shakes hands with a bad token as fast as it is answered.
+func (e enemy) connects(ctx context.Context) {
+	many(ctx, 32, func() {
+		conn, _, _, err := ws.Dial(ctx, e.ws+"?token=bad")
+		e.count(err != nil)
+		if err == nil {
+			_ = conn.Close()
+		}
+	})
+}
+
+// logins guesses at passwords of many accounts.
+func (e enemy) logins(ctx context.Context) {
+	e.token = ""
+	var n atomic.Int64
+	many(ctx, 32, func() {
+		e.request(ctx, "/auth/login", fmt.Sprintf(`{"username":"flood%d","password":"Spring2026"}`, n.Add(1)%1000),
+			func(status int) bool { return status == http.StatusUnauthorized })
+	})
+}
+
+// TestFlood measures what others notice of a flood: the time to their acks, beside that without one. The limits are the defaults.
+func TestFlood(t *testing.T) {
+	fleet := testkit.StartFleet(t, testkit.FleetOptions{Gateways: 2, Workers: 2, APIs: 1, Env: map[string]string{
+		"CHAT_LIMITS_REGISTER_PER_MINUTE": "0", "CHAT_GATEWAY_DRAIN": "200ms", "CHAT_LOG_LEVEL": "warn",
+	}})
+	w := &world{Fleet: fleet, api: fleet.API(1)}
+	w.shares(t)
+	us := w.users(t, 21)
+	var socks []*sock
+	var rooms []uint64
+	for i := 0; i < 20; i += 2 {
+		rooms = append(rooms, w.api.CreateRoom(t, us[i], us[i+1]))
+		socks = append(socks, w.dial(t, 1, us[i]), w.dial(t, 2, us[i+1]))
+	}
+	attacker := us[20]
+	room := w.api.CreateRoom(t, attacker, us[0])
+	measure := func() (p50, p99 time.Duration) {
+		var mu sync.Mutex
+		var all []time.Duration
+		var wg sync.WaitGroup
+		until := time.Now().Add(floodFor - 3*time.Second)
+		for i, s := range socks {
+			wg.Go(func() {
+				tick := time.NewTicker(neighbour)
+				defer tick.Stop()
+				for time.Now().Before(until) {
+					<-tick.C
+					id, begun := fresh(), time.Now()
+					s.Send(t, obj{"type": "message", "room_id": rooms[i/2], "content": "hello", "client_msg_id": id})
+					s.Expect(t, is("ack", "client_msg_id", id))
+					mu.Lock()
+					all = append(all, time.Since(begun))
+					mu.Unlock()
+				}
+			})
+		}
+		wg.Wait()
+		slices.Sort(all)
+		return all[len(all)/2], all[len(all)*99/100]
+	}
+	measure() // warm
+	b50, b99 := measure()
+	t.Logf("%-42s p50 %6.1f ms  p99 %6.1f ms", "no flood", ms(b50), ms(b99))
+	for _, f := range floods {
+		cmd := exec.CommandContext(t.Context(), "nice", "-n", "19", os.Args[0], "-test.run=^TestFlooder$")
+		cmd.Env = append(os.Environ(), "FLOOD_KIND="+f.name, "FLOOD_WS="+w.WS(1), "FLOOD_API="+w.api.Base, "FLOOD_TOKEN="+attacker.Token,
+			fmt.Sprint("FLOOD_ROOM=", room))
+		var out bytes.Buffer
+		cmd.Stdout = &out
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		pause(t.Context(), time.Second) // until the flood is under way
+		p50, p99 := measure()
+		if err := cmd.Wait(); err != nil {
+			t.Fatalf("%s: %v\n%s", f.name, err, out.String())
+		}
+		_, counts, _ := strings.Cut(out.String(), "FLOOD ")
+		counts, _, _ = strings.Cut(counts, "\n")
+		a50, a99 := measure()
+		t.Logf("%-42s p50 %6.1f ms  p99 %6.1f ms  ratio %.2f  (after it: %.1f, %.1f; attacker: %s)", f.name, ms(p50), ms(p99),
+			float64(p99)/float64(b99), ms(a50), ms(a99), counts)
+	}
+}
+
+func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
