@@ -75,6 +75,10 @@ test-integration: build ## Run unit and integration tests on private real server
 test-e2e: build ## Run the end-to-end tests with the real binaries.
 	@$(SERVERS) -- $(GO) test $(TESTFLAGS) -tags e2e ./internal/test/e2e/...
 
+.PHONY: test-attacks
+test-attacks: build ## Try attacks on real processes; print them by family, and the matrix of routes, frames and roles.
+	@$(SERVERS) -- $(GO) test -tags e2e -count=1 -timeout 15m -v ./internal/test/attacks | grep -vE '^ *(=== |--- PASS)'
+
 .PHONY: test-page
 test-page: build ## Run the tests of the page and its client, in Node.js and in a real browser.
 	@$(SERVERS) -- $(GO) test -tags e2e -count=1 -timeout 15m -v ./internal/test/browser

@@ -138,7 +138,7 @@ func (s *station) authenticate(c *server.Call, login, password string) (chat.Use
 		return chat.User{}, chat.E(chat.Unauthenticated, "wrong username or password")
 	case u.Status == chat.Disabled:
 		s.ports.Audit.Record(c.Ctx, chat.Act{Kind: chat.ActLoginRefused, User: u.ID})
-		return chat.User{}, chat.E(chat.Blocked, "this account is disabled")
+		return chat.User{}, chat.E(chat.Blocked, "")
 	}
 	return u, nil
 }

@@ -107,7 +107,8 @@ func CheckContent(s string, maxBytes int) error {
 	return nil
 }
 
-// shows reports whether a character can be seen; a text without one shows nothing at all.
+// shows reports whether a character can be seen; a text without one shows nothing at all. Those that Unicode leaves to others, and
+// those that are newer than this program, may well be seen.
 func shows(r rune) bool {
-	return unicode.IsGraphic(r) && !unicode.IsSpace(r) && !unicode.Is(unicode.Zs, r) && !unicode.Is(invisible, r)
+	return !unicode.IsSpace(r) && !unicode.In(r, unicode.Zs, unicode.Cc, unicode.Cf) && !unicode.Is(invisible, r)
 }

@@ -4,7 +4,7 @@ import "testing"
 
 func TestVisible(t *testing.T) {
 	for text, ok := range map[string]bool{
-		"x": true, "👋🏽": true, "👨‍👩‍👧": true, "\u200bx": true, "é": true, "…": true,
+		"x": true, "👋🏽": true, "👨‍👩‍👧": true, "\u200bx": true, "é": true, "…": true, "\uf8ff": true, "\U0001fffd": true,
 		"": false, " \u3000\u00a0\n": false, "\u200b": false, "\u3164": false, "\u2800\u2800": false, "\u202e": false, "\ufe0f": false, "\u115f\u1160": false,
 	} {
 		if err := CheckContent(text, 0); (err == nil) != ok {

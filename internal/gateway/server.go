@@ -263,6 +263,8 @@ func (g *Gateway) route(ctx *fasthttp.RequestCtx) {
 	}
 	path := string(ctx.URI().PathOriginal())
 	switch {
+	case inlet.Bodied(&ctx.Request.Header):
+		g.refuse(ctx, longBody)
 	case path == wsPath:
 		g.handshake(ctx)
 	case path != "/healthz" && path != "/readyz":

@@ -160,7 +160,7 @@ func TestSessions(t *testing.T) {
 		}
 		ok(t, d.Accounts.DisableUser(ctx, u[0]))
 		_, _, err = d.Accounts.Session(ctx, "b", u[0])
-		wantKind(t, err, chat.Forbidden)
+		wantKind(t, err, chat.Blocked)
 		ok(t, d.Accounts.EnableUser(ctx, u[0]))
 		ok(t, d.Accounts.EnableUser(ctx, u[0]))
 		_, _, err = d.Accounts.Session(ctx, "b", u[0])
@@ -245,7 +245,7 @@ func TestRefresh(t *testing.T) {
 		}
 		ok(t, d.Accounts.DisableUser(ctx, u))
 		_, err = rotate("b1", "b2", 51*time.Minute)
-		wantKind(t, err, chat.Forbidden)
+		wantKind(t, err, chat.Blocked)
 	})
 }
 

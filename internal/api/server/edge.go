@@ -177,6 +177,9 @@ func (s *Server) safely(c *fiber.Ctx) (err error) {
 			err = chat.Wrap(chat.Internal, fmt.Errorf("panic: %v\n%s", r, debug.Stack()), "")
 		}
 	}()
+	if breaks(requestID(c)) {
+		panic("planted")
+	}
 	return c.Next()
 }
 

@@ -15,8 +15,8 @@ type Verifier interface {
 
 // Liveness reads login sessions from where they are kept.
 type Liveness interface {
-	// Session returns a session with its user: chat.Unauthenticated if it is revoked or expired, chat.Blocked or
-	// chat.Forbidden if its user is disabled.
+	// Session returns a session with its user: chat.Unauthenticated if it is revoked or expired, chat.Blocked if its
+	// user is disabled.
 	Session(ctx context.Context, id chat.SessionID, user chat.UserID) (chat.Session, chat.User, error)
 }
 

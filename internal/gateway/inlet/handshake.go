@@ -1,6 +1,7 @@
 package inlet
 
 import (
+	"bytes"
 	"encoding/base64"
 	"fmt"
 	"io"
@@ -50,6 +51,20 @@ func Check(h *fasthttp.RequestHeader) Fault {
 		return BadKey
 	}
 	return NoFault
+}
+
+// Bodied reports whether a request says that a body follows, in whatever form: no path takes one. Where a form is in doubt, the HTTP server
+// would read the body as the next request, and a proxy in front might not.
+func Bodied(h *fasthttp.RequestHeader) bool {
+	for line := range bytes.Lines(h.RawHeaders()) {
+		key, value, _ := bytes.Cut(line, []byte(":"))
+		key = bytes.TrimSpace(key)
+		if bytes.EqualFold(key, []byte("Transfer-Encoding")) ||
+			bytes.EqualFold(key, []byte("Content-Length")) && string(bytes.TrimSpace(value)) != "0" {
+			return true
+		}
+	}
+	return false
 }
 
 // hasToken reports whether a header that is a list of tokens, over one line or more, has this one, in any case.

@@ -40,7 +40,7 @@ func logins(tx db.Tx, ids []chat.SessionID) ([]login, error) {
 }
 
 // Logins looks up many sessions at once. Every id is in the result; Err has an Unauthenticated kind for a session that
-// is unknown or has ended, and a Forbidden one for a disabled account.
+// is unknown or has ended, and a Blocked one for a disabled account.
 func (s *Store) Logins(ctx context.Context, ids []chat.SessionID) (map[chat.SessionID]chat.Login, error) {
 	out := make(map[chat.SessionID]chat.Login, len(ids))
 	if len(ids) == 0 {

@@ -9,7 +9,7 @@ import (
 )
 
 // RotateRefresh exchanges a refresh token for its successor and prolongs the session. Unauthenticated if the token
-// is unknown, or its session has ended; Forbidden if the account is disabled.
+// is unknown, or its session has ended; Blocked if the account is disabled.
 //
 // A token used again within the grace is a lost answer or a second tab: Next works for it too, so callers derive
 // Next from the old token and all of them end up with one. Used again after the grace it is a stolen copy: the

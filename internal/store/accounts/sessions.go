@@ -14,7 +14,7 @@ func noSession() error {
 	return chat.E(chat.Unauthenticated, "the session has ended, log in again")
 }
 
-func disabled() error { return chat.E(chat.Forbidden, "the account is disabled") }
+func disabled() error { return chat.E(chat.Blocked, "") }
 
 // maxDevice is the length of sessions.device in characters.
 const maxDevice = 190
@@ -65,7 +65,7 @@ func (s *Store) endOldest(tx db.Tx, user chat.UserID, keep chat.SessionID, most 
 }
 
 // Session returns a live session and its user: Unauthenticated if it was revoked, has expired or isn't that
-// user's, Forbidden if the account is disabled.
+// user's, Blocked if the account is disabled.
 func (s *Store) Session(ctx context.Context, id chat.SessionID, user chat.UserID) (chat.Session, chat.User, error) {
 	var ls []login
 	err := s.d.Retry(ctx, "read session", func(tx db.Tx) (err error) {

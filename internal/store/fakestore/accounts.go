@@ -292,7 +292,7 @@ func (s *Store) login(id chat.SessionID, now time.Time) chat.Login {
 	out := chat.Login{Session: l.Session, User: s.user(l.User)}
 	switch {
 	case out.User.Status != chat.Active:
-		out.Err = chat.E(chat.Forbidden, "the account is disabled")
+		out.Err = chat.E(chat.Blocked, "")
 	case !l.RevokedAt.IsZero() || !now.Before(l.ExpiresAt):
 		out.Err = noSession()
 	}

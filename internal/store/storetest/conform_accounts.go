@@ -259,12 +259,12 @@ func disabledSessions(t *trial) {
 		t.Errorf("announced: %+v", rs)
 	}
 	_, _, err := t.Logins.Session(t.ctx, id, u)
-	t.fails(err, chat.Forbidden)
+	t.fails(err, chat.Blocked)
 	ls, err := t.Logins.Logins(t.ctx, []chat.SessionID{id})
 	t.ok(err)
-	t.fails(ls[id].Err, chat.Forbidden)
+	t.fails(ls[id].Err, chat.Blocked)
 	_, _, err = t.Sessions.RotateRefresh(t.ctx, chat.Rotation{Old: hash(id, "1"), Next: hash(id, "2"), Now: time.Now(), Idle: time.Hour})
-	t.fails(err, chat.Forbidden)
+	t.fails(err, chat.Blocked)
 }
 
 func rotate(t *trial) {

@@ -85,7 +85,7 @@ var house = []family{
 	{"internal/test", 5, nil, [][]string{
 		{"testkit/history", "wscases"},
 		{"testkit"},
-		{"e2e", "browser", "chaos", "conformance", "deploy", "road", "tables", "floors"},
+		{"e2e", "attacks", "browser", "chaos", "conformance", "deploy", "road", "tables", "floors"},
 	}, whyTest},
 	{"docs", 5, nil, nil, whyTest},
 }

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -49,12 +50,14 @@ type Fleet struct {
 	build     Build // this tree's
 	options   FleetOptions
 	logs      string
-	processes map[string]*process
-	public    map[string]string // process → host:port
-	debug     map[string]string
 	operator  []string // environment of chatctl
 	admin     []string // the same before it had a user of its own
 	passwords string   // folder of the users' passwords; "": the processes use the tests' own accounts
+
+	mu        sync.Mutex // tests side by side may launch processes
+	processes map[string]*process
+	public    map[string]string // process → host:port
+	debug     map[string]string
 }
 
 // readyPatience is how long a process may take to become ready: a busy machine starts several at once.
@@ -107,12 +110,16 @@ func (f *Fleet) environment(t testing.TB, o FleetOptions, kind, name string) map
 	if kind != "chatctl" {
 		host, port := FreeAddr(t)
 		env["CHAT_DEBUG_HOST"], env["CHAT_DEBUG_PORT"] = host, port
+		f.mu.Lock()
 		f.debug[name] = net.JoinHostPort(host, port)
+		f.mu.Unlock()
 	}
 	if kind == "gateway" || kind == "api" {
 		host, port := FreeAddr(t)
 		env["CHAT_SERVER_HOST"], env["CHAT_SERVER_PORT"] = host, port
+		f.mu.Lock()
 		f.public[name] = net.JoinHostPort(host, port)
+		f.mu.Unlock()
 	}
 	if kind == "gateway" {
 		env["CHAT_GATEWAY_ID"] = name
@@ -166,6 +173,8 @@ func (f *Fleet) add(t testing.TB, kind, name string, o FleetOptions) {
 	if err := p.start(); err != nil {
 		t.Fatalf("start %s: %v", name, err)
 	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.processes[name] = p
 }
 
@@ -182,6 +191,9 @@ func (f *Fleet) LaunchOf(t testing.TB, kind, name string, envOf func(process str
 	o.EnvOf = envOf
 	f.add(t, kind, name, o)
 }
+
+// PID is the number of a process.
+func (f *Fleet) PID(t testing.TB, name string) int { t.Helper(); return f.process(t, name).pid() }
 
 // Ended waits for a process at most that long and reports whether it has ended.
 func (f *Fleet) Ended(t testing.TB, name string, within time.Duration) bool {
@@ -209,16 +221,27 @@ func (f *Fleet) end(t testing.TB) {
 }
 
 // Names are the processes' names, sorted.
-func (f *Fleet) Names() []string { return slices.Sorted(maps.Keys(f.processes)) }
+func (f *Fleet) Names() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Sorted(maps.Keys(f.processes))
+}
+
+// at is where a process listens for the public.
+func (f *Fleet) at(name string) string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.public[name]
+}
 
 // API is a client of the i-th api process, counted from 1.
 func (f *Fleet) API(i int) API {
-	return API{Base: "http://" + f.public["api-"+strconv.Itoa(i)] + "/api/v1"}
+	return API{Base: "http://" + f.at("api-"+strconv.Itoa(i)) + "/api/v1"}
 }
 
 // WS is the socket URL of the i-th gateway, counted from 1.
 func (f *Fleet) WS(i int) string {
-	return "ws://" + f.public["gateway-"+strconv.Itoa(i)] + "/api/v1/ws"
+	return "ws://" + f.at("gateway-"+strconv.Itoa(i)) + "/api/v1/ws"
 }
 
 // Public is the base URL of the listener for clients of a gateway or an api.
@@ -228,14 +251,24 @@ func (f *Fleet) Public(name string) string { return "http://" + f.public[name] }
 func (f *Fleet) Pid(t testing.TB, name string) int { t.Helper(); return f.process(t, name).pid() }
 
 // Debug is the base URL of a process's debug listener.
-func (f *Fleet) Debug(name string) string { return "http://" + f.debug[name] }
+func (f *Fleet) Debug(name string) string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return "http://" + f.debug[name]
+}
 
 // Log is the end of a process's log.
-func (f *Fleet) Log(name string, lines int) string { return f.processes[name].tail(lines) }
+func (f *Fleet) Log(name string, lines int) string { return f.known(name).tail(lines) }
+
+func (f *Fleet) known(name string) *process {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.processes[name]
+}
 
 func (f *Fleet) process(t testing.TB, name string) *process {
 	t.Helper()
-	p := f.processes[name]
+	p := f.known(name)
 	if p == nil {
 		t.Fatalf("no process %s: there are %v", name, f.Names())
 	}
@@ -315,7 +348,7 @@ func (f *Fleet) AwaitReady(t testing.TB, name string) {
 
 // listens reports whether the process takes connections at its public address, if it has one.
 func (f *Fleet) listens(ctx context.Context, name string) (ok bool, why string) {
-	addr := f.public[name]
+	addr := f.at(name)
 	if addr == "" {
 		return true, ""
 	}
