@@ -289,9 +289,9 @@ func TestCheckJudgesTheServer(t *testing.T) {
 	if warnings, err := s.Check(t.Context()); err != nil || len(warnings) != 0 {
 		t.Errorf("noeviction: %v %v", warnings, err)
 	}
-	do(t, direct, "ACL", "SETUSER", "default", "-config")
+	do(t, direct, "ACL", "SETUSER", "default", "-info")
 	if warnings, err := s.Check(t.Context()); err != nil || len(warnings) != 1 {
-		t.Errorf("CONFIG is forbidden: %v %v", warnings, err)
+		t.Errorf("INFO is forbidden: %v %v", warnings, err)
 	}
 }
 

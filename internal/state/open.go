@@ -150,11 +150,12 @@ func (s *State) Admit(ctx context.Context, log *slog.Logger) error {
 
 func (s *State) policies(ctx context.Context) (map[string]string, error) {
 	one := func(ctx context.Context, c *redis.Client, out map[string]string) error {
-		m, err := c.ConfigGet(ctx, "maxmemory-policy").Result()
+		// Not CONFIG GET: whoever may call it for one setting may read all of them, the server's own password included.
+		info, err := c.InfoMap(ctx, "memory").Result()
 		if err != nil {
 			return err
 		}
-		out[c.Options().Addr] = m["maxmemory-policy"]
+		out[c.Options().Addr] = info["Memory"]["maxmemory_policy"]
 		return nil
 	}
 	out := map[string]string{}

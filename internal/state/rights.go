@@ -29,7 +29,7 @@ func Roles() []Role { return []Role{APIRole, WorkerRole, OperatorRole} }
 
 // Rights are what a role's ACL user may do.
 type Rights struct {
-	Commands []string // subcommands as "config|get"
+	Commands []string // subcommands as "cluster|slots"
 	Keys     []string // patterns of keys to read and write
 	Reads    []string // patterns of keys to read only
 	Channels []string
@@ -43,7 +43,7 @@ func (o Options) Rights(r Role) Rights {
 	leases, routes := s.key("leases", "*"), s.key("r*", "route")
 	recent, heads, due := s.key("r*", "recent"), s.key("h*", "*"), s.key("o*", "due")
 	// By every connection; of a cluster, its slots; and who is there, which a script answers.
-	common := []string{"ping", "select", "config|get", "cluster|slots", "cluster|shards", "command", "evalsha_ro", "eval_ro", "time", "exists", "zrange"}
+	common := []string{"ping", "select", "info", "cluster|slots", "cluster|shards", "command", "evalsha_ro", "eval_ro", "time", "exists", "zrange"}
 	all := func(own ...string) []string { return slices.Concat(common, own) }
 	switch r {
 	case APIRole:
@@ -63,7 +63,7 @@ func (o Options) Rights(r Role) Rights {
 		}
 	default:
 		return Rights{
-			Commands: all("publish", "info", "hkeys"),
+			Commands: all("publish", "hkeys"),
 			Reads:    []string{sockets, s.leaseKey(), s.blindKey()}, Channels: []string{s.callChannel()},
 		}
 	}

@@ -28,13 +28,15 @@ type TableRights struct {
 // AllRights lists every table of the schema. The migration's user has MigrationRights on the whole database instead.
 func AllRights() []TableRights {
 	return []TableRights{
-		{"meta", "SELECT, INSERT", "SELECT, INSERT", "SELECT"},
+		{"meta", "SELECT, INSERT", "SELECT, INSERT, DELETE", "SELECT"},
 		{"workers", "", "SELECT, INSERT, UPDATE, DELETE", "SELECT"},
 		{"users", "SELECT, INSERT, UPDATE", "SELECT, UPDATE (last_seen, skeleton)", "SELECT, UPDATE (status, password_hash)"},
 		{"sessions", "SELECT, INSERT, UPDATE", "SELECT, DELETE", "SELECT, UPDATE (revoked_at)"},
 		{"refresh_tokens", "SELECT, INSERT, UPDATE (used_at)", "SELECT (session_id), DELETE", ""},
 		{"rooms", "SELECT, INSERT, UPDATE", "SELECT, UPDATE", "SELECT, UPDATE"},
 		{"members", "SELECT, INSERT, UPDATE", "SELECT, INSERT, UPDATE", "SELECT, UPDATE"},
+		{"room_names", "SELECT, INSERT, UPDATE, DELETE", "SELECT, INSERT, UPDATE, DELETE", ""},
+		{"room_parts", "SELECT, INSERT, DELETE", "SELECT, INSERT, DELETE", ""},
 		{"messages", "SELECT, INSERT", "SELECT, INSERT", "SELECT, INSERT, UPDATE (ord)"},
 		{"sender_cursors", "", "SELECT, INSERT, UPDATE, DELETE", ""},
 		{"room_changes", "", "", ""},

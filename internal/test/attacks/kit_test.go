@@ -23,7 +23,6 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
-	"testing"
 	"time"
 
 	"github.com/go-sql-driver/mysql"
@@ -104,32 +103,6 @@ func (a *attack) exec(query string, args ...any) {
 	if _, err := a.DB.DB.ExecContext(a.Context(), query, args...); err != nil {
 		a.Fatalf("%s: %v", query, err)
 	}
-}
-
-func databaseUser(t testing.TB, name, password string) {
-	t.Helper()
-	cfg, err := mysql.ParseDSN(testkit.MySQLDSN(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	cfg.InterpolateParams = true
-	db, err := sql.Open("mysql", cfg.FormatDSN())
-	if err != nil {
-		t.Fatal(err)
-	}
-	run := func(query string, args ...any) {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		if _, err := db.ExecContext(ctx, query, args...); err != nil {
-			t.Fatalf("%s: %v", query, err)
-		}
-	}
-	run("CREATE USER '"+name+"'@'%' IDENTIFIED BY ?", password)
-	run("GRANT ALL ON `" + name + "`.* TO '" + name + "'@'%'")
-	t.Cleanup(func() {
-		run("DROP USER '" + name + "'@'%'")
-		_ = db.Close()
-	})
 }
 
 // allowed is how many guesses of one place may be judged since a time: some at once, then one after 1, 2, 4 … s; twice that where Redis

@@ -40,6 +40,7 @@ type fleet struct {
 	api, strict, hashing testkit.API
 
 	bin       string
+	password  string         // of the database's user of api-2
 	pids      map[string]int // of those that must go on
 	canaries  canaries
 	neighbour struct {
@@ -59,31 +60,30 @@ const origin = "https://chat.example.com"
 func startFleet(t *testing.T) *fleet {
 	t.Helper()
 	f := &fleet{pids: map[string]int{}}
-	own := testkit.Build{Bin: testkit.Binaries(t), Root: testkit.Root(t)}
-	broken := testkit.Build{Bin: filepath.Join(own.Root, "bin", "faults"), Root: own.Root}
-	testkit.Compile(t, own.Root, broken.Bin, "-tags", "faults")
-	f.bin = own.Bin
+	f.bin = testkit.Binaries(t)
 	f.Fleet = testkit.StartFleet(t, testkit.FleetOptions{Gateways: 2, Workers: 2, APIs: 7, Env: map[string]string{
 		"CHAT_LOG_LEVEL":     "debug", // the more is logged, the more may be told that should not
 		"CHAT_GATEWAY_DRAIN": "200ms", "CHAT_WORKER_OFFLINE_GRACE": "1s",
-	}, BuildOf: func(process string) testkit.Build {
-		if process == "api-4" {
-			return broken
-		}
-		return own
 	}, EnvOf: func(process string, env map[string]string) {
 		switch process {
 		case "gateway-1":
-			env["CHAT_LIMITS_MESSAGES_PER_SECOND"] = "0"
+			for _, limit := range []string{
+				"MESSAGES_PER_SECOND", "USER_MESSAGES_PER_SECOND", "UNAUTHENTICATED_SOCKETS", "UNAUTHENTICATED_PER_ADDRESS", "HANDSHAKE_FAILURES_PER_MINUTE", "CONNECTS_PER_MINUTE",
+			} {
+				env["CHAT_LIMITS_"+limit] = "0"
+			}
+		case "worker-1", "worker-2":
+			env["CHAT_LIMITS_USER_MESSAGES_PER_SECOND"], env["CHAT_LIMITS_SOCKETS_PER_USER"] = "0", fmt.Sprint(socketsPerUser)
 		case "gateway-2":
 			env["CHAT_GATEWAY_ORIGINS"] = origin
+			env["CHAT_LIMITS_UNAUTHENTICATED_PER_ADDRESS"], env["CHAT_LIMITS_SOCKETS_PER_USER"] = fmt.Sprint(unauthenticated), fmt.Sprint(socketsPerUser)
 		case "api-1":
 			cheapHashes(env)
 			noLimits(env)
 		case "api-2":
-			releaseMode(t, env)
+			releaseMode(t, f, env)
 			env["CHAT_AUTH_REFRESH_GRACE"], env["CHAT_CORS_ORIGINS"] = "0s", origin
-			env["CHAT_LIMITS_LOGIN_FAILURES_PER_HOUR"] = "40"
+			env["CHAT_LIMITS_LOGIN_FAILURES_PER_HOUR"], env["CHAT_LIMITS_ROOMS_PER_HOUR"] = "40", fmt.Sprint(roomsPerHour)
 		case "api-3":
 			noLimits(env)
 			env["CHAT_SERVER_TRUSTED_PROXIES"] = "192.0.2.1"
@@ -103,6 +103,9 @@ func startFleet(t *testing.T) *fleet {
 			env["CHAT_JWT_SECRET"], env["CHAT_JWT_KEY_ID"] = nextSecret, "2"
 		}
 	}})
+	broken := testkit.Build{Bin: filepath.Join(testkit.Root(t), "bin", "faults"), Root: testkit.Root(t)}
+	testkit.Compile(t, broken.Root, broken.Bin, "-tags", "faults")
+	f.Replace(t, "api-4", broken)
 	f.api, f.strict, f.hashing = f.API(1), f.API(2), f.API(3)
 	for _, name := range f.Names() {
 		if name != crashed {
@@ -124,21 +127,22 @@ func cheapHashes(env map[string]string) {
 }
 
 func noLimits(env map[string]string) {
-	for _, limit := range []string{"LOGIN_PER_MINUTE", "LOGIN_FAILURES_PER_HOUR", "REGISTER_PER_MINUTE", "REQUESTS_PER_SECOND"} {
+	for _, limit := range []string{
+		"LOGIN_PER_MINUTE", "LOGIN_FAILURES_PER_HOUR", "REGISTER_PER_MINUTE", "REQUESTS_PER_SECOND", "ROOMS_PER_HOUR", "INVITATIONS_PER_HOUR", "SEARCHES_PER_MINUTE", "USER_MESSAGES_PER_SECOND",
+	} {
 		env["CHAT_LIMITS_"+limit] = "0"
 	}
 }
 
-// releaseMode puts a process into release mode, which takes a database user with a password.
-func releaseMode(t *testing.T, env map[string]string) {
+// releaseMode puts a process into release mode, with its database password from a file.
+func releaseMode(t *testing.T, f *fleet, env map[string]string) {
 	t.Helper()
-	user, password := env["CHAT_DATABASE_DBNAME"], "attacks "+env["CHAT_DATABASE_DBNAME"]
-	databaseUser(t, user, password)
+	f.password = env["CHAT_DATABASE_PASSWORD"]
 	secret := filepath.Join(t.TempDir(), "database password")
-	if err := os.WriteFile(secret, []byte(password+"\n"), 0o600); err != nil {
+	if err := os.WriteFile(secret, []byte(f.password+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	env["CHAT_SERVER_MODE"], env["CHAT_DATABASE_USER"], env["CHAT_DATABASE_PASSWORD_FILE"] = "release", user, secret
+	env["CHAT_SERVER_MODE"], env["CHAT_DATABASE_PASSWORD_FILE"] = "release", secret
 	delete(env, "CHAT_DATABASE_PASSWORD")
 }
 

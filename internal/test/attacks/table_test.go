@@ -71,6 +71,7 @@ var rows = []struct {
 		{"A-5", "read pointers: back, beyond, another's", "never back, clamped, no such field", "", readPointers, false},
 		{"A-6", "presence and typing of strangers", "404, not shown, not relayed", "", strangersPresence, false},
 		{"A-7", "removal against sends, 40 rounds", "no message after the removal", "", kickAndSend, false},
+		{"A-8", "a stolen user of a gateway or worker at the broker", "ACCESS_REFUSED for queues and exchanges of others (the default exchange, by which heartbeats go, stays open to it)", "envelopes are checked when they are read, and set aside", stolenBrokerUser, false},
 	}},
 	{"Injection and parsing", []row{
 		{"Q-1", "28 SQL fragments in ids, cursors, numbers, searches, names", "4xx or a plain search; no broken statement", "", sqlMeta, false},
@@ -98,14 +99,20 @@ var rows = []struct {
 	}},
 	{"Backing services", []row{
 		{"B-1", "servers with certificates of others, of another name, with TLS 1.1", "nothing is sent to them; the process ends", "", untrustedServers, false},
+		{"B-2", "a stolen SQL user", "no DDL, no grants, no files, no other's columns", "", stolenSQLUser, false},
+		{"B-3", "a stolen Redis user", "NOPERM for other keys and commands", "", stolenRedisUser, false},
+		{"B-4", "the broker's administration with a process's user; guest in release mode", "401; refuses to start", "", brokerAdministration, false},
 		{"B-5", "known holes in libraries", "versions at or above the mended ones", "", versions, false},
 	}},
 	{"Faults found by trying", []row{
 		{"G1", "100 parallel logins at one account by three names", "3 and some are judged", "", parallelGuesses, false},
 		{"G2", "40 wrong logins by a stranger", "the owner gets in, and may change the password", "", lockedOut, false},
+		{"G3", "compose.yaml", "own users, release mode, exact tags, a trusted balancer, one port", "", composeFile, false},
 		{"G4", "the private database, from another account", "no password, no access; no file is written", "", privateDatabase, false},
 		{"G5", "an abuser", "disabled at once, 4504, 403 blocked; enabled again", "", abuser, false},
 		{"G6", "watch somebody, then be removed from the last shared room", "no further presence", "", presenceAfterRemoval, false},
+		{"G7", "searches, rooms, messages, sockets of one user, silent sockets of one address", "429, 4505, 503 beyond each bound", "", floods, true},
+		{"G9", "a search without a hit among 20,000 public rooms", "found by an index", "", searchWithoutHit, true},
 		{"G10", "release mode with guessable secrets, root, plain connections", "refused or warned of, by name", "", checkedConfiguration, false},
 		{"G11", "invisible, mixed, reserved names; blank-looking texts", "422", "", misleadingNames, false},
 		{"G12", "one password typed composed and decomposed", "one password", "", typedElsewhere, false},
@@ -121,14 +128,7 @@ var rows = []struct {
 var absent = map[string]string{
 	"WS-4": "tickets are not in PROTOCOL.md",
 	"R-7":  "cookies are not in PROTOCOL.md",
-	"A-8":  "the broker's users per role are made by chatctl grants",
-	"B-2":  "the database's users per process are made by chatctl grants",
-	"B-3":  "the Redis users per process are made by chatctl grants",
-	"B-4":  "the broker's users per role are made by chatctl grants",
-	"G3":   "deployments/compose.yaml",
-	"G7":   "bounds per user and address",
 	"G8":   "blocks, bans, hiding, consent come with PROTOCOL.md's second edition",
-	"G9":   "the search for public rooms",
 }
 
 // families is how many ids each has.
