@@ -30,9 +30,8 @@ type Gateway struct {
 	origins inlet.Origins
 	bounds  *bounds.Bounds
 
-	frameRate bounds.Pace // of a socket
-	userRate  bounds.Pace // of a user's messages
-	frames    frames
+	frameRate, userRate bounds.Pace // of a socket's frames, of a user's messages
+	frames              frames
 
 	admissions map[protocol.Type]admission
 	appliers   map[envelope.DeliveryKind]applier
@@ -75,24 +74,19 @@ func New(o Options) (*Gateway, error) {
 	o = o.ready()
 	g := &Gateway{
 		o: o, m: o.Metrics, frames: newFrames(), salt: rand.Uint64(), sockets: newRegistry(), served: make(chan error, 1),
-		stop: make(chan struct{}), done: make(chan struct{}),
-		failed: make(chan error, 1),
+		stop: make(chan struct{}), done: make(chan struct{}), failed: make(chan error, 1),
 		window: window{
-			maxN: int64(o.WindowCommands), maxBytes: int64(o.WindowBytes),
-			gn: o.Metrics.Window, gbytes: o.Metrics.WindowBytes,
+			maxN: int64(o.WindowCommands), maxBytes: int64(o.WindowBytes), gn: o.Metrics.Window, gbytes: o.Metrics.WindowBytes,
 		},
 	}
-	g.admissions, g.appliers = admissions(), newAppliers(o.Metrics)
-	g.origins = inlet.NewOrigins(o.Origins)
-	g.frameRate = bounds.PaceOf(chat.Rate{Limit: o.MessagesPerSecond, Per: time.Second, Burst: o.MessageBurst})
-	g.userRate = bounds.PaceOf(o.Bounds.MessageRate())
+	g.admissions, g.appliers, g.origins = admissions(), newAppliers(o.Metrics), inlet.NewOrigins(o.Origins)
+	ofSocket := chat.Rate{Limit: o.MessagesPerSecond, Per: time.Second, Burst: o.MessageBurst}
+	g.frameRate, g.userRate = bounds.PaceOf(ofSocket), bounds.PaceOf(o.Bounds.MessageRate())
 	g.bounds = bounds.New(bounds.Options{Limits: o.Bounds, PerSecond: o.SocketsPerSecond, Now: o.Now, Metrics: o.Metrics.Bounds})
-	g.wheel = newWheel(g.o.Now().UnixMilli())
-	g.writers = newWriters(g.m)
+	g.wheel, g.writers = newWheel(g.o.Now().UnixMilli()), newWriters(g.m)
 	g.hub = hub.New(hub.Options{
 		ID: o.ID, Now: func() int64 { return o.Now().UnixMilli() }, Jitter: jitterMS, Metrics: o.Metrics.Hub,
-		HeldEntries: o.HeldEntries, HeldBytes: o.HeldBytes,
-		Find: g.sockets.forHub,
+		HeldEntries: o.HeldEntries, HeldBytes: o.HeldBytes, Find: g.sockets.forHub,
 		Publish: func(room chat.RoomID, c *envelope.Command) error {
 			return g.publish(room.Partition(g.o.Partitions), c, nil)
 		},
