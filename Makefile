@@ -149,8 +149,8 @@ $(LINT): .ci/tools/go.mod .ci/tools/go.sum
 
 .PHONY: leaks
 leaks: $(LEAKS) ## Look for secrets in the files and in the history (gitleaks, exceptions in .gitleaks.toml).
-	@$(LEAKS) dir --no-banner --redact --exit-code 1 -c .gitleaks.toml .
-	@$(LEAKS) git --no-banner --redact --exit-code 1 -c .gitleaks.toml --log-opts=HEAD .
+	@$(LEAKS) dir --no-banner --verbose --redact --exit-code 1 -c .gitleaks.toml .
+	@$(LEAKS) git --no-banner --verbose --redact --exit-code 1 -c .gitleaks.toml --log-opts=HEAD .
 
 .PHONY: sbom
 sbom: $(SBOM) ## Write bin/sbom.cdx.json: the modules that the programs are built from, and Go (CycloneDX).
