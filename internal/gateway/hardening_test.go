@@ -74,7 +74,7 @@ func TestRequestsThatOpenNoSocket(t *testing.T) {
 		"no upgrade":            {ws("GET /api/v1/ws HTTP/1.1", strings.Replace(good, "Upgrade: websocket\r\n", "", 1)), 426, "Upgrade"},
 		"a body":                {ws("GET /api/v1/ws HTTP/1.1", good, "Content-Length: 2\r\n") + "{}", 413, ""},
 		"a body in chunks":      {ws("GET /healthz HTTP/1.1", "Host: a\r\nTransfer-Encoding: chunked\r\n") + "0\r\n\r\n", 413, ""},
-		"a body without end":    {ws("GET /healthz HTTP/1.1", "Host: a\r\nTransfer-Encoding: identity\r\n") + "GET /readyz", 413, ""},
+		"a body without end":    {ws("GET /healthz HTTP/1.1", "Host: a\r\nTransfer-Encoding: identity\r\n") + "GET /readyz", 400, ""},
 		"no body, said so":      {ws("GET /api/v1/ws HTTP/1.1", strings.Replace(good, ": 13", ": 8", 1), "Content-Length: 0\r\n"), 426, ""},
 		"another upgrade":       {ws("GET /api/v1/ws HTTP/1.1", strings.Replace(good, "websocket", "h2c", 1)), 426, "Upgrade"},
 		"a trailing slash":      {ws("GET /api/v1/ws/ HTTP/1.1", good), 404, ""},

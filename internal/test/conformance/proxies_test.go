@@ -198,12 +198,9 @@ func (w *world) nginx(t *testing.T) string {
 func (w *world) haproxy(t *testing.T) string {
 	t.Helper()
 	host, port := testkit.FreeAddr(t)
-	_, g1, _ := net.SplitHostPort(hostOf(w.Debug("gateway-1")))
-	_, g2, _ := net.SplitHostPort(hostOf(w.Debug("gateway-2")))
 	_, a1, _ := net.SplitHostPort(hostOf(w.Debug("api-1")))
 	file := deployed(t, t.TempDir(), "haproxy.cfg", "bind :8080", "bind "+host+":"+port,
-		"gateway1:8080 port 9090", hostOf(w.WS(1))+" port "+g1, "gateway2:8080 port 9090", hostOf(w.WS(2))+" port "+g2,
-		"api:8080 port 9090", hostOf(w.API(1).Base)+" port "+a1)
+		"gateway1:8080", hostOf(w.WS(1)), "gateway2:8080", hostOf(w.WS(2)), "api:8080 port 9090", hostOf(w.API(1).Base)+" port "+a1)
 	run(t, program(t, "haproxy"), []string{"-c", "-f", file}, []string{"-db", "-f", file})
 	addr := net.JoinHostPort(host, port)
 	awaitSocketPath(t, addr)
