@@ -70,7 +70,7 @@ func TestOldNames(t *testing.T) {
 			SELECT ?, 'old', 'old', password_hash, status, created_at FROM users WHERE id = ?`, name, known.ID)
 		w.api.Login(t, name, known.Password, fmt.Sprint("before ", i))
 	}
-	w.Chatctl(t, "migrate") // or a worker, within a minute
+	w.Migrate(t) // or a worker, within a minute
 	if n := w.number(t, "SELECT COUNT(*) FROM users WHERE skeleton IS NULL AND nickname = 'old'"); n != 0 {
 		t.Errorf("%d accounts have no skeleton", n)
 	}

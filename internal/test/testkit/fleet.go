@@ -149,10 +149,15 @@ func (f *Fleet) migrate(t testing.TB, o FleetOptions) {
 // Chatctl runs an operator's command, which must succeed, and returns what it printed.
 func (f *Fleet) Chatctl(t testing.TB, args ...string) string {
 	t.Helper()
+	return f.chatctl(t, f.operator, args...)
+}
+
+func (f *Fleet) chatctl(t testing.TB, env []string, args ...string) string {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), readyPatience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, filepath.Join(f.build.Bin, "chatctl"), args...)
-	cmd.Dir, cmd.Env = f.build.Root, f.operator
+	cmd.Dir, cmd.Env = f.build.Root, env
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("chatctl %s: %v\n%s", strings.Join(args, " "), err, out)

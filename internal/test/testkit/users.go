@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -60,6 +61,16 @@ func (f *Fleet) grants(t testing.TB, args []string) (string, error) {
 	cmd.Dir, cmd.Env = f.build.Root, f.admin
 	out, err := cmd.CombinedOutput()
 	return string(out), err
+}
+
+// Migrate runs chatctl migrate once more, as the user that is made for it.
+func (f *Fleet) Migrate(t testing.TB) string {
+	t.Helper()
+	all := f.admin
+	if name, password, ok := f.User(t, "mysql", "migration"); ok {
+		all = append(slices.Clip(all), "CHAT_DATABASE_USER="+name, "CHAT_DATABASE_PASSWORD="+password)
+	}
+	return f.chatctl(t, all, "migrate")
 }
 
 // User is the name and password of a process's user on a server ("mysql", "rabbitmq", "redis"); ok is false if it has none.
