@@ -131,7 +131,7 @@ func TestHashIsRenewed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := d.Accounts.SetPassword(t.Context(), chat.UserID(u.ID), old, ""); err != nil {
+	if err := d.Accounts.SetPassword(t.Context(), chat.UserID(u.ID), "", old, ""); err != nil {
 		t.Fatal(err)
 	}
 	hash := func() string {

@@ -162,7 +162,7 @@ func (c *userPasswordCmd) Run(ctx context.Context, s *settings, io *streams) err
 		if err != nil {
 			return err
 		}
-		if err := db.Accounts.SetPassword(ctx, u.ID, hash, ""); err != nil {
+		if err := db.Accounts.SetPassword(ctx, u.ID, "", hash, ""); err != nil {
 			return err
 		}
 		if c.Stdin {

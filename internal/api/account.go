@@ -71,7 +71,7 @@ func (s *station) mayMove(c *server.Call, email, password string) error {
 	if password == "" {
 		return chat.BadField("password", "is required to change the email address")
 	}
-	ok, err := s.confirm(c, u, password)
+	ok, err := s.confirm(c, &u, password)
 	if err == nil && !ok {
 		err = chat.E(chat.Forbidden, "the password is wrong")
 	}

@@ -109,10 +109,17 @@ func (s *station) login(c *server.Call, b LoginBody) error {
 		return err
 	}
 	u, err := s.authenticate(c, login, b.Password)
-	if err != nil {
+	if err == nil {
+		err = s.openSession(c, u, b.Device)
+	} else {
 		return err
 	}
-	return s.openSession(c, u, b.Device)
+	if chat.KindOf(err) == chat.Unauthenticated { // the account has another hash since it was read: of another password, or of this one
+		if u, err = s.authenticate(c, login, b.Password); err == nil {
+			err = s.openSession(c, u, b.Device)
+		}
+	}
+	return err
 }
 
 // authenticate finds the user of a login name and checks the password. An unknown user costs the same time and gets
@@ -129,7 +136,7 @@ func (s *station) authenticate(c *server.Call, login, password string) (chat.Use
 	if err != nil {
 		account, u = "name:"+login, chat.User{}
 	}
-	ok, err := s.verify(c, place{account, c.Address(), c.Address()}, u, password)
+	ok, err := s.verify(c, place{account, c.Address(), c.Address()}, &u, password)
 	switch {
 	case err != nil:
 		return chat.User{}, err
@@ -145,7 +152,7 @@ func (s *station) authenticate(c *server.Call, login, password string) (chat.Use
 
 // confirm checks the password of somebody who is logged in. Their session is the place that the try comes from: strangers
 // who guess at the account don't delay its owner, and a stolen token is no way around the delays.
-func (s *station) confirm(c *server.Call, u chat.User, password string) (bool, error) {
+func (s *station) confirm(c *server.Call, u *chat.User, password string) (bool, error) {
 	ok, err := s.verify(c, place{"u" + u.ID.String() + ":confirm", string(c.Session), ""}, u, password)
 	if err == nil && !ok {
 		s.ports.Audit.Record(c.Ctx, chat.Act{Kind: chat.ActWrongPassword, User: u.ID})
@@ -156,8 +163,9 @@ func (s *station) confirm(c *server.Call, u chat.User, password string) (bool, e
 // place is where a try at a password is counted: at an account, from somewhere, and at an address if that isn't empty.
 type place struct{ account, from, address string }
 
-// verify judges a password, if another one may be tried at the place. A zero user has none that fits.
-func (s *station) verify(c *server.Call, at place, u chat.User, password string) (bool, error) {
+// verify judges a password, if another one may be tried at the place. A zero user has none that fits. A hash that is renewed is u's
+// from then on.
+func (s *station) verify(c *server.Call, at place, u *chat.User, password string) (bool, error) {
 	try := new(server.Try)
 	if s.opts.Limits.LoginPerMinute > 0 {
 		var err error
@@ -183,14 +191,16 @@ func (s *station) verify(c *server.Call, at place, u chat.User, password string)
 
 // renew replaces a hash that was made with weaker parameters than today's. It must not fail the login: the next one
 // tries again.
-func (s *station) renew(ctx context.Context, u chat.User, password string) {
+func (s *station) renew(ctx context.Context, u *chat.User, password string) {
 	hash, err := s.ports.Passwords.Hash(ctx, password)
 	if err == nil {
 		err = s.ports.Accounts.Rehash(ctx, u.ID, u.PasswordHash, hash)
 	}
 	if err != nil {
 		s.opts.Log.Warn("password hash not renewed", "user_id", u.ID, "error", err)
+		return
 	}
+	u.PasswordHash = hash
 }
 
 // openSession starts a login session on a device and answers with its tokens.
@@ -202,7 +212,7 @@ func (s *station) openSession(c *server.Call, u chat.User, device string) error 
 		IP: c.IP(), CreatedAt: now, LastSeenAt: now, ExpiresAt: now.Add(s.opts.Sessions.Idle),
 	}
 	err := s.ports.Sessions.OpenSession(c.Ctx, chat.NewSession{
-		Session: session, RefreshHash: hash, Until: now.Add(s.opts.Sessions.Absolute), Most: s.opts.Limits.SessionsPerUser,
+		Session: session, RefreshHash: hash, Until: now.Add(s.opts.Sessions.Absolute), Judged: u.PasswordHash, Most: s.opts.Limits.SessionsPerUser,
 	})
 	if err != nil {
 		return err

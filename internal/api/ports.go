@@ -35,7 +35,7 @@ type Accounts interface {
 	User(ctx context.Context, id chat.UserID) (chat.User, error)
 	UpdateUser(ctx context.Context, id chat.UserID, p chat.UserPatch) (chat.User, error)
 	// SetPassword stores the hash of a new password and revokes all of the user's sessions but keep.
-	SetPassword(ctx context.Context, id chat.UserID, hash string, keep chat.SessionID) error
+	SetPassword(ctx context.Context, id chat.UserID, was, hash string, keep chat.SessionID) error
 	// Rehash replaces the hash was by another one of the same password: sessions stay. It does nothing if the user has
 	// another hash by now.
 	Rehash(ctx context.Context, id chat.UserID, was, hash string) error

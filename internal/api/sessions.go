@@ -84,7 +84,7 @@ func (s *station) changePassword(c *server.Call, b PasswordBody) error {
 	if err := s.checkPassword("new_password", b.NewPassword, u.Username); err != nil {
 		return err
 	}
-	switch ok, err := s.confirm(c, u, b.OldPassword); {
+	switch ok, err := s.confirm(c, &u, b.OldPassword); {
 	case err != nil:
 		return err
 	case !ok:
@@ -94,7 +94,7 @@ func (s *station) changePassword(c *server.Call, b PasswordBody) error {
 	if err != nil {
 		return err
 	}
-	err = s.ports.Accounts.SetPassword(c.Ctx, c.User, hash, c.Session)
+	err = s.ports.Accounts.SetPassword(c.Ctx, c.User, u.PasswordHash, hash, c.Session)
 	s.live.ForgetUser(c.User)
 	return c.Done(err)
 }

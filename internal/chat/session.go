@@ -34,7 +34,9 @@ type NewSession struct {
 	Session     Session   // ExpiresAt: if it is never refreshed
 	RefreshHash [32]byte  // SHA-256 of the token
 	Until       time.Time // it ends then, however often it is refreshed
-	Most        int       // how many sessions its user may have: those used longest ago end; 0: any number
+	// Judged is the password hash that the login was judged by: a password that was set meanwhile opens nothing. "": none was.
+	Judged string
+	Most   int // how many sessions its user may have: those used longest ago end; 0: any number
 }
 
 // Rotation exchanges a refresh token for its successor.

@@ -23,7 +23,7 @@ func TestAudit(t *testing.T) {
 		ok(t, err)
 		_, err = d.Accounts.UpdateUser(by, u, chat.UserPatch{Email: &email}) // no change: no line
 		ok(t, err)
-		ok(t, d.Accounts.SetPassword(by, u, "hash", ""))
+		ok(t, d.Accounts.SetPassword(by, u, "", "hash", ""))
 		id := chat.SessionID("audit-" + u.String())
 		ok(t, d.Accounts.OpenSession(ctx, chat.NewSession{
 			Session: chat.Session{ID: id, User: u, IP: "192.0.2.9", ExpiresAt: time.Now().Add(time.Hour)}, Until: time.Now().Add(time.Hour),

@@ -110,7 +110,7 @@ func TestNobodyWaitsForAnotherRoom(t *testing.T) {
 				"saw users": func(ctx context.Context) error {
 					return d.Accounts.SawUsers(ctx, map[chat.UserID]time.Time{u[0]: time.Now(), u[1]: time.Now()})
 				},
-				"password": func(ctx context.Context) error { return d.Accounts.SetPassword(ctx, u[0], "h", "") },
+				"password": func(ctx context.Context) error { return d.Accounts.SetPassword(ctx, u[0], "", "h", "") },
 				"revoke":   func(ctx context.Context) error { return d.Accounts.RevokeSession(ctx, u[0], "mine") },
 			} {
 				ctx, cancel := context.WithTimeout(ctx, 5*time.Second)

@@ -146,7 +146,7 @@ func TestOperatorsRights(t *testing.T) {
 			o := f.operator
 			ok(t, o.Operator.SchemaReady(ctx))
 			ok(t, o.Accounts.RevokeSession(ctx, us[0], "one"))
-			ok(t, o.Accounts.SetPassword(ctx, us[0], "hash", ""))
+			ok(t, o.Accounts.SetPassword(ctx, us[0], "", "hash", ""))
 			ok(t, o.Accounts.DisableUser(ctx, us[0]))
 			ok(t, o.Accounts.EnableUser(ctx, us[0]))
 			_, err := o.Rooms.Appoint(ctx, room.ID, us[1])

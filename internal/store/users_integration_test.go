@@ -71,7 +71,7 @@ func TestUsers(t *testing.T) {
 			t.Fatal(us)
 		}
 		wantKind(t, d.Accounts.DisableUser(ctx, 999999), chat.NotFound)
-		wantKind(t, d.Accounts.SetPassword(ctx, 999999, "h", ""), chat.NotFound)
+		wantKind(t, d.Accounts.SetPassword(ctx, 999999, "", "h", ""), chat.NotFound)
 
 		room := makeRoom(t, d, ann.ID, bob.ID).Room.ID
 		ids, err := d.Rooms.SharesRoom(ctx, ann.ID, []chat.UserID{bob.ID, cat.ID, ann.ID})
@@ -143,7 +143,7 @@ func TestSessions(t *testing.T) {
 		if len(ss) != 3 {
 			t.Fatal(ss)
 		}
-		ok(t, d.Accounts.SetPassword(ctx, u[0], "new", "b"))
+		ok(t, d.Accounts.SetPassword(ctx, u[0], "", "new", "b"))
 		for _, was := range []string{"older", "new"} { // the first one lost to SetPassword
 			ok(t, d.Accounts.Rehash(ctx, u[0], was, "rehashed "+was))
 		}

@@ -2,6 +2,8 @@ package accounts
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"slices"
 
 	"chat-service/internal/chat"
@@ -20,7 +22,8 @@ func disabled() error { return chat.E(chat.Blocked, "") }
 const maxDevice = 190
 
 // OpenSession stores a login session and its first refresh token. The session's id must be new. If its user has more sessions then
-// than they may, those that were used longest ago end.
+// than they may, those that were used longest ago end. The account is judged under its lock, because it may have changed since the
+// password was: Blocked if it is disabled, Unauthenticated if its password is another one now.
 func (s *Store) OpenSession(ctx context.Context, n chat.NewSession) error {
 	row := table.Session{Session: n.Session, AbsoluteAt: n.Until}
 	row.Device = table.Clip(row.Device, maxDevice)
@@ -34,6 +37,9 @@ func (s *Store) OpenSession(ctx context.Context, n chat.NewSession) error {
 		row.ExpiresAt = row.AbsoluteAt
 	}
 	return s.d.Tx(ctx, "open session", db.Once, func(tx db.Tx) error {
+		if err := open(tx, row.User, n.Judged); err != nil {
+			return err
+		}
 		if _, err := table.Sessions.Create(tx.DB, &row); err != nil {
 			return err
 		}
@@ -44,13 +50,33 @@ func (s *Store) OpenSession(ctx context.Context, n chat.NewSession) error {
 	})
 }
 
-// endOldest ends the user's sessions beyond the most that they may have, of which keep is one. Logins of one user at the same time
-// wait for each other, so that each counts the others.
+// open locks a user and judges whether a login that was judged by a password hash may open a session.
+func open(tx db.Tx, user chat.UserID, judged string) error {
+	hash, status, err := lockUser(tx, user)
+	switch {
+	case err != nil:
+		return err
+	case status == chat.Disabled:
+		return disabled()
+	case judged != "" && judged != hash:
+		return chat.E(chat.Unauthenticated, "the password was changed meanwhile")
+	}
+	return nil
+}
+
+// lockUser locks a user until the transaction ends. NotFound.
+func lockUser(tx db.Tx, id chat.UserID) (hash string, status chat.UserStatus, err error) {
+	err = tx.Raw("SELECT password_hash, status FROM users WHERE id = ? FOR UPDATE", id).Row().Scan(&hash, &status)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = noUser()
+	}
+	return hash, status, err
+}
+
+// endOldest ends the user's sessions beyond the most that they may have, of which keep is one. The user is locked: logins of one user
+// at the same time wait for each other, so that each counts the others.
 func (s *Store) endOldest(tx db.Tx, user chat.UserID, keep chat.SessionID, most int) error {
 	var ids []chat.SessionID
-	if err := tx.Exec("SELECT id FROM users WHERE id = ? FOR UPDATE", user).Error; err != nil {
-		return err
-	}
 	err := tx.Raw("SELECT id FROM sessions WHERE user_id = ? AND revoked_at IS NULL AND expires_at > ? AND id <> ?"+
 		" ORDER BY last_seen_at DESC, id LIMIT 1000 OFFSET ? FOR UPDATE", user, s.d.Now(), keep, most-1).Scan(&ids).Error
 	for _, id := range ids {

@@ -162,9 +162,18 @@ func (s *Store) recordEmail(tx db.Tx, id chat.UserID, email string) error {
 	return s.audit.Add(tx, a)
 }
 
-// SetPassword stores a new password hash and revokes the user's sessions except keep ("": all). NotFound.
-func (s *Store) SetPassword(ctx context.Context, id chat.UserID, hash string, keep chat.SessionID) error {
+// SetPassword stores a new password hash and revokes the user's sessions except keep ("": all). was is the hash that is replaced, "" any:
+// Forbidden if another one was set meanwhile. NotFound.
+func (s *Store) SetPassword(ctx context.Context, id chat.UserID, was, hash string, keep chat.SessionID) error {
 	return s.d.Tx(ctx, "set password", db.Repeatable, func(tx db.Tx) error {
+		has, _, err := lockUser(tx, id)
+		switch {
+		case err != nil:
+			return err
+		case has == hash: // again: the answer was lost
+		case was != "" && was != has:
+			return chat.E(chat.Forbidden, "the old password is wrong")
+		}
 		if err := setUser(tx, id, "password_hash", hash); err != nil {
 			return err
 		}

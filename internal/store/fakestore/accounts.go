@@ -169,11 +169,15 @@ func (s *Store) UpdateUser(ctx context.Context, id chat.UserID, p chat.UserPatch
 }
 
 // SetPassword implements the stations' ports; see accounts.Store.
-func (s *Store) SetPassword(ctx context.Context, id chat.UserID, hash string, keep chat.SessionID) error {
-	return s.ofUser(ctx, "SetPassword", id, func(u *chat.User) {
+func (s *Store) SetPassword(ctx context.Context, id chat.UserID, was, hash string, keep chat.SessionID) (err error) {
+	return cmp.Or(s.ofUser(ctx, "SetPassword", id, func(u *chat.User) {
+		if was != "" && was != u.PasswordHash && hash != u.PasswordHash {
+			err = chat.E(chat.Forbidden, "the old password is wrong")
+			return
+		}
 		u.PasswordHash = hash
 		s.revokeAll(id, keep, false)
-	})
+	}), err)
 }
 
 // Rehash implements the stations' ports; see accounts.Store.
@@ -252,6 +256,14 @@ func (s *Store) OpenSession(ctx context.Context, n chat.NewSession) error {
 	defer end()
 	if err != nil {
 		return err
+	}
+	switch u := s.users[n.Session.User]; {
+	case u == nil:
+		return chat.E(chat.NotFound, "no such user")
+	case u.Status == chat.Disabled:
+		return chat.E(chat.Blocked, "")
+	case n.Judged != "" && n.Judged != u.PasswordHash:
+		return chat.E(chat.Unauthenticated, "the password was changed meanwhile")
 	}
 	l := &session{Session: n.Session, until: n.Until}
 	if l.CreatedAt.IsZero() {

@@ -70,7 +70,7 @@ type Accounts interface {
 	UserByLogin(ctx context.Context, login string) (chat.User, error)
 	User(ctx context.Context, id chat.UserID) (chat.User, error)
 	UpdateUser(ctx context.Context, id chat.UserID, p chat.UserPatch) (chat.User, error)
-	SetPassword(ctx context.Context, id chat.UserID, hash string, keep chat.SessionID) error
+	SetPassword(ctx context.Context, id chat.UserID, was, hash string, keep chat.SessionID) error
 	Rehash(ctx context.Context, id chat.UserID, was, hash string) error
 	DisableUser(ctx context.Context, id chat.UserID) error
 }

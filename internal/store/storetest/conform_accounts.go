@@ -2,7 +2,9 @@ package storetest
 
 import (
 	"crypto/sha256"
+	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"chat-service/internal/chat"
@@ -108,7 +110,7 @@ func passwords(t *trial) {
 	u := t.user()
 	t.open(u, "a")
 	t.open(u, "b")
-	t.ok(t.Accounts.SetPassword(t.ctx, u, "new", t.id(u, "a")))
+	t.ok(t.Accounts.SetPassword(t.ctx, u, "", "new", t.id(u, "a")))
 	if got, err := t.Accounts.User(t.ctx, u); err != nil || got.PasswordHash != "new" {
 		t.Error(got, err)
 	}
@@ -123,7 +125,13 @@ func passwords(t *trial) {
 	if got, err := t.Accounts.User(t.ctx, u); err != nil || got.PasswordHash != "newer" || len(t.revoked(u)) != 0 {
 		t.Error(got, err)
 	}
-	t.fails(t.Accounts.SetPassword(t.ctx, 1<<40, "x", ""), chat.NotFound)
+	t.fails(t.Accounts.SetPassword(t.ctx, u, "new", "newest", ""), chat.Forbidden)
+	if got, err := t.Accounts.User(t.ctx, u); err != nil || got.PasswordHash != "newer" || len(t.revoked(u)) != 0 {
+		t.Error("a password is set over another new one", got, err)
+	}
+	t.ok(t.Accounts.SetPassword(t.ctx, u, "newer", "newest", ""))
+	t.ok(t.Accounts.SetPassword(t.ctx, u, "newer", "newest", "")) // its answer was lost
+	t.fails(t.Accounts.SetPassword(t.ctx, 1<<40, "", "x", ""), chat.NotFound)
 	t.ok(t.Accounts.Rehash(t.ctx, 1<<40, "a", "b"))
 }
 
@@ -146,6 +154,7 @@ func sessionRules() []rule {
 		{"sessions/disabled accounts", disabledSessions},
 		{"sessions/rotate", rotate},
 		{"sessions/too many", tooManySessions},
+		{"sessions/outdated logins", outdatedLogins},
 		{"sessions/a used token", usedTokens},
 	}
 }
@@ -166,6 +175,36 @@ func (t *trial) open(user chat.UserID, name string) chat.SessionID {
 		RefreshHash: hash(id, "1"), Until: now.Add(10 * time.Hour),
 	}))
 	return id
+}
+
+// outdatedLogins: what was judged before the account changed opens nothing, also beside the change.
+func outdatedLogins(t *trial) {
+	u := t.user()
+	open := func(name, judged string) error {
+		id := t.id(u, name)
+		return t.Sessions.OpenSession(t.ctx, chat.NewSession{
+			Session:     chat.Session{ID: id, User: u, ExpiresAt: time.Now().Add(time.Hour)},
+			RefreshHash: hash(id, "1"), Until: time.Now().Add(time.Hour), Judged: judged,
+		})
+	}
+	t.ok(t.Accounts.SetPassword(t.ctx, u, "", "first", ""))
+	t.ok(open("a", "first"))
+	for round := range 10 {
+		was, next := fmt.Sprint("first", round), fmt.Sprint("first", round+1)
+		t.ok(t.Accounts.SetPassword(t.ctx, u, "", was, ""))
+		var all sync.WaitGroup
+		for n := range 4 {
+			all.Go(func() { _ = open(fmt.Sprint(round, ".", n), was) })
+		}
+		t.ok(t.Accounts.SetPassword(t.ctx, u, was, next, ""))
+		all.Wait()
+		if live, err := t.Sessions.Sessions(t.ctx, u); err != nil || len(live) != 0 {
+			t.Fatalf("sessions opened by a password that is none any more: %+v, %v", live, err)
+		}
+		t.fails(open("late", was), chat.Unauthenticated)
+	}
+	t.ok(t.Accounts.DisableUser(t.ctx, u))
+	t.fails(open("b", ""), chat.Blocked)
 }
 
 // tooManySessions: one more than may be ends the one that was used longest ago, and nobody else's.
