@@ -68,6 +68,11 @@ func TestNames(t *testing.T) {
 			t.Errorf("line %q: got %v, want ok %v", in, err, ok)
 		}
 	}
+	for in, ok := range map[string]bool{"": true, "  ": true, "Ann": true, "\u200d": false, "\u061c": false, "\u200e\u200f": false, "\ufe0f": false, "\U000e0041\U000e0042": false} {
+		if err := chat.CheckLine("nickname", in, 0, 64); (err == nil) != ok {
+			t.Errorf("a line that may be left out, %q: got %v, want ok %v", in, err, ok)
+		}
+	}
 }
 
 func TestWindow(t *testing.T) {

@@ -38,7 +38,7 @@ type UserPatch struct {
 }
 
 // CheckLine checks a short single-line text (names, descriptions): valid UTF-8, no control characters, minRunes to maxRunes characters,
-// none that misleads, and something to see unless minRunes is 0. The error is about field.
+// none that misleads, and something to see unless it is empty. The error is about field.
 func CheckLine(field, s string, minRunes, maxRunes int) error {
 	n := utf8.RuneCountInString(s)
 	switch {
@@ -48,8 +48,10 @@ func CheckLine(field, s string, minRunes, maxRunes int) error {
 		return BadField(field, "must not contain control characters")
 	case strings.ContainsFunc(s, misleads):
 		return BadField(field, "must not contain invisible characters, or such that turn the direction of text")
-	case n < minRunes || (minRunes > 0 && !strings.ContainsFunc(s, shows)):
+	case n < minRunes || minRunes > 0 && !strings.ContainsFunc(s, shows):
 		return BadField(field, "must have at least %d characters", minRunes)
+	case strings.TrimSpace(s) != "" && !strings.ContainsFunc(s, shows):
+		return BadField(field, "must have something to see, or be empty")
 	case n > maxRunes:
 		return BadField(field, "must have at most %d characters", maxRunes)
 	}

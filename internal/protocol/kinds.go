@@ -128,7 +128,7 @@ var clientFrames = append([]clientFrame{
 		typ: TRead, required: in(fieldRoom, fieldSeq),
 		doc: "move the read pointer; the user's other devices get `read`, and in small rooms (`limits.peer_reads`) the other members too",
 	},
-	{typ: TTyping, required: in(fieldRoom), doc: "relayed, never stored"},
+	{typ: TTyping, required: in(fieldRoom), doc: "relayed once a second at most, never stored"},
 	{
 		typ: TSync, required: in(fieldRooms), optional: in(fieldRef), answers: []Type{TSynced, TResync},
 		doc: "per room: its missing messages in order, then `synced`; or `resync` if they can't be sent whole; " +

@@ -30,6 +30,7 @@ type Verb func(ctx context.Context, cmd *envelope.Command, out *deliver.Parcels)
 type Lanes struct {
 	o       Options
 	members *members
+	typists typists
 	line.Stations[errand]
 }
 
