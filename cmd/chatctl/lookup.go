@@ -23,9 +23,10 @@ type userShowCmd struct {
 
 // Help shows examples.
 func (*userShowCmd) Help() string {
-	return `Shows an account, without its password.
+	return `Shows an account, without its password. Where a number is one user's id and another's name, say id:42 or name:42; that goes for every command that takes a user.
 
   chatctl user 42
+  chatctl user id:42
   chatctl user show disable
   chatctl user alice --json`
 }
@@ -72,15 +73,41 @@ func (c *userShowCmd) Run(ctx context.Context, s *settings, io *streams) error {
 	})
 }
 
-// findUser looks for an id first, then for a login name, because a name may consist of digits.
+// findUser looks for an id and for a login name. A name may consist of digits: where both are there and differ, neither is taken, since
+// the wrong account could be disabled. Names can't hold a colon, so that id: and name: say which is meant.
 func findUser(ctx context.Context, db *store.Store, who string) (operator.UserInfo, error) {
-	if id, err := strconv.ParseUint(who, 10, 64); err == nil {
-		info, err := db.Operator.UserInfo(ctx, chat.UserID(id))
-		if chat.KindOf(err) != chat.NotFound || err == nil {
-			return info, err
-		}
+	login := strings.ToLower(strings.TrimSpace(norm.NFKC.String(who)))
+	if name, ok := strings.CutPrefix(login, "name:"); ok {
+		return userNamed(ctx, db, name)
 	}
-	u, err := db.Accounts.UserByLogin(ctx, strings.ToLower(strings.TrimSpace(norm.NFKC.String(who))))
+	number, chosen := strings.CutPrefix(login, "id:")
+	id, err := strconv.ParseUint(number, 10, 64)
+	switch {
+	case err != nil && chosen:
+		return operator.UserInfo{}, chat.E(chat.NotFound, "not an id")
+	case err != nil:
+		return userNamed(ctx, db, login)
+	}
+	byID, err := db.Operator.UserInfo(ctx, chat.UserID(id))
+	switch {
+	case chosen || err != nil && chat.KindOf(err) != chat.NotFound:
+		return byID, err
+	case err != nil:
+		return userNamed(ctx, db, login)
+	}
+	named, err := db.Accounts.UserByLogin(ctx, login)
+	switch {
+	case chat.KindOf(err) == chat.NotFound || err == nil && named.ID == byID.User.ID:
+		return byID, nil
+	case err != nil:
+		return operator.UserInfo{}, err
+	}
+	return operator.UserInfo{}, fmt.Errorf("%q is the id of user %s (%s) and the name of user %s (%s): say id:%d or name:%s",
+		who, byID.User.ID, byID.User.Username, named.ID, named.Username, id, named.Username)
+}
+
+func userNamed(ctx context.Context, db *store.Store, login string) (operator.UserInfo, error) {
+	u, err := db.Accounts.UserByLogin(ctx, login)
 	if err != nil {
 		return operator.UserInfo{}, err
 	}

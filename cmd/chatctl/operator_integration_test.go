@@ -248,6 +248,39 @@ func TestLookUps(t *testing.T) {
 	}
 }
 
+// TestNumbersAsNames: a number that is one user's id and another's name is taken for neither, also where something would be done to them.
+func TestNumbersAsNames(t *testing.T) {
+	p := settle(t)
+	db := p.populate(t)
+	alice, bob, _ := people(t, db)
+	number := alice.ID.String()
+	p.exec(t, "UPDATE users SET username = ? WHERE id = ?", number, bob.ID)
+	for _, args := range [][]string{{"user", number}, {"user", "disable", number}, {"audit", "--user", number}} {
+		_, _, err := chatctl(t, args...)
+		if err == nil || !strings.Contains(err.Error(), "user "+number+" (alice)") ||
+			!strings.Contains(err.Error(), fmt.Sprintf("user %s (%s): say id:%s or name:%s", bob.ID, number, number, number)) {
+			t.Errorf("%v: %v", args, err)
+		}
+	}
+	for who, want := range map[string]chat.UserID{
+		"id:" + number: alice.ID, "name:" + number: bob.ID, "name:alice": alice.ID, "name:alice@example.com": alice.ID, bob.ID.String(): bob.ID,
+	} {
+		if v := fromJSON[userView](t, must(t, "user", who, "--json")); v.ID != want {
+			t.Errorf("user %s is %s, want %s", who, v.ID, want)
+		}
+	}
+	for _, who := range []string{"id:alice", "id:", "id:99", "name:", "name:nobody"} {
+		if _, _, err := chatctl(t, "user", who); err == nil || !strings.Contains(err.Error(), strconv.Quote(who)) {
+			t.Errorf("user %s: %v", who, err)
+		}
+	}
+	p.exec(t, "UPDATE users SET username = 'bob' WHERE id = ?", bob.ID)
+	p.exec(t, "UPDATE users SET username = ? WHERE id = ?", number, alice.ID)
+	if v := fromJSON[userView](t, must(t, "user", number, "--json")); v.ID != alice.ID {
+		t.Errorf("whose name is their own id: %s", v.ID)
+	}
+}
+
 func TestPartitionsShowTheSpread(t *testing.T) {
 	p := settle(t)
 	db := p.populate(t)

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"math"
 	"net"
 	"slices"
 	"unicode/utf8"
@@ -116,7 +117,7 @@ func (r *Reader) unusual(h Header, p []byte) (_ Header, err error) {
 	case 10:
 		h.N = binary.BigEndian.Uint64(p[2:])
 	}
-	if h.N < least { // "the minimal number of bytes MUST be used"
+	if h.N < least || h.N > math.MaxInt64 { // "the minimal number of bytes MUST be used", "the most significant bit MUST be 0"
 		return h, ErrFraming
 	}
 	h.Mask = uint64(binary.LittleEndian.Uint32(p[size:])) * twice

@@ -2,6 +2,7 @@ package inlet
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"io"
 	"net"
@@ -77,6 +78,27 @@ func TestPayloadIsBounded(t *testing.T) {
 		}
 		if _, err = in.Payload(make([]byte, 10), &h); !errors.Is(err, want) {
 			t.Errorf("%d bytes behind 10, with a limit of 20: %v", n, err)
+		}
+	}
+}
+
+// TestLengthsOf64Bits: a length has a shortest form, and its top bit is 0.
+func TestLengthsOf64Bits(t *testing.T) {
+	for n, want := range map[uint64]error{
+		1<<16 - 1: ErrFraming, 1 << 16: nil, 1<<63 - 1: nil, 1 << 63: ErrFraming, 1<<64 - 1: ErrFraming,
+	} {
+		var in Reader
+		in.Begin(source{Reader: bytes.NewReader(append(binary.BigEndian.AppendUint64([]byte{0x81, 0x80 | 127}, n), 0, 0, 0, 0))}, nil)
+		in.Limit(20)
+		h, err := in.Header()
+		if !errors.Is(err, want) {
+			t.Errorf("a length of %d: %v, want %v", n, err, want)
+		}
+		if err != nil {
+			continue
+		}
+		if _, err := in.Payload(nil, &h); !errors.Is(err, ErrTooLong) {
+			t.Errorf("a payload of %d: %v", n, err)
 		}
 	}
 }

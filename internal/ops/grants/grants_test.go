@@ -65,6 +65,32 @@ func TestPrintShowsNoPassword(t *testing.T) {
 	}
 }
 
+// TestPrintBeginsWithWhatTheLinesAreFor: who sees them for the first time learns where to paste them, and that they needn't.
+func TestPrintBeginsWithWhatTheLinesAreFor(t *testing.T) {
+	for server, where := range map[Server]string{MySQL: "into mysql", RabbitMQ: "in a shell", Redis: "into redis-cli"} {
+		for dir, told := range map[string]bool{"": true, t.TempDir(): false} {
+			var b strings.Builder
+			if err := plan(dir).Print(&b, server); err != nil {
+				t.Fatal(err)
+			}
+			lines := strings.Split(b.String(), "\n")
+			from := slices.IndexFunc(lines, func(l string) bool { return !strings.HasPrefix(l, "# ") })
+			head := strings.Join(lines[:from], "\n")
+			for _, part := range []string{"# " + string(server) + ": ", where, "--apply --passwords DIR"} {
+				if !strings.Contains(head, part) {
+					t.Errorf("%s: nothing of %q in\n%s", server, part, head)
+				}
+			}
+			if strings.Contains(head, "--passwords DIR alone") != told {
+				t.Errorf("%s, passwords in %q:\n%s", server, dir, head)
+			}
+			if strings.Contains(strings.Join(lines[from:], "\n"), "# ") {
+				t.Errorf("%s: a comment between the lines:\n%s", server, &b)
+			}
+		}
+	}
+}
+
 func TestPasswordsAreMadeOnce(t *testing.T) {
 	p := plan(filepath.Join(t.TempDir(), "new"))
 	u := p.Users(MySQL)[0]

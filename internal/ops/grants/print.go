@@ -14,6 +14,7 @@ import (
 // server refuses, RabbitMQ's are read from their files, and of Redis' there are hashes.
 func (p Plan) Print(w io.Writer, s Server) error {
 	var b strings.Builder
+	b.WriteString(p.heading(s))
 	for _, u := range p.Users(s) {
 		switch s {
 		case MySQL:
@@ -32,6 +33,21 @@ func (p Plan) Print(w io.Writer, s Server) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// heading says what the lines are for and where they go, as comments of MySQL's client and of a shell; Redis has none.
+func (p Plan) heading(s Server) string {
+	where := map[Server]string{
+		MySQL:    "paste the statements into mysql, as an administrator and after chatctl migrate; put each password, quoted, in place of <…>",
+		RabbitMQ: "run the commands in a shell on the broker's machine, as root or rabbitmq; the files hold the passwords",
+		Redis:    "paste the lines into redis-cli, without these comments, as an administrator; then ACL SAVE, if there is an aclfile",
+	}[s]
+	text := fmt.Sprintf("# %s: a user for each process, with the rights that it needs.\n# Here: %s.\n"+
+		"# Or have chatctl do it: chatctl grants --apply --passwords DIR makes the users, and the password files that are missing.\n", s, where)
+	if p.Passwords == "" {
+		text += "# --passwords DIR alone fills in what is known from the password files here: their paths, and the hashes for Redis.\n"
+	}
+	return text
 }
 
 func (p Plan) printSQL(b *strings.Builder, u User) {

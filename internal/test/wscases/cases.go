@@ -240,7 +240,9 @@ func limitCases() (l []Case) {
 	add("one byte more", cut(1009), Frame(0x81, padded(limit+1)))
 	add("one byte more by the header alone", cut(1009), masked(127, binary.BigEndian.AppendUint64(nil, limit+1), nil))
 	add("2^62 by the header alone", cut(1009), masked(127, binary.BigEndian.AppendUint64(nil, 1<<62), nil))
-	add("2^63 by the header alone", cut(1009), masked(127, binary.BigEndian.AppendUint64(nil, 1<<63), nil))
+	add("2^63 - 1 by the header alone", cut(1009), masked(127, binary.BigEndian.AppendUint64(nil, 1<<63-1), nil))
+	add("2^63 by the header alone", cut(1002), masked(127, binary.BigEndian.AppendUint64(nil, 1<<63), nil))
+	add("2^64 - 1 by the header alone", cut(1002), masked(127, binary.BigEndian.AppendUint64(nil, 1<<64-1), nil))
 	for _, size := range []int{64, 256, 1024, 4096, 16384} {
 		b := padded(limit)
 		f := Frame(0x01, b[:size])

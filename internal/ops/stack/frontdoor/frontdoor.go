@@ -149,6 +149,9 @@ func (b *backend) serve(w http.ResponseWriter, r *http.Request) bool {
 	defer b.open.Add(-1)
 	var try attempt
 	try.body, _ = r.Body.(*body)
+	if r.Body == http.NoBody { // else what the buffer holds may be the body, which is still being read
+		w = upgrader{w}
+	}
 	b.proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), attemptKey{}, &try)))
 	if try.gone && b.Ready != nil {
 		b.ready.Store(false) // until watch finds it ready again
