@@ -27,7 +27,8 @@ type HashOptions struct {
 	Time uint32 `yaml:"time"`
 	// Parallelism is the number of lanes of one hash.
 	Parallelism uint8 `yaml:"parallelism"`
-	// Concurrency is how many hashes are computed at a time; 0 means one per processor.
+	// Concurrency is how many hashes are computed at a time; 0 means one per two processors, at least one: half of the machine is
+	// left to everything else while somebody guesses at passwords.
 	Concurrency int `yaml:"concurrency"`
 	// Queue is how many more may wait for their turn; beyond it callers are refused with a time to retry after.
 	Queue int `yaml:"queue"`
@@ -85,7 +86,7 @@ func NewHasher(o HashOptions, p *Policy) (*Hasher, error) {
 		return nil, err
 	}
 	if o.Concurrency == 0 {
-		o.Concurrency = runtime.GOMAXPROCS(0)
+		o.Concurrency = max(1, runtime.GOMAXPROCS(0)/2)
 	}
 	h := &Hasher{
 		Policy:  p,
