@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -44,11 +45,17 @@ var floods = []struct {
 type enemy struct {
 	ws, api, token, room string
 	done, refused        *atomic.Int64
+	pace                 <-chan time.Time // of attempts; nil: as fast as they go
 }
 
 // TestFlooder is the attacker's process.
 func TestFlooder(t *testing.T) {
-	e := enemy{os.Getenv("FLOOD_WS"), os.Getenv("FLOOD_API"), os.Getenv("FLOOD_TOKEN"), os.Getenv("FLOOD_ROOM"), new(atomic.Int64), new(atomic.Int64)}
+	e := enemy{os.Getenv("FLOOD_WS"), os.Getenv("FLOOD_API"), os.Getenv("FLOOD_TOKEN"), os.Getenv("FLOOD_ROOM"), new(atomic.Int64), new(atomic.Int64), nil}
+	if rate, _ := strconv.Atoi(os.Getenv("FLOOD_RATE")); rate > 0 {
+		ticks := time.NewTicker(time.Second / time.Duration(rate))
+		defer ticks.Stop()
+		e.pace = ticks.C
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), floodFor)
 	defer cancel()
 	for _, f := range floods {
@@ -77,6 +84,19 @@ func many(ctx context.Context, n int, f func()) {
 		})
 	}
 	all.Wait()
+}
+
+// turn waits until another attempt may be made; false when the flood is over.
+func (e enemy) turn(ctx context.Context) bool {
+	if e.pace == nil {
+		return ctx.Err() == nil
+	}
+	select {
+	case <-e.pace:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // count counts an answer.
@@ -139,7 +159,7 @@ func (e enemy) account(ctx context.Context) {
 					}
 				}
 			})
-			for ctx.Err() == nil {
+			for e.turn(ctx) {
 				if wsutil.WriteClientText(conn, []byte(`{"type":"message","room_id":`+e.room+`,"content":"flood"}`)) != nil {
 					return
 				}
@@ -148,6 +168,9 @@ func (e enemy) account(ctx context.Context) {
 	})
 	all.Go(func() {
 		many(ctx, 8, func() {
+			if !e.turn(ctx) {
+				return
+			}
 			e.request(ctx, "/rooms/"+e.room+"/messages", `{"content":"flood"}`, func(status int) bool { return status == http.StatusCreated })
 		})
 	})
@@ -157,6 +180,9 @@ func (e enemy) account(ctx context.Context) {
 // silence opens 2,000 sockets that say nothing, again when they are closed.
 func (e enemy) silence(ctx context.Context) {
 	many(ctx, 2000, func() {
+		if !e.turn(ctx) {
+			return
+		}
 		conn, _, _, err := ws.Dial(ctx, e.ws)
 		e.count(err != nil)
 		if err != nil {
@@ -172,6 +198,9 @@ func (e enemy) silence(ctx context.Context) {
 // connects shakes hands with a bad token as fast as it is answered.
 func (e enemy) connects(ctx context.Context) {
 	many(ctx, 32, func() {
+		if !e.turn(ctx) {
+			return
+		}
 		conn, _, _, err := ws.Dial(ctx, e.ws+"?token=bad")
 		e.count(err != nil)
 		if err == nil {
@@ -185,6 +214,9 @@ func (e enemy) logins(ctx context.Context) {
 	e.token = ""
 	var n atomic.Int64
 	many(ctx, 32, func() {
+		if !e.turn(ctx) {
+			return
+		}
 		e.request(ctx, "/auth/login", fmt.Sprintf(`{"username":"flood%d","password":"Spring2026"}`, n.Add(1)%1000),
 			func(status int) bool { return status == http.StatusUnauthorized })
 	})
@@ -234,24 +266,26 @@ func TestFlood(t *testing.T) {
 	b50, b99 := measure()
 	t.Logf("%-42s p50 %6.1f ms  p99 %6.1f ms", "no flood", ms(b50), ms(b99))
 	for _, f := range floods {
-		cmd := exec.CommandContext(t.Context(), "nice", "-n", "19", os.Args[0], "-test.run=^TestFlooder$")
-		cmd.Env = append(os.Environ(), "FLOOD_KIND="+f.name, "FLOOD_WS="+w.WS(1), "FLOOD_API="+w.api.Base, "FLOOD_TOKEN="+attacker.Token,
-			fmt.Sprint("FLOOD_ROOM=", room))
-		var out bytes.Buffer
-		cmd.Stdout = &out
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
+		for rate, speed := range map[string]string{"1000": "1,000/s", "": "full speed"} {
+			cmd := exec.CommandContext(t.Context(), "nice", "-n", "19", os.Args[0], "-test.run=^TestFlooder$")
+			cmd.Env = append(os.Environ(), "FLOOD_KIND="+f.name, "FLOOD_WS="+w.WS(1), "FLOOD_API="+w.api.Base, "FLOOD_TOKEN="+attacker.Token,
+				fmt.Sprint("FLOOD_ROOM=", room), "FLOOD_RATE="+rate)
+			var out bytes.Buffer
+			cmd.Stdout = &out
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			pause(t.Context(), time.Second) // until the flood is under way
+			p50, p99 := measure()
+			if err := cmd.Wait(); err != nil {
+				t.Fatalf("%s: %v\n%s", f.name, err, out.String())
+			}
+			_, counts, _ := strings.Cut(out.String(), "FLOOD ")
+			counts, _, _ = strings.Cut(counts, "\n")
+			a50, a99 := measure()
+			t.Logf("%-42s %-12s p50 %6.1f ms  p99 %6.1f ms  ratio %.2f  (after it: %.1f, %.1f; attacker: %s)", f.name,
+				speed, ms(p50), ms(p99), float64(p99)/float64(b99), ms(a50), ms(a99), counts)
 		}
-		pause(t.Context(), time.Second) // until the flood is under way
-		p50, p99 := measure()
-		if err := cmd.Wait(); err != nil {
-			t.Fatalf("%s: %v\n%s", f.name, err, out.String())
-		}
-		_, counts, _ := strings.Cut(out.String(), "FLOOD ")
-		counts, _, _ = strings.Cut(counts, "\n")
-		a50, a99 := measure()
-		t.Logf("%-42s p50 %6.1f ms  p99 %6.1f ms  ratio %.2f  (after it: %.1f, %.1f; attacker: %s)", f.name, ms(p50), ms(p99),
-			float64(p99)/float64(b99), ms(a50), ms(a99), counts)
 	}
 }
 

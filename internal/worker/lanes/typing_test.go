@@ -17,8 +17,13 @@ func TestTypingIsRelayedOnceASecond(t *testing.T) {
 		after time.Duration
 		due   bool
 	}{
-		{ann, 0, true}, {ann, 0, false}, {bob, 0, true}, {elsewhere, 0, true},
-		{ann, typingEvery - 1, false}, {ann, typingEvery, true}, {ann, 2*typingEvery - 1, false},
+		{ann, 0, true},
+		{ann, 0, false},
+		{bob, 0, true},
+		{elsewhere, 0, true},
+		{ann, typingEvery - 1, false},
+		{ann, typingEvery, true},
+		{ann, 2*typingEvery - 1, false},
 	} {
 		if got := ts.due(c.at, now.Add(c.after)); got != c.due {
 			t.Errorf("%+v after %v: %v", c.at, c.after, got)
