@@ -57,7 +57,7 @@ var rows = []struct {
 		{"P-1", "read hashes from the database", "argon2id, m=19456, t=2, p=1; weaker ones renewed at login", "", hashes, false},
 		{"P-2", "unknown name against wrong password", "the same answer; the quickest tenths within a fifth", "", unknownOrWrong, true},
 		{"P-3", "10 MiB password, 100 KiB name, 1,025 bytes", "413, 422 before hashing; 1,024 bytes work whole", "", longPasswords, false},
-		{"P-4", "200 logins at once", "as many hashes as processors, a queue of 128, then 503; memory bounded; messages go on", "", manyLogins, true},
+		{"P-4", "200 logins at once", "a hash per two processors, a queue of 128, then 503; memory bounded; messages go on", "", manyLogins, true},
 		{"P-5", "100 guesses from 100 addresses; one password on many accounts", "20 and some are judged; 40 an hour; nobody is locked out", "", spreadGuesses, false},
 		{"P-6", "forged X-Forwarded-For and its kin", "the peer's address, or the last one that a trusted proxy saw", "", forwardedFor, false},
 		{"P-7", "who has an account?", "logins don't tell", "registration says username_taken and email_taken; there is no reset", whoHasAnAccount, false},
