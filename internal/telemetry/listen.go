@@ -14,6 +14,7 @@ import (
 const (
 	acceptPauseFirst   = 5 * time.Millisecond
 	acceptPauseLongest = time.Second
+	acceptLogEvery     = 30 * time.Second // at the limit, connections fail and succeed by turns
 )
 
 // Listener is a listener that survives what passes: while the process has no file or the kernel no memory for one more
@@ -27,6 +28,9 @@ type Listener struct {
 	failed atomic.Pointer[error]
 	once   sync.Once
 	closed chan struct{}
+
+	logged time.Time // when a failure was, by Accept alone
+	shown  bool      // the present failure was logged
 }
 
 // NewListener wraps l. name is for the log; count, unless it is nil, is called for each connection that couldn't be
@@ -42,7 +46,10 @@ func (l *Listener) Accept() (net.Conn, error) {
 		if err == nil {
 			if l.failed.Load() != nil {
 				l.failed.Store(nil)
-				l.log.Info("connections are accepted again", "listener", l.name)
+				if l.shown {
+					l.log.Info("connections are accepted again", "listener", l.name)
+				}
+				l.shown = false
 			}
 			return c, nil
 		}
@@ -60,15 +67,16 @@ func (l *Listener) Accept() (net.Conn, error) {
 	}
 }
 
-// note keeps an error for Failing, and logs the first of a row.
+// note keeps an error for Failing, and logs the first of a row, from time to time.
 func (l *Listener) note(err error) {
 	if l.count != nil {
 		l.count()
 	}
-	first := l.failed.Load() == nil
+	first := l.failed.Load() == nil && time.Since(l.logged) >= acceptLogEvery
 	err = fmt.Errorf("listener %s: no connection can be accepted: %w", l.name, err)
 	l.failed.Store(&err)
 	if first {
+		l.logged, l.shown = time.Now(), true
 		l.log.Error("no connection can be accepted; it is tried again until one is",
 			"listener", l.name, "error", err, "hint", "raise the limit of open files (ulimit -n, LimitNOFILE)")
 	}

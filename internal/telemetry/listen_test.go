@@ -47,6 +47,27 @@ func TestListenerSurvivesWhatPasses(t *testing.T) {
 	}
 }
 
+// At the limit connections fail and succeed by turns: that is told once, not at every turn.
+func TestListenerTellsOfTurnsOnce(t *testing.T) {
+	var log bytes.Buffer
+	script := &scripted{}
+	l := NewListener(script, "sockets", slog.New(slog.NewTextHandler(&log, nil)), nil)
+	for range 5 {
+		script.errs = []error{syscall.EMFILE}
+		c, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = c.Close()
+		if l.Failing() != nil {
+			t.Errorf("still failing: %v", l.Failing())
+		}
+	}
+	if failed, again := strings.Count(log.String(), "level=ERROR"), strings.Count(log.String(), "accepted again"); failed != 1 || again != 1 {
+		t.Errorf("%d errors and %d all-clears:\n%s", failed, again, log.String())
+	}
+}
+
 func TestListenerEndsForGood(t *testing.T) {
 	l := NewListener(&scripted{errs: []error{net.ErrClosed}}, "sockets", slog.New(slog.DiscardHandler), nil)
 	if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
