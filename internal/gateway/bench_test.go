@@ -13,6 +13,7 @@ import (
 	"chat-service/internal/envelope"
 	"chat-service/internal/gateway/hub"
 	"chat-service/internal/protocol"
+	"chat-service/internal/test/wscases"
 )
 
 // idle is a socket that is always being written to, so that frames only queue.
@@ -101,7 +102,7 @@ func BenchmarkRead(b *testing.B) {
 			s := gt.login(1)
 			_ = s.conn.SetDeadline(time.Time{})
 			ping := `{"type":"ping"}`
-			f := bytes.Repeat(wire(0x81, []byte(ping+strings.Repeat(" ", size-len(ping)))), batch)
+			f := bytes.Repeat(wscases.Frame(0x81, []byte(ping+strings.Repeat(" ", size-len(ping)))), batch)
 			pongs := make([]byte, batch*len(hub.Text(protocol.AppendPong(nil))))
 			b.ReportAllocs()
 			for b.Loop() {

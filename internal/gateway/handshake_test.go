@@ -13,6 +13,7 @@ import (
 
 	"chat-service/internal/envelope"
 	"chat-service/internal/test/testkit"
+	"chat-service/internal/test/wscases"
 )
 
 func TestTokensComeInFourWays(t *testing.T) {
@@ -129,7 +130,7 @@ func TestRefusedBeforeTheUpgrade(t *testing.T) {
 		}
 		if want == 101 {
 			s.want("welcome")
-			s.write(wire(0x88, []byte{0x03, 0xe8}))
+			s.write(wscases.Frame(0x88, []byte{0x03, 0xe8}))
 			if got := s.closed(); got != 1000 {
 				t.Errorf("our 1000 was answered by %d", got)
 			}

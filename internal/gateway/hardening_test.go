@@ -18,6 +18,7 @@ import (
 	"chat-service/internal/gateway/hub"
 	"chat-service/internal/protocol"
 	"chat-service/internal/test/testkit"
+	"chat-service/internal/test/wscases"
 )
 
 var testKey = base64.StdEncoding.EncodeToString([]byte("0123456789abcdef"))
@@ -124,11 +125,11 @@ func TestBytesBehindTheHandshakeAreRead(t *testing.T) {
 	gt := newGate(t, nil, nil)
 	head := "GET /api/v1/ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + testKey + "\r\n\r\n"
-	auth := string(wire(0x81, []byte(`{"type":"auth","token":"1:s1"}`)))
-	ping := string(wire(0x81, []byte(jsonPing)))
+	auth := string(wscases.Frame(0x81, []byte(`{"type":"auth","token":"1:s1"}`)))
+	ping := string(wscases.Frame(0x81, []byte(jsonPing)))
 	for name, behind := range map[string]string{
 		"the auth frame": auth, "a part of it": auth[:1], "a larger part": auth[:9],
-		"auth in much white space": string(wire(0x81, []byte(`{"type":"auth","token":"1:s1"}`+strings.Repeat(" ", 4000)))),
+		"auth in much white space": string(wscases.Frame(0x81, []byte(`{"type":"auth","token":"1:s1"}`+strings.Repeat(" ", 4000)))),
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := gt.raw(head + behind)
@@ -149,7 +150,7 @@ func TestBytesBehindTheHandshakeAreRead(t *testing.T) {
 func TestHalfMessageIsBounded(t *testing.T) {
 	gt := newGate(t, nil, func(o *Options) { o.MessageTimeout, o.PingInterval = 300*time.Millisecond, time.Second })
 	s := gt.login(1)
-	s.write(wire(0x01, []byte(`{"type":`)))
+	s.write(wscases.Frame(0x01, []byte(`{"type":`)))
 	quit := make(chan struct{})
 	pings := make(chan struct{})
 	go func() { // lives by its pings
@@ -159,7 +160,7 @@ func TestHalfMessageIsBounded(t *testing.T) {
 			case <-quit:
 				return
 			case <-time.After(50 * time.Millisecond):
-				_, _ = s.conn.Write(wire(0x89, nil))
+				_, _ = s.conn.Write(wscases.Frame(0x89, nil))
 			}
 		}
 	}()
@@ -170,8 +171,8 @@ func TestHalfMessageIsBounded(t *testing.T) {
 		t.Errorf("closed with %d", got)
 	}
 	other := gt.login(2)
-	other.write(wire(0x01, []byte(`{"type":`)))
-	other.write(wire(0x80, []byte(`"ping"}`)))
+	other.write(wscases.Frame(0x01, []byte(`{"type":`)))
+	other.write(wscases.Frame(0x80, []byte(`"ping"}`)))
 	other.want("pong")
 	testkit.Eventually(t, patience, func() (bool, string) { // past the bound, a message that ended is forgotten
 		live := gt.sockets.all()
@@ -183,10 +184,10 @@ func TestHalfMessageIsBounded(t *testing.T) {
 
 func TestFloodsOfFramesThatCarryNothing(t *testing.T) {
 	for name, f := range map[string][]byte{
-		"pongs":                  bytes.Repeat(wire(0x8a, nil), 5_000),
-		"pings":                  bytes.Repeat(wire(0x89, nil), 5_000),
-		"empty fragments":        append(wire(0x01, nil), bytes.Repeat(wire(0x00, nil), 5_000)...),
-		"pings within a message": append(wire(0x01, nil), bytes.Repeat(wire(0x89, nil), 5_000)...),
+		"pongs":                  bytes.Repeat(wscases.Frame(0x8a, nil), 5_000),
+		"pings":                  bytes.Repeat(wscases.Frame(0x89, nil), 5_000),
+		"empty fragments":        append(wscases.Frame(0x01, nil), bytes.Repeat(wscases.Frame(0x00, nil), 5_000)...),
+		"pings within a message": append(wscases.Frame(0x01, nil), bytes.Repeat(wscases.Frame(0x89, nil), 5_000)...),
 	} {
 		t.Run(name, func(t *testing.T) {
 			gt := newGate(t, nil, func(o *Options) { o.MessagesPerSecond, o.MessageBurst = 10, 20 })
@@ -241,7 +242,7 @@ func TestSilentSocketsGiveWay(t *testing.T) {
 	if op, _, err := alive.next(); err != nil || op != opPing {
 		t.Fatalf("one that is asked gets opcode %d, %v", op, err)
 	}
-	alive.write(wire(0x8a, nil))
+	alive.write(wscases.Frame(0x8a, nil))
 	if op, _, err := silent.next(); err != nil || op != opPing {
 		t.Fatalf("one that is asked gets opcode %d, %v", op, err)
 	}

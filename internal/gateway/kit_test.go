@@ -27,6 +27,7 @@ import (
 	"chat-service/internal/gateway/inlet"
 	"chat-service/internal/protocol"
 	"chat-service/internal/test/testkit"
+	"chat-service/internal/test/wscases"
 )
 
 // TestMain looks for goroutines that outlive their gateway; two of fasthttp's end by themselves, later.
@@ -320,29 +321,10 @@ func (gt *gate) login(user int) *client {
 	return c
 }
 
-// wire makes a masked client frame.
-func wire(head byte, payload []byte) []byte {
-	f := []byte{head}
-	switch n := len(payload); {
-	case n < 126:
-		f = append(f, 0x80|byte(n))
-	case n < 1<<16:
-		f = binary.BigEndian.AppendUint16(append(f, 0x80|126), uint16(n))
-	default:
-		f = binary.BigEndian.AppendUint64(append(f, 0x80|127), uint64(n))
-	}
-	mask := [4]byte{1, 2, 3, 4}
-	f = append(f, mask[:]...)
-	for i, b := range payload {
-		f = append(f, b^mask[i%4])
-	}
-	return f
-}
-
 func (c *client) write(b []byte) { _, _ = c.conn.Write(b) }
 
 func (c *client) send(format string, args ...any) {
-	c.write(wire(0x81, fmt.Appendf(nil, format, args...)))
+	c.write(wscases.Frame(0x81, fmt.Appendf(nil, format, args...)))
 }
 
 // next reads a frame.
@@ -395,7 +377,7 @@ func (c *client) text() (frame, error) {
 		case err != nil:
 			return frame{}, err
 		case op == opPing:
-			c.write(wire(0x80|opPong, payload))
+			c.write(wscases.Frame(0x80|opPong, payload))
 		case op == opClose:
 			return frame{}, closed(payload)
 		case op == 1:
@@ -445,7 +427,7 @@ func (c *client) closed() int {
 			if len(e.reason) > 123 || e.reason != "" && !json.Valid([]byte(e.reason)) {
 				c.t.Errorf("close reason %q", e.reason)
 			}
-			c.write(wire(0x80|opClose, binary.BigEndian.AppendUint16(nil, uint16(e.code))))
+			c.write(wscases.Frame(0x80|opClose, binary.BigEndian.AppendUint16(nil, uint16(e.code))))
 			return e.code
 		case err != nil:
 			return 0

@@ -9,7 +9,7 @@ import (
 )
 
 // Who shares no room with somebody any more may not watch them. Only the workers know all rooms, so after a notice that somebody
-// left a room, those whom it may concern are reviewed: what they watch is withheld until a worker has said that it may go on.
+// left a room, the watch lists that it may affect are reviewed: their presence is withheld until a worker has confirmed them.
 
 const (
 	reviewAgainMS  = 2_000  // an unanswered review is asked for again after this, doubled with every try up to resendMax
@@ -94,7 +94,7 @@ func (h *Hub) doubtRoom(rm *room) {
 	}
 }
 
-// doubtRecent puts in doubt what a worker said about a watch list if somebody whom it concerns left a room lately: it may have said so
+// doubtRecent puts in doubt what a worker said about a watch list if one of its users left a room lately: it may have said so
 // before that.
 func (h *Hub) doubtRecent(s Socket, users []chat.UserID) {
 	h.reviews.mu.Lock()
