@@ -31,6 +31,14 @@ func (l leases) count(fields []string) (n int) {
 	return n
 }
 
+// doubts reports that one of the entries (by field) has a gateway that has lapsed and isn't buried.
+func (l leases) doubts(fields []string) bool {
+	return len(l.lapsed) > 0 && slices.ContainsFunc(fields, func(f string) bool {
+		g, _, ok := splitField(f)
+		return ok && slices.Contains(l.lapsed, g)
+	})
+}
+
 // judgeLeases reads all leases. newcomer, unless empty, gets a short one if it has none: its first beat may be under way.
 func (s *State) judgeLeases(ctx context.Context, newcomer chat.GatewayID) (leases, error) {
 	keys := []string{s.leaseKey(), s.blindKey()}

@@ -12,7 +12,8 @@ import (
 )
 
 // Online answers for each user, in order: online if one of the user's socket entries has a gateway whose lease lives. LastSeen
-// is not known here. While heartbeats can't arrive (Blind), a user who isn't online is unknown.
+// is not known here. While heartbeats can't arrive (Blind), a user who isn't online is unknown; so is one with a socket at a gateway whose
+// lease has lapsed, until a worker has judged it (Bury): with no worker alive all leases lapse.
 func (s *State) Online(ctx context.Context, users []chat.UserID) (ps []chat.Presence, err error) {
 	if len(users) == 0 {
 		return nil, nil
@@ -25,7 +26,7 @@ func (s *State) Online(ctx context.Context, users []chat.UserID) (ps []chat.Pres
 		ps = make([]chat.Presence, len(users))
 		for i, u := range users {
 			on := l.count(fields[i]) > 0
-			ps[i] = chat.Presence{User: u, Online: on, Known: on || !l.blind}
+			ps[i] = chat.Presence{User: u, Online: on, Known: on || !l.blind && !l.doubts(fields[i])}
 		}
 		return nil
 	})

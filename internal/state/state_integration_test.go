@@ -219,8 +219,8 @@ func TestOnlineNeedsALivingLease(t *testing.T) {
 		t.Fatal("1 must be online, 2 must not")
 	}
 	lapse(t, s, "a")
-	if online(t, s, 1) {
-		t.Fatal("online on a dead gateway")
+	if ps, err := s.Online(ctx, []chat.UserID{1, 2}); err != nil || ps[0].Online || ps[0].Known || !ps[1].Known {
+		t.Fatalf("on a lapsed gateway that nobody has judged, and nowhere: %+v %v, want unknown and offline", ps, err)
 	}
 	if all, err := s.Sockets(ctx, 1); err != nil || len(all) != 0 {
 		t.Fatalf("live sockets on a dead gateway: %v %v", all, err)
