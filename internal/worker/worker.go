@@ -90,6 +90,7 @@ func (w *Worker) Start(context.Context) error {
 		ctx, w.loops = context.WithCancel(w.ctx)
 		w.looped.Go(func() { w.fleet.Run(ctx) })
 		w.looped.Go(func() { w.line.Relay(ctx) })
+		w.looped.Go(func() { w.line.Share(ctx) })
 		for _, job := range []struct {
 			every time.Duration
 			run   func(context.Context)
@@ -100,7 +101,6 @@ func (w *Worker) Start(context.Context) error {
 			{time.Second, w.sockets.SweepOffline},
 			{time.Minute, w.fleet.SweepEnded},
 			{time.Second, w.fleet.IndexNames},
-			{line.ShareEvery, w.line.Share},
 			{10 * time.Second, w.fleet.Weigh},
 		} {
 			w.looped.Go(func() { jobs.Every(ctx, job.every, w.o.Patience, job.run) })

@@ -55,6 +55,7 @@ type Fleet struct {
 	beaten  time.Time   // when the last beat that was kept began
 	doubt   time.Time   // until then another worker may act for this one
 	named   chat.RoomID // how far the walk over public rooms is; the job's alone
+	rests   int         // calls for which that walk pauses; the job's alone
 	standby map[int]int // partitions stood by for → beats for which they have been active here
 }
 
@@ -77,7 +78,11 @@ func (f *Fleet) Run(ctx context.Context) {
 	defer tick.Stop()
 	defer early.Stop()
 	for {
-		f.beat(ctx)
+		if f.beat(ctx); f.unfit == "" {
+			early.Stop() // an idle worker isn't woken for nothing
+		} else {
+			early.Reset(f.o.Beat / 10)
+		}
 		for due := false; !due; {
 			select {
 			case <-ctx.Done():

@@ -9,6 +9,7 @@ const (
 	keepEnded = 90 * 24 * time.Hour // longer than any session lives
 	sweepRows = 1000
 	nameRows  = 500
+	nameRests = 10 // calls left out after a walk that found nothing: what it looks for comes only during an upgrade
 )
 
 // SweepEnded deletes, at the first among the workers, what login sessions left behind that ended long ago: some of it at each call.
@@ -28,7 +29,11 @@ func (f *Fleet) SweepEnded(ctx context.Context) {
 // of an earlier release named.
 func (f *Fleet) IndexNames(ctx context.Context) {
 	if !f.Leader() {
-		f.named = 0
+		f.named, f.rests = 0, 0
+		return
+	}
+	if f.rests > 0 {
+		f.rests--
 		return
 	}
 	next, n, err := f.o.Workers.IndexNames(ctx, f.named, nameRows)
@@ -37,6 +42,8 @@ func (f *Fleet) IndexNames(ctx context.Context) {
 		f.o.Logger.WarnContext(ctx, "index names of rooms", "err", err)
 	} else if n > 0 {
 		f.o.Logger.DebugContext(ctx, "indexed names of rooms", "rooms", n)
+	} else if next == 0 {
+		f.rests = nameRests
 	}
 }
 

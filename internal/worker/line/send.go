@@ -60,6 +60,7 @@ func (c *Committer) decide(jobs []Job, out *deliver.Parcels) (good []Job, batch 
 		}
 		good, batch = append(good, j), append(batch, send)
 	}
+	spent.some.Signal()
 	return good, batch
 }
 

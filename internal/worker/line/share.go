@@ -9,9 +9,8 @@ import (
 )
 
 const (
-	// ShareEvery is the pause between two calls of Share.
-	ShareEvery = 100 * time.Millisecond
-	shareUsers = 1000 // reported at once; further ones wait for the next call
+	shareEvery = 100 * time.Millisecond
+	shareUsers = 1000 // reported at once; further ones wait for the next time
 	// queued is for how long messages may have waited in the queues, while a partition changed hands, and come all at once then: so much
 	// more than the burst is taken here. What one gateway takes, it has bounded itself.
 	queued = 4 * time.Second
@@ -21,8 +20,9 @@ const (
 type spent struct {
 	step, room int64 // of the rate, in nanoseconds; without a bound step is 0, and nothing is ever used
 
-	mu sync.Mutex
-	by map[chat.UserID]account
+	mu   sync.Mutex
+	by   map[chat.UserID]account
+	some sync.Cond // signalled when somebody has spent
 }
 
 // account is up to when a user's allowance is used, in Unix nanoseconds, and how much of that the other processes don't know of.
@@ -32,7 +32,7 @@ type account struct {
 }
 
 func (s *spent) bound(r chat.Rate) {
-	s.by = map[chat.UserID]account{}
+	s.by, s.some.L = map[chat.UserID]account{}, &s.mu
 	if s.room = int64(queued); !r.Off() {
 		s.step, s.room = int64(r.Step()), int64(r.Room()+queued)
 	}
@@ -43,10 +43,38 @@ func tooMany(wait int64) *chat.Error {
 	return &chat.Error{Kind: chat.RateLimited, Msg: "too many messages", RetryAfter: time.Duration(wait)}
 }
 
-// Share reports what those users took who are nearer to the end of their allowance, and learns what other processes gave them: so they
-// have one allowance, and no message waits for Redis (docs/adr/0016). While Redis is unavailable each process counts by itself. It must
-// be called from one goroutine.
+// Share reports what those users took who are nearer to the end of their allowance, and learns what other processes gave them, until ctx
+// ends: so they have one allowance, and no message waits for Redis (docs/adr/0016). While Redis is unavailable each process counts by
+// itself. While nobody sends, it sleeps.
 func (l *Line) Share(ctx context.Context) {
+	defer context.AfterFunc(ctx, func() {
+		l.spent.mu.Lock()
+		defer l.spent.mu.Unlock()
+		l.spent.some.Broadcast()
+	})()
+	for l.spent.await(ctx) {
+		sctx, cancel := context.WithTimeout(ctx, l.o.Patience)
+		l.share(sctx)
+		cancel()
+		select {
+		case <-ctx.Done():
+		case <-time.After(shareEvery):
+		}
+	}
+}
+
+// await waits until somebody has spent something, and reports false when ctx ends.
+func (s *spent) await(ctx context.Context) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(s.by) == 0 && ctx.Err() == nil {
+		s.some.Wait()
+	}
+	return ctx.Err() == nil
+}
+
+// share is one report.
+func (l *Line) share(ctx context.Context) {
 	users, taken := l.unshared(l.o.Now())
 	if len(users) == 0 {
 		return
