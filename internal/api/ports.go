@@ -66,7 +66,9 @@ type Sessions interface {
 // Rooms keeps rooms. What the caller may not see is chat.NotFound.
 type Rooms interface {
 	CreateRoom(ctx context.Context, n chat.NewRoom) (chat.Membership, error)
-	// DirectRoom finds or makes the one direct room of two people.
+	// FindDirect finds the one direct room of two people.
+	FindDirect(ctx context.Context, a, b chat.UserID) (chat.Membership, error)
+	// DirectRoom finds or makes it.
 	DirectRoom(ctx context.Context, a, b chat.UserID) (m chat.Membership, created bool, err error)
 	UpdateRoom(ctx context.Context, room chat.RoomID, by chat.UserID, p chat.RoomPatch) (chat.Membership, error)
 	Dissolve(ctx context.Context, room chat.RoomID, by chat.UserID) error

@@ -112,10 +112,17 @@ func orElse[T any](field *T, otherwise T) T {
 	return *field
 }
 
-// direct finds or makes the one direct room of the caller and another user. bad is what is wrong with the body.
+// direct finds or makes the one direct room of the caller and another user: only one that is made is taken from their allowance. bad is
+// what is wrong with the body.
 func (s *station) direct(c *server.Call, others []chat.UserID, bad error) error {
 	if bad != nil {
 		return bad
+	}
+	m, err := s.ports.Rooms.FindDirect(c.Ctx, c.User, others[0])
+	if err == nil {
+		return c.OK(protocol.ListedRoomView(m))
+	} else if chat.KindOf(err) != chat.NotFound {
+		return err
 	}
 	made, err := s.making(c, 1)
 	if err != nil {

@@ -113,6 +113,29 @@ func (s *Store) make(r chat.Room, by chat.UserID, all []chat.UserID) chat.Member
 	return chat.Membership{Room: n.Room, Member: *n.members[by], Last: msg}
 }
 
+// FindDirect implements the stations' ports; see rooms.Store.
+func (s *Store) FindDirect(ctx context.Context, a, b chat.UserID) (chat.Membership, error) {
+	end, err := s.begin(ctx, "FindDirect")
+	defer end()
+	if err != nil {
+		return chat.Membership{}, err
+	}
+	if r := s.direct(a, b); r != nil {
+		return s.shown(r, r.members[a]), nil
+	}
+	return chat.Membership{}, chat.E(chat.NotFound, "")
+}
+
+// direct is the direct room of two; nil if there is none.
+func (s *Store) direct(a, b chat.UserID) *room {
+	for _, r := range s.rooms {
+		if r.Type == chat.Direct && a != b && r.members[a] != nil && r.members[b] != nil {
+			return r
+		}
+	}
+	return nil
+}
+
 // DirectRoom implements the stations' ports; see rooms.Store.
 func (s *Store) DirectRoom(ctx context.Context, a, b chat.UserID) (m chat.Membership, created bool, err error) {
 	end, err := s.begin(ctx, "DirectRoom")
@@ -126,10 +149,8 @@ func (s *Store) DirectRoom(ctx context.Context, a, b chat.UserID) (m chat.Member
 	if err != nil {
 		return chat.Membership{}, false, err
 	}
-	for _, r := range s.rooms {
-		if r.Type == chat.Direct && r.members[a] != nil && r.members[b] != nil {
-			return s.shown(r, r.members[a]), false, nil
-		}
+	if r := s.direct(a, b); r != nil {
+		return s.shown(r, r.members[a]), false, nil
 	}
 	m = s.make(chat.Room{Type: chat.Direct, Visibility: chat.Private}, a, []chat.UserID{min(a, b), max(a, b)})
 	return s.shown(s.rooms[m.Room.ID], &m.Member), true, nil

@@ -115,6 +115,24 @@ func insertMembers(tx db.Tx, members []chat.Member) error {
 	return nil
 }
 
+// FindDirect returns the one direct room of a and b as a sees it; NotFound if there is none.
+func (s *Store) FindDirect(ctx context.Context, a, b chat.UserID) (m chat.Membership, err error) {
+	err = s.d.Retry(ctx, "find direct room", func(tx db.Tx) (err error) {
+		m, err = directRoom(tx, pairKey(a, b), a)
+		return err
+	})
+	switch {
+	case err != nil:
+		return chat.Membership{}, err
+	case m.Room.ID == 0:
+		return chat.Membership{}, messages.NoRoom()
+	}
+	return s.addLast(ctx, a, m)
+}
+
+// pairKey is what a direct room of two is found by.
+func pairKey(a, b chat.UserID) string { return fmt.Sprintf("%d:%d", min(a, b), max(a, b)) }
+
 // DirectRoom returns the one direct room of a and b as a sees it, which is made if it wasn't there (created). Invalid
 // with oneself or with nobody.
 func (s *Store) DirectRoom(ctx context.Context, a, b chat.UserID) (m chat.Membership, created bool, err error) {
@@ -124,7 +142,7 @@ func (s *Store) DirectRoom(ctx context.Context, a, b chat.UserID) (m chat.Member
 	if a == 0 || b == 0 {
 		return chat.Membership{}, false, chat.BadField("member_ids", "user 0 does not exist")
 	}
-	pair := fmt.Sprintf("%d:%d", min(a, b), max(a, b))
+	pair := pairKey(a, b)
 	room := chat.Room{Type: chat.Direct, Visibility: chat.Private}
 	err = s.d.Tx(ctx, "open direct room", db.Repeatable, func(tx db.Tx) (err error) {
 		created = false

@@ -41,6 +41,7 @@ type Standing interface {
 // Rooms creates and changes rooms.
 type Rooms interface {
 	CreateRoom(ctx context.Context, n chat.NewRoom) (chat.Membership, error)
+	FindDirect(ctx context.Context, a, b chat.UserID) (chat.Membership, error)
 	DirectRoom(ctx context.Context, a, b chat.UserID) (chat.Membership, bool, error)
 	UpdateRoom(ctx context.Context, room chat.RoomID, by chat.UserID, p chat.RoomPatch) (chat.Membership, error)
 	Dissolve(ctx context.Context, room chat.RoomID, by chat.UserID) error

@@ -52,6 +52,8 @@ func createRooms(t *trial) {
 
 func directRooms(t *trial) {
 	u := t.users(2)
+	_, err := t.Rooms.FindDirect(t.ctx, u[0], u[1])
+	t.fails(err, chat.NotFound)
 	m, created, err := t.Rooms.DirectRoom(t.ctx, u[0], u[1])
 	if t.ok(err); !created || m.Room.Type != chat.Direct || m.Room.Owner != 0 || m.Member.User != u[0] || m.Member.Role != chat.Plain || m.Peer == nil || m.Peer.ID != u[1] {
 		t.Errorf("created %v: %+v, peer %+v", created, m, m.Peer)
@@ -60,6 +62,14 @@ func directRooms(t *trial) {
 	again, created, err := t.Rooms.DirectRoom(t.ctx, u[1], u[0])
 	if t.ok(err); created || again.Room.ID != m.Room.ID || again.Member.User != u[1] || again.Peer.ID != u[0] || again.Last == nil || again.Last.Seq != 2 {
 		t.Errorf("created %v: %+v", created, again)
+	}
+	found, err := t.Rooms.FindDirect(t.ctx, u[1], u[0])
+	if t.ok(err); found.Room != again.Room || found.Member != again.Member || *found.Peer != *again.Peer || found.Last == nil || found.Last.Seq != 2 {
+		t.Errorf("found %+v, want %+v", found, again)
+	}
+	for _, other := range []chat.UserID{u[0], 0, 1 << 40} {
+		_, err := t.Rooms.FindDirect(t.ctx, u[0], other)
+		t.fails(err, chat.NotFound)
 	}
 	for _, other := range []chat.UserID{u[0], 0, 1 << 40} {
 		_, _, err := t.Rooms.DirectRoom(t.ctx, u[0], other)
