@@ -67,7 +67,7 @@ func (s *station) register(c *server.Call, b RegisterBody) error {
 	if err := k.Err(); err != nil {
 		return err
 	}
-	if err := s.attempts.Allow(c.Ctx, "register", c.Address(), chat.PerMinute(s.opts.Limits.RegisterPerMinute), 1); err != nil {
+	if err := s.attempts.Allow(c.Ctx, "register", c.Address(), s.opts.Limits.RegisterRate(), 1); err != nil {
 		return err
 	}
 	hash, err := s.ports.Passwords.Hash(c.Ctx, b.Password)
@@ -105,7 +105,7 @@ func ownView(u chat.User) protocol.User {
 // login opens a session for a username or an email address.
 func (s *station) login(c *server.Call, b LoginBody) error {
 	login := normal(b.Username)
-	if err := s.attempts.Allow(c.Ctx, "login", c.Address(), chat.PerMinute(s.opts.Limits.LoginPerMinute), 1); err != nil {
+	if err := s.attempts.Allow(c.Ctx, "login", c.Address(), s.opts.Limits.LoginRate(), 1); err != nil {
 		return err
 	}
 	u, err := s.authenticate(c, login, b.Password)
@@ -151,8 +151,12 @@ func (s *station) authenticate(c *server.Call, login, password string) (chat.Use
 }
 
 // confirm checks the password of somebody who is logged in. Their session is the place that the try comes from: strangers
-// who guess at the account don't delay its owner, and a stolen token is no way around the delays.
+// who guess at the account don't delay its owner, and a stolen token is no way around the delays. The right password costs a hash,
+// too: it is counted.
 func (s *station) confirm(c *server.Call, u *chat.User, password string) (bool, error) {
+	if err := s.attempts.Allow(c.Ctx, "confirm", c.User.String(), s.opts.Limits.FailureRate(), 1); err != nil {
+		return false, err
+	}
 	ok, err := s.verify(c, place{"u" + u.ID.String() + ":confirm", string(c.Session), ""}, u, password)
 	if err == nil && !ok {
 		s.ports.Audit.Record(c.Ctx, chat.Act{Kind: chat.ActWrongPassword, User: u.ID})
@@ -169,7 +173,7 @@ func (s *station) verify(c *server.Call, at place, u *chat.User, password string
 	try := new(server.Try)
 	if s.opts.Limits.LoginPerMinute > 0 {
 		var err error
-		if try, err = s.attempts.Try(c.Ctx, at.account, at.from, at.address, chat.PerHour(s.opts.Limits.LoginFailures)); err != nil {
+		if try, err = s.attempts.Try(c.Ctx, at.account, at.from, at.address, s.opts.Limits.FailureRate()); err != nil {
 			s.ports.Audit.Record(c.Ctx, chat.Act{Kind: chat.ActThrottled, User: u.ID})
 			return false, err
 		}
@@ -242,13 +246,20 @@ func (s *station) tokens(c *server.Call, u chat.User, session chat.SessionID, re
 
 // refresh trades a refresh token for its successor. Which one that is follows from the token, so that parallel
 // requests with one token get the same answer; a token that was used longer ago than the grace ends the session,
-// because it was copied.
+// because it was copied. One that nobody has costs its address an allowance, like an access token that nobody signed.
 func (s *station) refresh(c *server.Call, b RefreshBody) error {
+	address, rate := c.Address(), s.opts.Limits.TokenRate()
+	if err := s.attempts.Stranger(address, rate); err != nil {
+		return err
+	}
 	hash, next, nextHash := s.ports.Refreshes.NextRefresh(b.RefreshToken)
 	session, u, err := s.ports.Sessions.RotateRefresh(c.Ctx, chat.Rotation{
 		Old: hash, Next: nextHash, Now: s.now(), IP: c.IP(),
 		Grace: s.opts.Sessions.Grace, Idle: s.opts.Sessions.Idle,
 	})
+	if kind := chat.KindOf(err); kind != chat.NotFound && kind != chat.Unauthenticated {
+		s.attempts.NoStranger(address, rate)
+	}
 	if err != nil {
 		if chat.KindOf(err) == chat.NotFound {
 			return server.ErrEnded

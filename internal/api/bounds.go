@@ -9,7 +9,7 @@ import (
 
 // searches takes a search from the caller's allowance: a search without a hit costs the database most.
 func (s *station) searches(c *server.Call) error {
-	return s.attempts.Allow(c.Ctx, "searches", c.User.String(), chat.PerMinute(s.opts.Limits.SearchesPerMinute), 1)
+	return s.attempts.Allow(c.Ctx, "searches", c.User.String(), s.opts.Limits.SearchRate(), 1)
 }
 
 // making takes a room, and the invitations of those who will be in it, from the caller's allowances. The caller reports then whether

@@ -2,6 +2,7 @@ package api
 
 import (
 	"fmt"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -42,6 +43,9 @@ func TestRoomsOfAUser(t *testing.T) {
 	}
 	b.do(201, "POST", "rooms", token, `{"name":"third"}`)
 	b.refused("POST", "rooms", token, `{"name":"fourth"}`)
+	b.do(200, "POST", "rooms", token, `{"type":"direct","member_ids":[2]}`) // it was there before the allowance was used up
+	b.join("carl")
+	b.refused("POST", "rooms", token, `{"type":"direct","member_ids":[3]}`)
 	b.do(201, "POST", "rooms", other, `{"name":"of somebody else"}`)
 	b.pass(20 * time.Minute)
 	b.do(201, "POST", "rooms", token, `{"name":"fourth"}`)
@@ -130,6 +134,87 @@ func TestNobodyHasItAnewWithoutRedis(t *testing.T) {
 	b.refused("GET", "users?q=a", token, "")
 	b.pass(20 * time.Second)
 	b.do(200, "GET", "users?q=a", token, "")
+}
+
+// TestStrangers: an address may call only so often without a valid token; good tokens and expired ones are never refused for it, and other
+// addresses don't pay.
+func TestStrangers(t *testing.T) {
+	b := newBench(t, func(o *Options, p *Ports) {
+		o.Limits.BadTokens = 10
+		o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	})
+	token := b.join("ann")
+	login := b.do(200, "POST", "auth/login", "", `{"username":"ann","password":"123456"}`)
+	refresh := func(token, address string) answer {
+		return b.raw("POST", "auth/refresh", "", "application/json", `{"refresh_token":"`+token+`"}`, "X-Forwarded-For", address)
+	}
+	get := func(token, address string) answer {
+		return b.raw("GET", "me", token, "", "", "X-Forwarded-For", address)
+	}
+	good := login.body["refresh_token"].(string)
+	for range 20 { // valid ones stay free
+		a := refresh(good, "9.9.9.9")
+		if a.status != 200 {
+			t.Fatalf("refresh: %d %s", a.status, a.raw)
+		}
+		good = a.body["refresh_token"].(string)
+	}
+	for i := range 10 {
+		ask := []func() answer{
+			func() answer { return get("", "9.9.9.9") }, func() answer { return get("junk", "9.9.9.9") }, func() answer { return refresh("junk", "9.9.9.9") },
+		}[i%3]
+		b.problem(ask(), 401, "unauthenticated")
+	}
+	for what, a := range map[string]answer{
+		"no token": get("", "9.9.9.9"), "junk": get("junk", "9.9.9.9"), "a refresh token": refresh("junk", "9.9.9.9"),
+	} {
+		if b.problem(a, 429, "rate_limited"); a.head.Get("Retry-After") != "6" {
+			t.Errorf("%s: Retry-After %q, want 6", what, a.head.Get("Retry-After"))
+		}
+	}
+	if n := b.store.Calls("RotateRefresh"); n != 23 {
+		t.Errorf("the store was asked for %d refresh tokens, want 23", n)
+	}
+	if a := get(token, "9.9.9.9"); a.status != 200 {
+		t.Errorf("a good token at that address: %d %s", a.status, a.raw)
+	}
+	b.problem(get("old|1|x", "9.9.9.9"), 401, "token_expired")
+	b.problem(get("junk", "2.2.2.2"), 401, "unauthenticated")
+	b.pass(6 * time.Second)
+	b.problem(get("junk", "9.9.9.9"), 401, "unauthenticated")
+	b.problem(get("junk", "9.9.9.9"), 429, "rate_limited")
+}
+
+// TestConfirmationsOfAUser: the right password costs a hash, too.
+func TestConfirmationsOfAUser(t *testing.T) {
+	b, token, _ := limited(t, func(l *chat.Limits) { l.LoginFailures = 4 })
+	for range 4 {
+		b.do(200, "POST", "auth/password", token, `{"old_password":"123456","new_password":"123456"}`)
+	}
+	b.refused("POST", "auth/password", token, `{"old_password":"123456","new_password":"123456"}`)
+	b.do(200, "POST", "auth/login", "", `{"username":"ann","password":"123456"}`)
+	b.pass(15 * time.Minute)
+	b.do(200, "POST", "auth/password", token, `{"old_password":"123456","new_password":"123456"}`)
+}
+
+// TestFloodAsksSeldom: what is used up costs the shared count a question a second, until something is given back.
+func TestFloodAsksSeldom(t *testing.T) {
+	b := newBench(t, func(o *Options, _ *Ports) { o.Limits.SearchesPerMinute = 3 })
+	token := b.join("ann")
+	for range 3 {
+		b.do(200, "GET", "users?q=a", token, "")
+	}
+	for range 50 {
+		b.refused("GET", "users?q=a", token, "")
+	}
+	if n := b.state.asked["searches:1"]; n != 4 {
+		t.Errorf("%d questions for 53 searches, want 4", n)
+	}
+	b.pass(time.Second)
+	b.refused("GET", "users?q=a", token, "")
+	if n := b.state.asked["searches:1"]; n != 5 {
+		t.Errorf("%d questions after a second, want 5", n)
+	}
 }
 
 // TestOffIsOff: with all limits at 0 nothing is refused.

@@ -70,8 +70,10 @@ type fakeState struct {
 
 // fakeAuth hashes nothing and signs nothing.
 type fakeAuth struct {
-	issued atomic.Int64
-	down   error // of hashing
+	issued  atomic.Int64
+	down    error         // of hashing
+	gate    chan struct{} // verifying waits until it is closed; nil: not
+	waiting atomic.Int64
 }
 
 func (f *fakeState) Recent(_ context.Context, room chat.RoomID, epoch uint64) ([]chat.Message, error) {
@@ -154,6 +156,10 @@ func (f *fakeAuth) Hash(_ context.Context, password string) (string, error) {
 }
 
 func (f *fakeAuth) Verify(_ context.Context, password, hash string) (ok, stale bool, err error) {
+	if f.gate != nil {
+		f.waiting.Add(1)
+		<-f.gate
+	}
 	return hash == "hash:"+password || hash == "weak:"+password, strings.HasPrefix(hash, "weak:"), f.down
 }
 

@@ -1,14 +1,17 @@
 package api
 
 import (
+	"crypto/rand"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/test/testkit"
 )
 
 // guesser is a server that counts for itself, and clients at any address.
@@ -133,6 +136,67 @@ func TestSpraying(t *testing.T) {
 	b.problem(b.login("1.1.1.1", "ann", "123456"), 429, "rate_limited")
 	if a := b.login("2.2.2.2", "ann", "123456"); a.status != 200 {
 		t.Errorf("another address pays for it: %s", a.raw)
+	}
+}
+
+// TestFailuresComeSlowly: an hour's failures can't be had in one moment; the rate stays.
+func TestFailuresComeSlowly(t *testing.T) {
+	b := guesser(t)
+	guess := func() int { return b.login("1.1.1.1", "user"+rand.Text(), "Spring2026").status }
+	judged := 0
+	for range 100 {
+		if guess() == 401 {
+			judged++
+		}
+	}
+	if judged != chat.FailuresAtOnce {
+		t.Errorf("%d of 100 guesses at once were judged, want %d", judged, chat.FailuresAtOnce)
+	}
+	b.problem(b.login("1.1.1.1", "ann", "123456"), 429, "rate_limited")
+	for range 3600 / 12 { // an hour
+		b.pass(12 * time.Second)
+		if guess() == 401 {
+			judged++
+		}
+	}
+	if want := chat.FailuresAtOnce + 300; judged != want {
+		t.Errorf("%d were judged in an hour, want %d", judged, want)
+	}
+}
+
+// TestRightLoginsAtOnce: of one account at one place as many are under way as guesses may be free, since a try that isn't judged yet may
+// be wrong; those that were right don't count, whether one by one or of many accounts.
+func TestRightLoginsAtOnce(t *testing.T) {
+	b := guesser(t)
+	for i := range 30 {
+		b.do(201, "POST", "auth/register", "", fmt.Sprintf(`{"username":"user%d","password":"123456"}`, i))
+	}
+	b.auth.gate = make(chan struct{})
+	var wg sync.WaitGroup
+	one, many := make([]int, 20), make([]int, 30)
+	for i := range one {
+		wg.Go(func() { one[i] = b.login("1.1.1.1", "ann", "123456").status })
+	}
+	for i := range many {
+		wg.Go(func() { many[i] = b.login("2.2.2.2", fmt.Sprint("user", i), "123456").status })
+	}
+	refused := len(one) - chat.FreeTries - 1
+	testkit.Eventually(t, 10*time.Second, func() (bool, string) {
+		n := b.auth.waiting.Load()
+		return int(n) == len(one)-refused+len(many), fmt.Sprintf("%d hashes wait", n)
+	})
+	close(b.auth.gate)
+	wg.Wait()
+	if n := len(slices.DeleteFunc(one, func(s int) bool { return s != 429 })); n != refused {
+		t.Errorf("%d of 20 right logins at once are refused, want %d", n, refused)
+	}
+	if n := len(slices.DeleteFunc(many, func(s int) bool { return s == 200 })); n != 0 {
+		t.Errorf("%d of 30 right logins of as many accounts at once are refused", n)
+	}
+	for range 20 {
+		if a := b.login("1.1.1.1", "ann", "123456"); a.status != 200 {
+			t.Fatalf("one after the other: %d %s", a.status, a.raw)
+		}
 	}
 }
 

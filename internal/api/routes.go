@@ -57,7 +57,7 @@ func (s *station) authRoutes() []server.Route {
 		{
 			Method: "POST", Path: "/auth/refresh", ID: "refresh", Open: true,
 			Summary: "Trade a refresh token for a new pair; using one twice ends its session", Reply: TokenReply{},
-			Errors: kinds(chat.Unauthenticated, chat.Blocked), Do: server.Takes(s.refresh),
+			Errors: kinds(chat.Unauthenticated, chat.Blocked, chat.RateLimited), Do: server.Takes(s.refresh),
 		},
 		{
 			Method: "POST", Path: "/auth/logout", ID: "logout", Summary: "End this session and close its sockets",

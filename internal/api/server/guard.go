@@ -17,21 +17,36 @@ type Guard struct {
 	Attempts *Attempts
 	// RequestsPerSecond bounds one user's requests to this process, after a burst of twice as many; 0 is no bound.
 	RequestsPerSecond int
+	// Strangers bounds one address's requests to this process without a valid token.
+	Strangers chat.Rate
 }
 
 // admit returns the caller, or why the call is refused.
-func (g *Guard) admit(c *fiber.Ctx) (user chat.UserID, session chat.SessionID, err error) {
+func (s *Server) admit(c *fiber.Ctx) (user chat.UserID, session chat.SessionID, err error) {
+	g := s.opts.Guard
 	token, err := bearer(c)
-	if err != nil {
-		return 0, "", err
+	if err == nil {
+		user, session, err = g.Tokens.Verify(token)
 	}
-	if user, session, err = g.Tokens.Verify(token); err != nil {
-		return 0, "", err
+	if err != nil {
+		return 0, "", s.stranger(c, err)
 	}
 	if err := g.Live.check(c.UserContext(), user, session); err != nil {
 		return 0, "", err
 	}
 	return user, session, g.Attempts.pace(user, g.RequestsPerSecond)
+}
+
+// stranger counts a request without a valid token at its address, unless the token was valid once: a network full of phones may wake up
+// with one. why is the answer while the address has some left.
+func (s *Server) stranger(c *fiber.Ctx, why error) error {
+	if chat.KindOf(why) == chat.TokenExpired {
+		return why
+	}
+	if err := s.opts.Guard.Attempts.Stranger(chat.AddressKey(s.clientIP(c)).String(), s.opts.Guard.Strangers); err != nil {
+		return err
+	}
+	return why
 }
 
 // open serves a route that needs no login.
@@ -44,7 +59,7 @@ func (s *Server) open(r Route) fiber.Handler {
 // guarded serves a route to callers that the guard admits.
 func (s *Server) guarded(r Route) fiber.Handler {
 	return func(c *fiber.Ctx) error {
-		user, session, err := s.opts.Guard.admit(c)
+		user, session, err := s.admit(c)
 		if err != nil {
 			return err
 		}

@@ -42,10 +42,15 @@ func (a *Attempts) Allow(ctx context.Context, what, who string, r chat.Rate, n i
 		return nil
 	}
 	key := what + ":" + who
+	if wait := a.local.refused(key); wait > 0 {
+		return a.refuse(what, wait)
+	}
 	if a.shared != nil {
 		if wait, err := a.shared.Allow(ctx, key, r, n, 0); err == nil {
 			if wait <= 0 {
 				_, _ = a.local.Allow(ctx, key, r, n, 0) // so that nobody has it anew here while the shared one is unavailable
+			} else if n == 1 { // less may be there for those who ask for less
+				a.local.remember(key, wait)
 			}
 			return a.refuse(what, wait)
 		}
@@ -63,6 +68,7 @@ func (a *Attempts) Refund(ctx context.Context, what, who string, r chat.Rate, n 
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
 	_ = a.local.Refund(ctx, what+":"+who, r, n)
+	a.local.forget(what + ":" + who)
 	if a.shared != nil && a.shared.Refund(ctx, what+":"+who, r, n) != nil {
 		a.metrics.Degraded.WithLabelValues("throttle").Inc()
 	}
@@ -75,6 +81,23 @@ func (a *Attempts) pace(user chat.UserID, perSecond int) error {
 	}
 	wait, _ := a.local.Allow(context.Background(), "requests:"+user.String(), chat.Rate{Limit: float64(perSecond), Per: time.Second, Burst: 2 * perSecond}, 1, 0)
 	return a.refuse("requests", wait)
+}
+
+// Stranger takes a request without a valid token, or one whose token is still to be looked up, from its address's allowance in this
+// process. A valid access token is never refused for it; who asks with a refresh token shares the address's fate.
+func (a *Attempts) Stranger(address string, r chat.Rate) error {
+	if r.Off() {
+		return nil
+	}
+	wait, _ := a.local.Allow(context.Background(), "tokens:"+address, r, 1, 0)
+	return a.refuse("tokens", wait)
+}
+
+// NoStranger gives back what Stranger took: the token was valid.
+func (a *Attempts) NoStranger(address string, r chat.Rate) {
+	if !r.Off() {
+		_ = a.local.Refund(context.Background(), "tokens:"+address, r, 1)
+	}
 }
 
 // Message takes one of a user's allowance of messages, from which gateways and workers take, too. Whoever is far from its end in
@@ -108,9 +131,8 @@ type Try struct {
 // fail so often, at whatever accounts. chat.RateLimited: it must not be judged.
 func (a *Attempts) Try(ctx context.Context, account, from, address string, failures chat.Rate) (*Try, error) {
 	t := &Try{attempts: a, account: account, from: from, address: address, failures: failures}
-	if t.charged() {
-		wait := a.first(func(th Throttle) (time.Duration, error) { return th.Allow(ctx, t.key(), failures, 1, 0) })
-		if err := a.refuse("failures", wait); err != nil {
+	if address != "" {
+		if err := a.Allow(ctx, "failures", address, failures, 1); err != nil {
 			return nil, err
 		}
 	}
@@ -121,10 +143,6 @@ func (a *Attempts) Try(ctx context.Context, account, from, address string, failu
 	}
 	return t, nil
 }
-
-func (t *Try) charged() bool { return t.address != "" && !t.failures.Off() }
-
-func (t *Try) key() string { return "failures:" + t.address }
 
 // Passed forgets the place's failures and remembers it as known.
 func (t *Try) Passed(ctx context.Context) { t.settle(ctx, true) }
@@ -145,8 +163,8 @@ func (t *Try) settle(ctx context.Context, passed bool) {
 }
 
 func (t *Try) refund(ctx context.Context) {
-	if t.charged() {
-		t.attempts.first(func(th Throttle) (time.Duration, error) { return 0, th.Refund(ctx, t.key(), t.failures, 1) })
+	if t.address != "" {
+		t.attempts.Refund(ctx, "failures", t.address, t.failures, 1)
 	}
 }
 
@@ -170,7 +188,15 @@ type localThrottle struct {
 	mu         sync.Mutex
 	tries      *simplelru.LRU[string, tries]
 	allowances *simplelru.LRU[string, allowance]
+	refusals   *simplelru.LRU[string, refusedLast]
 }
+
+// refusedLast is what the shared throttle said last of an allowance that is used up: until then one can't be taken, and until again that
+// is believed.
+type refusedLast struct{ until, again time.Time }
+
+// refusalFor is how long a refusal is believed without asking, while nothing is given back here: a flood costs one question in that time.
+const refusalFor = time.Second
 
 // allowance is up to when an allowance is used, and how much of that nobody else knows of.
 type allowance struct {
@@ -189,7 +215,33 @@ func newLocalThrottle(now func() time.Time) *localThrottle {
 	l := &localThrottle{now: now}
 	l.tries, _ = simplelru.NewLRU[string, tries](localKeys, nil) // only a size below 1 is refused
 	l.allowances, _ = simplelru.NewLRU[string, allowance](localKeys, nil)
+	l.refusals, _ = simplelru.NewLRU[string, refusedLast](localKeys, nil)
 	return l
+}
+
+// remember keeps a refusal.
+func (l *localThrottle) remember(key string, wait time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.now()
+	l.refusals.Add(key, refusedLast{now.Add(wait), now.Add(min(wait, refusalFor))})
+}
+
+// refused returns the rest of a remembered refusal's wait; 0 if there is none, or it is to be asked for again.
+func (l *localThrottle) refused(key string) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.now()
+	if x, ok := l.refusals.Get(key); ok && now.Before(x.again) {
+		return x.until.Sub(now)
+	}
+	return 0
+}
+
+func (l *localThrottle) forget(key string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.refusals.Remove(key)
 }
 
 // Allow implements Throttle.
