@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"chat-service/internal/chat"
@@ -13,8 +14,8 @@ import (
 // Commands is the gateways' bus: records for partitions, several of a partition in one message. Publish stands in publish.go.
 type Commands struct {
 	p            *Publisher
-	in, together []*Batcher // by partition
-	control      Target
+	in, together []*Batcher   // by partition
+	lost         atomic.Int32 // heartbeats in a row
 }
 
 const (
@@ -24,7 +25,7 @@ const (
 
 // NewCommands makes the bus of a gateway over p.
 func NewCommands(p *Publisher) *Commands {
-	c := &Commands{p: p, control: p.o.Control()}
+	c := &Commands{p: p}
 	// A smaller share of the window than messages have: both together leave room in it for other partitions.
 	crowd := BatchOptions{Delay: togetherDelay, Records: togetherRecords, Pending: p.o.WindowRecords / 4}
 	for i := range p.o.Partitions {
@@ -40,9 +41,31 @@ func (c *Commands) PublishBatched(partition int, record []byte, done func(error)
 	return c.together[partition].Add(record, done)
 }
 
-// Beat sends a heartbeat to the control queue, without waiting for its confirm.
+// Beat sends a heartbeat to the control queue, without waiting for its confirm. Where no worker has bound the queue, because all are of
+// release 0.1.0, it goes to the queue directly.
 func (c *Commands) Beat(record []byte) error {
-	return c.p.Publish(c.control, envelope.Frame(nil, [][]byte{record}), nil)
+	body := envelope.Frame(nil, [][]byte{record})
+	return c.p.Publish(c.p.o.Beats(), body, func(err error) {
+		if errors.Is(err, ErrUnroutable) {
+			c.p.beside(c.p.o.Control(), body, c.reached)
+		} else if err == nil {
+			c.reached(nil)
+		}
+	})
+}
+
+// lostBeats is after how many heartbeats in a row that reached no worker that is worth a warning: then the gateway's lease has ended.
+const lostBeats = 3
+
+// reached takes the outcome of a heartbeat.
+func (c *Commands) reached(err error) {
+	if err == nil {
+		c.lost.Store(0)
+	} else if c.lost.Add(1) == lostBeats {
+		c.p.o.Logger.Warn("heartbeats reach no worker: the users of this gateway count as offline", "error", err,
+			"do", "start a worker of this gateway's release, with the rights that chatctl grants gives it; "+
+				"beside workers of an earlier release gateways need the right to write to amq.default")
+	}
 }
 
 // Ready returns nil while messages flow, else an ErrUnavailable with the reason.

@@ -1,8 +1,11 @@
 package broker
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -77,7 +80,7 @@ func TestCommandsKeepPartitionsApart(t *testing.T) {
 			return string(envelope.Frame(nil, rs))
 		}
 		equal(t, "wire", []string{frame("beat"), frame("a", "c"), frame("b"), frame("d", "e")}, s.bodies())
-		equal(t, "targets", []Target{r.o.Control(), r.o.In(1), r.o.In(0), r.o.In(1)}, targets)
+		equal(t, "targets", []Target{r.o.Beats(), r.o.In(1), r.o.In(0), r.o.In(1)}, targets)
 		time.Sleep(time.Millisecond)
 		_ = c.PublishBatched(0, []byte("f"), nil)
 		synctest.Wait()
@@ -85,5 +88,61 @@ func TestCommandsKeepPartitionsApart(t *testing.T) {
 		time.Sleep(togetherDelay)
 		synctest.Wait()
 		equal(t, "messages after it", 5, len(s.bodies()))
+	})
+}
+
+// TestBeatsTakeAnotherWay: where no worker has bound the control queue, heartbeats go to it directly, on a channel of their own. If that
+// is refused, messages don't suffer; it is said once, when the gateway's lease has ended by it.
+func TestBeatsTakeAnotherWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		r := newRig(t, Options{Prefix: "x", Partitions: 1, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		c := NewCommands(r.Publisher)
+		bound := true
+		var s *fakeSink
+		s = newFakeSink(func(e *entry) (bool, bool) {
+			if e.target == r.o.Beats() && !bound {
+				s.back <- amqp.Return{MessageId: e.id}
+			}
+			return true, true
+		})
+		var refusal error
+		var direct []Target
+		s.aside = func(t Target, body []byte) error {
+			if string(body) == string(envelope.Frame(nil, [][]byte{[]byte("beat")})) {
+				direct = append(direct, t)
+			}
+			return refusal
+		}
+		r.connect(s)
+		beat := func(times int) {
+			t.Helper()
+			for range times {
+				if err := c.Beat([]byte("beat")); err != nil {
+					t.Fatal(err)
+				}
+				synctest.Wait()
+			}
+		}
+		beat(2)
+		equal(t, "while it is bound", []Target(nil), direct)
+		bound = false
+		beat(2)
+		equal(t, "while it isn't", []Target{r.o.Control(), r.o.Control()}, direct)
+		refusal = &amqp.Error{Code: amqp.AccessRefused, Reason: "write access to exchange 'amq.default' refused"}
+		beat(2)
+		equal(t, "log after two that were lost", "", log.String())
+		beat(5)
+		if n := strings.Count(log.String(), "heartbeats reach no worker"); n != 1 || !strings.Contains(log.String(), "chatctl grants") {
+			t.Errorf("after seven that were lost: %s", log.String())
+		}
+		if err := c.Ready(); err != nil {
+			t.Errorf("the publisher suffers: %v", err)
+		}
+		bound = true
+		beat(1)
+		bound = false
+		beat(3)
+		equal(t, "warnings about two outages", 2, strings.Count(log.String(), "heartbeats reach no worker"))
 	})
 }

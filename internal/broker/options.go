@@ -181,6 +181,15 @@ func (o Options) Gateway(queue string) Target { return Target{Key: queue, Mandat
 // Out reaches every gateway: transient, and no error when there is none.
 func (o Options) Out() Target { return Target{Exchange: o.name("out")} }
 
+// Beats leads to the control queue through the gateways' exchange, so that they need no right to publish to every queue: mandatory,
+// because workers of release 0.1.0 don't bind it.
+func (o Options) Beats() Target {
+	return Target{Exchange: o.name("in"), Key: beatsKey, Mandatory: true}
+}
+
+// beatsKey is no partition's number.
+const beatsKey = "control"
+
 // Control is the queue of gateway heartbeats, each consumed by any one worker: transient, dropped after 2 s.
 func (o Options) Control() Target { return Target{Key: o.name("control")} }
 

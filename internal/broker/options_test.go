@@ -50,6 +50,7 @@ func TestTargets(t *testing.T) {
 	equal(t, "gateway", Target{Key: "x.gw.g1.b2", Mandatory: true}, o.Gateway(o.GatewayQueue("g1", "b2")))
 	equal(t, "out", Target{Exchange: "x.out"}, o.Out())
 	equal(t, "control", Target{Key: "x.control"}, o.Control())
+	equal(t, "beats", Target{Exchange: "x.in", Key: "control", Mandatory: true}, o.Beats())
 	equal(t, "default prefix", Target{Exchange: "chat.out"}, Options{}.Out())
 }
 

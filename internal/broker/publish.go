@@ -260,7 +260,10 @@ func (p *Publisher) frame(e *entry) {
 }
 
 // channelSink publishes on a real channel.
-type channelSink struct{ ch *amqp.Channel }
+type channelSink struct {
+	ch   *amqp.Channel
+	conn *amqp.Connection
+}
 
 func (s channelSink) publish(e *entry) (confirm, error) {
 	msg := amqp.Publishing{MessageId: e.id, Body: e.body, DeliveryMode: amqp.Transient}

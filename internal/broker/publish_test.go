@@ -62,6 +62,7 @@ type fakeSink struct {
 	back    chan amqp.Return
 	closes  chan *amqp.Error
 	dead    bool
+	aside   func(t Target, body []byte) error // beside the others
 }
 
 func newFakeSink(outcome func(*entry) (bool, bool)) *fakeSink {
@@ -87,6 +88,8 @@ func (s *fakeSink) publish(e *entry) (confirm, error) {
 	}
 	return c, nil
 }
+
+func (s *fakeSink) beside(t Target, body []byte) error { return s.aside(t, body) }
 
 func (s *fakeSink) alive() bool {
 	s.mu.Lock()

@@ -38,11 +38,13 @@ type Publisher struct {
 	downSince time.Time      // since when down or blocked; zero when neither
 	closing   bool
 
-	wake         chan struct{} // the publish loop has something to look at
-	work         chan struct{} // the confirm goroutine has something to look at
-	drained      chan struct{} // closing, and nothing left
-	quit         chan struct{} // the publish loop has ended for good
-	confirmsDone chan struct{} // the confirm goroutine has ended
+	besideBusy   bool
+	besides      sync.WaitGroup // the goroutine of a message beside the others
+	wake         chan struct{}  // the publish loop has something to look at
+	work         chan struct{}  // the confirm goroutine has something to look at
+	drained      chan struct{}  // closing, and nothing left
+	quit         chan struct{}  // the publish loop has ended for good
+	confirmsDone chan struct{}  // the confirm goroutine has ended
 	end          sync.Once
 
 	seq     uint64   // of the message ids; the publish loop's, as scratch is
@@ -74,6 +76,8 @@ type sink interface {
 	publish(e *entry) (confirm, error)
 	// alive is false from before the moment at which a lost channel's confirms resolve.
 	alive() bool
+	// beside publishes a body on a channel of its own and waits for its confirm.
+	beside(t Target, body []byte) error
 }
 
 // confirm is the broker's answer to one message, still to come until Done is closed.
@@ -147,7 +151,7 @@ func (p *Publisher) serveConnection(ctx context.Context, conn *amqp.Connection, 
 		return fmt.Errorf("open channel: %w", err)
 	}
 	inc := &incarnation{
-		sink: channelSink{ch},
+		sink: channelSink{ch, conn},
 		// At most this many can come back before collect empties it, so the library never drops one.
 		returns: ch.NotifyReturn(make(chan amqp.Return, p.o.Unconfirmed)),
 		closes:  ch.NotifyClose(make(chan *amqp.Error, 1)),
@@ -216,6 +220,7 @@ func (p *Publisher) Close(ctx context.Context) error {
 		return err
 	}
 	p.finish()
+	p.besides.Wait() // the connection has ended: so do they
 	if left > 0 {
 		return fmt.Errorf("%w with %d records unconfirmed: %w", ErrClosed, left, ctx.Err())
 	}

@@ -31,11 +31,11 @@ func (o Options) Rights(r Role) Rights {
 	inbound, gateways := exactly(strings.TrimSuffix(o.inQueue(0), "0"))+"[0-9]+", exactly(o.gatewayQueues())+".+"
 	whole := anyOf(in, out, dead, control, inbound)
 	switch r {
-	case GatewayRole: // its own queue; commands, and heartbeats to the control queue
-		return Rights{Configure: anyOf(gateways), Write: anyOf(exactly(byDefault), in, gateways), Read: anyOf(out, gateways)}
-	case WorkerRole: // all that is shared; deliveries to gateways' queues
+	case GatewayRole: // its own queue; commands and heartbeats, both through one exchange: nothing into other gateways' queues
+		return Rights{Configure: anyOf(gateways), Write: anyOf(in, gateways), Read: anyOf(out, gateways)}
+	case WorkerRole: // all that is shared, and binding it; deliveries to gateways' queues
 		return Rights{
-			Configure: whole, Write: anyOf(exactly(byDefault), out, dead, inbound), Read: anyOf(in, dead, control, inbound),
+			Configure: whole, Write: anyOf(exactly(byDefault), out, dead, control, inbound), Read: anyOf(in, dead, control, inbound),
 		}
 	default: // declares as a worker does, and publishes a message that no queue takes
 		return Rights{Configure: whole, Write: anyOf(exactly(byDefault), dead, inbound), Read: anyOf(in, dead, inbound)}

@@ -24,7 +24,8 @@ type subscription struct {
 	handle   func(body []byte)
 	onUp     func(first bool)
 	onDown   func(error)
-	drop     bool // Close deletes the queue
+	keep     func(ctx context.Context, conn *amqp.Connection) (end func()) // optional; what goes on beside consuming
+	drop     bool                                                          // Close deletes the queue
 	link     *link
 	again    bool // was up before; used by the link's goroutine only
 }
@@ -49,6 +50,9 @@ func (s *subscription) serve(ctx context.Context, conn *amqp.Connection, ready f
 	}
 	closeInbound := sync.OnceFunc(func() { in.close(s.link.kill) })
 	stop := context.AfterFunc(ctx, closeInbound)
+	if s.keep != nil {
+		defer s.keep(ctx, conn)()
+	}
 	ready()
 	first := !s.again
 	s.again = true
@@ -166,7 +170,7 @@ func NewControlConsumer(o Options, handle func(body []byte)) (*ControlConsumer, 
 		return nil, err
 	}
 	c := &ControlConsumer{s: subscription{
-		o: o, queue: o.Control().Key, prefetch: controlPrefetch, declare: topology.control, handle: handle,
+		o: o, queue: o.Control().Key, prefetch: controlPrefetch, declare: topology.control, handle: handle, keep: o.keepBound,
 	}}
 	c.s.start("control")
 	return c, nil

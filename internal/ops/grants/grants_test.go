@@ -42,7 +42,7 @@ func TestPrintShowsNoPassword(t *testing.T) {
 		},
 		RabbitMQ: {
 			"rabbitmqctl add_user chat_gateway < " + dir + "/rabbitmq_gateway",
-			`rabbitmqctl set_permissions -p / chat_gateway '^(chat\.gw\..+)$' '^(amq\.default|chat\.in|chat\.gw\..+)$' '^(chat\.out|chat\.gw\..+)$'`,
+			`rabbitmqctl set_permissions -p / chat_gateway '^(chat\.gw\..+)$' '^(chat\.in|chat\.gw\..+)$' '^(chat\.out|chat\.gw\..+)$'`,
 		},
 		Redis: {"ACL SETUSER chat_api reset on #" + state.PasswordHash("very secret") + " -@all +ping "},
 	} {

@@ -4,6 +4,7 @@ package attacks
 
 import (
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -85,11 +86,38 @@ func stolenBrokerUser(a *attack) {
 	for what, do := range map[string]func(ch *amqp.Channel) error{
 		"publish to all gateways": publish(p+".out", ""), "consume commands": consume(p + ".in.0"),
 		"consume heartbeats": consume(p + ".control"), "consume dead letters": consume(p + ".dead"), "declare a queue of others": declare("other"), "declare a worker's queue": declare(p + ".in.0"),
+		"publish into another gateway's queue": publish("", a.gatewayQueue()), "publish into a partition's queue": publish("", p+".in.0"),
+		"publish into the control queue": publish("", p+".control"), "publish into a queue of its own": publish("", p+".gw.forged.1"),
 	} {
 		a.closedFor("gateway", what, do)
 	}
 	a.closedFor("worker", "send commands", publish(p+".in", "0"))
 	a.closedFor("worker", "declare a gateway's queue", declare(p+".gw.forged.1"))
+}
+
+// gatewayQueue is the queue of a gateway that runs.
+func (a *attack) gatewayQueue() string {
+	a.Helper()
+	var queues []struct{ Name string }
+	req, err := http.NewRequestWithContext(a.Context(), http.MethodGet, testkit.BrokerAPI(a)+"/api/queues/%2F?columns=name", nil)
+	if err != nil {
+		a.Fatal(err)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		a.Fatal(err)
+	}
+	defer res.Body.Close()
+	if err := json.NewDecoder(res.Body).Decode(&queues); err != nil {
+		a.Fatal(err)
+	}
+	for _, q := range queues {
+		if strings.HasPrefix(q.Name, a.Prefix+".gw.gateway-1.") {
+			return q.Name
+		}
+	}
+	a.Fatalf("gateway-1 has no queue among %v", queues)
+	return ""
 }
 
 func stolenSQLUser(a *attack) {
@@ -239,12 +267,30 @@ func floods(a *attack) {
 		return user{ID: r.Body.Obj("user").Num("id"), Username: name, Password: goodPassword, Token: r.Body.Str("access_token"), Refresh: r.Body.Str("refresh_token")}
 	}
 	u := login()
-	a.refusedFrom("searches", 120, func() testkit.Response {
+	a.refusedFrom("searches", 40, func() testkit.Response {
 		return a.ask(a.strict, request{method: "GET", path: "/users?q=zz", token: u.Token})
 	})
 	a.refusedFrom("rooms", roomsPerHour, func() testkit.Response {
 		return a.ask(a.strict, request{method: "POST", path: "/rooms", token: u.Token, body: obj{"name": "n", "visibility": "public"}})
 	})
+	junk := []request{
+		{method: "GET", path: "/me", token: "junk", header: from("198.18.10.2")},
+		{method: "POST", path: "/auth/refresh", body: obj{"refresh_token": "junk"}, header: from("198.18.10.2")},
+	}
+	asked := 0
+	a.refusedFrom("junk tokens", 400, func() testkit.Response {
+		asked++
+		r := a.ask(a.strict, junk[asked%2])
+		if r.Status == http.StatusUnauthorized {
+			r.Status = http.StatusOK // that is what is asked for
+		}
+		return r
+	})
+	for _, r := range []request{{method: "GET", path: "/me", token: u.Token, header: from("198.18.10.2")}, {method: "GET", path: "/me", token: u.Token}} {
+		if r := a.ask(a.strict, r); r.Status != 200 {
+			a.Errorf("a good token beside junk: %d %s", r.Status, r.Raw)
+		}
+	}
 	room := a.api.CreateRoom(a, u)
 	a.refusedFrom("messages", 200, func() testkit.Response {
 		return a.ask(a.strict, request{method: "POST", path: roomPath(room, "/messages"), token: u.Token, body: obj{"content": "x"}})

@@ -71,7 +71,7 @@ var rows = []struct {
 		{"A-5", "read pointers: back, beyond, another's", "never back, clamped, no such field", "", readPointers, false},
 		{"A-6", "presence and typing of strangers", "404, not shown, not relayed", "", strangersPresence, false},
 		{"A-7", "removal against sends, 40 rounds", "no message after the removal", "", kickAndSend, false},
-		{"A-8", "a stolen user of a gateway or worker at the broker", "ACCESS_REFUSED for queues and exchanges of others (the default exchange, by which heartbeats go, stays open to it)", "envelopes are checked when they are read, and set aside", stolenBrokerUser, false},
+		{"A-8", "a stolen user of a gateway or worker at the broker", "ACCESS_REFUSED for queues and exchanges of others, and for a gateway also by the default exchange", "envelopes are checked when they are read, and set aside", stolenBrokerUser, false},
 	}},
 	{"Injection and parsing", []row{
 		{"Q-1", "28 SQL fragments in ids, cursors, numbers, searches, names", "4xx or a plain search; no broken statement", "", sqlMeta, false},
@@ -111,7 +111,7 @@ var rows = []struct {
 		{"G4", "the private database, from another account", "no password, no access; no file is written", "", privateDatabase, false},
 		{"G5", "an abuser", "disabled at once, 4504, 403 blocked; enabled again", "", abuser, false},
 		{"G6", "watch somebody, then be removed from the last shared room", "no further presence", "", presenceAfterRemoval, false},
-		{"G7", "searches, rooms, messages, sockets of one user, silent sockets of one address", "429, 4505, 503 beyond each bound", "", floods, true},
+		{"G7", "searches, rooms, messages, sockets of one user, silent sockets and junk tokens of one address", "429, 4505, 503 beyond each bound", "", floods, true},
 		{"G9", "a search without a hit among 20,000 public rooms", "found by an index", "", searchWithoutHit, true},
 		{"G10", "release mode with guessable secrets, root, plain connections", "refused or warned of, by name", "", checkedConfiguration, false},
 		{"G11", "invisible, mixed, reserved names; blank-looking texts", "422", "", misleadingNames, false},

@@ -3,10 +3,13 @@
 package e2e
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -126,10 +129,10 @@ func (w *world) fewBrokerRights(t *testing.T) {
 			return err
 		}
 	}
-	publish := func(exchange string) func(ch *amqp.Channel) error {
+	publish := func(exchange string, key ...string) func(ch *amqp.Channel) error {
 		return func(ch *amqp.Channel) error {
 			closed := ch.NotifyClose(make(chan *amqp.Error, 1))
-			if err := ch.PublishWithContext(t.Context(), exchange, "nobody", false, false, amqp.Publishing{}); err != nil {
+			if err := ch.PublishWithContext(t.Context(), exchange, strings.Join(append(key, "nobody")[:1], ""), false, false, amqp.Publishing{}); err != nil {
 				return err
 			}
 			select {
@@ -154,6 +157,8 @@ func (w *world) fewBrokerRights(t *testing.T) {
 			{"delete a worker's queue", remove(in0)},
 			{"declare an exchange", exchange(w.Prefix + ".out")},
 			{"publish to all gateways", publish(w.Prefix + ".out")},
+			{"publish to a queue directly", publish("", control)},
+			{"publish to a gateway directly", publish("", gw)},
 			{"declare a queue of somebody else", declare("other")},
 		},
 		"worker": {
@@ -260,4 +265,77 @@ func TestGatewayWaitsForTheFirstWorker(t *testing.T) {
 	w.Stop(t, "first")
 	w.Launch(t, "gateway", "late", nil)
 	w.AwaitReady(t, "late")
+}
+
+// TestWorkerMayNotBindYet: with rights that lack writing to the control queue a worker works and says what is missing; gateways whose user
+// may not write to the default exchange lose their heartbeats and nothing else. As soon as the rights are there, all is well.
+func TestWorkerMayNotBindYet(t *testing.T) {
+	t.Parallel()
+	admin := testkit.BrokerAPI(t)
+	fleet := testkit.StartFleet(t, testkit.FleetOptions{APIs: 1, Env: calm()})
+	w := &world{Fleet: fleet, api: fleet.API(1)}
+	p := regexp.QuoteMeta(w.Prefix)
+	whole := fmt.Sprintf(`^(%[1]s\.in|%[1]s\.out|%[1]s\.dead|%[1]s\.control|%[1]s\.in\.[0-9]+)$`, p)
+	w.setRights(t, admin, "worker", obj{
+		"configure": whole, "write": fmt.Sprintf(`^(amq\.default|%[1]s\.out|%[1]s\.dead|%[1]s\.in\.[0-9]+)$`, p), "read": whole,
+	})
+	w.Launch(t, "worker", "worker-1", nil)
+	w.AwaitReady(t, "worker-1")
+	logged := func(process, words string) {
+		t.Helper()
+		testkit.Eventually(t, time.Minute, func() (bool, string) {
+			log := w.Log(process, 1000)
+			return strings.Contains(log, words) && strings.Contains(log, "chatctl grants"), fmt.Sprintf("%s says\n%s", process, log)
+		})
+	}
+	logged("worker-1", "the control queue isn't bound")
+	w.Launch(t, "gateway", "gateway-1", nil)
+	w.AwaitReady(t, "gateway-1")
+	us := w.users(t, 2)
+	room := w.api.CreateRoom(t, us[0], us[1])
+	s, other := w.dial(t, 1, us[0]), w.dial(t, 1, us[1])
+	online := func() any {
+		return w.api.Must(t, 200, "GET", fmt.Sprintf("/users/%d/presence", us[0].ID), us[1].Token, nil)["online"]
+	}
+	talk := func(text string) {
+		t.Helper()
+		seq := w.chat(t, s, room, text)
+		other.Expect(t, is("message", "room_id", room, "seq", seq))
+	}
+	talk("while heartbeats are refused")
+	logged("gateway-1", "heartbeats reach no worker")
+	talk("after it")
+	testkit.Eventually(t, time.Minute, func() (bool, string) { return online() != true, "users are online without a heartbeat" })
+	if log := w.Log("gateway-1", 1000); strings.Contains(log, "connection lost") {
+		t.Errorf("messages share the refusal; the gateway says\n%s", log)
+	}
+	w.Grant(t, "--only", "rabbitmq", "--rabbitmq-api", admin)
+	testkit.Eventually(t, time.Minute, func() (bool, string) {
+		v := online()
+		return v == true, fmt.Sprintf("online is %v with all rights", v)
+	})
+	talk("with all rights")
+}
+
+// setRights replaces what a process's user may do at the broker.
+func (w *world) setRights(t *testing.T, admin, role string, rights obj) {
+	t.Helper()
+	name, _, ok := w.User(t, "rabbitmq", role)
+	body, err := json.Marshal(rights)
+	if err != nil || !ok {
+		t.Fatalf("%s has a user: %v, %v", role, ok, err)
+	}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, strings.TrimRight(admin, "/")+"/api/permissions/%2F/"+name, bytes.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	if res.StatusCode/100 != 2 {
+		t.Fatalf("RabbitMQ answers %s", res.Status)
+	}
 }
