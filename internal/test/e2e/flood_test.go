@@ -21,6 +21,7 @@ import (
 	"github.com/gobwas/ws"
 	"github.com/gobwas/ws/wsutil"
 
+	"chat-service/internal/ops/bench/usage"
 	"chat-service/internal/test/testkit"
 )
 
@@ -249,6 +250,23 @@ func (e enemy) junk(ctx context.Context) {
 	})
 }
 
+// spent is the CPU time that the fleet and its api have used: unlike the times to acks it doesn't depend on who else uses the machine.
+func (w *world) spent(t *testing.T) (fleet, api time.Duration) {
+	t.Helper()
+	pids := map[string]int{}
+	for _, name := range w.Names() {
+		pids[name] = w.Pid(t, name)
+	}
+	now, err := usage.Take(pids)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, u := range now.Procs {
+		fleet += u.CPU
+	}
+	return fleet, now.Procs["api-1"].CPU
+}
+
 // TestFlood measures what others notice of a flood: the time to their acks, beside that right before it and right after it. The limits are
 // the defaults.
 func TestFlood(t *testing.T) {
@@ -291,8 +309,11 @@ func TestFlood(t *testing.T) {
 		return all[len(all)/2], all[len(all)*99/100]
 	}
 	measure() // warm
+	fleetWas, apiWas := w.spent(t)
 	b50, b99 := measure()
-	t.Logf("%-42s p50 %6.1f ms  p99 %6.1f ms", "no flood", ms(b50), ms(b99))
+	fleetIs, apiIs := w.spent(t)
+	t.Logf("%-42s p50 %6.1f ms  p99 %6.1f ms  (CPU %.1f s, of it the api %.1f)", "no flood", ms(b50), ms(b99),
+		(fleetIs - fleetWas).Seconds(), (apiIs - apiWas).Seconds())
 	before := b99
 	for _, f := range floods {
 		for rate, speed := range map[string]string{"1000": "1,000/s", "": "full speed"} {
@@ -304,16 +325,19 @@ func TestFlood(t *testing.T) {
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}
+			fleetWas, apiWas = w.spent(t)
 			pause(t.Context(), time.Second) // until the flood is under way
 			p50, p99 := measure()
+			fleetIs, apiIs = w.spent(t)
 			if err := cmd.Wait(); err != nil {
 				t.Fatalf("%s: %v\n%s", f.name, err, out.String())
 			}
 			_, counts, _ := strings.Cut(out.String(), "FLOOD ")
 			counts, _, _ = strings.Cut(counts, "\n")
 			a50, a99 := measure()
-			t.Logf("%-42s %-12s p50 %6.1f ms  p99 %6.1f ms  ratio %.2f  (after it: %.1f, %.1f; attacker: %s)", f.name,
-				speed, ms(p50), ms(p99), float64(2*p99)/float64(before+a99), ms(a50), ms(a99), counts)
+			t.Logf("%-42s %-12s p50 %6.1f ms  p99 %6.1f ms  ratio %.2f  (after it: %.1f, %.1f; CPU %.1f s, of it the api %.1f; attacker: %s)", f.name,
+				speed, ms(p50), ms(p99), float64(2*p99)/float64(before+a99), ms(a50), ms(a99),
+				(fleetIs - fleetWas).Seconds(), (apiIs - apiWas).Seconds(), counts)
 			before = a99
 		}
 	}
