@@ -2,16 +2,13 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"chat-service/configs"
@@ -31,17 +28,11 @@ const (
 	defaultConfig = "configs/worker.yaml"
 )
 
-// lookWithin bounds a look-up.
-const lookWithin = 30 * time.Second
-
 // settings say where the servers are: a file and the environment, as for the processes, or a run of `chatctl up`.
 type settings struct {
 	Config string `placeholder:"FILE" help:"YAML with the servers' addresses; CHAT_… variables override it (default: configs/worker.yaml if it exists)."`
 	Run    string `placeholder:"DIR" help:"Run directory of a running chatctl up, to use its private servers (default: .run if one is running there and no address is given)."`
 }
-
-// streams are where a command writes: results to out, progress to err.
-type streams struct{ out, err io.Writer }
 
 // addresses are the sections of a configuration file that operators' commands read.
 type addresses struct {
@@ -218,59 +209,6 @@ func (in *installation) explain(err error) error {
 		err, in.Database.Addr(), in.source())
 }
 
-// printJSON writes v, indented.
-func (s *streams) printJSON(v any) error {
-	enc := json.NewEncoder(s.out)
-	enc.SetIndent("", "  ")
-	return enc.Encode(v)
-}
-
-// printRows writes a table; the first row is its head.
-func (s *streams) printRows(rows [][]string) error {
-	w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-	for _, r := range rows {
-		if _, err := fmt.Fprintln(w, strings.TrimRight(strings.Join(r, "\t"), "\t")); err != nil {
-			return err
-		}
-	}
-	return w.Flush()
-}
-
-// say writes a line of progress or advice.
-func (s *streams) say(format string, args ...any) { _, _ = fmt.Fprintf(s.err, format+"\n", args...) }
-
-// withProgress runs fn and meanwhile prints the text of progress at every interval.
-func (s *streams) withProgress(every time.Duration, progress func(elapsed time.Duration) string, fn func() error) error {
-	done := make(chan struct{})
-	ended := make(chan struct{})
-	began := time.Now()
-	go func() {
-		defer close(ended)
-		tick := time.NewTicker(every)
-		defer tick.Stop()
-		for {
-			select {
-			case <-done:
-				return
-			case <-tick.C:
-				s.say("%s", progress(time.Since(began).Round(time.Second)))
-			}
-		}
-	}()
-	err := fn()
-	close(done)
-	<-ended
-	return err
-}
-
-// timeText formats a time for tables; the zero time is "".
-func timeText(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return t.UTC().Format("2006-01-02 15:04:05Z")
-}
-
 // besideConfigs is the path of another process's file in the folder of the one given.
 func (in *installation) besideConfigs(name string) string {
 	dir := "configs"
@@ -278,4 +216,13 @@ func (in *installation) besideConfigs(name string) string {
 		dir = filepath.Dir(in.file)
 	}
 	return filepath.Join(dir, name+".yaml")
+}
+
+// recordedPartitions is the number of partitions of the installation, 0 if no process has run yet.
+func (in *installation) recordedPartitions(ctx context.Context) (n int, err error) {
+	err = in.withConsole(func(c *operator.Server) error {
+		n, err = c.Partitions(ctx)
+		return err
+	})
+	return n, err
 }
