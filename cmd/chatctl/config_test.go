@@ -20,7 +20,7 @@ func chatctl(t *testing.T, args ...string) (stdout, stderr string, err error) {
 	var c cli
 	var out, errs bytes.Buffer
 	k, err := kong.New(&c, kong.Name("chatctl"), kong.Writers(&out, &errs), kong.Exit(func(int) {}),
-		kong.BindTo(t.Context(), (*context.Context)(nil)), kong.Bind(&c.settings, &streams{&out, &errs}))
+		kong.BindTo(t.Context(), (*context.Context)(nil)), kong.Bind(&c.Settings, &streams{&out, &errs}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +68,7 @@ func TestSettingsChooseTheServers(t *testing.T) {
 		name    string
 		running bool
 		file    bool // configs/worker.yaml is there
-		given   settings
+		given   Settings
 		env     []string
 		want    string
 		wantErr string
@@ -79,10 +79,10 @@ func TestSettingsChooseTheServers(t *testing.T) {
 		{name: "run by default", running: true, file: true, want: "127.0.0.9:2345"},
 		{name: "a given address is meant", running: true, env: []string{"CHAT_DATABASE_HOST=envhost"}, want: "envhost:3306"},
 		{name: "another server's address, too", running: true, file: true, env: []string{"CHAT_REDIS_HOST=r"}, want: "filehost:3306"},
-		{name: "a given file is meant", running: true, file: true, given: settings{Config: "configs/worker.yaml"}, want: "filehost:3306"},
-		{name: "a given run is meant", running: true, given: settings{Run: ".run"}, env: []string{"CHAT_DATABASE_HOST=envhost"}, want: "127.0.0.9:2345"},
-		{name: "no such run", given: settings{Run: "elsewhere"}, want: "localhost:3306", wantErr: "nothing is running in elsewhere"},
-		{name: "no such file", given: settings{Config: "none.yaml"}, want: "localhost:3306", wantErr: "none.yaml"},
+		{name: "a given file is meant", running: true, file: true, given: Settings{Config: "configs/worker.yaml"}, want: "filehost:3306"},
+		{name: "a given run is meant", running: true, given: Settings{Run: ".run"}, env: []string{"CHAT_DATABASE_HOST=envhost"}, want: "127.0.0.9:2345"},
+		{name: "no such run", given: Settings{Run: "elsewhere"}, want: "localhost:3306", wantErr: "nothing is running in elsewhere"},
+		{name: "no such file", given: Settings{Config: "none.yaml"}, want: "localhost:3306", wantErr: "none.yaml"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			clean(t)
@@ -92,7 +92,7 @@ func TestSettingsChooseTheServers(t *testing.T) {
 			if tt.file {
 				write(t, "configs/worker.yaml", "database:\n  host: filehost\n")
 			}
-			in, err := tt.given.find(tt.env)
+			in, err := tt.given.Find(tt.env)
 			if tt.wantErr == "" && err != nil || tt.wantErr != "" && (err == nil || !strings.Contains(err.Error(), tt.wantErr)) {
 				t.Fatalf("error %v, want %q", err, tt.wantErr)
 			}
@@ -115,8 +115,8 @@ func TestLoadJudgesOnlySharedSections(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "x.yaml")
 			write(t, path, tt.text)
-			a := defaultAddresses()
-			err := load(path, &a, []string{"CHAT_LIMITS_MESSAGE_BYTES=1", "CHAT_GATEWAY_ID=1"})
+			a := Defaults()
+			err := Load(path, &a, []string{"CHAT_LIMITS_MESSAGE_BYTES=1", "CHAT_GATEWAY_ID=1"})
 			if tt.wantErr == "" && err != nil || tt.wantErr != "" && (err == nil || !strings.Contains(err.Error(), tt.wantErr)) {
 				t.Errorf("error %v, want %q", err, tt.wantErr)
 			}
@@ -130,8 +130,8 @@ func TestProductFilesCanBeRead(t *testing.T) {
 		t.Fatal("no configuration files", err)
 	}
 	for _, f := range files {
-		a := defaultAddresses()
-		if err := load(f, &a, nil); err != nil {
+		a := Defaults()
+		if err := Load(f, &a, nil); err != nil {
 			t.Errorf("%s: %v", f, err)
 		}
 	}

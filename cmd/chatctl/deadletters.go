@@ -44,13 +44,13 @@ func (*deadListCmd) Help() string {
 }
 
 // Run lists.
-func (c *deadListCmd) Run(ctx context.Context, s *settings, io *streams) error {
+func (c *deadListCmd) Run(ctx context.Context, s *Settings, io *streams) error {
 	if c.Limit < 1 {
 		return errors.New("--limit: must be at least 1")
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookWithin)
 	defer cancel()
-	return s.withDead(func(db *operator.Server) error {
+	return withDead(s, func(db *operator.Server) error {
 		rows, total, err := db.Dead(ctx, c.Limit)
 		if err != nil {
 			return err
@@ -101,10 +101,10 @@ func (*deadShowCmd) Help() string {
 }
 
 // Run shows one.
-func (c *deadShowCmd) Run(ctx context.Context, s *settings, io *streams) error {
+func (c *deadShowCmd) Run(ctx context.Context, s *Settings, io *streams) error {
 	ctx, cancel := context.WithTimeout(ctx, lookWithin)
 	defer cancel()
-	return s.withDead(func(db *operator.Server) error {
+	return withDead(s, func(db *operator.Server) error {
 		dead, payload, err := db.DeadCommand(ctx, c.ID)
 		if chat.KindOf(err) == chat.NotFound {
 			return fmt.Errorf("there is no dead command %d: chatctl dead list lists those that exist", c.ID)
@@ -147,7 +147,7 @@ func (*deadDropCmd) Help() string {
 }
 
 // Run drops.
-func (c *deadDropCmd) Run(ctx context.Context, s *settings, io *streams) error {
+func (c *deadDropCmd) Run(ctx context.Context, s *Settings, io *streams) error {
 	switch {
 	case c.All && len(c.IDs) > 0:
 		return errors.New("name ids or --all, not both")
@@ -156,7 +156,7 @@ func (c *deadDropCmd) Run(ctx context.Context, s *settings, io *streams) error {
 	case c.All && !c.Yes:
 		return errors.New("this deletes all dead commands for good: add --yes to confirm")
 	}
-	return s.withDead(func(db *operator.Server) error {
+	return withDead(s, func(db *operator.Server) error {
 		n, err := db.DropDead(ctx, c.IDs)
 		if err != nil {
 			return err
@@ -170,10 +170,10 @@ func (c *deadDropCmd) Run(ctx context.Context, s *settings, io *streams) error {
 }
 
 // withDead runs fn on the database and explains what goes wrong.
-func (s *settings) withDead(fn func(c *operator.Server) error) error {
-	in, err := s.find(os.Environ())
+func withDead(s *Settings, fn func(c *operator.Server) error) error {
+	in, err := s.Find(os.Environ())
 	if err != nil {
 		return err
 	}
-	return in.explain(in.withConsole(fn))
+	return in.Explain(in.WithConsole(fn))
 }

@@ -92,7 +92,7 @@ func (r *findings) count(l level) (n int) {
 const checkWithin = 20 * time.Second
 
 // Run checks everything.
-func (c *doctorCmd) Run(ctx context.Context, s *settings, io *streams) error {
+func (c *doctorCmd) Run(ctx context.Context, s *Settings, io *streams) error {
 	r := &findings{live: io.out}
 	if c.JSON {
 		r.live = nil
@@ -112,10 +112,10 @@ func (c *doctorCmd) Run(ctx context.Context, s *settings, io *streams) error {
 }
 
 // examine runs the checks one after the other, each with its own time limit.
-func (c *doctorCmd) examine(ctx context.Context, s *settings, r *findings) {
+func (c *doctorCmd) examine(ctx context.Context, s *Settings, r *findings) {
 	r.area = "config"
-	in, err := s.find(os.Environ())
-	x := &examination{installation: in, cmd: c, r: r}
+	in, err := s.Find(os.Environ())
+	x := &examination{Installation: in, cmd: c, r: r}
 	x.files(ctx, err)
 	for _, step := range []struct {
 		area string
@@ -137,7 +137,7 @@ func look(ctx context.Context, step func(ctx context.Context)) {
 
 // examination is one run of doctor; later steps use what earlier ones found.
 type examination struct {
-	*installation
+	*Installation
 	cmd *doctorCmd
 	r   *findings
 

@@ -20,9 +20,9 @@ import (
 
 // redis checks every server that the configuration names.
 func (x *examination) redis(ctx context.Context) {
-	st, err := x.openState()
+	st, err := x.OpenState()
 	if err != nil {
-		x.r.fail("correct it in "+x.source(), "%v", err)
+		x.r.fail("correct it in "+x.Source(), "%v", err)
 		return
 	}
 	defer st.Close()
@@ -33,14 +33,14 @@ func (x *examination) redis(ctx context.Context) {
 		x.r.fail("redis-cli CONFIG SET maxmemory-policy noeviction, and the same in its configuration file", "%v", err)
 	case chat.AsPermanent(err) != nil:
 		lasting := chat.AsPermanent(err)
-		x.r.fail(lasting.Do, "%s (from %s): %v; meanwhile messages flow and presence is unknown", lasting.Where, x.source(), lasting.Err)
+		x.r.fail(lasting.Do, "%s (from %s): %v; meanwhile messages flow and presence is unknown", lasting.Where, x.Source(), lasting.Err)
 		return
 	case err != nil:
 		do := "start it, or correct redis.host, port and password"
 		if x.Redis.TLS || x.Redis.TLSCA != "" {
 			do += "; if this port speaks no TLS, correct redis.port or turn redis.tls off" + wantsCertificate("redis", x.Redis.TLSCert)
 		}
-		x.r.fail(do+"; meanwhile messages flow and presence is unknown", "%s (from %s): %v", where, x.source(), err)
+		x.r.fail(do+"; meanwhile messages flow and presence is unknown", "%s (from %s): %v", where, x.Source(), err)
 		return
 	default:
 		for _, w := range warnings {
@@ -116,7 +116,7 @@ func (x *examination) rabbitmq(ctx context.Context) {
 	}
 	addr, security, err := x.brokerAddr(u)
 	if err != nil {
-		x.r.fail("correct it in "+x.source(), "%v", err)
+		x.r.fail("correct it in "+x.Source(), "%v", err)
 		return
 	}
 	v, err := askBrokerVersion(ctx, addr, security)
@@ -126,7 +126,7 @@ func (x *examination) rabbitmq(ctx context.Context) {
 		if security != nil {
 			do += wantsCertificate("rabbitmq", x.RabbitMQ.TLSCert)
 		}
-		x.r.fail(or(trust.RabbitMQ.Do(err), do), "%s (from %s): %v", addr, x.source(), err)
+		x.r.fail(or(trust.RabbitMQ.Do(err), do), "%s (from %s): %v", addr, x.Source(), err)
 		return
 	case !atLeast(v, 3, 10):
 		x.r.warn("upgrade to RabbitMQ 3.10 or newer: nothing older is tested", "%s: version %s", addr, v)
@@ -150,22 +150,26 @@ func (x *examination) attended(ctx context.Context) {
 	if x.workers == 0 {
 		return // reported with MySQL
 	}
-	db, err := x.openStore()
+	db, err := x.OpenStore()
 	if err != nil {
 		return // reported, too
 	}
 	defer db.Close()
+	o, err := x.BrokerOptions()
+	if err != nil {
+		return // reported, too
+	}
 	var lacks []int
-	for end := time.Now().Add(deadAfter); ; {
-		sp, err := spreadOf(ctx, db, x.RabbitMQ.Partitions)
+	for end := time.Now().Add(DeadAfter); ; {
+		sp, err := Of(ctx, db, x.RabbitMQ.Partitions)
 		if err == nil {
-			err = sp.attend(ctx, x.installation)
+			err = sp.Attend(ctx, o)
 		}
 		if err != nil {
 			x.r.warn("see the server's log", "who consumes: %v", err)
 			return
 		}
-		if lacks = sp.unattended(); len(lacks) == 0 {
+		if lacks = sp.Unattended(); len(lacks) == 0 {
 			x.r.ok("each partition with an owner has a consumer")
 			return
 		}
@@ -178,7 +182,7 @@ func (x *examination) attended(ctx context.Context) {
 		case <-time.After(500 * time.Millisecond):
 		}
 	}
-	x.r.fail(doUnattended, "partitions %s have an owner and no consumer: their messages wait", numbers(lacks))
+	x.r.fail(DoUnattended, "partitions %s have an owner and no consumer: their messages wait", Numbers(lacks))
 }
 
 func (x *examination) brokerAddr(u *url.URL) (addr string, security *tls.Config, err error) {
@@ -230,14 +234,14 @@ func greetingVersion(frame []byte) (string, error) {
 // publishing connects as a process does, which declares all exchanges and queues as configured, and publishes one message
 // that no queue takes: during a memory or disk alarm that is not confirmed.
 func (x *examination) publishing(ctx context.Context, addr string) (works bool) {
-	o, err := x.brokerOptions()
+	o, err := x.BrokerOptions()
 	if err != nil {
-		x.r.fail("correct it in "+x.source(), "%v", err)
+		x.r.fail("correct it in "+x.Source(), "%v", err)
 		return false
 	}
 	p, err := broker.NewPublisher(o)
 	if err != nil {
-		x.r.fail("correct the section rabbitmq in "+x.source(), "%v", err)
+		x.r.fail("correct the section rabbitmq in "+x.Source(), "%v", err)
 		return false
 	}
 	defer func() {
@@ -291,7 +295,7 @@ func awaitUp(ctx context.Context, p *broker.Publisher) error {
 
 func (x *examination) judgeRefusal(addr string, err error) {
 	if lasting := chat.AsPermanent(err); lasting != nil {
-		x.r.fail(lasting.Do, "%s (from %s): %v", lasting.Where, x.source(), lasting.Err)
+		x.r.fail(lasting.Do, "%s (from %s): %v", lasting.Where, x.Source(), lasting.Err)
 		return
 	}
 	x.r.fail("see the broker's log; correct rabbitmq.url", "%s: %v", addr, err)

@@ -55,12 +55,12 @@ type facts struct {
 // files checks the three files, each by itself and against the others. broken is the error of reading the settings.
 func (x *examination) files(ctx context.Context, broken error) {
 	x.debug = map[string]string{}
-	if x.run != "" {
-		x.r.ok("servers of the run in %s", x.run)
+	if x.Run != "" {
+		x.r.ok("servers of the run in %s", x.Run)
 	}
 	var all []facts
 	for _, f := range []struct{ process, path string }{
-		{"worker", x.file}, {"gateway", or(x.cmd.GatewayConfig, x.besideConfigs("gateway"))}, {"api", or(x.cmd.APIConfig, x.besideConfigs("api"))},
+		{"worker", x.File}, {"gateway", or(x.cmd.GatewayConfig, x.Beside("gateway"))}, {"api", or(x.cmd.APIConfig, x.Beside("api"))},
 	} {
 		named := f.process == "worker" || f.process == "gateway" && x.cmd.GatewayConfig != "" || f.process == "api" && x.cmd.APIConfig != ""
 		if _, err := os.Stat(f.path); err != nil && f.path != "" {
@@ -88,19 +88,19 @@ func (x *examination) file1(process, path string) (facts, []error) {
 	switch process {
 	case "worker":
 		c := workerFile{config.DefaultServerMode(), config.DefaultDatabase(), config.DefaultRedis(), config.DefaultRabbitMQ(), config.DefaultDebug(9102)}
-		err = load(path, &c, x.environ)
+		err = Load(path, &c, x.Environ)
 		f.partitions, f.prefix, f.mode = c.RabbitMQ.Partitions, c.RabbitMQ.Prefix(), c.Server.Mode
 		x.pools = append(x.pools, pool{process, c.Database.MaxOpen})
 		x.debug[process] = c.Debug.Addr()
 	case "gateway":
 		c := gatewayFile{config.DefaultServerMode(), config.DefaultRabbitMQ(), config.DefaultJWT(), config.DefaultDebug(9101)}
-		err = load(path, &c, x.environ)
+		err = Load(path, &c, x.Environ)
 		f.partitions, f.prefix, f.mode, f.jwt = c.RabbitMQ.Partitions, c.RabbitMQ.Prefix(), c.Server.Mode, &c.JWT
 		x.debug[process] = c.Debug.Addr()
 	case "api":
 		d := config.DefaultRabbitMQ()
 		c := apiFile{config.DefaultServerMode(), config.DefaultDatabase(), config.DefaultRedis(), busNames{d.Exchange, d.Partitions}, config.DefaultJWT(), config.DefaultDebug(9103)}
-		err = load(path, &c, x.environ)
+		err = Load(path, &c, x.Environ)
 		f.partitions, f.prefix, f.mode, f.jwt = c.RabbitMQ.Partitions, config.RabbitMQ{Exchange: c.RabbitMQ.Exchange}.Prefix(), c.Server.Mode, &c.JWT
 		x.pools = append(x.pools, pool{process, c.Database.MaxOpen})
 		x.debug[process] = c.Debug.Addr()
@@ -155,7 +155,7 @@ func (x *examination) ownCheck(ctx context.Context, bin, path string) (string, e
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, bin, "-config", path, "-check")
-	cmd.Env = x.environ
+	cmd.Env = x.Environ
 	text, err := cmd.CombinedOutput()
 	if ctx.Err() != nil {
 		err = ctx.Err()

@@ -25,14 +25,14 @@ const (
 
 // mysql checks the primary.
 func (x *examination) mysql(ctx context.Context) {
-	o, err := x.storeOptions()
+	o, err := x.StoreOptions()
 	if err != nil {
-		x.r.fail("correct it in "+x.source(), "%v", err)
+		x.r.fail("correct it in "+x.Source(), "%v", err)
 		return
 	}
-	err = x.withConsole(func(c *operator.Server) error { x.server(ctx, c, o); return nil })
+	err = x.WithConsole(func(c *operator.Server) error { x.server(ctx, c, o); return nil })
 	if err != nil {
-		x.r.fail("correct the section database in "+x.source(), "%v", err)
+		x.r.fail("correct the section database in "+x.Source(), "%v", err)
 	}
 }
 
@@ -40,11 +40,11 @@ func (x *examination) mysql(ctx context.Context) {
 func (x *examination) server(ctx context.Context, c *operator.Server, o db.Options) {
 	version, err := c.Version(ctx)
 	if p := chat.AsPermanent(db.Judge(o, err)); p != nil {
-		x.r.fail(p.Do, "%s (from %s): %v", p.Where, x.source(), p.Err)
+		x.r.fail(p.Do, "%s (from %s): %v", p.Where, x.Source(), p.Err)
 		return
 	}
 	if err != nil {
-		x.r.fail(or(db.Advice(err), "start it, or correct database.host, port, user and password; privately: chatctl up --servers-only"), "%s (from %s): %v", x.Database.Addr(), x.source(), err)
+		x.r.fail(or(db.Advice(err), "start it, or correct database.host, port, user and password; privately: chatctl up --servers-only"), "%s (from %s): %v", x.Database.Addr(), x.Source(), err)
 		return
 	}
 	x.judgeVersion(version)
@@ -164,7 +164,7 @@ func (x *examination) judgePools(text string) {
 
 // instances counts a process's instances in the run; 1 if that isn't known.
 func (x *examination) instances(process string) (n int) {
-	for name := range x.found.Ready {
+	for name := range x.Found.Ready {
 		if strings.TrimRight(name, "0123456789") == process {
 			n++
 		}
@@ -174,9 +174,9 @@ func (x *examination) instances(process string) (n int) {
 
 // contents checks schema, collations, partitions and backlog.
 func (x *examination) contents(ctx context.Context, c *operator.Server) {
-	db, err := x.openStore()
+	db, err := x.OpenStore()
 	if err != nil {
-		x.r.fail("correct the section database in "+x.source(), "%v", err)
+		x.r.fail("correct the section database in "+x.Source(), "%v", err)
 		return
 	}
 	defer db.Close()
@@ -218,7 +218,7 @@ func (x *examination) judgePartitions(ctx context.Context, c *operator.Server) {
 }
 
 func (x *examination) judgeBacklog(ctx context.Context, c *operator.Server, db *store.Store) {
-	boots, err := db.Operator.Workers(ctx, deadAfter)
+	boots, err := db.Operator.Workers(ctx, DeadAfter)
 	if err != nil {
 		x.r.fail("see the server's log", "workers: %v", err)
 		return

@@ -53,8 +53,8 @@ func (x *examination) readiness() (urls map[string]string, sure bool) {
 	if len(urls) > 0 {
 		return urls, true
 	}
-	if x.run != "" {
-		return x.found.Ready, true
+	if x.Run != "" {
+		return x.Found.Ready, true
 	}
 	for name, addr := range x.debug {
 		host, port, err := net.SplitHostPort(addr)

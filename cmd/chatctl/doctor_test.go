@@ -22,7 +22,7 @@ import (
 
 // patient is an examination that keeps its findings.
 func patient() *examination {
-	return &examination{installation: &installation{addresses: defaultAddresses()}, cmd: &doctorCmd{}, r: &findings{area: "x"}}
+	return &examination{Installation: &Installation{Sections: Defaults()}, cmd: &doctorCmd{}, r: &findings{area: "x"}}
 }
 
 // worst is the most severe level found, and all texts.
@@ -99,7 +99,7 @@ func (e textError) Error() string { return string(e) }
 
 func TestDoctorCountsTheRunsProcesses(t *testing.T) {
 	x := patient()
-	x.found.Ready = map[string]string{"worker1": "", "worker2": "", "gw1": "", "api": ""}
+	x.Found.Ready = map[string]string{"worker1": "", "worker2": "", "gw1": "", "api": ""}
 	if w, a := x.instances("worker"), x.instances("api"); w != 2 || a != 1 {
 		t.Errorf("%d workers, %d apis", w, a)
 	}
@@ -136,7 +136,7 @@ func TestDoctorComparesTheFiles(t *testing.T) {
 				write(t, filepath.Join(dir, name+".yaml"), text)
 			}
 			x := patient()
-			x.file, x.cmd.Bin = filepath.Join(dir, "worker.yaml"), dir
+			x.File, x.cmd.Bin = filepath.Join(dir, "worker.yaml"), dir
 			x.files(t.Context(), nil)
 			got, text := worst(x.r)
 			if got != tt.want || !strings.Contains(text, tt.says) {
@@ -159,7 +159,7 @@ func TestDoctorLetsBinariesJudgeTheirFiles(t *testing.T) {
 	program(t, filepath.Join(dir, "worker"), `test "$*" = "-config `+dir+`/worker.yaml -check"`)
 	program(t, filepath.Join(dir, "gateway"), "echo gateway.drain: is odd >&2; exit 2")
 	x := patient()
-	x.file, x.cmd.Bin = filepath.Join(dir, "worker.yaml"), dir
+	x.File, x.cmd.Bin = filepath.Join(dir, "worker.yaml"), dir
 	x.files(t.Context(), nil)
 	_, text := worst(x.r)
 	for _, want := range []string{"worker.yaml is valid →", "gateway.drain: is odd", "api.yaml is valid in its shared sections"} {
@@ -248,7 +248,7 @@ func TestGreetingVersion(t *testing.T) {
 }
 
 func TestSpread(t *testing.T) {
-	sp := newSpread([]string{"a", "b", "c"}, []int{3}, 16)
+	sp := New([]string{"a", "b", "c"}, []int{3}, 16)
 	owns, stands := 0, 0
 	for _, w := range sp.Workers {
 		if w.Owns < 4 || w.Owns > 6 {
@@ -264,7 +264,7 @@ func TestSpread(t *testing.T) {
 			t.Errorf("%+v", p)
 		}
 	}
-	if got := newSpread(nil, nil, 2).partitionRows()[1]; !cmp.Equal(got, []string{"0", "-", "-", "empty", "?"}) {
+	if got := New(nil, nil, 2).PartitionRows()[1]; !cmp.Equal(got, []string{"0", "-", "-", "empty", "?"}) {
 		t.Errorf("without workers: %v", got)
 	}
 }

@@ -29,7 +29,7 @@ func (*epochBumpCmd) Help() string {
 }
 
 // Run raises the epoch.
-func (c *epochBumpCmd) Run(ctx context.Context, s *settings, io *streams) error {
+func (c *epochBumpCmd) Run(ctx context.Context, s *Settings, io *streams) error {
 	what := "all rooms"
 	if c.Room != 0 {
 		what = fmt.Sprintf("room %d", c.Room)
@@ -37,8 +37,8 @@ func (c *epochBumpCmd) Run(ctx context.Context, s *settings, io *streams) error 
 	if !c.Yes {
 		return errors.New("every client will reload " + what + ": add --yes to confirm")
 	}
-	return s.withStore(ctx, func(ctx context.Context, _ *installation, db *store.Store) error {
-		boots, err := db.Operator.Workers(ctx, deadAfter)
+	return s.WithStore(ctx, func(ctx context.Context, _ *Installation, db *store.Store) error {
+		boots, err := db.Operator.Workers(ctx, DeadAfter)
 		if err != nil {
 			return err
 		}

@@ -35,8 +35,8 @@ func (*grantsCmd) Help() string {
 }
 
 // Run prints or applies.
-func (c *grantsCmd) Run(ctx context.Context, s *settings, io *streams) error {
-	in, err := s.find(os.Environ())
+func (c *grantsCmd) Run(ctx context.Context, s *Settings, io *streams) error {
+	in, err := s.Find(os.Environ())
 	if err != nil {
 		return err
 	}
@@ -72,8 +72,8 @@ func (c *grantsCmd) Run(ctx context.Context, s *settings, io *streams) error {
 	return errors.Join(io.printRows(rows), errors.Join(errs...))
 }
 
-func (c *grantsCmd) plan(in *installation) (p grants.Plan, err error) {
-	b, berr := in.brokerOptions()
+func (c *grantsCmd) plan(in *Installation) (p grants.Plan, err error) {
+	b, berr := in.BrokerOptions()
 	u, err := url.Parse(in.RabbitMQ.URL.Reveal())
 	if err != nil {
 		return p, errors.New("rabbitmq.url is not a URL")
@@ -96,16 +96,16 @@ func (c *grantsCmd) print(p grants.Plan, io *streams) error {
 	return nil
 }
 
-func (c *grantsCmd) apply(ctx context.Context, in *installation, p grants.Plan, server grants.Server) error {
+func (c *grantsCmd) apply(ctx context.Context, in *Installation, p grants.Plan, server grants.Server) error {
 	ctx, cancel := context.WithTimeout(ctx, lookWithin)
 	defer cancel()
 	switch server {
 	case grants.MySQL:
-		return in.withConsole(func(o *operator.Server) error { return p.ApplySQL(ctx, o) })
+		return in.WithConsole(func(o *operator.Server) error { return p.ApplySQL(ctx, o) })
 	case grants.RabbitMQ:
 		return c.applyRabbitMQ(ctx, in, p)
 	default:
-		st, err := in.openState()
+		st, err := in.OpenState()
 		if err != nil {
 			return err
 		}
@@ -113,7 +113,7 @@ func (c *grantsCmd) apply(ctx context.Context, in *installation, p grants.Plan, 
 	}
 }
 
-func (c *grantsCmd) applyRabbitMQ(ctx context.Context, in *installation, p grants.Plan) error {
+func (c *grantsCmd) applyRabbitMQ(ctx context.Context, in *Installation, p grants.Plan) error {
 	if c.API == "" {
 		return errors.New("the address of its HTTP API isn't given (--rabbitmq-api http://host:15672, plugin rabbitmq_management): " +
 			"run what `chatctl grants --only rabbitmq` prints on its machine, or leave it out by --only mysql,redis")

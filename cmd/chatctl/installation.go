@@ -28,39 +28,40 @@ const (
 	defaultConfig = "configs/worker.yaml"
 )
 
-// settings say where the servers are: a file and the environment, as for the processes, or a run of `chatctl up`.
-type settings struct {
+// Settings say where the servers are: a file and the environment, as for the processes, or a run of `chatctl up`.
+type Settings struct {
 	Config string `placeholder:"FILE" help:"YAML with the servers' addresses; CHAT_… variables override it (default: configs/worker.yaml if it exists)."`
 	Run    string `placeholder:"DIR" help:"Run directory of a running chatctl up, to use its private servers (default: .run if one is running there and no address is given)."`
 }
 
-// addresses are the sections of a configuration file that operators' commands read.
-type addresses struct {
+// Sections are those of a configuration file that operators' commands read.
+type Sections struct {
 	Server   config.ServerMode `yaml:"server"`
 	Database config.Database   `yaml:"database"`
 	Redis    config.Redis      `yaml:"redis"`
 	RabbitMQ config.RabbitMQ   `yaml:"rabbitmq"`
 }
 
-func defaultAddresses() addresses {
-	return addresses{Server: config.DefaultServerMode(), Database: config.DefaultDatabase(), Redis: config.DefaultRedis(), RabbitMQ: config.DefaultRabbitMQ()}
+// Defaults are the sections as they are without a file.
+func Defaults() Sections {
+	return Sections{Server: config.DefaultServerMode(), Database: config.DefaultDatabase(), Redis: config.DefaultRedis(), RabbitMQ: config.DefaultRabbitMQ()}
 }
 
-// installation is what the settings lead to.
-type installation struct {
-	addresses
-	file    string      // "": none
-	run     string      // directory of the run whose servers are used; "": none
-	found   stack.Found // if run is set
-	environ []string
+// Installation is what the settings lead to.
+type Installation struct {
+	Sections
+	File    string      // "": none
+	Run     string      // directory of the run whose servers are used; "": none
+	Found   stack.Found // if Run is set
+	Environ []string
 }
 
-// find reads the settings. Mistakes in the file are returned together with what could be read.
-func (s *settings) find(environ []string) (*installation, error) {
-	in := &installation{addresses: defaultAddresses(), file: s.Config, environ: environ}
-	if in.file == "" {
+// Find reads the settings. Mistakes in the file are returned together with what could be read.
+func (s *Settings) Find(environ []string) (*Installation, error) {
+	in := &Installation{Sections: Defaults(), File: s.Config, Environ: environ}
+	if in.File == "" {
 		if _, err := os.Stat(defaultConfig); err == nil {
-			in.file = defaultConfig
+			in.File = defaultConfig
 		}
 	}
 	dir := s.Run
@@ -73,12 +74,12 @@ func (s *settings) find(environ []string) (*installation, error) {
 		case err != nil:
 			return in, err
 		case ok:
-			in.run, in.found, in.environ = dir, f, f.Environ(environ)
+			in.Run, in.Found, in.Environ = dir, f, f.Environ(environ)
 		case s.Run != "":
 			return in, fmt.Errorf("nothing is running in %s: start it with chatctl up --dir %s, or omit --run and give the servers by --config or CHAT_… variables", dir, dir)
 		}
 	}
-	return in, load(in.file, &in.addresses, in.environ)
+	return in, Load(in.File, &in.Sections, in.Environ)
 }
 
 // addressGiven reports whether the environment names a server.
@@ -95,9 +96,9 @@ func addressGiven(environ []string) bool {
 // unknownKey finds the key in the error about one that the struct doesn't have.
 var unknownKey = regexp.MustCompile(`^.+:\d+: (\S+): is unknown`)
 
-// load fills into as the processes do, but ignores what only a process knows: whole sections, and keys of the
+// Load fills into as the processes do, but ignores what only a process knows: whole sections, and keys of the
 // section server. The process that owns them checks them (-check).
-func load(path string, into any, environ []string) error {
+func Load(path string, into any, environ []string) error {
 	err := config.Load(path, into, config.Environ(environ), config.Shared(configs.Files))
 	var all interface{ Unwrap() []error }
 	if !errors.As(err, &all) {
@@ -121,8 +122,8 @@ func load(path string, into any, environ []string) error {
 	return errors.Join(errs...)
 }
 
-// storeOptions are those of the primary.
-func (in *installation) storeOptions() (db.Options, error) {
+// StoreOptions are those of the primary.
+func (in *Installation) StoreOptions() (db.Options, error) {
 	d := in.Database
 	security, err := d.TLSConfig()
 	return db.Options{
@@ -131,17 +132,17 @@ func (in *installation) storeOptions() (db.Options, error) {
 	}, err
 }
 
-// openStore opens the database; it connects at the first call.
-func (in *installation) openStore() (*store.Store, error) {
-	o, err := in.storeOptions()
+// OpenStore opens the database; it connects at the first call.
+func (in *Installation) OpenStore() (*store.Store, error) {
+	o, err := in.StoreOptions()
 	if err != nil {
 		return nil, err
 	}
 	return store.Open(o)
 }
 
-// openState opens Redis, with a longer timeout than a process uses.
-func (in *installation) openState() (*state.State, error) {
+// OpenState opens Redis, with a longer timeout than a process uses.
+func (in *Installation) OpenState() (*state.State, error) {
 	r := in.Redis
 	security, err := r.TLSConfig()
 	if err != nil {
@@ -154,7 +155,8 @@ func (in *installation) openState() (*state.State, error) {
 	}, state.NewMetrics(nil)), nil
 }
 
-func (in *installation) brokerOptions() (broker.Options, error) {
+// BrokerOptions are those of a connection of chatctl.
+func (in *Installation) BrokerOptions() (broker.Options, error) {
 	security, err := in.RabbitMQ.TLSConfig()
 	return broker.Options{
 		TLS: security, URL: in.RabbitMQ.URL.Reveal(), Prefix: in.RabbitMQ.Prefix(), QueueType: in.RabbitMQ.QueueType,
@@ -162,34 +164,34 @@ func (in *installation) brokerOptions() (broker.Options, error) {
 	}, err
 }
 
-// source says where the addresses came from, for error texts.
-func (in *installation) source() string {
+// Source says where the addresses came from, for error texts.
+func (in *Installation) Source() string {
 	switch {
-	case in.run != "":
-		return "the run in " + in.run
-	case in.file != "":
-		return in.file + " and the environment"
+	case in.Run != "":
+		return "the run in " + in.Run
+	case in.File != "":
+		return in.File + " and the environment"
 	default:
 		return "defaults and the environment"
 	}
 }
 
-// withStore runs fn on the installation's database and explains what goes wrong.
-func (s *settings) withStore(ctx context.Context, fn func(ctx context.Context, in *installation, db *store.Store) error) error {
-	in, err := s.find(os.Environ())
+// WithStore runs fn on the installation's database and explains what goes wrong.
+func (s *Settings) WithStore(ctx context.Context, fn func(ctx context.Context, in *Installation, db *store.Store) error) error {
+	in, err := s.Find(os.Environ())
 	if err != nil {
 		return err
 	}
-	db, err := in.openStore()
+	db, err := in.OpenStore()
 	if err != nil {
 		return err
 	}
-	return in.explain(errors.Join(fn(ctx, in, db), db.Close()))
+	return in.Explain(errors.Join(fn(ctx, in, db), db.Close()))
 }
 
-// withConsole runs fn on the installation's server, where the database may not exist yet.
-func (in *installation) withConsole(fn func(c *operator.Server) error) error {
-	o, err := in.storeOptions()
+// WithConsole runs fn on the installation's server, where the database may not exist yet.
+func (in *Installation) WithConsole(fn func(c *operator.Server) error) error {
+	o, err := in.StoreOptions()
 	if err != nil {
 		return err
 	}
@@ -200,27 +202,27 @@ func (in *installation) withConsole(fn func(c *operator.Server) error) error {
 	return errors.Join(fn(c), c.Close())
 }
 
-// explain adds to a database error what to do next. The store's errors about the schema already say it.
-func (in *installation) explain(err error) error {
+// Explain adds to a database error what to do next. The store's errors about the schema already say it.
+func (in *Installation) Explain(err error) error {
 	if chat.KindOf(err) != chat.Unavailable || strings.Contains(err.Error(), "chatctl migrate") {
 		return err
 	}
 	return fmt.Errorf("%w\n  MySQL at %s (from %s) can't be used: start it, or give another by --run, --config or CHAT_DATABASE_HOST; `chatctl doctor` examines it",
-		err, in.Database.Addr(), in.source())
+		err, in.Database.Addr(), in.Source())
 }
 
-// besideConfigs is the path of another process's file in the folder of the one given.
-func (in *installation) besideConfigs(name string) string {
+// Beside is the path of another process's file in the folder of the one given.
+func (in *Installation) Beside(name string) string {
 	dir := "configs"
-	if in.file != "" {
-		dir = filepath.Dir(in.file)
+	if in.File != "" {
+		dir = filepath.Dir(in.File)
 	}
 	return filepath.Join(dir, name+".yaml")
 }
 
-// recordedPartitions is the number of partitions of the installation, 0 if no process has run yet.
-func (in *installation) recordedPartitions(ctx context.Context) (n int, err error) {
-	err = in.withConsole(func(c *operator.Server) error {
+// RecordedPartitions is the number of partitions of the installation, 0 if no process has run yet.
+func (in *Installation) RecordedPartitions(ctx context.Context) (n int, err error) {
+	err = in.WithConsole(func(c *operator.Server) error {
 		n, err = c.Partitions(ctx)
 		return err
 	})

@@ -47,10 +47,10 @@ type userView struct {
 }
 
 // Run looks the user up.
-func (c *userShowCmd) Run(ctx context.Context, s *settings, io *streams) error {
+func (c *userShowCmd) Run(ctx context.Context, s *Settings, io *streams) error {
 	ctx, cancel := context.WithTimeout(ctx, lookWithin)
 	defer cancel()
-	return s.withStore(ctx, func(ctx context.Context, in *installation, db *store.Store) error {
+	return s.WithStore(ctx, func(ctx context.Context, in *Installation, db *store.Store) error {
 		info, err := findUser(ctx, db, c.Who)
 		if chat.KindOf(err) == chat.NotFound {
 			return noUser(c.Who)
@@ -60,7 +60,7 @@ func (c *userShowCmd) Run(ctx context.Context, s *settings, io *streams) error {
 		}
 		u := info.User
 		v := userView{
-			ID: u.ID, Username: u.Username, Nickname: u.Nickname, Email: u.Email, Status: u.Status, Online: in.online(ctx, u.ID),
+			ID: u.ID, Username: u.Username, Nickname: u.Nickname, Email: u.Email, Status: u.Status, Online: online(ctx, in, u.ID),
 			CreatedAt: u.CreatedAt, Sessions: info.Sessions, Rooms: info.Rooms, Partition: info.Partition,
 		}
 		if !u.LastSeen.IsZero() {
@@ -115,8 +115,8 @@ func userNamed(ctx context.Context, db *store.Store, login string) (operator.Use
 }
 
 // online asks Redis; nil if it isn't known.
-func (in *installation) online(ctx context.Context, u chat.UserID) *bool {
-	st, err := in.openState()
+func online(ctx context.Context, in *Installation, u chat.UserID) *bool {
+	st, err := in.OpenState()
 	if err != nil {
 		return nil
 	}
@@ -188,15 +188,15 @@ type roomView struct {
 }
 
 // Run looks the room up.
-func (c *roomShowCmd) Run(ctx context.Context, s *settings, io *streams) error {
+func (c *roomShowCmd) Run(ctx context.Context, s *Settings, io *streams) error {
 	ctx, cancel := context.WithTimeout(ctx, lookWithin)
 	defer cancel()
-	return s.withStore(ctx, func(ctx context.Context, in *installation, db *store.Store) error {
+	return s.WithStore(ctx, func(ctx context.Context, in *Installation, db *store.Store) error {
 		info, err := db.Operator.RoomInfo(ctx, chat.RoomID(c.ID))
 		if err != nil {
 			return noRoom(err, c.ID)
 		}
-		sp, err := spreadOf(ctx, db, in.RabbitMQ.Partitions)
+		sp, err := Of(ctx, db, in.RabbitMQ.Partitions)
 		if err != nil {
 			return err
 		}

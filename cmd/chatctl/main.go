@@ -12,7 +12,7 @@ import (
 
 // cli lists the subcommands; each has its own file and a Run method.
 type cli struct {
-	settings `embed:""`
+	Settings `embed:""`
 
 	Up         upCmd         `cmd:"" help:"Start everything on this machine: servers, gateways, workers, api and a front door."`
 	Servers    serversCmd    `cmd:"" help:"Start private MySQL, Redis and RabbitMQ, run a command with their addresses, then stop them."`
@@ -38,7 +38,7 @@ func main() {
 	var c cli
 	k := kong.Parse(&c, kong.Name("chatctl"), kong.UsageOnError(),
 		kong.Description("Runs, checks and repairs an installation of the chat service."),
-		kong.BindTo(context.Background(), (*context.Context)(nil)), kong.Bind(&c.settings, &streams{os.Stdout, os.Stderr}))
+		kong.BindTo(context.Background(), (*context.Context)(nil)), kong.Bind(&c.Settings, &streams{os.Stdout, os.Stderr}))
 	err := k.Run()
 	var code exitError
 	switch {

@@ -39,19 +39,19 @@ type migrated struct {
 }
 
 // Run migrates, or shows the state.
-func (c *migrateCmd) Run(ctx context.Context, s *settings, io *streams) error {
-	in, err := s.find(os.Environ())
+func (c *migrateCmd) Run(ctx context.Context, s *Settings, io *streams) error {
+	in, err := s.Find(os.Environ())
 	if err != nil {
 		return err
 	}
 	var m migrated
 	if c.Status {
-		m, err = in.schema(ctx)
+		m, err = schemaOf(ctx, in)
 	} else {
-		m, err = in.migrate(ctx, io)
+		m, err = migrate(ctx, in, io)
 	}
 	if err != nil {
-		return in.explain(err)
+		return in.Explain(err)
 	}
 	if err := c.print(io, m); err != nil {
 		return err
@@ -86,11 +86,11 @@ func (c *migrateCmd) print(io *streams, m migrated) error {
 	return err
 }
 
-// schema reads the state of the schema and changes nothing.
-func (in *installation) schema(ctx context.Context) (m migrated, err error) {
+// schemaOf reads the state of the schema and changes nothing.
+func schemaOf(ctx context.Context, in *Installation) (m migrated, err error) {
 	m.Database = in.Database.DBName
 	var there bool
-	err = in.withConsole(func(c *operator.Server) (err error) {
+	err = in.WithConsole(func(c *operator.Server) (err error) {
 		if there, err = c.Exists(ctx); err == nil && there {
 			m.Applied, err = c.Migrations(ctx)
 		}
@@ -107,7 +107,7 @@ func (in *installation) schema(ctx context.Context) (m migrated, err error) {
 		m.Version = max(m.Version, a.Version)
 	}
 	m.Before = m.Version
-	db, err := in.openStore()
+	db, err := in.OpenStore()
 	if err != nil {
 		return m, err
 	}
@@ -121,15 +121,15 @@ func (in *installation) schema(ctx context.Context) (m migrated, err error) {
 }
 
 // migrate creates the database if necessary and migrates the schema.
-func (in *installation) migrate(ctx context.Context, io *streams) (m migrated, err error) {
-	before, err := in.schema(ctx)
+func migrate(ctx context.Context, in *Installation, io *streams) (m migrated, err error) {
+	before, err := schemaOf(ctx, in)
 	if err != nil {
 		return before, err
 	}
-	if err := in.createDatabase(ctx, io); err != nil {
+	if err := createDatabase(ctx, in, io); err != nil {
 		return before, err
 	}
-	db, err := in.openStore()
+	db, err := in.OpenStore()
 	if err != nil {
 		return before, err
 	}
@@ -143,13 +143,13 @@ func (in *installation) migrate(ctx context.Context, io *streams) (m migrated, e
 	if err != nil {
 		return before, err
 	}
-	m, err = in.schema(ctx)
+	m, err = schemaOf(ctx, in)
 	m.Before = before.Version
 	return m, err
 }
 
-func (in *installation) createDatabase(ctx context.Context, io *streams) error {
-	return in.withConsole(func(c *operator.Server) error {
+func createDatabase(ctx context.Context, in *Installation, io *streams) error {
+	return in.WithConsole(func(c *operator.Server) error {
 		there, err := c.Exists(ctx)
 		if err != nil || there {
 			return err
@@ -162,15 +162,15 @@ func (in *installation) createDatabase(ctx context.Context, io *streams) error {
 // migrateRun is the hook of `chatctl up`: env holds the addresses of the run's servers.
 func migrateRun(configs string, out *stack.Progress) func(ctx context.Context, env map[string]string) error {
 	return func(ctx context.Context, env map[string]string) error {
-		in := &installation{addresses: defaultAddresses(), file: filepath.Join(configs, "worker.yaml"), environ: stack.Found{Env: env}.Environ(os.Environ())}
-		if err := load(in.file, &in.addresses, in.environ); err != nil {
+		in := &Installation{Sections: Defaults(), File: filepath.Join(configs, "worker.yaml"), Environ: stack.Found{Env: env}.Environ(os.Environ())}
+		if err := Load(in.File, &in.Sections, in.Environ); err != nil {
 			return err
 		}
-		m, err := in.migrate(ctx, &streams{err: progressLines{out}})
+		m, err := migrate(ctx, in, &streams{err: progressLines{out}})
 		if err == nil {
 			out.Say("migrate", "schema is at version %d", m.Version)
 		}
-		return in.explain(err)
+		return in.Explain(err)
 	}
 }
 

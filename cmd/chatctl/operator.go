@@ -49,15 +49,15 @@ func operatorName() string {
 }
 
 // act runs fn as an operator's act and then calls the workers, so that its effects don't wait for their next look.
-func (s *settings) act(ctx context.Context, fn func(ctx context.Context, db *store.Store) error) error {
+func act(ctx context.Context, s *Settings, fn func(ctx context.Context, db *store.Store) error) error {
 	ctx, cancel := context.WithTimeout(ctx, lookWithin)
 	defer cancel()
 	ctx = chat.WithOrigin(ctx, chat.Origin{By: operatorName()})
-	return s.withStore(ctx, func(ctx context.Context, in *installation, db *store.Store) error {
+	return s.WithStore(ctx, func(ctx context.Context, in *Installation, db *store.Store) error {
 		if err := fn(ctx, db); err != nil {
 			return err
 		}
-		if st, err := in.openState(); err == nil {
+		if st, err := in.OpenState(); err == nil {
 			_ = st.Call(ctx) // else the workers look by themselves, later
 			_ = st.Close()
 		}
@@ -66,8 +66,8 @@ func (s *settings) act(ctx context.Context, fn func(ctx context.Context, db *sto
 }
 
 // onUser is act on an account.
-func (s *settings) onUser(ctx context.Context, who string, fn func(ctx context.Context, db *store.Store, u chat.User) error) error {
-	return s.act(ctx, func(ctx context.Context, db *store.Store) error {
+func onUser(ctx context.Context, s *Settings, who string, fn func(ctx context.Context, db *store.Store, u chat.User) error) error {
+	return act(ctx, s, func(ctx context.Context, db *store.Store) error {
 		info, err := findUser(ctx, db, who)
 		if chat.KindOf(err) == chat.NotFound {
 			return noUser(who)
@@ -94,8 +94,8 @@ func (*userDisableCmd) Help() string {
 }
 
 // Run disables.
-func (c *userDisableCmd) Run(ctx context.Context, s *settings, io *streams) error {
-	return s.onUser(ctx, c.Who, func(ctx context.Context, db *store.Store, u chat.User) error {
+func (c *userDisableCmd) Run(ctx context.Context, s *Settings, io *streams) error {
+	return onUser(ctx, s, c.Who, func(ctx context.Context, db *store.Store, u chat.User) error {
 		if err := db.Accounts.DisableUser(ctx, u.ID); err != nil {
 			return err
 		}
@@ -117,8 +117,8 @@ func (*userEnableCmd) Help() string {
 }
 
 // Run enables.
-func (c *userEnableCmd) Run(ctx context.Context, s *settings, io *streams) error {
-	return s.onUser(ctx, c.Who, func(ctx context.Context, db *store.Store, u chat.User) error {
+func (c *userEnableCmd) Run(ctx context.Context, s *Settings, io *streams) error {
+	return onUser(ctx, s, c.Who, func(ctx context.Context, db *store.Store, u chat.User) error {
 		if err := db.Accounts.EnableUser(ctx, u.ID); err != nil {
 			return err
 		}
@@ -142,7 +142,7 @@ func (*userPasswordCmd) Help() string {
 }
 
 // Run sets the password. Its hash gets the parameters of the api at the next login.
-func (c *userPasswordCmd) Run(ctx context.Context, s *settings, io *streams) error {
+func (c *userPasswordCmd) Run(ctx context.Context, s *Settings, io *streams) error {
 	password := rand.Text()
 	if c.Stdin {
 		line, err := bufio.NewReader(os.Stdin).ReadString('\n')
@@ -154,7 +154,7 @@ func (c *userPasswordCmd) Run(ctx context.Context, s *settings, io *streams) err
 	if err != nil {
 		return err
 	}
-	return s.onUser(ctx, c.Who, func(ctx context.Context, db *store.Store, u chat.User) error {
+	return onUser(ctx, s, c.Who, func(ctx context.Context, db *store.Store, u chat.User) error {
 		if err := hasher.Check(password, u.Username); err != nil {
 			return err
 		}
@@ -202,8 +202,8 @@ type sessionView struct {
 }
 
 // Run lists or ends.
-func (c *userSessionsCmd) Run(ctx context.Context, s *settings, io *streams) error {
-	return s.onUser(ctx, c.Who, func(ctx context.Context, db *store.Store, u chat.User) error {
+func (c *userSessionsCmd) Run(ctx context.Context, s *Settings, io *streams) error {
+	return onUser(ctx, s, c.Who, func(ctx context.Context, db *store.Store, u chat.User) error {
 		switch {
 		case c.EndAll:
 			return db.Accounts.RevokeSessions(ctx, u.ID, "")
@@ -243,8 +243,8 @@ func (*roomOwnerCmd) Help() string {
 }
 
 // Run appoints.
-func (c *roomOwnerCmd) Run(ctx context.Context, s *settings, io *streams) error {
-	return s.onUser(ctx, c.Who, func(ctx context.Context, db *store.Store, u chat.User) error {
+func (c *roomOwnerCmd) Run(ctx context.Context, s *Settings, io *streams) error {
+	return onUser(ctx, s, c.Who, func(ctx context.Context, db *store.Store, u chat.User) error {
 		if _, err := db.Operator.RoomInfo(ctx, chat.RoomID(c.ID)); err != nil {
 			return noRoom(err, c.ID)
 		}
@@ -273,11 +273,11 @@ func (*roomDissolveCmd) Help() string {
 }
 
 // Run dissolves.
-func (c *roomDissolveCmd) Run(ctx context.Context, s *settings, io *streams) error {
+func (c *roomDissolveCmd) Run(ctx context.Context, s *Settings, io *streams) error {
 	if !c.Yes {
 		return fmt.Errorf("room %d will end for all of its members, and can't be brought back: add --yes to confirm", c.ID)
 	}
-	return s.act(ctx, func(ctx context.Context, db *store.Store) error {
+	return act(ctx, s, func(ctx context.Context, db *store.Store) error {
 		if err := db.Rooms.Close(ctx, chat.RoomID(c.ID)); err != nil {
 			return noRoom(err, c.ID)
 		}

@@ -293,7 +293,7 @@ func TestPartitionsShowTheSpread(t *testing.T) {
 	}
 	p.consume(t)
 	out := must(t, "partitions", "--json")
-	sp := fromJSON[spread](t, out)
+	sp := fromJSON[Spread](t, out)
 	if len(sp.Workers) != 2 || sp.Workers[0].Owns != 2 || sp.Workers[1].Owns != 2 || len(sp.Partitions) != 4 || *sp.Partitions[3].Consumers != 1 || !sp.Partitions[room.Partition(4)].Outbox {
 		t.Errorf("spread: %s", out)
 	}

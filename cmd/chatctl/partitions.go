@@ -21,40 +21,44 @@ func (*partitionsCmd) Help() string {
 }
 
 // Run shows the spread.
-func (c *partitionsCmd) Run(ctx context.Context, s *settings, io *streams) error {
+func (c *partitionsCmd) Run(ctx context.Context, s *Settings, io *streams) error {
 	ctx, cancel := context.WithTimeout(ctx, lookWithin)
 	defer cancel()
-	return s.withStore(ctx, func(ctx context.Context, in *installation, db *store.Store) error {
-		have, err := in.recordedPartitions(ctx)
+	return s.WithStore(ctx, func(ctx context.Context, in *Installation, db *store.Store) error {
+		have, err := in.RecordedPartitions(ctx)
 		if err != nil {
 			return err
 		}
 		if have != 0 && have != in.RabbitMQ.Partitions {
-			io.say("warning: the installation has %d partitions, %s says %d: set rabbitmq.partitions to %d", have, in.source(), in.RabbitMQ.Partitions, have)
+			io.say("warning: the installation has %d partitions, %s says %d: set rabbitmq.partitions to %d", have, in.Source(), in.RabbitMQ.Partitions, have)
 		}
 		if have == 0 {
 			have = in.RabbitMQ.Partitions
 		}
-		sp, err := spreadOf(ctx, db, have)
+		sp, err := Of(ctx, db, have)
 		if err != nil {
 			return err
 		}
 		if len(sp.Workers) == 0 {
-			io.say("warning: no worker has been seen for %s: nothing is being processed; start one (chatctl up, or the worker binary)", deadAfter)
+			io.say("warning: no worker has been seen for %s: nothing is being processed; start one (chatctl up, or the worker binary)", DeadAfter)
 		}
-		if err := sp.attend(ctx, in); err != nil {
+		o, err := in.BrokerOptions()
+		if err == nil {
+			err = sp.Attend(ctx, o)
+		}
+		if err != nil {
 			io.say("warning: RabbitMQ can't be asked who consumes: %v", err)
 		}
-		if lacks := sp.unattended(); len(lacks) > 0 {
-			io.say("warning: partitions %s have an owner and no consumer: a worker can't consume; %s", numbers(lacks), doUnattended)
+		if lacks := sp.Unattended(); len(lacks) > 0 {
+			io.say("warning: partitions %s have an owner and no consumer: a worker can't consume; %s", Numbers(lacks), DoUnattended)
 		}
 		if c.JSON {
 			return io.printJSON(sp)
 		}
-		if err := io.printRows(sp.workerRows()); err != nil {
+		if err := io.printRows(sp.WorkerRows()); err != nil {
 			return err
 		}
 		_, _ = fmt.Fprintln(io.out)
-		return io.printRows(sp.partitionRows())
+		return io.printRows(sp.PartitionRows())
 	})
 }

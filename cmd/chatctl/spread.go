@@ -13,22 +13,24 @@ import (
 	"chat-service/internal/store"
 )
 
-// deadAfter is the silence after which workers consider each other dead.
-const deadAfter = 3 * time.Second
+// DeadAfter is the silence after which workers consider each other dead.
+const DeadAfter = 3 * time.Second
 
-// spread is the assignment of partitions to workers.
-type spread struct {
-	Workers    []workerShare    `json:"workers"`
-	Partitions []partitionShare `json:"partitions"`
+// Spread is the assignment of partitions to workers.
+type Spread struct {
+	Workers    []WorkerShare    `json:"workers"`
+	Partitions []PartitionShare `json:"partitions"`
 }
 
-type workerShare struct {
+// WorkerShare is how many partitions one worker has.
+type WorkerShare struct {
 	Boot    string `json:"boot"`
 	Owns    int    `json:"owns"`
 	Standby int    `json:"standby"`
 }
 
-type partitionShare struct {
+// PartitionShare is who has one partition.
+type PartitionShare struct {
 	Partition int    `json:"partition"`
 	Owner     string `json:"owner,omitempty"`
 	Standby   string `json:"standby,omitempty"`
@@ -37,11 +39,11 @@ type partitionShare struct {
 	Consumers *int `json:"consumers,omitempty"`
 }
 
-// spreadOf computes the assignment as the workers do.
-func spreadOf(ctx context.Context, db *store.Store, partitions int) (spread, error) {
-	boots, err := db.Operator.Workers(ctx, deadAfter)
+// Of computes the assignment of the live workers, as the workers do.
+func Of(ctx context.Context, db *store.Store, partitions int) (Spread, error) {
+	boots, err := db.Operator.Workers(ctx, DeadAfter)
 	if err != nil {
-		return spread{}, err
+		return Spread{}, err
 	}
 	all := make([]int, partitions)
 	for i := range all {
@@ -49,19 +51,20 @@ func spreadOf(ctx context.Context, db *store.Store, partitions int) (spread, err
 	}
 	waiting, err := db.Outbox.OutboxWaiting(ctx, all)
 	if err != nil {
-		return spread{}, err
+		return Spread{}, err
 	}
-	return newSpread(chat.Boots(boots), waiting, partitions), nil
+	return New(chat.Boots(boots), waiting, partitions), nil
 }
 
-func newSpread(boots []string, waiting []int, partitions int) spread {
-	sp := spread{Workers: make([]workerShare, len(boots)), Partitions: make([]partitionShare, partitions)}
+// New computes the assignment for given workers; waiting are the partitions with outbox rows.
+func New(boots []string, waiting []int, partitions int) Spread {
+	sp := Spread{Workers: make([]WorkerShare, len(boots)), Partitions: make([]PartitionShare, partitions)}
 	at := map[string]int{}
 	for i, b := range boots {
 		sp.Workers[i].Boot, at[b] = b, i
 	}
 	for p, a := range chat.Assign(boots, partitions) {
-		sp.Partitions[p] = partitionShare{Partition: p, Owner: a.Owner, Standby: a.Standby, Outbox: slices.Contains(waiting, p)}
+		sp.Partitions[p] = PartitionShare{Partition: p, Owner: a.Owner, Standby: a.Standby, Outbox: slices.Contains(waiting, p)}
 		if a.Owner != "" {
 			sp.Workers[at[a.Owner]].Owns++
 		}
@@ -72,15 +75,11 @@ func newSpread(boots []string, waiting []int, partitions int) spread {
 	return sp
 }
 
-// doUnattended says what to do where an owner doesn't consume.
-const doUnattended = "read the workers' logs and /readyz: which of them is refused by RabbitMQ, or can't reach it?"
+// DoUnattended says what to do where an owner doesn't consume.
+const DoUnattended = "read the workers' logs and /readyz: which of them is refused by RabbitMQ, or can't reach it?"
 
-// attend adds how many consumers RabbitMQ counts.
-func (sp spread) attend(ctx context.Context, in *installation) error {
-	o, err := in.brokerOptions()
-	if err != nil {
-		return err
-	}
+// Attend adds how many consumers RabbitMQ counts.
+func (sp Spread) Attend(ctx context.Context, o broker.Options) error {
 	o.Partitions = len(sp.Partitions)
 	counts, err := broker.Attended(ctx, o)
 	for i := range counts {
@@ -89,8 +88,8 @@ func (sp spread) attend(ctx context.Context, in *installation) error {
 	return err
 }
 
-// unattended lists the partitions that have an owner and no consumer.
-func (sp spread) unattended() (ps []int) {
+// Unattended lists the partitions that have an owner and no consumer.
+func (sp Spread) Unattended() (ps []int) {
 	for _, p := range sp.Partitions {
 		if p.Owner != "" && p.Consumers != nil && *p.Consumers < 1 {
 			ps = append(ps, p.Partition)
@@ -99,9 +98,11 @@ func (sp spread) unattended() (ps []int) {
 	return ps
 }
 
-func numbers(ns []int) string { return strings.Trim(fmt.Sprint(ns), "[]") }
+// Numbers are those of partitions, for a sentence.
+func Numbers(ns []int) string { return strings.Trim(fmt.Sprint(ns), "[]") }
 
-func (sp spread) workerRows() [][]string {
+// WorkerRows is the table of workers, its head first.
+func (sp Spread) WorkerRows() [][]string {
 	rows := [][]string{{"WORKER", "OWNS", "STANDBY"}}
 	for _, w := range sp.Workers {
 		rows = append(rows, []string{w.Boot, strconv.Itoa(w.Owns), strconv.Itoa(w.Standby)})
@@ -109,7 +110,8 @@ func (sp spread) workerRows() [][]string {
 	return rows
 }
 
-func (sp spread) partitionRows() [][]string {
+// PartitionRows is the table of partitions, its head first.
+func (sp Spread) PartitionRows() [][]string {
 	rows := [][]string{{"PARTITION", "OWNER", "STANDBY", "OUTBOX", "CONSUMERS"}}
 	dash := func(s string) string {
 		if s == "" {

@@ -38,8 +38,8 @@ func (*unreadVerifyCmd) Help() string {
 }
 
 // Run compares.
-func (c *unreadVerifyCmd) Run(ctx context.Context, s *settings, io *streams) error {
-	return s.withStore(ctx, func(ctx context.Context, _ *installation, db *store.Store) error {
+func (c *unreadVerifyCmd) Run(ctx context.Context, s *Settings, io *streams) error {
+	return s.WithStore(ctx, func(ctx context.Context, _ *Installation, db *store.Store) error {
 		found, err := c.recount(ctx, io, db, false)
 		if err != nil {
 			return err
@@ -68,8 +68,8 @@ func (*unreadRepairCmd) Help() string {
 }
 
 // Run repairs.
-func (c *unreadRepairCmd) Run(ctx context.Context, s *settings, io *streams) error {
-	return s.withStore(ctx, func(ctx context.Context, _ *installation, db *store.Store) error {
+func (c *unreadRepairCmd) Run(ctx context.Context, s *Settings, io *streams) error {
+	return s.WithStore(ctx, func(ctx context.Context, _ *Installation, db *store.Store) error {
 		found, err := c.recount(ctx, io, db, true)
 		if err != nil {
 			return err
