@@ -15,8 +15,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"chat-service/internal/chat"
-	"chat-service/internal/envelope"
-	"chat-service/internal/store/operator"
 	"chat-service/internal/telemetry"
 )
 
@@ -243,88 +241,6 @@ func TestGreetingVersion(t *testing.T) {
 	for _, bad := range [][]byte{nil, frame(1<<31, "3"), frame(2, "3"), []byte("\x07versionS\x00")} {
 		if v, err := greetingVersion(bad); err == nil {
 			t.Errorf("version %q of a damaged greeting %q", v, bad)
-		}
-	}
-}
-
-func TestSpread(t *testing.T) {
-	sp := New([]string{"a", "b", "c"}, []int{3}, 16)
-	owns, stands := 0, 0
-	for _, w := range sp.Workers {
-		if w.Owns < 4 || w.Owns > 6 {
-			t.Errorf("%s owns %d", w.Boot, w.Owns)
-		}
-		owns, stands = owns+w.Owns, stands+w.Standby
-	}
-	if owns != 16 || stands != 16 {
-		t.Errorf("%d owned, %d stood by", owns, stands)
-	}
-	for _, p := range sp.Partitions {
-		if p.Owner == "" || p.Owner == p.Standby || p.Outbox != (p.Partition == 3) {
-			t.Errorf("%+v", p)
-		}
-	}
-	if got := New(nil, nil, 2).PartitionRows()[1]; !cmp.Equal(got, []string{"0", "-", "-", "empty", "?"}) {
-		t.Errorf("without workers: %v", got)
-	}
-}
-
-func TestDeadContent(t *testing.T) {
-	c := envelope.Command{Kind: envelope.Send, Room: 7, User: 1, Gateway: "g.1", Content: "hi"}
-	for _, tt := range []struct {
-		name, kind string
-		payload    []byte
-		command    bool
-		text       string
-	}{
-		{"command", "send", c.Append(nil), true, ""},
-		{"outbox row", "outbox", []byte(`{"x":1}`), false, `{"x":1}`},
-		{"bytes", "batch", []byte{0xff, 0xfe}, false, "//4="},
-	} {
-		r := deadRow{Dead: operator.Dead{Kind: tt.kind}}
-		r.content(tt.payload)
-		if (r.Command != nil) != tt.command || r.Payload != tt.text {
-			t.Errorf("%s: %+v", tt.name, r)
-		}
-	}
-	if got := oneLine("a\n  b "+strings.Repeat("é", 10), 6); got != "a b é…" {
-		t.Errorf("cut to %q", got)
-	}
-}
-
-func TestCommandsRefuseWhatIsHalfSaid(t *testing.T) {
-	clean(t)
-	for _, tt := range []struct{ line, says string }{
-		{"epoch bump", "--yes"},
-		{"epoch bump --room 4", "room 4"},
-		{"dead drop", "chatctl dead list"},
-		{"dead drop --all", "--yes"},
-		{"dead drop 1 --all --yes", "not both"},
-		{"dead list --limit 0", "--limit"},
-		{"room x", "x"},
-		{"user", "id|name"},
-		{"user disable", "id|name"},
-		{"room dissolve 4", "--yes"},
-		{"audit --kind rumour", "--help"},
-		{"audit --limit 0", "--limit"},
-		{"partitions --run nowhere", "chatctl up --dir nowhere"},
-		{"migrate --config nowhere.yaml", "nowhere.yaml"},
-	} {
-		_, _, err := chatctl(t, strings.Fields(tt.line)...)
-		if err == nil || !strings.Contains(err.Error(), tt.says) {
-			t.Errorf("chatctl %s: %v, want %q", tt.line, err, tt.says)
-		}
-	}
-}
-
-func TestUnreachableServersAreExplained(t *testing.T) {
-	clean(t)
-	t.Setenv("CHAT_DATABASE_HOST", "127.0.0.1")
-	t.Setenv("CHAT_DATABASE_PORT", "1")
-	for _, line := range []string{"migrate", "migrate --status", "user 1", "room 1", "user disable 1", "user sessions 1", "room dissolve 1 --yes", "audit", "partitions", "unread verify", "epoch bump --yes", "dead list", "dead show 1", "dead drop 1"} {
-		_, _, err := chatctl(t, strings.Fields(line)...)
-		if err == nil || !strings.Contains(err.Error(), "127.0.0.1:1 (from") || !strings.Contains(err.Error(), "start it") {
-			t.Errorf("chatctl %s: %v", line, err)
 		}
 	}
 }

@@ -1,49 +1,12 @@
 package main
 
 import (
-	"bytes"
-	"context"
-	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
-	"github.com/alecthomas/kong"
-
 	"chat-service/internal/ops/stack"
 )
-
-// chatctl runs a command line as main does.
-func chatctl(t *testing.T, args ...string) (stdout, stderr string, err error) {
-	t.Helper()
-	var c cli
-	var out, errs bytes.Buffer
-	k, err := kong.New(&c, kong.Name("chatctl"), kong.Writers(&out, &errs), kong.Exit(func(int) {}),
-		kong.BindTo(t.Context(), (*context.Context)(nil)), kong.Bind(&c.Settings, &streams{&out, &errs}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := k.Parse(args)
-	if err == nil {
-		err = p.Run()
-	}
-	return out.String(), errs.String(), err
-}
-
-// clean takes away what the machine's environment says about servers, and goes to an empty folder.
-func clean(t *testing.T) {
-	t.Helper()
-	t.Chdir(t.TempDir())
-	for _, kv := range os.Environ() {
-		if name, _, _ := strings.Cut(kv, "="); strings.HasPrefix(name, "CHAT_") && !strings.HasPrefix(name, "CHAT_TEST_") && name != "CHAT_PKG_CACHE" {
-			t.Setenv(name, "") // so that it comes back
-			if err := os.Unsetenv(name); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-}
 
 // runDir is a run directory with one live process and the variables of its servers.
 func runDir(t *testing.T, path string) {
@@ -134,27 +97,5 @@ func TestProductFilesCanBeRead(t *testing.T) {
 		if err := Load(f, &a, nil); err != nil {
 			t.Errorf("%s: %v", f, err)
 		}
-	}
-}
-
-func TestEveryOperatorsCommandShowsAnExample(t *testing.T) {
-	var c cli
-	k, err := kong.New(&c, kong.Name("chatctl"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	n := 0
-	for _, leaf := range k.Model.Leaves(true) {
-		path := strings.TrimSpace(strings.TrimPrefix(leaf.FullPath(), "chatctl"))
-		if slices.Contains([]string{"up", "servers"}, path) {
-			continue
-		}
-		n++
-		if !strings.Contains(leaf.Detail, "\n  chatctl "+path) {
-			t.Errorf("chatctl %s --help shows no example of it:\n%s", path, leaf.Detail)
-		}
-	}
-	if n < 11 {
-		t.Errorf("%d commands", n)
 	}
 }
