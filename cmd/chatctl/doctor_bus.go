@@ -136,7 +136,7 @@ func (x *examination) rabbitmq(ctx context.Context) {
 	switch {
 	case x.recorded != 0 && x.recorded != x.RabbitMQ.Partitions:
 		x.r.warn("correct the partitions first", "login and queues were not checked: the configuration and the installation have different numbers of partitions")
-	case x.recorded == 0 && !x.cmd.Declare:
+	case x.recorded == 0 && !x.o.Declare:
 		x.r.warn("run doctor again once a process has run, or now with --declare", "login and queues were not checked: no process has run yet (or MySQL was not reachable), and checking would create the queues")
 	default:
 		if x.publishing(ctx, addr) {

@@ -60,9 +60,9 @@ func (x *examination) files(ctx context.Context, broken error) {
 	}
 	var all []facts
 	for _, f := range []struct{ process, path string }{
-		{"worker", x.File}, {"gateway", or(x.cmd.GatewayConfig, x.Beside("gateway"))}, {"api", or(x.cmd.APIConfig, x.Beside("api"))},
+		{"worker", x.File}, {"gateway", or(x.o.GatewayConfig, x.Beside("gateway"))}, {"api", or(x.o.APIConfig, x.Beside("api"))},
 	} {
-		named := f.process == "worker" || f.process == "gateway" && x.cmd.GatewayConfig != "" || f.process == "api" && x.cmd.APIConfig != ""
+		named := f.process == "worker" || f.process == "gateway" && x.o.GatewayConfig != "" || f.process == "api" && x.o.APIConfig != ""
 		if _, err := os.Stat(f.path); err != nil && f.path != "" {
 			if named {
 				x.r.fail("give the file that the "+f.process+" is started with", "%s: %v", f.process, err)
@@ -123,7 +123,7 @@ func unjoined(err error) []error {
 // judgeFile reports a file's mistakes. If the process's own binary exists, that checks the whole file.
 func (x *examination) judgeFile(ctx context.Context, process, path string, errs []error) {
 	name := or(path, "the environment and defaults")
-	bin := filepath.Join(x.cmd.Bin, process)
+	bin := filepath.Join(x.o.Bin, process)
 	whole := false
 	if _, err := os.Stat(bin); err == nil && path != "" {
 		text, err := x.ownCheck(ctx, bin, path)
@@ -168,7 +168,7 @@ func (x *examination) agree(all []facts) {
 	if len(all) < 2 {
 		return
 	}
-	before, first := x.r.count(levelFail), all[0]
+	before, first := x.r.Count(Fail), all[0]
 	var tokens *facts
 	for i, f := range all {
 		if f.partitions != first.partitions {
@@ -189,7 +189,7 @@ func (x *examination) agree(all []facts) {
 		}
 		x.agreeTokens(*tokens, f)
 	}
-	if x.r.count(levelFail) == before {
+	if x.r.Count(Fail) == before {
 		x.r.ok("the files agree: %d partitions, prefix %s, mode %s", first.partitions, first.prefix, first.mode)
 	}
 }

@@ -47,7 +47,7 @@ func (x *examination) processes(ctx context.Context) {
 // readiness lists the URLs to ask: those given, else the run's, else those of the files; sure says that they must answer.
 func (x *examination) readiness() (urls map[string]string, sure bool) {
 	urls = map[string]string{}
-	for _, u := range x.cmd.Ready {
+	for _, u := range x.o.Ready {
 		urls[u] = u
 	}
 	if len(urls) > 0 {

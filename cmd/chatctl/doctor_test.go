@@ -20,14 +20,14 @@ import (
 
 // patient is an examination that keeps its findings.
 func patient() *examination {
-	return &examination{Installation: &Installation{Sections: Defaults()}, cmd: &doctorCmd{}, r: &findings{area: "x"}}
+	return &examination{Installation: &Installation{Sections: Defaults()}, r: &Report{area: "x"}}
 }
 
 // worst is the most severe level found, and all texts.
-func worst(r *findings) (level, string) {
-	l, texts := levelOK, []string{}
-	for _, f := range r.all {
-		if f.Level == levelFail || f.Level == levelWarn && l == levelOK {
+func worst(r *Report) (Level, string) {
+	l, texts := OK, []string{}
+	for _, f := range r.Findings {
+		if f.Level == Fail || f.Level == Warn && l == OK {
 			l = f.Level
 		}
 		texts = append(texts, f.Text+" → "+f.Do)
@@ -57,29 +57,29 @@ func TestDoctorJudges(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		look func(*examination)
-		want level
+		want Level
 		says string
 	}{
-		{"MariaDB 10.11", func(x *examination) { x.judgeVersion("10.11.6-MariaDB-0+deb12u1") }, levelOK, "10.11.6"},
-		{"MariaDB 10.5", func(x *examination) { x.judgeVersion("10.5.1-MariaDB") }, levelWarn, "upgrade"},
-		{"MySQL 9", func(x *examination) { x.judgeVersion("9.7.0") }, levelOK, "9.7.0"},
-		{"MySQL 8.0", func(x *examination) { x.judgeVersion("8.0.36") }, levelWarn, "upgrade"},
-		{"no version", func(x *examination) { x.judgeVersion("x") }, levelWarn, "upgrade"},
-		{"settings", func(x *examination) { x.judgeSettings(good()) }, levelOK, "is 1"},
-		{"lax flush", with("innodb_flush_log_at_trx_commit", "2"), levelFail, "SET GLOBAL innodb_flush_log_at_trx_commit=1"},
-		{"replica", with("read_only", "ON"), levelFail, "primary"},
-		{"small packets", with("max_allowed_packet", "8388608"), levelWarn, "16M"},
-		{"too small packets", with("max_allowed_packet", "4096"), levelFail, "SET GLOBAL max_allowed_packet"},
-		{"clock", func(x *examination) { x.judgeSkew(-time.Millisecond) }, levelOK, "clock"},
-		{"clock ahead", func(x *examination) { x.judgeSkew(2 * time.Second) }, levelWarn, "chrony"},
-		{"clock far behind", func(x *examination) { x.judgeSkew(-time.Minute) }, levelFail, "chrony"},
-		{"pools fit", pools("100", 32, 32), levelOK, "64"},
-		{"pools don't fit", pools("70", 32, 32), levelFail, "raise max_connections to 74"},
-		{"a pool without bound", pools("100", 0), levelWarn, "max_open"},
+		{"MariaDB 10.11", func(x *examination) { x.judgeVersion("10.11.6-MariaDB-0+deb12u1") }, OK, "10.11.6"},
+		{"MariaDB 10.5", func(x *examination) { x.judgeVersion("10.5.1-MariaDB") }, Warn, "upgrade"},
+		{"MySQL 9", func(x *examination) { x.judgeVersion("9.7.0") }, OK, "9.7.0"},
+		{"MySQL 8.0", func(x *examination) { x.judgeVersion("8.0.36") }, Warn, "upgrade"},
+		{"no version", func(x *examination) { x.judgeVersion("x") }, Warn, "upgrade"},
+		{"settings", func(x *examination) { x.judgeSettings(good()) }, OK, "is 1"},
+		{"lax flush", with("innodb_flush_log_at_trx_commit", "2"), Fail, "SET GLOBAL innodb_flush_log_at_trx_commit=1"},
+		{"replica", with("read_only", "ON"), Fail, "primary"},
+		{"small packets", with("max_allowed_packet", "8388608"), Warn, "16M"},
+		{"too small packets", with("max_allowed_packet", "4096"), Fail, "SET GLOBAL max_allowed_packet"},
+		{"clock", func(x *examination) { x.judgeSkew(-time.Millisecond) }, OK, "clock"},
+		{"clock ahead", func(x *examination) { x.judgeSkew(2 * time.Second) }, Warn, "chrony"},
+		{"clock far behind", func(x *examination) { x.judgeSkew(-time.Minute) }, Fail, "chrony"},
+		{"pools fit", pools("100", 32, 32), OK, "64"},
+		{"pools don't fit", pools("70", 32, 32), Fail, "raise max_connections to 74"},
+		{"a pool without bound", pools("100", 0), Warn, "max_open"},
 		{"another queue type", func(x *examination) {
 			x.judgeRefusal("b:1", &chat.PermanentError{Where: "rabbitmq", Do: "set rabbitmq.queue_type", Err: textError("x")})
-		}, levelFail, "queue_type"},
-		{"odd refusal", func(x *examination) { x.judgeRefusal("b:1", textError("?")) }, levelFail, "log"},
+		}, Fail, "queue_type"},
+		{"odd refusal", func(x *examination) { x.judgeRefusal("b:1", textError("?")) }, Fail, "log"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			x := patient()
@@ -108,25 +108,25 @@ func TestDoctorComparesTheFiles(t *testing.T) {
 	for _, tt := range []struct {
 		name                 string
 		worker, gateway, api string
-		want                 level
+		want                 Level
 		says                 string
 	}{
-		{"agree", "", secret, secret, levelOK, "agree"},
-		{"partitions of a gateway", "", "rabbitmq:\n  partitions: 8\n", "", levelFail, "rabbitmq.partitions"},
-		{"partitions of the api", "", "", "rabbitmq:\n  partitions: 8\n", levelFail, "rabbitmq.partitions"},
-		{"prefix", "rabbitmq:\n  exchange: other.exchange\n", "", "", levelFail, "rabbitmq.exchange"},
-		{"secrets", "", secret, "", levelFail, "jwt.secret"},
-		{"issuer", "", "jwt:\n  issuer: me\n", "", levelFail, "jwt.issuer"},
-		{"bad value", "", "", "rabbitmq:\n  partitions: none\n", levelFail, "rabbitmq.partitions"},
+		{"agree", "", secret, secret, OK, "agree"},
+		{"partitions of a gateway", "", "rabbitmq:\n  partitions: 8\n", "", Fail, "rabbitmq.partitions"},
+		{"partitions of the api", "", "", "rabbitmq:\n  partitions: 8\n", Fail, "rabbitmq.partitions"},
+		{"prefix", "rabbitmq:\n  exchange: other.exchange\n", "", "", Fail, "rabbitmq.exchange"},
+		{"secrets", "", secret, "", Fail, "jwt.secret"},
+		{"issuer", "", "jwt:\n  issuer: me\n", "", Fail, "jwt.issuer"},
+		{"bad value", "", "", "rabbitmq:\n  partitions: none\n", Fail, "rabbitmq.partitions"},
 		{
 			"rotation",
-			"", "jwt:\n  secret: new-new-new\n  key_id: b\n  keys: [a=old-old-old]\n", "jwt:\n  secret: old-old-old\n  key_id: a\n  keys: [b=new-new-new]\n", levelOK, "agree",
+			"", "jwt:\n  secret: new-new-new\n  key_id: b\n  keys: [a=old-old-old]\n", "jwt:\n  secret: old-old-old\n  key_id: a\n  keys: [b=new-new-new]\n", OK, "agree",
 		},
 		{
 			"half a rotation",
-			"", "jwt:\n  secret: new-new-new\n  key_id: b\n  keys: [a=old-old-old]\n", "jwt:\n  secret: old-old-old\n  key_id: a\n", levelFail, "jwt.keys",
+			"", "jwt:\n  secret: new-new-new\n  key_id: b\n  keys: [a=old-old-old]\n", "jwt:\n  secret: old-old-old\n  key_id: a\n", Fail, "jwt.keys",
 		},
-		{"weak secret in release", "", "server:\n  mode: release\n" + "rabbitmq:\n  url: amqp://u:long-and-odd-7@h/\n", "", levelFail, "jwt.secret"},
+		{"weak secret in release", "", "server:\n  mode: release\n" + "rabbitmq:\n  url: amqp://u:long-and-odd-7@h/\n", "", Fail, "jwt.secret"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -134,7 +134,7 @@ func TestDoctorComparesTheFiles(t *testing.T) {
 				write(t, filepath.Join(dir, name+".yaml"), text)
 			}
 			x := patient()
-			x.File, x.cmd.Bin = filepath.Join(dir, "worker.yaml"), dir
+			x.File, x.o.Bin = filepath.Join(dir, "worker.yaml"), dir
 			x.files(t.Context(), nil)
 			got, text := worst(x.r)
 			if got != tt.want || !strings.Contains(text, tt.says) {
@@ -157,7 +157,7 @@ func TestDoctorLetsBinariesJudgeTheirFiles(t *testing.T) {
 	program(t, filepath.Join(dir, "worker"), `test "$*" = "-config `+dir+`/worker.yaml -check"`)
 	program(t, filepath.Join(dir, "gateway"), "echo gateway.drain: is odd >&2; exit 2")
 	x := patient()
-	x.File, x.cmd.Bin = filepath.Join(dir, "worker.yaml"), dir
+	x.File, x.o.Bin = filepath.Join(dir, "worker.yaml"), dir
 	x.files(t.Context(), nil)
 	_, text := worst(x.r)
 	for _, want := range []string{"worker.yaml is valid →", "gateway.drain: is odd", "api.yaml is valid in its shared sections"} {
@@ -165,7 +165,7 @@ func TestDoctorLetsBinariesJudgeTheirFiles(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, text)
 		}
 	}
-	if n := x.r.count(levelFail); n != 1 {
+	if n := x.r.Count(Fail); n != 1 {
 		t.Errorf("%d failures:\n%s", n, text)
 	}
 }
@@ -189,10 +189,10 @@ func TestDoctorReadsReadiness(t *testing.T) {
 	odd := httptest.NewServer(http.NotFoundHandler())
 	defer odd.Close()
 	x := patient()
-	x.cmd.Ready = []string{srv.URL, odd.URL}
+	x.o.Ready = []string{srv.URL, odd.URL}
 	x.processes(t.Context())
 	got, text := worst(x.r)
-	if got != levelFail || !strings.Contains(text, "not ready: rabbitmq: no answer") || !strings.Contains(text, "404") || strings.Contains(text, "mysql") {
+	if got != Fail || !strings.Contains(text, "not ready: rabbitmq: no answer") || !strings.Contains(text, "404") || strings.Contains(text, "mysql") {
 		t.Errorf("%s:\n%s", got, text)
 	}
 	if !strings.Contains(text, "becomes ready by itself") {
@@ -202,7 +202,7 @@ func TestDoctorReadsReadiness(t *testing.T) {
 		return &chat.PermanentError{Where: "rabbitmq, user guest", Do: "correct the password", Err: sick}
 	})
 	x = patient()
-	x.cmd.Ready = []string{srv.URL}
+	x.o.Ready = []string{srv.URL}
 	x.processes(t.Context())
 	if _, text := worst(x.r); !strings.Contains(text, "correct the password") || !strings.Contains(text, "start it again") || strings.Contains(text, "by itself when") {
 		t.Errorf("a lasting failure:\n%s", text)
@@ -210,14 +210,14 @@ func TestDoctorReadsReadiness(t *testing.T) {
 	x = patient()
 	x.debug = map[string]string{"worker": "127.0.0.1:1", "api": "0.0.0.0:0"}
 	x.processes(t.Context())
-	if got, text := worst(x.r); got != levelWarn || len(x.r.all) != 1 {
+	if got, text := worst(x.r); got != Warn || len(x.r.Findings) != 1 {
 		t.Errorf("a process that may run elsewhere: %s:\n%s", got, text)
 	}
 }
 
 func TestReportIsForPeople(t *testing.T) {
 	var b bytes.Buffer
-	r := &findings{area: "mysql", live: &b}
+	r := &Report{area: "mysql", live: &b}
 	r.ok("up")
 	r.warn("do this", "so so")
 	r.area = "redis"

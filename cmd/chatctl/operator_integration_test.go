@@ -425,7 +425,7 @@ func TestDeadCommandsAreListedShownAndDropped(t *testing.T) {
 // diagnosis is what doctor prints as JSON.
 type diagnosis struct {
 	OK       bool      `json:"ok"`
-	Findings []finding `json:"findings"`
+	Findings []Finding `json:"findings"`
 }
 
 // examine runs doctor; wantFail is part of the only failure, "" where there must be none.
@@ -439,7 +439,7 @@ func (p *place) examine(t *testing.T, wantFail string, args ...string) diagnosis
 	d := fromJSON[diagnosis](t, run(t, args...))
 	var failed []string
 	for _, f := range d.Findings {
-		if f.Level == levelFail {
+		if f.Level == Fail {
 			failed = append(failed, f.Text+" → "+f.Do)
 			if f.Do == "" {
 				t.Errorf("%q does not say what to do", f.Text)
@@ -543,7 +543,7 @@ func TestDoctorWarnsOfWhatPilesUp(t *testing.T) {
 	}
 	var warned []string
 	for _, f := range p.examine(t, "").Findings {
-		if f.Level == levelWarn {
+		if f.Level == Warn {
 			warned = append(warned, f.Text+" → "+f.Do)
 		}
 	}
