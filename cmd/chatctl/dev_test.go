@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -13,22 +12,12 @@ import (
 	"chat-service/internal/test/testkit"
 )
 
-func write(t *testing.T, path, text string) {
-	t.Helper()
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
-}
-
 func TestWatchSources(t *testing.T) {
 	t.Chdir(t.TempDir())
 	t.Setenv("GOFLAGS", "")
-	write(t, "go.mod", "module x\n\ngo 1.26\n")
+	testkit.WriteFile(t, "go.mod", "module x\n\ngo 1.26\n")
 	for _, name := range []string{"gateway", "worker", "api"} {
-		write(t, "cmd/"+name+"/main.go", "package main\n\nfunc main() {}\n")
+		testkit.WriteFile(t, "cmd/"+name+"/main.go", "package main\n\nfunc main() {}\n")
 	}
 	old := time.Now().Add(-time.Hour)
 	if err := os.Chtimes("cmd/api/main.go", old, old); err != nil {
@@ -45,7 +34,7 @@ func TestWatchSources(t *testing.T) {
 
 	touch := func(path, text string, ahead time.Duration) {
 		t.Helper()
-		write(t, path, text)
+		testkit.WriteFile(t, path, text)
 		at := time.Now().Add(ahead)
 		if err := os.Chtimes(path, at, at); err != nil {
 			t.Fatal(err)

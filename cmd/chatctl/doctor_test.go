@@ -16,6 +16,7 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/telemetry"
+	"chat-service/internal/test/testkit"
 )
 
 // patient is an examination that keeps its findings.
@@ -131,7 +132,7 @@ func TestDoctorComparesTheFiles(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := t.TempDir()
 			for name, text := range map[string]string{"worker": tt.worker, "gateway": tt.gateway, "api": tt.api} {
-				write(t, filepath.Join(dir, name+".yaml"), text)
+				testkit.WriteFile(t, filepath.Join(dir, name+".yaml"), text)
 			}
 			x := patient()
 			x.File, x.o.Bin = filepath.Join(dir, "worker.yaml"), dir
@@ -152,7 +153,7 @@ func TestDoctorComparesTheFiles(t *testing.T) {
 func TestDoctorLetsBinariesJudgeTheirFiles(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{"worker", "gateway", "api"} {
-		write(t, filepath.Join(dir, name+".yaml"), "")
+		testkit.WriteFile(t, filepath.Join(dir, name+".yaml"), "")
 	}
 	program(t, filepath.Join(dir, "worker"), `test "$*" = "-config `+dir+`/worker.yaml -check"`)
 	program(t, filepath.Join(dir, "gateway"), "echo gateway.drain: is odd >&2; exit 2")
@@ -173,7 +174,7 @@ func TestDoctorLetsBinariesJudgeTheirFiles(t *testing.T) {
 // program is a shell script in place of a binary.
 func program(t *testing.T, path, body string) {
 	t.Helper()
-	write(t, path, "#!/bin/sh\n"+body+"\n")
+	testkit.WriteFile(t, path, "#!/bin/sh\n"+body+"\n")
 	if err := os.Chmod(path, 0o755); err != nil {
 		t.Fatal(err)
 	}

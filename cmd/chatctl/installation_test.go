@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"chat-service/internal/ops/stack"
+	"chat-service/internal/test/testkit"
 )
 
 // runDir is a run directory with one live process and the variables of its servers.
@@ -23,7 +24,7 @@ func runDir(t *testing.T, path string) {
 	if _, err := d.Start(stack.Spec{Name: "worker1", Path: "/bin/sleep", Args: []string{"60"}}); err != nil {
 		t.Fatal(err)
 	}
-	write(t, filepath.Join(path, "env.json"), `{"CHAT_DATABASE_HOST":"127.0.0.9","CHAT_DATABASE_PORT":"2345"}`)
+	testkit.WriteFile(t, filepath.Join(path, "env.json"), `{"CHAT_DATABASE_HOST":"127.0.0.9","CHAT_DATABASE_PORT":"2345"}`)
 }
 
 func TestSettingsChooseTheServers(t *testing.T) {
@@ -53,7 +54,7 @@ func TestSettingsChooseTheServers(t *testing.T) {
 				runDir(t, ".run")
 			}
 			if tt.file {
-				write(t, "configs/worker.yaml", "database:\n  host: filehost\n")
+				testkit.WriteFile(t, "configs/worker.yaml", "database:\n  host: filehost\n")
 			}
 			in, err := tt.given.Find(tt.env)
 			if tt.wantErr == "" && err != nil || tt.wantErr != "" && (err == nil || !strings.Contains(err.Error(), tt.wantErr)) {
@@ -77,7 +78,7 @@ func TestLoadJudgesOnlySharedSections(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "x.yaml")
-			write(t, path, tt.text)
+			testkit.WriteFile(t, path, tt.text)
 			a := Defaults()
 			err := Load(path, &a, []string{"CHAT_LIMITS_MESSAGE_BYTES=1", "CHAT_GATEWAY_ID=1"})
 			if tt.wantErr == "" && err != nil || tt.wantErr != "" && (err == nil || !strings.Contains(err.Error(), tt.wantErr)) {

@@ -579,7 +579,7 @@ func TestDoctorFindsAnEvictingRedisOfARun(t *testing.T) {
 	}
 	t.Cleanup(func() { s.Stop(context.WithoutCancel(t.Context())) })
 	srv, _ := s.Server(stack.Redis)
-	write(t, filepath.Join(path, "env.json"), fmt.Sprintf(`{"CHAT_REDIS_HOST": %q, "CHAT_REDIS_PORT": "%d"}`, srv.Host, srv.Port))
+	testkit.WriteFile(t, filepath.Join(path, "env.json"), fmt.Sprintf(`{"CHAT_REDIS_HOST": %q, "CHAT_REDIS_PORT": "%d"}`, srv.Host, srv.Port))
 	t.Setenv("CHAT_REDIS_PORT", "1") // the run's address goes before it
 	p.examine(t, "", "--run", path)
 	r, err := testkit.DialRedis(srv.Addr(), 0)
