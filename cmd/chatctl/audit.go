@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/ops/installation"
 	"chat-service/internal/store"
 )
 
@@ -69,14 +70,14 @@ func (c *auditCmd) query() (chat.ActQuery, error) {
 }
 
 // Run lists.
-func (c *auditCmd) Run(ctx context.Context, s *Settings, io *streams) error {
+func (c *auditCmd) Run(ctx context.Context, s *installation.Settings, io *streams) error {
 	q, err := c.query()
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookWithin)
 	defer cancel()
-	return s.WithStore(ctx, func(ctx context.Context, _ *Installation, db *store.Store) error {
+	return s.WithStore(ctx, func(ctx context.Context, _ *installation.Installation, db *store.Store) error {
 		if c.User != "" {
 			info, err := findUser(ctx, db, c.User)
 			if chat.KindOf(err) == chat.NotFound {

@@ -12,6 +12,7 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
+	"chat-service/internal/ops/installation"
 	"chat-service/internal/store/operator"
 )
 
@@ -44,7 +45,7 @@ func (*deadListCmd) Help() string {
 }
 
 // Run lists.
-func (c *deadListCmd) Run(ctx context.Context, s *Settings, io *streams) error {
+func (c *deadListCmd) Run(ctx context.Context, s *installation.Settings, io *streams) error {
 	if c.Limit < 1 {
 		return errors.New("--limit: must be at least 1")
 	}
@@ -101,7 +102,7 @@ func (*deadShowCmd) Help() string {
 }
 
 // Run shows one.
-func (c *deadShowCmd) Run(ctx context.Context, s *Settings, io *streams) error {
+func (c *deadShowCmd) Run(ctx context.Context, s *installation.Settings, io *streams) error {
 	ctx, cancel := context.WithTimeout(ctx, lookWithin)
 	defer cancel()
 	return withDead(s, func(db *operator.Server) error {
@@ -147,7 +148,7 @@ func (*deadDropCmd) Help() string {
 }
 
 // Run drops.
-func (c *deadDropCmd) Run(ctx context.Context, s *Settings, io *streams) error {
+func (c *deadDropCmd) Run(ctx context.Context, s *installation.Settings, io *streams) error {
 	switch {
 	case c.All && len(c.IDs) > 0:
 		return errors.New("name ids or --all, not both")
@@ -170,7 +171,7 @@ func (c *deadDropCmd) Run(ctx context.Context, s *Settings, io *streams) error {
 }
 
 // withDead runs fn on the database and explains what goes wrong.
-func withDead(s *Settings, fn func(c *operator.Server) error) error {
+func withDead(s *installation.Settings, fn func(c *operator.Server) error) error {
 	in, err := s.Find(os.Environ())
 	if err != nil {
 		return err

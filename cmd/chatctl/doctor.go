@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"os"
+
+	"chat-service/internal/ops/doctor"
+	"chat-service/internal/ops/installation"
 )
 
 // doctorCmd is `chatctl doctor`.
@@ -26,23 +29,23 @@ func (*doctorCmd) Help() string {
 }
 
 // Run checks everything.
-func (c *doctorCmd) Run(ctx context.Context, s *Settings, io *streams) error {
+func (c *doctorCmd) Run(ctx context.Context, s *installation.Settings, io *streams) error {
 	live := io.out
 	if c.JSON {
 		live = nil
 	}
 	in, err := s.Find(os.Environ())
-	r := Examine(ctx, in, err, Options{
+	r := doctor.Examine(ctx, in, err, doctor.Options{
 		GatewayConfig: c.GatewayConfig, APIConfig: c.APIConfig, Bin: c.Bin, Ready: c.Ready, Declare: c.Declare, Live: live,
 	})
 	if c.JSON {
-		if err := io.printJSON(map[string]any{"findings": r.Findings, "ok": r.Count(Fail) == 0}); err != nil {
+		if err := io.printJSON(map[string]any{"findings": r.Findings, "ok": r.Count(doctor.Fail) == 0}); err != nil {
 			return err
 		}
 	} else {
-		_, _ = fmt.Fprintf(io.out, "\n%d ok, %d warnings, %d failures\n", r.Count(OK), r.Count(Warn), r.Count(Fail))
+		_, _ = fmt.Fprintf(io.out, "\n%d ok, %d warnings, %d failures\n", r.Count(doctor.OK), r.Count(doctor.Warn), r.Count(doctor.Fail))
 	}
-	if r.Count(Fail) > 0 {
+	if r.Count(doctor.Fail) > 0 {
 		return exitError(1)
 	}
 	return nil

@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/ops/installation"
+	"chat-service/internal/ops/spread"
 	"chat-service/internal/store"
 )
 
@@ -29,7 +31,7 @@ func (*epochBumpCmd) Help() string {
 }
 
 // Run raises the epoch.
-func (c *epochBumpCmd) Run(ctx context.Context, s *Settings, io *streams) error {
+func (c *epochBumpCmd) Run(ctx context.Context, s *installation.Settings, io *streams) error {
 	what := "all rooms"
 	if c.Room != 0 {
 		what = fmt.Sprintf("room %d", c.Room)
@@ -37,8 +39,8 @@ func (c *epochBumpCmd) Run(ctx context.Context, s *Settings, io *streams) error 
 	if !c.Yes {
 		return errors.New("every client will reload " + what + ": add --yes to confirm")
 	}
-	return s.WithStore(ctx, func(ctx context.Context, _ *Installation, db *store.Store) error {
-		boots, err := db.Operator.Workers(ctx, DeadAfter)
+	return s.WithStore(ctx, func(ctx context.Context, _ *installation.Installation, db *store.Store) error {
+		boots, err := db.Operator.Workers(ctx, spread.DeadAfter)
 		if err != nil {
 			return err
 		}

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"chat-service/internal/ops/grants"
+	"chat-service/internal/ops/installation"
 	"chat-service/internal/state"
 	"chat-service/internal/store/operator"
 )
@@ -35,7 +36,7 @@ func (*grantsCmd) Help() string {
 }
 
 // Run prints or applies.
-func (c *grantsCmd) Run(ctx context.Context, s *Settings, io *streams) error {
+func (c *grantsCmd) Run(ctx context.Context, s *installation.Settings, io *streams) error {
 	in, err := s.Find(os.Environ())
 	if err != nil {
 		return err
@@ -72,7 +73,7 @@ func (c *grantsCmd) Run(ctx context.Context, s *Settings, io *streams) error {
 	return errors.Join(io.printRows(rows), errors.Join(errs...))
 }
 
-func (c *grantsCmd) plan(in *Installation) (p grants.Plan, err error) {
+func (c *grantsCmd) plan(in *installation.Installation) (p grants.Plan, err error) {
 	b, berr := in.BrokerOptions()
 	u, err := url.Parse(in.RabbitMQ.URL.Reveal())
 	if err != nil {
@@ -96,7 +97,7 @@ func (c *grantsCmd) print(p grants.Plan, io *streams) error {
 	return nil
 }
 
-func (c *grantsCmd) apply(ctx context.Context, in *Installation, p grants.Plan, server grants.Server) error {
+func (c *grantsCmd) apply(ctx context.Context, in *installation.Installation, p grants.Plan, server grants.Server) error {
 	ctx, cancel := context.WithTimeout(ctx, lookWithin)
 	defer cancel()
 	switch server {
@@ -113,7 +114,7 @@ func (c *grantsCmd) apply(ctx context.Context, in *Installation, p grants.Plan, 
 	}
 }
 
-func (c *grantsCmd) applyRabbitMQ(ctx context.Context, in *Installation, p grants.Plan) error {
+func (c *grantsCmd) applyRabbitMQ(ctx context.Context, in *installation.Installation, p grants.Plan) error {
 	if c.API == "" {
 		return errors.New("the address of its HTTP API isn't given (--rabbitmq-api http://host:15672, plugin rabbitmq_management): " +
 			"run what `chatctl grants --only rabbitmq` prints on its machine, or leave it out by --only mysql,redis")

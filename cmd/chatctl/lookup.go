@@ -11,6 +11,8 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/ops/installation"
+	"chat-service/internal/ops/spread"
 	"chat-service/internal/store"
 	"chat-service/internal/store/operator"
 )
@@ -47,10 +49,10 @@ type userView struct {
 }
 
 // Run looks the user up.
-func (c *userShowCmd) Run(ctx context.Context, s *Settings, io *streams) error {
+func (c *userShowCmd) Run(ctx context.Context, s *installation.Settings, io *streams) error {
 	ctx, cancel := context.WithTimeout(ctx, lookWithin)
 	defer cancel()
-	return s.WithStore(ctx, func(ctx context.Context, in *Installation, db *store.Store) error {
+	return s.WithStore(ctx, func(ctx context.Context, in *installation.Installation, db *store.Store) error {
 		info, err := findUser(ctx, db, c.Who)
 		if chat.KindOf(err) == chat.NotFound {
 			return noUser(c.Who)
@@ -115,7 +117,7 @@ func userNamed(ctx context.Context, db *store.Store, login string) (operator.Use
 }
 
 // online asks Redis; nil if it isn't known.
-func online(ctx context.Context, in *Installation, u chat.UserID) *bool {
+func online(ctx context.Context, in *installation.Installation, u chat.UserID) *bool {
 	st, err := in.OpenState()
 	if err != nil {
 		return nil
@@ -188,15 +190,15 @@ type roomView struct {
 }
 
 // Run looks the room up.
-func (c *roomShowCmd) Run(ctx context.Context, s *Settings, io *streams) error {
+func (c *roomShowCmd) Run(ctx context.Context, s *installation.Settings, io *streams) error {
 	ctx, cancel := context.WithTimeout(ctx, lookWithin)
 	defer cancel()
-	return s.WithStore(ctx, func(ctx context.Context, in *Installation, db *store.Store) error {
+	return s.WithStore(ctx, func(ctx context.Context, in *installation.Installation, db *store.Store) error {
 		info, err := db.Operator.RoomInfo(ctx, chat.RoomID(c.ID))
 		if err != nil {
 			return noRoom(err, c.ID)
 		}
-		sp, err := Of(ctx, db, in.RabbitMQ.Partitions)
+		sp, err := spread.Of(ctx, db, in.RabbitMQ.Partitions)
 		if err != nil {
 			return err
 		}

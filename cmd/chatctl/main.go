@@ -8,11 +8,13 @@ import (
 	"os"
 
 	"github.com/alecthomas/kong"
+
+	"chat-service/internal/ops/installation"
 )
 
 // cli lists the subcommands; each has its own file and a Run method.
 type cli struct {
-	Settings `embed:""`
+	installation.Settings `embed:""`
 
 	Up         upCmd         `cmd:"" help:"Start everything on this machine: servers, gateways, workers, api and a front door."`
 	Servers    serversCmd    `cmd:"" help:"Start private MySQL, Redis and RabbitMQ, run a command with their addresses, then stop them."`

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"chat-service/internal/ops/installation"
 	"chat-service/internal/ops/stack"
 	"chat-service/internal/store/operator"
 )
@@ -39,7 +40,7 @@ type migrated struct {
 }
 
 // Run migrates, or shows the state.
-func (c *migrateCmd) Run(ctx context.Context, s *Settings, io *streams) error {
+func (c *migrateCmd) Run(ctx context.Context, s *installation.Settings, io *streams) error {
 	in, err := s.Find(os.Environ())
 	if err != nil {
 		return err
@@ -87,7 +88,7 @@ func (c *migrateCmd) print(io *streams, m migrated) error {
 }
 
 // schemaOf reads the state of the schema and changes nothing.
-func schemaOf(ctx context.Context, in *Installation) (m migrated, err error) {
+func schemaOf(ctx context.Context, in *installation.Installation) (m migrated, err error) {
 	m.Database = in.Database.DBName
 	var there bool
 	err = in.WithConsole(func(c *operator.Server) (err error) {
@@ -121,7 +122,7 @@ func schemaOf(ctx context.Context, in *Installation) (m migrated, err error) {
 }
 
 // migrate creates the database if necessary and migrates the schema.
-func migrate(ctx context.Context, in *Installation, io *streams) (m migrated, err error) {
+func migrate(ctx context.Context, in *installation.Installation, io *streams) (m migrated, err error) {
 	before, err := schemaOf(ctx, in)
 	if err != nil {
 		return before, err
@@ -148,7 +149,7 @@ func migrate(ctx context.Context, in *Installation, io *streams) (m migrated, er
 	return m, err
 }
 
-func createDatabase(ctx context.Context, in *Installation, io *streams) error {
+func createDatabase(ctx context.Context, in *installation.Installation, io *streams) error {
 	return in.WithConsole(func(c *operator.Server) error {
 		there, err := c.Exists(ctx)
 		if err != nil || there {
@@ -162,8 +163,8 @@ func createDatabase(ctx context.Context, in *Installation, io *streams) error {
 // migrateRun is the hook of `chatctl up`: env holds the addresses of the run's servers.
 func migrateRun(configs string, out *stack.Progress) func(ctx context.Context, env map[string]string) error {
 	return func(ctx context.Context, env map[string]string) error {
-		in := &Installation{Sections: Defaults(), File: filepath.Join(configs, "worker.yaml"), Environ: stack.Found{Env: env}.Environ(os.Environ())}
-		if err := Load(in.File, &in.Sections, in.Environ); err != nil {
+		in := &installation.Installation{Sections: installation.Defaults(), File: filepath.Join(configs, "worker.yaml"), Environ: stack.Found{Env: env}.Environ(os.Environ())}
+		if err := installation.Load(in.File, &in.Sections, in.Environ); err != nil {
 			return err
 		}
 		m, err := migrate(ctx, in, &streams{err: progressLines{out}})

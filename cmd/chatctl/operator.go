@@ -13,6 +13,7 @@ import (
 
 	"chat-service/internal/auth"
 	"chat-service/internal/chat"
+	"chat-service/internal/ops/installation"
 	"chat-service/internal/store"
 )
 
@@ -49,11 +50,11 @@ func operatorName() string {
 }
 
 // act runs fn as an operator's act and then calls the workers, so that its effects don't wait for their next look.
-func act(ctx context.Context, s *Settings, fn func(ctx context.Context, db *store.Store) error) error {
+func act(ctx context.Context, s *installation.Settings, fn func(ctx context.Context, db *store.Store) error) error {
 	ctx, cancel := context.WithTimeout(ctx, lookWithin)
 	defer cancel()
 	ctx = chat.WithOrigin(ctx, chat.Origin{By: operatorName()})
-	return s.WithStore(ctx, func(ctx context.Context, in *Installation, db *store.Store) error {
+	return s.WithStore(ctx, func(ctx context.Context, in *installation.Installation, db *store.Store) error {
 		if err := fn(ctx, db); err != nil {
 			return err
 		}
@@ -66,7 +67,7 @@ func act(ctx context.Context, s *Settings, fn func(ctx context.Context, db *stor
 }
 
 // onUser is act on an account.
-func onUser(ctx context.Context, s *Settings, who string, fn func(ctx context.Context, db *store.Store, u chat.User) error) error {
+func onUser(ctx context.Context, s *installation.Settings, who string, fn func(ctx context.Context, db *store.Store, u chat.User) error) error {
 	return act(ctx, s, func(ctx context.Context, db *store.Store) error {
 		info, err := findUser(ctx, db, who)
 		if chat.KindOf(err) == chat.NotFound {
@@ -94,7 +95,7 @@ func (*userDisableCmd) Help() string {
 }
 
 // Run disables.
-func (c *userDisableCmd) Run(ctx context.Context, s *Settings, io *streams) error {
+func (c *userDisableCmd) Run(ctx context.Context, s *installation.Settings, io *streams) error {
 	return onUser(ctx, s, c.Who, func(ctx context.Context, db *store.Store, u chat.User) error {
 		if err := db.Accounts.DisableUser(ctx, u.ID); err != nil {
 			return err
@@ -117,7 +118,7 @@ func (*userEnableCmd) Help() string {
 }
 
 // Run enables.
-func (c *userEnableCmd) Run(ctx context.Context, s *Settings, io *streams) error {
+func (c *userEnableCmd) Run(ctx context.Context, s *installation.Settings, io *streams) error {
 	return onUser(ctx, s, c.Who, func(ctx context.Context, db *store.Store, u chat.User) error {
 		if err := db.Accounts.EnableUser(ctx, u.ID); err != nil {
 			return err
@@ -142,7 +143,7 @@ func (*userPasswordCmd) Help() string {
 }
 
 // Run sets the password. Its hash gets the parameters of the api at the next login.
-func (c *userPasswordCmd) Run(ctx context.Context, s *Settings, io *streams) error {
+func (c *userPasswordCmd) Run(ctx context.Context, s *installation.Settings, io *streams) error {
 	password := rand.Text()
 	if c.Stdin {
 		line, err := bufio.NewReader(os.Stdin).ReadString('\n')
@@ -202,7 +203,7 @@ type sessionView struct {
 }
 
 // Run lists or ends.
-func (c *userSessionsCmd) Run(ctx context.Context, s *Settings, io *streams) error {
+func (c *userSessionsCmd) Run(ctx context.Context, s *installation.Settings, io *streams) error {
 	return onUser(ctx, s, c.Who, func(ctx context.Context, db *store.Store, u chat.User) error {
 		switch {
 		case c.EndAll:
@@ -243,7 +244,7 @@ func (*roomOwnerCmd) Help() string {
 }
 
 // Run appoints.
-func (c *roomOwnerCmd) Run(ctx context.Context, s *Settings, io *streams) error {
+func (c *roomOwnerCmd) Run(ctx context.Context, s *installation.Settings, io *streams) error {
 	return onUser(ctx, s, c.Who, func(ctx context.Context, db *store.Store, u chat.User) error {
 		if _, err := db.Operator.RoomInfo(ctx, chat.RoomID(c.ID)); err != nil {
 			return noRoom(err, c.ID)
@@ -273,7 +274,7 @@ func (*roomDissolveCmd) Help() string {
 }
 
 // Run dissolves.
-func (c *roomDissolveCmd) Run(ctx context.Context, s *Settings, io *streams) error {
+func (c *roomDissolveCmd) Run(ctx context.Context, s *installation.Settings, io *streams) error {
 	if !c.Yes {
 		return fmt.Errorf("room %d will end for all of its members, and can't be brought back: add --yes to confirm", c.ID)
 	}

@@ -20,6 +20,8 @@ import (
 	"chat-service/internal/broker"
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
+	"chat-service/internal/ops/doctor"
+	"chat-service/internal/ops/spread"
 	"chat-service/internal/ops/stack"
 	"chat-service/internal/store"
 	"chat-service/internal/store/db"
@@ -293,7 +295,7 @@ func TestPartitionsShowTheSpread(t *testing.T) {
 	}
 	p.consume(t)
 	out := must(t, "partitions", "--json")
-	sp := fromJSON[Spread](t, out)
+	sp := fromJSON[spread.Spread](t, out)
 	if len(sp.Workers) != 2 || sp.Workers[0].Owns != 2 || sp.Workers[1].Owns != 2 || len(sp.Partitions) != 4 || *sp.Partitions[3].Consumers != 1 || !sp.Partitions[room.Partition(4)].Outbox {
 		t.Errorf("spread: %s", out)
 	}
@@ -424,8 +426,8 @@ func TestDeadCommandsAreListedShownAndDropped(t *testing.T) {
 
 // diagnosis is what doctor prints as JSON.
 type diagnosis struct {
-	OK       bool      `json:"ok"`
-	Findings []Finding `json:"findings"`
+	OK       bool             `json:"ok"`
+	Findings []doctor.Finding `json:"findings"`
 }
 
 // examine runs doctor; wantFail is part of the only failure, "" where there must be none.
@@ -439,7 +441,7 @@ func (p *place) examine(t *testing.T, wantFail string, args ...string) diagnosis
 	d := fromJSON[diagnosis](t, run(t, args...))
 	var failed []string
 	for _, f := range d.Findings {
-		if f.Level == Fail {
+		if f.Level == doctor.Fail {
 			failed = append(failed, f.Text+" → "+f.Do)
 			if f.Do == "" {
 				t.Errorf("%q does not say what to do", f.Text)
@@ -543,7 +545,7 @@ func TestDoctorWarnsOfWhatPilesUp(t *testing.T) {
 	}
 	var warned []string
 	for _, f := range p.examine(t, "").Findings {
-		if f.Level == Warn {
+		if f.Level == doctor.Warn {
 			warned = append(warned, f.Text+" → "+f.Do)
 		}
 	}

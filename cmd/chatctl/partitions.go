@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"chat-service/internal/ops/installation"
+	"chat-service/internal/ops/spread"
 	"chat-service/internal/store"
 )
 
@@ -21,10 +23,10 @@ func (*partitionsCmd) Help() string {
 }
 
 // Run shows the spread.
-func (c *partitionsCmd) Run(ctx context.Context, s *Settings, io *streams) error {
+func (c *partitionsCmd) Run(ctx context.Context, s *installation.Settings, io *streams) error {
 	ctx, cancel := context.WithTimeout(ctx, lookWithin)
 	defer cancel()
-	return s.WithStore(ctx, func(ctx context.Context, in *Installation, db *store.Store) error {
+	return s.WithStore(ctx, func(ctx context.Context, in *installation.Installation, db *store.Store) error {
 		have, err := in.RecordedPartitions(ctx)
 		if err != nil {
 			return err
@@ -35,12 +37,12 @@ func (c *partitionsCmd) Run(ctx context.Context, s *Settings, io *streams) error
 		if have == 0 {
 			have = in.RabbitMQ.Partitions
 		}
-		sp, err := Of(ctx, db, have)
+		sp, err := spread.Of(ctx, db, have)
 		if err != nil {
 			return err
 		}
 		if len(sp.Workers) == 0 {
-			io.say("warning: no worker has been seen for %s: nothing is being processed; start one (chatctl up, or the worker binary)", DeadAfter)
+			io.say("warning: no worker has been seen for %s: nothing is being processed; start one (chatctl up, or the worker binary)", spread.DeadAfter)
 		}
 		o, err := in.BrokerOptions()
 		if err == nil {
@@ -50,7 +52,7 @@ func (c *partitionsCmd) Run(ctx context.Context, s *Settings, io *streams) error
 			io.say("warning: RabbitMQ can't be asked who consumes: %v", err)
 		}
 		if lacks := sp.Unattended(); len(lacks) > 0 {
-			io.say("warning: partitions %s have an owner and no consumer: a worker can't consume; %s", Numbers(lacks), DoUnattended)
+			io.say("warning: partitions %s have an owner and no consumer: a worker can't consume; %s", spread.Numbers(lacks), spread.DoUnattended)
 		}
 		if c.JSON {
 			return io.printJSON(sp)

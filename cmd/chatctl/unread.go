@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/ops/installation"
 	"chat-service/internal/store"
 	"chat-service/internal/store/operator"
 )
@@ -38,8 +39,8 @@ func (*unreadVerifyCmd) Help() string {
 }
 
 // Run compares.
-func (c *unreadVerifyCmd) Run(ctx context.Context, s *Settings, io *streams) error {
-	return s.WithStore(ctx, func(ctx context.Context, _ *Installation, db *store.Store) error {
+func (c *unreadVerifyCmd) Run(ctx context.Context, s *installation.Settings, io *streams) error {
+	return s.WithStore(ctx, func(ctx context.Context, _ *installation.Installation, db *store.Store) error {
 		found, err := c.recount(ctx, io, db, false)
 		if err != nil {
 			return err
@@ -68,8 +69,8 @@ func (*unreadRepairCmd) Help() string {
 }
 
 // Run repairs.
-func (c *unreadRepairCmd) Run(ctx context.Context, s *Settings, io *streams) error {
-	return s.WithStore(ctx, func(ctx context.Context, _ *Installation, db *store.Store) error {
+func (c *unreadRepairCmd) Run(ctx context.Context, s *installation.Settings, io *streams) error {
+	return s.WithStore(ctx, func(ctx context.Context, _ *installation.Installation, db *store.Store) error {
 		found, err := c.recount(ctx, io, db, true)
 		if err != nil {
 			return err

@@ -1,4 +1,4 @@
-package main
+package doctor
 
 import (
 	"context"
@@ -6,6 +6,8 @@ import (
 	"io"
 	"strings"
 	"time"
+
+	"chat-service/internal/ops/installation"
 )
 
 // Level is the severity of a finding.
@@ -83,7 +85,7 @@ type Options struct {
 }
 
 // Examine runs the checks one after the other, each with its own time limit. broken is the error of finding the installation.
-func Examine(ctx context.Context, in *Installation, broken error, o Options) *Report {
+func Examine(ctx context.Context, in *installation.Installation, broken error, o Options) *Report {
 	r := &Report{live: o.Live, area: "config"}
 	x := &examination{Installation: in, o: o, r: r}
 	x.files(ctx, broken)
@@ -108,7 +110,7 @@ func look(ctx context.Context, step func(ctx context.Context)) {
 
 // examination is one run of doctor; later steps use what earlier ones found.
 type examination struct {
-	*Installation
+	*installation.Installation
 	o Options
 	r *Report
 

@@ -1,4 +1,4 @@
-package main
+package doctor
 
 import (
 	"bytes"
@@ -15,13 +15,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/ops/installation"
 	"chat-service/internal/telemetry"
 	"chat-service/internal/test/testkit"
 )
 
 // patient is an examination that keeps its findings.
 func patient() *examination {
-	return &examination{Installation: &Installation{Sections: Defaults()}, r: &Report{area: "x"}}
+	return &examination{Installation: &installation.Installation{Sections: installation.Defaults()}, r: &Report{area: "x"}}
 }
 
 // worst is the most severe level found, and all texts.

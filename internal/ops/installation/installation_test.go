@@ -1,4 +1,4 @@
-package main
+package installation
 
 import (
 	"path/filepath"
@@ -49,7 +49,7 @@ func TestSettingsChooseTheServers(t *testing.T) {
 		{name: "no such file", given: Settings{Config: "none.yaml"}, want: "localhost:3306", wantErr: "none.yaml"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			clean(t)
+			t.Chdir(t.TempDir())
 			if tt.running {
 				runDir(t, ".run")
 			}
@@ -89,7 +89,7 @@ func TestLoadJudgesOnlySharedSections(t *testing.T) {
 }
 
 func TestProductFilesCanBeRead(t *testing.T) {
-	files, err := filepath.Glob("../../configs/*.yaml")
+	files, err := filepath.Glob("../../../configs/*.yaml")
 	if err != nil || len(files) == 0 {
 		t.Fatal("no configuration files", err)
 	}

@@ -1,4 +1,4 @@
-package main
+package doctor
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/ops/spread"
 	"chat-service/internal/store"
 	"chat-service/internal/store/db"
 	"chat-service/internal/store/operator"
@@ -218,7 +219,7 @@ func (x *examination) judgePartitions(ctx context.Context, c *operator.Server) {
 }
 
 func (x *examination) judgeBacklog(ctx context.Context, c *operator.Server, db *store.Store) {
-	boots, err := db.Operator.Workers(ctx, DeadAfter)
+	boots, err := db.Operator.Workers(ctx, spread.DeadAfter)
 	if err != nil {
 		x.r.fail("see the server's log", "workers: %v", err)
 		return

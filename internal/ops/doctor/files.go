@@ -1,4 +1,4 @@
-package main
+package doctor
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"chat-service/internal/config"
+	"chat-service/internal/ops/installation"
 )
 
 // workerFile, gatewayFile and apiFile are the sections of the processes' files that matter to others than themselves.
@@ -88,19 +89,19 @@ func (x *examination) file1(process, path string) (facts, []error) {
 	switch process {
 	case "worker":
 		c := workerFile{config.DefaultServerMode(), config.DefaultDatabase(), config.DefaultRedis(), config.DefaultRabbitMQ(), config.DefaultDebug(9102)}
-		err = Load(path, &c, x.Environ)
+		err = installation.Load(path, &c, x.Environ)
 		f.partitions, f.prefix, f.mode = c.RabbitMQ.Partitions, c.RabbitMQ.Prefix(), c.Server.Mode
 		x.pools = append(x.pools, pool{process, c.Database.MaxOpen})
 		x.debug[process] = c.Debug.Addr()
 	case "gateway":
 		c := gatewayFile{config.DefaultServerMode(), config.DefaultRabbitMQ(), config.DefaultJWT(), config.DefaultDebug(9101)}
-		err = Load(path, &c, x.Environ)
+		err = installation.Load(path, &c, x.Environ)
 		f.partitions, f.prefix, f.mode, f.jwt = c.RabbitMQ.Partitions, c.RabbitMQ.Prefix(), c.Server.Mode, &c.JWT
 		x.debug[process] = c.Debug.Addr()
 	case "api":
 		d := config.DefaultRabbitMQ()
 		c := apiFile{config.DefaultServerMode(), config.DefaultDatabase(), config.DefaultRedis(), busNames{d.Exchange, d.Partitions}, config.DefaultJWT(), config.DefaultDebug(9103)}
-		err = Load(path, &c, x.Environ)
+		err = installation.Load(path, &c, x.Environ)
 		f.partitions, f.prefix, f.mode, f.jwt = c.RabbitMQ.Partitions, config.RabbitMQ{Exchange: c.RabbitMQ.Exchange}.Prefix(), c.Server.Mode, &c.JWT
 		x.pools = append(x.pools, pool{process, c.Database.MaxOpen})
 		x.debug[process] = c.Debug.Addr()

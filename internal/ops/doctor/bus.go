@@ -1,4 +1,4 @@
-package main
+package doctor
 
 import (
 	"bytes"
@@ -14,6 +14,7 @@ import (
 
 	"chat-service/internal/broker"
 	"chat-service/internal/chat"
+	"chat-service/internal/ops/spread"
 	"chat-service/internal/state"
 	"chat-service/internal/trust"
 )
@@ -160,8 +161,8 @@ func (x *examination) attended(ctx context.Context) {
 		return // reported, too
 	}
 	var lacks []int
-	for end := time.Now().Add(DeadAfter); ; {
-		sp, err := Of(ctx, db, x.RabbitMQ.Partitions)
+	for end := time.Now().Add(spread.DeadAfter); ; {
+		sp, err := spread.Of(ctx, db, x.RabbitMQ.Partitions)
 		if err == nil {
 			err = sp.Attend(ctx, o)
 		}
@@ -182,7 +183,7 @@ func (x *examination) attended(ctx context.Context) {
 		case <-time.After(500 * time.Millisecond):
 		}
 	}
-	x.r.fail(DoUnattended, "partitions %s have an owner and no consumer: their messages wait", Numbers(lacks))
+	x.r.fail(spread.DoUnattended, "partitions %s have an owner and no consumer: their messages wait", spread.Numbers(lacks))
 }
 
 func (x *examination) brokerAddr(u *url.URL) (addr string, security *tls.Config, err error) {
