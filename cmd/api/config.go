@@ -193,22 +193,6 @@ func (c *Config) state() (state.Options, error) {
 	}, err
 }
 
-func (c *Config) tokens() (auth.TokenOptions, error) {
-	named := func(list []config.NamedSecret) (ks []auth.NamedKey) {
-		for _, k := range list {
-			ks = append(ks, auth.NamedKey{ID: k.Name, Text: k.Secret.Reveal()})
-		}
-		return ks
-	}
-	keys, err := auth.KeyTexts{
-		ID: c.JWT.KeyID, Secret: c.JWT.Secret.Reveal(), Private: c.JWT.PrivateKey.Reveal(),
-		Secrets: named(c.JWT.Keys), Publics: named(c.JWT.PublicKeys),
-	}.Keys()
-	return auth.TokenOptions{
-		Keys: keys, Issuer: c.JWT.Issuer, Audience: c.JWT.Audience, Lifetime: c.JWT.Expire(), Leeway: c.JWT.Leeway.D(),
-	}, err
-}
-
 // refreshKey derives the key by which a refresh token's successor follows from it.
 func (c *Config) refreshKey() []byte {
 	mac := hmac.New(sha256.New, []byte(c.JWT.Secret.Reveal()))

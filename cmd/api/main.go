@@ -17,6 +17,7 @@ import (
 	"chat-service/internal/store"
 	"chat-service/internal/store/audit"
 	"chat-service/internal/telemetry"
+	"chat-service/internal/wiring/keys"
 )
 
 func main() { os.Exit(daemon.Main(process())) }
@@ -47,7 +48,7 @@ func wire(cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
 	so, serr := cfg.store(log)
 	ro, rerr := cfg.state()
 	o, oerr := cfg.api(log, reg)
-	to, kerr := cfg.tokens()
+	to, kerr := keys.Of(cfg.JWT)
 	if kerr != nil {
 		return nil, kerr
 	}

@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"chat-service/configs"
-	"chat-service/internal/auth"
 	"chat-service/internal/broker"
 	"chat-service/internal/chat"
 	"chat-service/internal/config"
@@ -187,22 +186,6 @@ func (c *Config) identity() (name, boot string, err error) {
 	var b [8]byte
 	_, _ = rand.Read(b[:]) // never fails
 	return name[:min(len(name), 48)], strconv.FormatUint(binary.BigEndian.Uint64(b[:])>>16, 36), nil
-}
-
-func (c *Config) tokens() (auth.TokenOptions, error) {
-	named := func(list []config.NamedSecret) (ks []auth.NamedKey) {
-		for _, k := range list {
-			ks = append(ks, auth.NamedKey{ID: k.Name, Text: k.Secret.Reveal()})
-		}
-		return ks
-	}
-	keys, err := auth.KeyTexts{
-		ID: c.JWT.KeyID, Secret: c.JWT.Secret.Reveal(), Private: c.JWT.PrivateKey.Reveal(),
-		Secrets: named(c.JWT.Keys), Publics: named(c.JWT.PublicKeys),
-	}.Keys()
-	return auth.TokenOptions{
-		Keys: keys, Issuer: c.JWT.Issuer, Audience: c.JWT.Audience, Lifetime: c.JWT.Expire(), Leeway: c.JWT.Leeway.D(),
-	}, err
 }
 
 func (c *Config) broker(t *tls.Config, name string, log *slog.Logger, m *broker.Metrics) broker.Options {

@@ -14,6 +14,7 @@ import (
 	"chat-service/internal/daemon"
 	"chat-service/internal/gateway"
 	"chat-service/internal/telemetry"
+	"chat-service/internal/wiring/keys"
 )
 
 func main() { os.Exit(daemon.Main(process())) }
@@ -48,11 +49,11 @@ func wire(cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
 	if err != nil {
 		return nil, err
 	}
-	keys, err := cfg.tokens()
+	signed, err := keys.Of(cfg.JWT)
 	if err != nil {
 		return nil, err
 	}
-	verify, err := auth.NewVerifier(keys, nil)
+	verify, err := auth.NewVerifier(signed, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ const (
 	whyContract = "a contract speaks only the vocabulary, so that both of its sides can be changed alone"
 	whyAdapter  = "an adapter owns one technology and knows no other, so that each can be replaced or tested alone"
 	whyStation  = "a station declares what it needs in ports.go; only cmd knows both it and its adapters"
+	whyWiring   = "a section of the configuration becomes its adapter's options once for all commands, and a command links only what it uses"
 	whyTest     = "tests look at the product from outside, so that they can't share its mistakes, and no product code may lean on them"
 	whyCmd      = "a command wires; it is the only place that sees stations and adapters together"
 )
@@ -56,6 +57,7 @@ var house = []family{
 		{"."},
 	}, "it brings up servers for people and tests, and knows nothing of what runs on them"},
 
+	{"internal/wiring/keys", 3, []string{"internal/config", "internal/auth"}, nil, whyWiring},
 	{"internal/ops/bench", 3, []string{"internal/chat", "internal/ops/stack"}, [][]string{
 		{"usage", "limits"},
 		{"."},
@@ -86,9 +88,9 @@ var house = []family{
 		"internal/ops/installation", "internal/ops/spread",
 	}, nil, "it examines from outside what the processes run with, and leaves printing to its command"},
 
-	{"cmd/gateway", 5, command("internal/gateway", "internal/auth", "internal/broker"), nil, whyCmd},
+	{"cmd/gateway", 5, command("internal/gateway", "internal/auth", "internal/broker", "internal/wiring/keys"), nil, whyCmd},
 	{"cmd/worker", 5, command("internal/worker", "internal/broker", "internal/store", "internal/state"), nil, whyCmd},
-	{"cmd/api", 5, command("internal/api", "internal/auth", "internal/store", "internal/state", "web"), nil, whyCmd},
+	{"cmd/api", 5, command("internal/api", "internal/auth", "internal/wiring/keys", "internal/store", "internal/state", "web"), nil, whyCmd},
 	{"cmd/chatctl", 5, command("internal/ops/stack", "internal/ops/bench", "internal/ops/grants", "internal/ops/installation", "internal/ops/spread", "internal/ops/doctor", "internal/auth", "internal/broker", "internal/store", "internal/state"), nil, whyCmd},
 
 	{"internal/test", 6, nil, [][]string{
