@@ -2,41 +2,22 @@ package main
 
 import (
 	"bytes"
-	"slices"
 	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 
 	"chat-service/configs"
 	"chat-service/internal/chat"
 	"chat-service/internal/config"
+	"chat-service/internal/config/configtest"
 )
 
 const file = "../../configs/api.yaml"
 
-func TestConfigFileHoldsEveryKeyWithItsDefault(t *testing.T) {
-	got, want := Config{}, defaults()
-	if err := config.Load(file, &got, config.Environ(nil)); err != nil {
-		t.Fatal(err)
-	}
-	opts := cmp.Options{
-		cmp.Comparer(func(a, b config.Secret) bool { return a.Equal(b) }),
-		cmp.Transformer("list", func(s []string) []string { return append([]string{}, s...) }),
-		cmp.Comparer(func(a, b []config.NamedSecret) bool { return len(a) == len(b) }),
-	}
-	if d := cmp.Diff(want, got, opts); d != "" {
-		t.Errorf("%s differs from the defaults:\n%s", file, d)
-	}
-	inFile, err := config.FileKeys(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, k := range config.Keys(want) {
-		if !slices.Contains(inFile, k) {
-			t.Errorf("%s doesn't mention %s", file, k)
-		}
-	}
+func TestConfig(t *testing.T) {
+	configtest.Process[Config, Limits]{
+		File: file, Defaults: defaults, Limits: func(c Config) Limits { return c.Limits },
+		Reads: chat.LimitKeys(chat.ByAPI), All: chat.LimitKeys(chat.ByGateway | chat.ByWorker | chat.ByAPI),
+	}.Check(t)
 }
 
 func TestConfigRefuses(t *testing.T) {
@@ -84,26 +65,5 @@ func TestRefreshKey(t *testing.T) {
 	}
 	if bytes.Equal(a.refreshKey(), other.refreshKey()) || bytes.Equal(a.refreshKey(), []byte(a.JWT.Secret.Reveal())) {
 		t.Error("the key doesn't depend on the secret, or is the secret")
-	}
-}
-
-func TestEveryLimitCanBeOff(t *testing.T) {
-	var env []string
-	for _, key := range chat.LimitKeys(chat.ByAPI) {
-		env = append(env, config.EnvName("limits."+key)+"=0")
-	}
-	cfg := defaults()
-	if err := config.Load("", &cfg, config.Environ(env)); err != nil || cfg.Limits != (Limits{}) {
-		t.Errorf("all limits set to 0: %+v, %v", cfg.Limits, err)
-	}
-}
-
-func TestLimitsOfOtherProcessesAreUnknown(t *testing.T) {
-	for _, s := range chat.LimitSpecs() {
-		cfg := defaults()
-		err := config.Load("", &cfg, config.Environ([]string{config.EnvName("limits."+s.Key) + "=0"}))
-		if reads := s.By&chat.ByAPI != 0; reads != (err == nil) {
-			t.Errorf("%s is read here: %v, but Load says %v", s.Key, reads, err)
-		}
 	}
 }
