@@ -20,6 +20,8 @@ import (
 	"chat-service/internal/config"
 	"chat-service/internal/state"
 	"chat-service/internal/store/db"
+	"chat-service/internal/wiring/mysql"
+	"chat-service/internal/wiring/redis"
 	"chat-service/web"
 )
 
@@ -173,24 +175,13 @@ func (c *Config) print(w io.Writer) error { return config.Print(w, *c) }
 func (c *Config) limits() chat.Limits { return chat.Limits(c.Limits) }
 
 func (c *Config) store(log *slog.Logger) (db.Options, error) {
-	d := c.Database
-	tls, err := d.TLSConfig()
-	return db.Options{
-		TLS: tls, Host: d.Host, Port: int(d.Port), User: d.User, Password: d.Password.Reveal(), DBName: d.DBName,
-		Replicas: d.Replicas, MaxOpen: d.MaxOpen, MaxIdle: d.MaxIdle, ConnMaxLifetime: d.ConnMaxLifetime.D(),
-		ConnMaxIdleTime: d.ConnMaxIdleTime.D(), Timeout: d.DialTimeout.D(), ReadTimeout: d.ReadTimeout.D(),
-		WriteTimeout: d.WriteTimeout.D(), Partitions: c.RabbitMQ.Partitions, Limits: c.limits(), Logger: log,
-	}, err
+	o, err := mysql.Options(c.Database, c.RabbitMQ.Partitions)
+	o.Limits, o.Logger = c.limits(), log
+	return o, err
 }
 
 func (c *Config) state() (state.Options, error) {
-	r := c.Redis
-	tls, err := r.TLSConfig()
-	return state.Options{
-		TLS: tls, Addrs: r.Addresses(), Username: r.Username, Password: r.Password.Reveal(), DB: r.DB, Master: r.Master,
-		SentinelUsername: r.SentinelUsername, SentinelPassword: r.SentinelPassword.Reveal(),
-		Prefix: c.RabbitMQ.prefix(), Partitions: c.RabbitMQ.Partitions,
-	}, err
+	return redis.Options(c.Redis, c.RabbitMQ.prefix(), c.RabbitMQ.Partitions)
 }
 
 // refreshKey derives the key by which a refresh token's successor follows from it.

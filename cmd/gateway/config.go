@@ -2,7 +2,6 @@ package main
 
 import (
 	"crypto/rand"
-	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -19,6 +18,7 @@ import (
 	"chat-service/internal/chat"
 	"chat-service/internal/config"
 	"chat-service/internal/gateway"
+	"chat-service/internal/wiring/rabbit"
 )
 
 // Config is the configuration of the process: configs/gateway.yaml.
@@ -188,11 +188,11 @@ func (c *Config) identity() (name, boot string, err error) {
 	return name[:min(len(name), 48)], strconv.FormatUint(binary.BigEndian.Uint64(b[:])>>16, 36), nil
 }
 
-func (c *Config) broker(t *tls.Config, name string, log *slog.Logger, m *broker.Metrics) broker.Options {
-	return broker.Options{
-		TLS: t, URL: c.RabbitMQ.URL.Reveal(), Prefix: c.RabbitMQ.Prefix(), QueueType: c.RabbitMQ.QueueType,
-		Partitions: c.RabbitMQ.Partitions, Looks: true, Name: name, Logger: log, Metrics: m,
-	}
+// broker returns what makes the options of a connection out of its name.
+func (c *Config) broker(log *slog.Logger, m *broker.Metrics) (func(name string) broker.Options, error) {
+	o, err := rabbit.Options(c.RabbitMQ)
+	o.Looks, o.Logger, o.Metrics = true, log, m
+	return func(name string) broker.Options { o.Name = name; return o }, err
 }
 
 func (c *Config) gateway(name, boot string) gateway.Options {

@@ -45,10 +45,6 @@ func wire(cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
 		return nil, err
 	}
 	log = log.With("gateway", name+"."+boot)
-	tls, err := cfg.RabbitMQ.TLSConfig()
-	if err != nil {
-		return nil, err
-	}
 	signed, err := keys.Of(cfg.JWT)
 	if err != nil {
 		return nil, err
@@ -60,8 +56,11 @@ func wire(cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
 	reg := telemetry.NewRegistry()
 	telemetry.BuildInfo(reg, "gateway", daemon.Version())
 	debug := telemetry.NewDebug(cfg.Debug.Addr(), reg, log)
-	metrics := broker.NewMetrics(reg)
-	pub, err := broker.NewPublisher(cfg.broker(tls, name+" out", log, metrics))
+	bus, err := cfg.broker(log, broker.NewMetrics(reg))
+	if err != nil {
+		return nil, err
+	}
+	pub, err := broker.NewPublisher(bus(name + " out"))
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +71,7 @@ func wire(cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
 	if err != nil {
 		return nil, errors.Join(err, pub.Close(context.Background()))
 	}
-	in, err := broker.NewGatewayConsumer(cfg.broker(tls, name+" in", log, metrics), name, boot, inbound{g})
+	in, err := broker.NewGatewayConsumer(bus(name+" in"), name, boot, inbound{g})
 	if err != nil {
 		return nil, errors.Join(err, pub.Close(context.Background()))
 	}

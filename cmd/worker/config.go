@@ -1,7 +1,6 @@
 package main
 
 import (
-	"crypto/tls"
 	"errors"
 	"io"
 	"log/slog"
@@ -15,6 +14,9 @@ import (
 	"chat-service/internal/config"
 	"chat-service/internal/state"
 	"chat-service/internal/store/db"
+	"chat-service/internal/wiring/mysql"
+	"chat-service/internal/wiring/rabbit"
+	"chat-service/internal/wiring/redis"
 	"chat-service/internal/worker"
 )
 
@@ -92,42 +94,22 @@ func defaults() Config {
 
 func (c *Config) limits() chat.Limits { return chat.Limits(c.Limits) }
 
-// security holds the TLS settings of the three servers; nil means no encryption (for RabbitMQ: by the URL).
-type security struct{ mysql, redis, rabbit *tls.Config }
-
-func (c *Config) security() (s security, err error) {
-	var errs [3]error
-	s.mysql, errs[0] = c.Database.TLSConfig()
-	s.redis, errs[1] = c.Redis.TLSConfig()
-	s.rabbit, errs[2] = c.RabbitMQ.TLSConfig()
-	return s, errors.Join(errs[:]...)
+// store has no replicas: a worker decides by what it reads.
+func (c *Config) store(log *slog.Logger) (db.Options, error) {
+	o, err := mysql.Options(c.Database, c.RabbitMQ.Partitions)
+	o.Replicas, o.Limits, o.Logger = nil, c.limits(), log
+	return o, err
 }
 
-func (c *Config) store(s security, log *slog.Logger) db.Options {
-	d := c.Database
-	return db.Options{
-		TLS: s.mysql, Host: d.Host, Port: int(d.Port), User: d.User, Password: d.Password.Reveal(), DBName: d.DBName,
-		MaxOpen: d.MaxOpen, MaxIdle: d.MaxIdle, ConnMaxLifetime: time.Duration(d.ConnMaxLifetime),
-		ConnMaxIdleTime: time.Duration(d.ConnMaxIdleTime), Timeout: time.Duration(d.DialTimeout),
-		ReadTimeout: time.Duration(d.ReadTimeout), WriteTimeout: time.Duration(d.WriteTimeout),
-		Partitions: c.RabbitMQ.Partitions, Limits: c.limits(), Logger: log,
-	}
+func (c *Config) state() (state.Options, error) {
+	return redis.Options(c.Redis, c.RabbitMQ.Prefix(), c.RabbitMQ.Partitions)
 }
 
-func (c *Config) state(s security) state.Options {
-	r := c.Redis
-	return state.Options{
-		TLS: s.redis, Addrs: r.Addresses(), Username: r.Username, Password: r.Password.Reveal(), DB: r.DB, Master: r.Master,
-		SentinelUsername: r.SentinelUsername, SentinelPassword: r.SentinelPassword.Reveal(),
-		Prefix: c.RabbitMQ.Prefix(), Partitions: c.RabbitMQ.Partitions,
-	}
-}
-
-func (c *Config) broker(s security, name string, log *slog.Logger, m *broker.Metrics) broker.Options {
-	return broker.Options{
-		TLS: s.rabbit, URL: c.RabbitMQ.URL.Reveal(), Prefix: c.RabbitMQ.Prefix(), QueueType: c.RabbitMQ.QueueType,
-		Partitions: c.RabbitMQ.Partitions, Name: name, Logger: log, Metrics: m,
-	}
+// broker returns what makes the options of a connection out of its name.
+func (c *Config) broker(log *slog.Logger, m *broker.Metrics) (func(name string) broker.Options, error) {
+	o, err := rabbit.Options(c.RabbitMQ)
+	o.Logger, o.Metrics = log, m
+	return func(name string) broker.Options { o.Name = name; return o }, err
 }
 
 func (c *Config) worker(boot string, log *slog.Logger, reg prometheus.Registerer) worker.Options {

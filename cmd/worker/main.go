@@ -56,22 +56,23 @@ func wire(cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
 	reg := telemetry.NewRegistry()
 	telemetry.BuildInfo(reg, "worker", daemon.Version())
 	listener := telemetry.NewDebug(cfg.Debug.Addr(), reg, log)
-	sec, err := cfg.security()
-	if err != nil {
+	metrics, in := broker.NewMetrics(reg), newInbound()
+	so, serr := cfg.store(log)
+	ro, rerr := cfg.state()
+	bus, berr := cfg.broker(log, metrics)
+	if err := errors.Join(serr, rerr, berr); err != nil {
 		return nil, err
 	}
-	cache := state.Open(cfg.state(sec), state.NewMetrics(reg))
+	cache := state.Open(ro, state.NewMetrics(reg))
 	calls := state.NewCallNotifier(cache)
-	so := cfg.store(sec, log)
 	so.Hooks.Tx = notifying(calls)
 	stores, err := store.Open(so)
 	if err != nil {
 		return nil, err
 	}
-	metrics, in := broker.NewMetrics(reg), newInbound()
-	pub, perr := broker.NewPublisher(cfg.broker(sec, "worker out", log, metrics))
-	consumers, cerr := broker.NewConsumers(cfg.broker(sec, "worker in", log, metrics), cfg.Worker.Prefetch, in)
-	control, kerr := broker.NewControlConsumer(cfg.broker(sec, "worker control", log, metrics), in.beats)
+	pub, perr := broker.NewPublisher(bus("worker out"))
+	consumers, cerr := broker.NewConsumers(bus("worker in"), cfg.Worker.Prefetch, in)
+	control, kerr := broker.NewControlConsumer(bus("worker control"), in.beats)
 	if err := errors.Join(perr, cerr, kerr); err != nil {
 		return nil, err
 	}

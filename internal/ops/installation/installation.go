@@ -20,6 +20,9 @@ import (
 	"chat-service/internal/store"
 	"chat-service/internal/store/db"
 	"chat-service/internal/store/operator"
+	"chat-service/internal/wiring/mysql"
+	"chat-service/internal/wiring/rabbit"
+	"chat-service/internal/wiring/redis"
 )
 
 // defaultRun and defaultConfig are used if they exist and no others are given.
@@ -124,12 +127,9 @@ func Load(path string, into any, environ []string) error {
 
 // StoreOptions are those of the primary.
 func (in *Installation) StoreOptions() (db.Options, error) {
-	d := in.Database
-	security, err := d.TLSConfig()
-	return db.Options{
-		TLS: security, Host: d.Host, Port: int(d.Port), User: d.User, Password: d.Password.Reveal(), DBName: d.DBName, MaxOpen: 4,
-		Timeout: d.DialTimeout.D(), ReadTimeout: d.ReadTimeout.D(), WriteTimeout: d.WriteTimeout.D(), Partitions: in.RabbitMQ.Partitions,
-	}, err
+	o, err := mysql.Options(in.Database, in.RabbitMQ.Partitions)
+	o.Replicas, o.MaxOpen, o.MaxIdle, o.ConnMaxLifetime, o.ConnMaxIdleTime = nil, 4, 0, 0, 0
+	return o, err
 }
 
 // OpenStore opens the database; it connects at the first call.
@@ -143,25 +143,19 @@ func (in *Installation) OpenStore() (*store.Store, error) {
 
 // OpenState opens Redis, with a longer timeout than a process uses.
 func (in *Installation) OpenState() (*state.State, error) {
-	r := in.Redis
-	security, err := r.TLSConfig()
+	o, err := redis.Options(in.Redis, in.RabbitMQ.Prefix(), in.RabbitMQ.Partitions)
 	if err != nil {
 		return nil, err
 	}
-	return state.Open(state.Options{
-		TLS: security, Addrs: r.Addresses(), Username: r.Username, Password: r.Password.Reveal(), DB: r.DB,
-		SentinelUsername: r.SentinelUsername, SentinelPassword: r.SentinelPassword.Reveal(),
-		Master: r.Master, Prefix: in.RabbitMQ.Prefix(), Partitions: in.RabbitMQ.Partitions, Timeout: 2 * time.Second,
-	}, state.NewMetrics(nil)), nil
+	o.Timeout = 2 * time.Second
+	return state.Open(o, state.NewMetrics(nil)), nil
 }
 
 // BrokerOptions are those of a connection of chatctl.
 func (in *Installation) BrokerOptions() (broker.Options, error) {
-	security, err := in.RabbitMQ.TLSConfig()
-	return broker.Options{
-		TLS: security, URL: in.RabbitMQ.URL.Reveal(), Prefix: in.RabbitMQ.Prefix(), QueueType: in.RabbitMQ.QueueType,
-		Partitions: in.RabbitMQ.Partitions, Name: "chatctl",
-	}, err
+	o, err := rabbit.Options(in.RabbitMQ)
+	o.Name = "chatctl"
+	return o, err
 }
 
 // Source says where the addresses came from, for error texts.

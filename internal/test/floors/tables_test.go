@@ -58,15 +58,15 @@ var house = []family{
 	}, "it brings up servers for people and tests, and knows nothing of what runs on them"},
 
 	{"internal/wiring/keys", 3, []string{"internal/config", "internal/auth"}, nil, whyWiring},
+	{"internal/wiring/rabbit", 3, []string{"internal/config", "internal/broker"}, nil, whyWiring},
+	{"internal/wiring/redis", 3, []string{"internal/config", "internal/state"}, nil, whyWiring},
+	{"internal/wiring/mysql", 3, []string{"internal/config", "internal/store"}, nil, whyWiring},
 	{"internal/ops/bench", 3, []string{"internal/chat", "internal/ops/stack"}, [][]string{
 		{"usage", "limits"},
 		{"."},
 		{"report", "privatestack"},
 	}, "it measures the system from outside, and the servers by themselves"},
 	{"internal/ops/grants", 3, []string{"internal/chat", "internal/broker", "internal/state", "internal/store"}, nil, "what each role may do stands with the adapters; it puts that together"},
-	{"internal/ops/installation", 3, []string{
-		"internal/chat", "internal/config", "internal/broker", "internal/state", "internal/store", "internal/ops/stack", "configs",
-	}, nil, "it finds and opens an installation's servers for operators' commands, and knows none of the commands"},
 	{"internal/ops/spread", 3, []string{"internal/chat", "internal/broker", "internal/store"}, nil, "who owns which partition follows from the live workers alone"},
 	{"internal/gateway", 3, stationMayImport, [][]string{
 		{"inlet", "hub", "bounds"},
@@ -83,22 +83,26 @@ var house = []family{
 		{"."},
 	}, whyStation},
 
-	{"internal/ops/doctor", 4, []string{
+	{"internal/ops/installation", 4, []string{
+		"internal/chat", "internal/config", "internal/broker", "internal/state", "internal/store", "internal/ops/stack", "configs",
+		"internal/wiring/rabbit", "internal/wiring/redis", "internal/wiring/mysql",
+	}, nil, "it finds and opens an installation's servers for operators' commands, and knows none of the commands"},
+	{"internal/ops/doctor", 5, []string{
 		"internal/chat", "internal/config", "internal/telemetry", "internal/trust", "internal/broker", "internal/state", "internal/store",
 		"internal/ops/installation", "internal/ops/spread",
 	}, nil, "it examines from outside what the processes run with, and leaves printing to its command"},
 
-	{"cmd/gateway", 5, command("internal/gateway", "internal/auth", "internal/broker", "internal/wiring/keys"), nil, whyCmd},
-	{"cmd/worker", 5, command("internal/worker", "internal/broker", "internal/store", "internal/state"), nil, whyCmd},
-	{"cmd/api", 5, command("internal/api", "internal/auth", "internal/wiring/keys", "internal/store", "internal/state", "web"), nil, whyCmd},
-	{"cmd/chatctl", 5, command("internal/ops/stack", "internal/ops/bench", "internal/ops/grants", "internal/ops/installation", "internal/ops/spread", "internal/ops/doctor", "internal/auth", "internal/broker", "internal/store", "internal/state"), nil, whyCmd},
+	{"cmd/gateway", 6, command("internal/gateway", "internal/auth", "internal/broker", "internal/wiring/keys", "internal/wiring/rabbit"), nil, whyCmd},
+	{"cmd/worker", 6, command("internal/worker", "internal/wiring/rabbit", "internal/wiring/redis", "internal/wiring/mysql", "internal/broker", "internal/store", "internal/state"), nil, whyCmd},
+	{"cmd/api", 6, command("internal/api", "internal/auth", "internal/wiring/keys", "internal/wiring/redis", "internal/wiring/mysql", "internal/store", "internal/state", "web"), nil, whyCmd},
+	{"cmd/chatctl", 6, command("internal/ops/stack", "internal/ops/bench", "internal/ops/grants", "internal/ops/installation", "internal/ops/spread", "internal/ops/doctor", "internal/auth", "internal/broker", "internal/store", "internal/state"), nil, whyCmd},
 
-	{"internal/test", 6, nil, [][]string{
+	{"internal/test", 7, nil, [][]string{
 		{"testkit/history", "wscases"},
 		{"testkit"},
 		{"e2e", "attacks", "browser", "chaos", "conformance", "deploy", "road", "tables", "floors"},
 	}, whyTest},
-	{"docs", 6, nil, nil, whyTest},
+	{"docs", 7, nil, nil, whyTest},
 }
 
 var stationMayImport = []string{"internal/chat", "internal/protocol", "internal/envelope", "internal/telemetry", "internal/faults"}
@@ -113,16 +117,15 @@ func command(wires ...string) []string {
 
 // importers are packages that only these families may import in product code; tests may import them freely.
 var importers = map[string][]string{
-	"internal/ops/stack":         {"cmd/chatctl", "internal/ops/bench", "internal/ops/installation"},
-	"internal/ops/bench":         {"cmd/chatctl"},
-	"internal/ops/grants":        {"cmd/chatctl"},
-	"internal/ops/installation":  {"cmd/chatctl", "internal/ops/doctor"},
-	"internal/ops/spread":        {"cmd/chatctl", "internal/ops/doctor"},
-	"internal/ops/doctor":        {"cmd/chatctl"},
-	"internal/config/configtest": {},
-	"internal/store/storetest":   {},
-	"internal/store/fakestore":   {},
-	"internal/test":              {},
+	"internal/ops/stack":        {"cmd/chatctl", "internal/ops/bench", "internal/ops/installation"},
+	"internal/ops/bench":        {"cmd/chatctl"},
+	"internal/ops/grants":       {"cmd/chatctl"},
+	"internal/ops/installation": {"cmd/chatctl", "internal/ops/doctor"},
+	"internal/ops/spread":       {"cmd/chatctl", "internal/ops/doctor"},
+	"internal/ops/doctor":       {"cmd/chatctl"},
+	"internal/store/storetest":  {},
+	"internal/store/fakestore":  {},
+	"internal/test":             {},
 }
 
 // brand is a technology from outside that few packages may know.
