@@ -75,7 +75,7 @@ func (c *grantsCmd) Run(ctx context.Context, s *installation.Settings, io *strea
 
 func (c *grantsCmd) plan(in *installation.Installation) (p grants.Plan, err error) {
 	b, berr := in.BrokerOptions()
-	u, err := url.Parse(in.RabbitMQ.URL.Reveal())
+	u, err := url.Parse(in.RabbitMQ.Addresses()[0])
 	if err != nil {
 		return p, errors.New("rabbitmq.url is not a URL")
 	}
@@ -123,7 +123,7 @@ func (c *grantsCmd) applyRabbitMQ(ctx context.Context, in *installation.Installa
 	if err != nil {
 		return err
 	}
-	u, err := url.Parse(in.RabbitMQ.URL.Reveal())
+	u, err := url.Parse(in.RabbitMQ.Addresses()[0])
 	if err != nil {
 		return errors.New("rabbitmq.url is not a URL")
 	}

@@ -218,7 +218,9 @@ func (c *Config) stopTimeout() time.Duration { return c.Gateway.Drain.D() + 20*t
 
 // load reads the file and the environment. The variables of other processes are no error.
 func (c *Config) load(path string) error {
-	return config.Load(path, c, config.Shared(configs.Files))
+	err := config.Load(path, c, config.Shared(configs.Files))
+	c.RabbitMQ.Shuffle()
+	return err
 }
 
 func (c *Config) print(w io.Writer) error { return config.Print(w, *c) }

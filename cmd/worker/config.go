@@ -125,7 +125,9 @@ func (c *Config) worker(boot string, log *slog.Logger, reg prometheus.Registerer
 
 // load reads the file and the environment, which this process shares with the others.
 func (c *Config) load(path string) error {
-	return config.Load(path, c, config.Shared(configs.Files))
+	err := config.Load(path, c, config.Shared(configs.Files))
+	c.RabbitMQ.Shuffle()
+	return err
 }
 
 func (c *Config) print(w io.Writer) error { return config.Print(w, *c) }

@@ -15,7 +15,7 @@ func Attended(ctx context.Context, o Options) ([]int, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn, raw, err := o.dial(ctx, "look")
+	o, conn, raw, err := o.dialAny(ctx, "look")
 	if err != nil {
 		return nil, o.judge(err)
 	}

@@ -66,11 +66,12 @@ func (l *link) start() {
 
 func (l *link) run(ctx context.Context) {
 	defer close(l.done)
-	wait := backoff{min: l.o.BackoffMin, max: l.o.BackoffMax}
+	wait, where := backoff{min: l.o.BackoffMin, max: l.o.BackoffMax}, l.o.nodesFor(l.purpose)
 	log := l.o.Logger.With("purpose", l.purpose)
 	for failures := 0; ; failures++ {
 		began := time.Now()
-		wasUp, err := l.incarnation(ctx)
+		node := where.of(l.o)
+		wasUp, err := l.incarnation(ctx, node)
 		if ctx.Err() != nil {
 			return
 		}
@@ -82,28 +83,31 @@ func (l *link) run(ctx context.Context) {
 				wait.reset()
 			}
 		}
-		pause := wait.pause()
+		var pause time.Duration
+		if !where.next(wasUp) {
+			pause = wait.pause()
+		}
 		switch { // only the first failure of an outage is worth a warning
 		case chat.AsPermanent(err) != nil: // whoever watches Ready reports it, once for all connections
 			log.Debug("broker refuses this process", "error", err, "retry_in", pause)
 		case wasUp:
-			log.Warn("broker connection lost", "error", err, "retry_in", pause)
+			log.Warn("broker connection lost", "node", node.host(), "error", err, "retry_in", pause)
 		case failures == 0:
-			log.Warn("broker unreachable", "error", err, "retry_in", pause)
+			log.Warn("broker unreachable", "node", node.host(), "error", err, "retry_in", pause)
 		default:
-			log.Debug("broker still unreachable", "error", err, "retry_in", pause)
+			log.Debug("broker still unreachable", "node", node.host(), "error", err, "retry_in", pause)
 		}
 		sleep(ctx, pause)
 	}
 }
 
-// incarnation dials, serves one connection until it is lost, and reports whether it had become usable.
-func (l *link) incarnation(ctx context.Context) (wasUp bool, err error) {
+// incarnation dials a node, serves one connection until it is lost, and reports whether it had become usable.
+func (l *link) incarnation(ctx context.Context, o Options) (wasUp bool, err error) {
 	defer func() {
-		err = l.o.judge(err)
+		err = o.judge(err)
 		l.set(Down, err)
 	}()
-	conn, raw, err := l.o.dial(ctx, l.purpose)
+	conn, raw, err := o.dial(ctx, l.purpose)
 	if err != nil {
 		return false, err
 	}
@@ -129,7 +133,7 @@ func (l *link) incarnation(ctx context.Context) (wasUp bool, err error) {
 		if l.State() != Blocked {
 			l.set(Up, nil)
 		}
-		l.o.Logger.Info("broker connection up", "purpose", l.purpose)
+		l.o.Logger.Info("broker connection up", "purpose", l.purpose, "node", o.host())
 	})
 	if cause := context.Cause(sctx); cause != nil {
 		err = cause

@@ -24,6 +24,9 @@ const (
 type Options struct {
 	// URL is the AMQP URI, amqp:// or amqps://. Reserved characters in the password are percent-encoded.
 	URL string
+	// URLs, when given, take the place of URL: the nodes of one cluster. The connections of a process begin at different ones, and
+	// go on to the next when one fails.
+	URLs []string
 	// TLS is used for amqps:// URLs; default: the system's roots.
 	TLS *tls.Config
 	// Prefix begins the name of every exchange and queue; default "chat".
@@ -127,9 +130,11 @@ func (o Options) Validate() error {
 			errs = append(errs, fmt.Errorf(format, args...))
 		}
 	}
-	// The parser's own error would repeat the URL, and with it the password.
-	_, err := amqp.ParseURI(o.URL)
-	check(err == nil, "url: not an AMQP URI (percent-encode reserved characters in user name and password)")
+	for _, url := range o.urls() {
+		// The parser's own error would repeat the URL, and with it the password.
+		_, err := amqp.ParseURI(url)
+		check(err == nil, "url: not an AMQP URI (percent-encode reserved characters in user name and password)")
+	}
 	check(len(o.Prefix) <= 64 && strings.Trim(o.Prefix, nameBytes) == "",
 		"prefix: %q is not 1 to 64 letters, digits, '-', '_' or '.'", o.Prefix)
 	check(o.QueueType == Quorum || o.QueueType == Classic, "queue type: %q is neither quorum nor classic", o.QueueType)

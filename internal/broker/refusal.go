@@ -50,6 +50,15 @@ func (o Options) judge(err error) error {
 	return &chat.PermanentError{Where: o.where(), Do: do, Err: err}
 }
 
+// host is the address that is dialled, without the account.
+func (o Options) host() string {
+	u, err := url.Parse(o.URL)
+	if err != nil {
+		return ""
+	}
+	return u.Host
+}
+
 // where names the broker, the user and the virtual host.
 func (o Options) where() string {
 	u, err := url.Parse(o.URL)

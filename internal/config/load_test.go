@@ -292,14 +292,19 @@ func TestReleaseNamesWhatIsSeldomRight(t *testing.T) {
 		"mysql encrypted":       {env: []string{"CHAT_DATABASE_HOST=db.example", "CHAT_DATABASE_TLS=true"}},
 		"redis in the clear":    {env: []string{"CHAT_REDIS_HOST=10.0.0.5"}, warns: []string{"redis.tls", "redis.password"}},
 		"rabbitmq in the clear": {env: []string{"CHAT_RABBITMQ_URL=amqp://chat:" + password + "@mq.example/"}, warns: []string{"rabbitmq.url"}},
-		"rabbitmq encrypted":    {env: []string{"CHAT_RABBITMQ_URL=amqps://chat:" + password + "@mq.example/"}},
-		"database root":         {env: []string{"CHAT_DATABASE_USER=root"}, warns: []string{"database.user"}},
-		"debug for everybody":   {env: []string{"CHAT_DEBUG_HOST=0.0.0.0"}, warns: []string{"debug.host"}},
-		"debug everywhere":      {env: []string{"CHAT_DEBUG_HOST=::"}, warns: []string{"debug.host"}},
-		"in debug mode":         {env: []string{"CHAT_SERVER_MODE=debug", "CHAT_DEBUG_HOST=0.0.0.0", "CHAT_DATABASE_USER=root"}},
-		"a letter":              {env: []string{"CHAT_DATABASE_PASSWORD=x"}, refuse: "database.password"},
-		"a repeated one":        {env: []string{"CHAT_REDIS_PASSWORD=abcabcabcabcabc"}, refuse: "redis.password"},
-		"a short one in a URL":  {env: []string{"CHAT_RABBITMQ_URL=amqp://chat:kT9x@localhost/"}, refuse: "rabbitmq.url"},
+		"nodes in the clear": {
+			env:   []string{"CHAT_RABBITMQ_URLS=amqp://chat:" + password + "@mq1/,amqp://chat:" + password + "@mq2/"},
+			warns: []string{"rabbitmq.urls: entry 1", "rabbitmq.urls: entry 2"},
+		},
+		"a short one in all URLs": {env: []string{"CHAT_RABBITMQ_URLS=amqp://chat:kT9x@mq1/,amqp://chat:kT9x@mq2/"}, refuse: "rabbitmq.urls: entry 1: its password"},
+		"rabbitmq encrypted":      {env: []string{"CHAT_RABBITMQ_URL=amqps://chat:" + password + "@mq.example/"}},
+		"database root":           {env: []string{"CHAT_DATABASE_USER=root"}, warns: []string{"database.user"}},
+		"debug for everybody":     {env: []string{"CHAT_DEBUG_HOST=0.0.0.0"}, warns: []string{"debug.host"}},
+		"debug everywhere":        {env: []string{"CHAT_DEBUG_HOST=::"}, warns: []string{"debug.host"}},
+		"in debug mode":           {env: []string{"CHAT_SERVER_MODE=debug", "CHAT_DEBUG_HOST=0.0.0.0", "CHAT_DATABASE_USER=root"}},
+		"a letter":                {env: []string{"CHAT_DATABASE_PASSWORD=x"}, refuse: "database.password"},
+		"a repeated one":          {env: []string{"CHAT_REDIS_PASSWORD=abcabcabcabcabc"}, refuse: "redis.password"},
+		"a short one in a URL":    {env: []string{"CHAT_RABBITMQ_URL=amqp://chat:kT9x@localhost/"}, refuse: "rabbitmq.url"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := all{DefaultServer(1), DefaultDatabase(), DefaultRedis(), DefaultRabbitMQ(), DefaultDebug(2)}

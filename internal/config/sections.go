@@ -1,8 +1,10 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/url"
 	"slices"
@@ -239,6 +241,8 @@ const (
 type RabbitMQ struct {
 	// URL is amqp://user:password@host:port/vhost, amqps:// for TLS.
 	URL Secret `yaml:"url"`
+	// URLs, when given, take the place of url: the nodes of one cluster, so all with the same user, password and virtual host.
+	URLs []Secret `yaml:"urls"`
 	// TLSCA is the path of a PEM bundle to trust in place of the system's, for an amqps:// URL.
 	TLSCA string `yaml:"tls_ca"`
 	// TLSCert and TLSKey are paths of this process's own certificate and key, in PEM, where the broker asks for one.
@@ -259,7 +263,7 @@ type RabbitMQ struct {
 
 // DefaultRabbitMQ is a broker on this machine.
 func DefaultRabbitMQ() RabbitMQ {
-	return RabbitMQ{URL: NewSecret("amqp://guest:guest@localhost:5672/"), Exchange: "chat.exchange", QueueType: QueueQuorum, Partitions: 16}
+	return RabbitMQ{URL: NewSecret("amqp://guest:guest@localhost:5672/"), URLs: []Secret{}, Exchange: "chat.exchange", QueueType: QueueQuorum, Partitions: 16}
 }
 
 // Prefix returns exchange up to its first dot: "chat.exchange" → "chat".
@@ -267,6 +271,78 @@ func (r RabbitMQ) Prefix() string {
 	prefix, _, _ := strings.Cut(r.Exchange, ".")
 	return prefix
 }
+
+// Addresses returns urls, or the one url.
+func (r RabbitMQ) Addresses() []string {
+	if len(r.URLs) == 0 {
+		return []string{r.URL.Reveal()}
+	}
+	out := make([]string, len(r.URLs))
+	for i, u := range r.URLs {
+		out[i] = u.Reveal()
+	}
+	return out
+}
+
+// Shuffle puts urls into an order of this process's own, so that the processes of an installation spread over a cluster's nodes.
+func (r RabbitMQ) Shuffle() {
+	rand.Shuffle(len(r.URLs), func(i, j int) { r.URLs[i], r.URLs[j] = r.URLs[j], r.URLs[i] })
+}
+
+// key names an address in an error: the key, and the entry if there are several.
+func (r RabbitMQ) key(i int) string {
+	if len(r.URLs) == 0 {
+		return "url"
+	}
+	return fmt.Sprintf("urls: entry %d", i+1)
+}
+
+// nodes reads the addresses, nil where one can't be read. The errors never hold an address: it has a password.
+func (r RabbitMQ) nodes() (us []*url.URL, err error) {
+	var errs []error
+	for i, text := range r.Addresses() {
+		u, err := url.Parse(text)
+		if err != nil || u.Host == "" || u.Scheme != "amqp" && u.Scheme != "amqps" {
+			errs = append(errs, fmt.Errorf("%s: must be amqp://user:password@host:port/vhost, or amqps:// for TLS (write a comma in it as %%2C)", r.key(i)))
+			u = nil
+		}
+		us = append(us, u)
+	}
+	return us, errors.Join(errs...)
+}
+
+// oneCluster reports addresses that can't be nodes of one cluster, or that are there twice.
+func oneCluster(us []*url.URL) error {
+	var errs []error
+	first, seen := us[0], map[string]bool{}
+	for i, u := range us {
+		if u == nil || first == nil {
+			continue
+		}
+		differs := func(what string) {
+			errs = append(errs, fmt.Errorf("urls: entry %d (%s) has another %s than entry 1 (%s): they must be the nodes of one cluster, reached in "+
+				"the same way; another cluster is another installation", i+1, u.Host, what, first.Host))
+		}
+		a, _ := first.User.Password()
+		b, _ := u.User.Password()
+		switch {
+		case vhost(u) != vhost(first):
+			differs("virtual host")
+		case u.User.Username() != first.User.Username():
+			differs("user")
+		case a != b:
+			differs("password")
+		case u.Scheme != first.Scheme:
+			differs("scheme")
+		case seen[u.Host]:
+			errs = append(errs, fmt.Errorf("urls: entry %d: %s is there twice", i+1, u.Host))
+		}
+		seen[u.Host] = true
+	}
+	return errors.Join(errs...)
+}
+
+func vhost(u *url.URL) string { return cmp.Or(strings.TrimPrefix(u.Path, "/"), "/") }
 
 // Warnings reports what has no effect: a queue name, and TLS settings for a URL without TLS.
 func (r RabbitMQ) Warnings() (ws []string) {
@@ -282,17 +358,15 @@ func (r RabbitMQ) Warnings() (ws []string) {
 // unused reports TLS settings that the URL's scheme leaves unused.
 func (r RabbitMQ) unused() error {
 	if s := r.security(); !s.on && s != (security{section: s.section}) {
-		return errors.New("tls_ca: is not used, nor are tls_cert, tls_key and tls_name, because url begins with amqp://: nothing is encrypted; write amqps://")
+		return errors.New("tls_ca: is not used, nor are tls_cert, tls_key and tls_name, because the URL begins with amqp://: nothing is encrypted; write amqps://")
 	}
 	return nil
 }
 
 // Validate checks the URL, the prefix and the queue type. Its errors never hold the URL.
 func (r RabbitMQ) Validate() error {
-	var errs []error
-	if u, err := url.Parse(r.URL.Reveal()); err != nil || u.Host == "" || u.Scheme != "amqp" && u.Scheme != "amqps" {
-		errs = append(errs, errors.New("url: must be amqp://user:password@host:port/vhost, or amqps:// for TLS"))
-	}
+	us, err := r.nodes()
+	errs := []error{err, oneCluster(us)}
 	if r.Prefix() == "" {
 		errs = append(errs, errors.New("exchange: must begin with the prefix of all names, such as chat"))
 	}
@@ -308,26 +382,28 @@ func (r RabbitMQ) Validate() error {
 
 // ValidateRelease refuses an empty or well-known password in the URL.
 func (r RabbitMQ) ValidateRelease() error {
-	u, err := url.Parse(r.URL.Reveal())
+	us, _ := r.nodes() // Validate says what is wrong with those that can't be read, and where passwords differ
 	var password string
-	if err == nil { // else Validate has said what is wrong, too
-		password, _ = u.User.Password()
+	if us[0] != nil {
+		password, _ = us[0].User.Password()
 	}
 	if password == "" || wellKnown(password) {
-		return errors.Join(r.unused(), errors.New("url: has no password or a well-known one: give each process a user of its own "+
+		return errors.Join(r.unused(), errors.New(r.key(0)+": has no password or a well-known one: give each process a user of its own "+
 			"(chatctl grants makes them), in CHAT_RABBITMQ_URL or …_FILE"))
 	}
-	return errors.Join(r.unused(), hardPassword("url: its password", password))
+	return errors.Join(r.unused(), hardPassword(r.key(0)+": its password", password))
 }
 
 // ReleaseWarnings names what is allowed and wrong in most installations.
-func (r RabbitMQ) ReleaseWarnings() []string {
-	u, err := url.Parse(r.URL.Reveal())
-	if err != nil || u.Scheme != "amqp" || !remote(u.Host) {
-		return nil
+func (r RabbitMQ) ReleaseWarnings() (ws []string) {
+	us, _ := r.nodes()
+	for i, u := range us {
+		if u != nil && u.Scheme == "amqp" && remote(u.Host) {
+			ws = append(ws, r.key(i)+": is amqp:// to another machine ("+u.Host+"): passwords and messages cross the network in the clear; use amqps://, "+
+				"and rabbitmq.tls_ca for a private authority")
+		}
 	}
-	return []string{"url: is amqp:// to another machine (" + u.Host + "): passwords and messages cross the network in the clear; use amqps://, " +
-		"and rabbitmq.tls_ca for a private authority"}
+	return ws
 }
 
 // Debug is the second listener, for metrics, health and profiles. It is not for the public.

@@ -25,7 +25,7 @@ func (r Redis) security() security {
 }
 
 func (r RabbitMQ) security() security {
-	return security{"rabbitmq", strings.HasPrefix(r.URL.Reveal(), "amqps:"), r.TLSCA, r.TLSCert, r.TLSKey, r.TLSName}
+	return security{"rabbitmq", strings.HasPrefix(r.Addresses()[0], "amqps:"), r.TLSCA, r.TLSCert, r.TLSKey, r.TLSName}
 }
 
 // TLSConfig verifies the server, against the PEM bundle if one is given; nil: no encryption.

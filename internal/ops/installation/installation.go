@@ -91,7 +91,7 @@ func addressGiven(environ []string) bool {
 		name, value, _ := strings.Cut(kv, "=")
 		return value != "" && slices.Contains([]string{
 			"CHAT_DATABASE_HOST", "CHAT_DATABASE_PORT", "CHAT_REDIS_HOST", "CHAT_REDIS_PORT",
-			"CHAT_REDIS_ADDRS", "CHAT_RABBITMQ_URL", "CHAT_RABBITMQ_URL_FILE",
+			"CHAT_REDIS_ADDRS", "CHAT_RABBITMQ_URL", "CHAT_RABBITMQ_URL_FILE", "CHAT_RABBITMQ_URLS", "CHAT_RABBITMQ_URLS_FILE",
 		}, name)
 	})
 }

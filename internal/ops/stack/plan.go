@@ -26,9 +26,10 @@ func (r *run) productEnv() (map[string]string, error) {
 	}
 	if s, ok := r.servers.Server(Redis); ok && s.Origin != fromEnv {
 		env["CHAT_REDIS_HOST"], env["CHAT_REDIS_PORT"], env["CHAT_REDIS_PASSWORD"] = s.Host, strconv.Itoa(s.Port), s.Password
+		env["CHAT_REDIS_ADDRS"] = "" // of the files, which would take their place
 	}
 	if s, ok := r.servers.Server(RabbitMQ); ok && s.Origin != fromEnv {
-		env["CHAT_RABBITMQ_URL"] = s.AMQPURL()
+		env["CHAT_RABBITMQ_URL"], env["CHAT_RABBITMQ_URLS"] = s.AMQPURL(), ""
 	}
 	if os.Getenv("CHAT_JWT_SECRET") == "" && os.Getenv("CHAT_JWT_SECRET_FILE") == "" {
 		s, err := secret(r.dir.path)

@@ -339,12 +339,13 @@ func TestGivenInEnv(t *testing.T) {
 		{"redis cluster nonsense", Redis, map[string]string{"CHAT_REDIS_ADDRS": "a"}, "", true},
 		{"rabbitmq", RabbitMQ, map[string]string{"CHAT_RABBITMQ_URL": "amqp://u:p@mq/v"}, "mq:5672", false},
 		{"rabbitmq tls", RabbitMQ, map[string]string{"CHAT_RABBITMQ_URL": "amqps://u:p@mq/v"}, "mq:5671", false},
+		{"rabbitmq cluster", RabbitMQ, map[string]string{"CHAT_RABBITMQ_URLS": "amqp://u:p@m1/v, amqp://u:p@m2/v", "CHAT_RABBITMQ_URL": "amqp://u:p@mq/v"}, "m1:5672", false},
 		{"rabbitmq nonsense", RabbitMQ, map[string]string{"CHAT_RABBITMQ_URL": "mq"}, "", true},
 		{"nothing", RabbitMQ, nil, "", false},
 		{"never", MySQL8, map[string]string{"CHAT_DATABASE_HOST": "db"}, "", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			for _, name := range []string{"CHAT_DATABASE_HOST", "CHAT_DATABASE_PORT", "CHAT_REDIS_HOST", "CHAT_REDIS_PORT", "CHAT_REDIS_ADDRS", "CHAT_RABBITMQ_URL", "CHAT_RABBITMQ_URL_FILE"} {
+			for _, name := range []string{"CHAT_DATABASE_HOST", "CHAT_DATABASE_PORT", "CHAT_REDIS_HOST", "CHAT_REDIS_PORT", "CHAT_REDIS_ADDRS", "CHAT_RABBITMQ_URL", "CHAT_RABBITMQ_URL_FILE", "CHAT_RABBITMQ_URLS", "CHAT_RABBITMQ_URLS_FILE"} {
 				t.Setenv(name, tt.env[name])
 			}
 			s, ok, err := GivenInEnv(tt.kind)

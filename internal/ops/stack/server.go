@@ -74,10 +74,15 @@ func given(k Kind, getenv func(string) string) (Server, bool, error) {
 		}
 		return givenAddr(k, "CHAT_REDIS", getenv, Server{Password: getenv("CHAT_REDIS_PASSWORD")})
 	case RabbitMQ:
-		if file := getenv("CHAT_RABBITMQ_URL_FILE"); file != "" {
-			return givenURL(readTrimmed(file))
+		for _, name := range []string{"CHAT_RABBITMQ_URLS", "CHAT_RABBITMQ_URL"} {
+			text := getenv(name)
+			if file := getenv(name + "_FILE"); file != "" {
+				text = readTrimmed(file)
+			}
+			if first, _, _ := strings.Cut(text, ","); first != "" {
+				return givenURL(strings.TrimSpace(first))
+			}
 		}
-		return givenURL(getenv("CHAT_RABBITMQ_URL"))
 	}
 	return Server{}, false, nil
 }

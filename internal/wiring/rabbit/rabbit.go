@@ -10,6 +10,6 @@ import (
 func Options(c config.RabbitMQ) (broker.Options, error) {
 	security, err := c.TLSConfig()
 	return broker.Options{
-		TLS: security, URL: c.URL.Reveal(), Prefix: c.Prefix(), QueueType: c.QueueType, Partitions: c.Partitions,
+		TLS: security, URLs: c.Addresses(), Prefix: c.Prefix(), QueueType: c.QueueType, Partitions: c.Partitions,
 	}, err
 }
