@@ -79,6 +79,9 @@ func TestCommandsRefuseWhatIsHalfSaid(t *testing.T) {
 		{"room dissolve 4", "--yes"},
 		{"audit --kind rumour", "--help"},
 		{"audit --limit 0", "--limit"},
+		{"partitions plan", "--workers N"},
+		{"partitions plan --workers 2 --without a", "--workers N"},
+		{"partitions plan --workers -1", "--workers"},
 		{"partitions --run nowhere", "chatctl up --dir nowhere"},
 		{"migrate --config nowhere.yaml", "nowhere.yaml"},
 	} {

@@ -299,6 +299,16 @@ func TestPartitionsShowTheSpread(t *testing.T) {
 	if len(sp.Workers) != 2 || sp.Workers[0].Owns != 2 || sp.Workers[1].Owns != 2 || len(sp.Partitions) != 4 || *sp.Partitions[3].Consumers != 1 || !sp.Partitions[room.Partition(4)].Outbox {
 		t.Errorf("spread: %s", out)
 	}
+	plan := fromJSON[spread.Plan](t, must(t, "partitions", "plan", "--without", "boot-2", "--json"))
+	if len(plan.Moves) != 2 || plan.Moves[0].From != "boot-2" || plan.After[0].Owns != 4 {
+		t.Errorf("plan without boot-2: %+v", plan)
+	}
+	if out := must(t, "partitions", "plan", "--workers", "3"); !strings.Contains(out, "new-1") || !strings.Contains(out, " of 4 partitions would move") {
+		t.Errorf("plan of a third worker:\n%s", out)
+	}
+	if _, errs, err := chatctl(t, "partitions", "plan", "--workers", "5"); err != nil || !strings.Contains(errs, "1 workers would own nothing") {
+		t.Errorf("more workers than partitions: %v\n%s", err, errs)
+	}
 	t.Setenv("CHAT_RABBITMQ_PARTITIONS", "8")
 	table, errs, err := chatctl(t, "partitions")
 	if err != nil || !strings.Contains(errs, "set rabbitmq.partitions to 4") || strings.Count(table, "boot-") < 6 {

@@ -75,6 +75,14 @@ func New(boots []string, waiting []int, partitions int) Spread {
 	return sp
 }
 
+// Boots lists the workers.
+func (sp Spread) Boots() (boots []string) {
+	for _, w := range sp.Workers {
+		boots = append(boots, w.Boot)
+	}
+	return boots
+}
+
 // DoUnattended says what to do where an owner doesn't consume.
 const DoUnattended = "read the workers' logs and /readyz: which of them is refused by RabbitMQ, or can't reach it?"
 
@@ -110,15 +118,16 @@ func (sp Spread) WorkerRows() [][]string {
 	return rows
 }
 
+func dash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
 // PartitionRows is the table of partitions, its head first.
 func (sp Spread) PartitionRows() [][]string {
 	rows := [][]string{{"PARTITION", "OWNER", "STANDBY", "OUTBOX", "CONSUMERS"}}
-	dash := func(s string) string {
-		if s == "" {
-			return "-"
-		}
-		return s
-	}
 	for _, p := range sp.Partitions {
 		outbox := "empty"
 		if p.Outbox {
