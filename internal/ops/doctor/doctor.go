@@ -114,10 +114,12 @@ type examination struct {
 	o Options
 	r *Report
 
-	pools    []pool // of the processes whose files could be read
-	recorded int    // the installation's partitions, 0: unknown or never run
-	workers  int    // live ones
-	debug    map[string]string
+	pools       []pool   // of the processes whose files could be read
+	apiReplicas []string // that the api's file names
+	primaryID   string   // server_id of the primary
+	recorded    int      // the installation's partitions, 0: unknown or never run
+	workers     int      // live ones
+	debug       map[string]string
 }
 
 // pool is what a process may open to MySQL.

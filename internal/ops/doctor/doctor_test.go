@@ -16,6 +16,7 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/ops/installation"
+	"chat-service/internal/store/operator"
 	"chat-service/internal/telemetry"
 	"chat-service/internal/test/testkit"
 )
@@ -75,6 +76,17 @@ func TestDoctorJudges(t *testing.T) {
 		{"clock", func(x *examination) { x.judgeSkew(-time.Millisecond) }, OK, "clock"},
 		{"clock ahead", func(x *examination) { x.judgeSkew(2 * time.Second) }, Warn, "chrony"},
 		{"clock far behind", func(x *examination) { x.judgeSkew(-time.Minute) }, Fail, "chrony"},
+		{"Galera", func(x *examination) { x.judgeGalera(map[string]string{"wsrep_on": "ON"}) }, Fail, "one primary with (semi-synchronous) replicas"},
+		{"a lagging replica", func(x *examination) {
+			x.judgeReplica(following(func(c *copied) { c.of.Behind = 9 * time.Second }), original{"1", 5})
+		}, Warn, "9s behind"},
+		{"a replica of another installation", func(x *examination) {
+			x.judgeReplica(following(func(c *copied) { c.of.SourceID = "7" }), original{"1", 5})
+		}, Warn, "another installation"},
+		{"a replica that lost its source", func(x *examination) {
+			x.judgeReplica(following(func(c *copied) { c.of.Receiving, c.of.Error = false, "error connecting" }), original{"1", 5})
+		}, Fail, "(receiving: false, applying: true): error connecting"},
+		{"a good replica", func(x *examination) { x.judgeReplica(following(func(*copied) {}), original{"1", 5}) }, OK, "follows the primary"},
 		{"pools fit", pools("100", 32, 32), OK, "64"},
 		{"pools don't fit", pools("70", 32, 32), Fail, "raise max_connections to 74"},
 		{"a pool without bound", pools("100", 0), Warn, "max_open"},
@@ -91,6 +103,16 @@ func TestDoctorJudges(t *testing.T) {
 			}
 		})
 	}
+}
+
+// following is a replica in order, with one change.
+func following(change func(*copied)) copied {
+	c := copied{
+		addr: "r:3306", schema: 5, vars: map[string]string{"read_only": "ON", "server_id": "2"},
+		of: operator.Replication{Source: "p:3306", SourceID: "1", Receiving: true, Applying: true},
+	}
+	change(&c)
+	return c
 }
 
 type textError string

@@ -104,6 +104,7 @@ func (x *examination) file1(process, path string) (facts, []error) {
 		err = installation.Load(path, &c, x.Environ)
 		f.partitions, f.prefix, f.mode, f.jwt = c.RabbitMQ.Partitions, config.RabbitMQ{Exchange: c.RabbitMQ.Exchange}.Prefix(), c.Server.Mode, &c.JWT
 		x.pools = append(x.pools, pool{process, c.Database.MaxOpen})
+		x.apiReplicas = c.Database.Replicas
 		x.debug[process] = c.Debug.Addr()
 	}
 	return f, unjoined(err)

@@ -102,12 +102,15 @@ func (x *examination) judgeSkew(skew time.Duration) {
 
 // serverSettings checks the variables that the promises depend on.
 func (x *examination) serverSettings(ctx context.Context, c *operator.Server) {
-	vars, err := c.Variables(ctx, "innodb_flush_log_at_trx_commit", "sync_binlog", "log_bin", "binlog_format", "read_only", "max_connections", "max_allowed_packet")
+	vars, err := c.Variables(ctx, "innodb_flush_log_at_trx_commit", "sync_binlog", "log_bin", "binlog_format", "read_only", "max_connections", "max_allowed_packet",
+		"server_id", "wsrep_on")
 	if err != nil {
 		x.r.fail("see the server's log", "settings: %v", err)
 		return
 	}
+	x.primaryID = vars["server_id"]
 	x.judgeSettings(vars)
+	x.judgeGalera(vars)
 	x.judgePools(vars["max_connections"])
 	if err := c.ReadCommitted(ctx); err != nil {
 		x.r.fail("allow the account to set its isolation level", "READ COMMITTED: %v", err)
@@ -190,7 +193,9 @@ func (x *examination) contents(ctx context.Context, c *operator.Server) {
 		x.r.fail("run chatctl migrate", "schema: %v", err)
 		return
 	}
-	x.r.ok("schema of %s is at version %d", x.Database.DBName, ms[len(ms)-1].Version)
+	version := ms[len(ms)-1].Version
+	x.r.ok("schema of %s is at version %d", x.Database.DBName, version)
+	x.replicas(ctx, original{x.primaryID, version})
 	if n, example, err := c.StrangeColumns(ctx); err != nil {
 		x.r.fail("see the server's log", "collations: %v", err)
 	} else if n > 0 {

@@ -20,6 +20,8 @@ const (
 	NoSuchTable    = 1146 // the answer of an empty database
 	NoSuchDatabase = 1049
 	DatabaseDenied = 1044 // this account may not use, or make, the database
+	// PrivilegeDenied: this account lacks a right on the whole server.
+	PrivilegeDenied = 1227
 )
 
 // Server error numbers, the same on MariaDB and MySQL.

@@ -196,3 +196,11 @@ func TestAnAccountThatMayNot(t *testing.T) {
 		}
 	})
 }
+
+func TestReplicationOfAServerThatReplicatesNothing(t *testing.T) {
+	onBoth(t, func(t *testing.T, _ string, o db.Options) {
+		if r, err := ask(t, o).Replication(t.Context()); err != nil || r != (operator.Replication{}) {
+			t.Errorf("%+v, %v", r, err)
+		}
+	})
+}
