@@ -67,7 +67,7 @@ func (n *CallNotifier) Stop(context.Context) error {
 
 // Call has the workers look at the outbox.
 func (s *State) Call(ctx context.Context) error {
-	return s.do(ctx, "call", func(ctx context.Context) error { return s.rdb.Publish(ctx, s.callChannel(), "").Err() })
+	return s.do(ctx, "call", func(ctx context.Context) error { return s.rdb().Publish(ctx, s.callChannel(), "").Err() })
 }
 
 // AwaitCalls calls called for every call until ctx ends, and live whenever calls have become, or are no longer, receivable: after a
@@ -86,7 +86,7 @@ func (s *State) AwaitCalls(ctx context.Context, called func(), live func(bool)) 
 
 // awaitOnce listens over one connection.
 func (s *State) awaitOnce(ctx context.Context, called func(), live func(bool)) {
-	sub := s.rdb.Subscribe(ctx)
+	sub := s.rdb().Subscribe(ctx)
 	closed := sync.OnceFunc(func() { _ = sub.Close() })
 	defer closed()
 	defer context.AfterFunc(ctx, closed)()

@@ -6,8 +6,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -199,33 +197,8 @@ func TestEveryVerbOnACluster(t *testing.T) {
 // private starts a Redis of the test's own, where everything may be done to it.
 func private(t *testing.T, args ...string) (addr string, direct *testkit.Redis) {
 	t.Helper()
-	bin := os.Getenv("CHAT_TEST_REDIS_BIN")
-	if bin == "" {
-		var err error
-		if bin, err = exec.LookPath("redis-server"); err != nil {
-			t.Fatal("no redis-server: run `make test`, put it on PATH or name it in CHAT_TEST_REDIS_BIN")
-		}
-	}
-	host, port := testkit.FreeAddr(t)
-	addr = host + ":" + port
-	cmd := exec.Command(bin, append([]string{"--bind", host, "--port", port, "--save", "", "--appendonly", "no", "--dir", t.TempDir()}, args...)...)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	testkit.Eventually(t, 20*time.Second, func() (bool, string) {
-		r, err := testkit.DialRedis(addr, 0)
-		if err != nil {
-			return false, err.Error()
-		}
-		direct = r
-		return true, ""
-	})
-	t.Cleanup(func() { _ = direct.Close() })
-	return addr, direct
+	p := testkit.StartRedis(t, args...)
+	return p.Addr, p.Direct
 }
 
 func do(t *testing.T, r *testkit.Redis, args ...string) {

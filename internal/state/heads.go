@@ -48,7 +48,7 @@ func (s *State) Count(ctx context.Context, heads []chat.Head, recent []chat.Mess
 	}
 	return s.do(ctx, "count", func(ctx context.Context) error {
 		today := day(time.Now())
-		_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		_, err := s.rdb().Pipelined(ctx, func(p redis.Pipeliner) error {
 			for part, zs := range scores {
 				key := s.headKey(part, today)
 				p.ZAddArgs(ctx, key, redis.ZAddArgs{GT: true, Members: zs})
@@ -79,7 +79,7 @@ func (s *State) HeadsOf(ctx context.Context, rooms []chat.RoomID) (heads map[cha
 	err = s.do(ctx, "heads_of", func(ctx context.Context) error {
 		today := day(time.Now())
 		cmds := map[int][headDays]*redis.FloatSliceCmd{}
-		if _, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		if _, err := s.rdb().Pipelined(ctx, func(p redis.Pipeliner) error {
 			for part, ns := range names {
 				var days [headDays]*redis.FloatSliceCmd
 				for d := range days {
@@ -111,7 +111,7 @@ func (s *State) HeadsOf(ctx context.Context, rooms []chat.RoomID) (heads map[cha
 func (s *State) Generation(ctx context.Context) (id string, err error) {
 	err = s.do(ctx, "generation", func(ctx context.Context) error {
 		fresh := strconv.FormatUint(random64(), 36)
-		id, err = s.rdb.SetArgs(ctx, s.generationKey(), fresh, redis.SetArgs{Mode: "NX", Get: true}).Result()
+		id, err = s.rdb().SetArgs(ctx, s.generationKey(), fresh, redis.SetArgs{Mode: "NX", Get: true}).Result()
 		if errors.Is(err, redis.Nil) {
 			id, err = fresh, nil
 		}
@@ -133,7 +133,7 @@ func random64() uint64 { return rand.Uint64() }
 func (s *State) Recent(ctx context.Context, room chat.RoomID, epoch uint64) (msgs []chat.Message, err error) {
 	var values []string
 	err = s.do(ctx, "recent", func(ctx context.Context) error {
-		values, err = s.rdb.LRange(ctx, s.recentKey(room), -recentLength, -1).Result()
+		values, err = s.rdb().LRange(ctx, s.recentKey(room), -recentLength, -1).Result()
 		return err
 	})
 	for _, v := range values {
@@ -158,7 +158,7 @@ func (s *State) Warm(ctx context.Context, room chat.RoomID, epoch uint64, msgs [
 	}
 	key := s.recentKey(room)
 	return s.do(ctx, "warm", func(ctx context.Context) error {
-		_, err := s.rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
+		_, err := s.rdb().TxPipelined(ctx, func(p redis.Pipeliner) error {
 			p.Del(ctx, key)
 			p.RPush(ctx, key, values...)
 			p.PExpire(ctx, key, recentTTL)

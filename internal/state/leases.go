@@ -44,9 +44,9 @@ func (s *State) judgeLeases(ctx context.Context, newcomer chat.GatewayID) (lease
 	keys := []string{s.leaseKey(), s.blindKey()}
 	var cmd *redis.Cmd
 	if newcomer == "" { // read only: who merely asks may not write leases
-		cmd = leasesScript.RunRO(ctx, s.rdb, keys)
+		cmd = leasesScript.RunRO(ctx, s.rdb(), keys)
 	} else {
-		cmd = leasesScript.Run(ctx, s.rdb, keys, string(newcomer), s.opt.Grace.Milliseconds())
+		cmd = leasesScript.Run(ctx, s.rdb(), keys, string(newcomer), s.opt.Grace.Milliseconds())
 	}
 	reply, err := cmd.Slice()
 	if err != nil {
@@ -79,7 +79,7 @@ func gatewayIDs(v any) (ids []chat.GatewayID) {
 func (s *State) BeatGateway(ctx context.Context, g chat.GatewayID, lease time.Duration) error {
 	return s.do(ctx, "beat", func(ctx context.Context) error {
 		keys := []string{s.leaseKey(), s.buriedKey(), s.revivedKey()}
-		return beatScript.Run(ctx, s.rdb, keys, string(g), lease.Milliseconds()).Err()
+		return beatScript.Run(ctx, s.rdb(), keys, string(g), lease.Milliseconds()).Err()
 	})
 }
 
@@ -100,14 +100,14 @@ func (s *State) Leases(ctx context.Context) (live, lapsed []chat.GatewayID, err 
 
 // Blind notes for ttl that heartbeats can't arrive: meanwhile Online answers "unknown" where it would say "offline".
 func (s *State) Blind(ctx context.Context, ttl time.Duration) error {
-	return s.do(ctx, "blind", func(ctx context.Context) error { return s.rdb.Set(ctx, s.blindKey(), 1, ttl).Err() })
+	return s.do(ctx, "blind", func(ctx context.Context) error { return s.rdb().Set(ctx, s.blindKey(), 1, ttl).Err() })
 }
 
 // Revived takes the gateways that beat again after their entries were removed: they must report their sockets and rooms
 // again. Each is handed out once.
 func (s *State) Revived(ctx context.Context, limit int) (gws []chat.GatewayID, err error) {
 	err = s.do(ctx, "revived", func(ctx context.Context) error {
-		ids, err := s.rdb.SPopN(ctx, s.revivedKey(), int64(limit)).Result()
+		ids, err := s.rdb().SPopN(ctx, s.revivedKey(), int64(limit)).Result()
 		for _, id := range ids {
 			gws = append(gws, chat.GatewayID(id))
 		}
@@ -126,14 +126,14 @@ func (s *State) Bury(ctx context.Context, g chat.GatewayID, limit int) (gone []c
 			done = err == nil
 			return err
 		}
-		members, err := s.rdb.SRandMemberN(ctx, s.indexKey(g), int64(limit)).Result()
+		members, err := s.rdb().SRandMemberN(ctx, s.indexKey(g), int64(limit)).Result()
 		if err != nil {
 			return err
 		}
 		if gone, err = s.removeEntries(ctx, g, members); err != nil {
 			return err
 		}
-		left, err := s.rdb.SCard(ctx, s.indexKey(g)).Result()
+		left, err := s.rdb().SCard(ctx, s.indexKey(g)).Result()
 		if err != nil || left > 0 {
 			return err
 		}
@@ -149,7 +149,7 @@ func (s *State) mayBury(ctx context.Context, g chat.GatewayID, end bool) (bool, 
 	if end {
 		args = append(args, "done")
 	}
-	n, err := buryScript.Run(ctx, s.rdb, []string{s.leaseKey(), s.buriedKey()}, args...).Int()
+	n, err := buryScript.Run(ctx, s.rdb(), []string{s.leaseKey(), s.buriedKey()}, args...).Int()
 	return n == 1, err
 }
 
@@ -166,7 +166,7 @@ func (s *State) removeEntries(ctx context.Context, g chat.GatewayID, members []s
 		}
 	}
 	users := make([]chat.UserID, 0, len(fields))
-	if _, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+	if _, err := s.rdb().Pipelined(ctx, func(p redis.Pipeliner) error {
 		for u, fs := range fields {
 			users = append(users, u)
 			p.HDel(ctx, s.socketsKey(u), fs...)
@@ -189,5 +189,5 @@ func (s *State) removeEntries(ctx context.Context, g chat.GatewayID, members []s
 	for i, m := range members {
 		removed[i] = m
 	}
-	return gone, s.rdb.SRem(ctx, s.indexKey(g), removed...).Err()
+	return gone, s.rdb().SRem(ctx, s.indexKey(g), removed...).Err()
 }

@@ -70,8 +70,15 @@ func or[T comparable](v, d T) T {
 func Open(o Options, m *Metrics) *State {
 	o = o.withDefaults()
 	redis.SetLogger(&logging.VoidLogger{})
-	rdb := redis.NewUniversalClient(&redis.UniversalOptions{
-		Addrs: o.Addrs, Username: o.Username, Password: o.Password, DB: o.DB, MasterName: o.Master, TLSConfig: o.TLS,
+	s := &State{opt: o, prefix: o.Prefix, metrics: m, breaker: &breaker{limit: o.Failures, pause: o.Pause}}
+	s.client.Store(&client{o.dial(false)})
+	return s
+}
+
+// dial makes a client; cluster: the one address is a node of one.
+func (o Options) dial(cluster bool) redis.UniversalClient {
+	return redis.NewUniversalClient(&redis.UniversalOptions{
+		Addrs: o.Addrs, IsClusterMode: cluster, Username: o.Username, Password: o.Password, DB: o.DB, MasterName: o.Master, TLSConfig: o.TLS,
 		SentinelUsername: o.SentinelUsername, SentinelPassword: o.SentinelPassword,
 		PoolSize: o.PoolSize, PoolTimeout: o.Timeout, MaxRetries: -1, DialerRetries: 1,
 		// A dial may outlive the verb that asked for it, in the background, so it gets more time.
@@ -79,15 +86,23 @@ func Open(o Options, m *Metrics) *State {
 		ContextTimeoutEnabled: true, DisableIdentity: true,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	})
-	return &State{rdb: rdb, opt: o, prefix: o.Prefix, metrics: m, breaker: &breaker{limit: o.Failures, pause: o.Pause}}
 }
 
 // Close closes all connections; verbs under way fail.
-func (s *State) Close() error { return s.rdb.Close() }
+func (s *State) Close() error {
+	s.joining.Lock()
+	defer s.joining.Unlock()
+	s.closed = true
+	err := s.rdb().Close()
+	if s.before != nil {
+		err = errors.Join(err, s.before.Close())
+	}
+	return err
+}
 
 // Ready reports whether Redis answers, by asking it (or the breaker, while that is open).
 func (s *State) Ready(ctx context.Context) error {
-	return s.lasting(s.do(ctx, "ready", func(ctx context.Context) error { return s.rdb.Ping(ctx).Err() }))
+	return s.lasting(s.do(ctx, "ready", func(ctx context.Context) error { return s.rdb().Ping(ctx).Err() }))
 }
 
 // lasting makes a refusal permanent that waiting doesn't mend.
@@ -99,6 +114,8 @@ func (s *State) lasting(err error) error {
 		do = "give the user its role's commands and keys: chatctl grants prints them, and applies them with --apply"
 	case redis.IsAuthError(err), strings.Contains(err.Error(), "without any password configured"):
 		do = "correct redis.username and redis.password"
+	case strings.Contains(err.Error(), "not allowed in cluster mode"):
+		do = "set redis.db to 0: a cluster has only that database"
 	}
 	if do == "" {
 		return err
@@ -151,17 +168,23 @@ func (s *State) Admit(ctx context.Context, log *slog.Logger) error {
 func (s *State) policies(ctx context.Context) (map[string]string, error) {
 	one := func(ctx context.Context, c *redis.Client, out map[string]string) error {
 		// Not CONFIG GET: whoever may call it for one setting may read all of them, the server's own password included.
-		info, err := c.InfoMap(ctx, "memory").Result()
+		info, err := c.InfoMap(ctx, "memory", "cluster").Result()
 		if err != nil {
 			return err
+		}
+		if info["Cluster"]["cluster_enabled"] == "1" {
+			s.join()
 		}
 		out[c.Options().Addr] = info["Memory"]["maxmemory_policy"]
 		return nil
 	}
 	out := map[string]string{}
-	switch c := s.rdb.(type) {
+	switch c := s.rdb().(type) {
 	case *redis.Client:
-		return out, one(ctx, c, out)
+		if err := one(ctx, c, out); err != nil || !s.inCluster() {
+			return out, err
+		}
+		return s.policies(ctx) // of all nodes
 	case *redis.ClusterClient:
 		nodes := make(chan *redis.Client, 64) // ForEachMaster calls concurrently; what exceeds it waits for ctx
 		err := c.ForEachMaster(ctx, func(ctx context.Context, n *redis.Client) error {

@@ -40,7 +40,7 @@ func (s *State) OfflineLater(ctx context.Context, us []chat.UserID, at time.Time
 		return nil
 	}
 	return s.do(ctx, "offline_later", func(ctx context.Context) error {
-		_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		_, err := s.rdb().Pipelined(ctx, func(p redis.Pipeliner) error {
 			for _, u := range us {
 				p.ZAddLT(ctx, s.dueKey(u.Partition(s.opt.Partitions)), redis.Z{Score: float64(at.UnixMilli()), Member: u.String()})
 			}
@@ -57,7 +57,7 @@ func (s *State) partitionsDue(ctx context.Context, partitions []int, now time.Ti
 	}
 	err = s.do(ctx, "partitions_due", func(ctx context.Context) error {
 		counts := make([]*redis.IntCmd, len(partitions))
-		if _, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		if _, err := s.rdb().Pipelined(ctx, func(p redis.Pipeliner) error {
 			for i, part := range partitions {
 				counts[i] = p.ZCount(ctx, s.dueKey(part), "-inf", strconv.FormatInt(now.UnixMilli(), 10))
 			}
@@ -91,7 +91,7 @@ func (s *State) OfflineDue(ctx context.Context, partitions []int, now time.Time,
 func (s *State) offlineDue(ctx context.Context, partition int, now time.Time, limit int) (due []chat.UserID, err error) {
 	err = s.do(ctx, "offline_due", func(ctx context.Context) error {
 		key := s.dueKey(partition)
-		members, err := s.rdb.ZRangeArgs(ctx, redis.ZRangeArgs{
+		members, err := s.rdb().ZRangeArgs(ctx, redis.ZRangeArgs{
 			Key: key, ByScore: true, Start: "-inf", Stop: strconv.FormatInt(now.UnixMilli(), 10), Count: int64(limit),
 		}).Result()
 		if err != nil || len(members) == 0 {
@@ -110,7 +110,7 @@ func (s *State) offlineDue(ctx context.Context, partition int, now time.Time, li
 			return err
 		}
 		claims := make([]*redis.IntCmd, len(users))
-		if _, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		if _, err := s.rdb().Pipelined(ctx, func(p redis.Pipeliner) error {
 			for i := range users {
 				claims[i] = p.ZRem(ctx, key, members[i])
 			}

@@ -122,11 +122,11 @@ func (s *State) SaveUsers(ctx context.Context) error {
 
 // everywhere runs fn on the server, or one after the other on each master of a cluster.
 func (s *State) everywhere(ctx context.Context, fn func(ctx context.Context, c *redis.Client) error) error {
-	switch c := s.rdb.(type) {
+	switch c := s.rdb().(type) {
 	case *redis.Client:
 		return fn(ctx, c)
 	case *redis.ClusterClient:
 		return c.ForEachMaster(ctx, fn)
 	}
-	return chat.Wrap(chat.Internal, fmt.Errorf("redis: a client of type %T", s.rdb), "")
+	return chat.Wrap(chat.Internal, fmt.Errorf("redis: a client of type %T", s.rdb()), "")
 }

@@ -53,7 +53,7 @@ func (s *State) moveRoutes(ctx context.Context, moves []chat.RouteMove) error {
 			usedRouteTTL.Milliseconds(), emptyRouteTTL.Milliseconds(), routeFields)
 	}
 	cmds := make([]*redis.Cmd, len(moves))
-	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+	_, err := s.rdb().Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, m := range moves {
 			cmds[i] = run(p, m, routeScript.EvalSha)
 		}
@@ -63,7 +63,7 @@ func (s *State) moveRoutes(ctx context.Context, moves []chat.RouteMove) error {
 		return err
 	}
 	for _, m := range moves { // a server that doesn't know the script yet: nothing of the pipeline counts
-		if err := run(s.rdb, m, routeScript.Run).Err(); err != nil {
+		if err := run(s.rdb(), m, routeScript.Run).Err(); err != nil {
 			return err
 		}
 	}
@@ -78,7 +78,7 @@ func (s *State) Routes(ctx context.Context, rooms []chat.RoomID) (routes map[cha
 	}
 	err = s.do(ctx, "routes", func(ctx context.Context) error {
 		cmds := make([]*redis.MapStringStringCmd, len(rooms))
-		if _, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		if _, err := s.rdb().Pipelined(ctx, func(p redis.Pipeliner) error {
 			for i, r := range rooms {
 				cmds[i] = p.HGetAll(ctx, s.routeKey(r))
 			}
@@ -109,7 +109,7 @@ func (s *State) begin(ctx context.Context, missing []chat.RoomID, now time.Time,
 	}
 	until := now.Add(s.opt.Settle).UnixMilli()
 	cmds := make([]*redis.BoolCmd, len(missing))
-	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+	_, err := s.rdb().Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, r := range missing {
 			cmds[i] = p.HSetNX(ctx, s.routeKey(r), routeMarker, until)
 			p.ExpireNX(ctx, s.routeKey(r), emptyRouteTTL)
@@ -142,6 +142,6 @@ func decodeRoute(fields map[string]string, now time.Time) chat.Route {
 // DropRoute forgets a gateway in a room's route: it is dead.
 func (s *State) DropRoute(ctx context.Context, room chat.RoomID, g chat.GatewayID) error {
 	return s.do(ctx, "drop_route", func(ctx context.Context) error {
-		return s.rdb.HDel(ctx, s.routeKey(room), string(g)).Err()
+		return s.rdb().HDel(ctx, s.routeKey(room), string(g)).Err()
 	})
 }

@@ -84,7 +84,7 @@ func (s *State) Register(ctx context.Context, ks []chat.Socket) (out []chat.Regi
 // enter writes the entries and returns what each user's hash held before.
 func (s *State) enter(ctx context.Context, ks []chat.Socket, values [][]byte) ([]*redis.MapStringStringCmd, error) {
 	// The gateway's index comes first: whatever is in a user's hash must be found by Bury.
-	if _, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+	if _, err := s.rdb().Pipelined(ctx, func(p redis.Pipeliner) error {
 		for _, k := range ks {
 			p.SAdd(ctx, s.indexKey(k.Gateway), indexMember(k.User, k.Socket))
 		}
@@ -93,7 +93,7 @@ func (s *State) enter(ctx context.Context, ks []chat.Socket, values [][]byte) ([
 		return nil, err
 	}
 	before := make([]*redis.MapStringStringCmd, len(ks))
-	if _, err := s.rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
+	if _, err := s.rdb().TxPipelined(ctx, func(p redis.Pipeliner) error {
 		for i, k := range ks {
 			before[i] = p.HGetAll(ctx, s.socketsKey(k.User))
 			p.HSet(ctx, s.socketsKey(k.User), entryField(k.Gateway, k.Socket), values[i])
@@ -102,7 +102,7 @@ func (s *State) enter(ctx context.Context, ks []chat.Socket, values [][]byte) ([
 	}); err != nil {
 		return nil, err
 	}
-	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+	_, err := s.rdb().Pipelined(ctx, func(p redis.Pipeliner) error {
 		for _, k := range ks {
 			p.ZRem(ctx, s.dueKey(k.User.Partition(s.opt.Partitions)), k.User.String())
 		}
@@ -142,7 +142,7 @@ func (s *State) Unregister(ctx context.Context, ks []chat.Socket) (left []int, e
 	}
 	err = s.do(ctx, "unregister", func(ctx context.Context) error {
 		rest := make([]*redis.StringSliceCmd, len(ks))
-		if _, err := s.rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
+		if _, err := s.rdb().TxPipelined(ctx, func(p redis.Pipeliner) error {
 			for i, k := range ks {
 				s.beforeUnregister(ctx, p, k.User)
 				p.HDel(ctx, s.socketsKey(k.User), entryField(k.Gateway, k.Socket))
@@ -152,7 +152,7 @@ func (s *State) Unregister(ctx context.Context, ks []chat.Socket) (left []int, e
 		}); err != nil {
 			return err
 		}
-		if _, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		if _, err := s.rdb().Pipelined(ctx, func(p redis.Pipeliner) error {
 			for _, k := range ks {
 				p.SRem(ctx, s.indexKey(k.Gateway), indexMember(k.User, k.Socket))
 			}
@@ -176,7 +176,7 @@ func (s *State) Unregister(ctx context.Context, ks []chat.Socket) (left []int, e
 // Sockets lists a user's live sockets, oldest first.
 func (s *State) Sockets(ctx context.Context, u chat.UserID) (live []chat.Socket, err error) {
 	err = s.do(ctx, "sockets", func(ctx context.Context) error {
-		all, err := s.rdb.HGetAll(ctx, s.socketsKey(u)).Result()
+		all, err := s.rdb().HGetAll(ctx, s.socketsKey(u)).Result()
 		if err != nil {
 			return err
 		}
@@ -222,7 +222,7 @@ func (s *State) GatewaysOf(ctx context.Context, users []chat.UserID) (gws []chat
 // fieldsOf reads the entries' fields of many users, then the leases.
 func (s *State) fieldsOf(ctx context.Context, users []chat.UserID) ([][]string, leases, error) {
 	cmds := make([]*redis.StringSliceCmd, len(users))
-	if _, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+	if _, err := s.rdb().Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, u := range users {
 			cmds[i] = p.HKeys(ctx, s.socketsKey(u))
 		}

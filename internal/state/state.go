@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -14,12 +15,21 @@ import (
 
 // State is the adapter to Redis. Its methods may be used by many goroutines.
 type State struct {
-	rdb     redis.UniversalClient
+	client  atomic.Pointer[client]
 	opt     Options
 	prefix  string
 	metrics *Metrics
 	breaker *breaker
+
+	joining sync.Mutex
+	before  redis.UniversalClient // of before join, in use until all is closed
+	closed  bool
 }
+
+// client is one for a server, a cluster or a sentinels' master.
+type client struct{ redis.UniversalClient }
+
+func (s *State) rdb() redis.UniversalClient { return s.client.Load().UniversalClient }
 
 // do runs one verb under the breaker, its deadline and the metrics, and translates its error.
 func (s *State) do(ctx context.Context, verb string, f func(context.Context) error) error {
@@ -36,15 +46,11 @@ func (s *State) do(ctx context.Context, verb string, f func(context.Context) err
 	if err != nil {
 		o = judge(ctx, err)
 		s.breaker.blame(o, err)
+		s.heed(err)
 	}
 	now := time.Now()
-	open := s.breaker.leave(now, o, probe)
+	s.metrics.Open.Set(s.breaker.leave(now, o, probe))
 	s.metrics.Seconds.WithLabelValues(verb).Observe(now.Sub(start).Seconds())
-	if open {
-		s.metrics.Open.Set(1)
-	} else {
-		s.metrics.Open.Set(0)
-	}
 	if err == nil {
 		return nil
 	}
@@ -127,8 +133,8 @@ const (
 	unclear // the caller gave up: it shows nothing
 )
 
-// leave books a call's outcome and returns whether the breaker is open now.
-func (b *breaker) leave(now time.Time, o outcome, probe bool) (open bool) {
+// leave books a call's outcome and returns 1 if the breaker is open now, else 0.
+func (b *breaker) leave(now time.Time, o outcome, probe bool) (open float64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if probe {
@@ -143,5 +149,5 @@ func (b *breaker) leave(now time.Time, o outcome, probe bool) (open bool) {
 			b.retryAt = now.Add(b.pause)
 		}
 	}
-	return b.failures >= b.limit
+	return float64(b.failures / b.limit) // there are never more
 }

@@ -17,7 +17,7 @@ func (s *State) Allow(ctx context.Context, key string, r chat.Rate, n, elsewhere
 	}
 	var res []int64
 	err = s.do(ctx, "allow", func(ctx context.Context) error {
-		res, err = allowScript.Run(ctx, s.rdb, []string{s.rateKey(key)}, allowArgs(r, n, elsewhere)...).Int64Slice()
+		res, err = allowScript.Run(ctx, s.rdb(), []string{s.rateKey(key)}, allowArgs(r, n, elsewhere)...).Int64Slice()
 		return err
 	})
 	if err != nil {
@@ -34,7 +34,7 @@ func (s *State) Spend(ctx context.Context, r chat.Rate, taken []chat.Taken) (use
 	}
 	cmds := make([]*redis.Cmd, len(taken))
 	err = s.do(ctx, "spend", func(ctx context.Context) error {
-		_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		_, err := s.rdb().Pipelined(ctx, func(p redis.Pipeliner) error {
 			for i, t := range taken {
 				// By its text: in a pipeline it is too late to send that after a NOSCRIPT.
 				cmds[i] = allowScript.Eval(ctx, p, []string{s.rateKey(t.Key)}, allowArgs(r, 0, t.N)...)
@@ -73,7 +73,7 @@ func (s *State) Refund(ctx context.Context, key string, r chat.Rate, n int) erro
 		return nil
 	}
 	return s.do(ctx, "refund", func(ctx context.Context) error {
-		return refundScript.Run(ctx, s.rdb, []string{s.rateKey(key)}, r.Step().Microseconds()*int64(min(n, max(r.Burst, 1)))).Err()
+		return refundScript.Run(ctx, s.rdb(), []string{s.rateKey(key)}, r.Step().Microseconds()*int64(min(n, max(r.Burst, 1)))).Err()
 	})
 }
 
@@ -84,7 +84,7 @@ func (s *State) Refund(ctx context.Context, key string, r chat.Rate, n int) erro
 func (s *State) Try(ctx context.Context, account, from string) (wait time.Duration, err error) {
 	var ms int64
 	err = s.do(ctx, "try", func(ctx context.Context) error {
-		ms, err = tryScript.Run(ctx, s.rdb, s.tryKeys(account, from), chat.FreeTries, chat.FreeStrangerTries,
+		ms, err = tryScript.Run(ctx, s.rdb(), s.tryKeys(account, from), chat.FreeTries, chat.FreeStrangerTries,
 			chat.FirstTryDelay.Milliseconds(), chat.LongestTryDelay.Milliseconds(), chat.TriesForgotten.Milliseconds(),
 			chat.PlaceKnown.Milliseconds()).Int64()
 		return err
@@ -95,6 +95,6 @@ func (s *State) Try(ctx context.Context, account, from string) (wait time.Durati
 // Settle takes back a counted try that didn't fail: one that passed, which makes its place known, or one that nobody judged.
 func (s *State) Settle(ctx context.Context, account, from string, passed bool) error {
 	return s.do(ctx, "settle", func(ctx context.Context) error {
-		return settleScript.Run(ctx, s.rdb, s.tryKeys(account, from), passed, chat.PlaceKnown.Milliseconds()).Err()
+		return settleScript.Run(ctx, s.rdb(), s.tryKeys(account, from), passed, chat.PlaceKnown.Milliseconds()).Err()
 	})
 }

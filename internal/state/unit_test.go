@@ -75,7 +75,7 @@ func TestBreakerProbe(t *testing.T) {
 	b := &breaker{limit: 1, pause: time.Second}
 	now := time.Now()
 	b.enter(now)
-	if !b.leave(now, failed, false) {
+	if b.leave(now, failed, false) != 1 {
 		t.Fatal("not open after the failure")
 	}
 	later := now.Add(2 * time.Second)

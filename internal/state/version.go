@@ -12,7 +12,7 @@ import (
 func (s *State) Version(ctx context.Context) (string, error) {
 	var text string
 	err := s.do(ctx, "version", func(ctx context.Context) (err error) {
-		text, err = s.rdb.Info(ctx, "server").Result()
+		text, err = s.rdb().Info(ctx, "server").Result()
 		return err
 	})
 	if err != nil {

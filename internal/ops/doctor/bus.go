@@ -28,6 +28,12 @@ func (x *examination) redis(ctx context.Context) {
 	}
 	defer st.Close()
 	where := strings.Join(x.Redis.Addresses(), ", ")
+	if l, err := st.Layout(ctx); err == nil {
+		x.judgeRedis(l, where)
+		if l.Cluster && l.Bare > 0 {
+			return // what else is asked fails at the node that is down
+		}
+	}
 	warnings, err := st.Check(ctx)
 	switch {
 	case chat.KindOf(err) == chat.Invalid:

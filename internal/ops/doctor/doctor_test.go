@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -16,6 +17,7 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/ops/installation"
+	"chat-service/internal/state"
 	"chat-service/internal/store/operator"
 	"chat-service/internal/telemetry"
 	"chat-service/internal/test/testkit"
@@ -76,6 +78,25 @@ func TestDoctorJudges(t *testing.T) {
 		{"clock", func(x *examination) { x.judgeSkew(-time.Millisecond) }, OK, "clock"},
 		{"clock ahead", func(x *examination) { x.judgeSkew(2 * time.Second) }, Warn, "chrony"},
 		{"clock far behind", func(x *examination) { x.judgeSkew(-time.Minute) }, Fail, "chrony"},
+		{"a cluster of Redis", func(x *examination) { x.judgeRedis(redisCluster(), "r") }, OK, "3 masters serve all slots, with 3 replicas"},
+		{"a slot that nobody serves", func(x *examination) {
+			l := redisCluster()
+			l.Bare, l.Shards[1].Master, l.Shards[1].Down = 5000, "", []string{"b:1"}
+			x.judgeRedis(l, "r")
+		}, Fail, "5000 of 16384 slots"},
+		{"a master without a replica", func(x *examination) {
+			l := redisCluster()
+			l.Shards[1].Replicas = 0
+			x.judgeRedis(l, "r")
+		}, Warn, "master b:1"},
+		{"two masters", func(x *examination) {
+			x.judgeRedis(state.Layout{Cluster: true, Shards: redisCluster().Shards[:2]}, "r")
+		}, Warn, "2 masters can't replace"},
+		{"a replica of Redis", func(x *examination) { x.judgeRedis(state.Layout{Role: "slave"}, "r") }, Fail, "set redis.host to the master"},
+		{"sentinels", func(x *examination) { x.judgeSentinels(sentinels("m:1", "m:1", "m:1")) }, OK, "3 of 3 sentinels"},
+		{"sentinels that disagree", func(x *examination) { x.judgeSentinels(sentinels("m:1", "n:1", "m:1")) }, Fail, "two masters: s:0 names m:1; s:1 names n:1"},
+		{"a sentinel that is down", func(x *examination) { x.judgeSentinels(sentinels("m:1", "", "m:1")) }, Warn, "sentinel s:1: refused"},
+		{"one sentinel", func(x *examination) { x.judgeSentinels(sentinels("m:1")) }, Warn, "three sentinels"},
 		{"Galera", func(x *examination) { x.judgeGalera(map[string]string{"wsrep_on": "ON"}) }, Fail, "one primary with (semi-synchronous) replicas"},
 		{"a lagging replica", func(x *examination) {
 			x.judgeReplica(following(func(c *copied) { c.of.Behind = 9 * time.Second }), original{"1", 5})
@@ -103,6 +124,24 @@ func TestDoctorJudges(t *testing.T) {
 			}
 		})
 	}
+}
+
+func redisCluster() state.Layout {
+	return state.Layout{Cluster: true, Shards: []state.Shard{
+		{Slots: 5461, Master: "a:1", Replicas: 1}, {Slots: 5462, Master: "b:1", Replicas: 1}, {Slots: 5461, Master: "c:1", Replicas: 1},
+	}}
+}
+
+// sentinels name these masters; "" is one that doesn't answer.
+func sentinels(masters ...string) (all []state.Sentinel) {
+	for i, m := range masters {
+		s := state.Sentinel{Addr: fmt.Sprintf("s:%d", i), Master: m}
+		if m == "" {
+			s.Err = textError("refused")
+		}
+		all = append(all, s)
+	}
+	return all
 }
 
 // following is a replica in order, with one change.

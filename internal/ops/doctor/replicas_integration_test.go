@@ -34,7 +34,7 @@ func sqlOn(t *testing.T, srv stack.Server) func(qs ...string) {
 func TestReplicas(t *testing.T) {
 	primary := private(t, stack.MySQL, "--server-id=1", "--log-bin=bin", "--sync-binlog=1")
 	replica := private(t, stack.MySQL, "--server-id=2", "--log-bin=bin", "--sync-binlog=1")
-	sqlOn(t, replica)("ALTER USER root@'127.0.0.1' IDENTIFIED BY '"+primary.Password+"', root@localhost IDENTIFIED BY '"+primary.Password+"'")
+	sqlOn(t, replica)("ALTER USER root@'127.0.0.1' IDENTIFIED BY '" + primary.Password + "', root@localhost IDENTIFIED BY '" + primary.Password + "'")
 	replica.Password = primary.Password // as in every installation: doctor and the processes have one user for all
 	there, here := sqlOn(t, primary), sqlOn(t, replica)
 
