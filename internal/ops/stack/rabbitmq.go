@@ -36,7 +36,7 @@ func (s *Stack) startRabbitMQ(ctx context.Context, in install) (Server, error) {
 		}
 	}
 	files := map[string]string{
-		"rabbitmq.conf": rabbitConf(ports["rabbitmq"]), "env.conf": "", "enabled_plugins": "[].\n",
+		"rabbitmq.conf": rabbitConf(ports["rabbitmq"]) + s.node.conf(), "env.conf": "", "enabled_plugins": "[].\n",
 		"advanced.config": "[" + strings.Join(s.extra[RabbitMQ], "\n") + "].\n",
 	}
 	if s.brokerAPI {
@@ -48,18 +48,24 @@ func (s *Stack) startRabbitMQ(ctx context.Context, in install) (Server, error) {
 			return Server{}, fmt.Errorf("configure rabbitmq: %w", err)
 		}
 	}
-	epmd, err := s.startEpmd(in, data, ports[epmdName])
-	if err != nil {
-		return Server{}, err
+	var epmd *supervisor
+	if s.node != nil && s.node.Epmd != 0 {
+		ports[epmdName] = s.node.Epmd
+	} else {
+		var err error
+		if epmd, err = s.startEpmd(in, data, ports[epmdName]); err != nil {
+			return Server{}, err
+		}
+		epmd.markReady() // it is ready at once, and restarted like the others if it ends
 	}
-	epmd.markReady() // it is ready at once, and restarted like the others if it ends
 	srv := Server{
 		Kind: RabbitMQ, Host: loopback, Port: ports["rabbitmq"], User: "guest", Password: "guest", Origin: in.from,
-		APIPort: ports[apiName], helper: epmd,
+		APIPort: ports[apiName], EpmdPort: ports[epmdName], helper: epmd,
 	}
+	var err error
 	srv.main, err = s.dir.supervise(App{Spec: Spec{
 		Name: string(RabbitMQ), Path: in.server, Cwd: data, Stop: 20 * time.Second,
-		Env: in.environ(rabbitEnv(data, ports)...),
+		Env: in.environ(s.node.environ(rabbitEnv(data, ports))...),
 	}}, s.out)
 	if err != nil {
 		return srv, err
@@ -98,6 +104,38 @@ func rabbitEnv(data string, ports map[string]int) []string {
 		"ERL_CRASH_DUMP_BYTES=0",
 	}
 }
+
+// conf has the node join those of its peers that run when it starts for the first time.
+func (n *Node) conf() string {
+	if n == nil {
+		return ""
+	}
+	var b strings.Builder
+	b.WriteString("cluster_formation.peer_discovery_backend = classic_config\ncluster_formation.discovery_retry_limit = 2\n")
+	for i, name := range n.Peers {
+		fmt.Fprintf(&b, "cluster_formation.classic_config.nodes.%d = %s@localhost\n", i+1, name)
+	}
+	return b.String()
+}
+
+// environ gives the node its name, and the word by which nodes of a cluster know each other: whoever reaches their ports on the loopback
+// has the run directory's files anyway.
+func (n *Node) environ(env []string) []string {
+	if n == nil {
+		return env
+	}
+	for i, kv := range env {
+		switch name, value, _ := strings.Cut(kv, "="); name {
+		case "RABBITMQ_NODENAME":
+			env[i] = name + "=" + n.Name + "@localhost"
+		case "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS":
+			env[i] = name + "=" + value + " -setcookie " + nodeCookie
+		}
+	}
+	return env
+}
+
+const nodeCookie = "chat-nodes-on-one-machine"
 
 // rabbitConf keeps quorum queues cheap (a small write-ahead log and small segments) and sets alarms that suit a
 // machine that does other things, too.

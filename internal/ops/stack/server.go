@@ -23,6 +23,7 @@ type Server struct {
 	Database string
 	URL      string   // RabbitMQ given as a URL
 	APIPort  int      // of RabbitMQ's HTTP API; 0: it has none
+	EpmdPort int      // of RabbitMQ's port mapper
 	Origin   string   // where it came from, in words
 	Program  string   // the server's executable; "" when it is given or in a container
 	Environ  []string // environment that the executable needs

@@ -33,8 +33,18 @@ type Options struct {
 	Vars map[Kind]string
 	// BrokerAPI has RabbitMQ offer its HTTP API, too, by which users are made.
 	BrokerAPI bool
+	// Node makes RabbitMQ a node of a cluster; nil: it is alone.
+	Node *Node
 	// Extra are further arguments of MySQL and Redis, and lines of RabbitMQ's advanced.config.
 	Extra map[Kind][]string
+}
+
+// Node is one RabbitMQ of several on this machine that make a cluster. Each has a run directory of its own; they share the first one's
+// port mapper.
+type Node struct {
+	Name  string   // such as n1
+	Peers []string // the names of all nodes
+	Epmd  int      // port of the first one's port mapper, Server.EpmdPort; 0: this is the first
 }
 
 // Stack is a set of running servers.
@@ -46,6 +56,7 @@ type Stack struct {
 	apt   *apt
 
 	brokerAPI bool
+	node      *Node
 	extra     map[Kind][]string
 
 	mu      sync.Mutex
@@ -62,7 +73,7 @@ func Up(ctx context.Context, o Options) (*Stack, error) {
 	if err != nil {
 		return nil, fmt.Errorf("resolve package cache: %w", err)
 	}
-	s := &Stack{dir: o.Dir, out: o.Out, given: o.Given, vars: o.Vars, apt: newApt(cache, o.Out), servers: map[Kind]Server{}, brokerAPI: o.BrokerAPI, extra: o.Extra}
+	s := &Stack{dir: o.Dir, out: o.Out, given: o.Given, vars: o.Vars, apt: newApt(cache, o.Out), servers: map[Kind]Server{}, brokerAPI: o.BrokerAPI, node: o.Node, extra: o.Extra}
 	g, gctx := errgroup.WithContext(ctx)
 	for _, k := range o.Kinds {
 		g.Go(func() error {
