@@ -13,6 +13,7 @@ import (
 
 	"chat-service/internal/ops/grants"
 	"chat-service/internal/ops/installation"
+	"chat-service/internal/ops/management"
 	"chat-service/internal/state"
 	"chat-service/internal/store/operator"
 )
@@ -128,7 +129,7 @@ func (c *grantsCmd) applyRabbitMQ(ctx context.Context, in *installation.Installa
 		return errors.New("rabbitmq.url is not a URL")
 	}
 	password, _ := u.User.Password()
-	m, err := grants.NewManagement(c.API, u.User.Username(), password, &http.Client{Transport: &http.Transport{TLSClientConfig: security}})
+	m, err := management.New(c.API, u.User.Username(), password, &http.Client{Transport: &http.Transport{TLSClientConfig: security}})
 	if err != nil {
 		return err
 	}

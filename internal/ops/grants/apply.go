@@ -1,18 +1,11 @@
 package grants
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
-	"net/http"
 	"net/url"
-	"strings"
-	"time"
 
 	"chat-service/internal/broker"
+	"chat-service/internal/ops/management"
 	"chat-service/internal/state"
 	"chat-service/internal/store/operator"
 )
@@ -45,8 +38,10 @@ func (p Plan) ApplyRedis(ctx context.Context, to Cache) error {
 }
 
 // ApplyRabbitMQ makes the RabbitMQ users.
-func (p Plan) ApplyRabbitMQ(ctx context.Context, to *Management) error {
-	return p.each(RabbitMQ, func(u User, password string) error { return to.SetUser(ctx, p.VHost, u.Name, password, p.rights(u)) })
+func (p Plan) ApplyRabbitMQ(ctx context.Context, to *management.Client) error {
+	return p.each(RabbitMQ, func(u User, password string) error {
+		return setUser(ctx, to, p.VHost, account{u.Name, password, p.rights(u)})
+	})
 }
 
 func (p Plan) each(s Server, fn func(u User, password string) error) error {
@@ -62,64 +57,18 @@ func (p Plan) each(s Server, fn func(u User, password string) error) error {
 	return nil
 }
 
-// Management is RabbitMQ's HTTP API, which its plugin rabbitmq_management offers.
-type Management struct {
-	base           string
-	user, password string
-	client         *http.Client
-}
-
-// NewManagement addresses the API at http(s)://host:port. The administrator is the URL's, else the one given.
-func NewManagement(address, user, password string, client *http.Client) (*Management, error) {
-	u, err := url.Parse(address)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, errors.New("the address of RabbitMQ's HTTP API must be http://host:15672, or https://")
-	}
-	if u.User != nil {
-		user = u.User.Username()
-		password, _ = u.User.Password()
-	}
-	u.User = nil
-	return &Management{strings.TrimRight(u.String(), "/"), user, password, client}, nil
-}
-
-// managementWithin bounds a call: a broker under load answers slowly.
-const managementWithin = 20 * time.Second
-
-// SetUser makes or changes a user, with exactly these rights on the virtual host and none of the API's.
-func (m *Management) SetUser(ctx context.Context, vhost, name, password string, r broker.Rights) error {
-	err := m.call(ctx, http.MethodPut, "/api/users/"+url.PathEscape(name), map[string]string{"password": password, "tags": ""})
+// setUser makes or changes a user, with exactly these rights on the virtual host and none of the API's.
+func setUser(ctx context.Context, m *management.Client, vhost string, u account) error {
+	err := m.Put(ctx, "/api/users/"+url.PathEscape(u.name), map[string]string{"password": u.password, "tags": ""})
 	if err != nil {
 		return err
 	}
-	return m.call(ctx, http.MethodPut, "/api/permissions/"+url.PathEscape(vhost)+"/"+url.PathEscape(name),
-		map[string]string{"configure": r.Configure, "write": r.Write, "read": r.Read})
+	return m.Put(ctx, "/api/permissions/"+url.PathEscape(vhost)+"/"+url.PathEscape(u.name),
+		map[string]string{"configure": u.rights.Configure, "write": u.rights.Write, "read": u.rights.Read})
 }
 
-func (m *Management) call(ctx context.Context, method, path string, body any) error {
-	ctx, cancel := context.WithTimeout(ctx, managementWithin)
-	defer cancel()
-	text, err := json.Marshal(body)
-	if err != nil {
-		return err
-	}
-	req, err := http.NewRequestWithContext(ctx, method, m.base+path, bytes.NewReader(text))
-	if err != nil {
-		return err
-	}
-	req.SetBasicAuth(m.user, m.password)
-	req.Header.Set("Content-Type", "application/json")
-	res, err := m.client.Do(req)
-	if err != nil {
-		return fmt.Errorf("RabbitMQ's HTTP API: %w: is its plugin enabled (rabbitmq-plugins enable rabbitmq_management), and is this its address?", err)
-	}
-	defer res.Body.Close()
-	answer, _ := io.ReadAll(io.LimitReader(res.Body, 1<<10)) // for the error's text only
-	switch {
-	case res.StatusCode/100 == 2:
-		return nil
-	case res.StatusCode == http.StatusUnauthorized || res.StatusCode == http.StatusForbidden:
-		return fmt.Errorf("RabbitMQ's HTTP API at %s refuses user %s (%s): give an administrator in its address or in rabbitmq.url", m.base, m.user, res.Status)
-	}
-	return fmt.Errorf("RabbitMQ's HTTP API at %s: %s %s: %s: %s", m.base, method, path, res.Status, strings.TrimSpace(string(answer)))
+// account is a user of RabbitMQ.
+type account struct {
+	name, password string
+	rights         broker.Rights
 }

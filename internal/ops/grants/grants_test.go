@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"chat-service/internal/broker"
+	"chat-service/internal/ops/management"
 	"chat-service/internal/state"
 	"chat-service/internal/store/operator"
 )
@@ -174,7 +175,7 @@ func TestManagement(t *testing.T) {
 	}))
 	defer server.Close()
 	withAdmin := strings.Replace(server.URL, "http://", "http://admin:p%40ss@", 1)
-	m, err := NewManagement(withAdmin, "somebody", "else", server.Client())
+	m, err := management.New(withAdmin, "somebody", "else", server.Client())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,10 +189,10 @@ func TestManagement(t *testing.T) {
 	if calls[0].body["tags"] != "" || len(calls[0].body["password"]) < 26 || calls[1].body["configure"] != `^(chat\.gw\..+)$` {
 		t.Errorf("%v", calls[:2])
 	}
-	if err := m.SetUser(t.Context(), "/", "broken", "x", broker.Rights{}); err == nil || !strings.Contains(err.Error(), "no such thing") {
+	if err := setUser(t.Context(), m, "/", account{name: "broken", password: "x"}); err == nil || !strings.Contains(err.Error(), "no such thing") {
 		t.Error(err)
 	}
-	stranger, err := NewManagement(server.URL, "guest", "guest", server.Client())
+	stranger, err := management.New(server.URL, "guest", "guest", server.Client())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -203,7 +204,7 @@ func TestManagement(t *testing.T) {
 		t.Error(err)
 	}
 	for _, bad := range []string{"", "mq1:15672", "amqp://mq1"} {
-		if _, err := NewManagement(bad, "", "", nil); err == nil {
+		if _, err := management.New(bad, "", "", nil); err == nil {
 			t.Errorf("%q is an address", bad)
 		}
 	}

@@ -61,12 +61,13 @@ var house = []family{
 	{"internal/wiring/rabbit", 3, []string{"internal/config", "internal/broker"}, nil, whyWiring},
 	{"internal/wiring/redis", 3, []string{"internal/config", "internal/state"}, nil, whyWiring},
 	{"internal/wiring/mysql", 3, []string{"internal/config", "internal/store"}, nil, whyWiring},
+	{"internal/ops/management", 2, nil, nil, "it speaks HTTP to the broker for operators' commands, and knows nothing of what they want there"},
 	{"internal/ops/bench", 3, []string{"internal/chat", "internal/ops/stack"}, [][]string{
 		{"usage", "limits"},
 		{"."},
 		{"report", "privatestack"},
 	}, "it measures the system from outside, and the servers by themselves"},
-	{"internal/ops/grants", 3, []string{"internal/chat", "internal/broker", "internal/state", "internal/store"}, nil, "what each role may do stands with the adapters; it puts that together"},
+	{"internal/ops/grants", 3, []string{"internal/chat", "internal/broker", "internal/state", "internal/store", "internal/ops/management"}, nil, "what each role may do stands with the adapters; it puts that together"},
 	{"internal/ops/spread", 3, []string{"internal/chat", "internal/broker", "internal/store"}, nil, "who owns which partition follows from the live workers alone"},
 	{"internal/gateway", 3, stationMayImport, [][]string{
 		{"inlet", "hub", "bounds"},
@@ -89,13 +90,13 @@ var house = []family{
 	}, nil, "it finds and opens an installation's servers for operators' commands, and knows none of the commands"},
 	{"internal/ops/doctor", 5, []string{
 		"internal/chat", "internal/config", "internal/telemetry", "internal/trust", "internal/broker", "internal/state", "internal/store",
-		"internal/ops/installation", "internal/ops/spread",
+		"internal/ops/installation", "internal/ops/spread", "internal/ops/management",
 	}, nil, "it examines from outside what the processes run with, and leaves printing to its command"},
 
 	{"cmd/gateway", 6, command("internal/gateway", "internal/auth", "internal/broker", "internal/wiring/keys", "internal/wiring/rabbit"), nil, whyCmd},
 	{"cmd/worker", 6, command("internal/worker", "internal/wiring/rabbit", "internal/wiring/redis", "internal/wiring/mysql", "internal/broker", "internal/store", "internal/state"), nil, whyCmd},
 	{"cmd/api", 6, command("internal/api", "internal/auth", "internal/wiring/keys", "internal/wiring/redis", "internal/wiring/mysql", "internal/store", "internal/state", "web"), nil, whyCmd},
-	{"cmd/chatctl", 6, command("internal/ops/stack", "internal/ops/bench", "internal/ops/grants", "internal/ops/installation", "internal/ops/spread", "internal/ops/doctor", "internal/auth", "internal/broker", "internal/store", "internal/state"), nil, whyCmd},
+	{"cmd/chatctl", 6, command("internal/ops/stack", "internal/ops/bench", "internal/ops/grants", "internal/ops/management", "internal/ops/installation", "internal/ops/spread", "internal/ops/doctor", "internal/auth", "internal/broker", "internal/store", "internal/state"), nil, whyCmd},
 
 	{"internal/test", 7, nil, [][]string{
 		{"testkit/history", "wscases"},
@@ -119,6 +120,7 @@ func command(wires ...string) []string {
 var importers = map[string][]string{
 	"internal/ops/stack":        {"cmd/chatctl", "internal/ops/bench", "internal/ops/installation"},
 	"internal/ops/bench":        {"cmd/chatctl"},
+	"internal/ops/management":   {"cmd/chatctl", "internal/ops/grants", "internal/ops/doctor"},
 	"internal/ops/grants":       {"cmd/chatctl"},
 	"internal/ops/installation": {"cmd/chatctl", "internal/ops/doctor"},
 	"internal/ops/spread":       {"cmd/chatctl", "internal/ops/doctor"},
