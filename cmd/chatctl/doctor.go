@@ -16,6 +16,7 @@ type doctorCmd struct {
 	Bin           string   `default:"bin" help:"Folder of the binaries, which check their own files completely."`
 	Ready         []string `placeholder:"URL" help:"Readiness of a process, such as http://10.0.0.5:9102/readyz; may be repeated (default: those of the run, else those in the files)."`
 	Declare       bool     `help:"Declare the queues even if no process has run yet, as the first process would."`
+	BrokerAPI     string   `name:"rabbitmq-api" placeholder:"URL" help:"RabbitMQ's HTTP API, http://[administrator:password@]host:15672, to check a cluster's queues, leaders and policies."`
 	JSON          bool     `help:"Print JSON."`
 }
 
@@ -36,7 +37,7 @@ func (c *doctorCmd) Run(ctx context.Context, s *installation.Settings, io *strea
 	}
 	in, err := s.Find(os.Environ())
 	r := doctor.Examine(ctx, in, err, doctor.Options{
-		GatewayConfig: c.GatewayConfig, APIConfig: c.APIConfig, Bin: c.Bin, Ready: c.Ready, Declare: c.Declare, Live: live,
+		GatewayConfig: c.GatewayConfig, APIConfig: c.APIConfig, Bin: c.Bin, Ready: c.Ready, Declare: c.Declare, BrokerAPI: c.BrokerAPI, Live: live,
 	})
 	if c.JSON {
 		if err := io.printJSON(map[string]any{"findings": r.Findings, "ok": r.Count(doctor.Fail) == 0}); err != nil {

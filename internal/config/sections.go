@@ -165,7 +165,7 @@ func remote(addr string) bool {
 type Redis struct {
 	Host string `yaml:"host"`
 	Port Port   `yaml:"port"`
-	// Addrs, when given, take the place of host and port: several are a cluster, or sentinels where master is set.
+	// Addrs, when given, take the place of host and port: nodes of a cluster, of which one is enough, or sentinels where master is set.
 	Addrs []string `yaml:"addrs"`
 	// Username is that of an ACL user; empty: the default user.
 	Username string `yaml:"username"`
@@ -283,6 +283,9 @@ func (r RabbitMQ) Addresses() []string {
 	}
 	return out
 }
+
+// Encrypted reports whether connections are encrypted, as the scheme says.
+func (r RabbitMQ) Encrypted() bool { return r.security().on }
 
 // Shuffle puts urls into an order of this process's own, so that the processes of an installation spread over a cluster's nodes.
 func (r RabbitMQ) Shuffle() {

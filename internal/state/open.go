@@ -20,7 +20,7 @@ import (
 
 // Options say where Redis is and how long it may take. Zero values take the defaults named here.
 type Options struct {
-	Addrs    []string // host:port pairs; several are a cluster, or sentinels where Master is set
+	Addrs    []string // host:port pairs: one server, nodes of a cluster (one is enough), or sentinels where Master is set
 	Host     string   // with Port, where Addrs is empty: localhost
 	Port     int      // 6379
 	Username string   // of an ACL user; "": the default one

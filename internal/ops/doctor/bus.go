@@ -7,8 +7,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -115,41 +117,58 @@ func dialPlain(ctx context.Context, addr string, security *tls.Config) (net.Conn
 	return t, nil
 }
 
-// rabbitmq checks the broker: first its version, which it sends before any login, then as a publisher.
+// rabbitmq checks the broker: first its nodes' versions, which they send before any login, then as a publisher, then the cluster.
 func (x *examination) rabbitmq(ctx context.Context) {
-	u, err := url.Parse(x.RabbitMQ.URL.Reveal())
-	if err != nil || u.Hostname() == "" {
-		return // the check of the file has reported it
-	}
-	addr, security, err := x.brokerAddr(u)
-	if err != nil {
-		x.r.fail("correct it in "+x.Source(), "%v", err)
+	version, answer := x.greet(ctx)
+	if answer == 0 {
 		return
 	}
-	v, err := askBrokerVersion(ctx, addr, security)
-	switch {
-	case err != nil:
-		do := "start it, or correct rabbitmq.url"
-		if security != nil {
-			do += wantsCertificate("rabbitmq", x.RabbitMQ.TLSCert)
-		}
-		x.r.fail(or(trust.RabbitMQ.Do(err), do), "%s (from %s): %v", addr, x.Source(), err)
-		return
-	case !atLeast(v, 3, 10):
-		x.r.warn("upgrade to RabbitMQ 3.10 or newer: nothing older is tested", "%s: version %s", addr, v)
-	default:
-		x.r.ok("%s: version %s", addr, v)
-	}
+	defer x.cluster(ctx, version, answer)
 	switch {
 	case x.recorded != 0 && x.recorded != x.RabbitMQ.Partitions:
 		x.r.warn("correct the partitions first", "login and queues were not checked: the configuration and the installation have different numbers of partitions")
 	case x.recorded == 0 && !x.o.Declare:
 		x.r.warn("run doctor again once a process has run, or now with --declare", "login and queues were not checked: no process has run yet (or MySQL was not reachable), and checking would create the queues")
 	default:
-		if x.publishing(ctx, addr) {
+		if x.publishing(ctx) {
 			x.attended(ctx)
 		}
 	}
+}
+
+// greet asks every address for its version, and returns the first, and how many answer.
+func (x *examination) greet(ctx context.Context) (version string, answer int) {
+	var all []greeting
+	down := map[string]error{}
+	for _, text := range x.RabbitMQ.Addresses() {
+		u, err := url.Parse(text)
+		if err != nil || u.Hostname() == "" {
+			return "", 0 // the check of the file has reported it
+		}
+		addr, security, err := x.brokerAddr(u)
+		if err != nil {
+			x.r.fail("correct it in "+x.Source(), "%v", err)
+			return "", 0
+		}
+		g, err := askGreeting(ctx, addr, security)
+		if err != nil {
+			down[addr] = err
+			continue
+		}
+		all = append(all, g)
+	}
+	if len(all) == 0 {
+		for _, addr := range slices.Sorted(maps.Keys(down)) {
+			do := "start it, or correct rabbitmq.url"
+			if x.RabbitMQ.Encrypted() {
+				do += wantsCertificate("rabbitmq", x.RabbitMQ.TLSCert)
+			}
+			x.r.fail(or(trust.RabbitMQ.Do(down[addr]), do), "%s (from %s): %v", addr, x.Source(), down[addr])
+		}
+		return "", 0
+	}
+	x.judgeGreetings(all, down)
+	return all[0].version, len(all)
 }
 
 // attended compares the partitions' owners with who consumes. A worker that has just started or stopped gets a moment.
@@ -200,36 +219,41 @@ func (x *examination) brokerAddr(u *url.URL) (addr string, security *tls.Config,
 	return net.JoinHostPort(u.Hostname(), or(port, "5672")), security, err
 }
 
-// askBrokerVersion reads the version from the broker's first frame, which comes before any login.
-func askBrokerVersion(ctx context.Context, addr string, security *tls.Config) (string, error) {
+// askGreeting reads version and cluster from the broker's first frame, which comes before any login.
+func askGreeting(ctx context.Context, addr string, security *tls.Config) (g greeting, err error) {
+	g.addr = addr
 	c, err := dialPlain(ctx, addr, security)
 	if err != nil {
-		return "", err
+		return g, err
 	}
 	defer c.Close()
 	if _, err := io.WriteString(c, "AMQP\x00\x00\x09\x01"); err != nil {
-		return "", err
+		return g, err
 	}
 	head := make([]byte, 7) // type, channel, size
 	if _, err := io.ReadFull(c, head); err != nil {
-		return "", err
+		return g, err
 	}
 	size := binary.BigEndian.Uint32(head[3:])
 	if head[0] != 1 || size > 64<<10 {
-		return "", errors.New("this is not an AMQP 0-9-1 broker")
+		return g, errors.New("this is not an AMQP 0-9-1 broker")
 	}
 	frame := make([]byte, size)
 	if _, err := io.ReadFull(c, frame); err != nil {
-		return "", err
+		return g, err
 	}
-	return greetingVersion(frame)
+	if g.version, err = greetingText(frame, "version"); err != nil {
+		return g, err
+	}
+	g.cluster, _ = greetingText(frame, "cluster_name") // a broker of another make has none
+	return g, nil
 }
 
-// greetingVersion finds the server property "version", a long string.
-func greetingVersion(frame []byte) (string, error) {
-	_, rest, ok := bytes.Cut(frame, []byte("\x07versionS"))
+// greetingText finds a server property, a long string.
+func greetingText(frame []byte, name string) (string, error) {
+	_, rest, ok := bytes.Cut(frame, []byte(string(rune(len(name)))+name+"S"))
 	if !ok || len(rest) < 4 {
-		return "", errors.New("the greeting names no version")
+		return "", errors.New("the greeting names no " + name)
 	}
 	n := binary.BigEndian.Uint32(rest)
 	if uint64(n) > uint64(len(rest)-4) {
@@ -240,7 +264,7 @@ func greetingVersion(frame []byte) (string, error) {
 
 // publishing connects as a process does, which declares all exchanges and queues as configured, and publishes one message
 // that no queue takes: during a memory or disk alarm that is not confirmed.
-func (x *examination) publishing(ctx context.Context, addr string) (works bool) {
+func (x *examination) publishing(ctx context.Context) (works bool) {
 	o, err := x.BrokerOptions()
 	if err != nil {
 		x.r.fail("correct it in "+x.Source(), "%v", err)
@@ -257,7 +281,7 @@ func (x *examination) publishing(ctx context.Context, addr string) (works bool) 
 		_ = p.Close(end) // a blocked message stays unsent
 	}()
 	if err := awaitUp(ctx, p); err != nil {
-		x.judgeRefusal(addr, err)
+		x.judgeRefusal(err)
 		return false
 	}
 	x.r.ok("login works; %d queues exist as %s queues", o.Partitions, o.QueueType)
@@ -300,10 +324,10 @@ func awaitUp(ctx context.Context, p *broker.Publisher) error {
 	}
 }
 
-func (x *examination) judgeRefusal(addr string, err error) {
+func (x *examination) judgeRefusal(err error) {
 	if lasting := chat.AsPermanent(err); lasting != nil {
 		x.r.fail(lasting.Do, "%s (from %s): %v", lasting.Where, x.Source(), lasting.Err)
 		return
 	}
-	x.r.fail("see the broker's log; correct rabbitmq.url", "%s: %v", addr, err)
+	x.r.fail("see the broker's log; correct rabbitmq.url", "login: %v", err)
 }

@@ -81,6 +81,7 @@ type Options struct {
 	Bin                      string    // folder of the binaries, which check their own files
 	Ready                    []string  // readiness URLs; none: those that are known
 	Declare                  bool      // declare the queues even if no process has run
+	BrokerAPI                string    // RabbitMQ's HTTP API; "": the cluster isn't examined
 	Live                     io.Writer // gets each finding as it comes; nil: none
 }
 

@@ -112,9 +112,9 @@ func TestDoctorJudges(t *testing.T) {
 		{"pools don't fit", pools("70", 32, 32), Fail, "raise max_connections to 74"},
 		{"a pool without bound", pools("100", 0), Warn, "max_open"},
 		{"another queue type", func(x *examination) {
-			x.judgeRefusal("b:1", &chat.PermanentError{Where: "rabbitmq", Do: "set rabbitmq.queue_type", Err: textError("x")})
+			x.judgeRefusal(&chat.PermanentError{Where: "rabbitmq", Do: "set rabbitmq.queue_type", Err: textError("x")})
 		}, Fail, "queue_type"},
-		{"odd refusal", func(x *examination) { x.judgeRefusal("b:1", textError("?")) }, Fail, "log"},
+		{"odd refusal", func(x *examination) { x.judgeRefusal(textError("?")) }, Fail, "log"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			x := patient()
@@ -298,11 +298,11 @@ func TestGreetingVersion(t *testing.T) {
 		b := append([]byte("\x00\x0a\x00\x0a\x00\x09....\x07productS\x00\x00\x00\x01x"), "\x07versionS"...)
 		return append(binary.BigEndian.AppendUint32(b, n), text...)
 	}
-	if v, err := greetingVersion(frame(6, "3.10.8\x08platform")); err != nil || v != "3.10.8" {
+	if v, err := greetingText(frame(6, "3.10.8\x08platform"), "version"); err != nil || v != "3.10.8" {
 		t.Errorf("version %q, %v", v, err)
 	}
 	for _, bad := range [][]byte{nil, frame(1<<31, "3"), frame(2, "3"), []byte("\x07versionS\x00")} {
-		if v, err := greetingVersion(bad); err == nil {
+		if v, err := greetingText(bad, "version"); err == nil {
 			t.Errorf("version %q of a damaged greeting %q", v, bad)
 		}
 	}
