@@ -12,12 +12,17 @@ type Dump struct {
 	Rooms    []DumpRoom
 	Messages []DumpMessage
 	Members  []DumpMember
+	// States, Reactions, Logged and Asked are what was changed, as it is and in the order in which it came about.
+	States    []DumpState
+	Reactions []DumpReaction
+	Logged    []DumpChange
+	Asked     []DumpAsked
 	// Earlier are memberships that ended before the one in Members began; the database keeps only the last.
 	Earlier []DumpMember
 }
 
 // DumpRoom is a row of rooms.
-type DumpRoom struct{ ID, LastSeq, MsgCount, Epoch uint64 }
+type DumpRoom struct{ ID, LastSeq, MsgCount, Epoch, Changes uint64 }
 
 // DumpMessage is a row of messages.
 type DumpMessage struct {
@@ -26,6 +31,34 @@ type DumpMessage struct {
 	Sender         uint64
 	ClientMsgID    string
 	Content        string
+}
+
+// DumpState is a row of message_state.
+type DumpState struct {
+	Room, Seq, Change, Version uint64
+	Recalled, Pinned           bool
+}
+
+// DumpReaction is a row of reactions.
+type DumpReaction struct {
+	Room, Seq uint64
+	Key       string
+	User      uint64
+}
+
+// DumpChange is a row of room_changes.
+type DumpChange struct {
+	Room, Change uint64
+	Kind         string
+	Seq, User    uint64
+	AtSeq        uint64
+}
+
+// DumpAsked is a row of change_ids: the id under which something was asked, and the numbers of its answer.
+type DumpAsked struct {
+	Room, User           uint64
+	ID                   string
+	Seq, Change, Version uint64
 }
 
 // DumpMember is a row of members. LeftSeq 0: still in.

@@ -37,7 +37,7 @@ func TestLoadDump(t *testing.T) {
 		}
 	}
 	want := history.Dump{
-		Rooms:    []history.DumpRoom{{7, 2, 1, 3}},
+		Rooms:    []history.DumpRoom{{7, 2, 1, 3, 0}},
 		Messages: []history.DumpMessage{{7, 1, 0, "system", 0, "", "{}"}, {7, 2, 1, "text", 5, "m1", "grüße"}},
 		Members:  []history.DumpMember{{7, 5, 1, 0, 2, 1}, {7, 6, 1, 1, 1, 0}},
 	}
