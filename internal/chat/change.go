@@ -1,17 +1,17 @@
 package chat
 
-// Change says how a room or its membership changed, beside the system message about it.
-type Change string
+// RoomChange says how a room or its membership changed, beside the system message about it.
+type RoomChange string
 
 // The changes, as the `room` frame names them.
 const (
-	NoChange      Change = ""
-	RoomUpdated   Change = "updated"
-	MemberJoined  Change = "member_joined"
-	MemberLeft    Change = "member_left"
-	RoleChanged   Change = "role"
-	OwnerChanged  Change = "owner"
-	RoomDissolved Change = "dissolved"
+	NoChange      RoomChange = ""
+	RoomUpdated   RoomChange = "updated"
+	MemberJoined  RoomChange = "member_joined"
+	MemberLeft    RoomChange = "member_left"
+	RoleChanged   RoomChange = "role"
+	OwnerChanged  RoomChange = "owner"
+	RoomDissolved RoomChange = "dissolved"
 )
 
 // LeaveReason says why a user no longer gets a room, as the `left` frame names it.

@@ -30,7 +30,7 @@ type Announcement struct {
 	Removed []chat.UserID
 	All     bool // everybody is removed (dissolved)
 	Reason  chat.LeaveReason
-	Change  chat.Change
+	Change  chat.RoomChange
 	About   chat.UserID // the user whose membership changed, if it is one person
 
 	Read    *chat.ReadState
@@ -69,7 +69,7 @@ type (
 		Removed []chat.UserID    `json:"removed,omitempty"`
 		All     bool             `json:"all,omitempty"`
 		Reason  chat.LeaveReason `json:"reason,omitempty"`
-		Change  chat.Change      `json:"change,omitempty"`
+		Change  chat.RoomChange  `json:"change,omitempty"`
 		About   chat.UserID      `json:"about,omitempty"`
 		Read    *storedRead      `json:"read,omitempty"`
 		Revoked *storedRevoked   `json:"revoked,omitempty"`

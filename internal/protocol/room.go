@@ -110,12 +110,12 @@ func AppendLeft(dst []byte, room chat.RoomID, seq chat.Seq, why chat.LeaveReason
 }
 
 // AppendRoom appends a `room` frame. about is the user whose membership changed, 0 if it isn't one user's.
-func AppendRoom(dst []byte, r Room, c chat.Change, about chat.UserID) []byte {
+func AppendRoom(dst []byte, r Room, c chat.RoomChange, about chat.UserID) []byte {
 	return appendJSON(dst, struct {
-		Type   Type        `json:"type"`
-		Room   Room        `json:"room"`
-		Change chat.Change `json:"change"`
-		User   chat.UserID `json:"user_id,omitempty"`
+		Type   Type            `json:"type"`
+		Room   Room            `json:"room"`
+		Change chat.RoomChange `json:"change"`
+		User   chat.UserID     `json:"user_id,omitempty"`
 	}{TRoom, r, c, about})
 }
 

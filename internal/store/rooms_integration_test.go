@@ -310,7 +310,7 @@ func TestSettings(t *testing.T) {
 		if old.Member.In() || old.Room.DissolvedAt.IsZero() || old.Member.LeftSeq != old.Room.LastSeq {
 			t.Fatalf("%+v", old)
 		}
-		var changes []chat.Change
+		var changes []chat.RoomChange
 		ans := drain(t, d)
 		for i, a := range ans {
 			changes = append(changes, a.Change)
@@ -318,7 +318,7 @@ func TestSettings(t *testing.T) {
 				t.Fatal("outbox ids are not in seq order")
 			}
 		}
-		want := []chat.Change{chat.RoomUpdated, chat.RoleChanged, chat.RoleChanged, chat.OwnerChanged, chat.RoomDissolved}
+		want := []chat.RoomChange{chat.RoomUpdated, chat.RoleChanged, chat.RoleChanged, chat.OwnerChanged, chat.RoomDissolved}
 		if diff := cmp.Diff(want, changes); diff != "" {
 			t.Fatal(diff)
 		}
