@@ -249,7 +249,7 @@ func (s *Store) Unread(ctx context.Context, user chat.UserID) (total uint64, per
 	}
 	for id, r := range s.rooms {
 		if m := r.in(user); m != nil && r.MsgCount > m.ReadCount {
-			per[id] = chat.Unread(r.MsgCount, m.ReadCount)
+			per[id] = chat.Unread(r.MsgCount, m.ReadCount, 0)
 			total += per[id]
 		}
 	}

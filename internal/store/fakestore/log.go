@@ -119,7 +119,7 @@ func (s *Store) judge(send chat.Send, now time.Time) chat.Sent {
 		})
 		if i >= 0 {
 			r.spend(send, now)
-			if r.log[i].Content != send.Content {
+			if !sameBody(r.log[i], send) {
 				return chat.Sent{Err: chat.E(chat.IdempotencyConflict, "client_msg_id was used for another message")}
 			}
 			return chat.Sent{Message: r.log[i], Duplicate: true}
@@ -149,13 +149,21 @@ func (s *Store) judge(send chat.Send, now time.Time) chat.Sent {
 		return chat.Sent{Err: chat.E(chat.Muted, "muted until %s", m.MutedUntil.Format(time.RFC3339))}
 	case send.Refused != nil:
 		return chat.Sent{Err: send.Refused}
+	case send.ReplyTo != 0 && (send.ReplyTo < m.VisibleFrom || send.ReplyTo > r.LastSeq):
+		return chat.Sent{Err: chat.BadField("reply_to", "there is no such message")}
 	}
 	r.MsgCount++
 	msg := r.write(chat.Message{
-		Kind: chat.Text, Sender: send.Sender, ClientMsgID: send.ClientMsgID, Content: send.Content, CreatedAt: now,
+		Kind: chat.KindOfContent(send.Content), Sender: send.Sender, ClientMsgID: send.ClientMsgID, Content: send.Content,
+		Data: send.Data, ReplyTo: send.ReplyTo, CreatedAt: now,
 	})
 	m.ReadSeq, m.ReadCount = msg.Seq, msg.Ord
 	return chat.Sent{Message: msg}
+}
+
+// sameBody reports whether the message is the one that the send asks for.
+func sameBody(m chat.Message, s chat.Send) bool {
+	return m.Content == s.Content && m.Data == s.Data && m.ReplyTo == s.ReplyTo
 }
 
 // later is the later one of two times: created_at never falls along seq.
@@ -238,7 +246,7 @@ func (s *Store) mark(marks []chat.ReadMark) []chat.ReadState {
 			continue
 		}
 		states[i].ReadSeq, states[i].Moved = m.ReadSeq, moved[chat.Place{Room: mark.Room, User: mark.User}]
-		states[i].Unread = chat.Unread(r.MsgCount, m.ReadCount)
+		states[i].Unread = chat.Unread(r.MsgCount, m.ReadCount, 0)
 	}
 	return states
 }

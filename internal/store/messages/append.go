@@ -332,12 +332,20 @@ func headOf(r *table.Room) chat.Head {
 
 // entryOf is the message that a send becomes when it is accepted: what the sender wrote, not yet where it stands.
 func entryOf(s chat.Send) chat.Message {
-	return chat.Message{Room: s.Room, Kind: chat.Text, Sender: s.Sender, ClientMsgID: s.ClientMsgID, Content: s.Content}
+	return chat.Message{
+		Room: s.Room, Kind: chat.KindOfContent(s.Content), Sender: s.Sender, ClientMsgID: s.ClientMsgID, Content: s.Content,
+		Data: s.Data, ReplyTo: s.ReplyTo,
+	}
 }
 
-// bodyOf is the hash of everything in a send that makes it another message when it changes: BodyHash, so far of a text alone.
+// bodyOf is the hash of everything in a send that makes it another message when it changes: see BodyHash.
 // TestBodyCoversSend fails when a field of chat.Send is neither here nor among those that say who sends, where and how.
-func bodyOf(s chat.Send) [table.HashLen]byte { return hashOf([]byte(s.Content)) }
+func bodyOf(s chat.Send) [table.HashLen]byte {
+	if s.Data == "" && s.ReplyTo == 0 {
+		return BodyHash(s.Content)
+	}
+	return BodyHash(s.Content, extrasOf(s)...)
+}
 
 // hashOf keeps of a hash what tells bodies apart.
 func hashOf(b []byte) (h [table.HashLen]byte) {

@@ -132,7 +132,7 @@ func (p *pointer) state(at chat.Place) chat.ReadState {
 		st.Err = NoRoom()
 		return st
 	}
-	st.ReadSeq, st.Moved, st.Unread = p.ReadSeq, p.moved, chat.Unread(p.head.MsgCount, p.ReadCount)
+	st.ReadSeq, st.Moved, st.Unread = p.ReadSeq, p.moved, chat.Unread(p.head.MsgCount, p.ReadCount, 0)
 	return st
 }
 

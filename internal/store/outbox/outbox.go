@@ -24,6 +24,9 @@ func (s *Store) Add(tx db.Tx, an envelope.Announcement) error {
 	case an.Message != nil:
 		row.Room, row.Seq = an.Message.Room, an.Message.Seq
 		row.Partition = row.Room.Partition(s.d.Partitions())
+	case an.Changed != nil:
+		row.Room, row.Seq = an.Changed.Change.Room, an.Changed.Change.Seq
+		row.Partition = row.Room.Partition(s.d.Partitions())
 	case an.Read != nil:
 		row.Room = an.Read.Room
 		row.Partition = row.Room.Partition(s.d.Partitions())

@@ -56,7 +56,7 @@ func (s *Store) Unread(ctx context.Context, user chat.UserID) (total uint64, per
 	})
 	per = make(map[chat.RoomID]uint64, len(rows))
 	for _, r := range rows {
-		per[r.RoomID] = chat.Unread(r.MsgCount, r.ReadCount)
+		per[r.RoomID] = chat.Unread(r.MsgCount, r.ReadCount, 0)
 		total += per[r.RoomID]
 	}
 	return total, per, err

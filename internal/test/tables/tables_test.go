@@ -249,7 +249,7 @@ func TestLimits(t *testing.T) {
 	walk(t, "internal/chat/limits.go", limits,
 		table{"docs/configuration.md", "a row that go test ./docs -update writes", documented(t, "configuration.md", "limits")})
 	for _, s := range chat.LimitSpecs() {
-		if s.By == 0 || fmt.Sprint(chat.DefaultLimits().Value(s.Key)) == "0" != s.Off {
+		if s.By == 0 || reflect.ValueOf(chat.DefaultLimits().Value(s.Key)).IsZero() != s.Off {
 			t.Errorf("internal/chat/limits.go: %s has no default, or nobody reads it", s.Key)
 		}
 	}
