@@ -133,7 +133,7 @@ func historyQuery(c *server.Call) (chat.HistoryQuery, error) {
 
 // readHistory reads from the store, or, if it is the newest page, from the cache. Which messages the user may see and
 // what the newest one is, only the store can say; the cache is used only if it holds exactly the page that follows
-// from that.
+// from that, in the states that belong to the room's last change.
 func (s *station) readHistory(ctx context.Context, q chat.HistoryQuery) (chat.HistoryPage, error) {
 	if s.ports.Recents == nil || q.Page != 1 {
 		return s.ports.Messages.History(ctx, q)
@@ -143,18 +143,18 @@ func (s *station) readHistory(ctx context.Context, q chat.HistoryQuery) (chat.Hi
 		return chat.HistoryPage{}, err
 	}
 	from, to, ok := m.Member.Window(m.Room.LastSeq)
-	if !ok || from > to || to < q.MinSeq {
+	if !ok || from > to || to < q.MinSeq || m.Room.Changes < q.MinChanges {
 		return s.ports.Messages.History(ctx, q)
 	}
 	n := min(q.PageSize, int(to-from+1))
-	ms, failed := s.ports.Recents.Recent(ctx, q.Room, m.Room.Epoch)
+	ms, failed := s.ports.Recents.Recent(ctx, q.Room, m.Room.Epoch, m.Room.Changes)
 	if ms, ok = tail(ms, to, n); ok && failed == nil {
 		s.opts.Metrics.Recent.WithLabelValues("hit").Inc()
-		return chat.HistoryPage{Messages: ms, LastSeq: to, Epoch: m.Room.Epoch, HasMore: to-chat.Seq(n) >= from}, nil
+		return chat.HistoryPage{Messages: ms, LastSeq: to, Epoch: m.Room.Epoch, Changes: m.Room.Changes, HasMore: to-chat.Seq(n) >= from}, nil
 	}
 	p, err := s.ports.Messages.History(ctx, q)
 	if err == nil && failed == nil && m.Member.In() && len(p.Messages) > 0 {
-		failed = s.ports.Recents.Warm(ctx, q.Room, p.Epoch, p.Messages)
+		failed = s.ports.Recents.Warm(ctx, q.Room, p.Epoch, p.Changes, p.Messages)
 	}
 	if failed != nil {
 		s.opts.Metrics.Degraded.WithLabelValues("recents").Inc()

@@ -116,11 +116,11 @@ type Messages interface {
 
 // Recents caches the newest messages of rooms. Its errors only cost speed.
 type Recents interface {
-	// Recent returns a room's newest messages of the epoch as far as they are cached, ascending, each once, perhaps
-	// with gaps.
-	Recent(ctx context.Context, room chat.RoomID, epoch uint64) ([]chat.Message, error)
-	// Warm puts in a room's newest messages, ascending and without gaps.
-	Warm(ctx context.Context, room chat.RoomID, epoch uint64, ms []chat.Message) error
+	// Recent returns a room's newest messages of the epoch, as they are after exactly these changes, as far as they are cached,
+	// ascending, each once, perhaps with gaps.
+	Recent(ctx context.Context, room chat.RoomID, epoch uint64, changes chat.ChangeSeq) ([]chat.Message, error)
+	// Warm puts in a room's newest messages, ascending and without gaps; changes was read before them.
+	Warm(ctx context.Context, room chat.RoomID, epoch uint64, changes chat.ChangeSeq, ms []chat.Message) error
 }
 
 // Presences knows who has a live socket.

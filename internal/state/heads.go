@@ -25,22 +25,23 @@ func headScore(epoch uint64, seq chat.Seq) float64 {
 }
 
 // Count merges the rooms' heads by maximum and appends the messages to the recent lists of those rooms that are hot
-// (Warm). Repeating it is harmless. Messages whose room has no head in heads are not appended. One round trip.
+// (Warm), in their states as of their heads' Changes. Repeating it is harmless. Messages whose room has no head in heads are not
+// appended. One round trip.
 func (s *State) Count(ctx context.Context, heads []chat.Head, recent []chat.Message) error {
 	if len(heads) == 0 {
 		return nil
 	}
-	epochs := make(map[chat.RoomID]uint64, len(heads))
+	of := make(map[chat.RoomID]chat.Head, len(heads))
 	scores := map[int][]redis.Z{}
 	for _, h := range heads {
-		epochs[h.Room] = h.Epoch
+		of[h.Room] = h
 		p := h.Room.Partition(s.opt.Partitions)
 		scores[p] = append(scores[p], redis.Z{Score: headScore(h.Epoch, h.Seq), Member: h.Room.String()})
 	}
 	lists := map[chat.RoomID][]any{}
 	for i := range recent {
-		if epoch, ok := epochs[recent[i].Room]; ok {
-			lists[recent[i].Room] = append(lists[recent[i].Room], encodeRecent(epoch, &recent[i]))
+		if h, ok := of[recent[i].Room]; ok {
+			lists[h.Room] = append(lists[h.Room], encodeRecent(h.Epoch, h.Changes, &recent[i]))
 		}
 	}
 	return s.do(ctx, "count", func(ctx context.Context) error {
