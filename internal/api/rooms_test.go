@@ -58,3 +58,20 @@ func TestRooms(t *testing.T) {
 	b.do(204, "DELETE", "rooms/3", bob, "")
 	b.problem(b.raw("GET", "rooms/3", bob, "", ""), 404, "not_found")
 }
+
+// TestNotes: a direct room with oneself has one member, is one room, and costs no invitation.
+func TestNotes(t *testing.T) {
+	b := newBench(t, func(o *Options, _ *Ports) { o.Limits.InvitationsPerHour = 1 })
+	ann := b.join("ann")
+	b.join("bob")
+	pair := b.do(201, "POST", "rooms", ann, `{"type":"direct","member_ids":[2]}`)
+	notes := b.do(201, "POST", "rooms", ann, `{"type":"direct","member_ids":[1,1]}`)
+	again := b.do(200, "POST", "rooms", ann, `{"type":"direct","member_ids":[1]}`)
+	if notes.body["id"] != again.body["id"] || notes.body["id"] == pair.body["id"] || notes.body["member_count"] != 1.0 || notes.body["peer"] != nil {
+		t.Errorf("notes %s, again %s, the pair's room %s", notes.raw, again.raw, pair.raw)
+	}
+	b.do(201, "POST", "rooms/2/messages", ann, `{"content":"buy milk"}`)
+	if a := b.do(200, "GET", "unread", ann, ""); a.body["total"] != 0.0 {
+		t.Errorf("own notes are unread: %s", a.raw)
+	}
+}

@@ -132,10 +132,10 @@ func (s *station) roomRoutes() []server.Route {
 		},
 		{
 			Method: "POST", Path: "/rooms", ID: "createRoom",
-			Summary: "Create a group, or find or create the direct room with a user",
+			Summary: "Create a group, or find or create the direct room with a user, or with oneself",
 			Reply:   protocol.ListedRoom{}, Status: http.StatusCreated, Again: http.StatusOK,
 			Errors: kinds(chat.RoomFull), Do: server.Takes(s.createRoom),
-			Rule: "a group has a name; a direct room is private and names exactly one other user, its name and description are ignored",
+			Rule: "a group has a name; a direct room is private and names exactly one other user, or only the caller; its name and description are ignored",
 		},
 		{
 			Method: "GET", Path: "/rooms/{room_id}", ID: "room", Summary: "Show a room", Reply: protocol.ListedRoom{},

@@ -117,21 +117,19 @@ func (s *Store) make(r chat.Room, by chat.UserID, all []chat.UserID) chat.Member
 func (s *Store) DirectRoom(ctx context.Context, a, b chat.UserID) (m chat.Membership, created bool, err error) {
 	end, err := s.begin(ctx, "DirectRoom")
 	defer end()
-	if err == nil && a == b {
-		err = chat.BadField("member_ids", "a direct room needs another user")
-	}
 	if err == nil {
 		err = s.checkMembers([]chat.UserID{a, b})
 	}
 	if err != nil {
 		return chat.Membership{}, false, err
 	}
+	pair := sortedIDs([]chat.UserID{a, b})
 	for _, r := range s.rooms {
-		if r.Type == chat.Direct && r.members[a] != nil && r.members[b] != nil {
+		if r.Type == chat.Direct && len(r.members) == len(pair) && r.members[a] != nil && r.members[b] != nil {
 			return s.shown(r, r.members[a]), false, nil
 		}
 	}
-	m = s.make(chat.Room{Type: chat.Direct, Visibility: chat.Private}, a, []chat.UserID{min(a, b), max(a, b)})
+	m = s.make(chat.Room{Type: chat.Direct, Visibility: chat.Private}, a, pair)
 	return s.shown(s.rooms[m.Room.ID], &m.Member), true, nil
 }
 

@@ -61,7 +61,14 @@ func directRooms(t *trial) {
 	if t.ok(err); created || again.Room.ID != m.Room.ID || again.Member.User != u[1] || again.Peer.ID != u[0] || again.Last == nil || again.Last.Seq != 2 {
 		t.Errorf("created %v: %+v", created, again)
 	}
-	for _, other := range []chat.UserID{u[0], 0, 1 << 40} {
+	for range 2 {
+		notes, created, err := t.Rooms.DirectRoom(t.ctx, u[0], u[0])
+		if t.ok(err); notes.Room.ID == m.Room.ID || notes.Room.MemberCount != 1 || notes.Peer != nil || notes.Member.Role != chat.Plain || created != (notes.Last == nil || notes.Last.Seq == 1) {
+			t.Errorf("notes, created %v: %+v", created, notes)
+		}
+		t.say(notes.Room.ID, u[0], "buy milk")
+	}
+	for _, other := range []chat.UserID{0, 1 << 40} {
 		_, _, err := t.Rooms.DirectRoom(t.ctx, u[0], other)
 		t.fails(err, chat.Invalid)
 	}

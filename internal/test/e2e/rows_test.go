@@ -33,7 +33,7 @@ var rows = []struct {
 		"problem details", "hidden rooms are 404", "Retry-After", "openapi.json", "/docs", "member_ids ≤ 500", "room holds at most",
 		"lists are paged by cursor", "history without parameters", "page and seq ranges", "has_more", "presence null", "content ≤ 16 KiB",
 		"login by username or email", "passwords in debug mode", "passwords in release mode", "client_msg_id form", "one system message per call",
-		"room fields", "member fields", "session fields", "message fields", "user fields",
+		"room fields", "notes to oneself", "member fields", "session fields", "message fields", "user fields",
 	}},
 	{"error codes", false, []string{
 		"code invalid", "code unknown_type", "code unknown_field", "code unauthenticated", "code token_expired", "code forbidden", "code muted",
