@@ -34,8 +34,10 @@ func admissions() map[protocol.Type]admission {
 		protocol.TLeaveRoom: {handle: (*socket).unsubscribe},
 	}
 	for _, c := range envelope.Commands() {
-		if c.Frame != "" {
-			m[protocol.Type(c.Frame)] = admission{kind: c.Kind, key: c.Key}
+		for _, f := range c.Frames {
+			if _, taken := m[protocol.Type(f)]; !taken { // a message becomes a Send, or what forward makes of it
+				m[protocol.Type(f)] = admission{kind: c.Kind, key: c.Key}
+			}
 		}
 	}
 	return m
@@ -54,7 +56,7 @@ func Handled() (types []protocol.Type) {
 
 // handle decodes one frame of an authenticated socket, checks its rate and passes it on.
 func (s *socket) handle(b []byte) {
-	f, err := protocol.Decode(b, s.g.o.Frames)
+	f, err := protocol.Decode(b, s.g.o.Frames, s.features)
 	switch wait := s.pace(f.Type == protocol.TMessage); {
 	case wait > 0:
 		s.tooFast(&f, wait)

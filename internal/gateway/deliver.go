@@ -172,7 +172,7 @@ func (g *Gateway) welcome(sw *hub.Sweep, d *envelope.Delivery) {
 		}
 	}
 	if len(heads) > 0 {
-		sw.Put(s, hub.Text(protocol.AppendHead(nil, heads)))
+		sw.Put(s, hub.Text(protocol.AppendHead(nil, heads, nil)))
 	}
 	s.start(sw)
 }
@@ -193,7 +193,7 @@ func (g *Gateway) joined(sw *hub.Sweep, d *envelope.Delivery) {
 	}
 	sw.Put(s, hub.Text(d.Frame))
 	if head := g.hub.Attach(sw, s, envelope.Point{Room: d.Room, Seq: d.Seq, Epoch: d.Epoch}); head != 0 {
-		sw.Put(s, hub.Text(protocol.AppendHead(nil, map[chat.RoomID]chat.Seq{d.Room: head})))
+		sw.Put(s, hub.Text(protocol.AppendHead(nil, map[chat.RoomID]chat.Seq{d.Room: head}, nil)))
 	}
 }
 

@@ -49,6 +49,8 @@ type socket struct {
 	replace bool
 	held    bounds.Place // what the socket holds of its user and address
 
+	features protocol.Features // as its welcome said; set before frames are read
+
 	seen   atomic.Int64 // when the last frame came, in Unix milliseconds
 	half   atomic.Int64 // since when a message's further fragments are awaited, in Unix milliseconds; 0: none are
 	expiry atomic.Int64 // when the token expires, in Unix milliseconds

@@ -26,5 +26,5 @@ type Socket interface {
 }
 
 func headFrame(id chat.RoomID, seq chat.Seq) Frame {
-	return Text(protocol.AppendHead(nil, map[chat.RoomID]chat.Seq{id: seq}))
+	return Text(protocol.AppendHead(nil, map[chat.RoomID]chat.Seq{id: seq}, nil))
 }
