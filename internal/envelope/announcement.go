@@ -19,10 +19,11 @@ const (
 	ChangeAnnouncement   AnnouncementKind = "change"
 	ReadAnnouncement     AnnouncementKind = "read"
 	RevokedAnnouncement  AnnouncementKind = "revoked"
+	UserAnnouncement     AnnouncementKind = "user"
 )
 
-// Announcement is what a committed REST write has to report to the sessions: an outbox row. Exactly one of Message, Changed, Read
-// and Revoked is set, and says the kind.
+// Announcement is what a committed REST write has to report to the sessions: an outbox row. Exactly one of Message, Changed, Read,
+// Revoked and Profile is set, and says the kind.
 type Announcement struct {
 	ID        uint64 // of the outbox row
 	Partition int
@@ -43,6 +44,9 @@ type Announcement struct {
 	Read    *chat.ReadState
 	Revoked *chat.Revoked
 
+	// Profile is a user whose nickname or picture changed, as everybody may see them.
+	Profile *chat.User
+
 	Other   AnnouncementKind // a kind that has no field of its own here
 	Payload []byte           // of Other, as stored
 }
@@ -60,6 +64,8 @@ func (a *Announcement) Kind() AnnouncementKind {
 		return ReadAnnouncement
 	case a.Revoked != nil:
 		return RevokedAnnouncement
+	case a.Profile != nil:
+		return UserAnnouncement
 	default:
 		return a.Other
 	}
@@ -85,6 +91,7 @@ type (
 		Changed *storedChanged   `json:"changed,omitempty"`
 		Read    *storedRead      `json:"read,omitempty"`
 		Revoked *storedRevoked   `json:"revoked,omitempty"`
+		Profile *storedProfile   `json:"user,omitempty"`
 	}
 	storedMessage struct {
 		Room        chat.RoomID      `json:"Room"`
@@ -111,6 +118,13 @@ type (
 		Key       string          `json:"key,omitempty"`
 		On        bool            `json:"on,omitempty"`
 		ChangeID  string          `json:"change_id"`
+	}
+	storedProfile struct {
+		ID        chat.UserID `json:"id"`
+		Username  string      `json:"username"`
+		Nickname  string      `json:"nickname"`
+		AvatarURL string      `json:"avatar_url,omitempty"`
+		CreatedAt time.Time   `json:"created_at"`
 	}
 	storedRoom struct {
 		ID          chat.RoomID     `json:"ID"`
@@ -157,6 +171,9 @@ func (a *Announcement) Encode() ([]byte, error) {
 			return storedRead{Room: r.Room, User: r.User, ReadSeq: r.ReadSeq, Unread: r.Unread, Moved: r.Moved}
 		}),
 		Revoked: stored(a.Revoked, func(r chat.Revoked) storedRevoked { return storedRevoked(r) }),
+		Profile: stored(a.Profile, func(u chat.User) storedProfile {
+			return storedProfile{u.ID, u.Username, u.Nickname, u.AvatarURL, u.CreatedAt}
+		}),
 	}
 	b, err := json.Marshal(s)
 	if err != nil {
@@ -168,7 +185,7 @@ func (a *Announcement) Encode() ([]byte, error) {
 // DecodeAnnouncement reads a row's payload. The kind must be known.
 func DecodeAnnouncement(kind AnnouncementKind, payload []byte) (Announcement, error) {
 	switch kind {
-	case MessageAnnouncement, Message2Announcement, ChangeAnnouncement, ReadAnnouncement, RevokedAnnouncement:
+	case MessageAnnouncement, Message2Announcement, ChangeAnnouncement, ReadAnnouncement, RevokedAnnouncement, UserAnnouncement:
 	default:
 		return Announcement{Other: kind, Payload: payload}, nil
 	}
@@ -185,6 +202,9 @@ func DecodeAnnouncement(kind AnnouncementKind, payload []byte) (Announcement, er
 			return chat.ReadState{Room: r.Room, User: r.User, ReadSeq: r.ReadSeq, Unread: r.Unread, Moved: r.Moved}
 		}),
 		Revoked: stored(s.Revoked, func(r storedRevoked) chat.Revoked { return chat.Revoked(r) }),
+		Profile: stored(s.Profile, func(u storedProfile) chat.User {
+			return chat.User{ID: u.ID, Username: u.Username, Nickname: u.Nickname, AvatarURL: u.AvatarURL, CreatedAt: u.CreatedAt}
+		}),
 	}
 	if a.Kind() != kind {
 		return Announcement{}, malformed("announcement of kind " + string(kind) + " holds " + string(a.Kind()))

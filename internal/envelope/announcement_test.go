@@ -48,6 +48,9 @@ func full() map[string]envelope.Announcement {
 		`{"revoked":{"user":3,"sessions":["s1"],"except":"s2","disabled":true}}`: {
 			Revoked: &chat.Revoked{User: 3, Sessions: []chat.SessionID{"s1"}, Except: "s2", Disabled: true},
 		},
+		`{"user":{"id":3,"username":"ann","nickname":"Ann","avatar_url":"https://example.com/a.png","created_at":"2026-11-29T08:30:00.123Z"}}`: {
+			Profile: &chat.User{ID: 3, Username: "ann", Nickname: "Ann", AvatarURL: "https://example.com/a.png", CreatedAt: at},
+		},
 	}
 }
 

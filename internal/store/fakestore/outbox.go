@@ -30,6 +30,8 @@ func (s *Store) add(an envelope.Announcement) {
 		p = an.Read.Room.Partition(s.o.Partitions)
 	case an.Revoked != nil:
 		p = an.Revoked.User.Partition(s.o.Partitions)
+	case an.Profile != nil:
+		p = an.Profile.ID.Partition(s.o.Partitions)
 	}
 	payload, err := an.Encode()
 	if err != nil {

@@ -32,6 +32,8 @@ func (s *Store) Add(tx db.Tx, an envelope.Announcement) error {
 		row.Partition = row.Room.Partition(s.d.Partitions())
 	case an.Revoked != nil:
 		row.Partition = an.Revoked.User.Partition(s.d.Partitions())
+	case an.Profile != nil:
+		row.Partition = an.Profile.ID.Partition(s.d.Partitions())
 	default:
 		return errors.New("add to the outbox: the announcement says neither its room nor its user")
 	}
