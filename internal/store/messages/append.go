@@ -28,7 +28,7 @@ func (s *Store) Append(ctx context.Context, sends []chat.Send, now time.Time) (s
 	if err = s.d.Play(ctx, "append", db.Repeatable, b.commit); err != nil {
 		return s.appendParts(ctx, b, now, err)
 	}
-	return b.sent, b.heads(), nil
+	return b.sent, b.heads(), s.refresh(ctx, b)
 }
 
 // commit is one transaction from its first statement to its last but the COMMIT, which the caller adds to what is
@@ -105,6 +105,7 @@ type messageKey struct {
 type sender struct {
 	in    bool
 	muted time.Time
+	from  chat.Seq // the first message that they see
 }
 
 func newBatch(sends []chat.Send, now time.Time) *batch {
@@ -174,7 +175,7 @@ func (b *batch) findSenders() (q db.Query) {
 	q.Places("m.room_id, m.user_id", db.SortedPlaces(at))
 	var row chat.Member
 	q.Into(table.Senders.Cells(&row), func() {
-		b.senders[chat.Place{Room: row.Room, User: row.User}] = sender{in: true, muted: row.MutedUntil}
+		b.senders[chat.Place{Room: row.Room, User: row.User}] = sender{true, row.MutedUntil, row.VisibleFrom}
 	})
 	return q
 }
@@ -222,6 +223,8 @@ func (b *batch) judge(i int) chat.Sent {
 		return chat.Sent{Err: s.Refused}
 	case b.refusal != nil:
 		return chat.Sent{Err: b.refusal}
+	case s.ReplyTo != 0 && (s.ReplyTo < from.from || s.ReplyTo > r.Seq):
+		return chat.Sent{Err: chat.BadField("reply_to", "there is no such message")}
 	}
 	return chat.Sent{Message: b.accept(r, key, i)}
 }
@@ -259,12 +262,14 @@ func EntryTime(now, active time.Time) time.Time {
 // insertBytes bounds one INSERT well below max_allowed_packet (16 MiB on MariaDB), even if every byte is escaped.
 const insertBytes = 4 << 20
 
+func sizeOf(m *table.Message) int { return len(m.Content) + len(m.Data) }
+
 func (b *batch) insertMessages() (ss []*db.Statement) {
 	for i := 0; i < len(b.fresh); {
 		q := &db.Statement{}
 		q.Add(table.Messages.Insert())
-		for size, first := 0, i; i < len(b.fresh) && (i == first || size+len(b.fresh[i].Content) <= insertBytes); i++ {
-			size += len(b.fresh[i].Content)
+		for size, first := 0, i; i < len(b.fresh) && (i == first || size+sizeOf(&b.fresh[i]) <= insertBytes); i++ {
+			size += sizeOf(&b.fresh[i])
 			q.Add(db.Comma(i-first)+table.Messages.Marks(), table.Messages.Values(&b.fresh[i])...)
 		}
 		ss = append(ss, q)
@@ -327,7 +332,7 @@ func movePointers(at []chat.Place, pick func(chat.Place) (chat.Seq, uint64)) *db
 
 // headOf is how far a room has come, nothing having happened to it.
 func headOf(r *table.Room) chat.Head {
-	return chat.Head{Room: r.ID, Seq: r.LastSeq, Before: r.LastSeq, Epoch: r.Epoch, MsgCount: r.MsgCount}
+	return chat.Head{Room: r.ID, Seq: r.LastSeq, Before: r.LastSeq, Epoch: r.Epoch, MsgCount: r.MsgCount, Changes: r.Changes}
 }
 
 // entryOf is the message that a send becomes when it is accepted: what the sender wrote, not yet where it stands.
