@@ -19,6 +19,7 @@ type room struct {
 	first    chat.Seq
 	members  map[chat.UserID]*chat.Member
 	cursors  map[cursorKey]*cursor
+	changes
 }
 
 type cursorKey struct {
@@ -34,6 +35,7 @@ type cursor struct {
 func (s *Store) newRoom(r chat.Room) *room {
 	n := &room{
 		Room: r, activeAt: s.now(), first: r.LastSeq + 1, members: map[chat.UserID]*chat.Member{}, cursors: map[cursorKey]*cursor{},
+		changes: newChanges(),
 	}
 	s.rooms[r.ID] = n
 	return n
@@ -59,7 +61,7 @@ func (r *room) in(user chat.UserID) *chat.Member {
 }
 
 func (r *room) head() chat.Head {
-	return chat.Head{Room: r.ID, Seq: r.LastSeq, Before: r.LastSeq, Epoch: r.Epoch, MsgCount: r.MsgCount}
+	return chat.Head{Room: r.ID, Seq: r.LastSeq, Before: r.LastSeq, Epoch: r.Epoch, MsgCount: r.MsgCount, Changes: r.Changes}
 }
 
 // Append implements the stations' ports; see messages.Store.
@@ -119,7 +121,7 @@ func (s *Store) judge(send chat.Send, now time.Time) chat.Sent {
 		})
 		if i >= 0 {
 			r.spend(send, now)
-			if !sameBody(r.log[i], send) {
+			if !sameBody(r.sent[r.log[i].Seq], send) {
 				return chat.Sent{Err: chat.E(chat.IdempotencyConflict, "client_msg_id was used for another message")}
 			}
 			return chat.Sent{Message: r.log[i], Duplicate: true}
@@ -158,12 +160,13 @@ func (s *Store) judge(send chat.Send, now time.Time) chat.Sent {
 		Data: send.Data, ReplyTo: send.ReplyTo, CreatedAt: now,
 	})
 	m.ReadSeq, m.ReadCount = msg.Seq, msg.Ord
+	r.sent[msg.Seq] = send
 	return chat.Sent{Message: msg}
 }
 
-// sameBody reports whether the message is the one that the send asks for.
-func sameBody(m chat.Message, s chat.Send) bool {
-	return m.Content == s.Content && m.Data == s.Data && m.ReplyTo == s.ReplyTo
+// sameBody reports whether two sends ask for the same message.
+func sameBody(a, b chat.Send) bool {
+	return a.Content == b.Content && a.Data == b.Data && a.ReplyTo == b.ReplyTo
 }
 
 // later is the later one of two times: created_at never falls along seq.
@@ -246,7 +249,7 @@ func (s *Store) mark(marks []chat.ReadMark) []chat.ReadState {
 			continue
 		}
 		states[i].ReadSeq, states[i].Moved = m.ReadSeq, moved[chat.Place{Room: mark.Room, User: mark.User}]
-		states[i].Unread = chat.Unread(r.MsgCount, m.ReadCount, 0)
+		states[i].Unread, states[i].Changes = r.membership(*m).Unread(), r.Changes
 	}
 	return states
 }
@@ -314,7 +317,7 @@ func (s *Store) Spans(ctx context.Context, spans []chat.Span, bytes int) (ms []c
 			if bytes <= 0 {
 				return ms, false, nil
 			}
-			ms, bytes = append(ms, m), bytes-len(m.Content)
+			ms, bytes = append(ms, m), bytes-len(m.Content)-len(m.Data)
 		}
 	}
 	return ms, true, nil
@@ -335,7 +338,7 @@ func (s *Store) History(ctx context.Context, q chat.HistoryQuery) (chat.HistoryP
 		return chat.HistoryPage{}, noRoom()
 	}
 	first, last, _ := r.members[q.User].Window(r.LastSeq)
-	page := chat.HistoryPage{LastSeq: last, Epoch: r.Epoch}
+	page := chat.HistoryPage{LastSeq: last, Epoch: r.Epoch, Changes: r.Changes}
 	all := r.span(first, last)
 	n := cmp.Or(q.Limit, 20)
 	from, to := 0, len(all) // of all

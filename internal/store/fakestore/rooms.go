@@ -135,7 +135,7 @@ func (s *Store) DirectRoom(ctx context.Context, a, b chat.UserID) (m chat.Member
 
 // shown is a membership with its last message and a direct room's other person.
 func (s *Store) shown(r *room, m *chat.Member) chat.Membership {
-	out := chat.Membership{Room: r.Room, Member: *m}
+	out := r.membership(*m)
 	if last := r.span(r.LastSeq, r.LastSeq); len(last) > 0 && r.LastSeq > 0 {
 		out.Last = &last[0]
 	}
@@ -184,7 +184,7 @@ func (s *Store) UpdateRoom(ctx context.Context, id chat.RoomID, by chat.UserID, 
 	if c.r.Room != before {
 		c.report(ev, envelope.Announcement{Change: chat.RoomUpdated})
 	}
-	return chat.Membership{Room: c.r.Room, Member: c.by}, nil
+	return c.r.membership(c.by), nil
 }
 
 // Dissolve implements the stations' ports; see rooms.Store.
