@@ -50,6 +50,8 @@ const (
 	// may see the message, Bare for the others. It follows the change Prev: if a session may have missed that, its client is told to
 	// sync. Ack (`done`) is for the socket that asked (Gateway, Socket), Mine for the other sockets of User.
 	Changed
+	// Profile is Frame for the sockets of User, and for those in the rooms of Points: each gets it once.
+	Profile
 )
 
 // Delivery is what a worker sends to a gateway: a head, and of the body what its kind needs. Fields are added as to Command.

@@ -76,6 +76,7 @@ var applies = map[envelope.DeliveryKind]apply{
 	envelope.Presences: (*Gateway).presences,
 	envelope.Heads:     (*Gateway).heads,
 	envelope.Reassert:  (*Gateway).reassert,
+	envelope.Profile:   (*Gateway).profile,
 }
 
 // newAppliers joins the appliers with their counters.
@@ -142,6 +143,9 @@ func (g *Gateway) toUser(sw *hub.Sweep, d *envelope.Delivery) {
 
 // aside passes a frame to a room's sockets outside its sequence.
 func (g *Gateway) aside(sw *hub.Sweep, d *envelope.Delivery) { g.hub.Aside(sw, d) }
+
+// profile shows a user's new profile to those who share a room with them.
+func (g *Gateway) profile(sw *hub.Sweep, d *envelope.Delivery) { g.hub.Profile(sw, d) }
 
 // welcomeLife is how old a welcome may be when it is applied: what the hub remembers of memberships must reach back
 // further.

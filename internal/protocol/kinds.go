@@ -40,6 +40,7 @@ const (
 	TDone    Type = "done"
 	TChange  Type = "change"
 	TMine    Type = "mine"
+	TUser    Type = "user"
 )
 
 // Direction says who sends a frame.
@@ -422,5 +423,8 @@ var serverFrames = append([]FrameSpec{
 	}},
 	{Type: TMine, Doc: "your own reactions to a message, after a change by another connection of yours", Fields: []Field{
 		roomID, seq, need("keys", FormList, "strings"),
+	}},
+	{Type: TUser, Doc: "somebody who shares a room with you, or you on another connection, has another nickname or picture", Fields: []Field{
+		need("user", FormObject, "as in REST"),
 	}},
 }, probeServerFrames...)

@@ -58,6 +58,7 @@ func samples() map[protocol.Type]sample {
 		protocol.TDone:   one(protocol.AppendDone(nil, changed, "")),
 		protocol.TChange: {protocol.AppendChange(nil, changed, 0), protocol.AppendBareChange(nil, changed, 0)},
 		protocol.TMine:   one(protocol.AppendMine(nil, 1, 2, nil)),
+		protocol.TUser:   one(protocol.AppendUser(nil, chat.User{ID: 1})),
 	}
 	maps.Copy(all, probeSamples())
 	return all
