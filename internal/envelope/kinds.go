@@ -108,6 +108,7 @@ var deliveries = append([]DeliverySpec{
 	{Heads, "heads", ForGateway, "a digest of how far rooms were announced"},
 	{Reassert, "reassert", ForGateway, "send Assert for every socket and Attach for every room"},
 	{Changed, "changed", ForRoom, "one change to a message of a room, after the entry that was the room's last then"},
+	{Profile, "profile", ForRoom, "a user's new nickname or picture, for everybody who shares a room with them, and for themselves"},
 }, probeDeliveries...)
 
 // Known reports whether this process knows the kind. A kind that it doesn't know came from a later release.
@@ -148,6 +149,9 @@ var announcements = append([]AnnouncementSpec{
 	{MessageAnnouncement, ByRoom, "an entry of a room's log and what changed with it"},
 	{ReadAnnouncement, ByRoom, "a read pointer that moved"},
 	{RevokedAnnouncement, ByUser, "login sessions that ended"},
+	{Message2Announcement, ByRoom, "the same as `message`, of a message with `data` or `reply_to`"},
+	{ChangeAnnouncement, ByRoom, "a change to a message, which is read when it is announced"},
+	{UserAnnouncement, ByUser, "a user's new nickname or picture"},
 }, probeAnnouncements...)
 
 // Known reports whether this process knows the kind.

@@ -17,6 +17,8 @@ type Log interface {
 	Messages(ctx context.Context, room chat.RoomID, from, to chat.Seq, limit int) ([]chat.Message, error)
 	// RevokedAmong returns those of the login sessions that have ended.
 	RevokedAmong(ctx context.Context, ids []chat.SessionID) ([]chat.SessionID, error)
+	// Places returns users' memberships in rooms, past ones included.
+	Places(ctx context.Context, at []chat.Place) (map[chat.Place]chat.Membership, error)
 	LastSeen(ctx context.Context, users []chat.UserID) (map[chat.UserID]time.Time, error)
 }
 

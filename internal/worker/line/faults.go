@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"chat-service/internal/chat"
 	"chat-service/internal/faults"
 	"chat-service/internal/worker/deliver"
 )
@@ -52,3 +53,11 @@ func (s *Step) afterPublish() {
 
 // noDigests is part of a planted bug: nothing shows a lost tail.
 func noDigests() bool { return faults.Planted("lose_return") }
+
+// overtakes is a planted bug: a change is announced before the message that it is about.
+func overtakes() bool { return faults.Planted("change_overtakes") }
+
+// hidesChanges and losesChange are a planted bug: the last of some changes is lost, and no digest tells.
+func hidesChanges() bool { return faults.Planted("lose_change") }
+
+func losesChange(x *chat.Changed) bool { return faults.Planted("lose_change") && x.ChangeSeq%5 == 0 }
