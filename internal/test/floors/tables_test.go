@@ -63,7 +63,7 @@ var house = []family{
 	}, "it measures the system from outside, and the servers by themselves"},
 	{"internal/ops/grants", 3, []string{"internal/chat", "internal/broker", "internal/state", "internal/store"}, nil, "what each role may do stands with the adapters; it puts that together"},
 	{"internal/gateway", 3, stationMayImport, [][]string{
-		{"inlet", "hub", "bounds"},
+		{"inlet", "hub", "bounds", "denial"},
 		{"."},
 	}, whyStation},
 	{"internal/worker", 3, stationMayImport, [][]string{
