@@ -185,9 +185,14 @@ func readData(w *walk, d *jsontext.Decoder, name string) error {
 	return err
 }
 
-func checkData(f *Frame, lim Limits) (err error) {
-	if f.HasData = f.Type == TEdit; f.Data != "" { // else an edit removes it
-		f.Data, err = chat.CanonicalData([]byte(f.Data), lim.DataBytes, lim.DataDepth)
+func checkData(f *Frame, lim Limits) error {
+	f.HasData = f.Type == TEdit
+	if f.Data == "" { // an edit removes it
+		return nil
+	}
+	data, err := chat.CanonicalData([]byte(f.Data), lim.DataBytes, lim.DataDepth)
+	if err == nil {
+		f.Data = data
 	}
 	return err
 }

@@ -43,6 +43,9 @@ const (
 	TUser    Type = "user"
 )
 
+// Changes reports whether frames of this type ask for a change of a message.
+func (t Type) Changes() bool { return t == TEdit || t == TRecall || t == TReact || t == TPin }
+
 // Direction says who sends a frame.
 type Direction uint8
 
