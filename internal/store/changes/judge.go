@@ -160,7 +160,7 @@ func (b *batch) edit(by chat.Member, e *entry, c chat.Change) (changed bool, err
 	b.versions = append(b.versions, table.Version{Room: c.Room, Seq: c.Seq, Version: was})
 	e.Content, e.Data, e.Kind, e.text = content, data, chat.KindOfContent(content), true
 	e.State.Version++
-	e.State.EditedAt = b.now
+	e.State.EditedAt = messages.EntryTime(b.now, was.At) // whatever the writers' clocks say
 	return true, nil
 }
 

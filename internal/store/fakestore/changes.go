@@ -232,7 +232,7 @@ func (r *room) edit(m *chat.Message, c chat.Change, now time.Time) (changed bool
 	}
 	m.Kind = chat.KindOfContent(m.Content)
 	st.Version++
-	st.EditedAt = now
+	st.EditedAt = later(now, was.At)
 	r.versions[m.Seq] = append(r.versions[m.Seq], was)
 	return true, nil
 }
