@@ -14,7 +14,7 @@ func TestRooms(t *testing.T) {
 	a := b.do(201, "POST", "rooms", ann, `{"name":"群聊名称","description":"群聊\n描述","type":"group","member_ids":[1,2]}`)
 	want := map[string]any{
 		"id": 1.0, "type": "group", "name": "群聊名称", "description": "群聊\n描述", "visibility": "private", "owner_id": 1.0,
-		"member_count": 2.0, "last_seq": 1.0, "epoch": 1.0, "created_at": "2026-03-01T12:00:00.000Z", "role": "owner", "unread": 0.0, "read_seq": 1.0,
+		"member_count": 2.0, "last_seq": 1.0, "epoch": 1.0, "change_seq": 0.0, "created_at": "2026-03-01T12:00:00.000Z", "role": "owner", "unread": 0.0, "read_seq": 1.0,
 		"last_message": map[string]any{
 			"room_id": 1.0, "seq": 1.0, "id": "1:1", "kind": "system", "sender_id": 0.0, "client_msg_id": "",
 			"content": `{"event":"created","by":1,"user_ids":[1,2]}`, "created_at": "2026-03-01T12:00:00.000Z",

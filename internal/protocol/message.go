@@ -89,16 +89,3 @@ func AppendAck(dst []byte, m chat.Message, clientSeq uint64, duplicate bool) []b
 	dst = strconv.AppendBool(append(dst, `,"duplicate":`...), duplicate)
 	return append(dst, '}')
 }
-
-// AppendHistoryReply appends a stretch of a room's log; page and page_size only if q asks for a page.
-func AppendHistoryReply(dst []byte, p chat.HistoryPage, q chat.HistoryQuery) []byte {
-	dst = appendList(append(dst, `{"messages":`...), p.Messages, AppendShownMessage)
-	dst = appendUint(dst, `,"last_seq":`, uint64(p.LastSeq))
-	dst = appendUint(dst, `,"epoch":`, p.Epoch)
-	dst = strconv.AppendBool(append(dst, `,"has_more":`...), p.HasMore)
-	if q.Page > 0 {
-		dst = appendUint(dst, `,"page":`, uint64(q.Page))
-		dst = appendUint(dst, `,"page_size":`, uint64(q.PageSize))
-	}
-	return append(dst, '}')
-}

@@ -117,6 +117,8 @@ func TestMessageIsItsViewOnBothRoads(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := anyMessage().Draw(t, "message")
 		same(t, protocol.AppendShownMessage([]byte("before"), m), protocol.MessageView(*m))
+		mine := rapid.SliceOfN(anyText(), 0, 3).Draw(t, "mine")
+		same(t, protocol.AppendShownTo([]byte("before"), m, mine), protocol.ShownMessageView(*m, mine))
 		frame, ok := strings.CutPrefix(string(protocol.AppendMessage(nil, *m)), `{"type":"message",`)
 		if rest := string(protocol.AppendShownMessage(nil, m)); !ok || "{"+frame != rest {
 			t.Fatalf("the socket says {%s, REST %s", frame, rest)
@@ -186,7 +188,7 @@ func BenchmarkAppendHistoryReply(b *testing.B) {
 			buf := make([]byte, 0, 64<<10)
 			b.ReportAllocs()
 			for b.Loop() {
-				buf = protocol.AppendHistoryReply(buf[:0], p, chat.HistoryQuery{})
+				buf = protocol.AppendHistoryReply(buf[:0], p, chat.HistoryQuery{}, nil)
 			}
 		})
 	}
