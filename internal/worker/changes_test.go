@@ -12,7 +12,6 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
-	"chat-service/internal/store/fakestore"
 )
 
 // ledger is a log of changes in memory, beside the store's log of messages. It knows no rules.
@@ -115,18 +114,19 @@ func (l *ledger) States(_ context.Context, room chat.RoomID, seqs []chat.Seq) (m
 	return ms, nil
 }
 
-func (l *ledger) MyReactions(_ context.Context, room chat.RoomID, user chat.UserID, from, _ chat.Seq) ([]chat.OwnReactions, error) {
+func (l *ledger) OwnKeys(_ context.Context, of []chat.Change) ([][]string, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	o := chat.OwnReactions{Seq: from}
-	if s := l.msgs[room][from].State; s != nil {
-		for _, r := range s.Reactions {
-			if r.Users[0] == user {
-				o.Keys = append(o.Keys, r.Key)
+	out := make([][]string, len(of))
+	for i, c := range of {
+		s := l.msgs[c.Room][c.Seq].State
+		for k := 0; s != nil && k < len(s.Reactions); k++ {
+			if s.Reactions[k].Users[0] == c.User {
+				out[i] = append(out[i], s.Reactions[k].Key)
 			}
 		}
 	}
-	return []chat.OwnReactions{o}, nil
+	return out, nil
 }
 
 // rest is a change that REST made: it leaves a row in the outbox.
@@ -397,22 +397,4 @@ func TestSendMoreKeepsItsPlace(t *testing.T) {
 	more.ClientSeq, more.ClientMsgID, more.Data = 0, "d", "[]"
 	wait(t, give(k, false, more), "acknowledged")
 	has(t, w.next(t, envelope.ToSocket).Frame, `"code":"invalid"`, `"ref":"d"`)
-}
-
-// log is the store's log of messages together with a ledger.
-type log struct {
-	*fakestore.Store
-	*ledger
-}
-
-func (l *ledger) ChangedSince(_ context.Context, q chat.ChangesQuery) (p chat.ChangesPage, err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, m := range l.msgs[q.Room] {
-		if m.State.ChangeSeq > q.Since {
-			p.Messages = append(p.Messages, m)
-		}
-	}
-	p.Covered = l.last[q.Room]
-	return p, nil
 }

@@ -50,9 +50,17 @@ func (c *Committer) load(ctx context.Context, rows []envelope.Announcement) (ok 
 	return true
 }
 
+// changesIn lists the changes among outbox rows.
+func changesIn(rows []envelope.Announcement) (all []chat.Changed) {
+	for i := range rows {
+		if rows[i].Changed != nil {
+			all = append(all, *rows[i].Changed)
+		}
+	}
+	return all
+}
+
 // announceChange announces a change that REST made.
-func (c *Committer) announceChange(ctx context.Context, a *envelope.Announcement, out *deliver.Parcels) {
-	x := a.Changed
-	c.mine(ctx, x, "", 0, out)
-	c.tell(x, out)
+func (c *Committer) announceChange(_ context.Context, a *envelope.Announcement, out *deliver.Parcels) {
+	c.tell(a.Changed, out)
 }

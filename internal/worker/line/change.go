@@ -34,9 +34,9 @@ func (c *Committer) Change(ctx context.Context, jobs []Job, s *Step) {
 			continue
 		}
 		c.answer(&jobs[i].Cmd, x, s.out)
-		c.mine(ctx, x, jobs[i].Cmd.Gateway, jobs[i].Cmd.Socket, s.out)
 		c.tell(x, s.out)
 	}
+	c.mine(ctx, done, jobs, s.out)
 }
 
 // weigh judges each change by the rules that need nothing but the change, and takes it from its user's allowance, which is that of
@@ -105,29 +105,6 @@ func (c *Committer) answer(cmd *envelope.Command, x *chat.Changed, out *deliver.
 		Kind: envelope.ToSocket, Gateway: cmd.Gateway, Socket: cmd.Socket, Ref: cmd.ErrorRef,
 		Frame: protocol.AppendDone(nil, *x, cmd.Ref),
 	})
-}
-
-// mine tells a user's other devices which reactions to a message are theirs: what the room's sessions get says it of the first ten people
-// only.
-func (c *Committer) mine(ctx context.Context, x *chat.Changed, g chat.GatewayID, socket chat.SocketID, out *deliver.Parcels) {
-	if x.Change.Kind != chat.ChangeReaction || x.NoOp {
-		return
-	}
-	qctx, cancel := context.WithTimeout(ctx, c.l.o.Patience)
-	defer cancel()
-	own, err := c.l.o.Changes.MyReactions(qctx, x.Change.Room, x.Change.User, x.Change.Seq, x.Change.Seq)
-	if err != nil {
-		c.l.o.Logger.WarnContext(ctx, "one's own reactions", "err", err) // they learn it by REST
-		return
-	}
-	var keys []string
-	for _, o := range own {
-		keys = o.Keys
-	}
-	c.route(&envelope.Delivery{
-		Kind: envelope.ToUser, Room: x.Change.Room, User: x.Change.User, Gateway: g, Socket: socket,
-		Frame: protocol.AppendMine(nil, x.Change.Room, x.Change.Seq, keys),
-	}, out)
 }
 
 // catchUpChanges makes the rooms of a committed batch ready for its changes: nothing that the outbox holds from before them is left

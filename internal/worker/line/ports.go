@@ -26,8 +26,8 @@ type Changes interface {
 	Apply(ctx context.Context, batch []chat.Change, now time.Time) ([]chat.Changed, []chat.Head, error)
 	// States returns messages of a room as they are now, by seq; those that aren't there are left out.
 	States(ctx context.Context, room chat.RoomID, seqs []chat.Seq) ([]chat.Message, error)
-	// MyReactions returns a user's own reactions to the messages of a stretch.
-	MyReactions(ctx context.Context, room chat.RoomID, user chat.UserID, from, to chat.Seq) ([]chat.OwnReactions, error)
+	// OwnKeys returns, for each of some changes, the keys that its user has set under its message by now.
+	OwnKeys(ctx context.Context, of []chat.Change) ([][]string, error)
 }
 
 // People says which rooms users are in: MySQL.

@@ -132,6 +132,7 @@ func (c *Committer) drain(ctx context.Context, partitions []int, upTo map[chat.R
 			return false
 		}
 		c.locate(ctx, rooms, s.out)
+		c.mine(ctx, changesIn(fresh), nil, s.out)
 		latest := latestReads(fresh)
 		for i := range fresh {
 			if r := fresh[i].Read; r == nil || r.ReadSeq >= latest[chat.Place{Room: r.Room, User: r.User}] {
