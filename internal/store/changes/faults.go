@@ -15,3 +15,9 @@ func lookup(q db.Query) db.Query {
 	}
 	return q
 }
+
+// numbersNothing is a planted bug: what changes nothing takes a number all the same.
+func numbersNothing() bool { return faults.Planted("number_nothing") }
+
+// countsRecalled is a planted bug: what was recalled counts as unread.
+func countsRecalled() bool { return faults.Planted("count_recalled") }

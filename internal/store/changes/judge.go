@@ -106,6 +106,9 @@ func (b *batch) answer(i int, r *room, e *entry, changed bool) chat.Changed {
 			Room: c.Room, ChangeSeq: r.Changes, Kind: c.Kind, Seq: c.Seq, User: c.User, Payload: payload(c), AtSeq: r.Seq, CreatedAt: b.now,
 		})
 	}
+	if !changed && numbersNothing() {
+		r.Changes++
+	}
 	d.ChangeSeq, d.Version, d.Message = e.State.ChangeSeq, e.State.Version, e.message()
 	row := table.Asked{
 		Place: chat.Place{Room: c.Room, User: c.User}, ID: c.ID, Hash: b.hashes[i], Seq: c.Seq, ChangeSeq: d.ChangeSeq, Version: d.Version,
@@ -168,7 +171,9 @@ func (b *batch) edit(by chat.Member, e *entry, c chat.Change) (changed bool, err
 func (b *batch) recall(r *room, e *entry, by chat.UserID) {
 	e.Content, e.Data, e.text, e.recalled = "", "", true, true
 	e.State.Reactions, e.State.RecalledBy, e.State.RecalledAt = nil, by, b.now
-	r.recalled = max(r.recalled, e.Ord)
+	if !countsRecalled() {
+		r.recalled = max(r.recalled, e.Ord)
+	}
 	b.versions = slices.DeleteFunc(b.versions, func(v table.Version) bool { return v.Room == e.Room && v.Seq == e.Seq })
 }
 

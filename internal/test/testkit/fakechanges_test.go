@@ -66,7 +66,7 @@ func (s *fakeServer) change(c *fakeConn, cmd Frame) {
 		s.carryOut(c.user, cmd, st)
 		st.Change = prev + 1
 		kind := map[string]string{"edit": "edit", "recall": "recall", "react": "reaction", "pin": "pin"}[cmd.Type()]
-		s.logged = append(s.logged, history.DumpChange{Room: fakeRoom, Change: prev + 1, Kind: kind, Seq: seq, User: c.user, AtSeq: uint64(len(s.log))})
+		s.logged = append(s.logged, history.DumpChange{Room: fakeRoom, Change: prev + 1, Kind: kind, Seq: seq, User: c.user, AtSeq: uint64(len(s.log)), Key: cmd.Str("key"), On: cmd.Bool("on")})
 		if i < 0 {
 			i = len(s.asked)
 			s.asked = append(s.asked, history.DumpAsked{Room: fakeRoom, User: c.user, ID: id, Seq: seq, Change: prev + 1, Version: st.Version})

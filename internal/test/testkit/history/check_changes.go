@@ -166,7 +166,7 @@ func (c *checker) causes(x DumpChange) (ids []Event) {
 			continue
 		}
 		for _, e := range c.life.asked[key{a.Room, a.User, a.ID}] {
-			if e.Word == x.Kind {
+			if e.Word == x.Kind && (x.Kind != "reaction" && x.Kind != "pin" || e.Key == x.Key && e.On == x.On) {
 				ids = append(ids, e)
 				break
 			}

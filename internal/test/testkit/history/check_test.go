@@ -77,7 +77,7 @@ func sane() ([]Event, Dump) {
 // live adds what happens to the messages: an edit whose answer gets lost, a reaction, the same again, a pin, a recall.
 func live(d *Dump, add func(...Event), a, b func(Event) Event) {
 	d.Rooms[0].Changes = 4
-	d.Logged = []DumpChange{{1, 1, "edit", 5, 20, 5}, {1, 2, "reaction", 5, 10, 5}, {1, 3, "pin", 5, 10, 5}, {1, 4, "recall", 4, 10, 5}}
+	d.Logged = []DumpChange{{1, 1, "edit", 5, 20, 5, "", false}, {1, 2, "reaction", 5, 10, 5, "👍", true}, {1, 3, "pin", 5, 10, 5, "", true}, {1, 4, "recall", 4, 10, 5, "", false}}
 	d.Asked = []DumpAsked{
 		{1, 20, "b.e", 5, 1, 2}, {1, 10, "a.r", 5, 2, 2}, {1, 10, "a.same", 5, 3, 2}, {1, 10, "a.p", 5, 3, 2}, {1, 10, "a.x", 4, 4, 1},
 	}
@@ -230,7 +230,7 @@ var planted = []struct {
 	}},
 	{"C1", "a change is made twice", func(es []Event, d *Dump) []Event {
 		d.Rooms[0].Changes = 5
-		d.Logged = append(d.Logged, DumpChange{1, 5, "edit", 5, 20, 5})
+		d.Logged = append(d.Logged, DumpChange{1, 5, "edit", 5, 20, 5, "", false})
 		d.States[1].Change, d.States[1].Version = 5, 3
 		return es
 	}},
