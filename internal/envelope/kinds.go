@@ -1,6 +1,10 @@
 package envelope
 
-import "slices"
+import (
+	"slices"
+
+	"chat-service/internal/chat"
+)
 
 // Key says which id decides the partition that a command travels in.
 type Key uint8
@@ -163,4 +167,4 @@ func (k AnnouncementKind) Known() bool {
 // Connect, and a client is offered what all of them share.
 func Features() []string { return slices.Clone(features) }
 
-var features = append([]string{}, probeFeatures...)
+var features = append([]string{chat.FeatureChanges, chat.FeatureData}, probeFeatures...)

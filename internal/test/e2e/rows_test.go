@@ -47,11 +47,11 @@ var rows = []struct {
 	}},
 	{"ways of a token", false, []string{"token in query", "token in header", "token in subprotocol", "token in first frame"}},
 	{"frames from the client", true, []string{
-		"> message", "> join_room", "> leave_room", "> read", "> typing", "> sync", "> presence", "> auth", "> ping",
+		"> message", "> join_room", "> leave_room", "> read", "> typing", "> sync", "> presence", "> auth", "> ping", "> edit", "> recall", "> react", "> pin",
 	}},
 	{"frames from the server", false, []string{
 		"< welcome", "< ack", "< error", "< message", "< head", "< joined", "< left", "< room", "< read", "< typing", "< presence", "< resync",
-		"< goaway", "< synced", "< pong",
+		"< goaway", "< synced", "< pong", "< done", "< change", "< mine", "< user",
 	}},
 	{"details", false, []string{
 		"no echo to the sending connection", "duplicate before any other rule", "read reaches own devices with unread", "read reaches peers",
