@@ -56,6 +56,11 @@ func (w *world) heard(name string, u testkit.User, frames []testkit.Frame) {
 			last[room] = 0
 		case "joined":
 			last[f.Obj("room").Num("id")], told[f.Obj("room").Num("id")] = f.Obj("room").Num("last_seq"), true
+		case "change":
+			w.h.Add(history.Event{
+				Kind: history.Changed, Client: name, User: u.ID, Room: room, Seq: f.Obj("message").Num("seq"), Change: f.Num("change_seq"),
+				Prev: f.Num("prev"), AtSeq: f.Num("at_seq"),
+			})
 		case "message":
 			w.h.Add(history.Event{Kind: history.Received, Client: name, User: u.ID, Room: room, Seq: seq, About: f.Num("sender_id"), ID: f.Str("client_msg_id"), Content: f.Str("content")})
 			switch {

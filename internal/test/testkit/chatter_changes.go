@@ -54,6 +54,16 @@ func (c *Chatter) Change(room uint64, a Ask) string {
 	return w.id
 }
 
+// Unanswered is how many changes wait for their answers.
+func (c *Chatter) Unanswered() (n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, list := range c.asks {
+		n += len(list)
+	}
+	return n
+}
+
 // Cursor is the change_seq up to which a room's changes are known.
 func (c *Chatter) Cursor(room uint64) uint64 {
 	c.mu.Lock()

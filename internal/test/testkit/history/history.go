@@ -85,6 +85,9 @@ type History struct {
 // New begins a history now.
 func New() *History { return &History{start: time.Now()} }
 
+// Now is the time since the history began.
+func (h *History) Now() time.Duration { return time.Since(h.start) }
+
 // Add records an event; a zero At becomes now.
 func (h *History) Add(e Event) {
 	h.mu.Lock()
