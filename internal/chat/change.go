@@ -41,7 +41,7 @@ type Changed struct {
 	Version   uint64    // the message's after it
 	AtSeq     Seq       // the room's last seq when it happened
 	Message   Message   // after it; of a Repeat as the message is now
-	NoOp      bool      // nothing changed, and no number was taken
+	NoOp      bool      // nothing changed, and no number was taken; of a Repeat set only if the message had never changed
 	Repeat    bool      // it happened before: the numbers are those of the first time
 	Err       *Error    // nil: it is committed
 }

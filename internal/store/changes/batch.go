@@ -35,7 +35,13 @@ type batch struct {
 
 	// ours is what earlier runs meant to write, with its index in the batch: a COMMIT whose answer was lost may have
 	// written it, and then it is no repeat.
-	ours map[idKey]int
+	ours map[idKey]run
+}
+
+// run is what an earlier run meant to write of a change.
+type run struct {
+	index int
+	noOp  bool
 }
 
 type room struct {
@@ -80,7 +86,9 @@ type reacted struct {
 // entry is a message that the batch may change.
 type entry struct {
 	table.Entry
-	pinned   bool           // before the batch
+	kind     chat.MessageKind // before the batch, as data and pinned
+	data     string
+	pinned   bool
 	pinSeq   chat.ChangeSeq // of the batch's last pin; 0: none
 	moved    bool           // its state is to be written
 	text     bool           // its content is
@@ -88,7 +96,7 @@ type entry struct {
 }
 
 func newBatch(asked []chat.Change, now time.Time, limits chat.Limits) *batch {
-	b := &batch{asked: asked, now: now.UTC().Truncate(time.Millisecond), limits: limits, ours: map[idKey]int{}}
+	b := &batch{asked: asked, now: now.UTC().Truncate(time.Millisecond), limits: limits, ours: map[idKey]run{}}
 	b.hashes = make([][table.HashLen]byte, len(asked))
 	for i, c := range asked {
 		b.hashes[i] = bodyOf(c)
@@ -212,7 +220,7 @@ func (b *batch) findEntries() (q db.Query) {
 	q.Add(")")
 	var row table.Entry
 	q.Into(row.Cells(), func() {
-		e := &entry{Entry: row, pinned: !row.State.PinnedAt.IsZero()}
+		e := &entry{Entry: row, kind: row.Kind, data: row.Data, pinned: !row.State.PinnedAt.IsZero()}
 		if e.State.ChangeSeq == 0 {
 			e.State.State = chat.State{Version: 1}
 		}

@@ -61,10 +61,11 @@ func (b *batch) repeat(i int, first table.Asked, r *room, e *entry) chat.Changed
 	if first.Hash != b.hashes[i] || r == nil || e == nil {
 		return refused(c, chat.E(chat.IdempotencyConflict, "change_id was used for another change"))
 	}
-	index, ours := b.ours[idKey{first.Place, c.ID}]
+	ours, mine := b.ours[idKey{first.Place, c.ID}]
+	mine = mine && ours.index == i
 	return chat.Changed{
 		Change: c, ChangeSeq: first.ChangeSeq, Prev: max(first.ChangeSeq, 1) - 1, Version: first.Version, AtSeq: r.Seq, Message: e.message(),
-		Repeat: !ours || index != i,
+		Repeat: !mine, NoOp: mine && ours.noOp || first.ChangeSeq == 0,
 	}
 }
 
@@ -115,7 +116,7 @@ func (b *batch) answer(i int, r *room, e *entry, changed bool) chat.Changed {
 	}
 	key := idKey{row.Place, row.ID}
 	b.ids = append(b.ids, row)
-	b.stored[key], b.ours[key] = row, i
+	b.stored[key], b.ours[key] = row, run{i, d.NoOp}
 	return d
 }
 

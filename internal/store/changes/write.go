@@ -74,17 +74,21 @@ func updateTexts(moved []*entry) (ss []*db.Statement) {
 		some := texts[:n]
 		texts = texts[n:]
 		q := &db.Statement{}
-		q.Add("UPDATE messages FORCE INDEX (PRIMARY) SET kind = ")
-		caseBySpot(q, some, func(e *entry) any { return string(e.Kind) })
-		q.Add(", content = ")
+		q.Add("UPDATE messages FORCE INDEX (PRIMARY) SET content = ")
 		caseBySpot(q, some, func(e *entry) any { return e.Content })
-		q.Add(", data = ")
-		caseBySpot(q, some, func(e *entry) any {
-			if e.Data == "" {
-				return nil
-			}
-			return e.Data
-		})
+		if slices.ContainsFunc(some, func(e *entry) bool { return e.Kind != e.kind }) {
+			q.Add(", kind = ")
+			caseBySpot(q, some, func(e *entry) any { return string(e.Kind) })
+		}
+		if slices.ContainsFunc(some, func(e *entry) bool { return e.Data != e.data }) {
+			q.Add(", data = ")
+			caseBySpot(q, some, func(e *entry) any {
+				if e.Data == "" {
+					return nil
+				}
+				return e.Data
+			})
+		}
 		q.Add(" WHERE ")
 		spots(q, some)
 		ss = append(ss, q)

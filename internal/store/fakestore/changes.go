@@ -121,7 +121,7 @@ func (s *Store) change(c chat.Change, now time.Time) chat.Changed {
 			}
 			return chat.Changed{
 				Change: c, ChangeSeq: first.changeSeq, Prev: max(first.changeSeq, 1) - 1, Version: first.version, AtSeq: r.LastSeq,
-				Message: *msg, Repeat: true,
+				Message: *msg, Repeat: true, NoOp: first.changeSeq == 0,
 			}
 		}
 	}

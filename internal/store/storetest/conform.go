@@ -276,7 +276,8 @@ func (t *trial) member(room chat.RoomID, user chat.UserID) chat.Membership {
 func (t *trial) announced(room chat.RoomID) (ans []envelope.Announcement) {
 	t.Helper()
 	return t.taken(room.Partition(t.Partitions), func(an *envelope.Announcement) bool {
-		return an.Message != nil && an.Message.Room == room || an.Read != nil && an.Read.Room == room
+		return an.Message != nil && an.Message.Room == room || an.Read != nil && an.Read.Room == room ||
+			an.Changed != nil && an.Changed.Change.Room == room
 	})
 }
 

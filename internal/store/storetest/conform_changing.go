@@ -256,6 +256,25 @@ func postedChanges(t *trial) {
 	t.same("recall", post("e", chat.Change{Kind: chat.ChangeRecall}), "3 v2")
 	_, err := t.Changes.PostChange(t.ctx, chat.Change{Room: d.room, Seq: 9, User: u[1], ID: "f", Kind: chat.ChangeRecall}, time.Now())
 	t.ok(err)
+
+	// What changed something is announced, once, without what was written.
+	var got []string
+	for _, an := range t.announced(d.room) {
+		if an.Changed == nil {
+			continue // how the room began
+		}
+		x := *an.Changed
+		if x.Change.User != u[1] || x.Change.Session != "s" || x.Change.Content != nil || x.Message.Seq != 0 || x.AtSeq != 2 || x.Prev != x.ChangeSeq-1 {
+			t.Errorf("announced: %+v", x)
+		}
+		got = append(got, fmt.Sprint(x.Change.ID, " ", x.Change.Kind, x.Change.Key, x.Change.On, " of ", x.Change.Seq, ": ", told(x)))
+	}
+	t.same("announced", got, []string{"a editfalse of 2: 1 v2", "c reaction+true of 2: 2 v2", "e recallfalse of 2: 3 v2"})
+	posted, err := t.Messages.Post(t.ctx, chat.Send{Room: d.room, Sender: u[0], ClientMsgID: "data", Data: `{"a":1}`, ReplyTo: 2}, time.Now())
+	t.ok(err)
+	if ans := t.announced(d.room); len(ans) != 1 || looks(*ans[0].Message) != looks(posted.Message) || ans[0].Room.Changes != 3 {
+		t.Errorf("announced: %+v", ans)
+	}
 }
 
 func dataAndReplies(t *trial) {

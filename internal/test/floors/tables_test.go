@@ -46,7 +46,7 @@ var house = []family{
 		{"schema"},
 		{"outbox", "audit"},
 		{"messages"},
-		{"rooms", "accounts"},
+		{"rooms", "accounts", "changes"},
 		{"operator"},
 		{"."},
 		{"storetest", "fakestore"},
