@@ -56,7 +56,7 @@ func (o Options) Rights(r Role) Rights {
 		}
 	case WorkerRole:
 		return Rights{
-			Commands: all("publish", "subscribe", "evalsha", "eval", "multi", "exec", "set", "del", "expire", "pexpire",
+			Commands: all("publish", "subscribe", "evalsha", "eval", "multi", "exec", "set", "expire", "pexpire",
 				"rpushx", "ltrim", "hget", "hset", "hsetnx", "hdel", "hgetall", "hkeys", "sadd", "srem", "spop", "scard", "srandmember",
 				"zadd", "zrem", "zcount", "zscore", "zremrangebyscore"),
 			Keys:     []string{sockets, index, leases, routes, recent, before, heads, due, s.generationKey()},

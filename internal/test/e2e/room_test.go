@@ -21,7 +21,7 @@ func TestCreateRoom(t *testing.T) {
 	id := room.Num("id")
 	want := frame{
 		"id": num(id), "type": "group", "name": "群聊名称", "description": "群聊描述", "visibility": "private", "owner_id": num(us[0].ID), "member_count": num(3),
-		"last_seq": num(1), "epoch": num(1), "created_at": room["created_at"], "role": "owner", "unread": num(0), "read_seq": num(1), "last_message": room["last_message"],
+		"last_seq": num(1), "change_seq": num(0), "epoch": num(1), "created_at": room["created_at"], "role": "owner", "unread": num(0), "read_seq": num(1), "last_message": room["last_message"],
 	}
 	if room.String() != want.String() {
 		t.Errorf("made\n%s, want\n%s", room, want)
@@ -292,7 +292,15 @@ func TestHiddenRooms(t *testing.T) {
 		case "/rooms/{room_id}/read":
 			body = obj{"seq": 1}
 		}
-		path = strings.ReplaceAll(path, "{user_id}", fmt.Sprint(us[0].ID))
+		path = strings.NewReplacer("{user_id}", fmt.Sprint(us[0].ID), "{seq}", "1", "{key}", "x").Replace(path)
+		switch {
+		case strings.HasSuffix(path, "/messages/1") && method == "PATCH":
+			body = obj{"content": "mine"}
+		case strings.HasSuffix(path, "/reactions"):
+			path += "?key=x"
+		case strings.HasSuffix(path, "/mine"):
+			path += "?from_seq=1&to_seq=1"
+		}
 		at := func(id string) frame {
 			p := refused(t, w.api, want{404, "not_found", ""}, method, strings.ReplaceAll(path, "{room_id}", id), stranger.Token, body)
 			delete(p, "request_id")
