@@ -129,6 +129,27 @@ func TestIdleStormAndRoomList(t *testing.T) {
 	}
 }
 
+// TestChanges runs S10 and S11 at a small size, on a system that keeps its promises and on one that doesn't.
+func TestChanges(t *testing.T) {
+	for _, drops := range []bool{false, true} {
+		f := newFakeChat(t)
+		f.drops = drops
+		b := f.bench(t)
+		b.plan.Changes = resyncAfter + 8
+		for _, name := range []string{"S10", "S11"} {
+			row, err := b.once(t.Context(), name)
+			if (err != nil) != drops {
+				t.Fatalf("%s, dropping: %v: %v", name, drops, err)
+			}
+			for _, bar := range Bars() {
+				if _, ok := row.Values[bar.Value]; bar.Scenario == name && !ok && !drops {
+					t.Errorf("%s has no %s", name, bar.Value)
+				}
+			}
+		}
+	}
+}
+
 func TestGrowth(t *testing.T) {
 	b := newFakeChat(t).bench(t)
 	b.plan.Points = []int{1, 20}

@@ -23,6 +23,8 @@ type load struct {
 	window int     // closed loop: messages that a room's sender keeps in flight
 	rate   float64 // open loop: messages per second over all rooms; 0 = closed loop
 	even   bool    // open loop: the rooms' messages are due one after the other, else all rooms' at once
+	// beside starts what else goes on until ctx ends; nil: nothing.
+	beside func(ctx context.Context, g *sync.WaitGroup)
 }
 
 // traffic runs one workload and measures it.
@@ -106,6 +108,9 @@ func (b *bench) drive(ctx context.Context, c *crowd, l load) (Row, error) {
 		}
 	} else {
 		c.pace(stop, &senders, l)
+	}
+	if l.beside != nil {
+		l.beside(stop, &senders)
 	}
 	beat := newPacemaker(stop, &senders)
 	if !sleep(ctx, b.plan.Warmup) {

@@ -17,6 +17,12 @@ import (
 	"chat-service/internal/test/testkit/history"
 )
 
+// early are messages that everybody saw, and afterAll is a place in the log that nobody who was removed has seen.
+const (
+	early    = 5
+	afterAll = 1 << 52
+)
+
 // keys are what people react with: few, so that they meet.
 var keys = []string{"👍", "❤️", "+1", "a/b", "ü"}
 
@@ -185,7 +191,8 @@ func (w *world) list(ctx context.Context, name string, u testkit.User) {
 	}
 }
 
-// lurk has somebody who was removed from rooms go on asking for what was changed in them.
+// lurk has somebody who was removed from rooms go on asking for what was changed in them: nothing of it is theirs any more, however old
+// the message.
 func (w *world) lurk(ctx context.Context, name string, u testkit.User, rooms []*room) {
 	url := w.url(len(name))
 	for ctx.Err() == nil {
@@ -196,7 +203,7 @@ func (w *world) lurk(ctx context.Context, name string, u testkit.User, rooms []*
 		}
 		for range 10 {
 			for _, rm := range rooms {
-				b := fmt.Sprintf(`{"type":"sync","rooms":{"%d":{"seq":%d,"epoch":1,"changes":0}}}`, rm.id, 2+reach)
+				b := fmt.Sprintf(`{"type":"sync","rooms":{"%d":{"seq":%d,"epoch":1,"changes":0,"from_seq":1}}}`, rm.id, early)
 				if s.SendFrame(1, true, []byte(b)) != nil {
 					break
 				}
@@ -209,7 +216,7 @@ func (w *world) lurk(ctx context.Context, name string, u testkit.User, rooms []*
 				m := f.Obj("message")
 				w.h.Add(history.Event{
 					Kind: history.Changed, Client: name + "'s other socket", User: u.ID, Room: f.Num("room_id"), Seq: m.Num("seq"), Change: f.Num("change_seq"),
-					Prev: f.Num("prev"), AtSeq: f.Num("at_seq"),
+					Prev: f.Num("prev"), AtSeq: afterAll,
 				})
 			}
 		}
