@@ -23,17 +23,17 @@ const (
 	resyncRounds = 50
 )
 
-// reactions is S10: what a thousand people who react to one message cost the rooms beside theirs.
-func (b *bench) reactions(ctx context.Context) (Row, error) {
+// reactions is S10: what a thousand people who react to one message cost the rooms of l beside theirs.
+func (b *bench) reactions(ctx context.Context, l load) (Row, error) {
 	all := Row{Values: map[string]float64{}, Audit: &Tally{}}
-	l := chatRooms()
 	l.rate, l.even = besideRate, true
 	row, err := b.traffic(ctx, l)
 	if err != nil {
 		return all, err
 	}
 	all.absorb(row, "quiet_")
-	r, err := b.newReactors(ctx, layout{name: "fanout", pool: "fanout", users: 1000, rooms: 1, members: 1000, stride: 1000})
+	n := b.plan.Reactors
+	r, err := b.newReactors(ctx, layout{name: fmt.Sprint("react", n), pool: "fanout", users: n, rooms: 1, members: n})
 	if err != nil {
 		return all, err
 	}
@@ -208,7 +208,7 @@ func (b *bench) comeBack(ctx context.Context) (Row, error) {
 			return Row{}, err
 		}
 	}
-	g := errgroup.Group{}
+	var g errgroup.Group
 	for i := range tokens {
 		g.Go(func() error { return catch(i, away, since, awayChanges, &together) })
 	}

@@ -66,6 +66,7 @@ func newFakeChat(t *testing.T) *fakeChat {
 	mux.HandleFunc("POST /api/v1/rooms", f.makeRoom)
 	mux.HandleFunc("POST /api/v1/rooms/{id}/messages", f.post)
 	mux.HandleFunc("GET /api/v1/rooms/{id}/messages", f.page)
+	mux.HandleFunc("POST /api/v1/rooms/{id}/members", f.join)
 	mux.HandleFunc("PATCH /api/v1/rooms/{id}/messages/{seq}", f.edit)
 	mux.HandleFunc("GET /api/v1/rooms/{id}/messages/{seq}", f.message)
 	mux.HandleFunc("GET /api/v1/rooms/{id}", f.show)
@@ -146,6 +147,19 @@ func (f *fakeChat) post(w http.ResponseWriter, r *http.Request) {
 	defer f.mu.Unlock()
 	m := f.room(r).add(chat.Message{Sender: chat.UserID(caller(r))})
 	answer(w, http.StatusCreated, stored{uint64(m.Seq), m.ClientMsgID})
+}
+
+func (f *fakeChat) join(w http.ResponseWriter, r *http.Request) {
+	var in struct {
+		MemberIDs []uint64 `json:"member_ids"`
+	}
+	_ = json.NewDecoder(r.Body).Decode(&in)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, m := range in.MemberIDs {
+		f.room(r).members[m] = true
+	}
+	answer(w, http.StatusOK, nil)
 }
 
 func (f *fakeChat) edit(w http.ResponseWriter, r *http.Request) {

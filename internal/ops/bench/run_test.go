@@ -135,9 +135,15 @@ func TestChanges(t *testing.T) {
 		f := newFakeChat(t)
 		f.drops = drops
 		b := f.bench(t)
-		b.plan.Changes = resyncAfter + 8
-		for _, name := range []string{"S10", "S11"} {
-			row, err := b.once(t.Context(), name)
+		if b.plan.Reactors, b.plan.Changes = 20, resyncAfter+8; drops {
+			b.plan.Changes = 8 // it doesn't come so far
+		}
+		l := small()
+		l.window = 0
+		for name, run := range map[string]func() (Row, error){
+			"S10": func() (Row, error) { return b.reactions(t.Context(), l) }, "S11": func() (Row, error) { return b.comeBack(t.Context()) },
+		} {
+			row, err := run()
 			if (err != nil) != drops {
 				t.Fatalf("%s, dropping: %v: %v", name, drops, err)
 			}

@@ -114,7 +114,7 @@ func (b *bench) once(ctx context.Context, name string) (Row, error) {
 	case "S8":
 		return b.growth(ctx)
 	case "S10":
-		return b.reactions(ctx)
+		return b.reactions(ctx, l)
 	case "S11":
 		return b.comeBack(ctx)
 	default:
