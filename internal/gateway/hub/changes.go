@@ -71,8 +71,11 @@ func (h *Hub) change(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
 	c := rm.changes
 	c.announced = max(c.announced, d.Changes)
 	switch {
-	case rm.phase == attaching || d.AtSeq > rm.delivered && len(rm.members) > 0:
+	case rm.phase == attaching:
 		h.wait(rm, d)
+	case d.AtSeq > rm.delivered && len(rm.members) > 0:
+		h.wait(rm, d)
+		h.noteHead(sh, rm, d.AtSeq) // it was announced before
 	case d.Changes <= c.at:
 		h.o.Metrics.Repeats.Inc()
 	case d.Prev > c.at && !skipsChanges():
@@ -150,7 +153,7 @@ func (h *Hub) tell(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
 		m := &rm.members[i]
 		switch {
 		case d.Changes <= m.changes || m.behind: // their welcome tells it, or a head will
-		case m.doubt:
+		case m.doubt || m.leaving:
 			m.behind = true // they are told when it is known that they are still members
 		case m.from == 0:
 			m.behind = true
@@ -160,7 +163,7 @@ func (h *Hub) tell(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
 		default:
 			put(m.s, &bare, d.Bare)
 		}
-		if len(d.Mine) > 0 && m.s.User() == d.User && !m.doubt && !h.asked(d, m.s) {
+		if len(d.Mine) > 0 && m.s.User() == d.User && !m.doubt && !m.leaving && !h.asked(d, m.s) {
 			put(m.s, &mine, d.Mine)
 		}
 	}
@@ -220,7 +223,7 @@ func (h *Hub) dueChanges(sw *Sweep, sh *roomShard, rm *room, now int64) {
 	told := 0
 	for i := range rm.members {
 		m := &rm.members[i]
-		if !m.behind || m.doubt {
+		if !m.behind || m.doubt || m.leaving {
 			continue
 		}
 		if told++; told > tellsPerTurn {
@@ -232,6 +235,14 @@ func (h *Hub) dueChanges(sw *Sweep, sh *roomShard, rm *room, now int64) {
 		}
 		rm.knows(m)
 		sw.Put(m.s, f)
+	}
+}
+
+// leaves notes whether a member is about to leave: they may have been away in between, and then changes are not for them.
+func (h *Hub) leaves(sh *roomShard, rm *room, m *member, leaving bool) {
+	m.leaving = leaving
+	if m.behind && !leaving {
+		h.tellSoon(sh, rm)
 	}
 }
 

@@ -44,12 +44,9 @@ func (f *fake) Push(fr Frame) bool   { f.got = append(f.got, short(fr)); return 
 func (f *fake) take() (got []string) { got, f.got = f.got, nil; return got }
 
 func short(f Frame) string {
-	payload := f[2:]
-	switch f[1] {
-	case 126:
-		payload = f[4:]
-	case 127:
-		payload = f[10:]
+	payload := payloadOf(f)
+	if s, ok := shortChange(payload); ok {
+		return s
 	}
 	var v struct {
 		Type  string

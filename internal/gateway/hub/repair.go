@@ -2,7 +2,6 @@ package hub
 
 import (
 	"bytes"
-	"cmp"
 	"maps"
 	"slices"
 
@@ -186,7 +185,12 @@ func (h *Hub) review(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
 	var f Frame
 	for i := range rm.members {
 		m := &rm.members[i]
-		m.from = cmp.Or(froms[m.s.User()], m.from)
+		if from := froms[m.s.User()]; from != 0 && m.asOf <= d.Seq { // else a later answer has said it
+			m.from = from
+		}
+		if _, asked := slices.BinarySearch(rm.asked, m.s.User()); asked {
+			h.leaves(sh, rm, m, !in[m.s.User()])
+		}
 		switch {
 		case !m.doubt:
 		case !in[m.s.User()]: // attached after the repair was sent, or about to leave

@@ -69,6 +69,7 @@ type member struct {
 	added bool // by the entry at asOf: what follows it is a message for them, and not yet a part of any history
 
 	behind  bool           // they lack changes, and get none until they are told so: see changes
+	leaving bool           // a repair says that they aren't a member, and the entry that says so is to come: they get no changes
 	changes chat.ChangeSeq // up to here their welcome, their joined frame or a head has told what changed
 	from    chat.Seq       // the first entry that they may see; 0: unknown
 }
@@ -107,7 +108,7 @@ func (h *Hub) added(sw *Sweep, sh *roomShard, d *envelope.Delivery) {
 		for _, s := range h.Of(u) {
 			head, fresh := h.attachLocked(sw, sh, s, envelope.Point{Room: d.Room, Seq: d.Seq, Epoch: d.Epoch, Changes: d.Changes, From: d.From})
 			if !fresh {
-				h.confirm(sw, sh.rooms[d.Room], s, d)
+				h.confirm(sw, sh, s, d)
 				continue
 			}
 			ms := sh.rooms[d.Room].members
@@ -128,8 +129,8 @@ func (h *Hub) added(sw *Sweep, sh *roomShard, d *envelope.Delivery) {
 
 // confirm notes that the user of a socket in the room was added by an entry: an earlier leave doesn't count any more, and
 // the socket isn't in doubt any more, unless entries after it were skipped.
-func (h *Hub) confirm(sw *Sweep, rm *room, s Socket, d *envelope.Delivery) {
-	seq := d.Seq
+func (h *Hub) confirm(sw *Sweep, sh *roomShard, s Socket, d *envelope.Delivery) {
+	rm, seq := sh.rooms[d.Room], d.Seq
 	if rm == nil || seq > rm.delivered || rm.phase == attaching {
 		return
 	}
@@ -140,6 +141,7 @@ func (h *Hub) confirm(sw *Sweep, rm *room, s Socket, d *envelope.Delivery) {
 		}
 		if seq > m.asOf {
 			m.asOf, m.from = seq, d.From
+			h.leaves(sh, rm, m, false)
 		}
 		if m.doubt && seq >= rm.skipped {
 			m.doubt = false
