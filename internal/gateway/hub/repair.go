@@ -185,11 +185,8 @@ func (h *Hub) review(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
 	var f Frame
 	for i := range rm.members {
 		m := &rm.members[i]
-		if from := froms[m.s.User()]; from != 0 && m.asOf <= d.Seq { // else a later answer has said it
-			m.from = from
-		}
-		if _, asked := slices.BinarySearch(rm.asked, m.s.User()); asked {
-			h.leaves(sh, rm, m, !in[m.s.User()])
+		if m.asOf <= d.Seq { // else what is known of them is newer
+			h.ranges(sh, rm, m, in, froms)
 		}
 		switch {
 		case !m.doubt:
@@ -203,6 +200,17 @@ func (h *Hub) review(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
 			m.doubt, m.asOf = false, head
 			rm.knows(m)
 		}
+	}
+}
+
+// ranges notes what a repair says of a member beside their membership: what they may see, and whether they are about to leave.
+func (h *Hub) ranges(sh *roomShard, rm *room, m *member, in map[chat.UserID]bool, froms map[chat.UserID]chat.Seq) {
+	u := m.s.User()
+	if from := froms[u]; from != 0 {
+		m.from = from
+	}
+	if _, asked := slices.BinarySearch(rm.asked, u); asked {
+		h.leaves(sh, rm, m, !in[u])
 	}
 }
 
