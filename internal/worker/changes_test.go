@@ -227,8 +227,12 @@ func TestRefusedChanges(t *testing.T) {
 		cmd  envelope.Command
 		want string
 	}{
-		{editCmd(9, "e9", "x"), `"code":"not_found"`}, {editCmd(1, "ä", "x"), `"code":"invalid"`}, {long, `"code":"too_large"`},
-		{editCmd(1, "nul", "\x00"), `"code":"invalid"`}, {reactCmd(1, "k", "a b"), `"code":"invalid"`}, {deep, `"code":"invalid"`},
+		{editCmd(9, "e9", "x"), `"code":"not_found"`},
+		{editCmd(1, "ä", "x"), `"code":"invalid"`},
+		{long, `"code":"too_large"`},
+		{editCmd(1, "nul", "\x00"), `"code":"invalid"`},
+		{reactCmd(1, "k", "a b"), `"code":"invalid"`},
+		{deep, `"code":"invalid"`},
 	} {
 		wait(t, give(k, false, c.cmd), "acknowledged")
 		d := w.next(t, envelope.ToSocket)
@@ -397,4 +401,36 @@ func TestSendMoreKeepsItsPlace(t *testing.T) {
 	more.ClientSeq, more.ClientMsgID, more.Data = 0, "d", "[]"
 	wait(t, give(k, false, more), "acknowledged")
 	has(t, w.next(t, envelope.ToSocket).Frame, `"code":"invalid"`, `"ref":"d"`)
+}
+
+// TestProfiles: a new nickname is shown at once, further ones once a second, as they are then; reactions don't wait for that.
+func TestProfiles(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, _, k := stage(t)
+		eventually(t, "it listens", func() bool { w.mu.Lock(); defer w.mu.Unlock(); return w.call != nil })
+		began := time.Now()
+		rename := func(name string) {
+			w.store.Announce(envelope.Announcement{Profile: &chat.User{ID: 5, Nickname: name}})
+			w.call()
+			synctest.Wait()
+		}
+		shown := func(name string, after time.Duration) {
+			t.Helper()
+			d := w.next(t, envelope.Profile)
+			has(t, d.Frame, `"type":"user"`, `"nickname":"`+name+`"`)
+			if len(d.Points) != 1 || d.Points[0].Room != 1 || d.User != 5 || time.Since(began).Round(100*time.Millisecond) != after {
+				t.Errorf("shown after %v: %+v", time.Since(began), d)
+			}
+		}
+		rename("Ann")
+		shown("Ann", 0)
+		rename("Anna")
+		rename("Annie")
+		wait(t, give(k, false, reactCmd(1, "k1", "a"), reactCmd(1, "k2", "b")), "reactions")
+		wait(t, give(k, false, reactCmd(1, "k3", "c")), "another")
+		if got, _ := told(t, w, 2); fmt.Sprint(got) != "[0-2:1@2 2-3:1@2]" || time.Since(began) > 400*time.Millisecond {
+			t.Errorf("told %v after %v", got, time.Since(began))
+		}
+		shown("Annie", time.Second)
+	})
 }

@@ -60,7 +60,7 @@ func New(o Options) (*Worker, error) {
 		Now:    o.Now, Logger: o.Logger, Metrics: o.Metrics.Line,
 	})
 	w.lanes = lanes.New(lanes.Options{
-		Lanes: o.Lanes, Line: w.line, Log: o.Members, Presence: o.Presence, Now: o.Now, Logger: o.Logger, Metrics: o.Metrics.Line,
+		Lanes: o.Lanes, Line: w.line, Log: o.Members, Places: o.History, Presence: o.Presence, Now: o.Now, Logger: o.Logger, Metrics: o.Metrics.Line,
 	})
 	w.catchup = catchup.New(catchup.Options{
 		MaxRooms: o.MaxSyncRooms, Bounds: catchup.Bounds{Changes: o.Limits.CatchUpChanges, Resync: o.Limits.ResyncChanges}, Line: w.line, Publisher: w.publisher, Log: o.History,

@@ -101,7 +101,7 @@ func TestChangesBounds(t *testing.T) {
 		for more := true; more; n++ {
 			h, _ := all(t, l, []*envelope.Command{ask(1, 5, cursor(1, 100, at))})
 			for i := range h[1][:len(h[1])-1] {
-				if at += 2; h[1][i] != "c"+num(at-2)+"-"+num(at)+":"+num(chat.ChangeSeq(101-at/2)) {
+				if at += 2; h[1][i] != "c"+num(at-2)+"-"+num(at)+":"+num(101-at/2) {
 					t.Fatalf("%s, want change %d next", h[1][i], at)
 				}
 			}

@@ -17,9 +17,13 @@ type Log interface {
 	Messages(ctx context.Context, room chat.RoomID, from, to chat.Seq, limit int) ([]chat.Message, error)
 	// RevokedAmong returns those of the login sessions that have ended.
 	RevokedAmong(ctx context.Context, ids []chat.SessionID) ([]chat.SessionID, error)
+	LastSeen(ctx context.Context, users []chat.UserID) (map[chat.UserID]time.Time, error)
+}
+
+// Places says what users may see: MySQL.
+type Places interface {
 	// Places returns users' memberships in rooms, past ones included.
 	Places(ctx context.Context, at []chat.Place) (map[chat.Place]chat.Membership, error)
-	LastSeen(ctx context.Context, users []chat.UserID) (map[chat.UserID]time.Time, error)
 }
 
 // Presence says who is online.

@@ -68,7 +68,7 @@ func (l *Lanes) froms(ctx context.Context, room chat.RoomID, users []chat.UserID
 	for i, u := range users {
 		at[i] = chat.Place{Room: room, User: u}
 	}
-	places, err := l.o.Log.Places(ctx, at)
+	places, err := l.o.Places.Places(ctx, at)
 	froms := make([]chat.Seq, len(users))
 	for i, p := range at {
 		froms[i] = max(places[p].Member.VisibleFrom, 1)

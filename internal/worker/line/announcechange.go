@@ -62,5 +62,7 @@ func changesIn(rows []envelope.Announcement) (all []chat.Changed) {
 
 // announceChange announces a change that REST made.
 func (c *Committer) announceChange(_ context.Context, a *envelope.Announcement, out *deliver.Parcels) {
+	r := c.room(a.Changed.Change.Room)
+	r.reached(a.Changed.AtSeq, r.epoch, c.l.o.Now()) // so that digests tell of it
 	c.tell(a.Changed, out)
 }

@@ -127,7 +127,7 @@ func (c *Committer) catchUpChanges(ctx context.Context, done []chat.Changed, hea
 			b.changes = x.Prev
 		}
 		upTo[id] = b
-		if !r.known || r.announced < b.seq || r.told() < b.changes {
+		if !r.known || r.announced < b.seq || r.heard() < b.changes {
 			behind[id.Partition(c.l.o.Partitions)] = true
 		}
 		if !r.settled(now) {
@@ -138,8 +138,10 @@ func (c *Committer) catchUpChanges(ctx context.Context, done []chat.Changed, hea
 		c.drain(ctx, keys(behind), upTo, s) // if the outbox can't be read, the gateways find the gap, and clients ask
 	}
 	for id, b := range upTo {
-		c.room(id).reached(b.seq, at[id].Epoch, now)
-		c.room(id).tells(b.changes, at[id].Epoch)
+		r := c.room(id)
+		if r.reached(b.seq, at[id].Epoch, now); r.heard() < b.changes {
+			r.tells(b.changes, at[id].Epoch) // whoever lacks them finds a gap
+		}
 	}
 	if len(lost) > 0 {
 		c.locate(ctx, lost, s.out)

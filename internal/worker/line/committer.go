@@ -60,7 +60,7 @@ type Committer struct {
 
 	telling  map[chat.RoomID]*room // where changes wait
 	profiles profiles              // that are to be shown
-	alarm    bool                  // a notice comes when the next of these are due
+	alarm    time.Time             // when a notice comes that the next of these are due; zero: none is to come
 }
 
 // partition is what a committer knows of one partition while its channel lives.
@@ -222,8 +222,7 @@ func (c *Committer) notice(ctx context.Context, x work, s *Step) {
 	case x.digest:
 		c.digest(s.out)
 	case x.release:
-		c.alarm = false
-		c.release(ctx, s.out)
+		c.alarm = time.Time{} // an earlier one may have been set beside a later one, which does no harm
 	case x.aside != nil:
 		c.locate(ctx, []*room{c.room(x.aside.Room)}, s.out)
 		c.route(x.aside, s.out)

@@ -57,7 +57,12 @@ func noDigests() bool { return faults.Planted("lose_return") }
 // overtakes is a planted bug: a change is announced before the message that it is about.
 func overtakes() bool { return faults.Planted("change_overtakes") }
 
-// hidesChanges and losesChange are a planted bug: the last of some changes is lost, and no digest tells.
-func hidesChanges() bool { return faults.Planted("lose_change") }
+// shown and losesChange are a planted bug: some changes are lost, and no digest tells.
+func shown(n chat.ChangeSeq) chat.ChangeSeq {
+	if faults.Planted("lose_change") {
+		return 0
+	}
+	return n
+}
 
 func losesChange(x *chat.Changed) bool { return faults.Planted("lose_change") && x.ChangeSeq%5 == 0 }

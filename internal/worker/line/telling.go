@@ -23,7 +23,7 @@ const (
 // telling is what the owner of a room keeps of its changes.
 type telling struct {
 	changes chat.ChangeSeq // the last one given to the broker
-	of      uint64         // the epoch in which it counts
+	of      uint64         // the epoch in which it counts; 0: not known
 
 	waiting []chat.Changed         // dense: reactions, which go out together when due
 	due     time.Time              // when they do; zero: nothing waits
@@ -32,10 +32,18 @@ type telling struct {
 
 // told is how far the room's changes were given to the broker; 0 where that isn't known.
 func (r *room) told() chat.ChangeSeq {
-	if r.telling.of != r.epoch || hidesChanges() {
-		return 0
+	if t := &r.telling; t.of == 0 || t.of == r.epoch {
+		return shown(t.changes)
 	}
-	return r.telling.changes
+	return 0
+}
+
+// heard is how far they are known here: told, or waiting.
+func (r *room) heard() chat.ChangeSeq {
+	if w := r.telling.waiting; len(w) > 0 {
+		return max(w[len(w)-1].ChangeSeq, r.told())
+	}
+	return r.told()
 }
 
 // tells moves the number of the last announced change forward; a new epoch starts over.
@@ -57,7 +65,7 @@ func (c *Committer) tell(x *chat.Changed, out *deliver.Parcels) {
 	c.outdates(x)
 	t := &r.telling
 	if x.Repeat {
-		c.sendChange(x, x.ChangeSeq-1, out)
+		c.sendChange(r, x, x.ChangeSeq-1, out)
 		return
 	}
 	if n := len(t.waiting); n > 0 && t.waiting[n-1].ChangeSeq != x.Prev || n >= maxTelling {
@@ -88,10 +96,10 @@ func (c *Committer) release(ctx context.Context, out *deliver.Parcels) {
 		c.flushRoom(r, now, out)
 		delete(c.telling, id)
 	}
-	if next.IsZero() || c.alarm {
+	if next.IsZero() || !c.alarm.IsZero() && !next.Before(c.alarm) {
 		return
 	}
-	c.alarm = true
+	c.alarm = next
 	c.inHand.Add(1) // until then: a worker that stops waits for it
 	time.AfterFunc(next.Sub(now), func() {
 		c.add(ctx, work{release: true})
@@ -127,7 +135,7 @@ func (c *Committer) flushRoom(r *room, now time.Time, out *deliver.Parcels) {
 	latest := slices.Collect(maps.Values(of))
 	slices.SortFunc(latest, func(a, b *chat.Changed) int { return cmp.Compare(a.ChangeSeq, b.ChangeSeq) })
 	for _, x := range latest {
-		c.sendChange(x, prev, out)
+		c.sendChange(r, x, prev, out)
 		prev = x.ChangeSeq
 	}
 	r.tells(prev, r.epoch)
@@ -148,13 +156,13 @@ func (c *Committer) flushRoom(r *room, now time.Time, out *deliver.Parcels) {
 }
 
 // sendChange routes one change: with the message to sessions that may see it, without it to the others, whose numbers go on.
-func (c *Committer) sendChange(x *chat.Changed, prev chat.ChangeSeq, out *deliver.Parcels) {
+func (c *Committer) sendChange(r *room, x *chat.Changed, prev chat.ChangeSeq, out *deliver.Parcels) {
 	if losesChange(x) {
 		return
 	}
 	bare := protocol.AppendBareChange(nil, *x, prev)
 	d := envelope.Delivery{
-		Kind: envelope.Changed, Room: x.Change.Room, Seq: x.Change.Seq, Epoch: c.room(x.Change.Room).epoch,
+		Kind: envelope.Changed, Room: x.Change.Room, Seq: x.Change.Seq, Epoch: r.epoch,
 		Changes: x.ChangeSeq, Prev: prev, AtSeq: x.AtSeq,
 		Frame: bare, Bare: bare,
 	}
