@@ -137,7 +137,9 @@ func (h *Hub) returned(sw *Sweep, rm *room, entries []envelope.Entry) {
 	back := map[chat.UserID]chat.Seq{}
 	for i := range entries {
 		for _, u := range entries[i].Added {
-			back[u] = entries[i].Seq
+			if !h.memberships.out(rm.id, u, membership{epoch: rm.epoch, seq: entries[i].Seq}) { // else they have left again
+				back[u] = entries[i].Seq
+			}
 		}
 	}
 	if len(back) == 0 {
