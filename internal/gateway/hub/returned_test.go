@@ -63,3 +63,17 @@ func TestReturnedAndLeftAgain(t *testing.T) {
 	b.want(f, "m6", "m7", "left7")
 	b.want(stays, "m6", "m7", "m8", "m9", "m10")
 }
+
+// The same, where what is missing can't be had: the return, which is known, doesn't outlive the second leave.
+func TestReturnedAndLeftAgainBehindAJump(t *testing.T) {
+	b := newBench(t)
+	f := b.attached(1, 1, 5)
+	left, back := entry(7), entry(8)
+	left.Removed, left.Reason = []chat.UserID{1}, chat.LeftSelf
+	back.Added, back.JoinedTo = []chat.UserID{1}, []byte(`{"type":"joined"}`)
+	b.in(left, back)
+	c := b.last(envelope.Attach)
+	b.Attached(&b.sw, &envelope.Delivery{Kind: envelope.Attached, Room: room1, Epoch: 1, Number: c.Number, Seq: 10, Repair: true})
+	b.in(entry(11))
+	b.want(f, "resync", "left7")
+}

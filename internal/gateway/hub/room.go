@@ -131,7 +131,8 @@ func (h *Hub) added(sw *Sweep, sh *roomShard, d *envelope.Delivery) {
 // the socket isn't in doubt any more, unless entries after it were skipped.
 func (h *Hub) confirm(sw *Sweep, sh *roomShard, s Socket, d *envelope.Delivery) {
 	rm, seq := sh.rooms[d.Room], d.Seq
-	if rm == nil || seq > rm.delivered || rm.phase == attaching {
+	if rm == nil || seq > rm.delivered || rm.phase == attaching ||
+		h.memberships.out(rm.id, s.User(), membership{epoch: d.Epoch, seq: seq}) { // they have left again
 		return
 	}
 	for i := range rm.members {
