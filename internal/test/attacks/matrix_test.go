@@ -297,8 +297,8 @@ func (a *attack) own(row cells, c *cast, u user) {
 	if row.variant != "own message" || u.Token == "" {
 		return
 	}
-	if r := a.ask(a.api, request{method: "POST", path: roomPath(c.room, "/messages"), token: u.Token, body: text(c, u)}); r.Status == 201 {
-		c.last = r.Body.Num("seq")
+	if status, m := a.api.Do(a, "POST", roomPath(c.room, "/messages"), u.Token, text(c, u)); status == 201 {
+		c.last = m.Num("seq")
 	}
 }
 

@@ -583,6 +583,9 @@ func (z *fuzzer) disturbLine(r *request) {
 		r.what, r.path, r.edge = "a slash at the end", bare+"/", []int{404, 405}
 	default:
 		r.what, r.edge = "another spelling of the path", []int{404, 405, 400} // 400: an id that ends in %00
+		if strings.HasSuffix(r.op.path, "{key}") {
+			r.edge = append(r.edge, http.StatusUnprocessableEntity) // it is another key then
+		}
 		r.path = pick(z.dice, []string{"/%" + fmt.Sprintf("%x", bare[1]) + bare[2:], "/" + bare, "/." + bare, strings.ToUpper(bare), bare + "%00"})
 		if r.path == bare {
 			r.path += "/"
