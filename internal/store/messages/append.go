@@ -28,7 +28,10 @@ func (s *Store) Append(ctx context.Context, sends []chat.Send, now time.Time) (s
 	if err = s.d.Play(ctx, "append", db.Repeatable, b.commit); err != nil {
 		return s.appendParts(ctx, b, now, err)
 	}
-	return b.sent, b.heads(), s.refresh(ctx, b)
+	if b.repeats {
+		err = s.refresh(ctx, b)
+	}
+	return b.sent, b.heads(), err
 }
 
 // commit is one transaction from its first statement to its last but the COMMIT, which the caller adds to what is
@@ -74,6 +77,7 @@ type batch struct {
 	refusal *chat.Error // not nil: the answer to all that would be accepted
 
 	numbered bool // some sends have a client_seq
+	repeats  bool // some were there already
 
 	// What the last run answered, and what it knew.
 	sent    []chat.Sent // by index
@@ -238,6 +242,7 @@ func (b *batch) repeat(i int, key messageKey, r *room, first table.Message) chat
 	if ours = ours && index == i; ours && r != nil {
 		r.Before = min(r.Before, first.Seq-1)
 	}
+	b.repeats = true
 	r.repeated()
 	return chat.Sent{Message: first.Message, Duplicate: !ours}
 }
@@ -262,14 +267,12 @@ func EntryTime(now, active time.Time) time.Time {
 // insertBytes bounds one INSERT well below max_allowed_packet (16 MiB on MariaDB), even if every byte is escaped.
 const insertBytes = 4 << 20
 
-func sizeOf(m *table.Message) int { return len(m.Content) + len(m.Data) }
-
 func (b *batch) insertMessages() (ss []*db.Statement) {
 	for i := 0; i < len(b.fresh); {
 		q := &db.Statement{}
 		q.Add(table.Messages.Insert())
-		for size, first := 0, i; i < len(b.fresh) && (i == first || size+sizeOf(&b.fresh[i]) <= insertBytes); i++ {
-			size += sizeOf(&b.fresh[i])
+		for size, first := 0, i; i < len(b.fresh) && (i == first || size+len(b.fresh[i].Content)+len(b.fresh[i].Data) <= insertBytes); i++ {
+			size += len(b.fresh[i].Content) + len(b.fresh[i].Data)
 			q.Add(db.Comma(i-first)+table.Messages.Marks(), table.Messages.Values(&b.fresh[i])...)
 		}
 		ss = append(ss, q)
@@ -337,19 +340,20 @@ func headOf(r *table.Room) chat.Head {
 
 // entryOf is the message that a send becomes when it is accepted: what the sender wrote, not yet where it stands.
 func entryOf(s chat.Send) chat.Message {
-	return chat.Message{
-		Room: s.Room, Kind: chat.KindOfContent(s.Content), Sender: s.Sender, ClientMsgID: s.ClientMsgID, Content: s.Content,
-		Data: s.Data, ReplyTo: s.ReplyTo,
+	m := chat.Message{Room: s.Room, Kind: chat.Text, Sender: s.Sender, ClientMsgID: s.ClientMsgID, Content: s.Content}
+	if s.Data != "" || s.ReplyTo != 0 {
+		m.Kind, m.Data, m.ReplyTo = chat.KindOfContent(s.Content), s.Data, s.ReplyTo
 	}
+	return m
 }
 
 // bodyOf is the hash of everything in a send that makes it another message when it changes: see BodyHash.
 // TestBodyCoversSend fails when a field of chat.Send is neither here nor among those that say who sends, where and how.
 func bodyOf(s chat.Send) [table.HashLen]byte {
-	if s.Data == "" && s.ReplyTo == 0 {
-		return BodyHash(s.Content)
+	if s.Data != "" || s.ReplyTo != 0 {
+		return BodyHash(s.Content, extrasOf(s)...)
 	}
-	return BodyHash(s.Content, extrasOf(s)...)
+	return hashOf([]byte(s.Content))
 }
 
 // hashOf keeps of a hash what tells bodies apart.
