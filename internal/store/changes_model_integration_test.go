@@ -348,8 +348,9 @@ func dense(t *testing.T, env, name string) {
 		"changes that nobody asked for": "SELECT COUNT(*) FROM room_changes h LEFT JOIN change_ids i ON i.room_id = h.room_id AND i.user_id = h.user_id" +
 			" AND i.change_seq = h.change_seq AND i.seq = h.seq WHERE i.seq IS NULL",
 		"texts of recalled messages": "SELECT COUNT(*) FROM message_state t JOIN messages x ON x.room_id = t.room_id AND x.seq = t.seq" +
-			" WHERE t.recalled_at IS NOT NULL AND (x.content <> '' OR x.data IS NOT NULL OR t.reactions IS NOT NULL)",
-		"versions of recalled messages":  "SELECT COUNT(*) FROM message_state t JOIN message_versions v ON v.room_id = t.room_id AND v.seq = t.seq WHERE t.recalled_at IS NOT NULL",
+			" WHERE t.recalled_at IS NOT NULL AND (x.content <> '' OR x.data IS NOT NULL OR x.earlier IS NOT NULL OR t.reactions IS NOT NULL)",
+		"edited messages without what they were": "SELECT COUNT(*) FROM message_state t JOIN messages x ON x.room_id = t.room_id AND x.seq = t.seq" +
+			" WHERE t.recalled_at IS NULL AND (t.version > 1) <> (x.earlier IS NOT NULL)",
 		"reactions to recalled messages": "SELECT COUNT(*) FROM message_state t JOIN reactions e ON e.room_id = t.room_id AND e.seq = t.seq WHERE t.recalled_at IS NOT NULL",
 		"pins that states don't have":    "SELECT COUNT(*) FROM pins p LEFT JOIN message_state t ON t.room_id = p.room_id AND t.seq = p.seq WHERE t.pinned_at IS NULL",
 		"pinned states without pin":      "SELECT COUNT(*) FROM message_state t LEFT JOIN pins p ON t.room_id = p.room_id AND t.seq = p.seq WHERE t.pinned_at IS NOT NULL AND p.seq IS NULL",

@@ -31,7 +31,6 @@ type batch struct {
 	// To be written.
 	happened []table.Happened
 	ids      []table.Asked
-	versions []table.Version
 
 	// ours is what earlier runs meant to write, with its index in the batch: a COMMIT whose answer was lost may have
 	// written it, and then it is no repeat.
@@ -92,6 +91,7 @@ type entry struct {
 	pinSeq   chat.ChangeSeq // of the batch's last pin; 0: none
 	moved    bool           // its state is to be written
 	text     bool           // its content is
+	earlier  string         // what edits replaced, as messages.earlier has it
 	recalled bool           // by the batch
 }
 
@@ -136,7 +136,7 @@ func (b *batch) reset() {
 	b.ended = nil
 	b.entries = make(map[spot]*entry, n)
 	b.reacted, b.first = map[reaction]*reacted{}, map[keyed][]chat.UserID{}
-	b.happened, b.ids, b.versions = b.happened[:0], b.ids[:0], b.versions[:0]
+	b.happened, b.ids = b.happened[:0], b.ids[:0]
 }
 
 // commit is one transaction from its first statement to its last but the COMMIT, which the caller adds to what is

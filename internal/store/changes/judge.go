@@ -161,7 +161,7 @@ func (b *batch) edit(by chat.Member, e *entry, c chat.Change) (changed bool, err
 	if !e.State.EditedAt.IsZero() {
 		was.At = e.State.EditedAt
 	}
-	b.versions = append(b.versions, table.Version{Room: c.Room, Seq: c.Seq, Version: was})
+	e.earlier += lineOf(was)
 	e.Content, e.Data, e.Kind, e.text = content, data, chat.KindOfContent(content), true
 	e.State.Version++
 	e.State.EditedAt = messages.EntryTime(b.now, was.At) // whatever the writers' clocks say
@@ -175,7 +175,6 @@ func (b *batch) recall(r *room, e *entry, by chat.UserID) {
 	if !countsRecalled() {
 		r.recalled = max(r.recalled, e.Ord)
 	}
-	b.versions = slices.DeleteFunc(b.versions, func(v table.Version) bool { return v.Room == e.Room && v.Seq == e.Seq })
 }
 
 // pin pins a message, or takes the pin away.

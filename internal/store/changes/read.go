@@ -117,31 +117,6 @@ func (s *Store) one(ctx context.Context, room chat.RoomID, user chat.UserID, seq
 	return at, ms[0], nil
 }
 
-// Versions returns the earlier contents of a message, the newest first, without the present one; none of a recalled message. The last
-// keptVersions are there. NotFound for who may not see the message, Forbidden for who may not see them.
-func (s *Store) Versions(ctx context.Context, room chat.RoomID, user chat.UserID, seq chat.Seq) ([]chat.Version, error) {
-	at, m, err := s.one(ctx, room, user, seq)
-	if err != nil {
-		return nil, err
-	}
-	if err := chat.MaySeeVersions(at.Room, at.Member, m); err != nil {
-		return nil, err
-	}
-	var q db.Statement
-	q.Add("SELECT "+table.Versions.Select()+" FROM message_versions v WHERE v.room_id = ? AND v.seq = ? ORDER BY v.version DESC LIMIT ?",
-		room, seq, keptVersions)
-	var rows []table.Version
-	err = s.d.Retry(ctx, "read versions", func(tx db.Tx) (err error) {
-		rows, err = db.Collect(tx, &q, table.Versions.Cells)
-		return err
-	})
-	vs := make([]chat.Version, len(rows))
-	for i, r := range rows {
-		vs[i] = r.Version
-	}
-	return vs, err
-}
-
 // Reactors returns who set one key under a message, in the order in which they came; next is empty at the end. NotFound for who may not
 // see the message.
 func (s *Store) Reactors(ctx context.Context, q chat.ReactorsQuery) (rs []chat.Reactor, next string, err error) {

@@ -13,8 +13,8 @@ import (
 	"chat-service/internal/store/outbox"
 )
 
-// Store reads and writes the tables message_state, room_changes, change_ids, message_versions, reactions, pins and recalls, and what they
-// change in messages and rooms.
+// Store reads and writes the tables message_state, room_changes, change_ids, reactions, pins and recalls, and what they change in messages
+// and rooms.
 type Store struct {
 	d        *db.DB
 	outbox   *outbox.Store

@@ -11,9 +11,6 @@ import (
 	"chat-service/internal/store/table"
 )
 
-// keptVersions is how many earlier contents of a message are kept: so many a recall has to delete.
-const keptVersions = 100
-
 // forgottenAtOnce bounds how many reactions a recall deletes. What is left can't be seen: readers ask whether the message is recalled.
 const forgottenAtOnce = 1000
 
@@ -43,7 +40,6 @@ func (b *batch) writes() (ss []*db.Statement) {
 	add(insert(table.Changes, b.happened))
 	add(updateTexts(moved)...)
 	add(storeStates(moved))
-	add(b.storeVersions(moved)...)
 	add(b.storeReactions(moved)...)
 	add(storePins(moved)...)
 	add(storeRecalls(moved), b.updateRooms())
@@ -63,37 +59,53 @@ func insert[R any](into *table.Table[R], rows []R) *db.Statement {
 	return q
 }
 
-// updateTexts writes the contents that have changed. A recalled message keeps its kind and body_hash: a retry of it finds it.
+// updateTexts writes the contents that have changed, and keeps what they replaced. A recalled message keeps its kind and body_hash: a
+// retry of it finds it.
 func updateTexts(moved []*entry) (ss []*db.Statement) {
 	texts := slices.DeleteFunc(slices.Clone(moved), func(e *entry) bool { return !e.text })
 	for len(texts) > 0 {
 		n, size := 0, 0
-		for ; n < len(texts) && (n == 0 || size+len(texts[n].Content)+len(texts[n].Data) <= writeBytes); n++ {
-			size += len(texts[n].Content) + len(texts[n].Data)
+		for ; n < len(texts) && (n == 0 || size+texts[n].size() <= writeBytes); n++ {
+			size += texts[n].size()
 		}
-		some := texts[:n]
+		ss = append(ss, updateSome(texts[:n]))
 		texts = texts[n:]
-		q := &db.Statement{}
-		q.Add("UPDATE messages FORCE INDEX (PRIMARY) SET content = ")
-		caseBySpot(q, some, func(e *entry) any { return e.Content })
-		if slices.ContainsFunc(some, func(e *entry) bool { return e.Kind != e.kind }) {
-			q.Add(", kind = ")
-			caseBySpot(q, some, func(e *entry) any { return string(e.Kind) })
-		}
-		if slices.ContainsFunc(some, func(e *entry) bool { return e.Data != e.data }) {
-			q.Add(", data = ")
-			caseBySpot(q, some, func(e *entry) any {
-				if e.Data == "" {
-					return nil
-				}
-				return e.Data
-			})
-		}
-		q.Add(" WHERE ")
-		spots(q, some)
-		ss = append(ss, q)
 	}
 	return ss
+}
+
+func (e *entry) size() int { return len(e.Content) + len(e.Data) + len(e.earlier) }
+
+func updateSome(texts []*entry) *db.Statement {
+	q := &db.Statement{}
+	q.Add("UPDATE messages FORCE INDEX (PRIMARY) SET content = ")
+	caseBySpot(q, texts, func(e *entry) any { return e.Content })
+	if slices.ContainsFunc(texts, func(e *entry) bool { return e.Kind != e.kind }) {
+		q.Add(", kind = ")
+		caseBySpot(q, texts, func(e *entry) any { return string(e.Kind) })
+	}
+	if slices.ContainsFunc(texts, func(e *entry) bool { return e.Data != e.data }) {
+		q.Add(", data = ")
+		caseBySpot(q, texts, func(e *entry) any { return textOrNull(e.Data) })
+	}
+	// What is put behind with NULL is NULL: that is what a recall does.
+	q.Add(", earlier = CONCAT(RIGHT(COALESCE(earlier, ''), ?), ", keptChars)
+	caseBySpot(q, texts, func(e *entry) any {
+		if e.recalled {
+			return nil
+		}
+		return e.earlier
+	})
+	q.Add(") WHERE ")
+	spots(q, texts)
+	return q
+}
+
+func textOrNull(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
 }
 
 // caseBySpot appends a CASE over (room_id, seq), sorted, with the values that pick gives.
@@ -142,36 +154,6 @@ func storeStates(moved []*entry) *db.Statement {
 	q := insert(table.States, rows)
 	q.Add(onceMore)
 	return q
-}
-
-// storeVersions keeps what edits replaced, and deletes what is too old, and what was recalled.
-func (b *batch) storeVersions(moved []*entry) (ss []*db.Statement) {
-	var old db.Statement
-	n := 0
-	for _, v := range b.versions {
-		if v.Version.Version > keptVersions {
-			old.Add(db.Comma(n)+"(?,?,?)", v.Room, v.Seq, v.Version.Version-keptVersions)
-			n++
-		}
-	}
-	ss = append(ss, insert(table.Versions, b.versions))
-	if n > 0 {
-		if n == 1 { // a lone tuple makes MariaDB scan, see db.Statement.Places
-			old.Again()
-		}
-		q := &db.Statement{}
-		q.Add("DELETE FROM message_versions WHERE (room_id, seq, version) IN (")
-		q.Join(&old)
-		q.Add(")")
-		ss = append(ss, q)
-	}
-	if gone := recalledOf(moved); len(gone) > 0 {
-		q := &db.Statement{}
-		q.Add("DELETE FROM message_versions WHERE ")
-		spots(q, gone)
-		ss = append(ss, q)
-	}
-	return ss
 }
 
 func recalledOf(moved []*entry) []*entry {

@@ -113,23 +113,6 @@ var Changes = define("room_changes", "h",
 	Column[Happened]{Name: "created_at", Cell: func(h *Happened) Cell { return (*moment)(&h.CreatedAt) }},
 )
 
-// Version is a row of message_versions.
-type Version struct {
-	Room chat.RoomID
-	Seq  chat.Seq
-	chat.Version
-}
-
-// Versions are earlier contents of messages.
-var Versions = define("message_versions", "v",
-	Column[Version]{Name: "room_id", Cell: func(v *Version) Cell { return (*number)(&v.Room) }},
-	Column[Version]{Name: "seq", Cell: func(v *Version) Cell { return (*number)(&v.Seq) }},
-	Column[Version]{Name: "version", Cell: func(v *Version) Cell { return (*number)(&v.Version.Version) }},
-	Column[Version]{Name: "content", Cell: func(v *Version) Cell { return (*text)(&v.Content) }},
-	Column[Version]{Name: "data", Cell: func(v *Version) Cell { return (*nullText)(&v.Data) }},
-	Column[Version]{Name: "written_at", Cell: func(v *Version) Cell { return (*moment)(&v.At) }},
-)
-
 // Reaction is a row of reactions.
 type Reaction struct {
 	chat.Place

@@ -66,7 +66,6 @@ func TestEveryFieldHasAColumn(t *testing.T) {
 	covers(t, States)
 	covers(t, ChangeIDs)
 	covers(t, Changes)
-	covers(t, Versions)
 	covers(t, Reactions)
 	covers(t, Pins)
 	covers(t, Recalls)

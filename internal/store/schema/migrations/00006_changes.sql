@@ -1,8 +1,9 @@
 -- +goose Up
 
 -- What a message has besides its text. A process of the release before writes messages without it, and reads them as texts. content and
--- data are always those of now: an edit replaces them, a recall empties them. body_hash stays that of what was sent.
-ALTER TABLE messages ADD COLUMN data MEDIUMTEXT NULL, ADD COLUMN reply_to BIGINT UNSIGNED NULL;
+-- data are always those of now: an edit replaces them, a recall empties them. body_hash stays that of what was sent. earlier holds what
+-- edits replaced, a line of JSON each: in a table of its own it would be another row to write for each edit.
+ALTER TABLE messages ADD COLUMN data MEDIUMTEXT NULL, ADD COLUMN reply_to BIGINT UNSIGNED NULL, ADD COLUMN earlier MEDIUMTEXT NULL;
 
 -- The ord of the room's newest recalled message: whoever has read so far needs no look at recalls.
 ALTER TABLE rooms ADD COLUMN max_recalled_ord BIGINT UNSIGNED NOT NULL DEFAULT 0;
@@ -38,17 +39,6 @@ CREATE TABLE change_ids (
     PRIMARY KEY (room_id, user_id, change_id)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 
--- Earlier contents of edited messages, the latest of them; none of a recalled one.
-CREATE TABLE message_versions (
-    room_id    BIGINT UNSIGNED NOT NULL,
-    seq        BIGINT UNSIGNED NOT NULL,
-    version    BIGINT UNSIGNED NOT NULL,
-    content    MEDIUMTEXT NOT NULL,
-    data       MEDIUMTEXT NULL,
-    written_at DATETIME(6) NOT NULL,
-    PRIMARY KEY (room_id, seq, version)
-) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
-
 -- Who set which key under which message. change_seq is the order in which they came.
 CREATE TABLE reactions (
     room_id    BIGINT UNSIGNED NOT NULL,
@@ -82,9 +72,8 @@ CREATE TABLE recalls (
 DROP TABLE recalls;
 DROP TABLE pins;
 DROP TABLE reactions;
-DROP TABLE message_versions;
 DROP TABLE change_ids;
 DROP TABLE message_state;
 ALTER TABLE room_changes DROP COLUMN at_seq;
 ALTER TABLE rooms DROP COLUMN max_recalled_ord;
-ALTER TABLE messages DROP COLUMN reply_to, DROP COLUMN data;
+ALTER TABLE messages DROP COLUMN earlier, DROP COLUMN reply_to, DROP COLUMN data;
