@@ -40,7 +40,7 @@ func anAsk(r *rand.Rand, last uint64, mine func(seq uint64) bool, n int) (a test
 		a.Kind, a.Key, a.On = "reaction", keys[r.IntN(len(keys))], r.IntN(3) > 0
 	case !mine(a.Seq):
 		return a, false
-	case dice < 90:
+	case dice < 85:
 		a.Kind, a.Content = "edit", fmt.Sprintf("edited %d", n)
 	default:
 		a.Kind = "recall"
@@ -165,7 +165,7 @@ func (w *world) page(ctx context.Context, name string, u testkit.User, room uint
 	began := w.h.Now()
 	rctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
-	r, err := w.api.Call(rctx, http.MethodGet, fmt.Sprintf("/rooms/%d/messages?page_size=20", room), u.Token, nil)
+	r, err := w.api.Call(rctx, http.MethodGet, fmt.Sprintf("/rooms/%d/messages?page_size=40", room), u.Token, nil)
 	if err != nil || r.Status != http.StatusOK {
 		return
 	}

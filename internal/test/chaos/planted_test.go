@@ -54,7 +54,7 @@ func controls() []control {
 		{bug: "lose_change", what: "every fifth change is told to nobody, nor its number", rules: []string{"C2", "I14"}, play: justLoad(6 * time.Second)},
 		{bug: "hub_no_change_gap", what: "the hub delivers changes over a gap", rules: []string{"C2"}, play: stealSome},
 		{bug: "number_nothing", what: "what changes nothing takes a number", rules: []string{"C3"}, play: justLoad(6 * time.Second)},
-		{bug: "stale_recent", what: "pages are cached across changes", rules: []string{"C4"}, play: justLoad(8 * time.Second)},
+		{bug: "stale_recent", what: "pages are cached across changes", rules: []string{"C4"}, rate: 20, play: justLoad(14 * time.Second)},
 		{bug: "count_recalled", what: "a recalled message counts as unread", rules: []string{"C5"}, play: justLoad(6 * time.Second)},
 		{bug: "show_hidden", what: "who joined later is told of earlier messages", rules: []string{"C6"}, play: justLoad(8 * time.Second)},
 		{bug: "sync_leaver", what: "who was removed catches up on changes", rules: []string{"C6"}, play: justLoad(8 * time.Second)},
