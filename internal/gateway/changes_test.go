@@ -114,7 +114,7 @@ func TestBadDataUsesUpItsNumber(t *testing.T) {
 }
 
 func TestChangesAreUnknownWhereTheyAreNotOffered(t *testing.T) {
-	gt := newGate(t, nil, nil)
+	gt := newGate(t, []envelope.CommandKind{envelope.Send}, nil)
 	gt.plain = true
 	s := gt.login(1)
 	for frame, code := range map[string]string{
