@@ -166,6 +166,7 @@ const (
 	dFrom     protowire.Number = 33
 	dFroms    protowire.Number = 34
 	dFeatures protowire.Number = 35
+	dLater    protowire.Number = 36 // the kind, of one that the release before doesn't know: see carrier
 )
 
 // Entry is one entry of a room's log in client bytes, for a repair.
@@ -183,10 +184,19 @@ type Presence struct {
 	LastSeen int64 // Unix milliseconds; 0: never
 }
 
+// carrier is the kind that a record states first. Gateways of the release before take a kind that they don't know for a broken record, and
+// log an error for each; a digest that says nothing about their rooms they pass over. So the kinds that are new travel as such digests.
+func (k DeliveryKind) carrier() DeliveryKind {
+	if k == Changed || k == Profile {
+		return Heads
+	}
+	return k
+}
+
 // Append appends d's record to dst: the fields in the order of their numbers, zero values left out.
 func (d *Delivery) Append(dst []byte) []byte {
 	e := encoder{dst}
-	e.num(dKind, uint64(d.Kind))
+	e.num(dKind, uint64(d.Kind.carrier()))
 	e.str(dGateway, string(d.Gateway))
 	e.num(dSocket, uint64(d.Socket))
 	e.num(dUser, uint64(d.User))
@@ -215,7 +225,7 @@ func (d *Delivery) Append(dst []byte) []byte {
 		e.sub(dStates, func(s *encoder) { s.num(1, uint64(p.User)); s.flag(2, p.Online); s.num(3, uint64(p.LastSeen)) })
 	}
 	e.str(dRef, d.Ref)
-	if d.Changes != 0 || d.From != 0 || len(d.Froms)+len(d.Features) > 0 || d.Kind == Changed {
+	if d.Changes != 0 || d.From != 0 || len(d.Froms)+len(d.Features) > 0 || d.Kind.carrier() != d.Kind {
 		e.changes(d)
 	}
 	return e.b
@@ -267,6 +277,9 @@ func (e *encoder) changes(d *Delivery) {
 	}
 	for _, f := range d.Features {
 		e.bytes(dFeatures, []byte(f))
+	}
+	if d.Kind.carrier() != d.Kind {
+		e.num(dLater, uint64(d.Kind))
 	}
 }
 
@@ -372,6 +385,8 @@ func (d *Delivery) change(num protowire.Number, v uint64, s []byte) {
 		d.Froms = append(d.Froms, chat.Seq(v))
 	case dFeatures:
 		d.Features = append(d.Features, string(s))
+	case dLater:
+		d.Kind = DeliveryKind(min(v, math.MaxUint16))
 	}
 }
 
