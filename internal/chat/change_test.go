@@ -2,6 +2,7 @@ package chat_test
 
 import (
 	"encoding/json"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -40,8 +41,10 @@ func TestCanonicalData(t *testing.T) {
 		{"order", `{"b":1,"a":[ 3, {"d":null,"c":true} ]}`, `{"a":[3,{"c":true,"d":null}],"b":1}`},
 		{"order by UTF-16", `{"\ufb33":1,"\ud83d\ude00":2,"\u00f6":3,"1":4,"\r":5,"€":6,"":7,"a":8,"aa":9}`, `{"":7,"\r":5,"1":4,"a":8,"aa":9,"ö":3,"€":6,"😀":2,"` + "\ufb33" + `":1}`},
 		{"escapes", `{"a":"\u20ac\/\u000F\u000aA'\u0042\u0022\u005c\\\"\/\b\u007f"}`, `{"a":"€/\u000f\nA'B\"\\\\\"/\b` + "\u007f" + `"}`},
-		{"numbers", `{"n":[333333333.33333329, 1E30, 4.50, 2e-3, 0.000000000000000000000000001, -0, -0.0, 1e21, 1e20, 123456789012, 1e-7, 9007199254740991]}`,
-			`{"n":[333333333.3333333,1e+30,4.5,0.002,1e-27,0,0,1e+21,100000000000000000000,123456789012,1e-7,9007199254740991]}`},
+		{
+			"numbers", `{"n":[333333333.33333329, 1E30, 4.50, 2e-3, 0.000000000000000000000000001, -0, -0.0, 1e21, 1e20, 123456789012, 1e-7, 9007199254740991]}`,
+			`{"n":[333333333.3333333,1e+30,4.5,0.002,1e-27,0,0,1e+21,100000000000000000000,123456789012,1e-7,9007199254740991]}`,
+		},
 		{"at the depth", deep(32), deep(32)},
 		{"at the size", `{"a":"` + strings.Repeat("x", 8192-8) + `"}`, `{"a":"` + strings.Repeat("x", 8192-8) + `"}`},
 		{"space doesn't count", `{"a":` + strings.Repeat(" ", 10_000) + `1}`, `{"a":1}`},
@@ -122,9 +125,7 @@ func TestCanonicalDataMeansTheSame(t *testing.T) {
 		if json.Unmarshal(raw, &a) != nil || json.Unmarshal([]byte(one), &b) != nil {
 			t.Fatalf("%s isn't JSON", one)
 		}
-		x, _ := json.Marshal(a)
-		y, _ := json.Marshal(b)
-		if string(x) != string(y) {
+		if !reflect.DeepEqual(a, b) { // for which -0 is 0, as for ECMAScript
 			t.Fatalf("%s means something else than %s", one, raw)
 		}
 	})

@@ -202,10 +202,13 @@ func (b *batch) findMembers() (q db.Query) {
 
 // findEnded asks which of the changes' sessions were revoked, for the reason that package messages names.
 func (b *batch) findEnded() (q db.Query) {
-	q.Add("SELECT " + table.SessionIDs.Select() + " FROM sessions s FORCE INDEX (PRIMARY) WHERE s.revoked_at IS NOT NULL AND s.id IN (")
+	ids := make([]chat.SessionID, len(b.asked))
 	for i, c := range b.asked {
-		q.Add(db.Comma(i)+"?", c.Session)
+		ids[i] = c.Session
 	}
+	slices.Sort(ids)
+	q.Add("SELECT " + table.SessionIDs.Select() + " FROM sessions s FORCE INDEX (PRIMARY) WHERE s.revoked_at IS NOT NULL AND s.id IN (")
+	db.List(&q.Statement, slices.Compact(ids))
 	q.Add(")")
 	var row table.Session
 	q.Into(table.SessionIDs.Cells(&row), func() { b.ended = append(b.ended, row.ID) })

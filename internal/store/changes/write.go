@@ -39,7 +39,7 @@ func (b *batch) writes() (ss []*db.Statement) {
 	moved = slices.DeleteFunc(moved, func(e *entry) bool { return !e.moved })
 	add(insert(table.Changes, b.happened))
 	add(updateTexts(moved)...)
-	add(storeStates(moved))
+	add(b.storeStates(moved))
 	add(b.storeReactions(moved)...)
 	add(storePins(moved)...)
 	add(storeRecalls(moved), b.updateRooms())
@@ -135,25 +135,44 @@ func spots(q *db.Statement, es []*entry) {
 	q.Add(")")
 }
 
-// onceMore ends an INSERT of states: where a message has one, that is overwritten.
-var onceMore = func() string {
+// What changes of one kind write of a state. A new state has the rest from the columns' defaults, and what is there keeps it.
+var (
+	editedStates  = table.States.Only("room_id", "seq", "change_seq", "version", "edited_at")
+	reactedStates = table.States.Only("room_id", "seq", "change_seq", "version", "reactions")
+)
+
+// storeStates writes the states. Nearly always a batch has changes of one kind, which touch few columns.
+func (b *batch) storeStates(moved []*entry) *db.Statement {
+	kinds := map[chat.ChangeKind]bool{}
+	for _, h := range b.happened {
+		kinds[h.Kind] = true
+	}
+	into := table.States
+	switch {
+	case len(kinds) > 1:
+	case kinds[chat.ChangeEdit]:
+		into = editedStates
+	case kinds[chat.ChangeReaction]:
+		into = reactedStates
+	}
+	rows := make([]table.State, len(moved))
+	for i, e := range moved {
+		rows[i] = e.State
+	}
+	q := insert(into, rows)
+	q.Add(overwriting(into))
+	return q
+}
+
+// overwriting ends an INSERT of states: where a message has one, that is overwritten.
+func overwriting(into *table.Table[table.State]) string {
 	var sets []string
-	for column := range strings.SplitSeq(table.States.Select(), ", ") {
+	for column := range strings.SplitSeq(into.Select(), ", ") {
 		if _, name, _ := strings.Cut(column, "."); name != "room_id" && name != "seq" {
 			sets = append(sets, name+" = VALUES("+name+")")
 		}
 	}
 	return " ON DUPLICATE KEY UPDATE " + strings.Join(sets, ", ")
-}()
-
-func storeStates(moved []*entry) *db.Statement {
-	rows := make([]table.State, len(moved))
-	for i, e := range moved {
-		rows[i] = e.State
-	}
-	q := insert(table.States, rows)
-	q.Add(onceMore)
-	return q
 }
 
 func recalledOf(moved []*entry) []*entry {
