@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"chat-service/internal/ops/bench/latency"
+
 	"github.com/gobwas/ws"
 	"golang.org/x/sync/errgroup"
 )
@@ -199,8 +201,8 @@ func (b *bench) comeBack(ctx context.Context) (Row, error) {
 	if err != nil {
 		return Row{}, err
 	}
-	var alone, together, anew Hist
-	catch := func(i int, room, since uint64, want int, h *Hist) error {
+	var alone, together, anew latency.Hist
+	catch := func(i int, room, since uint64, want int, h *latency.Hist) error {
 		return b.catchUp(ctx, tokens[i], room, since, want, h)
 	}
 	for i := range tokens {
@@ -229,7 +231,7 @@ func (b *bench) comeBack(ctx context.Context) (Row, error) {
 		return Row{}, err
 	}
 	row := newRow(sp, after)
-	for name, h := range map[string]*Hist{"catch_up": &alone, "together": &together, "resync": &anew} {
+	for name, h := range map[string]*latency.Hist{"catch_up": &alone, "together": &together, "resync": &anew} {
 		row.Values[name+"_p50_ms"], row.Values[name+"_p99_ms"] = ms(h.Quantile(.5)), ms(h.Quantile(.99))
 	}
 	return row, nil
@@ -274,7 +276,7 @@ func (b *bench) edited(ctx context.Context, name string, n int, anew bool) (room
 
 // catchUp connects as a client that has all messages of a room and its changes up to since, and measures from its question to the end of
 // the answer: as many changes as are wanted, or (-1) the word that it must begin anew.
-func (b *bench) catchUp(ctx context.Context, token string, room, since uint64, want int, h *Hist) error {
+func (b *bench) catchUp(ctx context.Context, token string, room, since uint64, want int, h *latency.Hist) error {
 	s, w, err := newDialer(b.sys.Gateways, busyBuffer).dial(ctx, token)
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"chat-service/internal/ops/bench/latency"
 	"chat-service/internal/ops/bench/usage"
 )
 
@@ -177,7 +178,7 @@ func (c *crowd) measure(row *Row, sp usage.Span, took time.Duration) {
 	row.Values["acked_per_s"], row.Values["delivered_per_s"] = acked/s, delivered/s
 	for _, h := range []struct {
 		name string
-		hist *Hist
+		hist *latency.Hist
 	}{{"ack", &c.ackLat}, {"deliver", &c.dlvLat}, {"harness_send_lag", &c.sendLag}} {
 		for _, q := range []struct {
 			name string

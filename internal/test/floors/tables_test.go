@@ -57,7 +57,7 @@ var house = []family{
 	}, "it brings up servers for people and tests, and knows nothing of what runs on them"},
 
 	{"internal/ops/bench", 3, []string{"internal/chat", "internal/ops/stack"}, [][]string{
-		{"usage", "limits"},
+		{"usage", "limits", "latency"},
 		{"."},
 		{"report", "privatestack"},
 	}, "it measures the system from outside, and the servers by themselves"},
