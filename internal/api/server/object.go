@@ -9,13 +9,16 @@ import (
 
 // Object is a field that holds a JSON object of the client's own, whatever is in it. It distinguishes "left out", null and an object;
 // what an object may be is the verb's to check.
-type Object struct {
+type Object struct{ written }
+
+// written is a JSON value as it is written.
+type written struct {
 	Set bool
 	Raw []byte // nil: null
 }
 
-// UnmarshalJSONFrom keeps the value as it is written.
-func (o *Object) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+// UnmarshalJSONFrom keeps the value.
+func (o *written) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	v, err := d.ReadValue()
 	if err != nil {
 		return err

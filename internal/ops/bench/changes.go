@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strconv"
@@ -10,10 +11,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"chat-service/internal/ops/bench/latency"
-
 	"github.com/gobwas/ws"
 	"golang.org/x/sync/errgroup"
+
+	"chat-service/internal/ops/bench/latency"
 )
 
 const (
@@ -22,7 +23,6 @@ const (
 	awayChanges  = 900                    // S11: changed messages that a client has missed
 	returning    = 100                    // S11: clients
 	resyncAfter  = 5000                   // changed messages, above which the server has a client begin anew
-	resyncRounds = 50
 )
 
 // reactions is S10: what a thousand people who react to one message cost the rooms of l beside theirs.
@@ -158,9 +158,7 @@ func (r *reactors) check(ctx context.Context) error {
 	if asked, answered := r.asked.Load(), r.answered.Load(); answered < asked {
 		return fmt.Errorf("%d of %d reactions were not answered", asked-answered, asked)
 	}
-	var m struct {
-		Reactions []struct{ Count int64 } `json:"reactions"`
-	}
+	var m struct{ Reactions []struct{ Count int64 } }
 	if err := r.b.api.call(ctx, "GET", fmt.Sprintf("/rooms/%d/messages/%d", r.room, r.seq), r.token, nil, &m); err != nil {
 		return err
 	}
@@ -202,25 +200,19 @@ func (b *bench) comeBack(ctx context.Context) (Row, error) {
 		return Row{}, err
 	}
 	var alone, together, anew latency.Hist
-	catch := func(i int, room, since uint64, want int, h *latency.Hist) error {
-		return b.catchUp(ctx, tokens[i], room, since, want, h)
-	}
 	for i := range tokens {
-		if err := catch(i, away, since, awayChanges, &alone); err != nil {
-			return Row{}, err
-		}
+		err = errors.Join(err, b.catchUp(ctx, tokens[i], away, since, awayChanges, &alone))
 	}
 	var g errgroup.Group
-	for i := range tokens {
-		g.Go(func() error { return catch(i, away, since, awayChanges, &together) })
+	for _, token := range tokens {
+		g.Go(func() error { return b.catchUp(ctx, token, away, since, awayChanges, &together) })
 	}
-	if err := g.Wait(); err != nil {
+	err = errors.Join(err, g.Wait())
+	for i := range returning {
+		err = errors.Join(err, b.catchUp(ctx, tokens[i], far, 0, -1, &anew))
+	}
+	if err != nil {
 		return Row{}, err
-	}
-	for i := range resyncRounds {
-		if err := catch(i%len(tokens), far, 0, -1, &anew); err != nil {
-			return Row{}, err
-		}
 	}
 	after, err := b.sys.take()
 	if err != nil {
@@ -248,11 +240,10 @@ func (b *bench) edited(ctx context.Context, name string, n int, anew bool) (room
 		return 0, 0, err
 	}
 	var is struct {
-		Last    uint64 `json:"last_seq"`
-		Changes uint64 `json:"change_seq"`
+		ChangeSeq uint64 `json:"change_seq"`
 	}
-	if err := b.api.call(ctx, "GET", fmt.Sprintf("/rooms/%d", rooms[0]), tokens[0], nil, &is); err != nil || is.Changes >= uint64(n) && !anew {
-		return rooms[0], is.Changes, err
+	if err := b.api.call(ctx, "GET", fmt.Sprintf("/rooms/%d", rooms[0]), tokens[0], nil, &is); err != nil || is.ChangeSeq >= uint64(n) && !anew {
+		return rooms[0], is.ChangeSeq, err
 	}
 	b.say("writing and editing %d messages (%s)", n, name)
 	g, gctx := errgroup.WithContext(ctx)
@@ -271,7 +262,7 @@ func (b *bench) edited(ctx context.Context, name string, n int, anew bool) (room
 			return nil
 		})
 	}
-	return rooms[0], is.Changes, g.Wait()
+	return rooms[0], is.ChangeSeq, g.Wait()
 }
 
 // catchUp connects as a client that has all messages of a room and its changes up to since, and measures from its question to the end of

@@ -380,8 +380,10 @@ func (a *attack) came(row cells, c *cast, role string) string {
 
 // outcome is what has come of a frame so far, "" for nothing.
 func outcome(typ string, c *cast, u user, s, device, target *sock) string {
-	answers := map[string]string{"message": "ack", "join_room": "joined", "leave_room": "left", "sync": "synced", "presence": "presence", "ping": "pong", "auth": "pong",
-		"edit": "done", "recall": "done", "pin": "done", "react": "done"}
+	answers := map[string]string{
+		"message": "ack", "join_room": "joined", "leave_room": "left", "sync": "synced", "presence": "presence", "ping": "pong", "auth": "pong",
+		"edit": "done", "recall": "done", "pin": "done", "react": "done",
+	}
 	for _, f := range s.Frames() {
 		switch {
 		case f.Type() == "error":

@@ -92,8 +92,11 @@ func play(cs []*Chatter, messages, changes int) {
 	for i := range changes {
 		seq := uint64(1 + i%max(messages, 1))
 		ask := []Ask{
-			{Kind: "edit", Seq: seq, Content: fmt.Sprint("edited ", i)}, {Kind: "reaction", Seq: seq, Key: "👍", On: i%3 != 0},
-			{Kind: "pin", Seq: seq, On: i%5 != 0}, {Kind: "reaction", Seq: seq, Key: "x", On: true}, {Kind: "recall", Seq: seq},
+			{Kind: "edit", Seq: seq, Content: fmt.Sprint("edited ", i)},
+			{Kind: "reaction", Seq: seq, Key: "👍", On: i%3 != 0},
+			{Kind: "pin", Seq: seq, On: i%5 != 0},
+			{Kind: "reaction", Seq: seq, Key: "x", On: true},
+			{Kind: "recall", Seq: seq},
 		}[i%5]
 		if ask.Kind != "recall" || i%10 == 4 {
 			cs[i%2].Change(fakeRoom, ask)
