@@ -45,6 +45,7 @@ func TestCanonicalData(t *testing.T) {
 			"numbers", `{"n":[333333333.33333329, 1E30, 4.50, 2e-3, 0.000000000000000000000000001, -0, -0.0, 1e21, 1e20, 123456789012, 1e-7, 9007199254740991]}`,
 			`{"n":[333333333.3333333,1e+30,4.5,0.002,1e-27,0,0,1e+21,100000000000000000000,123456789012,1e-7,9007199254740991]}`,
 		},
+		{"beyond 2^53, as they are shown", `{"n":[9007199254740992,-123456789012345670000]}`, `{"n":[9007199254740992,-123456789012345670000]}`},
 		{"at the depth", deep(32), deep(32)},
 		{"at the size", `{"a":"` + strings.Repeat("x", 8192-8) + `"}`, `{"a":"` + strings.Repeat("x", 8192-8) + `"}`},
 		{"space doesn't count", `{"a":` + strings.Repeat(" ", 10_000) + `1}`, `{"a":1}`},
@@ -79,7 +80,7 @@ func TestCanonicalData(t *testing.T) {
 		{"plus", `{"a":+1}`, "invalid"},
 		{"no exponent", `{"a":1e}`, "invalid"},
 		{"beyond a double", `{"a":1e400}`, "invalid"},
-		{"beyond 2^53", `{"a":9007199254740992}`, "invalid"},
+		{"beyond 2^53", `{"a":9007199254740993}`, "invalid"},
 		{"a word", `{"a":nul}`, "invalid"},
 		{"NaN", `{"a":NaN}`, "invalid"},
 	} {

@@ -219,10 +219,12 @@ func (r *jsonReader) number() error {
 	}
 	text := string(r.in[start:r.at])
 	f, err := strconv.ParseFloat(text, 64)
-	if err != nil || integer && (f > MaxID || f < -MaxID) {
+	before := len(r.out)
+	r.out = appendNumber(r.out, f)
+	// A large whole number must be written as it is shown, or another one would be shown than was meant.
+	if err != nil || integer && max(f, -f) > MaxID && string(r.out[before:]) != text {
 		return fmt.Errorf("has the number %.40s, which not every reader of JSON holds: write it as a string", text)
 	}
-	r.out = appendNumber(r.out, f)
 	return nil
 }
 
