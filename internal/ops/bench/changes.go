@@ -18,11 +18,11 @@ import (
 )
 
 const (
-	besideRate   = 200                    // messages per second of the other rooms in S10
-	reactEvery   = 100 * time.Millisecond // by each of S10's members
-	awayChanges  = 900                    // S11: changed messages that a client has missed
-	returning    = 100                    // S11: clients
-	resyncAfter  = 5000                   // changed messages, above which the server has a client begin anew
+	besideRate  = 200                    // messages per second of the other rooms in S10
+	reactEvery  = 100 * time.Millisecond // by each of S10's members
+	awayChanges = 900                    // S11: changed messages that a client has missed
+	returning   = 100                    // S11: clients
+	resyncAfter = 5000                   // changed messages, above which the server has a client begin anew
 )
 
 // reactions is S10: what a thousand people who react to one message cost the rooms of l beside theirs.
