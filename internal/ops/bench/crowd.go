@@ -7,10 +7,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"chat-service/internal/ops/bench/latency"
-
 	"github.com/gobwas/ws"
 	"golang.org/x/sync/errgroup"
+
+	"chat-service/internal/ops/bench/latency"
 )
 
 // errorPause is how long a sender waits after a refusal.
