@@ -198,7 +198,9 @@ func (c *Committer) step(ctx context.Context, works []work) {
 			c.l.verbs[i](c, ctx, jobs, s)
 		}
 	}
-	c.release(ctx, s.out)
+	if len(c.telling)+len(c.profiles.due)+len(c.profiles.shown) > 0 {
+		c.release(ctx, s.out)
+	}
 	if len(s.rows) > 0 {
 		s.out.Then(func() { c.l.behind.announced(&c.flying, s.rows) })
 	}

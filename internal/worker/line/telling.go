@@ -83,9 +83,6 @@ func (c *Committer) tell(x *chat.Changed, out *deliver.Parcels) {
 
 // release announces what waited and is due: rooms' changes, users' profiles. It comes back when more is.
 func (c *Committer) release(ctx context.Context, out *deliver.Parcels) {
-	if len(c.telling)+len(c.profiles.due)+len(c.profiles.shown) == 0 {
-		return
-	}
 	now := c.l.o.Now()
 	next := c.showProfiles(ctx, now, out)
 	for id, r := range c.telling {

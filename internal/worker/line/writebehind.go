@@ -157,8 +157,10 @@ func (b *writeBehind) flush(ctx context.Context) {
 	stale := slices.Collect(maps.Keys(b.stale))
 	clear(b.stale)
 	b.mu.Unlock()
-	if err := b.routes.Outdate(ctx, stale); err != nil {
-		b.errors.Inc()
+	if len(stale) > 0 {
+		if err := b.routes.Outdate(ctx, stale); err != nil {
+			b.errors.Inc()
+		}
 	}
 	for _, r := range done {
 		b.delete(ctx, r)
