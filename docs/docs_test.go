@@ -167,7 +167,7 @@ func TestClientFramesDecode(t *testing.T) {
 	}
 	shown := map[string]bool{}
 	for _, line := range lines {
-		f, err := protocol.Decode([]byte(line), protocol.DefaultLimits())
+		f, err := protocol.Decode([]byte(line), protocol.DefaultLimits(), protocol.AllFeatures())
 		if err != nil {
 			t.Errorf("%s: %v", line, err)
 		}

@@ -122,9 +122,17 @@ func clientFrameTable() string {
 		for _, a := range s.Answers {
 			answers = append(answers, code(a))
 		}
-		row(b, code(s.Type), strings.Join(fields, ", "), strings.Join(answers, " or "), s.Doc)
+		row(b, code(s.Type), strings.Join(fields, ", "), strings.Join(answers, " or "), s.Doc+needs(s.Feature))
 	}
 	return b.String()
+}
+
+// needs names the feature without which a frame or a field is unknown.
+func needs(feature string) string {
+	if feature == "" {
+		return ""
+	}
+	return " (feature " + code(feature) + ")"
 }
 
 func mark(f protocol.Field) string {
@@ -140,7 +148,7 @@ func clientFieldTable() string {
 	for _, s := range released(protocol.ClientFrames()) {
 		for _, f := range s.Fields {
 			if !seen[f.Name] {
-				row(b, code(f.Name), string(f.Form), f.Doc)
+				row(b, code(f.Name), string(f.Form), f.Doc+needs(f.Feature))
 			}
 			seen[f.Name] = true
 		}
@@ -208,12 +216,12 @@ var keys = map[envelope.Key]string{
 func commandTable() string {
 	b := rows("command", "partition by", "asked for by", "what it asks for")
 	for _, s := range envelope.Commands() {
-		frame := "the gateway"
-		if s.Frame != "" {
-			frame = code(s.Frame)
+		by := "the gateway"
+		if len(s.Frames) > 0 {
+			by = code(strings.Join(s.Frames, "`, `"))
 		}
 		if s.Name != probe {
-			row(b, code(s.Name), keys[s.Key], frame, s.Doc)
+			row(b, code(s.Name), keys[s.Key], by, s.Doc)
 		}
 	}
 	return b.String()

@@ -71,7 +71,7 @@ func wire(cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
 	recorder := audit.NewRecorder(stores.Audit, log)
 	server, err := api.New(o, api.Ports{
 		Accounts: stores.Accounts, People: stores.Accounts, Sessions: stores.Accounts,
-		Rooms: stores.Rooms, Members: stores.Rooms, Lists: stores.Rooms, Messages: stores.Messages,
+		Rooms: stores.Rooms, Members: stores.Rooms, Lists: stores.Rooms, Messages: stores.Messages, Changes: stores.Changes,
 		Passwords: hasher, Tokens: issuer, Refreshes: auth.NewRefreshTokens(cfg.refreshKey()),
 		Recents: cache, Presences: cache, Throttle: cache, Audit: recorder,
 	})

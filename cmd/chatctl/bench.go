@@ -21,7 +21,7 @@ import (
 
 // benchCmd is `chatctl bench`.
 type benchCmd struct {
-	Scenario string        `default:"S1,S2,S3,S4" help:"Scenarios S1 to S9, separated by commas, or all."`
+	Scenario string        `default:"S1,S2,S3,S4" help:"Scenarios S1 to S11, separated by commas, or all."`
 	Runs     int           `default:"5" help:"Runs of each scenario, interleaved; the table shows medians."`
 	Duration time.Duration `default:"10s" help:"Measured time of a run."`
 	Warmup   time.Duration `default:"2s" help:"Time before the measured time."`

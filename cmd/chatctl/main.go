@@ -28,7 +28,7 @@ type cli struct {
 	Partitions partitionsCmd `cmd:"" help:"Show the live workers and the owner of each partition."`
 	Epoch      epochCmd      `cmd:"" help:"Raise the rooms' epoch after a restore."`
 	Dead       deadCmd       `cmd:"" help:"List, show or delete commands that failed for good."`
-	Bench      benchCmd      `cmd:"" help:"Measure the system: scenarios S1 to S9, audited, with a table and a plot."`
+	Bench      benchCmd      `cmd:"" help:"Measure the system: scenarios S1 to S11, audited, with a table and a plot."`
 }
 
 // exitError carries a wrapped command's exit code to main.

@@ -335,7 +335,7 @@ func TestUnreadIsVerifiedAndRepaired(t *testing.T) {
 	}
 	all := fromJSON[result](t, fails(t, "unread", "verify", "--json"))
 	one := fromJSON[result](t, fails(t, "unread", "verify", "--json", "--room", room.String()))
-	if len(all.Differences) != 3 || len(one.Differences) != 2 || one.Differences[0] != (difference{room, 0, 9, 3}) || all.Repaired {
+	if len(all.Differences) != 3 || len(one.Differences) != 2 || one.Differences[0] != (difference{Room: room, Have: 9, Want: 3}) || all.Repaired {
 		t.Errorf("all %+v, one room %+v", all, one)
 	}
 	if one := fromJSON[result](t, fails(t, "unread", "verify", "--json", "--room", second.Room.ID.String())); len(one.Differences) != 1 {

@@ -79,12 +79,14 @@ func (c *unreadRepairCmd) Run(ctx context.Context, s *installation.Settings, io 
 	})
 }
 
-// difference is a wrong count; User 0 means the room's own count of messages.
+// difference is a wrong count; User 0 means the room's own count of messages, or of those that were recalled.
 type difference struct {
 	Room chat.RoomID `json:"room_id"`
 	User chat.UserID `json:"user_id,omitempty"`
 	Have uint64      `json:"have"`
 	Want uint64      `json:"want"`
+
+	Recalled bool `json:"recalled,omitempty"`
 }
 
 // recount checks one room or all, in ascending order.
@@ -126,8 +128,11 @@ func printDrifts(io *streams, found []difference, asJSON, repaired bool) error {
 	rows := [][]string{{"ROOM", "MEMBER", "COUNT", "CORRECT"}}
 	for _, d := range found {
 		who := "(the room)"
-		if d.User != 0 {
+		switch {
+		case d.User != 0:
 			who = d.User.String()
+		case d.Recalled:
+			who = "(recalled)"
 		}
 		rows = append(rows, []string{d.Room.String(), who, strconv.FormatUint(d.Have, 10), strconv.FormatUint(d.Want, 10)})
 	}

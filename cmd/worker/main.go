@@ -77,8 +77,9 @@ func wire(cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
 		return nil, err
 	}
 	o := cfg.worker(uuid.NewString(), log, reg)
+	o.Changes = stores.Changes
 	o.Log, o.Outbox, o.Members = lineLog{stores.Messages, stores.Accounts, stores.Operator}, stores.Outbox, laneLog{stores.Rooms, stores.Messages, stores.Accounts}
-	o.Accounts, o.History, o.Workers = socketLog{stores.Accounts, stores.Rooms}, stores.Messages, fleetLog{stores.Operator, stores.Rooms}
+	o.Accounts, o.History, o.Workers = socketLog{stores.Accounts, stores.Rooms}, historyLog{stores.Messages, stores.Changes}, fleetLog{stores.Operator, stores.Rooms}
 	o.Routes, o.Allowances, o.Calls, o.Presence, o.Registry, o.Leases = cache, cache, cache, cache, cache, cache
 	q := &queues{Consumers: consumers, control: control, out: pub, now: time.Now}
 	o.Bus, o.Consume = broker.NewDeliveries(pub), q

@@ -2,6 +2,7 @@ package main
 
 import (
 	"chat-service/internal/store/accounts"
+	"chat-service/internal/store/changes"
 	"chat-service/internal/store/messages"
 	"chat-service/internal/store/operator"
 	"chat-service/internal/store/rooms"
@@ -9,6 +10,7 @@ import (
 
 type (
 	accountStore  = accounts.Store
+	changeStore   = changes.Store
 	messageStore  = messages.Store
 	operatorStore = operator.Store
 	roomStore     = rooms.Store
@@ -27,6 +29,11 @@ type (
 		*roomStore
 		*messageStore
 		*accountStore
+	}
+	// historyLog is what clients catch up from.
+	historyLog struct {
+		*messageStore
+		*changeStore
 	}
 	// fleetLog is what the jobs of the fleet need.
 	fleetLog struct {

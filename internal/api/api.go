@@ -54,5 +54,7 @@ func about() server.About {
 		Note:  "A room that the caller may not see is 404, exactly as one that does not exist.",
 		// A public room is a plain Room to callers who aren't in it.
 		AtLeast: map[string]string{"ListedRoom": "Room"},
+		// Messages that never changed have no state.
+		Sometimes: map[string][]string{"Message": {"change_seq", "version"}, "ShownMessage": {"change_seq", "version"}},
 	}
 }

@@ -28,14 +28,14 @@ func newFakes() fakes {
 	return fakes{
 		clock: c,
 		store: fakestore.New(fakestore.Options{Limits: chat.DefaultLimits(), Now: c.now}),
-		state: &fakeState{cached: map[chat.RoomID][]chat.Message{}, epochs: map[chat.RoomID]uint64{}, fails: map[string]int{}, asked: map[string]int{}},
+		state: &fakeState{cached: map[chat.RoomID][]chat.Message{}, epochs: map[chat.RoomID]uint64{}, asOf: map[chat.RoomID]chat.ChangeSeq{}, fails: map[string]int{}, asked: map[string]int{}},
 		auth:  &fakeAuth{},
 	}
 }
 
 func (f fakes) ports() Ports {
 	return Ports{
-		Accounts: f.store, People: f.store, Sessions: f.store, Rooms: f.store, Members: f.store, Lists: f.store, Messages: f.store,
+		Accounts: f.store, People: f.store, Sessions: f.store, Rooms: f.store, Members: f.store, Lists: f.store, Messages: f.store, Changes: f.store,
 		Passwords: f.auth, Tokens: fakeTokens{f.auth}, Refreshes: f.auth, Recents: f.state, Presences: f.state, Throttle: f.state,
 	}
 }
@@ -63,8 +63,9 @@ type fakeState struct {
 	mu     sync.Mutex
 	cached map[chat.RoomID][]chat.Message
 	epochs map[chat.RoomID]uint64 // of cached
-	fails  map[string]int         // taken, and tries that failed
-	asked  map[string]int         // questions
+	asOf   map[chat.RoomID]chat.ChangeSeq
+	fails  map[string]int // taken, and tries that failed
+	asked  map[string]int // questions
 	down   error
 }
 
@@ -76,19 +77,19 @@ type fakeAuth struct {
 	waiting atomic.Int64
 }
 
-func (f *fakeState) Recent(_ context.Context, room chat.RoomID, epoch uint64) ([]chat.Message, error) {
+func (f *fakeState) Recent(_ context.Context, room chat.RoomID, epoch uint64, changes chat.ChangeSeq) ([]chat.Message, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.epochs[room] != epoch {
+	if f.epochs[room] != epoch || f.asOf[room] != changes {
 		return nil, f.down
 	}
 	return slices.Clone(f.cached[room]), f.down
 }
 
-func (f *fakeState) Warm(_ context.Context, room chat.RoomID, epoch uint64, ms []chat.Message) error {
+func (f *fakeState) Warm(_ context.Context, room chat.RoomID, epoch uint64, changes chat.ChangeSeq, ms []chat.Message) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.cached[room], f.epochs[room] = slices.Clone(ms), epoch
+	f.cached[room], f.epochs[room], f.asOf[room] = slices.Clone(ms), epoch, changes
 	return f.down
 }
 

@@ -15,18 +15,21 @@ import (
 
 // MessageBody is a message to send.
 type MessageBody struct {
-	Content     string  `json:"content" required:"true" minLength:"1" limit:"message_bytes" rule:"something to see, and no NUL" example:"Hello"`
-	ClientMsgID *string `json:"client_msg_id,omitempty" minLength:"1" maxLength:"36" pattern:"^[A-Za-z0-9._:-]*$" doc:"a retry with the same id returns the first result; the server makes one if left out" example:"m-1"`
+	Content     string        `json:"content,omitempty" limit:"message_bytes" rule:"something to see, and no NUL; empty only beside data" example:"Hello"`
+	Data        server.Object `json:"data,omitzero" rule:"an object within limits.data_bytes and limits.data_depth, no name twice" doc:"for the application; with it content may be empty"`
+	ReplyTo     *chat.Seq     `json:"reply_to,omitempty" minimum:"1" rule:"a message of the same room that the caller may see" doc:"the message that this one answers"`
+	ClientMsgID *string       `json:"client_msg_id,omitempty" minLength:"1" maxLength:"36" pattern:"^[A-Za-z0-9._:-]*$" doc:"a retry with the same id returns the first result; the server makes one if left out" example:"m-1"`
 }
 
 // HistoryReply is a stretch of a room's log, ascending by seq.
 type HistoryReply struct {
-	Messages []protocol.Message `json:"messages"`
-	LastSeq  chat.Seq           `json:"last_seq" doc:"the newest that the caller may see"`
-	Epoch    uint64             `json:"epoch"`
-	HasMore  bool               `json:"has_more" doc:"there are older messages, or newer ones if after_seq was given"`
-	Page     int                `json:"page,omitempty"`
-	PageSize int                `json:"page_size,omitempty"`
+	Messages []protocol.ShownMessage `json:"messages"`
+	LastSeq  chat.Seq                `json:"last_seq" doc:"the newest that the caller may see"`
+	Epoch    uint64                  `json:"epoch"`
+	Changes  chat.ChangeSeq          `json:"change_seq" doc:"the room's last change that is surely in the messages"`
+	HasMore  bool                    `json:"has_more" doc:"there are older messages, or newer ones if after_seq was given"`
+	Page     int                     `json:"page,omitempty"`
+	PageSize int                     `json:"page_size,omitempty"`
 }
 
 // ReadBody moves the caller's read pointer.
@@ -49,9 +52,13 @@ type UnreadReply struct {
 // post sends a message. Without a client_msg_id a lost answer can't be retried safely, but the message gets one all
 // the same: the log's rows are unique by it.
 func (s *station) post(c *server.Call, b MessageBody) error {
-	m := chat.Send{Room: c.Room, Sender: c.User, Session: c.Session, Content: b.Content}
+	m := chat.Send{Room: c.Room, Sender: c.User, Session: c.Session, Content: b.Content, ReplyTo: orElse(b.ReplyTo, 0)}
 	var k server.Checks
-	k.Add(chat.CheckContent(b.Content, s.opts.Limits.MessageBytes))
+	data, err := s.data(b.Data)
+	m.Data = data
+	if k.Add(err); b.Content != "" || err == nil && data == "" {
+		k.Add(chat.CheckContent(b.Content, s.opts.Limits.MessageBytes))
+	}
 	if b.ClientMsgID != nil {
 		m.ClientMsgID = *b.ClientMsgID
 		k.Add(chat.CheckClientMsgID(m.ClientMsgID))
@@ -75,7 +82,11 @@ func (s *station) post(c *server.Call, b MessageBody) error {
 	if sent.Duplicate {
 		status = http.StatusOK
 	}
-	return c.Reply(status, protocol.MessageView(sent.Message))
+	mine, err := s.mine(c.Ctx, c.Room, c.User, []chat.Message{sent.Message}) // a retry may find it changed
+	if err != nil {
+		return err
+	}
+	return c.Reply(status, protocol.ShownMessageView(sent.Message, mine[sent.Message.Seq]))
 }
 
 // newMsgID makes a client_msg_id for a client that sent none.
@@ -95,7 +106,11 @@ func (s *station) history(c *server.Call) error {
 	if err != nil {
 		return err
 	}
-	return c.Write(protocol.AppendHistoryReply(c.Buffer(), p, q))
+	mine, err := s.mine(c.Ctx, q.Room, q.User, p.Messages)
+	if err != nil {
+		return err
+	}
+	return c.Write(protocol.AppendHistoryReply(c.Buffer(), p, q, mine))
 }
 
 // historyQuery reads the two forms of a request: by page, or by one seq and a limit. limit alone is the size of the
@@ -116,7 +131,7 @@ func historyQuery(c *server.Call) (chat.HistoryQuery, error) {
 	paged := q.Has("page") || q.Has("page_size")
 	page := q.Number("page")
 	size, limit := q.Number("page_size"), q.Number("limit")
-	h.MinSeq = chat.Seq(q.Number("min_seq"))
+	h.MinSeq, h.MinChanges = chat.Seq(q.Number("min_seq")), chat.ChangeSeq(q.Number("min_change_seq"))
 	q.Check.Require(seqs <= 1, "before_seq", "give only one of before_seq, after_seq and around_seq")
 	q.Check.Require(seqs == 0 || !paged, "page", "can't be mixed with before_seq, after_seq or around_seq")
 	q.Check.Require(!paged || !q.Has("limit"), "limit", "belongs to before_seq, after_seq and around_seq: use page_size")
@@ -133,7 +148,7 @@ func historyQuery(c *server.Call) (chat.HistoryQuery, error) {
 
 // readHistory reads from the store, or, if it is the newest page, from the cache. Which messages the user may see and
 // what the newest one is, only the store can say; the cache is used only if it holds exactly the page that follows
-// from that.
+// from that, in the states that belong to the room's last change.
 func (s *station) readHistory(ctx context.Context, q chat.HistoryQuery) (chat.HistoryPage, error) {
 	if s.ports.Recents == nil || q.Page != 1 {
 		return s.ports.Messages.History(ctx, q)
@@ -143,18 +158,18 @@ func (s *station) readHistory(ctx context.Context, q chat.HistoryQuery) (chat.Hi
 		return chat.HistoryPage{}, err
 	}
 	from, to, ok := m.Member.Window(m.Room.LastSeq)
-	if !ok || from > to || to < q.MinSeq {
+	if !ok || from > to || to < q.MinSeq || m.Room.Changes < q.MinChanges {
 		return s.ports.Messages.History(ctx, q)
 	}
 	n := min(q.PageSize, int(to-from+1))
-	ms, failed := s.ports.Recents.Recent(ctx, q.Room, m.Room.Epoch)
+	ms, failed := s.ports.Recents.Recent(ctx, q.Room, m.Room.Epoch, m.Room.Changes)
 	if ms, ok = tail(ms, to, n); ok && failed == nil {
 		s.opts.Metrics.Recent.WithLabelValues("hit").Inc()
-		return chat.HistoryPage{Messages: ms, LastSeq: to, Epoch: m.Room.Epoch, HasMore: to-chat.Seq(n) >= from}, nil
+		return chat.HistoryPage{Messages: ms, LastSeq: to, Epoch: m.Room.Epoch, Changes: m.Room.Changes, HasMore: to-chat.Seq(n) >= from}, nil
 	}
 	p, err := s.ports.Messages.History(ctx, q)
 	if err == nil && failed == nil && m.Member.In() && len(p.Messages) > 0 {
-		failed = s.ports.Recents.Warm(ctx, q.Room, p.Epoch, p.Messages)
+		failed = s.ports.Recents.Warm(ctx, q.Room, p.Epoch, p.Changes, p.Messages)
 	}
 	if failed != nil {
 		s.opts.Metrics.Degraded.WithLabelValues("recents").Inc()

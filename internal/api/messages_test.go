@@ -56,7 +56,7 @@ func TestHistory(t *testing.T) {
 	b := newBench(t)
 	ann := b.join("ann")
 	b.store.AddRoom(chat.Room{ID: 1}, 1) // without the entry that says who made it
-	if a := b.do(200, "GET", "rooms/1/messages", ann, ""); string(a.raw) != `{"messages":[],"last_seq":0,"epoch":1,"has_more":false,"page":1,"page_size":20}` {
+	if a := b.do(200, "GET", "rooms/1/messages", ann, ""); string(a.raw) != `{"messages":[],"last_seq":0,"epoch":1,"change_seq":0,"has_more":false,"page":1,"page_size":20}` {
 		t.Errorf("empty room %s", a.raw)
 	}
 	for i := range 45 {

@@ -96,6 +96,9 @@ func outline(t *testing.T, raw []byte) string {
 				out.WriteString(" open")
 			}
 			for _, q := range op.Parameters {
+				if q.In == "header" {
+					fmt.Fprintf(&out, " ^%s%s=%v", q.Name, must(q.Required), q.Schema)
+				}
 				if q.In == "query" {
 					fmt.Fprintf(&out, " ?%s%s=%v", q.Name, must(q.Required), q.Schema)
 				}

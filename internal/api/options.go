@@ -14,9 +14,9 @@ const (
 	maxPageSize     = 100
 )
 
-// bodyLimit bounds a request's body in bytes: JSON may spend six on one of a message's, as an escape.
+// bodyLimit bounds a request's body in bytes: JSON may spend six on one of a message's, as an escape, and of its data.
 func bodyLimit(l chat.Limits) int {
-	return max(64<<10, 6*cmp.Or(l.MessageBytes, 1<<20)+8<<10)
+	return max(64<<10, 6*(cmp.Or(l.MessageBytes, 1<<20)+cmp.Or(l.DataBytes, 1<<20))+8<<10)
 }
 
 // bodyLimits are the limits that fields of bodies have.

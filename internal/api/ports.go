@@ -18,6 +18,7 @@ type Ports struct {
 	Members   Members
 	Lists     Lists
 	Messages  Messages
+	Changes   Changes
 	Passwords Passwords
 	Tokens    Tokens
 	Refreshes Refreshes
@@ -116,13 +117,29 @@ type Messages interface {
 	History(ctx context.Context, q chat.HistoryQuery) (chat.HistoryPage, error)
 }
 
+// Changes is what happens to messages after they were sent, as far as one user may see it: what they may not see is chat.NotFound.
+type Changes interface {
+	// PostChange carries a change out, or finds the one that an earlier call with its id made. Why it was refused is in Changed.Err.
+	PostChange(ctx context.Context, c chat.Change, now time.Time) (chat.Changed, error)
+	// One reads a message.
+	One(ctx context.Context, room chat.RoomID, user chat.UserID, seq chat.Seq) (chat.Message, error)
+	// Versions lists what a message said before, newest first: chat.Forbidden but to its author, admins and the owner.
+	Versions(ctx context.Context, room chat.RoomID, user chat.UserID, seq chat.Seq) ([]chat.Version, error)
+	// Reactors lists those who reacted with a key, in order of arrival.
+	Reactors(ctx context.Context, q chat.ReactorsQuery) (rs []chat.Reactor, next string, err error)
+	// MyReactions lists the user's own reactions to messages from … to, ascending.
+	MyReactions(ctx context.Context, room chat.RoomID, user chat.UserID, from, to chat.Seq) ([]chat.OwnReactions, error)
+	// Pins lists pinned messages, newest pin first.
+	Pins(ctx context.Context, room chat.RoomID, user chat.UserID) ([]chat.Message, error)
+}
+
 // Recents caches the newest messages of rooms. Its errors only cost speed.
 type Recents interface {
-	// Recent returns a room's newest messages of the epoch as far as they are cached, ascending, each once, perhaps
-	// with gaps.
-	Recent(ctx context.Context, room chat.RoomID, epoch uint64) ([]chat.Message, error)
-	// Warm puts in a room's newest messages, ascending and without gaps.
-	Warm(ctx context.Context, room chat.RoomID, epoch uint64, ms []chat.Message) error
+	// Recent returns a room's newest messages of the epoch, as they are after exactly these changes, as far as they are cached,
+	// ascending, each once, perhaps with gaps.
+	Recent(ctx context.Context, room chat.RoomID, epoch uint64, changes chat.ChangeSeq) ([]chat.Message, error)
+	// Warm puts in a room's newest messages, ascending and without gaps; changes was read before them.
+	Warm(ctx context.Context, room chat.RoomID, epoch uint64, changes chat.ChangeSeq, ms []chat.Message) error
 }
 
 // Presences knows who has a live socket.

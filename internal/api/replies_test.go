@@ -17,9 +17,17 @@ func TestHandWrittenReplies(t *testing.T) {
 	b.do(201, "POST", "rooms", ann, `{"name":"one & <two>","description":"a\nb","member_ids":[2]}`)
 	b.do(201, "POST", "rooms", ann, `{"type":"direct","member_ids":[2]}`)
 	b.do(201, "POST", "rooms/1/messages", ann, `{"content":"\"你好\" \u2028 <b>","client_msg_id":"c"}`)
+	b.do(200, "PUT", "rooms/1/messages/2/reactions/a%2Fb", ann, "")
+	b.do(200, "PUT", "rooms/1/messages/2/pin", ann, "")
+	b.do(200, "PATCH", "rooms/1/messages/2", ann, `{"content":"again","data":{"b":[1,"<"],"a":null}}`)
+	b.do(201, "POST", "rooms/1/messages", ann, `{"content":"gone","reply_to":2}`)
+	b.do(200, "DELETE", "rooms/1/messages/3", ann, "")
 	for path, into := range map[string]any{
 		"rooms":                         &RoomsReply{},
 		"rooms?limit=1":                 &RoomsReply{},
+		"rooms/1/messages/2":            &protocol.ShownMessage{},
+		"rooms/1/messages/3":            &protocol.ShownMessage{},
+		"rooms/1/pins":                  &PinsReply{},
 		"rooms/1/messages":              &HistoryReply{},
 		"rooms/1/messages?after_seq=0":  &HistoryReply{},
 		"rooms/2/messages?before_seq=0": &HistoryReply{},

@@ -16,7 +16,7 @@ type RoomBody struct {
 	Description string           `json:"description,omitempty" maxLength:"1024" text:"lines" example:"What grows, and what doesn't"`
 	Visibility  *chat.Visibility `json:"visibility,omitempty" enum:"private,public" doc:"private if left out" example:"public"`
 	HistoryAll  bool             `json:"history_all,omitempty" doc:"members who join a private group later see it from its beginning"`
-	MemberIDs   []chat.UserID    `json:"member_ids,omitempty" limit:"members_call" rule:"ids of users" doc:"of a direct room: the other user"`
+	MemberIDs   []chat.UserID    `json:"member_ids,omitempty" limit:"members_call" rule:"ids of users" doc:"of a direct room: the other user, or the caller alone for notes"`
 }
 
 // RoomPatchBody changes those fields of a group that it holds.
@@ -82,7 +82,10 @@ func (s *station) createRoom(c *server.Call, b RoomBody) error {
 	visibility := orElse(b.Visibility, chat.Private)
 	others := slices.DeleteFunc(server.Once(b.MemberIDs), func(id chat.UserID) bool { return id == c.User })
 	if orElse(b.Type, chat.Group) == chat.Direct {
-		k.Require(len(others) == 1, "member_ids", "must name exactly one other user")
+		if len(others) == 0 && len(b.MemberIDs) > 0 {
+			others = []chat.UserID{c.User} // notes to oneself
+		}
+		k.Require(len(others) == 1, "member_ids", "must name exactly one other user, or only the caller")
 		k.Require(visibility != chat.Public, "visibility", "a direct room is private")
 		return s.direct(c, others, k.Err())
 	}
@@ -112,8 +115,8 @@ func orElse[T any](field *T, otherwise T) T {
 	return *field
 }
 
-// direct finds or makes the one direct room of the caller and another user: only one that is made is taken from their allowance. bad is
-// what is wrong with the body.
+// direct finds or makes the one direct room of the caller and another user, or of the caller alone: only one that is made is taken from
+// their allowance. bad is what is wrong with the body.
 func (s *station) direct(c *server.Call, others []chat.UserID, bad error) error {
 	if bad != nil {
 		return bad
@@ -124,7 +127,11 @@ func (s *station) direct(c *server.Call, others []chat.UserID, bad error) error 
 	} else if chat.KindOf(err) != chat.NotFound {
 		return err
 	}
-	made, err := s.making(c, 1)
+	invited := 1
+	if others[0] == c.User {
+		invited = 0
+	}
+	made, err := s.making(c, invited)
 	if err != nil {
 		return err
 	}

@@ -14,7 +14,7 @@ func TestRooms(t *testing.T) {
 	a := b.do(201, "POST", "rooms", ann, `{"name":"群聊名称","description":"群聊\n描述","type":"group","member_ids":[1,2]}`)
 	want := map[string]any{
 		"id": 1.0, "type": "group", "name": "群聊名称", "description": "群聊\n描述", "visibility": "private", "owner_id": 1.0,
-		"member_count": 2.0, "last_seq": 1.0, "epoch": 1.0, "created_at": "2026-03-01T12:00:00.000Z", "role": "owner", "unread": 0.0, "read_seq": 1.0,
+		"member_count": 2.0, "last_seq": 1.0, "epoch": 1.0, "change_seq": 0.0, "created_at": "2026-03-01T12:00:00.000Z", "role": "owner", "unread": 0.0, "read_seq": 1.0,
 		"last_message": map[string]any{
 			"room_id": 1.0, "seq": 1.0, "id": "1:1", "kind": "system", "sender_id": 0.0, "client_msg_id": "",
 			"content": `{"event":"created","by":1,"user_ids":[1,2]}`, "created_at": "2026-03-01T12:00:00.000Z",
@@ -57,4 +57,21 @@ func TestRooms(t *testing.T) {
 	b.problem(b.raw("DELETE", "rooms/3", ann, "", ""), 403, "forbidden")
 	b.do(204, "DELETE", "rooms/3", bob, "")
 	b.problem(b.raw("GET", "rooms/3", bob, "", ""), 404, "not_found")
+}
+
+// TestNotes: a direct room with oneself has one member, is one room, and costs no invitation.
+func TestNotes(t *testing.T) {
+	b := newBench(t, func(o *Options, _ *Ports) { o.Limits.InvitationsPerHour = 1 })
+	ann := b.join("ann")
+	b.join("bob")
+	pair := b.do(201, "POST", "rooms", ann, `{"type":"direct","member_ids":[2]}`)
+	notes := b.do(201, "POST", "rooms", ann, `{"type":"direct","member_ids":[1,1]}`)
+	again := b.do(200, "POST", "rooms", ann, `{"type":"direct","member_ids":[1]}`)
+	if notes.body["id"] != again.body["id"] || notes.body["id"] == pair.body["id"] || notes.body["member_count"] != 1.0 || notes.body["peer"] != nil {
+		t.Errorf("notes %s, again %s, the pair's room %s", notes.raw, again.raw, pair.raw)
+	}
+	b.do(201, "POST", "rooms/2/messages", ann, `{"content":"buy milk"}`)
+	if a := b.do(200, "GET", "unread", ann, ""); a.body["total"] != 0.0 {
+		t.Errorf("own notes are unread: %s", a.raw)
+	}
 }

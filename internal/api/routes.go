@@ -31,6 +31,7 @@ func (s *station) routes() []server.Route {
 		{"rooms", s.roomRoutes()},
 		{"members", s.memberRoutes()},
 		{"messages", s.messageRoutes()},
+		{"messages", s.changeRoutes()},
 	} {
 		for _, r := range group.rows {
 			r.Tag = group.tag
@@ -132,10 +133,10 @@ func (s *station) roomRoutes() []server.Route {
 		},
 		{
 			Method: "POST", Path: "/rooms", ID: "createRoom",
-			Summary: "Create a group, or find or create the direct room with a user",
+			Summary: "Create a group, or find or create the direct room with a user, or with oneself",
 			Reply:   protocol.ListedRoom{}, Status: http.StatusCreated, Again: http.StatusOK,
 			Errors: kinds(chat.RoomFull), Do: server.Takes(s.createRoom),
-			Rule: "a group has a name; a direct room is private and names exactly one other user, its name and description are ignored",
+			Rule: "a group has a name; a direct room is private and names exactly one other user, or only the caller; its name and description are ignored",
 		},
 		{
 			Method: "GET", Path: "/rooms/{room_id}", ID: "room", Summary: "Show a room", Reply: protocol.ListedRoom{},
@@ -197,13 +198,75 @@ func (s *station) messageRoutes() []server.Route {
 		{
 			Method: "POST", Path: "/rooms/{room_id}/messages", ID: "postMessage",
 			Summary: "Send a message; 200 if a retry finds it already sent",
-			Reply:   protocol.Message{}, Status: http.StatusCreated, Again: http.StatusOK,
+			Reply:   protocol.ShownMessage{}, Status: http.StatusCreated, Again: http.StatusOK,
 			Errors: kinds(chat.NotFound, chat.Forbidden, chat.Muted, chat.Blocked, chat.IdempotencyConflict),
-			Do:     server.Takes(s.post),
+			Do:     server.Takes(s.post), Rule: "content or data",
 		},
 		{
 			Method: "PUT", Path: "/rooms/{room_id}/read", ID: "read", Summary: "Move the read pointer",
 			Reply: ReadReply{}, Errors: kinds(chat.NotFound), Do: server.Takes(s.read),
+		},
+	}
+}
+
+// changeRoutes are about one message: what it says now and said before, and what may still happen to it.
+func (s *station) changeRoutes() []server.Route {
+	const message = "/rooms/{room_id}/messages/{seq}"
+	denied := kinds(chat.NotFound, chat.Forbidden, chat.Conflict)
+	reactors := append([]server.Param{
+		{Name: "key", Doc: "the reaction", Bytes: 32, Required: true, Rule: "no white space and no control characters", Example: "👍"},
+	}, server.PageParams()...)
+	return []server.Route{
+		{
+			Method: "GET", Path: message, ID: "message", Summary: "Show a message",
+			Reply: protocol.ShownMessage{}, Errors: kinds(chat.NotFound), Do: server.Plain(s.oneMessage),
+		},
+		{
+			Method: "PATCH", Path: message, ID: "editMessage", Summary: "Edit one's own message",
+			Reply: protocol.ShownMessage{}, Keyed: true, Errors: append(denied, chat.Muted, chat.VersionConflict), Do: server.Takes(s.edit),
+			Rule: "content or data; a message keeps at least one of them",
+		},
+		{
+			Method: "DELETE", Path: message, ID: "recallMessage", Summary: "Recall one's own message, or as owner or admin another's",
+			Reply: protocol.ShownMessage{}, Status: http.StatusOK, Keyed: true, Errors: denied, Do: server.Plain(s.recall),
+		},
+		{
+			Method: "GET", Path: message + "/versions", ID: "versions",
+			Summary: "List what a message said before, newest first: to its author, owner and admins",
+			Reply:   VersionsReply{}, Errors: kinds(chat.NotFound, chat.Forbidden), Do: server.Plain(s.versions),
+		},
+		{
+			Method: "PUT", Path: message + "/reactions/{key}", ID: "react", Summary: "React to a message",
+			Reply: protocol.ShownMessage{}, Keyed: true, Errors: append(denied, chat.Muted, chat.LimitReached), Do: server.Plain(s.react(true)),
+		},
+		{
+			Method: "DELETE", Path: message + "/reactions/{key}", ID: "unreact", Summary: "Take a reaction away",
+			Reply: protocol.ShownMessage{}, Status: http.StatusOK, Keyed: true, Errors: denied, Do: server.Plain(s.react(false)),
+		},
+		{
+			Method: "GET", Path: message + "/reactions", ID: "reactors", Summary: "List who reacted with a key, in order of arrival",
+			Params: reactors, Reply: ReactorsReply{}, Errors: kinds(chat.NotFound), Do: server.Plain(s.reactors),
+		},
+		{
+			Method: "GET", Path: "/rooms/{room_id}/reactions/mine", ID: "myReactions",
+			Summary: fmt.Sprintf("List the caller's own reactions to at most %d messages", mineSpan),
+			Params: []server.Param{
+				{Name: "from_seq", Doc: "1 if left out", Min: 1, Max: chat.MaxID, Default: 1},
+				{Name: "to_seq", Doc: "as far as one answer goes if left out", Min: 1, Max: chat.MaxID, Default: chat.MaxID, Rule: "not below from_seq"},
+			},
+			Reply: MineReply{}, Errors: kinds(chat.NotFound), Do: server.Plain(s.ownReacts),
+		},
+		{
+			Method: "PUT", Path: message + "/pin", ID: "pin", Summary: "Pin a message: owner and admins, in a direct room both",
+			Reply: protocol.ShownMessage{}, Keyed: true, Errors: append(denied, chat.LimitReached), Do: server.Plain(s.pin(true)),
+		},
+		{
+			Method: "DELETE", Path: message + "/pin", ID: "unpin", Summary: "Take a pin off",
+			Reply: protocol.ShownMessage{}, Status: http.StatusOK, Keyed: true, Errors: denied, Do: server.Plain(s.pin(false)),
+		},
+		{
+			Method: "GET", Path: "/rooms/{room_id}/pins", ID: "pins", Summary: "List pinned messages, newest pin first",
+			Reply: PinsReply{}, Errors: kinds(chat.NotFound), Do: server.Plain(s.pins),
 		},
 	}
 }
@@ -224,5 +287,6 @@ func historyParams() []server.Param {
 			Min: 1, Max: maxPageSize, Default: defaultPageSize,
 		},
 		{Name: "min_seq", Doc: "the caller has already seen this seq: a replica that lacks it must not answer", Max: chat.MaxID},
+		{Name: "min_change_seq", Doc: "the same of changes: the answer's change_seq is at least this", Max: chat.MaxID},
 	}
 }

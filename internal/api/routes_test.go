@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 
 // fill replaces the parameters of a path by ids that exist.
 func fill(path string) string {
-	return server.Base + strings.NewReplacer("{room_id}", "1", "{user_id}", "1", "{session_id}", "x").Replace(path)
+	return server.Base + strings.NewReplacer("{room_id}", "1", "{user_id}", "1", "{session_id}", "x", "{seq}", "1", "{key}", "x").Replace(path)
 }
 
 // TestGuard walks every route without a token and with a bad, an expired and a revoked one.
@@ -66,6 +66,7 @@ func TestHidden(t *testing.T) {
 	bodies := map[string]string{
 		"updateRoom": `{"name":"x"}`, "transferRoom": `{"user_id":2}`, "addMembers": `{"member_ids":[2]}`,
 		"updateMember": `{"role":"admin"}`, "postMessage": `{"content":"x"}`, "read": `{"seq":1}`,
+		"editMessage": `{"content":"x"}`,
 	}
 	for _, r := range Routes() {
 		if !strings.Contains(r.Path, "{room_id}") {
@@ -74,7 +75,10 @@ func TestHidden(t *testing.T) {
 		t.Run(r.ID, func(t *testing.T) {
 			var seen [2]answer
 			for i, room := range []string{"1", "777"} {
-				path := server.Base + strings.NewReplacer("{room_id}", room, "{user_id}", "1").Replace(r.Path)
+				path := server.Base + strings.NewReplacer("{room_id}", room, "{user_id}", "1", "{seq}", "1", "{key}", "x").Replace(r.Path)
+				if r.ID == "reactors" {
+					path += "?key=x"
+				}
 				seen[i] = b.raw(r.Method, path, stranger, "application/json", bodies[r.ID], "X-Request-Id", "same")
 				b.problem(seen[i], 404, "not_found")
 			}

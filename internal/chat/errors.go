@@ -28,6 +28,8 @@ const (
 	UsernameTaken
 	EmailTaken
 	IdempotencyConflict
+	VersionConflict
+	LimitReached
 	RoomFull
 	OutOfOrder
 	TooLarge
@@ -57,7 +59,9 @@ var kinds = [kindCount]KindSpec{
 	{Conflict, "conflict", false, "the state doesn't allow it"},
 	{UsernameTaken, "username_taken", false, "another account has this username"},
 	{EmailTaken, "email_taken", false, "another account has this address"},
-	{IdempotencyConflict, "idempotency_conflict", false, "this `client_msg_id` was used with another body"},
+	{IdempotencyConflict, "idempotency_conflict", false, "this `client_msg_id` or `change_id` was used with another body"},
+	{VersionConflict, "version_conflict", false, "the message doesn't have the version of `if_version`"},
+	{LimitReached, "limit_reached", false, "there are as many already as there may be"},
 	{RoomFull, "room_full", false, "the room has the maximum number of members"},
 	{OutOfOrder, "out_of_order", true, "`client_seq` is not the next; see `expected`"},
 	{TooLarge, "too_large", false, "larger than the limit"},

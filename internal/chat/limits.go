@@ -25,6 +25,15 @@ type Limits struct {
 	MessageBurst      int     `yaml:"message_burst" json:"-"`
 	PeerReads         int     `yaml:"peer_reads" json:"-"`
 
+	EditWindow          time.Duration `yaml:"edit_window" json:"-"`
+	RecallWindow        time.Duration `yaml:"recall_window" json:"-"`
+	DataBytes           int           `yaml:"data_bytes" json:"-"`
+	DataDepth           int           `yaml:"data_depth" json:"-"`
+	ReactionsPerMessage int           `yaml:"reactions_per_message" json:"-"`
+	PinsPerRoom         int           `yaml:"pins_per_room" json:"-"`
+	CatchUpChanges      int           `yaml:"catch_up_changes" json:"-"`
+	ResyncChanges       int           `yaml:"resync_changes" json:"-"`
+
 	SocketsPerUser    int `yaml:"sockets_per_user" json:"-"`
 	ConnectsPerMinute int `yaml:"connects_per_minute" json:"-"`
 	SocketsPerAddress int `yaml:"sockets_per_address" json:"-"`
@@ -52,6 +61,8 @@ func DefaultLimits() Limits {
 	return Limits{
 		MessageBytes: 16 << 10, FrameBytes: 64 << 10, RoomMembers: 10_000, MembersCall: 500, SyncRooms: 100, Watch: 200,
 		SocketsPerSession: 10, MessagesPerSecond: 50, MessageBurst: 200, PeerReads: 50,
+		EditWindow: 24 * time.Hour, DataBytes: 8 << 10, DataDepth: 32, ReactionsPerMessage: 20, PinsPerRoom: 100,
+		CatchUpChanges: 1000, ResyncChanges: 5000,
 		SocketsPerUser: 100, ConnectsPerMinute: 600, Unauthenticated: 5000, UnauthPerAddress: 500, HandshakeFailures: 600,
 		SessionsPerUser: 100, UserMessagesPerSecond: 50, UserMessageBurst: 200, RoomsPerHour: 1000, InvitationsPerHour: 20_000,
 		SearchesPerMinute: 120, LoginPerMinute: 600, RegisterPerMinute: 600, LoginFailures: 300, BadTokens: 3000,
@@ -188,6 +199,14 @@ var limits = []LimitSpec{
 	{"messages_per_second", ByGateway, false, "frames per second", "one socket, after a burst of `message_burst`", false},
 	{"message_burst", ByGateway, false, "frames", "one socket at once", false},
 	{"peer_reads", ByWorker, false, "members", "rooms with at most this many members show `read` to other members; 0: none does", false},
+	{"edit_window", ByWorker | ByAPI, false, "time", "after sending, in which the author may edit a message", false},
+	{"recall_window", ByWorker | ByAPI, false, "time", "after sending, in which the author may recall a message; admins may at any time", true},
+	{"data_bytes", ByGateway | ByWorker | ByAPI, false, "bytes", "`data` of a message, in canonical form (RFC 8785)", false},
+	{"data_depth", ByGateway | ByWorker | ByAPI, false, "levels", "nesting in `data`, the object itself being the first; 0 is 1000", false},
+	{"reactions_per_message", ByWorker | ByAPI, false, "keys", "one message", false},
+	{"pins_per_room", ByWorker | ByAPI, false, "messages", "pinned in one room", false},
+	{"catch_up_changes", ByWorker, false, "messages", "changed ones in the answer to one `sync` of a room; then `more_changes`", false},
+	{"resync_changes", ByWorker, false, "messages", "changed in a room since the client's cursor; if more are, it is told to `resync`", false},
 	{"sockets_per_user", ByGateway | ByWorker, false, "sockets", "one user, over all login sessions and gateways; while Redis is unavailable, at one gateway", false},
 	{"connects_per_minute", ByGateway, false, "sockets per minute", "one user opens at one gateway", false},
 	{"sockets_per_address", ByGateway, false, "sockets", "one IP address at one gateway, whoever they belong to; off, because a company, a carrier or a load test is one address", true},

@@ -46,6 +46,7 @@ func TestLimitsOfAProcess(t *testing.T) {
 	got := chat.DefaultLimits().For(chat.ByGateway)
 	want := chat.Limits{
 		MessageBytes: 16 << 10, FrameBytes: 64 << 10, SyncRooms: 100, Watch: 200, MessagesPerSecond: 50, MessageBurst: 200,
+		DataBytes: 8 << 10, DataDepth: 32,
 		SocketsPerUser: 100, ConnectsPerMinute: 600, Unauthenticated: 5000, UnauthPerAddress: 500, HandshakeFailures: 600,
 		UserMessagesPerSecond: 50, UserMessageBurst: 200,
 	}

@@ -33,12 +33,15 @@ func (m Member) In() bool { return m.User != 0 && m.LeftSeq == 0 }
 type Membership struct {
 	Room   Room
 	Member Member
-	Last   *Message // the newest message that the member may see; nil: not asked for, or none
-	Peer   *User    // the other person of a direct room; nil: not asked for, or a group
+	// Recalled counts the messages after the member's read pointer that were recalled: they are no longer unread.
+	Recalled uint64
+	Last     *Message // the newest message that the member may see; nil: not asked for, or none
+	Peer     *User    // the other person of a direct room; nil: not asked for, or a group
 }
 
-// Unread counts the messages of users that the member hasn't read.
-func (m Membership) Unread() uint64 { return Unread(m.Room.MsgCount, m.Member.ReadCount) }
+// Unread counts the messages of users that the member hasn't read, as of the room's Changes: of recalls only later ones are still to be
+// subtracted.
+func (m Membership) Unread() uint64 { return Unread(m.Room.MsgCount, m.Member.ReadCount, m.Recalled) }
 
 // Place is a user in a room.
 type Place struct {
@@ -59,8 +62,9 @@ type ReadState struct {
 	User    UserID
 	ReadSeq Seq
 	Unread  uint64
-	Moved   bool   // false: it was there already, or beyond
-	Err     *Error // nil: the state is committed
+	Changes ChangeSeq // the room's, as of which Unread is
+	Moved   bool      // false: it was there already, or beyond
+	Err     *Error    // nil: the state is committed
 }
 
 // MemberUser is a member together with their account.
@@ -69,12 +73,12 @@ type MemberUser struct {
 	User   User
 }
 
-// Unread counts the messages of users after the read pointer: never negative.
-func Unread(msgCount, readCount uint64) uint64 {
-	if readCount >= msgCount {
-		return 0
+// Unread counts the messages of users after the read pointer, without those of them that were recalled: never negative.
+func Unread(msgCount, readCount, recalled uint64) uint64 {
+	if seen := readCount + recalled; seen < msgCount {
+		return msgCount - seen
 	}
-	return msgCount - readCount
+	return 0
 }
 
 // Window returns the first and last seq that the member may see in a room that has come to last. ok is false if they may see nothing,

@@ -14,6 +14,7 @@ type MessageKind string
 const (
 	Text   MessageKind = "text"   // what a user wrote
 	System MessageKind = "system" // what happened to the room: a SystemEvent as JSON
+	Custom MessageKind = "custom" // data of a user, without a text
 )
 
 // Message is one entry of a room's log.
@@ -22,10 +23,13 @@ type Message struct {
 	Seq         Seq
 	Ord         uint64 // how many messages of users the log holds up to and including this entry: unread counts are differences of it
 	Kind        MessageKind
-	Sender      UserID // 0 of a system message
-	ClientMsgID string // the sender's own id, unique per room and sender; "" of a system message
-	Content     string
+	Sender      UserID    // 0 of a system message
+	ClientMsgID string    // the sender's own id, unique per room and sender; "" of a system message
+	Content     string    // as it is now: an edit replaces it, a recall empties it
 	CreatedAt   time.Time // when the seq was taken, by the server's clock; to the millisecond. Order is by seq
+	Data        string    // a JSON object in canonical form (CanonicalData); "": none
+	ReplyTo     Seq       // the message that it answers; 0: none
+	State       *State    // nil: it never changed
 }
 
 // Send asks for one message to be appended to a room.
@@ -36,6 +40,8 @@ type Send struct {
 	ClientMsgID string
 	ClientSeq   uint64 // 1, 2, 3 … per room and session; 0: the sender doesn't number messages
 	Content     string
+	Data        string // a JSON object in canonical form (CanonicalData); "": none. With it Content may be ""
+	ReplyTo     Seq    // the message that it answers, which the sender must see; 0: none
 	Refused     *Error // set: it was refused already. Nothing is appended, only its ClientSeq is used up
 }
 
@@ -63,7 +69,9 @@ type HistoryQuery struct {
 	After    *Seq
 	Around   *Seq
 	Limit    int // 0: 20; for Before, After and Around
-	MinSeq   Seq // what the caller has seen already: a replica that hasn't got this seq yet may not answer
+	// MinSeq and MinChanges are what the caller has seen already: a replica that hasn't got so far yet may not answer.
+	MinSeq     Seq
+	MinChanges ChangeSeq
 }
 
 // HistoryPage is the answer to a HistoryQuery, ascending by seq.
@@ -72,7 +80,8 @@ type HistoryPage struct {
 	LastSeq  Seq  // the newest seq that the user may see
 	HasMore  bool // older messages exist (newer ones if After was asked)
 	Epoch    uint64
-	Replica  bool // a replica answered, not the primary
+	Changes  ChangeSeq // the room's, read before the messages: all changes up to here are in them
+	Replica  bool      // a replica answered, not the primary
 }
 
 // CheckClientMsgID checks a sender's own id for a message: 1–36 of A–Z a–z 0–9 . _ : -. The error names client_msg_id.

@@ -37,10 +37,11 @@ type Room struct {
 	Visibility  Visibility
 	Owner       UserID // 0 of a direct room
 	MemberCount int
-	LastSeq     Seq    // of the newest entry; 0: none
-	MsgCount    uint64 // messages of users, without system messages
-	Epoch       uint64 // rises when a database was restored: seqs of different epochs never compare
-	HistoryAll  bool   // members who join later see from seq 1
+	LastSeq     Seq       // of the newest entry; 0: none
+	MsgCount    uint64    // messages of users, without system messages
+	Changes     ChangeSeq // of the last change of a message; 0: none
+	Epoch       uint64    // rises when a database was restored: seqs of different epochs never compare
+	HistoryAll  bool      // members who join later see from seq 1
 	CreatedAt   time.Time
 	DissolvedAt time.Time // zero: it exists
 }
@@ -51,7 +52,8 @@ type Head struct {
 	Seq      Seq // the last seq now
 	Before   Seq // the last seq before the batch
 	Epoch    uint64
-	MsgCount uint64 // as in Room
+	MsgCount uint64    // as in Room
+	Changes  ChangeSeq // as in Room
 }
 
 // NewRoom is a group to create. Its owner becomes a member whether Members names them or not.

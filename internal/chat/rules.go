@@ -1,5 +1,7 @@
 package chat
 
+import "time"
+
 // Who may do what. The functions judge values that the caller has read under the room's lock; an error is Forbidden, or Conflict if
 // something else must happen first, with a message for the client.
 
@@ -87,3 +89,70 @@ func MayMute(room Room, by, target Member) error {
 	}
 	return nil
 }
+
+// MayEditMessage returns nil if the member may edit the message now: its author, within the window (0: always). A recalled one has
+// nothing to edit.
+func MayEditMessage(by Member, m Message, now time.Time, window time.Duration) error {
+	switch {
+	case m.Kind == System:
+		return systemMessage()
+	case m.Sender != by.User:
+		return E(Forbidden, "only the author may edit a message")
+	case m.Recalled():
+		return E(Conflict, "the message was recalled")
+	case window > 0 && now.Sub(m.CreatedAt) > window:
+		return E(Forbidden, "a message may be edited for %v after it was sent", window)
+	}
+	return nil
+}
+
+// MayRecall returns nil if the member may recall the message now: its author within the window (0: always), owner and admins of a group
+// at any time.
+func MayRecall(room Room, by Member, m Message, now time.Time, window time.Duration) error {
+	switch {
+	case m.Kind == System:
+		return systemMessage()
+	case room.Type != Direct && by.Role.rank() >= Admin.rank():
+		return nil
+	case m.Sender != by.User:
+		return E(Forbidden, "only the author, owner and admins may recall a message")
+	case window > 0 && now.Sub(m.CreatedAt) > window:
+		return E(Forbidden, "a message may be recalled for %v after it was sent", window)
+	}
+	return nil
+}
+
+// MayReact returns nil if a member may react to the message.
+func MayReact(m Message) error {
+	switch {
+	case m.Kind == System:
+		return systemMessage()
+	case m.Recalled():
+		return E(Conflict, "the message was recalled")
+	}
+	return nil
+}
+
+// MayPin returns nil if the member may pin the message, or take its pin away: owner and admins, in a direct room both. The pin of a
+// message that was recalled since can be taken away.
+func MayPin(room Room, by Member, m Message, on bool) error {
+	switch {
+	case m.Kind == System:
+		return systemMessage()
+	case room.Type != Direct && by.Role.rank() < Admin.rank():
+		return E(Forbidden, "only owner and admins may pin messages")
+	case on && m.Recalled():
+		return E(Conflict, "the message was recalled")
+	}
+	return nil
+}
+
+// MaySeeVersions returns nil if the member may read the message's earlier contents: its author, owner and admins.
+func MaySeeVersions(room Room, by Member, m Message) error {
+	if !by.In() || m.Sender != by.User && (room.Type == Direct || by.Role.rank() < Admin.rank()) {
+		return E(Forbidden, "only the author, owner and admins may read the earlier versions of a message")
+	}
+	return nil
+}
+
+func systemMessage() *Error { return E(Forbidden, "a system message doesn't change") }

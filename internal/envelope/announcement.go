@@ -14,12 +14,16 @@ type AnnouncementKind string
 // The announcements; the table Announcements says what each is.
 const (
 	MessageAnnouncement AnnouncementKind = "message"
-	ReadAnnouncement    AnnouncementKind = "read"
-	RevokedAnnouncement AnnouncementKind = "revoked"
+	// Message2Announcement is a MessageAnnouncement with Data or ReplyTo, which the release before would drop.
+	Message2Announcement AnnouncementKind = "message2"
+	ChangeAnnouncement   AnnouncementKind = "change"
+	ReadAnnouncement     AnnouncementKind = "read"
+	RevokedAnnouncement  AnnouncementKind = "revoked"
+	UserAnnouncement     AnnouncementKind = "user"
 )
 
-// Announcement is what a committed REST write has to report to the sessions: an outbox row. Exactly one of Message, Read and Revoked is
-// set, and says the kind.
+// Announcement is what a committed REST write has to report to the sessions: an outbox row. Exactly one of Message, Changed, Read,
+// Revoked and Profile is set, and says the kind.
 type Announcement struct {
 	ID        uint64 // of the outbox row
 	Partition int
@@ -30,11 +34,18 @@ type Announcement struct {
 	Removed []chat.UserID
 	All     bool // everybody is removed (dissolved)
 	Reason  chat.LeaveReason
-	Change  chat.Change
+	Change  chat.RoomChange
 	About   chat.UserID // the user whose membership changed, if it is one person
+
+	// Changed says that a message changed, not what it is now: that is read when the row is announced. So it is without Message, NoOp,
+	// Repeat and Err, and its Change without what was written.
+	Changed *chat.Changed
 
 	Read    *chat.ReadState
 	Revoked *chat.Revoked
+
+	// Profile is a user whose nickname or picture changed, as everybody may see them.
+	Profile *chat.User
 
 	Other   AnnouncementKind // a kind that has no field of its own here
 	Payload []byte           // of Other, as stored
@@ -43,12 +54,18 @@ type Announcement struct {
 // Kind returns what the row announces, "" where nothing is set.
 func (a *Announcement) Kind() AnnouncementKind {
 	switch {
+	case a.Message != nil && (a.Message.Data != "" || a.Message.ReplyTo != 0):
+		return Message2Announcement
 	case a.Message != nil:
 		return MessageAnnouncement
+	case a.Changed != nil:
+		return ChangeAnnouncement
 	case a.Read != nil:
 		return ReadAnnouncement
 	case a.Revoked != nil:
 		return RevokedAnnouncement
+	case a.Profile != nil:
+		return UserAnnouncement
 	default:
 		return a.Other
 	}
@@ -69,10 +86,12 @@ type (
 		Removed []chat.UserID    `json:"removed,omitempty"`
 		All     bool             `json:"all,omitempty"`
 		Reason  chat.LeaveReason `json:"reason,omitempty"`
-		Change  chat.Change      `json:"change,omitempty"`
+		Change  chat.RoomChange  `json:"change,omitempty"`
 		About   chat.UserID      `json:"about,omitempty"`
+		Changed *storedChanged   `json:"changed,omitempty"`
 		Read    *storedRead      `json:"read,omitempty"`
 		Revoked *storedRevoked   `json:"revoked,omitempty"`
+		Profile *storedProfile   `json:"user,omitempty"`
 	}
 	storedMessage struct {
 		Room        chat.RoomID      `json:"Room"`
@@ -83,6 +102,29 @@ type (
 		ClientMsgID string           `json:"ClientMsgID"`
 		Content     string           `json:"Content"`
 		CreatedAt   time.Time        `json:"CreatedAt"`
+		Data        string           `json:"Data,omitempty"`
+		ReplyTo     chat.Seq         `json:"ReplyTo,omitempty"`
+	}
+	storedChanged struct {
+		Room      chat.RoomID     `json:"room"`
+		Seq       chat.Seq        `json:"seq"`
+		ChangeSeq chat.ChangeSeq  `json:"change_seq"`
+		Prev      chat.ChangeSeq  `json:"prev"`
+		Version   uint64          `json:"version"`
+		AtSeq     chat.Seq        `json:"at_seq"`
+		By        chat.UserID     `json:"by"`
+		Session   chat.SessionID  `json:"session,omitempty"`
+		Kind      chat.ChangeKind `json:"kind"`
+		Key       string          `json:"key,omitempty"`
+		On        bool            `json:"on,omitempty"`
+		ChangeID  string          `json:"change_id"`
+	}
+	storedProfile struct {
+		ID        chat.UserID `json:"id"`
+		Username  string      `json:"username"`
+		Nickname  string      `json:"nickname"`
+		AvatarURL string      `json:"avatar_url,omitempty"`
+		CreatedAt time.Time   `json:"created_at"`
 	}
 	storedRoom struct {
 		ID          chat.RoomID     `json:"ID"`
@@ -94,6 +136,7 @@ type (
 		MemberCount int             `json:"MemberCount"`
 		LastSeq     chat.Seq        `json:"LastSeq"`
 		MsgCount    uint64          `json:"MsgCount"`
+		Changes     chat.ChangeSeq  `json:"Changes,omitempty"`
 		Epoch       uint64          `json:"Epoch"`
 		HistoryAll  bool            `json:"HistoryAll"`
 		CreatedAt   time.Time       `json:"CreatedAt"`
@@ -121,12 +164,16 @@ func (a *Announcement) Encode() ([]byte, error) {
 	}
 	s := storedAnnouncement{
 		Added: a.Added, Removed: a.Removed, All: a.All, Reason: a.Reason, Change: a.Change, About: a.About,
-		Message: stored(a.Message, func(m chat.Message) storedMessage { return storedMessage(m) }),
+		Message: stored(a.Message, storeMessage),
+		Changed: stored(a.Changed, storeChanged),
 		Room:    stored(a.Room, func(r chat.Room) storedRoom { return storedRoom(r) }),
 		Read: stored(a.Read, func(r chat.ReadState) storedRead {
 			return storedRead{Room: r.Room, User: r.User, ReadSeq: r.ReadSeq, Unread: r.Unread, Moved: r.Moved}
 		}),
 		Revoked: stored(a.Revoked, func(r chat.Revoked) storedRevoked { return storedRevoked(r) }),
+		Profile: stored(a.Profile, func(u chat.User) storedProfile {
+			return storedProfile{u.ID, u.Username, u.Nickname, u.AvatarURL, u.CreatedAt}
+		}),
 	}
 	b, err := json.Marshal(s)
 	if err != nil {
@@ -138,7 +185,7 @@ func (a *Announcement) Encode() ([]byte, error) {
 // DecodeAnnouncement reads a row's payload. The kind must be known.
 func DecodeAnnouncement(kind AnnouncementKind, payload []byte) (Announcement, error) {
 	switch kind {
-	case MessageAnnouncement, ReadAnnouncement, RevokedAnnouncement:
+	case MessageAnnouncement, Message2Announcement, ChangeAnnouncement, ReadAnnouncement, RevokedAnnouncement, UserAnnouncement:
 	default:
 		return Announcement{Other: kind, Payload: payload}, nil
 	}
@@ -148,17 +195,46 @@ func DecodeAnnouncement(kind AnnouncementKind, payload []byte) (Announcement, er
 	}
 	a := Announcement{
 		Added: s.Added, Removed: s.Removed, All: s.All, Reason: s.Reason, Change: s.Change, About: s.About,
-		Message: stored(s.Message, func(m storedMessage) chat.Message { return chat.Message(m) }),
+		Message: stored(s.Message, storedMessage.message),
+		Changed: stored(s.Changed, storedChanged.changed),
 		Room:    stored(s.Room, func(r storedRoom) chat.Room { return chat.Room(r) }),
 		Read: stored(s.Read, func(r storedRead) chat.ReadState {
 			return chat.ReadState{Room: r.Room, User: r.User, ReadSeq: r.ReadSeq, Unread: r.Unread, Moved: r.Moved}
 		}),
 		Revoked: stored(s.Revoked, func(r storedRevoked) chat.Revoked { return chat.Revoked(r) }),
+		Profile: stored(s.Profile, func(u storedProfile) chat.User {
+			return chat.User{ID: u.ID, Username: u.Username, Nickname: u.Nickname, AvatarURL: u.AvatarURL, CreatedAt: u.CreatedAt}
+		}),
 	}
 	if a.Kind() != kind {
 		return Announcement{}, malformed("announcement of kind " + string(kind) + " holds " + string(a.Kind()))
 	}
 	return a, nil
+}
+
+func storeMessage(m chat.Message) storedMessage {
+	return storedMessage{m.Room, m.Seq, m.Ord, m.Kind, m.Sender, m.ClientMsgID, m.Content, m.CreatedAt, m.Data, m.ReplyTo}
+}
+
+func (m storedMessage) message() chat.Message {
+	return chat.Message{
+		Room: m.Room, Seq: m.Seq, Ord: m.Ord, Kind: m.Kind, Sender: m.Sender, ClientMsgID: m.ClientMsgID, Content: m.Content,
+		CreatedAt: m.CreatedAt, Data: m.Data, ReplyTo: m.ReplyTo,
+	}
+}
+
+func storeChanged(d chat.Changed) storedChanged {
+	c := d.Change
+	return storedChanged{c.Room, c.Seq, d.ChangeSeq, d.Prev, d.Version, d.AtSeq, c.User, c.Session, c.Kind, c.Key, c.On, c.ID}
+}
+
+func (d storedChanged) changed() chat.Changed {
+	return chat.Changed{
+		Change: chat.Change{
+			Room: d.Room, Seq: d.Seq, User: d.By, Session: d.Session, ID: d.ChangeID, Kind: d.Kind, Key: d.Key, On: d.On,
+		},
+		ChangeSeq: d.ChangeSeq, Prev: d.Prev, Version: d.Version, AtSeq: d.AtSeq,
+	}
 }
 
 // stored converts what is set.

@@ -27,11 +27,29 @@ func full() map[string]envelope.Announcement {
 			},
 			Added: []chat.UserID{3}, Removed: []chat.UserID{4}, All: true, Reason: chat.LeftKicked, Change: chat.MemberLeft, About: 4,
 		},
+		`{"message":{"Room":7,"Seq":9,"Ord":8,"Kind":"custom","Sender":3,"ClientMsgID":"m-1","Content":"","CreatedAt":"2026-11-29T08:30:00.123Z",` +
+			`"Data":"{\"a\":1}","ReplyTo":4},"room":{"ID":7,"Type":"","Name":"","Description":"","Visibility":"","Owner":0,"MemberCount":0,"LastSeq":9,` +
+			`"MsgCount":8,"Changes":5,"Epoch":1,"HistoryAll":false,"CreatedAt":"2026-11-29T08:30:00.123Z","DissolvedAt":"2026-11-29T08:30:00.123Z"}}`: {
+			Message: &chat.Message{
+				Room: 7, Seq: 9, Ord: 8, Kind: chat.Custom, Sender: 3, ClientMsgID: "m-1", CreatedAt: at, Data: `{"a":1}`, ReplyTo: 4,
+			},
+			Room: &chat.Room{ID: 7, LastSeq: 9, MsgCount: 8, Changes: 5, Epoch: 1, CreatedAt: at, DissolvedAt: at},
+		},
+		`{"changed":{"room":7,"seq":4,"change_seq":6,"prev":5,"version":2,"at_seq":9,"by":3,"session":"s","kind":"reaction","key":"+","on":true,` +
+			`"change_id":"c-1"}}`: {
+			Changed: &chat.Changed{
+				Change:    chat.Change{Room: 7, Seq: 4, User: 3, Session: "s", ID: "c-1", Kind: chat.ChangeReaction, Key: "+", On: true},
+				ChangeSeq: 6, Prev: 5, Version: 2, AtSeq: 9,
+			},
+		},
 		`{"read":{"Room":7,"User":3,"ReadSeq":9,"Unread":2,"Moved":true}}`: {
 			Read: &chat.ReadState{Room: 7, User: 3, ReadSeq: 9, Unread: 2, Moved: true},
 		},
 		`{"revoked":{"user":3,"sessions":["s1"],"except":"s2","disabled":true}}`: {
 			Revoked: &chat.Revoked{User: 3, Sessions: []chat.SessionID{"s1"}, Except: "s2", Disabled: true},
+		},
+		`{"user":{"id":3,"username":"ann","nickname":"Ann","avatar_url":"https://example.com/a.png","created_at":"2026-11-29T08:30:00.123Z"}}`: {
+			Profile: &chat.User{ID: 3, Username: "ann", Nickname: "Ann", AvatarURL: "https://example.com/a.png", CreatedAt: at},
 		},
 	}
 }

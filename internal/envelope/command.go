@@ -26,6 +26,11 @@ const (
 	Assert
 	Show
 	Beat
+	// Change asks for a change to a message that was sent: Room, Seq, Change, and of an edit Content and Data.
+	Change
+	// SendMore is Send with Data or ReplyTo. It is a kind of its own so that a worker of the release before, which would store the
+	// message without them, refuses it.
+	SendMore
 )
 
 // Command is a client's or a gateway's request on its way to the worker that owns the partition: a head, and of the body what its kind
@@ -43,12 +48,17 @@ type Command struct {
 	Room     chat.RoomID // of commands that are keyed by room
 	ErrorRef string      // what an error refers to; set if a client's frame caused the command, so that a worker that doesn't know the kind can refuse it; not for Send, which all know
 
-	// Send.
+	// Send, SendMore. Change: Content and Data of an edit.
 	ClientMsgID string
 	ClientSeq   uint64 // 0: the sender doesn't number messages
 	Content     string
+	Data        string // canonical JSON, "": none
+	ReplyTo     chat.Seq
 
-	// Read: the pointer. Attach with Repair: delivered so far.
+	// Change.
+	Change Asked
+
+	// Read: the pointer. Attach with Repair: delivered so far. Change: the message.
 	Seq chat.Seq
 
 	// Attach, Detach. Join: Repair says that the gateway asks in the client's place.
@@ -63,13 +73,39 @@ type Command struct {
 
 	// Sync.
 	Points []Point
-	Ref    string // the client's
+	Ref    string // the client's; also of Change
 
 	// Connect.
 	Device     string
 	Replace    bool     // close the session's other sockets
 	Partitions int      // the gateway's P
 	Features   []string // what the gateway can do beyond the first edition
+}
+
+// Asked is what a Change asks for.
+type Asked struct {
+	What       chat.ChangeKind
+	ID         string // change_id; the gateway makes one if the client gave none
+	Key        string // of a reaction
+	On         bool   // of a reaction or a pin: set it, else take it away
+	IfVersion  uint64 // of an edit: only if the message has this version; 0: whichever it has
+	HasContent bool   // of an edit: Content replaces what there is, else it stays
+	HasData    bool   // the same for Data; "" removes it
+}
+
+// ChangeOf returns the change that a command of the kind Change asks for.
+func (c *Command) ChangeOf() chat.Change {
+	a := &c.Change
+	change := chat.Change{
+		Room: c.Room, Seq: c.Seq, User: c.User, Session: c.Session, ID: a.ID, Kind: a.What, IfVersion: a.IfVersion, Key: a.Key, On: a.On,
+	}
+	if a.HasContent {
+		change.Content = &c.Content
+	}
+	if a.HasData {
+		change.Data = &c.Data
+	}
+	return change
 }
 
 // The numbers of a command's fields on the bus. One that was used is never used again.
@@ -105,13 +141,21 @@ const (
 	cReplace    protowire.Number = 19
 	cPartitions protowire.Number = 20
 	cFeatures   protowire.Number = 22
+
+	// SendMore, Change.
+	cData    protowire.Number = 23
+	cReplyTo protowire.Number = 24
+	cChange  protowire.Number = 25
 )
 
-// Point is a place in a room: the client's highest contiguous seq (Sync), a membership or a head (Delivery).
+// Point is a place in a room: what a client has (Sync), a membership or a head (Delivery).
 type Point struct {
-	Room  chat.RoomID
-	Seq   chat.Seq
-	Epoch uint64
+	Room       chat.RoomID
+	Seq        chat.Seq // Sync: the client's highest contiguous seq. Else: the room's last
+	Epoch      uint64
+	Changes    chat.ChangeSeq // Sync: the client's cursor of changes. Else: the room's change_seq
+	From       chat.Seq       // Sync: the first seq of which the client wants changes. Welcome: the first that the member may see; 0: unknown
+	HasChanges bool           // Sync: the client has a cursor, and wants changes
 }
 
 // Append appends c's record to dst: the fields in the order of their numbers, zero values left out.
@@ -130,6 +174,22 @@ func (c *Command) Append(dst []byte) []byte {
 	e.num(cSeq, uint64(c.Seq))
 	e.flag(cRepair, c.Repair)
 	e.num(cNumber, c.Number)
+	if len(c.Users)+len(c.Sessions)+len(c.Points) > 0 {
+		e.lists(c)
+	}
+	e.str(cRef, c.Ref)
+	e.str(cDevice, c.Device)
+	e.flag(cReplace, c.Replace)
+	e.num(cPartitions, uint64(c.Partitions))
+	e.str(cErrorRef, c.ErrorRef)
+	if len(c.Features)+len(c.Data) > 0 || c.ReplyTo != 0 || c.Change != (Asked{}) {
+		e.more(c)
+	}
+	return e.b
+}
+
+// lists appends the lists of a command.
+func (e *encoder) lists(c *Command) {
 	for _, u := range c.Users {
 		e.always(cUsers, uint64(u))
 	}
@@ -139,15 +199,26 @@ func (c *Command) Append(dst []byte) []byte {
 	for _, p := range c.Points {
 		e.point(cPoints, p)
 	}
-	e.str(cRef, c.Ref)
-	e.str(cDevice, c.Device)
-	e.flag(cReplace, c.Replace)
-	e.num(cPartitions, uint64(c.Partitions))
-	e.str(cErrorRef, c.ErrorRef)
+}
+
+// more appends what a plain message hasn't got.
+func (e *encoder) more(c *Command) {
 	for _, f := range c.Features {
 		e.bytes(cFeatures, []byte(f))
 	}
-	return e.b
+	e.str(cData, c.Data)
+	e.num(cReplyTo, uint64(c.ReplyTo))
+	if a := &c.Change; *a != (Asked{}) {
+		e.sub(cChange, func(s *encoder) {
+			s.str(1, string(a.What))
+			s.str(2, a.ID)
+			s.str(3, a.Key)
+			s.flag(4, a.On)
+			s.num(5, a.IfVersion)
+			s.flag(6, a.HasContent)
+			s.flag(7, a.HasData)
+		})
+	}
 }
 
 // DecodeCommand reads one record. The command keeps nothing of b. A kind of a later release is no error: see CommandKind.Known.
@@ -215,6 +286,34 @@ func (c *Command) body(num protowire.Number, v uint64, s []byte) error {
 		c.Partitions = int(v)
 	case cFeatures:
 		c.Features = append(c.Features, string(s))
+	case cData:
+		c.Data = string(s)
+	case cReplyTo:
+		c.ReplyTo = chat.Seq(v)
+	case cChange:
+		return c.Change.decode(s)
 	}
 	return nil
+}
+
+func (a *Asked) decode(b []byte) error {
+	return fields(b, func(num protowire.Number, v uint64, s []byte) error {
+		switch num {
+		case 1:
+			a.What = chat.ChangeKind(s)
+		case 2:
+			a.ID = string(s)
+		case 3:
+			a.Key = string(s)
+		case 4:
+			a.On = v != 0
+		case 5:
+			a.IfVersion = v
+		case 6:
+			a.HasContent = v != 0
+		case 7:
+			a.HasData = v != 0
+		}
+		return nil
+	})
 }

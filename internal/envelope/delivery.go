@@ -46,6 +46,12 @@ const (
 	Heads
 	// Reassert asks for Assert of every socket and Attach of every room: Redis was lost. With Room: that room only.
 	Reassert
+	// Changed is one change to the message Seq of Room, delivered once the entry AtSeq was. Frame is the `change` for sessions that
+	// may see the message, Bare for the others. It follows the change Prev: if a session may have missed that, its client is told to
+	// sync. Ack (`done`) is for the socket that asked (Gateway, Socket), Mine for the other sockets of User.
+	Changed
+	// Profile is Frame for the sockets of User, and for those in the rooms of Points: each gets it once.
+	Profile
 )
 
 // Delivery is what a worker sends to a gateway: a head, and of the body what its kind needs. Fields are added as to Command.
@@ -63,8 +69,8 @@ type Delivery struct {
 	Frame   []byte // client bytes
 	Ref     string // client_msg_id of the send that Ack, or the error in Frame, answers. Workers of the release before leave it out
 
-	// InRoom.
-	Ack      []byte // for the socket that sent the message
+	// InRoom, Changed.
+	Ack      []byte // for the socket that sent the message, or asked for the change
 	Event    []byte // the `room` frame
 	JoinedTo []byte // the `joined` frame for Added
 	Added    []chat.UserID
@@ -90,6 +96,24 @@ type Delivery struct {
 
 	// Presences.
 	States []Presence
+
+	// Changed: the number of the change. InRoom with Added, Attached, Joined: the room's change_seq as of Seq; 0: none, or unknown.
+	Changes chat.ChangeSeq
+
+	// Changed.
+	Prev  chat.ChangeSeq // the change before it, or before those that it covers
+	AtSeq chat.Seq       // the room's last seq then
+	Bare  []byte         // the frame without the message
+	Mine  []byte
+
+	// InRoom with Added, Joined: the first seq that those who are added may see; 0: unknown.
+	From chat.Seq
+
+	// Attached: the same for each of Users, in their order; empty: unknown.
+	Froms []chat.Seq
+
+	// Welcome: what this way through the system can do beyond the first edition, as its frame says.
+	Features []string
 }
 
 // The numbers of a delivery's fields on the bus. One that was used is never used again.
@@ -132,6 +156,17 @@ const (
 
 	// Presences.
 	dStates protowire.Number = 26
+
+	// Changed, and what rooms' change_seqs need elsewhere.
+	dChanges  protowire.Number = 28
+	dPrev     protowire.Number = 29
+	dAtSeq    protowire.Number = 30
+	dBare     protowire.Number = 31
+	dMine     protowire.Number = 32
+	dFrom     protowire.Number = 33
+	dFroms    protowire.Number = 34
+	dFeatures protowire.Number = 35
+	dLater    protowire.Number = 36 // the kind, of one that the release before doesn't know: see carrier
 )
 
 // Entry is one entry of a room's log in client bytes, for a repair.
@@ -149,10 +184,19 @@ type Presence struct {
 	LastSeen int64 // Unix milliseconds; 0: never
 }
 
+// carrier is the kind that a record states first. Gateways of the release before take a kind that they don't know for a broken record, and
+// log an error for each; a digest that says nothing about their rooms they pass over. So the kinds that are new travel as such digests.
+func (k DeliveryKind) carrier() DeliveryKind {
+	if k == Changed || k == Profile {
+		return Heads
+	}
+	return k
+}
+
 // Append appends d's record to dst: the fields in the order of their numbers, zero values left out.
 func (d *Delivery) Append(dst []byte) []byte {
 	e := encoder{dst}
-	e.num(dKind, uint64(d.Kind))
+	e.num(dKind, uint64(d.Kind.carrier()))
 	e.str(dGateway, string(d.Gateway))
 	e.num(dSocket, uint64(d.Socket))
 	e.num(dUser, uint64(d.User))
@@ -164,16 +208,41 @@ func (d *Delivery) Append(dst []byte) []byte {
 	e.opt(dAck, d.Ack)
 	e.opt(dEvent, d.Event)
 	e.opt(dJoinedTo, d.JoinedTo)
+	if len(d.Added)+len(d.Removed) > 0 {
+		e.memberships(d)
+	}
+	e.flag(dAll, d.All)
+	e.str(dReason, string(d.Reason))
+	e.num(dNumber, d.Number)
+	e.flag(dRepair, d.Repair)
+	if len(d.Entries)+len(d.Users)+len(d.Points)+len(d.Sessions) > 0 {
+		e.many(d)
+	}
+	e.num(dCode, uint64(d.Code))
+	e.num(dRetryMS, uint64(d.RetryMS))
+	e.num(dAt, uint64(d.At))
+	for _, p := range d.States {
+		e.sub(dStates, func(s *encoder) { s.num(1, uint64(p.User)); s.flag(2, p.Online); s.num(3, uint64(p.LastSeen)) })
+	}
+	e.str(dRef, d.Ref)
+	if d.Changes != 0 || d.From != 0 || len(d.Froms)+len(d.Features) > 0 || d.Kind.carrier() != d.Kind {
+		e.changes(d)
+	}
+	return e.b
+}
+
+// memberships appends whom an entry adds and removes.
+func (e *encoder) memberships(d *Delivery) {
 	for _, u := range d.Added {
 		e.always(dAdded, uint64(u))
 	}
 	for _, u := range d.Removed {
 		e.always(dRemoved, uint64(u))
 	}
-	e.flag(dAll, d.All)
-	e.str(dReason, string(d.Reason))
-	e.num(dNumber, d.Number)
-	e.flag(dRepair, d.Repair)
+}
+
+// many appends the lists of a delivery that isn't about one entry.
+func (e *encoder) many(d *Delivery) {
 	for _, x := range d.Entries {
 		e.sub(dEntries, func(s *encoder) {
 			s.num(1, uint64(x.Seq))
@@ -193,14 +262,25 @@ func (d *Delivery) Append(dst []byte) []byte {
 	for _, s := range d.Sessions {
 		e.bytes(dSessions, []byte(s))
 	}
-	e.num(dCode, uint64(d.Code))
-	e.num(dRetryMS, uint64(d.RetryMS))
-	e.num(dAt, uint64(d.At))
-	for _, p := range d.States {
-		e.sub(dStates, func(s *encoder) { s.num(1, uint64(p.User)); s.flag(2, p.Online); s.num(3, uint64(p.LastSeen)) })
+}
+
+// changes appends a change, and what other deliveries say about a room's changes.
+func (e *encoder) changes(d *Delivery) {
+	e.num(dChanges, uint64(d.Changes))
+	e.num(dPrev, uint64(d.Prev))
+	e.num(dAtSeq, uint64(d.AtSeq))
+	e.opt(dBare, d.Bare)
+	e.opt(dMine, d.Mine)
+	e.num(dFrom, uint64(d.From))
+	for _, seq := range d.Froms {
+		e.always(dFroms, uint64(seq))
 	}
-	e.str(dRef, d.Ref)
-	return e.b
+	for _, f := range d.Features {
+		e.bytes(dFeatures, []byte(f))
+	}
+	if d.Kind.carrier() != d.Kind {
+		e.num(dLater, uint64(d.Kind))
+	}
 }
 
 // opt appends bytes unless there are none.
@@ -210,7 +290,7 @@ func (e *encoder) opt(num protowire.Number, s []byte) {
 	}
 }
 
-// DecodeDelivery reads one record. Frame, Ack, Event, JoinedTo and the entries' frames alias b; the rest is copied. A kind of a
+// DecodeDelivery reads one record. Frame, Ack, Event, JoinedTo, Bare, Mine and the entries' frames alias b; the rest is copied. A kind of a
 // later release is no error: see DeliveryKind.Known.
 func DecodeDelivery(b []byte) (Delivery, error) {
 	var d Delivery
@@ -278,10 +358,36 @@ func (d *Delivery) body(num protowire.Number, v uint64, s []byte) error {
 		d.RetryMS = int64(v)
 	case dAt:
 		d.At = int64(v)
-	default:
+	case dEntries, dPoints, dStates:
 		return d.nested(num, s)
+	default:
+		d.change(num, v, s)
 	}
 	return nil
+}
+
+// change reads what changes and rooms' change_seqs need.
+func (d *Delivery) change(num protowire.Number, v uint64, s []byte) {
+	switch num {
+	case dChanges:
+		d.Changes = chat.ChangeSeq(v)
+	case dPrev:
+		d.Prev = chat.ChangeSeq(v)
+	case dAtSeq:
+		d.AtSeq = chat.Seq(v)
+	case dBare:
+		d.Bare = s
+	case dMine:
+		d.Mine = s
+	case dFrom:
+		d.From = chat.Seq(v)
+	case dFroms:
+		d.Froms = append(d.Froms, chat.Seq(v))
+	case dFeatures:
+		d.Features = append(d.Features, string(s))
+	case dLater:
+		d.Kind = DeliveryKind(min(v, math.MaxUint16))
+	}
 }
 
 // nested reads the fields that have fields of their own.

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 	"pgregory.net/rapid"
 
+	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
 )
 
@@ -49,7 +50,7 @@ func fill(t *rapid.T, v reflect.Value) {
 
 func TestCommandComesBackWhole(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		want := envelope.Command{Kind: envelope.CommandKind(rapid.IntRange(1, int(envelope.Beat)).Draw(t, "kind"))}
+		want := envelope.Command{Kind: envelope.CommandKind(rapid.IntRange(1, int(envelope.SendMore)).Draw(t, "kind"))}
 		fill(t, reflect.ValueOf(&want).Elem())
 		got, err := envelope.DecodeCommand(want.Append(nil))
 		if d := cmp.Diff(want, got); err != nil || d != "" {
@@ -60,7 +61,7 @@ func TestCommandComesBackWhole(t *testing.T) {
 
 func TestDeliveryComesBackWhole(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		want := envelope.Delivery{Kind: envelope.DeliveryKind(rapid.IntRange(1, int(envelope.Reassert)).Draw(t, "kind"))}
+		want := envelope.Delivery{Kind: envelope.DeliveryKind(rapid.IntRange(1, int(envelope.Changed)).Draw(t, "kind"))}
 		fill(t, reflect.ValueOf(&want).Elem())
 		got, err := envelope.DecodeDelivery(want.Append(nil))
 		if d := cmp.Diff(want, got); err != nil || d != "" {
@@ -202,9 +203,11 @@ func numbered(t *testing.T, typ string) (numbers []int) {
 func second[T any](_ T, err error) error { return err }
 
 func FuzzRecords(f *testing.F) {
-	c := envelope.Command{Kind: envelope.Sync, Points: []envelope.Point{{Room: 1, Seq: 2, Epoch: 3}}}
+	c := envelope.Command{Kind: envelope.Sync, Points: []envelope.Point{{Room: 1, Seq: 2, Epoch: 3, Changes: 4, From: 5, HasChanges: true}}}
+	change := envelope.Command{Kind: envelope.Change, Data: "{}", ReplyTo: 1, Change: envelope.Asked{What: "edit", ID: "i", HasData: true}}
 	d := envelope.Delivery{Kind: envelope.Attached, Entries: []envelope.Entry{{Seq: 1, Frame: []byte("f")}}, States: []envelope.Presence{{User: 1}}}
-	f.Add(envelope.Frame(nil, [][]byte{c.Append(nil), d.Append(nil)}))
+	changed := envelope.Delivery{Kind: envelope.Changed, Changes: 2, Prev: 1, AtSeq: 3, Bare: []byte("b"), Mine: []byte("m"), Froms: []chat.Seq{0}}
+	f.Add(envelope.Frame(nil, [][]byte{c.Append(nil), d.Append(nil), change.Append(nil), changed.Append(nil)}))
 	f.Add([]byte{0xC5, 1, 2, 8, 1})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		rs, _ := envelope.Records(b)
@@ -216,7 +219,8 @@ func FuzzRecords(f *testing.F) {
 			}
 			if d, err := envelope.DecodeDelivery(r); err == nil {
 				again, err := envelope.DecodeDelivery(d.Append(nil))
-				if err != nil || again.Kind != d.Kind || again.Seq != d.Seq || !bytes.Equal(again.Frame, d.Frame) {
+				if err != nil || again.Kind != d.Kind || again.Seq != d.Seq || !bytes.Equal(again.Frame, d.Frame) ||
+					d.Kind == envelope.Changed && (again.Changes != d.Changes || again.Prev != d.Prev || again.AtSeq != d.AtSeq || !bytes.Equal(again.Bare, d.Bare)) {
 					t.Fatalf("delivery %+v changed on the way: %+v, %v", d, again, err)
 				}
 			}
@@ -235,6 +239,33 @@ func BenchmarkCommand(b *testing.B) {
 		buf = c.Append(buf[:0])
 		if _, err := envelope.DecodeCommand(buf); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// What a command asks for comes back as it was asked: nothing, and the removal of something, are told apart.
+func TestChangeOf(t *testing.T) {
+	text, none := "x", ""
+	for _, want := range []chat.Change{
+		{Kind: chat.ChangeEdit, Content: &text, IfVersion: 2},
+		{Kind: chat.ChangeEdit, Content: &none, Data: &text},
+		{Kind: chat.ChangeEdit, Data: &none},
+		{Kind: chat.ChangeRecall},
+		{Kind: chat.ChangeReaction, Key: "k", On: true},
+		{Kind: chat.ChangePin},
+	} {
+		want.Room, want.Seq, want.User, want.Session, want.ID = 1, 2, 3, "s", "i"
+		c := envelope.Command{Kind: envelope.Change, Room: 1, Seq: 2, User: 3, Session: "s"}
+		c.Change = envelope.Asked{What: want.Kind, ID: "i", Key: want.Key, On: want.On, IfVersion: want.IfVersion}
+		if want.Content != nil {
+			c.Content, c.Change.HasContent = *want.Content, true
+		}
+		if want.Data != nil {
+			c.Data, c.Change.HasData = *want.Data, true
+		}
+		back, err := envelope.DecodeCommand(c.Append(nil))
+		if d := cmp.Diff(want, back.ChangeOf()); err != nil || d != "" {
+			t.Errorf("%v came back otherwise: %v\n%s", want.Kind, err, d)
 		}
 	}
 }

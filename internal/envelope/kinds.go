@@ -1,6 +1,10 @@
 package envelope
 
-import "slices"
+import (
+	"slices"
+
+	"chat-service/internal/chat"
+)
 
 // Key says which id decides the partition that a command travels in.
 type Key uint8
@@ -16,31 +20,35 @@ const (
 
 // CommandSpec is a row of Commands: everything about a kind of command but its handler, which is in the worker's dispatch table.
 type CommandSpec struct {
-	Kind  CommandKind
-	Name  string // in metrics, logs and dead_commands
-	Key   Key
-	Frame string // type of the client's frame that asks for it, "" where the gateway does
-	Doc   string // what it asks for
+	Kind   CommandKind
+	Name   string // in metrics, logs and dead_commands
+	Key    Key
+	Frames []string // types of the clients' frames that ask for it, none where the gateway does
+	Doc    string   // what it asks for
 }
 
 // Commands returns the registry of commands, by ascending kind.
 func Commands() []CommandSpec { return slices.Clone(commands) }
 
 var commands = append([]CommandSpec{
-	{Send, "send", ByRoom, "message", "append a message"},
-	{Read, "read", ByRoom, "read", "move the read pointer"},
-	{Typing, "typing", ByRoom, "typing", "relay that the user is typing"},
-	{Join, "join", ByRoom, "join_room", "resume live delivery, or become a member of a public room"},
-	{Attach, "attach", ByRoom, "", "route the room to the gateway; as a repair, send what it lacks"},
-	{Detach, "detach", ByRoom, "", "stop routing the room to the gateway"},
-	{Connect, "connect", BySocket, "", "a socket opened: answer with Welcome"},
-	{Disconnect, "disconnect", BySocket, "", "a socket ended"},
-	{Sync, "sync", ByUser, "sync", "send what the client lacks"},
-	{Watch, "watch", ByUser, "presence", "set the socket's presence watch list"},
-	{Assert, "assert", BySocket, "", "a socket that is open, reported again after Redis lost its data"},
-	{Show, "show", ByGateway, "", "session ids of live sockets, so that those of revoked sessions are closed"},
-	{Beat, "beat", ToControl, "", "the gateway is alive"},
+	{Send, "send", ByRoom, by("message"), "append a message"},
+	{Read, "read", ByRoom, by("read"), "move the read pointer"},
+	{Typing, "typing", ByRoom, by("typing"), "relay that the user is typing"},
+	{Join, "join", ByRoom, by("join_room"), "resume live delivery, or become a member of a public room"},
+	{Attach, "attach", ByRoom, nil, "route the room to the gateway; as a repair, send what it lacks"},
+	{Detach, "detach", ByRoom, nil, "stop routing the room to the gateway"},
+	{Connect, "connect", BySocket, nil, "a socket opened: answer with Welcome"},
+	{Disconnect, "disconnect", BySocket, nil, "a socket ended"},
+	{Sync, "sync", ByUser, by("sync"), "send what the client lacks"},
+	{Watch, "watch", ByUser, by("presence"), "set the socket's presence watch list"},
+	{Assert, "assert", BySocket, nil, "a socket that is open, reported again after Redis lost its data"},
+	{Show, "show", ByGateway, nil, "session ids of live sockets, so that those of revoked sessions are closed"},
+	{Beat, "beat", ToControl, nil, "the gateway is alive"},
+	{Change, "change", ByRoom, by("edit", "recall", "react", "pin"), "change a message that was sent"},
+	{SendMore, "send_more", ByRoom, by("message"), "append a message with `data` or `reply_to`"},
 }, probeCommands...)
+
+func by(frames ...string) []string { return frames }
 
 // Known reports whether this process knows the kind. A kind that it doesn't know came from a later release.
 func (k CommandKind) Known() bool { return k.spec() != nil }
@@ -103,6 +111,8 @@ var deliveries = append([]DeliverySpec{
 	{Presences, "presences", ForWatcher, "users that went online or offline; with a socket: ping it at once, and end it if nothing comes back"},
 	{Heads, "heads", ForGateway, "a digest of how far rooms were announced"},
 	{Reassert, "reassert", ForGateway, "send Assert for every socket and Attach for every room"},
+	{Changed, "changed", ForRoom, "one change to a message of a room, after the entry that was the room's last then"},
+	{Profile, "profile", ForRoom, "a user's new nickname or picture, for everybody who shares a room with them, and for themselves"},
 }, probeDeliveries...)
 
 // Known reports whether this process knows the kind. A kind that it doesn't know came from a later release.
@@ -143,6 +153,9 @@ var announcements = append([]AnnouncementSpec{
 	{MessageAnnouncement, ByRoom, "an entry of a room's log and what changed with it"},
 	{ReadAnnouncement, ByRoom, "a read pointer that moved"},
 	{RevokedAnnouncement, ByUser, "login sessions that ended"},
+	{Message2Announcement, ByRoom, "the same as `message`, of a message with `data` or `reply_to`"},
+	{ChangeAnnouncement, ByRoom, "a change to a message, which is read when it is announced"},
+	{UserAnnouncement, ByUser, "a user's new nickname or picture"},
 }, probeAnnouncements...)
 
 // Known reports whether this process knows the kind.
@@ -154,4 +167,4 @@ func (k AnnouncementKind) Known() bool {
 // Connect, and a client is offered what all of them share.
 func Features() []string { return slices.Clone(features) }
 
-var features = append([]string{}, probeFeatures...)
+var features = append([]string{chat.FeatureChanges, chat.FeatureData}, probeFeatures...)

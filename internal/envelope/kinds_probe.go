@@ -14,7 +14,7 @@ const (
 )
 
 var (
-	probeCommands      = []CommandSpec{{Probe, "probe", ByRoom, "probe", "answer with Probed"}}
+	probeCommands      = []CommandSpec{{Probe, "probe", ByRoom, by("probe"), "answer with Probed"}}
 	probeDeliveries    = []DeliverySpec{{Probed, "probed", ForSocket, "the answer to Probe"}}
 	probeAnnouncements = []AnnouncementSpec{{ProbeAnnouncement, ByRoom, "relayed as a frame"}}
 	probeFeatures      = []string{"probe"}

@@ -48,7 +48,14 @@ func (e *encoder) sub(num protowire.Number, fill func(*encoder)) {
 }
 
 func (e *encoder) point(num protowire.Number, p Point) {
-	e.sub(num, func(s *encoder) { s.num(1, uint64(p.Room)); s.num(2, uint64(p.Seq)); s.num(3, p.Epoch) })
+	e.sub(num, func(s *encoder) {
+		s.num(1, uint64(p.Room))
+		s.num(2, uint64(p.Seq))
+		s.num(3, p.Epoch)
+		s.num(4, uint64(p.Changes))
+		s.num(5, uint64(p.From))
+		s.flag(6, p.HasChanges)
+	})
 }
 
 func decodePoint(b []byte) (p Point, err error) {
@@ -60,6 +67,12 @@ func decodePoint(b []byte) (p Point, err error) {
 			p.Seq = chat.Seq(v)
 		case 3:
 			p.Epoch = v
+		case 4:
+			p.Changes = chat.ChangeSeq(v)
+		case 5:
+			p.From = chat.Seq(v)
+		case 6:
+			p.HasChanges = v != 0
 		}
 		return nil
 	})

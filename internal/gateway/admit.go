@@ -34,8 +34,10 @@ func admissions() map[protocol.Type]admission {
 		protocol.TLeaveRoom: {handle: (*socket).unsubscribe},
 	}
 	for _, c := range envelope.Commands() {
-		if c.Frame != "" {
-			m[protocol.Type(c.Frame)] = admission{kind: c.Kind, key: c.Key}
+		for _, f := range c.Frames {
+			if _, taken := m[protocol.Type(f)]; !taken { // a message becomes a Send, or what forward makes of it
+				m[protocol.Type(f)] = admission{kind: c.Kind, key: c.Key}
+			}
 		}
 	}
 	return m
@@ -54,8 +56,8 @@ func Handled() (types []protocol.Type) {
 
 // handle decodes one frame of an authenticated socket, checks its rate and passes it on.
 func (s *socket) handle(b []byte) {
-	f, err := protocol.Decode(b, s.g.o.Frames)
-	switch wait := s.pace(f.Type == protocol.TMessage); {
+	f, err := protocol.Decode(b, s.g.o.Frames, s.features)
+	switch wait := s.pace(f.Type == protocol.TMessage || f.Type.Changes()); {
 	case wait > 0:
 		s.tooFast(&f, wait)
 	case err != nil:
@@ -104,12 +106,11 @@ func (s *socket) admit(f *protocol.Frame) {
 		f.ClientMsgID = newMsgID()
 	}
 	c := s.command(f, a.kind)
-	if c.Kind == envelope.Send {
-		s.await(&c, s.partition(a.key, f.Room))
+	if c.Kind == envelope.Send && c.Data == "" && c.ReplyTo == 0 {
+		s.await(&c, s.partition(a.key, f.Room), c.ClientMsgID)
 		return
 	}
-	c.ErrorRef = errorRef(f).Ref
-	s.forward(&c, s.partition(a.key, f.Room), nil)
+	s.ask(f, &c, s.partition(a.key, f.Room))
 }
 
 // newMsgID makes a client_msg_id for a sender who gave none.
@@ -124,7 +125,7 @@ func (s *socket) command(f *protocol.Frame, kind envelope.CommandKind) envelope.
 	c := envelope.Command{
 		Kind: kind, Socket: s.id, User: s.user, Session: s.session,
 		Room: f.Room, ClientMsgID: f.ClientMsgID, ClientSeq: f.ClientSeq, Content: f.Content,
-		Seq: f.Seq, Users: f.Users, Ref: f.Ref,
+		Data: f.Data, ReplyTo: f.ReplyTo, Seq: f.Seq, Users: f.Users, Ref: f.Ref,
 	}
 	for _, p := range f.Sync {
 		c.Points = append(c.Points, envelope.Point(p))
@@ -132,7 +133,8 @@ func (s *socket) command(f *protocol.Frame, kind envelope.CommandKind) envelope.
 	return c
 }
 
-// errorRef is what an error about a frame refers to: its client_msg_id or its ref if it has a valid one, else its type.
+// errorRef is what an error about a frame refers to: its client_msg_id, its ref or its change_id if it has a valid one, else its
+// type.
 func errorRef(f *protocol.Frame) protocol.ErrorRef {
 	ref := protocol.ErrorRef{Ref: string(f.Type), Room: f.Room, ClientSeq: f.ClientSeq}
 	switch {
@@ -140,6 +142,8 @@ func errorRef(f *protocol.Frame) protocol.ErrorRef {
 		ref.Ref = f.ClientMsgID
 	case f.Ref != "" && len(f.Ref) <= maxRef:
 		ref.Ref = f.Ref
+	case f.ChangeID != "" && chat.CheckChangeID(f.ChangeID) == nil:
+		ref.Ref = f.ChangeID
 	case len(ref.Ref) > maxRef:
 		ref.Ref = ref.Ref[:maxRef]
 	}
@@ -160,19 +164,19 @@ func (s *socket) partition(key envelope.Key, room chat.RoomID) int {
 	}
 }
 
-// pending is a send without ack or error. Sends are few per socket and mostly answered in order, so they stand in a
-// slice.
+// pending is a send or a change without answer. They are few per socket and mostly answered in order, so they stand in
+// a slice.
 type pending struct {
-	ref   protocol.ErrorRef // Ref is the client_msg_id, which the answer names
+	ref   protocol.ErrorRef // Ref is the client_msg_id, or what else the answer names
 	at    int64             // Unix milliseconds
 	bytes int32
 }
 
-// await publishes a send and remembers it until it is answered: by the worker, by the bus, or by the timeout. So no
-// send stays without an answer for longer than AnswerTimeout.
-func (s *socket) await(c *envelope.Command, partition int) {
+// await publishes a send or a change and remembers it by what its answers name until it is answered: by the worker, by
+// the bus, or by the timeout. So none stays without an answer for longer than AnswerTimeout.
+func (s *socket) await(c *envelope.Command, partition int, id string) {
 	p := pending{
-		ref: protocol.ErrorRef{Ref: c.ClientMsgID, Room: c.Room, ClientSeq: c.ClientSeq},
+		ref: protocol.ErrorRef{Ref: id, Room: c.Room, ClientSeq: c.ClientSeq},
 		at:  s.g.o.Now().UnixMilli(), bytes: int32(size(c)),
 	}
 	if !s.g.window.acquire(int(p.bytes)) {
@@ -184,7 +188,6 @@ func (s *socket) await(c *envelope.Command, partition int) {
 		s.sendError(&chat.Error{Kind: chat.RateLimited, Msg: "too many unanswered messages"}, p.ref)
 		return
 	}
-	id := c.ClientMsgID
 	undelivered := func(err error) {
 		if err != nil {
 			s.undelivered(id, err)
@@ -196,7 +199,9 @@ func (s *socket) await(c *envelope.Command, partition int) {
 }
 
 // size is what a command counts in the window.
-func size(c *envelope.Command) int { return 64 + len(c.Content) + 16*len(c.Points) + 9*len(c.Users) }
+func size(c *envelope.Command) int {
+	return 64 + len(c.Content) + len(c.Data) + 16*len(c.Points) + 9*len(c.Users)
+}
 
 // window bounds the commands that are published and not confirmed or answered, so that neither a slow broker nor
 // missing workers fill the memory or the queues. What doesn't fit is refused and answered with an error.

@@ -12,6 +12,7 @@ import (
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
 	"chat-service/internal/gateway/bounds"
+	"chat-service/internal/gateway/denial"
 	"chat-service/internal/test/testkit"
 )
 
@@ -19,7 +20,7 @@ import (
 func refusedBy(t *testing.T, gt *gate, limit, query string, heads ...string) {
 	t.Helper()
 	before := value(gt.m.Refused.WithLabelValues(limit))
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+gt.Addr()+wsPath+query, nil)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+gt.Addr()+denial.SocketPath+query, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

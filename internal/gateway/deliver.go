@@ -76,6 +76,8 @@ var applies = map[envelope.DeliveryKind]apply{
 	envelope.Presences: (*Gateway).presences,
 	envelope.Heads:     (*Gateway).heads,
 	envelope.Reassert:  (*Gateway).reassert,
+	envelope.Profile:   (*Gateway).profile,
+	envelope.Changed:   (*Gateway).changed,
 }
 
 // newAppliers joins the appliers with their counters.
@@ -102,6 +104,9 @@ func (g *Gateway) inRoom(sw *hub.Sweep, d *envelope.Delivery) {
 	}
 	g.hub.InRoom(sw, d)
 }
+
+// changed applies a change to a message. The hub keeps its place, and answers who asked for it.
+func (g *Gateway) changed(sw *hub.Sweep, d *envelope.Delivery) { g.hub.Changed(sw, d) }
 
 // toSocket passes a frame to one socket. If it answers a send, that isn't waited for any more.
 func (g *Gateway) toSocket(sw *hub.Sweep, d *envelope.Delivery) {
@@ -143,6 +148,9 @@ func (g *Gateway) toUser(sw *hub.Sweep, d *envelope.Delivery) {
 // aside passes a frame to a room's sockets outside its sequence.
 func (g *Gateway) aside(sw *hub.Sweep, d *envelope.Delivery) { g.hub.Aside(sw, d) }
 
+// profile shows a user's new profile to those who share a room with them.
+func (g *Gateway) profile(sw *hub.Sweep, d *envelope.Delivery) { g.hub.Profile(sw, d) }
+
 // welcomeLife is how old a welcome may be when it is applied: what the hub remembers of memberships must reach back
 // further.
 const welcomeLife = 30 * time.Second
@@ -162,17 +170,15 @@ func (g *Gateway) welcome(sw *hub.Sweep, d *envelope.Delivery) {
 		s.closeConnecting(protocol.CloseResync, jitter(time.Second))
 		return
 	}
-	if !s.welcomed(hub.Text(d.Frame), now) {
+	if !s.welcomed(hub.Text(d.Frame), now, protocol.FeaturesOf(d.Features)) {
 		return
 	}
-	heads := map[chat.RoomID]chat.Seq{}
+	var heads hub.Heads
 	for _, p := range d.Points {
-		if head := g.hub.Attach(sw, s, p); head != 0 {
-			heads[p.Room] = head
-		}
+		heads.Add(p.Room, g.hub.Attach(sw, s, p))
 	}
-	if len(heads) > 0 {
-		sw.Put(s, hub.Text(protocol.AppendHead(nil, heads)))
+	if f := heads.Frame(); f != nil {
+		sw.Put(s, f)
 	}
 	s.start(sw)
 }
@@ -192,8 +198,10 @@ func (g *Gateway) joined(sw *hub.Sweep, d *envelope.Delivery) {
 		return
 	}
 	sw.Put(s, hub.Text(d.Frame))
-	if head := g.hub.Attach(sw, s, envelope.Point{Room: d.Room, Seq: d.Seq, Epoch: d.Epoch}); head != 0 {
-		sw.Put(s, hub.Text(protocol.AppendHead(nil, map[chat.RoomID]chat.Seq{d.Room: head})))
+	var heads hub.Heads
+	heads.Add(d.Room, g.hub.Attach(sw, s, envelope.Point{Room: d.Room, Seq: d.Seq, Epoch: d.Epoch, Changes: d.Changes, From: d.From}))
+	if f := heads.Frame(); f != nil {
+		sw.Put(s, f)
 	}
 }
 

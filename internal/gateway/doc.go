@@ -4,8 +4,8 @@
 // It owns everything about one socket: handshake, reading, limits, writing, pings, closing. It decides nothing: no
 // rule of the product is applied here, and no database is reached. Bus and Verifier are its ports. What a room's
 // sockets get of the room, and in which order, is the job of package hub; what single users and addresses may hold of
-// the gateway, that of package bounds. Whatever goes wrong with a socket ends in
-// an `error` frame or in a close code.
+// the gateway, that of package bounds; what is answered to a request that opens no socket, that of package denial.
+// Whatever goes wrong with a socket ends in an `error` frame or in a close code.
 //
 // A message passes these files:
 //

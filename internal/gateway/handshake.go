@@ -9,24 +9,35 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/gateway/bounds"
+	"chat-service/internal/gateway/denial"
 	"chat-service/internal/gateway/inlet"
 	"chat-service/internal/protocol"
 )
 
-const wsPath = "/api/v1/ws"
+var badHandshakes = map[inlet.Fault]*denial.Denial{
+	inlet.NotGet: denial.NotGet, inlet.NotUpgrade: denial.NotUpgrade, inlet.OtherVersion: denial.OtherVersion, inlet.BadKey: denial.BadKey,
+}
+
+// refuse answers a request that opens no socket, and counts it.
+func (g *Gateway) refuse(ctx *fasthttp.RequestCtx, d *denial.Denial) {
+	if d.Reason != "" {
+		g.m.Refused.WithLabelValues(d.Reason).Inc()
+	}
+	d.Answer(ctx)
+}
 
 // overload returns why there is no room for one more socket, nil if there is. It is looked at before anything costs
 // time.
-func (g *Gateway) overload() *httpError {
+func (g *Gateway) overload() *denial.Denial {
 	switch {
 	case g.draining.Load():
-		return draining
+		return denial.Draining
 	case g.busLost():
-		return brokerAway
+		return denial.BrokerAway
 	case g.o.MaxSockets > 0 && g.open.Load() >= int64(g.o.MaxSockets):
-		return full
+		return denial.Full
 	case g.o.FileRoom > 0 && g.open.Load() >= int64(g.o.FileRoom):
-		return noFiles
+		return denial.NoFiles
 	}
 	return nil
 }
@@ -44,7 +55,7 @@ type arrival struct {
 func (g *Gateway) handshake(ctx *fasthttp.RequestCtx) {
 	refused := badHandshakes[inlet.Check(&ctx.Request.Header)]
 	if refused == nil && !g.origins.Allow(string(ctx.Request.Header.Peek("Origin")), string(ctx.Host())) {
-		refused = badOrigin
+		refused = denial.BadOrigin
 	}
 	if refused == nil {
 		refused = g.overload()
@@ -66,12 +77,12 @@ func (g *Gateway) handshake(ctx *fasthttp.RequestCtx) {
 	a.Token = ""
 	var why *bounds.Refusal
 	if a.held, why = g.bounds.Enter(inlet.Client(ctx, g.o.TrustedProxies), a.claims.User, a.code == protocol.CloseTokenExpired); why != nil {
-		g.refuse(ctx, unavailable(why.Limit, why.Detail, why.Wait))
+		g.refuse(ctx, denial.Unavailable(why.Limit, why.Detail, why.Wait))
 		return
 	}
 	if err := inlet.Switch(ctx, a.Sub, func(c net.Conn, behind []byte) { g.take(c, behind, a) }); err != nil {
 		g.bounds.Leave(&a.held)
-		g.refuse(ctx, notUpgrade) // it finds fault with what was checked above
+		g.refuse(ctx, denial.NotUpgrade) // it finds fault with what was checked above
 	}
 }
 
@@ -125,4 +136,13 @@ func (s *socket) awaitAuth(until int64) {
 	s.deadline = until
 	s.g.wheel.move(s, s.deadline)
 	s.startLocked()
+}
+
+// tokenCode returns the close code for a token that the Verifier refuses. protocol.CloseFor is the table for a
+// connect that a worker refuses: there, unauthenticated means that the session was revoked.
+func tokenCode(err error) protocol.CloseCode {
+	if chat.KindOf(err) == chat.TokenExpired {
+		return protocol.CloseTokenExpired
+	}
+	return protocol.CloseBadToken
 }

@@ -40,15 +40,6 @@ func (gt *gate) raw(request string) *client {
 	return c
 }
 
-// TestRefusalsAreDocumented: the status of each HTTP error is its kind's, or stands in protocol's table with that kind.
-func TestRefusalsAreDocumented(t *testing.T) {
-	for _, e := range httpErrors {
-		if r, ok := protocol.Refuse(e.status); e.status != protocol.Status(e.kind) && (!ok || r.Kind != e.kind) {
-			t.Errorf("%d with code %v (%s) is in no table", e.status, e.kind, e.detail)
-		}
-	}
-}
-
 func TestRequestsThatOpenNoSocket(t *testing.T) {
 	gt := newGate(t, nil, nil)
 	good := "Host: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + testKey + "\r\n"

@@ -169,6 +169,7 @@ type gate struct {
 	seen   int
 	rooms  int              // further rooms of every user
 	log    []envelope.Entry // of room 7: what repairs bring
+	plain  bool             // welcome offers no features
 	quit   chan struct{}
 	addr   string // where another process's gateway listens
 	ended  sync.WaitGroup
@@ -241,7 +242,10 @@ func (gt *gate) answer(c *envelope.Command) {
 	switch c.Kind {
 	case envelope.Connect:
 		d.Kind, d.At = envelope.Welcome, c.At
-		d.Frame = protocol.AppendWelcome(nil, protocol.Welcome{SessionID: c.Session})
+		if d.Features = []string{chat.FeatureChanges, chat.FeatureData}; gt.plain {
+			d.Features = nil
+		}
+		d.Frame = protocol.AppendWelcome(nil, protocol.Welcome{SessionID: c.Session, Features: d.Features})
 		d.Points = []envelope.Point{{Room: testRoom, Seq: gt.seq, Epoch: 1}}
 		for i := range gt.rooms {
 			d.Points = append(d.Points, envelope.Point{Room: chat.RoomID(100 + i + int(c.User)%1000*8), Seq: gt.seq, Epoch: 1})
@@ -256,6 +260,9 @@ func (gt *gate) answer(c *envelope.Command) {
 		m := chat.Message{Room: c.Room, Seq: gt.seq, Kind: chat.Text, Sender: c.User, ClientMsgID: c.ClientMsgID, Content: c.Content}
 		d.Kind, d.Seq, d.Ref = envelope.InRoom, gt.seq, c.ClientMsgID
 		d.Frame, d.Ack = protocol.AppendMessage(nil, m), protocol.AppendAck(nil, m, c.ClientSeq, false)
+	case envelope.Change:
+		d.Kind, d.Ref = envelope.ToSocket, c.ErrorRef
+		d.Frame = protocol.AppendDone(nil, chat.Changed{Change: c.ChangeOf()}, c.Ref)
 	case envelope.Join:
 		d.Kind, d.Seq = envelope.Joined, gt.seq
 		d.Frame = protocol.AppendJoined(nil, protocol.ListedRoom{})
@@ -367,6 +374,7 @@ type frame struct {
 	Reason      string
 	AfterMS     int            `json:"after_ms"`
 	Rooms       map[string]int `json:"-"`
+	Changes     map[string]int
 }
 
 // text reads the next text frame, answering pings.

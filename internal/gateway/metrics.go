@@ -7,6 +7,7 @@ import (
 
 	"chat-service/internal/envelope"
 	"chat-service/internal/gateway/bounds"
+	"chat-service/internal/gateway/denial"
 	"chat-service/internal/gateway/hub"
 	"chat-service/internal/protocol"
 )
@@ -88,9 +89,9 @@ func (m *Metrics) present() {
 	for _, in := range panicPlaces {
 		m.Panics.WithLabelValues(in)
 	}
-	for _, e := range httpErrors {
-		if e.reason != "" {
-			m.Refused.WithLabelValues(e.reason)
+	for _, d := range denial.All() {
+		if d.Reason != "" {
+			m.Refused.WithLabelValues(d.Reason)
 		}
 	}
 	m.Closed.WithLabelValues("0")

@@ -2,13 +2,47 @@ package gateway
 
 import (
 	"chat-service/internal/chat"
+	"chat-service/internal/envelope"
 	"chat-service/internal/gateway/hub"
+	"chat-service/internal/protocol"
 )
 
 // show sets the gauges; the ticker calls it.
 func (w *window) show() {
 	w.gn.Set(float64(w.n.Load()))
 	w.gbytes.Set(float64(w.bytes.Load()))
+}
+
+// ask publishes what isn't a plain message. Changes, and messages with more than a text, are awaited as plain messages
+// are.
+func (s *socket) ask(f *protocol.Frame, c *envelope.Command, partition int) {
+	switch c.Kind {
+	case envelope.Send:
+		c.Kind = envelope.SendMore
+	case envelope.Change:
+		if f.ChangeID == "" {
+			f.ChangeID = newMsgID()
+		}
+		c.Change = asked(f)
+	default:
+		c.ErrorRef = errorRef(f).Ref
+		s.forward(c, partition, nil)
+		return
+	}
+	c.ErrorRef = errorRef(f).Ref
+	s.await(c, partition, c.ErrorRef)
+}
+
+var changeKinds = map[protocol.Type]chat.ChangeKind{
+	protocol.TEdit: chat.ChangeEdit, protocol.TRecall: chat.ChangeRecall, protocol.TReact: chat.ChangeReaction, protocol.TPin: chat.ChangePin,
+}
+
+// asked is what a frame asks to be changed.
+func asked(f *protocol.Frame) envelope.Asked {
+	return envelope.Asked{
+		What: changeKinds[f.Type], ID: f.ChangeID, Key: f.Key, On: !f.Off && (f.Type == protocol.TReact || f.Type == protocol.TPin),
+		IfVersion: f.IfVersion, HasContent: f.HasContent, HasData: f.HasData,
+	}
 }
 
 // undelivered answers a send that the bus couldn't take, unless it was answered already.
@@ -28,7 +62,7 @@ func (s *socket) expireSends(now int64, sw *hub.Sweep) int64 {
 		s.forgetSend(0)
 		s.g.window.release(int(p.bytes))
 		s.g.m.Unanswered.Inc()
-		e := chat.E(chat.Unavailable, "no answer in time; send it again with the same client_msg_id")
+		e := chat.E(chat.Unavailable, "no answer in time; send it again with the same client_msg_id or change_id")
 		if s.pushLocked(errorFrame(e, p.ref)) {
 			sw.Ready = append(sw.Ready, s)
 		}

@@ -204,7 +204,7 @@ func (s *socket) drop(n uint64) error {
 
 // authenticate handles the first frame of a socket that brought no token; false means that the socket is closing.
 func (s *socket) authenticate(b []byte) bool {
-	f, err := protocol.Decode(b, s.g.o.Frames)
+	f, err := protocol.Decode(b, s.g.o.Frames, 0)
 	if err != nil || f.Type != protocol.TAuth {
 		s.close(protocol.CloseProtocol, 0)
 		return false

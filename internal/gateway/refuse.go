@@ -39,9 +39,9 @@ type refusal struct {
 	ref protocol.ErrorRef
 }
 
-// badContentOnly reports whether a message is valid but for its content.
+// badContentOnly reports whether a plain message is valid but for its content.
 func badContentOnly(f *protocol.Frame, e *chat.Error) bool {
-	return (f.ClientMsgID == "" || chat.CheckClientMsgID(f.ClientMsgID) == nil) &&
+	return f.Data == "" && f.ReplyTo == 0 && (f.ClientMsgID == "" || chat.CheckClientMsgID(f.ClientMsgID) == nil) &&
 		(e.Kind == chat.TooLarge || e.Kind == chat.Invalid && len(e.Fields) == 1 && e.Fields[0].Field == "content")
 }
 

@@ -17,6 +17,7 @@ import (
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
 	"chat-service/internal/gateway/bounds"
+	"chat-service/internal/gateway/denial"
 	"chat-service/internal/gateway/hub"
 	"chat-service/internal/gateway/inlet"
 	"chat-service/internal/protocol"
@@ -99,7 +100,7 @@ func New(o Options) (*Gateway, error) {
 		ReadBufferSize: 8 << 10, WriteBufferSize: 1 << 10,
 		ReadTimeout: 5 * time.Second, WriteTimeout: 5 * time.Second, IdleTimeout: 5 * time.Second,
 		MaxIdleWorkerDuration: 2 * time.Second, Concurrency: 20_000, MaxRequestBodySize: 1 << 10,
-		CloseOnShutdown: true, Logger: quiet{}, ErrorHandler: g.refuseUnread,
+		CloseOnShutdown: true, Logger: quiet{}, ErrorHandler: g.unread,
 	}
 	return g, nil
 }
@@ -248,35 +249,38 @@ func (g *Gateway) route(ctx *fasthttp.RequestCtx) {
 	defer g.panicAnswer(ctx)
 	h := &ctx.Request.Header
 	if p := string(h.Protocol()); p != "HTTP/1.1" && p != "HTTP/1.0" {
-		g.refuse(ctx, otherHTTP)
+		g.refuse(ctx, denial.OtherHTTP)
 		return
 	}
 	if !protocol.Framed(h.RawHeaders(), h.IsHTTP11()) {
-		g.refuse(ctx, unreadable)
+		g.refuse(ctx, denial.Unreadable)
 		return
 	}
 	path := string(ctx.URI().PathOriginal())
 	switch {
 	case inlet.Bodied(&ctx.Request.Header):
-		g.refuse(ctx, longBody)
-	case path == wsPath:
+		g.refuse(ctx, denial.LongBody)
+	case path == denial.SocketPath:
 		g.handshake(ctx)
 	case path != "/healthz" && path != "/readyz":
-		g.refuse(ctx, otherPath)
+		g.refuse(ctx, denial.OtherPath)
 	case !ctx.IsGet() && !ctx.IsHead():
-		g.refuse(ctx, notGet)
+		g.refuse(ctx, denial.NotGet)
 	case path == "/readyz" && g.Ready() != nil:
-		answer(ctx, http.StatusServiceUnavailable, "application/json", `{"status":"unavailable"}`)
+		denial.Write(ctx, http.StatusServiceUnavailable, "application/json", `{"status":"unavailable"}`)
 	default:
-		answer(ctx, http.StatusOK, "application/json", `{"status":"ok"}`)
+		denial.Write(ctx, http.StatusOK, "application/json", `{"status":"ok"}`)
 	}
 }
+
+// unread answers what fasthttp couldn't read as a request.
+func (g *Gateway) unread(ctx *fasthttp.RequestCtx, err error) { g.refuse(ctx, denial.OfUnread(err)) }
 
 // panicAnswer answers a request whose handling panicked.
 func (g *Gateway) panicAnswer(ctx *fasthttp.RequestCtx) {
 	if r := recover(); r != nil {
 		g.notePanic(inRequest, r)
 		ctx.Response.Reset()
-		g.refuse(ctx, panicked)
+		g.refuse(ctx, denial.Panicked)
 	}
 }

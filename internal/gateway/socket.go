@@ -49,6 +49,8 @@ type socket struct {
 	replace bool
 	held    bounds.Place // what the socket holds of its user and address
 
+	features protocol.Features // as its welcome said; set before frames are read
+
 	seen   atomic.Int64 // when the last frame came, in Unix milliseconds
 	half   atomic.Int64 // since when a message's further fragments are awaited, in Unix milliseconds; 0: none are
 	expiry atomic.Int64 // when the token expires, in Unix milliseconds
@@ -144,7 +146,7 @@ func (g *Gateway) nextRun(id chat.SocketID) {
 
 // welcomed makes a connecting socket live and puts the welcome before everything that is queued; false if the socket
 // doesn't wait for one. Nothing is written before start.
-func (s *socket) welcomed(f hub.Frame, now int64) bool {
+func (s *socket) welcomed(f hub.Frame, now int64, features protocol.Features) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.phase != connecting || s.gone {
@@ -154,7 +156,7 @@ func (s *socket) welcomed(f hub.Frame, now int64) bool {
 	q := s.out.frames
 	copy(q[1:], q)
 	q[0] = f
-	s.phase, s.writing = live, true
+	s.phase, s.writing, s.features = live, true, features
 	s.seen.Store(now)
 	// At random within the interval, so that sockets that opened together aren't pinged together.
 	s.nextPing = now + jitterMS(s.g.o.PingInterval.Milliseconds())

@@ -27,3 +27,8 @@ func appendUser(dst []byte, u *chat.User) []byte {
 	}
 	return append(appendCreatedAt(dst, u.CreatedAt), '}')
 }
+
+// AppendUser appends a `user` frame: a user as others see them, whose nickname or picture has changed.
+func AppendUser(dst []byte, u chat.User) []byte {
+	return append(appendUser(append(dst, `{"type":"user","user":`...), &u), '}')
+}

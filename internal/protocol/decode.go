@@ -11,11 +11,11 @@ import (
 	"chat-service/internal/chat"
 )
 
-// Decode reads one client frame. The frame keeps nothing of b. Errors are *chat.Error of the kinds Invalid, UnknownType, UnknownField
+// Decode reads one client frame on a way that has these features: types and fields of others are unknown. The frame keeps nothing of b. Errors are *chat.Error of the kinds Invalid, UnknownType, UnknownField
 // and TooLarge; the frame that is returned with them carries what an answer can refer to, as far as it could be found: the whole frame
-// if it was JSON, else type, room_id, client_msg_id, client_seq and ref.
-func Decode(b []byte, lim Limits) (Frame, error) {
-	var w walk
+// if it was JSON, else type, room_id, client_msg_id, change_id, client_seq and ref.
+func Decode(b []byte, lim Limits, on Features) (Frame, error) {
+	w := walk{on: on}
 	if err := json.Unmarshal(b, &w, strict); err != nil {
 		switch {
 		case errors.Is(err, errNoObject):
@@ -25,7 +25,7 @@ func Decode(b []byte, lim Limits) (Frame, error) {
 		}
 		return glance(b), chat.E(chat.Invalid, "malformed JSON: %s", syntaxText(err))
 	}
-	if w.bad != nil {
+	if w.bad != nil && !w.removes() {
 		return w.frame, w.bad
 	}
 	return w.frame, w.check(lim)
@@ -59,9 +59,11 @@ func skipValue(d *jsontext.Decoder) error {
 // says what an answer refers to.
 type walk struct {
 	frame   Frame
+	on      Features
 	seen    fieldSet
 	unknown string // the first name that no frame knows
 	bad     error  // the first value of a wrong form
+	worse   error  // the first that isn't null in the place of what an edit may remove
 }
 
 // readField reads the value of the member called name into its place in w.frame, or notes in w what is wrong with it. An error means
@@ -75,7 +77,7 @@ func (w *walk) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	}
 	return members(d, func(name []byte) error {
 		id, ok := fieldNamed(name)
-		if !ok {
+		if !ok || !w.on.have(clientFields[id].needs) {
 			w.foreign(string(name))
 			return skipValue(d)
 		}
@@ -111,15 +113,33 @@ func (w *walk) foreign(name string) {
 
 // wrong notes a bad value.
 func (w *walk) wrong(name, format string, args ...any) {
+	if w.worse == nil {
+		w.worse = chat.BadField(name, format, args...)
+	}
 	if w.bad == nil {
-		w.bad = chat.BadField(name, format, args...)
+		w.bad = w.worse
 	}
 }
 
 // skip passes over a value of a wrong form.
 func (w *walk) skip(d *jsontext.Decoder, name, want string) error {
-	w.wrong(name, "must be %s", want)
+	if d.PeekKind() == 'n' && (name == "content" || name == "data") {
+		if w.bad == nil {
+			w.bad = chat.BadField(name, "must be %s", want)
+		}
+	} else {
+		w.wrong(name, "must be %s", want)
+	}
 	return skipValue(d)
+}
+
+// removes reports whether nothing is wrong but nulls in an edit, where they mean: remove it.
+func (w *walk) removes() bool {
+	if w.frame.Type != TEdit {
+		return false
+	}
+	w.bad = w.worse
+	return w.bad == nil
 }
 
 // text reads a string.
@@ -143,6 +163,46 @@ func number[T ~uint64](place func(*Frame) *T) readField {
 		*place(&w.frame) = T(n)
 		return err
 	}
+}
+
+// readOn reads a boolean.
+func readOn(w *walk, d *jsontext.Decoder, name string) error {
+	if k := d.PeekKind(); k != 't' && k != 'f' {
+		return w.skip(d, name, "true or false")
+	}
+	t, err := d.ReadToken()
+	w.frame.Off = err == nil && !t.Bool()
+	return err
+}
+
+// readData reads an object as it is; checkData makes it canonical.
+func readData(w *walk, d *jsontext.Decoder, name string) error {
+	if d.PeekKind() != '{' {
+		return w.skip(d, name, "an object")
+	}
+	v, err := d.ReadValue()
+	w.frame.Data = string(v)
+	return err
+}
+
+func checkData(f *Frame, lim Limits) error {
+	f.HasData = f.Type == TEdit
+	if f.Data == "" { // an edit removes it
+		return nil
+	}
+	data, err := chat.CanonicalData([]byte(f.Data), lim.DataBytes, lim.DataDepth)
+	if err == nil {
+		f.Data = data
+	}
+	return err
+}
+
+// editsSomething refuses an edit of nothing.
+func editsSomething(f *Frame) error {
+	if !f.HasContent && !f.HasData {
+		return chat.BadField("content", "content or data is required")
+	}
+	return nil
 }
 
 func (w *walk) number(d *jsontext.Decoder, name string) (uint64, error) {
@@ -205,7 +265,7 @@ func readPoints(w *walk, d *jsontext.Decoder, name string) error {
 	})
 }
 
-// point reads a seq, or {"seq":…,"epoch":…}.
+// point reads a seq, or {"seq":…,"epoch":…,"changes":…,"from_seq":…}.
 func (w *walk) point(d *jsontext.Decoder, name string, p *SyncPoint) error {
 	if d.PeekKind() != '{' {
 		n, err := w.number(d, name)
@@ -221,6 +281,8 @@ func (w *walk) point(d *jsontext.Decoder, name string, p *SyncPoint) error {
 		case "epoch":
 			n, err = w.number(d, name+".epoch")
 			p.Epoch = n
+		case "changes", "from_seq":
+			return w.cursor(d, name, string(member), p)
 		default:
 			w.foreign(name + "." + string(member))
 			err = skipValue(d)
@@ -229,13 +291,28 @@ func (w *walk) point(d *jsontext.Decoder, name string, p *SyncPoint) error {
 	})
 }
 
+// cursor reads what a client says about the changes that it has.
+func (w *walk) cursor(d *jsontext.Decoder, name, member string, p *SyncPoint) error {
+	if !w.on.have(FeatureChanges) {
+		w.foreign(name + "." + member)
+		return skipValue(d)
+	}
+	n, err := w.number(d, name+"."+member)
+	if member == "from_seq" {
+		p.From = chat.Seq(n)
+	} else {
+		p.Changes, p.HasChanges = chat.ChangeSeq(n), true
+	}
+	return err
+}
+
 // check validates a frame whose values have the right form: by the row of its type, then value by value.
 func (w *walk) check(lim Limits) error {
 	if w.frame.Type == "" {
 		return chat.BadField("type", "is required")
 	}
 	row := clientFrameOf(w.frame.Type)
-	if row == nil {
+	if row == nil || !w.on.have(row.needs) {
 		return chat.E(chat.UnknownType, "unknown frame type %q", clip(string(w.frame.Type)))
 	}
 	unknown := w.unknown
@@ -254,6 +331,9 @@ func (w *walk) check(lim Limits) error {
 				return err
 			}
 		}
+	}
+	if row.rule != nil {
+		return row.rule(&w.frame)
 	}
 	return nil
 }

@@ -15,13 +15,26 @@ type Frame struct {
 	Sync        []SyncPoint
 	Ref         string
 	Token       string
+
+	// Of the features data and changes.
+	Data       string // canonical; "": none, or in an edit: removed
+	ReplyTo    chat.Seq
+	ChangeID   string
+	Key        string
+	Off        bool // "on" is false
+	IfVersion  uint64
+	HasContent bool // of an edit: content was there, and replaces what there is
+	HasData    bool // the same of data
 }
 
-// SyncPoint is the highest contiguous seq that a client has of a room. Epoch 0: the client didn't say.
+// SyncPoint is what a client has of a room. The fields are those of envelope.Point.
 type SyncPoint struct {
-	Room  chat.RoomID
-	Seq   chat.Seq
-	Epoch uint64
+	Room       chat.RoomID
+	Seq        chat.Seq       // the highest contiguous one
+	Epoch      uint64         // 0: the client didn't say
+	Changes    chat.ChangeSeq // its cursor of changes
+	From       chat.Seq       // the first seq of which it wants changes
+	HasChanges bool           // it has a cursor, and wants changes
 }
 
 // Limits are the installation's; Decode obeys those of frames, and `welcome` shows those with a JSON name.

@@ -4,7 +4,7 @@ import (
 	"bytes"
 )
 
-// glance finds what an answer refers to in a frame that is no JSON: type, room_id, client_msg_id, client_seq and ref, also behind the
+// glance finds what an answer refers to in a frame that is no JSON: type, room_id, client_msg_id, change_id, client_seq and ref, also behind the
 // place where it stops being JSON. A client whose text ends in half an emoji then learns which of its messages was refused.
 //
 // It follows quotes and brackets only, so it passes over bad escapes, control characters and wrong numbers. Of a repeated name the
@@ -41,6 +41,8 @@ func (f *Frame) refer(name, value []byte) {
 		referText(&f.Type, value)
 	case "client_msg_id":
 		referText(&f.ClientMsgID, value)
+	case "change_id":
+		referText(&f.ChangeID, value)
 	case "ref":
 		referText(&f.Ref, value)
 	case "room_id":

@@ -44,7 +44,7 @@ func TestErrorsFindWhatTheyReferTo(t *testing.T) {
 		"a name and a colon":            {`{"type":`, Frame{}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := Decode([]byte(c.in), DefaultLimits())
+			got, err := Decode([]byte(c.in), DefaultLimits(), AllFeatures())
 			if err == nil {
 				t.Fatalf("%s was decoded", c.in)
 			}
@@ -65,12 +65,12 @@ func FuzzGlance(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		seen := glance(b)
-		for _, s := range []string{string(seen.Type), seen.ClientMsgID, seen.Ref} {
+		for _, s := range []string{string(seen.Type), seen.ClientMsgID, seen.ChangeID, seen.Ref} {
 			if utf8.Valid(b) && !utf8.ValidString(s) {
 				t.Fatalf("%q: refers to %q, which is no UTF-8", b, s)
 			}
 		}
-		whole, err := Decode(b, Limits{})
+		whole, err := Decode(b, Limits{}, AllFeatures())
 		if err != nil {
 			return
 		}

@@ -21,6 +21,10 @@ const (
 	TPresence  Type = "presence"
 	TAuth      Type = "auth"
 	TPing      Type = "ping"
+	TEdit      Type = "edit"
+	TRecall    Type = "recall"
+	TReact     Type = "react"
+	TPin       Type = "pin"
 
 	TWelcome Type = "welcome"
 	TAck     Type = "ack"
@@ -33,7 +37,14 @@ const (
 	TResync  Type = "resync"
 	TGoaway  Type = "goaway"
 	TPong    Type = "pong"
+	TDone    Type = "done"
+	TChange  Type = "change"
+	TMine    Type = "mine"
+	TUser    Type = "user"
 )
+
+// Changes reports whether frames of this type ask for a change of a message.
+func (t Type) Changes() bool { return t == TEdit || t == TRecall || t == TReact || t == TPin }
 
 // Direction says who sends a frame.
 type Direction uint8
@@ -62,6 +73,7 @@ type Field struct {
 	Form     Form
 	Optional bool
 	Doc      string // what the name doesn't say; "" for most
+	Feature  string // of a client's field: refused as unknown unless `welcome` lists this feature; "": never
 }
 
 // FrameSpec is a row of ClientFrames or ServerFrames: everything about a type of frame but the code that handles it.
@@ -76,17 +88,18 @@ type FrameSpec struct {
 	Fields    []Field // besides "type"
 	Answers   []Type  // of a frame from the client: what answers it. Besides, an error may answer each
 	Doc       string  // what it means, or asks for
+	Feature   string  // of a frame from the client: as Field.Feature
 }
 
 // ClientFrames returns the registry of frames that clients send.
 func ClientFrames() []FrameSpec {
 	specs := make([]FrameSpec, len(clientFrames))
 	for i, c := range clientFrames {
-		specs[i] = FrameSpec{Type: c.typ, Direction: FromClient, Answers: slices.Clone(c.answers), Doc: c.doc}
+		specs[i] = FrameSpec{Type: c.typ, Direction: FromClient, Answers: slices.Clone(c.answers), Doc: c.doc, Feature: c.needs.String()}
 		for id := fieldType + 1; id < fieldCount; id++ {
 			if set := fieldSet(1) << id; (c.required|c.optional)&set != 0 {
 				field := clientFields[id].Field
-				field.Optional = c.optional&set != 0
+				field.Optional, field.Feature = c.optional&set != 0, clientFields[id].needs.String()
 				specs[i].Fields = append(specs[i].Fields, field)
 			}
 		}
@@ -109,11 +122,13 @@ type clientFrame struct {
 	required, optional fieldSet
 	answers            []Type
 	doc                string
+	needs              Features           // all of these, or the type is unknown
+	rule               func(*Frame) error // what no single field shows; mostly nil
 }
 
 var clientFrames = append([]clientFrame{
 	{
-		typ: TMessage, required: in(fieldRoom, fieldContent), optional: in(fieldClientMsgID, fieldClientSeq), answers: []Type{TAck},
+		typ: TMessage, required: in(fieldRoom, fieldContent), optional: in(fieldClientMsgID, fieldClientSeq, fieldData, fieldReplyTo), answers: []Type{TAck},
 		doc: "append a message to a room",
 	},
 	{
@@ -143,6 +158,23 @@ var clientFrames = append([]clientFrame{
 		doc: "renew the token of a live connection, same user; as first frame: log in",
 	},
 	{typ: TPing, answers: []Type{TPong}, doc: "answered at once"},
+	{
+		typ: TEdit, required: in(fieldRoom, fieldSeq), optional: in(fieldContent, fieldData, fieldIfVersion, fieldChangeID, fieldRef),
+		answers: []Type{TDone}, needs: FeatureChanges, rule: editsSomething,
+		doc: "replace content or data of a message of one's own: absent, it stays; null, it is removed",
+	},
+	{
+		typ: TRecall, required: in(fieldRoom, fieldSeq), optional: in(fieldChangeID, fieldRef), answers: []Type{TDone}, needs: FeatureChanges,
+		doc: "take a message back, for everybody and for good",
+	},
+	{
+		typ: TReact, required: in(fieldRoom, fieldSeq, fieldKey, fieldOn), optional: in(fieldChangeID, fieldRef), answers: []Type{TDone}, needs: FeatureChanges,
+		doc: "set one's reaction to a message, or take it away",
+	},
+	{
+		typ: TPin, required: in(fieldRoom, fieldSeq), optional: in(fieldOn, fieldChangeID, fieldRef), answers: []Type{TDone}, needs: FeatureChanges,
+		doc: "pin a message, or take the pin away",
+	},
 }, probeClientFrames...)
 
 // fieldID numbers the fields of client frames.
@@ -160,11 +192,17 @@ const (
 	fieldRooms
 	fieldToken
 	fieldRef
+	fieldData
+	fieldReplyTo
+	fieldIfVersion
+	fieldKey
+	fieldOn
+	fieldChangeID
 	fieldCount
 )
 
 // fieldSet is a set of fields, a bit for each.
-type fieldSet uint16
+type fieldSet uint32
 
 func in(ids ...fieldID) (set fieldSet) {
 	for _, id := range ids {
@@ -179,6 +217,7 @@ type clientField struct {
 
 	read  readField                        // reads the value into its place in the frame
 	check func(f *Frame, lim Limits) error // validates the value; nil: every value of the form is legal
+	needs Features                         // all of these, or the field is unknown
 }
 
 var clientFields = [fieldCount]clientField{
@@ -192,9 +231,17 @@ var clientFields = [fieldCount]clientField{
 		check: func(f *Frame, _ Limits) error { return atLeastOne("room_id", uint64(f.Room)) },
 	},
 	fieldContent: {
-		Field: Field{Name: "content", Form: FormText, Doc: "not blank, without NUL, at most `limits.message_bytes` of UTF-8"},
-		read:  text(func(f *Frame) *string { return &f.Content }),
-		check: func(f *Frame, lim Limits) error { return chat.CheckContent(f.Content, lim.MessageBytes) },
+		Field: Field{
+			Name: "content", Form: FormText,
+			Doc: "not blank, without NUL, at most `limits.message_bytes` of UTF-8; with `data` it may be empty",
+		},
+		read: text(func(f *Frame) *string { return &f.Content }),
+		check: func(f *Frame, lim Limits) error {
+			if f.HasContent = f.Type == TEdit; f.Content == "" && (f.HasContent || f.Data != "") {
+				return nil
+			}
+			return chat.CheckContent(f.Content, lim.MessageBytes)
+		},
 	},
 	fieldClientMsgID: {
 		Field: Field{
@@ -210,8 +257,14 @@ var clientFields = [fieldCount]clientField{
 		check: func(f *Frame, _ Limits) error { return atLeastOne("client_seq", f.ClientSeq) },
 	},
 	fieldSeq: {
-		Field: Field{Name: "seq", Form: FormNumber, Doc: "everything up to here is read"},
+		Field: Field{Name: "seq", Form: FormNumber, Doc: "of the message; in `read`: everything up to here is read"},
 		read:  number(func(f *Frame) *chat.Seq { return &f.Seq }),
+		check: func(f *Frame, _ Limits) error {
+			if f.Type == TRead {
+				return nil
+			}
+			return atLeastOne("seq", uint64(f.Seq))
+		},
 	},
 	fieldUsers: {
 		Field: Field{Name: "user_ids", Form: FormList, Doc: "at most `limits.watch`; replaces the previous list"},
@@ -226,7 +279,8 @@ var clientFields = [fieldCount]clientField{
 	fieldRooms: {
 		Field: Field{
 			Name: "rooms", Form: FormObject,
-			Doc: "at most `limits.sync_rooms`: `{\"<room id>\": seq}` or `{\"<room id>\": {seq, epoch}}`, the highest contiguous seq that you have",
+			Doc: "at most `limits.sync_rooms`: `{\"<room id>\": seq}` or `{\"<room id>\": {seq, epoch?, changes?, from_seq?}}`: " +
+				"the highest contiguous seq that you have; with the feature `changes` also your cursor of changes, and the first seq of which you want them",
 		},
 		read: readPoints,
 		check: func(f *Frame, lim Limits) error {
@@ -250,6 +304,44 @@ var clientFields = [fieldCount]clientField{
 			return nil
 		},
 	},
+	fieldData: {
+		Field: Field{Name: "data", Form: FormObject, Doc: "at most `limits.data_bytes` in canonical form (RFC 8785), nested at most `limits.data_depth` deep"},
+		read:  readData,
+		check: checkData,
+		needs: FeatureData,
+	},
+	fieldReplyTo: {
+		Field: Field{Name: "reply_to", Form: FormNumber, Doc: "seq of a message of the room that you see"},
+		read:  number(func(f *Frame) *chat.Seq { return &f.ReplyTo }),
+		check: func(f *Frame, _ Limits) error { return atLeastOne("reply_to", uint64(f.ReplyTo)) },
+		needs: FeatureData,
+	},
+	fieldIfVersion: {
+		Field: Field{Name: "if_version", Form: FormNumber, Doc: "only if the message has this version"},
+		read:  number(func(f *Frame) *uint64 { return &f.IfVersion }),
+		check: func(f *Frame, _ Limits) error { return atLeastOne("if_version", f.IfVersion) },
+		needs: FeatureChanges,
+	},
+	fieldKey: {
+		Field: Field{Name: "key", Form: FormText, Doc: "1–32 bytes of UTF-8 without white space or control characters"},
+		read:  text(func(f *Frame) *string { return &f.Key }),
+		check: func(f *Frame, _ Limits) error { return chat.CheckReactionKey(f.Key) },
+		needs: FeatureChanges,
+	},
+	fieldOn: {
+		Field: Field{Name: "on", Form: FormBool, Doc: "false takes it away; in `pin` true if it is absent"},
+		read:  readOn,
+		needs: FeatureChanges,
+	},
+	fieldChangeID: {
+		Field: Field{
+			Name: "change_id", Form: FormText,
+			Doc: "as `client_msg_id`, of a change: the same on every retry; the server makes one if it is absent",
+		},
+		read:  text(func(f *Frame) *string { return &f.ChangeID }),
+		check: func(f *Frame, _ Limits) error { return chat.CheckChangeID(f.ChangeID) },
+		needs: FeatureChanges,
+	},
 }
 
 // maxRef bounds a client's own ref, in bytes.
@@ -269,13 +361,14 @@ var (
 	epoch     = need("epoch", FormNumber, "")
 	createdAt = need("created_at", FormText, "")
 	ref       = may("ref", FormText, "")
+	changeSeq = need("change_seq", FormNumber, "")
 )
 
 var serverFrames = append([]FrameSpec{
 	{Type: TWelcome, Doc: "the connection is logged in", Fields: []Field{
 		need("session_id", FormText, ""), need("user", FormObject, ""), need("server_time", FormText, ""),
 		need("ping_interval_ms", FormNumber, ""), need("limits", FormObject, "{message_bytes, frame_bytes, sync_rooms, watch}"),
-		need("rooms", FormList, "[{id, type, last_seq, epoch, read_seq, unread}]"),
+		need("rooms", FormList, "[{id, type, last_seq, epoch, change_seq, read_seq, unread}]"),
 		may("more", FormBool, "above 1,000 rooms: page through `GET /rooms`"),
 		may("features", FormList, "optional features that the gateway and all workers support now"),
 	}},
@@ -290,9 +383,14 @@ var serverFrames = append([]FrameSpec{
 	}},
 	{Type: TMessage, Doc: "a message, not to the connection that sent it", Fields: []Field{
 		roomID, seq, need("id", FormText, ""), need("kind", FormText, "`text`, `system`, …"), need("sender_id", FormNumber, ""),
-		need("client_msg_id", FormText, "\"\" of a system message"), need("content", FormText, ""), createdAt,
+		need("client_msg_id", FormText, "\"\" of a system message"), need("content", FormText, "\"\" if it was recalled"), createdAt,
+		may("data", FormObject, ""), may("reply_to", FormNumber, ""), may("change_seq", FormNumber, "of its last change; the fields from here on only if it was ever changed"),
+		may("version", FormNumber, "1: as sent"), may("edited_at", FormText, ""), may("recalled", FormObject, "{by, at}"),
+		may("reactions", FormList, "[{key, count, user_ids}], in order of first arrival; the first ten users"), may("pinned", FormObject, "{by, at}"),
 	}},
-	{Type: THead, Doc: "fetch what you are missing", Fields: []Field{need("rooms", FormObject, "{\"<id>\": last_seq}")}},
+	{Type: THead, Doc: "fetch what you are missing", Fields: []Field{
+		need("rooms", FormObject, "{\"<id>\": last_seq}"), may("changes", FormObject, "{\"<id>\": change_seq}"),
+	}},
 	{Type: TJoined, Doc: "live delivery of a room begins; also sent if someone adds you", Fields: []Field{need("room", FormObject, "as in `GET /rooms`")}},
 	{Type: TLeft, Doc: "live delivery of the room ends", Fields: []Field{
 		roomID, need("seq", FormNumber, "0 if only this connection stopped"), need("reason", FormText, "`left`, `kicked`, `dissolved`, `unsubscribed`"),
@@ -308,11 +406,28 @@ var serverFrames = append([]FrameSpec{
 	}},
 	{Type: TSynced, Doc: "all messages from from_seq to to_seq were sent", Fields: []Field{
 		roomID, epoch, need("from_seq", FormNumber, ""), need("to_seq", FormNumber, ""), need("last_seq", FormNumber, ""),
-		need("more", FormBool, "ask again, from to_seq"), ref,
+		need("more", FormBool, "ask again, from to_seq"),
+		may("change_seq", FormNumber, "all changes up to it were sent; if you told your cursor"), may("more_changes", FormBool, "ask again, from change_seq"), ref,
 	}},
 	{Type: TResync, Doc: "your view can't be completed: discard it and load the newest page", Fields: []Field{roomID, epoch, ref}},
 	{Type: TGoaway, Doc: "connect again after after_ms; the socket works until then", Fields: []Field{
 		need("after_ms", FormNumber, ""), need("reason", FormText, ""),
 	}},
 	{Type: TPong, Doc: "the answer to `ping`"},
+	{Type: TDone, Doc: "the change is committed, or there was nothing to change", Fields: []Field{
+		need("ref", FormText, "the client's `ref`, else the change_id"), need("change_id", FormText, ""), roomID, seq,
+		need("change_seq", FormNumber, "of the change; if there was nothing to change, of the message's last, 0: none"), need("version", FormNumber, "of the message"),
+	}},
+	{Type: TChange, Doc: "a message was changed; also to the connection that asked for it", Fields: []Field{
+		roomID, changeSeq, need("prev", FormNumber, "the change before it: if your cursor is below, `sync`"), need("at_seq", FormNumber, "the room's last_seq then"),
+		may("message", FormObject, "{seq, change_seq, version, and what may have changed since prev: content, data, edited_at, recalled, reactions, pinned}; "+
+			"absent: you can't see it, and only the cursor moves"),
+		may("cause", FormObject, "{kind: `edit`, `recall`, `reaction`, `pin`, …, by, key?, on?}"),
+	}},
+	{Type: TMine, Doc: "your own reactions to a message, after a change by another connection of yours", Fields: []Field{
+		roomID, seq, need("keys", FormList, "strings"),
+	}},
+	{Type: TUser, Doc: "somebody who shares a room with you, or you on another connection, has another nickname or picture", Fields: []Field{
+		need("user", FormObject, "as in REST"),
+	}},
 }, probeServerFrames...)

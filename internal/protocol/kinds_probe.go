@@ -14,7 +14,9 @@ const (
 )
 
 var (
-	probeClientFrames = []clientFrame{{TProbe, in(fieldRoom), in(fieldRef), []Type{TProbed}, "answered by the room's worker"}}
+	probeClientFrames = []clientFrame{{
+		typ: TProbe, required: in(fieldRoom), optional: in(fieldRef), answers: []Type{TProbed}, doc: "answered by the room's worker",
+	}}
 	probeServerFrames = []FrameSpec{{Type: TProbed, Doc: "the answer to `probe`", Fields: []Field{roomID, ref}}}
 )
 

@@ -20,6 +20,14 @@ type sample struct{ full, least []byte }
 func samples() map[protocol.Type]sample {
 	at := time.Date(2026, 11, 29, 8, 30, 0, 0, time.UTC)
 	m := chat.Message{Room: 1, Seq: 2, Kind: chat.Text, Sender: 3, ClientMsgID: "c", Content: "x", CreatedAt: at}
+	most := m
+	most.Data, most.ReplyTo = `{"a":1}`, 1
+	most.State = &chat.State{
+		ChangeSeq: 4, Version: 2, EditedAt: at, RecalledBy: 3, RecalledAt: at, PinnedBy: 4, PinnedAt: at,
+		Reactions: []chat.Reaction{{Key: "k", Count: 1, Users: []chat.UserID{5}}},
+	}
+	changed := chat.Changed{Change: chat.Change{Room: 1, Seq: 2, User: 3, ID: "i", Kind: chat.ChangeReaction, Key: "k", On: true}, ChangeSeq: 4, Message: most}
+	fourth := chat.ChangeSeq(4)
 	unread := uint64(0)
 	e := &chat.Error{Kind: chat.OutOfOrder, Msg: "m", Expected: 3, Fields: []chat.FieldError{{Field: "f", Message: "m"}}}
 	one := func(b []byte) sample { return sample{b, b} }
@@ -30,20 +38,27 @@ func samples() map[protocol.Type]sample {
 		},
 		protocol.TAck:     {protocol.AppendAck(nil, m, 4, true), protocol.AppendAck(nil, m, 0, false)},
 		protocol.TError:   {protocol.AppendError(nil, e, protocol.ErrorRef{Ref: "r", Room: 1, ClientSeq: 2}), protocol.AppendError(nil, &chat.Error{}, protocol.ErrorRef{})},
-		protocol.TMessage: one(protocol.AppendMessage(nil, m)),
-		protocol.THead:    one(protocol.AppendHead(nil, map[chat.RoomID]chat.Seq{1: 2})),
-		protocol.TJoined:  one(protocol.AppendJoined(nil, protocol.ListedRoom{})),
-		protocol.TLeft:    one(protocol.AppendLeft(nil, 1, 0, chat.LeftUnsub)),
-		protocol.TRoom:    {protocol.AppendRoom(nil, protocol.Room{}, chat.RoleChanged, 1), protocol.AppendRoom(nil, protocol.Room{}, chat.RoomUpdated, 0)},
-		protocol.TRead:    {protocol.AppendRead(nil, 1, 2, 3, &unread), protocol.AppendRead(nil, 1, 2, 3, nil)},
-		protocol.TTyping:  one(protocol.AppendTyping(nil, 1, 2)),
+		protocol.TMessage: {protocol.AppendMessage(nil, most), protocol.AppendMessage(nil, m)},
+		protocol.THead: {
+			protocol.AppendHead(nil, map[chat.RoomID]chat.Seq{1: 2}, map[chat.RoomID]chat.ChangeSeq{1: 4}),
+			protocol.AppendHead(nil, map[chat.RoomID]chat.Seq{1: 2}, nil),
+		},
+		protocol.TJoined: one(protocol.AppendJoined(nil, protocol.ListedRoom{})),
+		protocol.TLeft:   one(protocol.AppendLeft(nil, 1, 0, chat.LeftUnsub)),
+		protocol.TRoom:   {protocol.AppendRoom(nil, protocol.Room{}, chat.RoleChanged, 1), protocol.AppendRoom(nil, protocol.Room{}, chat.RoomUpdated, 0)},
+		protocol.TRead:   {protocol.AppendRead(nil, 1, 2, 3, &unread), protocol.AppendRead(nil, 1, 2, 3, nil)},
+		protocol.TTyping: one(protocol.AppendTyping(nil, 1, 2)),
 		protocol.TPresence: {
 			protocol.AppendPresence(nil, []chat.Presence{{User: 1, Known: true, LastSeen: at}}), protocol.AppendPresence(nil, nil),
 		},
-		protocol.TSynced: {protocol.AppendSynced(nil, protocol.Synced{Ref: "r"}), protocol.AppendSynced(nil, protocol.Synced{})},
+		protocol.TSynced: {protocol.AppendSynced(nil, protocol.Synced{Ref: "r", ChangeSeq: &fourth, MoreChanges: true}), protocol.AppendSynced(nil, protocol.Synced{})},
 		protocol.TResync: {protocol.AppendResync(nil, 1, 2, "r"), protocol.AppendResync(nil, 1, 2, "")},
 		protocol.TGoaway: one(protocol.AppendGoaway(nil, time.Second, "drain")),
 		protocol.TPong:   one(protocol.AppendPong(nil)),
+		protocol.TDone:   one(protocol.AppendDone(nil, changed, "")),
+		protocol.TChange: {protocol.AppendChange(nil, changed, 0), protocol.AppendBareChange(nil, changed, 0)},
+		protocol.TMine:   one(protocol.AppendMine(nil, 1, 2, nil)),
+		protocol.TUser:   one(protocol.AppendUser(nil, chat.User{ID: 1})),
 	}
 	maps.Copy(all, probeSamples())
 	return all
@@ -106,7 +121,7 @@ func forms(members map[string]any) map[string]protocol.Form {
 // legal is a value of each field of the client frames, as JSON.
 var legal = map[string]string{
 	"room_id": `1`, "content": `"x"`, "client_msg_id": `"a"`, "client_seq": `1`, "seq": `1`, "user_ids": `[1]`, "rooms": `{"1":2}`,
-	"token": `"t"`, "ref": `"r"`,
+	"token": `"t"`, "ref": `"r"`, "data": `{"a":1}`, "reply_to": `1`, "if_version": `1`, "key": `"k"`, "on": `false`, "change_id": `"i"`,
 }
 
 // TestClientFramesDecodeByTheirRows: a frame with all its fields decodes; without a required one, with one of another form, or with one
@@ -132,7 +147,7 @@ func TestClientFramesDecodeByTheirRows(t *testing.T) {
 					b += `,"` + n + `":` + changed[n]
 				}
 			}
-			f, err := protocol.Decode([]byte(b+"}"), protocol.DefaultLimits())
+			f, err := protocol.Decode([]byte(b+"}"), protocol.DefaultLimits(), protocol.AllFeatures())
 			if f.Type != spec.Type {
 				t.Errorf("%s} is a %q", b, f.Type)
 			}
@@ -155,7 +170,7 @@ func TestClientFramesDecodeByTheirRows(t *testing.T) {
 			}
 			if i >= 0 {
 				for _, wrong := range []string{`null`, `true`, `-1`, `"\u0000"`, `[[]]`, `{"x":{}}`} {
-					if !decodesAnyway(name, wrong) {
+					if !decodesAnyway(spec.Type, name, wrong) {
 						refused(t, spec.Type, name, decode(name, wrong), chat.Invalid)
 					}
 				}
@@ -164,9 +179,17 @@ func TestClientFramesDecodeByTheirRows(t *testing.T) {
 	}
 }
 
-// decodesAnyway: these two are texts without a form of their own.
-func decodesAnyway(name, value string) bool {
-	return value == `"\u0000"` && (name == "token" || name == "ref")
+// decodesAnyway: two are texts without a form of their own, one is any object, and an edit removes by null.
+func decodesAnyway(typ protocol.Type, name, value string) bool {
+	switch value {
+	case `"\u0000"`:
+		return name == "token" || name == "ref"
+	case `{"x":{}}`:
+		return name == "data"
+	case `true`:
+		return name == "on"
+	}
+	return value == `null` && typ == protocol.TEdit && (name == "content" || name == "data")
 }
 
 func refused(t *testing.T, typ protocol.Type, field string, err error, want chat.Kind) {
@@ -181,8 +204,8 @@ func refused(t *testing.T, typ protocol.Type, field string, err error, want chat
 func TestFramesAndCommandsAgree(t *testing.T) {
 	asks := map[protocol.Type]bool{}
 	for _, c := range envelope.Commands() {
-		if c.Frame != "" {
-			asks[protocol.Type(c.Frame)] = true
+		for _, f := range c.Frames {
+			asks[protocol.Type(f)] = true
 		}
 	}
 	byGateway := []protocol.Type{protocol.TAuth, protocol.TPing, protocol.TLeaveRoom}

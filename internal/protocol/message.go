@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"encoding/json"
 	"strconv"
 
 	"chat-service/internal/chat"
@@ -18,8 +19,11 @@ type Message struct {
 	Kind        chat.MessageKind `json:"kind"`
 	Sender      chat.UserID      `json:"sender_id"`     // 0 of a system message
 	ClientMsgID string           `json:"client_msg_id"` // "" of a system message
-	Content     string           `json:"content"`
+	Content     string           `json:"content"`       // "" if it was recalled
 	CreatedAt   string           `json:"created_at"`
+	Data        json.RawMessage  `json:"data,omitempty"`     // an object
+	ReplyTo     chat.Seq         `json:"reply_to,omitempty"` // the message that it answers
+	*State                       // nil: it never changed
 }
 
 // MessageID is a message's id as clients see it: "<room_id>:<seq>".
@@ -35,6 +39,7 @@ func MessageView(m chat.Message) Message {
 	return Message{
 		Room: m.Room, Seq: m.Seq, ID: MessageID(m.Room, m.Seq), Kind: m.Kind, Sender: m.Sender,
 		ClientMsgID: m.ClientMsgID, Content: m.Content, CreatedAt: chat.FormatTime(m.CreatedAt),
+		Data: json.RawMessage(m.Data), ReplyTo: m.ReplyTo, State: stateView(m.State),
 	}
 }
 
@@ -48,7 +53,11 @@ func appendMessage(dst []byte, m *chat.Message) []byte {
 	dst = appendUint(dst, `,"sender_id":`, uint64(m.Sender))
 	dst = appendText(dst, `,"client_msg_id":`, m.ClientMsgID)
 	dst = appendText(dst, `,"content":`, m.Content)
-	return appendCreatedAt(dst, m.CreatedAt)
+	dst = appendCreatedAt(dst, m.CreatedAt)
+	if m.Data != "" || m.ReplyTo != 0 || m.State != nil {
+		dst = appendMore(dst, m)
+	}
+	return dst
 }
 
 func appendID(dst []byte, room chat.RoomID, seq chat.Seq) []byte {
@@ -78,18 +87,5 @@ func AppendAck(dst []byte, m chat.Message, clientSeq uint64, duplicate bool) []b
 	}
 	dst = appendCreatedAt(dst, m.CreatedAt)
 	dst = strconv.AppendBool(append(dst, `,"duplicate":`...), duplicate)
-	return append(dst, '}')
-}
-
-// AppendHistoryReply appends a stretch of a room's log; page and page_size only if q asks for a page.
-func AppendHistoryReply(dst []byte, p chat.HistoryPage, q chat.HistoryQuery) []byte {
-	dst = appendList(append(dst, `{"messages":`...), p.Messages, AppendShownMessage)
-	dst = appendUint(dst, `,"last_seq":`, uint64(p.LastSeq))
-	dst = appendUint(dst, `,"epoch":`, p.Epoch)
-	dst = strconv.AppendBool(append(dst, `,"has_more":`...), p.HasMore)
-	if q.Page > 0 {
-		dst = appendUint(dst, `,"page":`, uint64(q.Page))
-		dst = appendUint(dst, `,"page_size":`, uint64(q.PageSize))
-	}
 	return append(dst, '}')
 }

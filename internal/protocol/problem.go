@@ -32,6 +32,8 @@ var edges = [...]edge{
 	chat.UsernameTaken:       {http.StatusConflict, CloseServerError, 0},
 	chat.EmailTaken:          {http.StatusConflict, CloseServerError, 0},
 	chat.IdempotencyConflict: {http.StatusConflict, CloseServerError, 0},
+	chat.VersionConflict:     {http.StatusConflict, CloseServerError, 0},
+	chat.LimitReached:        {http.StatusConflict, CloseServerError, 0},
 	chat.RoomFull:            {http.StatusConflict, CloseTooManySockets, 0},
 	chat.OutOfOrder:          {http.StatusConflict, CloseServerError, 0},
 	chat.TooLarge:            {http.StatusRequestEntityTooLarge, CloseServerError, 0},

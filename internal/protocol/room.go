@@ -18,6 +18,7 @@ type Room struct {
 	MemberCount int             `json:"member_count"`
 	LastSeq     chat.Seq        `json:"last_seq"`
 	Epoch       uint64          `json:"epoch"`
+	ChangeSeq   chat.ChangeSeq  `json:"change_seq"` // of the last change of a message; 0: none
 	CreatedAt   string          `json:"created_at"`
 }
 
@@ -25,7 +26,7 @@ type Room struct {
 func RoomView(r chat.Room) Room {
 	return Room{
 		ID: r.ID, Type: r.Type, Name: r.Name, Description: r.Description, Visibility: r.Visibility, Owner: r.Owner,
-		MemberCount: r.MemberCount, LastSeq: r.LastSeq, Epoch: r.Epoch, CreatedAt: chat.FormatTime(r.CreatedAt),
+		MemberCount: r.MemberCount, LastSeq: r.LastSeq, Epoch: r.Epoch, ChangeSeq: r.Changes, CreatedAt: chat.FormatTime(r.CreatedAt),
 	}
 }
 
@@ -40,6 +41,7 @@ func appendRoom(dst []byte, r *chat.Room) []byte {
 	dst = strconv.AppendInt(append(dst, `,"member_count":`...), int64(r.MemberCount), 10)
 	dst = appendUint(dst, `,"last_seq":`, uint64(r.LastSeq))
 	dst = appendUint(dst, `,"epoch":`, r.Epoch)
+	dst = appendUint(dst, `,"change_seq":`, uint64(r.Changes))
 	return appendCreatedAt(dst, r.CreatedAt)
 }
 
@@ -110,12 +112,12 @@ func AppendLeft(dst []byte, room chat.RoomID, seq chat.Seq, why chat.LeaveReason
 }
 
 // AppendRoom appends a `room` frame. about is the user whose membership changed, 0 if it isn't one user's.
-func AppendRoom(dst []byte, r Room, c chat.Change, about chat.UserID) []byte {
+func AppendRoom(dst []byte, r Room, c chat.RoomChange, about chat.UserID) []byte {
 	return appendJSON(dst, struct {
-		Type   Type        `json:"type"`
-		Room   Room        `json:"room"`
-		Change chat.Change `json:"change"`
-		User   chat.UserID `json:"user_id,omitempty"`
+		Type   Type            `json:"type"`
+		Room   Room            `json:"room"`
+		Change chat.RoomChange `json:"change"`
+		User   chat.UserID     `json:"user_id,omitempty"`
 	}{TRoom, r, c, about})
 }
 

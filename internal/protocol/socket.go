@@ -8,12 +8,13 @@ import (
 
 // WelcomeRoom is one of the rooms in `welcome`.
 type WelcomeRoom struct {
-	ID      chat.RoomID   `json:"id"`
-	Type    chat.RoomType `json:"type"`
-	LastSeq chat.Seq      `json:"last_seq"`
-	Epoch   uint64        `json:"epoch"`
-	ReadSeq chat.Seq      `json:"read_seq"`
-	Unread  uint64        `json:"unread"`
+	ID        chat.RoomID    `json:"id"`
+	Type      chat.RoomType  `json:"type"`
+	LastSeq   chat.Seq       `json:"last_seq"`
+	Epoch     uint64         `json:"epoch"`
+	ChangeSeq chat.ChangeSeq `json:"change_seq"`
+	ReadSeq   chat.Seq       `json:"read_seq"`
+	Unread    uint64         `json:"unread"` // as of ChangeSeq: of recalls only later ones are still to be subtracted
 }
 
 // Welcome is the `welcome` frame: the first that a logged-in socket gets.

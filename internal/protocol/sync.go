@@ -2,12 +2,13 @@ package protocol
 
 import "chat-service/internal/chat"
 
-// AppendHead appends a `head` frame of one or more rooms' last seqs.
-func AppendHead(dst []byte, heads map[chat.RoomID]chat.Seq) []byte {
+// AppendHead appends a `head` frame of rooms' last seqs and change_seqs; either may be empty.
+func AppendHead(dst []byte, heads map[chat.RoomID]chat.Seq, changes map[chat.RoomID]chat.ChangeSeq) []byte {
 	return appendJSON(dst, struct {
-		Type  Type                     `json:"type"`
-		Rooms map[chat.RoomID]chat.Seq `json:"rooms"`
-	}{THead, heads})
+		Type    Type                           `json:"type"`
+		Rooms   map[chat.RoomID]chat.Seq       `json:"rooms"`
+		Changes map[chat.RoomID]chat.ChangeSeq `json:"changes,omitempty"`
+	}{THead, heads, changes})
 }
 
 // AppendResync appends a `resync` frame; ref is left out if it is "".
@@ -29,7 +30,10 @@ type Synced struct {
 	To      chat.Seq    `json:"to_seq"`
 	LastSeq chat.Seq    `json:"last_seq"`
 	More    bool        `json:"more"`
-	Ref     string      `json:"ref,omitempty"`
+	// For a client that told its cursor of changes; else nil and false.
+	ChangeSeq   *chat.ChangeSeq `json:"change_seq,omitempty"` // every change up to it that the client may see was sent
+	MoreChanges bool            `json:"more_changes,omitempty"`
+	Ref         string          `json:"ref,omitempty"`
 }
 
 // AppendSynced appends a `synced` frame.

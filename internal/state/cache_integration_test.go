@@ -140,7 +140,7 @@ func TestRecentOnlyWhereWarm(t *testing.T) {
 	s, ctx := open(t), t.Context()
 	recent := func(room chat.RoomID, epoch uint64) []chat.Message {
 		t.Helper()
-		ms, err := s.Recent(ctx, room, epoch)
+		ms, err := s.Recent(ctx, room, epoch, 0)
 		must(t, err)
 		return ms
 	}
@@ -151,7 +151,7 @@ func TestRecentOnlyWhereWarm(t *testing.T) {
 	if ms := recent(1, 1); ms != nil {
 		t.Fatalf("a cold room: %v", ms)
 	}
-	must(t, s.Warm(ctx, 1, 1, []chat.Message{text(1, 1), text(1, 2)}))
+	must(t, s.Warm(ctx, 1, 1, 0, []chat.Message{text(1, 1), text(1, 2)}))
 	must(t, s.Count(ctx, head(1, 4, 1), []chat.Message{text(1, 3), text(1, 4), text(2, 1)}))
 	must(t, s.Count(ctx, head(1, 4, 1), []chat.Message{text(1, 3), text(1, 4)})) // the batch again
 	if d := cmp.Diff([]chat.Message{text(1, 1), text(1, 2), text(1, 3), text(1, 4)}, recent(1, 1)); d != "" {
@@ -168,6 +168,43 @@ func TestRecentOnlyWhereWarm(t *testing.T) {
 	}
 }
 
+// TestRecentKnowsOfChanges: a message that was read, or sent, before a change isn't served after it, whichever message was changed.
+func TestRecentKnowsOfChanges(t *testing.T) {
+	t.Parallel()
+	var prefix string
+	s, ctx := open(t, func(o *state.Options) { prefix = o.Prefix }), t.Context()
+	recent := func(changes chat.ChangeSeq, want ...chat.Message) {
+		t.Helper()
+		ms, err := s.Recent(ctx, 1, 1, changes)
+		must(t, err)
+		if d := cmp.Diff(want, ms); d != "" {
+			t.Errorf("as of %d: %s", changes, d)
+		}
+	}
+	must(t, s.Warm(ctx, 1, 1, 0, []chat.Message{text(1, 1), text(1, 2)}))
+	must(t, s.Count(ctx, []chat.Head{{Room: 1, Seq: 3, Epoch: 1}}, []chat.Message{text(1, 3)}))
+	recent(0, text(1, 1), text(1, 2), text(1, 3))
+	recent(1)
+	must(t, s.Count(ctx, []chat.Head{{Room: 1, Seq: 4, Epoch: 1, Changes: 1}}, []chat.Message{text(1, 4)}))
+	recent(1, text(1, 4)) // a hole: the next reader makes a whole list
+	gone := text(1, 2)
+	gone.Content, gone.State = "", &chat.State{ChangeSeq: 1, Version: 1, RecalledBy: 9, RecalledAt: at}
+	must(t, s.Warm(ctx, 1, 1, 1, []chat.Message{text(1, 1), gone, text(1, 3), text(1, 4)}))
+	must(t, s.Count(ctx, []chat.Head{{Room: 1, Seq: 2, Epoch: 1}}, []chat.Message{text(1, 2)})) // late
+	recent(1, text(1, 1), gone, text(1, 3), text(1, 4))
+
+	direct, err := testkit.DialRedis(testkit.RedisAddr(t), 0)
+	must(t, err)
+	defer direct.Close()
+	before := prefix + ":{r1}:recent" // where the release before keeps them
+	_, err = direct.Do("RPUSH", before, "x")
+	must(t, err)
+	must(t, s.Outdate(ctx, []chat.RoomID{1, 2}))
+	if n, err := direct.Do("EXISTS", before); err != nil || n != int64(0) {
+		t.Errorf("what the release before keeps: %v %v", n, err)
+	}
+}
+
 func TestRecentIsBounded(t *testing.T) {
 	t.Parallel()
 	s, ctx := open(t), t.Context()
@@ -175,9 +212,9 @@ func TestRecentIsBounded(t *testing.T) {
 	for i := chat.Seq(1); i <= 150; i++ {
 		all = append(all, text(1, i))
 	}
-	must(t, s.Warm(ctx, 1, 1, all))
+	must(t, s.Warm(ctx, 1, 1, 0, all))
 	must(t, s.Count(ctx, []chat.Head{{Room: 1, Seq: 151, Epoch: 1}}, []chat.Message{text(1, 151)}))
-	got, err := s.Recent(ctx, 1, 1)
+	got, err := s.Recent(ctx, 1, 1, 0)
 	must(t, err)
 	if len(got) != 100 || got[0].Seq != 52 || got[99].Seq != 151 {
 		t.Fatalf("%d messages, %d … %d", len(got), got[0].Seq, got[len(got)-1].Seq)

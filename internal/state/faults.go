@@ -15,3 +15,6 @@ func (s *State) beforeUnregister(ctx context.Context, p redis.Pipeliner, u chat.
 		p.Del(ctx, s.socketsKey(u))
 	}
 }
+
+// servesOutdated is a planted bug: the recent lists serve what was changed since.
+func servesOutdated() bool { return faults.Planted("stale_recent") }

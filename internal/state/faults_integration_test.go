@@ -116,8 +116,9 @@ func verbs(t *testing.T, s *state.State) map[string]func() error {
 		"count":         func() error { return s.Count(ctx, []chat.Head{{Room: 1, Seq: 1}}, nil) },
 		"heads of":      func() error { _, err := s.HeadsOf(ctx, []chat.RoomID{1}); return err },
 		"generation":    func() error { _, err := s.Generation(ctx); return err },
-		"recent":        func() error { _, err := s.Recent(ctx, 1, 1); return err },
-		"warm":          func() error { return s.Warm(ctx, 1, 1, []chat.Message{text(1, 1)}) },
+		"recent":        func() error { _, err := s.Recent(ctx, 1, 1, 0); return err },
+		"warm":          func() error { return s.Warm(ctx, 1, 1, 0, []chat.Message{text(1, 1)}) },
+		"outdate":       func() error { return s.Outdate(ctx, []chat.RoomID{1}) },
 		"allow":         func() error { _, err := s.Allow(ctx, "k", chat.PerMinute(1), 1, 0); return err },
 		"spend": func() error {
 			_, err := s.Spend(ctx, chat.PerMinute(1), []chat.Taken{{Key: "k", N: 1}, {Key: "l", N: 1}})
@@ -273,7 +274,7 @@ func TestFullRedisIsUnavailable(t *testing.T) {
 	addr, direct := private(t)
 	s := open(t, func(o *state.Options) { o.Addrs = []string{addr} })
 	do(t, direct, "CONFIG", "SET", "maxmemory", "1")
-	if err := s.Warm(t.Context(), 1, 1, []chat.Message{text(1, 1)}); chat.KindOf(err) != chat.Unavailable {
+	if err := s.Warm(t.Context(), 1, 1, 0, []chat.Message{text(1, 1)}); chat.KindOf(err) != chat.Unavailable {
 		t.Errorf("%v", err)
 	}
 	if err := s.Ready(t.Context()); err != nil {

@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"chat-service/internal/chat"
 )
 
@@ -11,15 +13,18 @@ import (
 
 func FuzzRecent(f *testing.F) {
 	m := chat.Message{Seq: 5, Ord: 4, Sender: 3, Kind: chat.Text, ClientMsgID: "id", Content: "content", CreatedAt: time.UnixMicro(1_700_000_000_000_000)}
-	f.Add(string(encodeRecent(2, &m)))
+	f.Add(string(encodeRecent(2, 0, &m)))
+	m.Data, m.ReplyTo = "{}", 3
+	m.State = &chat.State{ChangeSeq: 9, Version: 2, EditedAt: m.CreatedAt, Reactions: []chat.Reaction{{Key: "k", Count: 1, Users: []chat.UserID{3}}}}
+	f.Add(string(encodeRecent(2, 9, &m)))
 	f.Fuzz(func(t *testing.T, s string) {
-		epoch, m, ok := decodeRecent(7, s)
+		epoch, changes, m, ok := decodeRecent(7, s)
 		if !ok {
 			return
 		}
-		again, n, ok := decodeRecent(7, string(encodeRecent(epoch, &m)))
-		if !ok || again != epoch || n != m {
-			t.Fatalf("%q is %d %+v, and again %v %d %+v", s, epoch, m, ok, again, n)
+		again, as, n, ok := decodeRecent(7, string(encodeRecent(epoch, changes, &m)))
+		if !ok || again != epoch || as != changes || !cmp.Equal(n, m) {
+			t.Fatalf("%q is %d %d %+v, and again %v %d %d %+v", s, epoch, changes, m, ok, again, as, n)
 		}
 	})
 }

@@ -1,12 +1,9 @@
 package state
 
 import (
-	"cmp"
 	"context"
-	"encoding/binary"
 	"errors"
 	"math/rand/v2"
-	"slices"
 	"strconv"
 	"time"
 
@@ -28,22 +25,23 @@ func headScore(epoch uint64, seq chat.Seq) float64 {
 }
 
 // Count merges the rooms' heads by maximum and appends the messages to the recent lists of those rooms that are hot
-// (Warm). Repeating it is harmless. Messages whose room has no head in heads are not appended. One round trip.
+// (Warm), in their states as of their heads' Changes. Repeating it is harmless. Messages whose room has no head in heads are not
+// appended. One round trip.
 func (s *State) Count(ctx context.Context, heads []chat.Head, recent []chat.Message) error {
 	if len(heads) == 0 {
 		return nil
 	}
-	epochs := make(map[chat.RoomID]uint64, len(heads))
+	of := make(map[chat.RoomID]chat.Head, len(heads))
 	scores := map[int][]redis.Z{}
 	for _, h := range heads {
-		epochs[h.Room] = h.Epoch
+		of[h.Room] = h
 		p := h.Room.Partition(s.opt.Partitions)
 		scores[p] = append(scores[p], redis.Z{Score: headScore(h.Epoch, h.Seq), Member: h.Room.String()})
 	}
 	lists := map[chat.RoomID][]any{}
 	for i := range recent {
-		if epoch, ok := epochs[recent[i].Room]; ok {
-			lists[recent[i].Room] = append(lists[recent[i].Room], encodeRecent(epoch, &recent[i]))
+		if h, ok := of[recent[i].Room]; ok {
+			lists[h.Room] = append(lists[h.Room], encodeRecent(h.Epoch, h.Changes, &recent[i]))
 		}
 	}
 	return s.do(ctx, "count", func(ctx context.Context) error {
@@ -120,97 +118,7 @@ func (s *State) Generation(ctx context.Context) (id string, err error) {
 	return id, err
 }
 
-const (
-	recentLength  = 100
-	recentTTL     = time.Minute // not renewed: a list with a hole ends soon, and the next reader makes a complete one
-	recentVersion = 1
-)
-
 func random64() uint64 { return rand.Uint64() }
-
-// Recent returns a hot room's newest messages, at most 100, ascending, each once, perhaps with holes. Those of another epoch
-// are left out: after a restore the same seqs name other messages. nil where the room is cold.
-func (s *State) Recent(ctx context.Context, room chat.RoomID, epoch uint64) (msgs []chat.Message, err error) {
-	var values []string
-	err = s.do(ctx, "recent", func(ctx context.Context) error {
-		values, err = s.rdb().LRange(ctx, s.recentKey(room), -recentLength, -1).Result()
-		return err
-	})
-	for _, v := range values {
-		if of, m, ok := decodeRecent(room, v); ok && of == epoch {
-			msgs = append(msgs, m)
-		}
-	}
-	slices.SortFunc(msgs, func(a, b chat.Message) int { return cmp.Compare(a.Seq, b.Seq) })
-	return slices.CompactFunc(msgs, func(a, b chat.Message) bool { return a.Seq == b.Seq }), err
-}
-
-// Warm makes a room hot for a minute: msgs are its newest messages, ascending; the last 100 are kept. Until then Count
-// appends to them.
-func (s *State) Warm(ctx context.Context, room chat.RoomID, epoch uint64, msgs []chat.Message) error {
-	if len(msgs) == 0 {
-		return nil
-	}
-	msgs = msgs[max(0, len(msgs)-recentLength):]
-	values := make([]any, len(msgs))
-	for i := range msgs {
-		values[i] = encodeRecent(epoch, &msgs[i])
-	}
-	key := s.recentKey(room)
-	return s.do(ctx, "warm", func(ctx context.Context) error {
-		_, err := s.rdb().TxPipelined(ctx, func(p redis.Pipeliner) error {
-			p.Del(ctx, key)
-			p.RPush(ctx, key, values...)
-			p.PExpire(ctx, key, recentTTL)
-			return nil
-		})
-		return err
-	})
-}
-
-func encodeRecent(epoch uint64, m *chat.Message) []byte {
-	b := make([]byte, 0, 64+len(m.ClientMsgID)+len(m.Content))
-	b = append(b, recentVersion)
-	for _, v := range []uint64{epoch, uint64(m.Seq), m.Ord, uint64(m.Sender), uint64(m.CreatedAt.UnixMicro())} {
-		b = binary.AppendUvarint(b, v)
-	}
-	for _, t := range []string{string(m.Kind), m.ClientMsgID, m.Content} {
-		b = append(binary.AppendUvarint(b, uint64(len(t))), t...)
-	}
-	return b
-}
-
-func decodeRecent(room chat.RoomID, s string) (epoch uint64, m chat.Message, ok bool) {
-	b := []byte(s)
-	if len(b) == 0 || b[0] != recentVersion {
-		return 0, m, false
-	}
-	b = b[1:]
-	var nums [5]uint64
-	for i := range nums {
-		v, n := binary.Uvarint(b)
-		if n <= 0 {
-			return 0, m, false
-		}
-		nums[i], b = v, b[n:]
-	}
-	var texts [3]string
-	for i := range texts {
-		v, n := binary.Uvarint(b)
-		if n <= 0 || v > uint64(len(b)-n) {
-			return 0, m, false
-		}
-		texts[i], b = string(b[n:n+int(v)]), b[n+int(v):]
-	}
-	return nums[0], chat.Message{
-		Room: room, Seq: chat.Seq(nums[1]), Ord: nums[2], Sender: chat.UserID(nums[3]),
-		CreatedAt: time.UnixMicro(int64(nums[4])).UTC(),
-		Kind:      chat.MessageKind(texts[0]), ClientMsgID: texts[1], Content: texts[2],
-	}, len(b) == 0
-}
-
-// recentKey holds a hot room's newest messages: list of encoded messages.
-func (s *State) recentKey(r chat.RoomID) string { return s.key("r"+r.String(), "recent") }
 
 // headKey holds the heads of a partition's rooms that moved on that day: zset.
 func (s *State) headKey(partition int, day int64) string {

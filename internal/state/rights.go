@@ -41,7 +41,8 @@ func (o Options) Rights(r Role) Rights {
 	s := &State{prefix: o.withDefaults().Prefix}
 	sockets, index := s.key("u*", "sockets"), s.key("g*", "sockets")
 	leases, routes := s.key("leases", "*"), s.key("r*", "route")
-	recent, heads, due := s.key("r*", "recent"), s.key("h*", "*"), s.key("o*", "due")
+	recent, before := s.key("r*", "recent2"), s.key("r*", "recent") // the release before has the latter
+	heads, due := s.key("h*", "*"), s.key("o*", "due")
 	// By every connection; of a cluster, its slots; and who is there, which a script answers.
 	common := []string{"ping", "select", "info", "cluster|slots", "cluster|shards", "command", "evalsha_ro", "eval_ro", "time", "exists", "zrange"}
 	all := func(own ...string) []string { return slices.Concat(common, own) }
@@ -50,7 +51,7 @@ func (o Options) Rights(r Role) Rights {
 		return Rights{
 			Commands: all("publish", "evalsha", "eval", "multi", "exec", "get", "set", "del", "pexpire", "lrange", "rpush",
 				"hget", "hset", "hdel", "hincrby", "hkeys"),
-			Keys:  []string{s.key("t*", "*"), recent},
+			Keys:  []string{s.key("t*", "*"), recent, before},
 			Reads: []string{sockets, s.leaseKey(), s.blindKey()}, Channels: []string{s.callChannel()},
 		}
 	case WorkerRole:
@@ -58,7 +59,7 @@ func (o Options) Rights(r Role) Rights {
 			Commands: all("publish", "subscribe", "evalsha", "eval", "multi", "exec", "set", "expire", "pexpire",
 				"rpushx", "ltrim", "hget", "hset", "hsetnx", "hdel", "hgetall", "hkeys", "sadd", "srem", "spop", "scard", "srandmember",
 				"zadd", "zrem", "zcount", "zscore", "zremrangebyscore"),
-			Keys:     []string{sockets, index, leases, routes, recent, heads, due, s.generationKey()},
+			Keys:     []string{sockets, index, leases, routes, recent, before, heads, due, s.generationKey()},
 			Channels: []string{s.callChannel()},
 		}
 	default:

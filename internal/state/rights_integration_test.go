@@ -24,7 +24,7 @@ func rolesOf() map[string][]state.Role {
 		"ready": all, "check": all, "online": all, "leases": all,
 		"register": worker, "unregister": worker, "beat": worker, "blind": worker, "revived": worker, "bury": worker, "offline later": worker,
 		"offline due": worker, "attach": worker, "detach": worker, "routes": worker, "drop route": worker, "count": worker, "generation": worker,
-		"recent": api, "warm": api, "allow": api, "refund": api, "try": api, "settle": api,
+		"recent": api, "warm": api, "outdate": {state.APIRole, state.WorkerRole}, "allow": api, "refund": api, "try": api, "settle": api,
 		"take back": api, "count recent": worker, "bury lapsed": worker,
 	}
 }

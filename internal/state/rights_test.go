@@ -11,10 +11,10 @@ import (
 func TestRightsCoverTheKeys(t *testing.T) {
 	s := &State{prefix: "chat", opt: Options{}.withDefaults()}
 	for role, keys := range map[Role][]string{
-		APIRole: append(s.tryKeys("alice", "10.0.0.1"), s.rateKey("x"), s.recentKey(1), s.leaseKey(), s.blindKey(), s.socketsKey(7)),
+		APIRole: append(s.tryKeys("alice", "10.0.0.1"), s.rateKey("x"), s.recentKey(1), s.recentBeforeKey(1), s.leaseKey(), s.blindKey(), s.socketsKey(7)),
 		WorkerRole: {
 			s.socketsKey(7), s.indexKey("g.1"), s.leaseKey(), s.buriedKey(), s.revivedKey(), s.blindKey(), s.dueKey(3),
-			s.routeKey(1), s.recentKey(1), s.headKey(3, 20000), s.generationKey(),
+			s.routeKey(1), s.recentKey(1), s.recentBeforeKey(1), s.headKey(3, 20000), s.generationKey(),
 		},
 		OperatorRole: {s.socketsKey(7), s.leaseKey(), s.blindKey()},
 	} {

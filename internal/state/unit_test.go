@@ -22,15 +22,21 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func TestRecentKeepsEveryField(t *testing.T) {
 	m := chat.Message{
 		Room: 1, Seq: 2, Ord: 3, Kind: chat.Text, Sender: 4, ClientMsgID: "c", Content: "x", CreatedAt: time.UnixMilli(5).UTC(),
+		Data: "{}", ReplyTo: 1, State: &chat.State{
+			ChangeSeq: 1, Version: 2, EditedAt: time.UnixMilli(6).UTC(), RecalledBy: 3, RecalledAt: time.UnixMilli(7).UTC(),
+			PinnedBy: 4, PinnedAt: time.UnixMilli(8).UTC(), Reactions: []chat.Reaction{{Key: "k", Count: 12, Users: []chat.UserID{5, 6}}},
+		},
 	}
-	for i, v := 0, reflect.ValueOf(m); i < v.NumField(); i++ {
-		if v.Field(i).IsZero() {
-			t.Errorf("chat.Message.%s is new: set it here, and store it under another recentVersion", v.Type().Field(i).Name)
+	for _, v := range []reflect.Value{reflect.ValueOf(m), reflect.ValueOf(*m.State), reflect.ValueOf(m.State.Reactions[0])} {
+		for i := range v.NumField() {
+			if v.Field(i).IsZero() {
+				t.Errorf("%s.%s is new: set it here, and store it under another recentVersion", v.Type(), v.Type().Field(i).Name)
+			}
 		}
 	}
-	epoch, got, ok := decodeRecent(1, string(encodeRecent(7, &m)))
-	if d := cmp.Diff(m, got); d != "" || epoch != 7 || !ok {
-		t.Errorf("epoch %d, %v (-stored +read):\n%s", epoch, ok, d)
+	epoch, changes, got, ok := decodeRecent(1, string(encodeRecent(7, 8, &m)))
+	if d := cmp.Diff(m, got); d != "" || epoch != 7 || changes != 8 || !ok {
+		t.Errorf("epoch %d, changes %d, %v (-stored +read):\n%s", epoch, changes, ok, d)
 	}
 }
 
@@ -129,16 +135,26 @@ func TestRecentCodec(t *testing.T) {
 			Room: 7, Seq: chat.Seq(rapid.Uint64Range(0, chat.MaxID).Draw(t, "seq")), Ord: rapid.Uint64().Draw(t, "ord"),
 			Sender: chat.UserID(rapid.Uint64().Draw(t, "sender")), Kind: chat.Text,
 			ClientMsgID: rapid.String().Draw(t, "id"), Content: rapid.String().Draw(t, "content"),
-			CreatedAt: time.UnixMicro(rapid.Int64Range(0, 1<<52).Draw(t, "at")).UTC(),
+			CreatedAt: time.UnixMicro(rapid.Int64Range(1, 1<<52).Draw(t, "at")).UTC(),
 		}
-		epoch := rapid.Uint64().Draw(t, "epoch")
-		b := encodeRecent(epoch, &m)
-		gotEpoch, got, ok := decodeRecent(7, string(b))
-		if !ok || gotEpoch != epoch || got != m {
-			t.Fatalf("%v %d %+v, want %d %+v", ok, gotEpoch, got, epoch, m)
+		if rapid.Bool().Draw(t, "changed") {
+			m.State = &chat.State{ChangeSeq: chat.ChangeSeq(rapid.Uint64().Draw(t, "change")), Version: rapid.Uint64().Draw(t, "version")}
+			for range rapid.IntRange(0, 3).Draw(t, "keys") {
+				r := chat.Reaction{Key: rapid.String().Draw(t, "key"), Count: rapid.IntRange(0, 1000).Draw(t, "count")}
+				for range rapid.IntRange(0, 3).Draw(t, "users") {
+					r.Users = append(r.Users, chat.UserID(rapid.Uint64().Draw(t, "user")))
+				}
+				m.State.Reactions = append(m.State.Reactions, r)
+			}
+		}
+		epoch, changes := rapid.Uint64().Draw(t, "epoch"), chat.ChangeSeq(rapid.Uint64().Draw(t, "changes"))
+		b := encodeRecent(epoch, changes, &m)
+		gotEpoch, gotChanges, got, ok := decodeRecent(7, string(b))
+		if d := cmp.Diff(m, got); d != "" || !ok || gotEpoch != epoch || gotChanges != changes {
+			t.Fatalf("%v %d %d, want %d %d: %s", ok, gotEpoch, gotChanges, epoch, changes, d)
 		}
 		if cut := rapid.IntRange(0, len(b)-1).Draw(t, "cut"); cut < len(b) {
-			if _, _, ok := decodeRecent(7, string(b[:cut])); ok {
+			if _, _, _, ok := decodeRecent(7, string(b[:cut])); ok {
 				t.Fatalf("took %d of %d bytes", cut, len(b))
 			}
 		}

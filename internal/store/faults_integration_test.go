@@ -138,6 +138,16 @@ func TestCommitAnswerLost(t *testing.T) {
 				t.Fatalf("%+v %+v", sent, heads)
 			}
 
+			p.cut(2)
+			react := chat.Change{Room: room, Seq: 2, User: u[1], ID: "a", Kind: chat.ChangeReaction, Key: "+", On: true}
+			same := react
+			same.ID = "b"
+			done, _, err := d.Changes.Apply(ctx, []chat.Change{react, react, same}, time.Now())
+			ok(t, err)
+			if done[0].Err != nil || done[0].Repeat || done[0].ChangeSeq != 1 || done[0].Prev != 0 || !done[1].Repeat || done[2].Repeat || !done[2].NoOp {
+				t.Fatalf("%+v", done)
+			}
+
 			p.cut(1)
 			name := "made-once"
 			made, err := d.Accounts.CreateUser(ctx, chat.User{Username: name, PasswordHash: "salted"})
@@ -158,7 +168,7 @@ func TestCommitAnswerLost(t *testing.T) {
 			p.cut(5)
 			_, _, err = d.Messages.Append(ctx, []chat.Send{send(room, u[0], "a", "x")}, time.Now())
 			wantKind(t, err, chat.Unavailable)
-			if p.lost != 10 {
+			if p.lost != 12 {
 				t.Fatalf("the proxy lost %d answers: the test proves nothing", p.lost)
 			}
 		})

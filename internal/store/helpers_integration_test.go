@@ -37,12 +37,18 @@ func openRaw(t testing.TB, env string) (*store.Store, *sql.DB) {
 	t.Helper()
 	var o db.Options
 	d := storetest.OpenOn(t, env, func(p *db.Options) { o = *p })
+	return d, rawOf(t, env, o.DBName)
+}
+
+// rawOf opens a database past the store.
+func rawOf(t testing.TB, env, name string) *sql.DB {
+	t.Helper()
 	c := storetest.Admin(t, env)
-	c.DBName = o.DBName
+	c.DBName = name
 	raw, err := sql.Open("mysql", c.FormatDSN())
 	ok(t, err)
 	t.Cleanup(func() { _ = raw.Close() })
-	return d, raw
+	return raw
 }
 
 // onBothRaw is onBoth with openRaw.

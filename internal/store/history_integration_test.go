@@ -148,6 +148,17 @@ func TestReplicaFence(t *testing.T) {
 	check("another epoch", chat.HistoryQuery{Before: seq(3), Limit: 1}, false)
 	exec("UPDATE " + o.DBName + ".rooms SET epoch = 2")
 	check("the same epoch", chat.HistoryQuery{Before: seq(3), Limit: 1}, true)
+	done, _, err := d.Changes.Apply(ctx, []chat.Change{{Room: room, Seq: 2, User: u[0], ID: "c", Kind: chat.ChangeRecall}}, now)
+	ok(t, err)
+	if done[0].ChangeSeq != 1 {
+		t.Fatalf("%+v", done[0])
+	}
+	check("behind a recall", chat.HistoryQuery{Before: seq(3), Limit: 1}, false)
+	check("behind a recall of another message", chat.HistoryQuery{Before: seq(4), Limit: 1}, false)
+	exec("UPDATE " + o.DBName + ".rooms SET change_seq = 1")
+	check("with the recall", chat.HistoryQuery{Before: seq(3), Limit: 1}, true)
+	check("reached min_change_seq", chat.HistoryQuery{Before: seq(3), Limit: 1, MinChanges: 1}, true)
+	check("behind min_change_seq", chat.HistoryQuery{Before: seq(3), Limit: 1, MinChanges: 2}, false)
 	exec("RENAME TABLE " + o.DBName + ".messages TO " + o.DBName + ".hidden")
 	check("broken", chat.HistoryQuery{Before: seq(3), Limit: 1}, false)
 	exec("RENAME TABLE " + o.DBName + ".hidden TO " + o.DBName + ".messages")
@@ -238,6 +249,19 @@ func TestUnreadModel(t *testing.T) {
 	})
 }
 
+// recall recalls messages of the user.
+func recall(t testing.TB, d *store.Store, room chat.RoomID, user chat.UserID, seqs ...chat.Seq) {
+	t.Helper()
+	for _, seq := range seqs {
+		c := chat.Change{Room: room, Seq: seq, User: user, ID: "recall-" + seq.String(), Kind: chat.ChangeRecall}
+		done, _, err := d.Changes.Apply(ctx, []chat.Change{c}, time.Now())
+		ok(t, err)
+		if done[0].Err != nil {
+			t.Fatal(done[0].Err)
+		}
+	}
+}
+
 func TestVerifyUnreadRepairs(t *testing.T) {
 	for _, env := range servers {
 		t.Run(label(env), func(t *testing.T) {
@@ -249,6 +273,7 @@ func TestVerifyUnreadRepairs(t *testing.T) {
 			for i := range 5 {
 				appendOne(t, d, send(room, u[0], fmt.Sprint(i), "x"))
 			}
+			recall(t, d, room, u[0], 4, 5)
 			_, err := d.Operator.VerifyRoom(ctx, 999, true)
 			wantKind(t, err, chat.NotFound)
 			c := storetest.Admin(t, env)
@@ -257,6 +282,7 @@ func TestVerifyUnreadRepairs(t *testing.T) {
 			ok(t, err)
 			defer raw.Close()
 			for _, q := range []string{
+				"UPDATE recalls SET ord = 77 WHERE seq = 4", "DELETE FROM recalls WHERE seq = 5",
 				"UPDATE rooms SET msg_count = 50", "UPDATE members SET read_count = 3 WHERE user_id = " + u[1].String(), "UPDATE messages SET ord = 9 WHERE seq = 6",
 			} {
 				_, err := raw.ExecContext(ctx, q)
@@ -266,7 +292,7 @@ func TestVerifyUnreadRepairs(t *testing.T) {
 				ok(t, d.Operator.VerifyUnread(ctx, repair, func(w operator.Drift) { found = append(found, w) }))
 				return found
 			}
-			want := []operator.Drift{{Room: room, Have: 50, Want: 5}, {Room: room, User: u[1], Have: 3, Want: 0}}
+			want := []operator.Drift{{Room: room, Have: 50, Want: 5}, {Room: room, Have: 1, Want: 2, Recalled: true}, {Room: room, User: u[1], Have: 3, Want: 0}}
 			one, err := d.Operator.VerifyRoom(ctx, room, true)
 			ok(t, err)
 			all := verify(false)
@@ -279,6 +305,17 @@ func TestVerifyUnreadRepairs(t *testing.T) {
 			}
 			if m := appendOne(t, d, send(room, u[0], "next", "x")); m.Ord != 6 {
 				t.Fatalf("ord %d", m.Ord)
+			}
+			if m, err := d.Messages.Membership(ctx, room, u[1]); err != nil || m.Unread() != 4 {
+				t.Fatalf("unread %d, %v", m.Unread(), err)
+			}
+			_, err = raw.ExecContext(ctx, "UPDATE rooms SET max_recalled_ord = 0")
+			ok(t, err)
+			if diff := cmp.Diff([]operator.Drift{{Room: room, Want: 2, Recalled: true}}, verify(true)); diff != "" {
+				t.Fatalf("a room that doesn't know of its recalls:\n%s", diff)
+			}
+			if fs := verify(false); fs != nil {
+				t.Fatalf("not repaired: %+v", fs)
 			}
 		})
 	}

@@ -16,6 +16,7 @@ import (
 	"chat-service/internal/chat"
 	"chat-service/internal/store"
 	"chat-service/internal/store/accounts"
+	"chat-service/internal/store/changes"
 	"chat-service/internal/store/db"
 	"chat-service/internal/store/messages"
 	"chat-service/internal/store/operator"
@@ -70,6 +71,10 @@ type (
 		*messages.Store
 		worker *messages.Store
 	}
+	fewChanges struct {
+		*changes.Store
+		worker *changes.Store
+	}
 	fewAccounts struct {
 		*accounts.Store
 		worker, operator *accounts.Store
@@ -94,6 +99,18 @@ func (m fewMessages) Messages(ctx context.Context, room chat.RoomID, from, to ch
 
 func (m fewMessages) Spans(ctx context.Context, spans []chat.Span, bytes int) ([]chat.Message, bool, error) {
 	return m.worker.Spans(ctx, spans, bytes)
+}
+
+func (c fewChanges) Apply(ctx context.Context, batch []chat.Change, now time.Time) ([]chat.Changed, []chat.Head, error) {
+	return c.worker.Apply(ctx, batch, now)
+}
+
+func (c fewChanges) ChangedSince(ctx context.Context, q chat.ChangesQuery) (chat.ChangesPage, error) {
+	return c.worker.ChangedSince(ctx, q)
+}
+
+func (c fewChanges) States(ctx context.Context, room chat.RoomID, seqs []chat.Seq) ([]chat.Message, error) {
+	return c.worker.States(ctx, room, seqs)
 }
 
 func (a fewAccounts) DisableUser(ctx context.Context, id chat.UserID) error {
@@ -124,6 +141,8 @@ func TestConformsWithFewRights(t *testing.T) {
 			as := fewAccounts{f.api.Accounts, f.worker.Accounts, f.operator.Accounts}
 			whole := storetest.SubjectOf(f.worker)
 			whole.Messages, whole.Rooms, whole.Members, whole.Lists = fewMessages{f.api.Messages, f.worker.Messages}, f.api.Rooms, f.api.Rooms, f.api.Rooms
+			changing := fewChanges{f.api.Changes, f.worker.Changes}
+			whole.Changes, whole.Views = changing, changing
 			whole.Accounts, whole.People, whole.Sessions, whole.Logins = as, as, as, as
 			whole.Fleet = fewFleet{f.worker.Operator, f.operator.Operator}
 			storetest.Conform(t, whole)

@@ -3,6 +3,7 @@ package store
 import (
 	"chat-service/internal/store/accounts"
 	"chat-service/internal/store/audit"
+	"chat-service/internal/store/changes"
 	"chat-service/internal/store/db"
 	"chat-service/internal/store/messages"
 	"chat-service/internal/store/operator"
@@ -15,6 +16,7 @@ type Store struct {
 	DB       *db.DB
 	Outbox   *outbox.Store
 	Messages *messages.Store
+	Changes  *changes.Store
 	Rooms    *rooms.Store
 	Accounts *accounts.Store
 	Operator *operator.Store
@@ -27,7 +29,7 @@ func Open(o db.Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Store{d, outbox.New(d), messages.New(d), rooms.New(d), accounts.New(d), operator.New(d), audit.New(d)}, nil
+	return &Store{d, outbox.New(d), messages.New(d), changes.New(d), rooms.New(d), accounts.New(d), operator.New(d), audit.New(d)}, nil
 }
 
 // Close closes the database, after the verbs in flight.

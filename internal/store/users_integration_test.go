@@ -4,6 +4,7 @@ package store_test
 
 import (
 	"crypto/sha256"
+	"database/sql"
 	"slices"
 	"sync"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/envelope"
 	"chat-service/internal/store"
 )
 
@@ -270,6 +272,38 @@ func TestSweep(t *testing.T) {
 		gone, err := d.Accounts.RevokedAmong(ctx, []chat.SessionID{"s1", "s2"})
 		if err != nil || len(gone) != 2 {
 			t.Fatal(gone, err)
+		}
+	})
+}
+
+// TestProfilesAreAnnounced: another nickname or picture leaves one row for the user's partition; what changes neither leaves none.
+func TestProfilesAreAnnounced(t *testing.T) {
+	onBothRaw(t, func(t *testing.T, d *store.Store, raw *sql.DB) {
+		u := makeUser(t, d)
+		nick, other, mail, picture := "Ann", "Anna", "ann2@example.com", "https://example.com/a.png"
+		for _, p := range []chat.UserPatch{
+			{Nickname: &nick}, {Nickname: &nick}, {Email: &mail}, {AvatarURL: &picture}, {Nickname: &other, AvatarURL: &picture}, {Nickname: &other},
+		} {
+			_, err := d.Accounts.UpdateUser(ctx, u, p)
+			ok(t, err)
+		}
+		rows, err := raw.Query("SELECT payload FROM outbox WHERE kind = 'user' AND partition_no = ? ORDER BY id", u.Partition(d.DB.Partitions()))
+		ok(t, err)
+		defer rows.Close()
+		var told []string
+		for rows.Next() {
+			var payload []byte
+			ok(t, rows.Scan(&payload))
+			a, err := envelope.DecodeAnnouncement(envelope.UserAnnouncement, payload)
+			ok(t, err)
+			if a.Profile.ID != u || a.Profile.Username == "" || a.Profile.Email != "" || a.Profile.CreatedAt.IsZero() {
+				t.Errorf("announced %+v", a.Profile)
+			}
+			told = append(told, a.Profile.Nickname+" "+a.Profile.AvatarURL)
+		}
+		ok(t, rows.Err())
+		if want := []string{"Ann ", "Ann " + picture, "Anna " + picture}; !slices.Equal(told, want) {
+			t.Errorf("announced %q, want %q", told, want)
 		}
 	})
 }

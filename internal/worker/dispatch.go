@@ -22,6 +22,7 @@ type row struct {
 	ref  ref // what an error about the command refers to; nil: the gateway asks by itself, and gets no error
 
 	verb line.Verb                             // in its partition's line
+	like envelope.CommandKind                  // handled together with those of that kind, in one order; it is further up
 	add  func(ctx context.Context, j line.Job) // beside it
 	beat func(ctx context.Context, cmd *envelope.Command)
 }
@@ -33,6 +34,8 @@ func (w *Worker) table() []row {
 	return append([]row{
 		// What depends on the room's order: by the committer of the partition, in one step in this order.
 		inLine(envelope.Send, (*line.Committer).Send, clientMsgID),
+		like(envelope.Send, inLine(envelope.SendMore, (*line.Committer).Send, clientMsgID)),
+		inLine(envelope.Change, (*line.Committer).Change, changeRef),
 		inLine(envelope.Read, (*line.Committer).Read, label("read")),
 		inLine(envelope.Attach, (*line.Committer).Attach, nil),
 		inLine(envelope.Detach, (*line.Committer).Detach, nil),
@@ -96,6 +99,14 @@ func beside(k envelope.CommandKind, add func(context.Context, line.Job), r ref) 
 	return row{kind: k, add: add, ref: r}
 }
 
+func like(k envelope.CommandKind, r row) row {
+	r.like = k
+	return r
+}
+
+// changeRef is what frames about a change refer to.
+func changeRef(c *envelope.Command) string { return cmp.Or(c.ErrorRef, c.Ref, c.Change.ID) }
+
 func clientMsgID(c *envelope.Command) string { return c.ClientMsgID }
 
 func label(s string) ref { return func(*envelope.Command) string { return s } }
@@ -114,7 +125,10 @@ func index(rows []row) (d dispatch, verbs []line.Verb) {
 	d = make(dispatch, len(rows))
 	for _, r := range rows {
 		d[r.kind] = entry{r, len(verbs)}
-		if r.verb != nil {
+		switch {
+		case r.like != 0:
+			d[r.kind] = entry{r, d[r.like].verbAt}
+		case r.verb != nil:
 			verbs = append(verbs, r.verb)
 		}
 	}

@@ -45,8 +45,8 @@ func TestEveryCommandHasARow(t *testing.T) {
 			t.Errorf("%s: the control queue has what it shall not have, or lacks it", c.Kind)
 		case r.verb != nil && c.Key != envelope.ByRoom:
 			t.Errorf("%s goes through a room's line and doesn't travel with its room", c.Kind)
-		case (r.ref != nil) != (c.Frame != ""):
-			t.Errorf("%s, by the frame %q: an error about it reaches nobody, or somebody who didn't ask", c.Kind, c.Frame)
+		case (r.ref != nil) != (len(c.Frames) > 0):
+			t.Errorf("%s, by the frames %q: an error about it reaches nobody, or somebody who didn't ask", c.Kind, c.Frames)
 		}
 		if r.ref != nil && r.ref(&envelope.Command{ClientMsgID: "x", ErrorRef: "x"}) == "" {
 			t.Errorf("%s: an error about it refers to nothing", c.Kind)

@@ -260,6 +260,7 @@ func (w *fakes) Generation(context.Context) (string, error) {
 func (w *fakes) MoveRoutes(context.Context, []chat.RouteMove) error           { return nil }
 func (w *fakes) DropRoute(context.Context, chat.RoomID, chat.GatewayID) error { return nil }
 func (w *fakes) Count(context.Context, []chat.Head, []chat.Message) error     { return nil }
+func (w *fakes) Outdate(context.Context, []chat.RoomID) error                 { return nil }
 func (w *fakes) Spend(_ context.Context, _ chat.Rate, taken []chat.Taken) ([]time.Duration, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -333,7 +334,7 @@ func (w *fakes) make(t *testing.T, tune ...func(*Options)) *Worker {
 	t.Helper()
 	o := Options{
 		Boot: "me", Partitions: 4, Metrics: NewMetrics(prometheus.NewRegistry()), Log: w.store, Outbox: w.store, Members: w.store, Accounts: w.store,
-		History: w.store, Workers: w.store, Routes: w, Allowances: w, Calls: w, Presence: w, Registry: w, Leases: w, Bus: w, Consume: w,
+		History: w.store, Workers: w.store, Routes: w, Changes: w.store, Allowances: w, Calls: w, Presence: w, Registry: w, Leases: w, Bus: w, Consume: w,
 		OutboxPoll: time.Millisecond, Beat: 5 * time.Millisecond,
 		DeadAfter: time.Second, GiveUp: 30 * time.Millisecond, OfflineGrace: 8 * time.Second,
 		MaxSockets: 10, MaxSyncRooms: 100, PeerReads: 50, Limits: chat.DefaultLimits(), ProtocolLimit: protocol.DefaultLimits(),

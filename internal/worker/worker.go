@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/envelope"
 	"chat-service/internal/worker/catchup"
 	"chat-service/internal/worker/deliver"
 	"chat-service/internal/worker/jobs"
@@ -50,19 +51,20 @@ func New(o Options) (*Worker, error) {
 	w.publisher = deliver.New(o.Bus, func(g chat.GatewayID, upTo uint64) { w.line.Gone(g, upTo) }, o.Metrics.Deliver)
 	w.line = line.New(line.Options{
 		Partitions: o.Partitions, Committers: o.Committers, BatchRecords: o.BatchRecords, OutboxPoll: o.OutboxPoll, OutboxIdle: o.OutboxIdle,
-		GiveUp: o.GiveUp, Patience: o.Patience, MessageBytes: o.Limits.MessageBytes, PeerReads: o.PeerReads,
-		Log: o.Log, Outbox: o.Outbox, Calls: o.Calls, Routes: o.Routes, Publisher: w.publisher,
+		GiveUp: o.GiveUp, Patience: o.Patience, MessageBytes: o.Limits.MessageBytes, DataBytes: o.Limits.DataBytes, DataDepth: o.Limits.DataDepth,
+		PeerReads: o.PeerReads,
+		Log:       o.Log, Changes: o.Changes, People: o.Accounts, Outbox: o.Outbox, Calls: o.Calls, Routes: o.Routes, Publisher: w.publisher,
 		Rate: o.Limits.MessageRate(), Allowances: o.Allowances,
-		Repair: func(ctx context.Context, j line.Job, head chat.Seq, epoch uint64) {
-			w.lanes.Repair(ctx, j, head, epoch)
-		},
-		Left: func(room chat.RoomID, user chat.UserID) { w.lanes.Left(room, user) },
-		Now:  o.Now, Logger: o.Logger, Metrics: o.Metrics.Line,
+		Repair: func(ctx context.Context, j line.Job, head envelope.Point) { w.lanes.Repair(ctx, j, head) },
+		Left:   func(room chat.RoomID, user chat.UserID) { w.lanes.Left(room, user) },
+		Now:    o.Now, Logger: o.Logger, Metrics: o.Metrics.Line,
 	})
 	w.lanes = lanes.New(lanes.Options{
-		Lanes: o.Lanes, Line: w.line, Log: o.Members, Presence: o.Presence, Now: o.Now, Logger: o.Logger, Metrics: o.Metrics.Line,
+		Lanes: o.Lanes, Line: w.line, Log: o.Members, Places: o.History, Presence: o.Presence, Now: o.Now, Logger: o.Logger, Metrics: o.Metrics.Line,
 	})
-	w.catchup = catchup.New(catchup.Options{MaxRooms: o.MaxSyncRooms, Line: w.line, Publisher: w.publisher, Log: o.History})
+	w.catchup = catchup.New(catchup.Options{
+		MaxRooms: o.MaxSyncRooms, Bounds: catchup.Bounds{Changes: o.Limits.CatchUpChanges, Resync: o.Limits.ResyncChanges}, Line: w.line, Publisher: w.publisher, Log: o.History,
+	})
 	w.fleet = jobs.NewFleet(jobs.Options{
 		Boot: o.Boot, Partitions: o.Partitions, Beat: o.Beat, DeadAfter: o.DeadAfter, Lease: o.Lease, Line: w.line,
 		Workers: o.Workers, Consume: o.Consume, Now: o.Now, Logger: o.Logger, Owned: o.Metrics.Owned,

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
+	"unicode/utf8"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -20,13 +22,14 @@ type Call struct {
 	Session chat.SessionID
 	Room    chat.RoomID
 	Target  chat.UserID // the user that the path names; "me" is the caller
+	Seq     chat.Seq    // the message that the path names
 
 	srv    *Server
 	http   *fiber.Ctx
 	params []Param // of the route
 }
 
-// names reads the room and the user that the path names.
+// names reads the room, the message and the user that the path names.
 func (c *Call) names() error {
 	if text := c.http.Params("room_id"); text != "" {
 		n, err := pathID("room_id", text)
@@ -34,6 +37,13 @@ func (c *Call) names() error {
 			return err
 		}
 		c.Room = chat.RoomID(n)
+	}
+	if text := c.http.Params("seq"); text != "" {
+		n, err := pathID("seq", text)
+		if err != nil {
+			return err
+		}
+		c.Seq = chat.Seq(n)
 	}
 	switch text := c.http.Params("user_id"); text {
 	case "":
@@ -51,6 +61,27 @@ func (c *Call) names() error {
 
 // Param returns a parameter of the path, undecoded.
 func (c *Call) Param(name string) string { return c.http.Params(name) }
+
+// Text returns a parameter of the path with its percent-escapes read. One that doesn't come out as UTF-8 can't be read.
+func (c *Call) Text(name string) (string, error) {
+	text, err := url.PathUnescape(c.http.Params(name))
+	if err != nil || !utf8.ValidString(text) {
+		return "", malformed(name, "must be UTF-8, percent-encoded")
+	}
+	return text, nil
+}
+
+// Key returns the header Idempotency-Key, under which a repeat of the request is known. Its form is the verb's to check.
+func (c *Call) Key() (key string, there bool, err error) {
+	keys := peekAll(c.http, HeaderKey)
+	switch len(keys) {
+	case 0:
+		return "", false, nil
+	case 1:
+		return keys[0], true, nil
+	}
+	return "", true, chat.BadField(HeaderKey, "is there twice")
+}
 
 // Query reads the request's query parameters.
 func (c *Call) Query() *Query { return &Query{http: c.http, params: c.params} }

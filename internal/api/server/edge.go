@@ -165,7 +165,7 @@ func (s *Server) cors(c *fiber.Ctx) error {
 		return s.safely(c)
 	}
 	c.Set(fiber.HeaderAccessControlAllowMethods, "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
-	c.Set(fiber.HeaderAccessControlAllowHeaders, "Authorization, Content-Type, X-Request-Id")
+	c.Set(fiber.HeaderAccessControlAllowHeaders, "Authorization, Content-Type, "+HeaderKey+", X-Request-Id")
 	c.Set(fiber.HeaderAccessControlMaxAge, "600")
 	return c.SendStatus(http.StatusNoContent)
 }

@@ -23,6 +23,8 @@ type About struct {
 	Note           string // what else every caller should know: its last sentence
 	// AtLeast relaxes replies: one of the first schema may hold no more than what the second one requires.
 	AtLeast map[string]string
+	// Sometimes are fields that a reply may lack although they are never empty in it.
+	Sometimes map[string][]string
 }
 
 // document describes the routes as OpenAPI 3.1; schemas come from the types that the verbs read and write, and those of bodies from the
@@ -52,7 +54,7 @@ func document(about About, routes []Route, limits map[string]int) ([]byte, error
 			d.Tags = append(d.Tags, &huma.Tag{Name: r.Tag})
 		}
 	}
-	loosen(reg, about.AtLeast)
+	loosen(reg, about)
 	return json.Marshal(d)
 }
 
@@ -126,7 +128,19 @@ func parameters(r Route) []*huma.Param {
 	for _, p := range r.Params {
 		out = append(out, &huma.Param{Name: p.Name, In: "query", Description: p.Doc, Required: p.Required, Schema: p.schema(), Example: p.Example})
 	}
+	if r.Keyed {
+		out = append(out, &huma.Param{
+			Name: HeaderKey, In: "header", Schema: keySchema(),
+			Description: "a retry under the same key returns the first result; the server makes one if left out",
+		})
+	}
 	return out
+}
+
+// keySchema describes the values of the header Idempotency-Key: the form of a client_msg_id.
+func keySchema() *huma.Schema {
+	low, high := 1, 36
+	return &huma.Schema{Type: huma.TypeString, MinLength: &low, MaxLength: &high, Pattern: "^[A-Za-z0-9._:-]*$", Examples: []any{"c-1"}}
 }
 
 // schema describes the values that Query takes.
@@ -219,15 +233,23 @@ func (f field) describe(p *huma.Schema) {
 	}
 }
 
-// pathSchema describes a path's parameter: Call reads room_id and user_id, verbs read the others as text.
+// maxReaction is how many bytes the key of a reaction has at most.
+const maxReaction = 32
+
+// pathSchema describes a path's parameter: Call reads room_id, seq and user_id, verbs read the others as text.
 func pathSchema(name string) *huma.Schema {
 	id := &huma.Schema{Type: huma.TypeInteger, Minimum: float[int64](1), Maximum: float[int64](chat.MaxID), Examples: []any{1}}
 	switch name {
-	case "room_id":
+	case "room_id", "seq":
 		id.Description = "what is no number is 400, a number that no id can be is 404"
 		return id
 	case "user_id":
 		return &huma.Schema{Description: "an id, or me for the caller", AnyOf: []*huma.Schema{id, {Type: huma.TypeString, Enum: []any{"me"}}}}
+	case "key":
+		low, high := 1, maxReaction
+		s := &huma.Schema{Type: huma.TypeString, MinLength: &low, MaxLength: &high, Examples: []any{"👍"}, Extensions: map[string]any{"x-max-bytes": high}}
+		extend(s, "x-rule", "no white space and no control characters; percent-encoded")
+		return s
 	default:
 		return &huma.Schema{Type: huma.TypeString, Examples: []any{"0123456789abcdef0123456789abcdef"}}
 	}
@@ -235,7 +257,7 @@ func pathSchema(name string) *huma.Schema {
 
 // loosen corrects what can't be seen in Go's types: lists are never null, fields named …_at are times, and answers
 // may hold more than the document says, since later versions add fields. Requests stay strict.
-func loosen(reg huma.Registry, atLeast map[string]string) {
+func loosen(reg huma.Registry, about About) {
 	all := reg.Map()
 	for name, s := range all {
 		if !strings.HasSuffix(name, "Body") && s.AdditionalProperties == false {
@@ -250,7 +272,10 @@ func loosen(reg huma.Registry, atLeast map[string]string) {
 			}
 		}
 	}
-	for reply, least := range atLeast {
+	for reply, least := range about.AtLeast {
 		all[reply].Required = all[least].Required
+	}
+	for reply, fields := range about.Sometimes {
+		all[reply].Required = slices.DeleteFunc(all[reply].Required, func(name string) bool { return slices.Contains(fields, name) })
 	}
 }

@@ -12,7 +12,8 @@ func TestKinds(t *testing.T) {
 	want := map[chat.Kind]int{
 		chat.Internal: 500, chat.Invalid: 422, chat.UnknownType: 400, chat.UnknownField: 400, chat.Unauthenticated: 401,
 		chat.TokenExpired: 401, chat.Forbidden: 403, chat.Muted: 403, chat.Blocked: 403, chat.NotFound: 404, chat.Conflict: 409,
-		chat.UsernameTaken: 409, chat.EmailTaken: 409, chat.IdempotencyConflict: 409, chat.RoomFull: 409, chat.OutOfOrder: 409,
+		chat.UsernameTaken: 409, chat.EmailTaken: 409, chat.IdempotencyConflict: 409,
+		chat.VersionConflict: 409, chat.LimitReached: 409, chat.RoomFull: 409, chat.OutOfOrder: 409,
 		chat.TooLarge: 413, chat.RateLimited: 429, chat.Unavailable: 503,
 	}
 	b := newBench(t)

@@ -18,6 +18,9 @@ import (
 // Base is the path under which the routes are served.
 const Base = "/api/v1"
 
+// HeaderKey is the header by which a client names what it asks for, so that a repeat is done once (Route.Keyed).
+const HeaderKey = "Idempotency-Key"
+
 // Route is one row of the route table: the server mounts it and the OpenAPI document describes it, from the same
 // values.
 type Route struct {
@@ -30,6 +33,7 @@ type Route struct {
 	Status       int // of success; 0: 204 for DELETE, else 200
 	Again        int // of success if it was done before; 0: the same
 	Errors       []chat.Kind
+	Keyed        bool   // it takes the header Idempotency-Key: a repeat under the same key is done once
 	Rule         string // what the body's fields must be together, and JSON Schema can't say
 	Do           Action
 }
@@ -100,8 +104,11 @@ func (r Route) outcomes() map[int][]string {
 		add(http.StatusUnsupportedMediaType, chat.Invalid)
 		kinds = append(kinds, chat.UnknownField, chat.TooLarge)
 	}
-	if r.Do.body != nil || len(r.Params) > 0 {
+	if r.Do.body != nil || len(r.Params) > 0 || r.Keyed {
 		kinds = append(kinds, chat.Invalid)
+	}
+	if r.Keyed {
+		kinds = append(kinds, chat.IdempotencyConflict)
 	}
 	if r.Do.body != nil || slices.ContainsFunc(r.Params, func(p Param) bool { return p.Cursor }) || len(ids(r.Path)) > 0 {
 		add(http.StatusBadRequest, chat.Invalid)
@@ -121,7 +128,7 @@ func (r Route) outcomes() map[int][]string {
 // ids lists the parameters of a path that are ids.
 func ids(path string) (names []string) {
 	for part := range strings.SplitSeq(path, "/") {
-		if part == "{room_id}" || part == "{user_id}" {
+		if part == "{room_id}" || part == "{user_id}" || part == "{seq}" {
 			names = append(names, strings.Trim(part, "{}"))
 		}
 	}
@@ -134,6 +141,7 @@ type RouteInfo struct {
 	Open                  bool // no access token is needed
 	Body, Reply           any  // zero values of the JSON types; nil: none
 	Params                []Param
+	Keyed                 bool  // it takes the header Idempotency-Key
 	Statuses              []int // of success and of its problems, ascending, each once
 }
 
@@ -144,7 +152,7 @@ func (r Route) Info() RouteInfo {
 	slices.Sort(statuses)
 	return RouteInfo{
 		Method: r.Method, Path: r.Path, ID: r.ID, Tag: r.Tag, Open: r.Open, Body: r.Do.body, Reply: r.Reply, Params: r.Params,
-		Statuses: slices.Compact(statuses),
+		Keyed: r.Keyed, Statuses: slices.Compact(statuses),
 	}
 }
 

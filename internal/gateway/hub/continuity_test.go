@@ -86,8 +86,8 @@ func (w *world) connect(u chat.UserID) {
 	}
 	p := envelope.Point{Room: room1, Seq: w.head(), Epoch: 1}
 	arrive := func() {
-		if head := w.Attach(&w.sw, f, p); head != 0 {
-			f.Push(headFrame(room1, head))
+		if head := w.Attach(&w.sw, f, p); head != (Head{}) {
+			f.Push(head.frame(room1))
 		}
 	}
 	if w.lossy {

@@ -94,7 +94,7 @@ func (h *Hub) step(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
 	if len(d.Added) > 0 {
 		h.added(sw, sh, d)
 	}
-	if len(rm.leaves) > 0 {
+	if len(rm.leaves) > 0 || rm.changes != nil {
 		h.settle(sw, sh, rm)
 	}
 }

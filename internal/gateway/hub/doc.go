@@ -32,6 +32,8 @@
 // Where entries were skipped, a member may have left unnoticed: until a repair has confirmed the membership it is in
 // doubt, and its sockets get nothing of the room.
 //
+// Changes of messages have numbers of their own, and a place among the entries: see changes.
+//
 // Locks, in the order in which they may be nested: a room shard, a user shard, a State, then what Socket.Push takes.
 // Memberships are a leaf.
 package hub

@@ -154,10 +154,10 @@ func without(l []Socket, s Socket) []Socket {
 }
 
 // Attach puts a socket into a room whose membership was read at p. If the room has delivered more than p, it returns
-// that seq: the socket lacks what is between, and its client must be sent the head (if the membership is in doubt,
+// that: the socket lacks what is between, and its client must be sent the head (if the membership is in doubt,
 // the hub sends it later). Nothing happens if the user is known to have left since, or if the socket is in the room
 // already.
-func (h *Hub) Attach(sw *Sweep, s Socket, p envelope.Point) (head chat.Seq) {
+func (h *Hub) Attach(sw *Sweep, s Socket, p envelope.Point) (head Head) {
 	sh := h.roomShard(p.Room)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -166,9 +166,9 @@ func (h *Hub) Attach(sw *Sweep, s Socket, p envelope.Point) (head chat.Seq) {
 }
 
 // attachLocked also reports whether the socket is new in the room. The caller holds the shard's lock.
-func (h *Hub) attachLocked(sw *Sweep, sh *roomShard, s Socket, p envelope.Point) (head chat.Seq, fresh bool) {
+func (h *Hub) attachLocked(sw *Sweep, sh *roomShard, s Socket, p envelope.Point) (head Head, fresh bool) {
 	if h.memberships.out(p.Room, s.User(), membership{epoch: p.Epoch, seq: p.Seq}) {
-		return 0, false
+		return Head{}, false
 	}
 	rm := sh.rooms[p.Room]
 	if rm == nil {
@@ -178,7 +178,7 @@ func (h *Hub) attachLocked(sw *Sweep, sh *roomShard, s Socket, p envelope.Point)
 	state.mu.Lock()
 	if state.gone || slices.Contains(state.rooms, rm) {
 		state.mu.Unlock()
-		return 0, false
+		return Head{}, false
 	}
 	state.rooms = append(state.rooms, rm)
 	if i := slices.Index(state.unsubscribed, p.Room); i >= 0 {
@@ -192,22 +192,31 @@ func (h *Hub) attachLocked(sw *Sweep, sh *roomShard, s Socket, p envelope.Point)
 	if p.Epoch > rm.epoch && rm.epoch != 0 {
 		h.newEpoch(sw, sh, rm, p.Epoch)
 	}
-	rm.members = append(rm.members, member{s: s, asOf: p.Seq})
+	rm.members = append(rm.members, member{s: s, asOf: p.Seq, changes: p.Changes, from: p.From})
 	rm.dropAt = 0
+	m := &rm.members[len(rm.members)-1]
 	switch {
 	case p.Epoch < rm.epoch && p.Epoch != 0:
 		sw.Put(s, h.resyncFrame(rm))
-		rm.members[len(rm.members)-1].asOf = 0
+		m.asOf, m.changes, m.from = 0, 0, 0
 	case rm.cold():
 		rm.epoch = max(rm.epoch, p.Epoch)
 		_ = h.ask(sh, rm, false) // repeated when due
 	case rm.phase != attaching && p.Seq < rm.skipped:
-		rm.doubt, rm.members[len(rm.members)-1].doubt = true, true
+		rm.doubt, m.doubt = true, true
 		h.lookSoon(sh, rm)
-	case rm.phase != attaching && p.Seq < rm.delivered:
-		return rm.delivered, true
+	case rm.phase != attaching:
+		if p.Seq < rm.delivered {
+			head.Seq = rm.delivered
+		}
+		if at := rm.changeSeq(); p.Changes < at {
+			head.Changes = at
+		}
+		if head.Changes != 0 {
+			rm.knows(m)
+		}
 	}
-	return 0, true
+	return head, true
 }
 
 // Leave takes one socket out of a room and sends it `left`; false if it isn't in the room. The user stays a member.

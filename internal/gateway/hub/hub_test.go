@@ -44,12 +44,9 @@ func (f *fake) Push(fr Frame) bool   { f.got = append(f.got, short(fr)); return 
 func (f *fake) take() (got []string) { got, f.got = f.got, nil; return got }
 
 func short(f Frame) string {
-	payload := f[2:]
-	switch f[1] {
-	case 126:
-		payload = f[4:]
-	case 127:
-		payload = f[10:]
+	payload := payloadOf(f)
+	if s, ok := shortChange(payload); ok {
+		return s
 	}
 	var v struct {
 		Type  string
@@ -191,7 +188,7 @@ func (b *bench) want(f *fake, want ...string) {
 func TestEntriesWaitForTheHead(t *testing.T) {
 	b := newBench(t)
 	f := b.socket(1, 1)
-	if head := b.Attach(&b.sw, f, envelope.Point{Room: room1, Seq: 5, Epoch: 1}); head != 0 {
+	if head := b.Attach(&b.sw, f, envelope.Point{Room: room1, Seq: 5, Epoch: 1}); head != (Head{}) {
 		t.Errorf("a room that isn't attached returned a head: %d", head)
 	}
 	b.in(entry(6), entry(8), entry(7))
@@ -215,7 +212,7 @@ func TestHeadAboveWelcomeIsSent(t *testing.T) {
 	b.in(entry(11))
 	b.want(f, "head10", "m11")
 	late := b.socket(2, 2)
-	if head := b.Attach(&b.sw, late, envelope.Point{Room: room1, Seq: 10, Epoch: 1}); head != 11 {
+	if head := b.Attach(&b.sw, late, envelope.Point{Room: room1, Seq: 10, Epoch: 1}); head != (Head{Seq: 11}) {
 		t.Errorf("attaching below what was delivered returned %d", head)
 	}
 	b.in(entry(12))

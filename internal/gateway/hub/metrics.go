@@ -11,6 +11,8 @@ type Metrics struct {
 	Overflows prometheus.Counter
 	Resyncs   prometheus.Counter
 	Dropped   prometheus.Counter
+
+	ChangeGaps prometheus.Counter
 }
 
 // NewMetrics makes the metrics and registers them.
@@ -27,11 +29,13 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	}
 	return &Metrics{
 		Rooms:     gauge("rooms", "Attached rooms: with local sockets, or without them for a few seconds."),
-		HeldBytes: gauge("held_bytes", "Bytes of room entries held behind gaps."),
-		Repeats:   count("repeats_total", "Room entries that were delivered already."),
+		HeldBytes: gauge("held_bytes", "Bytes of room entries held behind gaps, and of changes that wait for their entries."),
+		Repeats:   count("repeats_total", "Room entries and changes that were delivered already."),
 		Repairs:   count("repairs_total", "Repairs asked of room owners."),
 		Overflows: count("held_overflows_total", "Times that a room held too much behind a gap and dropped it."),
 		Resyncs:   count("resyncs_total", "Resync frames made for the sockets of a room."),
 		Dropped:   count("ephemeral_dropped_total", "Ephemeral frames left out for sockets that lag."),
+
+		ChangeGaps: count("change_gaps_total", "Times that a room lacked changes, and its clients were told to sync."),
 	}
 }

@@ -62,7 +62,8 @@ func (h *Hub) due(sw *Sweep, sh *roomShard, rm *room, now int64) {
 		rm.lookAt = 0
 		h.lookBehind(sh, rm)
 	}
-	if !rm.waiting && rm.lookAt == 0 && rm.dropAt == 0 {
+	h.dueChanges(sw, sh, rm, now)
+	if !rm.waiting && rm.lookAt == 0 && rm.dropAt == 0 && !rm.changes.due() {
 		delete(sh.timed, rm)
 	}
 }
@@ -81,7 +82,8 @@ func (h *Hub) lookBehind(sh *roomShard, rm *room) {
 func (h *Hub) cool(sw *Sweep, sh *roomShard, rm *room) {
 	held := rm.held
 	h.unholdAll(rm)
-	rm.phase, rm.waiting, rm.doubt, rm.lookAt = attaching, false, false, 0
+	h.dropLater(rm)
+	rm.phase, rm.waiting, rm.doubt, rm.lookAt, rm.changes = attaching, false, false, 0, nil
 	for _, seq := range slices.Sorted(maps.Keys(held)) {
 		h.aside(sw, sh, held[seq])
 	}
@@ -109,11 +111,14 @@ func (h *Hub) Attached(sw *Sweep, d *envelope.Delivery) {
 	rm.asked = nil
 	switch rm.phase {
 	case attaching:
+		h.beginChanges(sh, rm, d.Changes)
 		h.begin(sw, sh, rm, d.Seq)
 	case repairing:
 		h.repaired(sw, sh, rm, d)
+		h.noteChanges(sh, rm, d.Changes)
 	case running:
 		h.noteHead(sh, rm, d.Seq)
+		h.noteChanges(sh, rm, d.Changes)
 	}
 }
 
@@ -178,6 +183,7 @@ func (h *Hub) head(sw *Sweep, p envelope.Point) {
 		h.newEpoch(sw, sh, rm, p.Epoch)
 	default:
 		h.noteHead(sh, rm, p.Seq)
+		h.noteChanges(sh, rm, p.Changes)
 	}
 }
 
@@ -249,6 +255,8 @@ func (h *Hub) leaveEpoch(sw *Sweep, sh *roomShard, rm *room, epoch uint64) {
 		h.ack(sw, rm.held[seq])
 	}
 	h.unholdAll(rm)
+	h.dropLater(rm)
+	rm.changes = nil
 	h.settleAll(sw, sh, rm)
 	rm.epoch, rm.delivered, rm.announced, rm.phase = epoch, 0, 0, attaching
 	rm.lookAt, rm.tries, rm.overflows, rm.asked, rm.skipped, rm.reads = 0, 0, 0, nil, 0, nil
@@ -257,7 +265,8 @@ func (h *Hub) leaveEpoch(sw *Sweep, sh *roomShard, rm *room, epoch uint64) {
 	}
 	f := h.resyncFrame(rm)
 	for i := range rm.members {
-		rm.members[i].asOf = 0
-		sw.Put(rm.members[i].s, f)
+		m := &rm.members[i]
+		m.asOf, m.changes, m.from, m.behind, m.leaving = 0, 0, 0, false, false
+		sw.Put(m.s, f)
 	}
 }

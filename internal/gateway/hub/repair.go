@@ -31,7 +31,7 @@ func (h *Hub) hold(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
 
 // heldSize is what a held entry counts, in bytes.
 func heldSize(d *envelope.Delivery) int {
-	return len(d.Frame) + len(d.Ack) + len(d.Event) + len(d.JoinedTo) + 8*(len(d.Added)+len(d.Removed)) + 512
+	return len(d.Frame) + len(d.Bare) + len(d.Mine) + len(d.Ack) + len(d.Event) + len(d.JoinedTo) + 8*(len(d.Added)+len(d.Removed)) + 512
 }
 
 // unhold takes an entry out of what is held; nil if it isn't held.
@@ -137,7 +137,9 @@ func (h *Hub) returned(sw *Sweep, rm *room, entries []envelope.Entry) {
 	back := map[chat.UserID]chat.Seq{}
 	for i := range entries {
 		for _, u := range entries[i].Added {
-			back[u] = entries[i].Seq
+			if !h.memberships.out(rm.id, u, membership{epoch: rm.epoch, seq: entries[i].Seq}) { // else they have left again
+				back[u] = entries[i].Seq
+			}
 		}
 	}
 	if len(back) == 0 {
@@ -146,8 +148,9 @@ func (h *Hub) returned(sw *Sweep, rm *room, entries []envelope.Entry) {
 	for i := range rm.members {
 		m := &rm.members[i]
 		if seq := back[m.s.User()]; m.asOf < seq {
-			m.asOf = seq
-			sw.Put(m.s, headFrame(rm.id, seq))
+			m.asOf, m.from = seq, 0
+			rm.knows(m)
+			sw.Put(m.s, rm.headFrame(seq))
 			sw.Put(m.s, h.resyncFrame(rm))
 		}
 	}
@@ -158,8 +161,11 @@ func (h *Hub) returned(sw *Sweep, rm *room, entries []envelope.Entry) {
 // it.
 func (h *Hub) review(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
 	in := make(map[chat.UserID]bool, len(d.Users))
-	for _, u := range d.Users {
-		in[u] = true
+	froms := make(map[chat.UserID]chat.Seq, len(d.Froms))
+	for i, u := range d.Users {
+		if in[u] = true; i < len(d.Froms) {
+			froms[u] = d.Froms[i]
+		}
 	}
 	for _, u := range rm.asked {
 		if in[u] {
@@ -181,17 +187,32 @@ func (h *Hub) review(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
 	var f Frame
 	for i := range rm.members {
 		m := &rm.members[i]
+		if m.asOf <= d.Seq { // else what is known of them is newer
+			h.ranges(sh, rm, m, in, froms)
+		}
 		switch {
 		case !m.doubt:
 		case !in[m.s.User()]: // attached after the repair was sent, or about to leave
 			rm.doubt = true
 		default:
 			if f == nil {
-				f = headFrame(rm.id, head)
+				f = rm.headFrame(head)
 			}
 			sw.Put(m.s, f)
 			m.doubt, m.asOf = false, head
+			rm.knows(m)
 		}
+	}
+}
+
+// ranges notes what a repair says of a member beside their membership: what they may see, and whether they are about to leave.
+func (h *Hub) ranges(sh *roomShard, rm *room, m *member, in map[chat.UserID]bool, froms map[chat.UserID]chat.Seq) {
+	u := m.s.User()
+	if from := froms[u]; from != 0 {
+		m.from = from
+	}
+	if _, asked := slices.BinarySearch(rm.asked, u); asked {
+		h.leaves(sh, rm, m, !in[u])
 	}
 }
 

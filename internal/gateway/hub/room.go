@@ -45,6 +45,7 @@ type room struct {
 	leaves    []leaving
 	asked     []chat.UserID            // whose membership the current repair asks for
 	reads     map[chat.UserID]chat.Seq // read pointers that were shown; mostly nil
+	changes   *changes                 // mostly nil
 
 	resendAt int64 // when to send Attach again, in Unix milliseconds like the next two; 0: not due
 	lookAt   int64 // when to look whether a repair is needed
@@ -66,6 +67,11 @@ type member struct {
 	asOf  chat.Seq
 	doubt bool
 	added bool // by the entry at asOf: what follows it is a message for them, and not yet a part of any history
+
+	behind  bool           // they lack changes, and get none until they are told so: see changes
+	leaving bool           // a repair says that they aren't a member, and the entry that says so is to come: they get no changes
+	changes chat.ChangeSeq // up to here their welcome, their joined frame or a head has told what changed
+	from    chat.Seq       // the first entry that they may see; 0: unknown
 }
 
 // leaving is a user who may see entries up to seq; user 0 is everybody. It concerns those of the user's sockets that
@@ -100,9 +106,9 @@ func (h *Hub) added(sw *Sweep, sh *roomShard, d *envelope.Delivery) {
 	var f Frame
 	for _, u := range d.Added {
 		for _, s := range h.Of(u) {
-			head, fresh := h.attachLocked(sw, sh, s, envelope.Point{Room: d.Room, Seq: d.Seq, Epoch: d.Epoch})
+			head, fresh := h.attachLocked(sw, sh, s, envelope.Point{Room: d.Room, Seq: d.Seq, Epoch: d.Epoch, Changes: d.Changes, From: d.From})
 			if !fresh {
-				h.confirm(sw, sh.rooms[d.Room], s, d.Seq)
+				h.confirm(sw, sh, s, d)
 				continue
 			}
 			ms := sh.rooms[d.Room].members
@@ -114,17 +120,19 @@ func (h *Hub) added(sw *Sweep, sh *roomShard, d *envelope.Delivery) {
 				f = Text(d.JoinedTo)
 			}
 			sw.Put(s, f)
-			if head != 0 {
-				sw.Put(s, headFrame(d.Room, head))
+			if head != (Head{}) {
+				sw.Put(s, head.frame(d.Room))
 			}
 		}
 	}
 }
 
-// confirm notes that the user of a socket in the room was added at seq: an earlier leave doesn't count any more, and
-// the socket isn't in doubt any more, unless entries after seq were skipped.
-func (h *Hub) confirm(sw *Sweep, rm *room, s Socket, seq chat.Seq) {
-	if rm == nil || seq > rm.delivered || rm.phase == attaching {
+// confirm notes that the user of a socket in the room was added by an entry: an earlier leave doesn't count any more, and
+// the socket isn't in doubt any more, unless entries after it were skipped.
+func (h *Hub) confirm(sw *Sweep, sh *roomShard, s Socket, d *envelope.Delivery) {
+	rm, seq := sh.rooms[d.Room], d.Seq
+	if rm == nil || seq > rm.delivered || rm.phase == attaching ||
+		h.memberships.out(rm.id, s.User(), membership{epoch: d.Epoch, seq: seq}) { // they have left again
 		return
 	}
 	for i := range rm.members {
@@ -132,10 +140,14 @@ func (h *Hub) confirm(sw *Sweep, rm *room, s Socket, seq chat.Seq) {
 		if m.s != s {
 			continue
 		}
-		m.asOf = max(m.asOf, seq)
+		if seq > m.asOf {
+			m.asOf, m.from = seq, d.From
+			h.leaves(sh, rm, m, false)
+		}
 		if m.doubt && seq >= rm.skipped {
 			m.doubt = false
-			sw.Put(s, headFrame(rm.id, rm.delivered))
+			rm.knows(m)
+			sw.Put(s, rm.headFrame(rm.delivered))
 		}
 		return
 	}
@@ -166,7 +178,7 @@ func (h *Hub) addLeaves(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery
 	}
 }
 
-// settle detaches those who got everything that they may see.
+// settle detaches those who got everything that they may see, and applies the changes that came after it.
 func (h *Hub) settle(sw *Sweep, sh *roomShard, rm *room) {
 	for i := 0; i < len(rm.leaves); {
 		l := rm.leaves[i]
@@ -177,6 +189,7 @@ func (h *Hub) settle(sw *Sweep, sh *roomShard, rm *room) {
 		rm.leaves = slices.Delete(rm.leaves, i, i+1)
 		h.expel(sw, sh, rm, l, l.seq)
 	}
+	h.takeLater(sw, sh, rm)
 }
 
 // settleAll detaches all who leave, whether or not they got everything.
@@ -203,11 +216,12 @@ func (h *Hub) expel(sw *Sweep, sh *roomShard, rm *room, l leaving, seq chat.Seq)
 			continue
 		}
 		if back > l.seq {
-			m.asOf = back
+			m.asOf, m.from = back, 0
 			if back < rm.skipped {
 				rm.doubt, m.doubt = true, true
 			} else {
-				sw.Put(m.s, headFrame(rm.id, back))
+				rm.knows(m)
+				sw.Put(m.s, rm.headFrame(back))
 			}
 			continue
 		}

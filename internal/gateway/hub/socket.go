@@ -1,9 +1,6 @@
 package hub
 
-import (
-	"chat-service/internal/chat"
-	"chat-service/internal/protocol"
-)
+import "chat-service/internal/chat"
 
 // Socket is a WebSocket as the hub sees it. Its methods don't block.
 type Socket interface {
@@ -23,8 +20,4 @@ type Socket interface {
 	ReviewWatch(users []chat.UserID, number uint64)
 	// State returns what the hub keeps with the socket.
 	State() *State
-}
-
-func headFrame(id chat.RoomID, seq chat.Seq) Frame {
-	return Text(protocol.AppendHead(nil, map[chat.RoomID]chat.Seq{id: seq}))
 }

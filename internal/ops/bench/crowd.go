@@ -9,6 +9,8 @@ import (
 
 	"github.com/gobwas/ws"
 	"golang.org/x/sync/errgroup"
+
+	"chat-service/internal/ops/bench/latency"
 )
 
 // errorPause is how long a sender waits after a refusal.
@@ -33,8 +35,8 @@ type crowd struct {
 	ackedIn           atomic.Int64 // while counting
 	deliveredIn       atomic.Int64
 	sentIn            atomic.Int64
-	ackLat, dlvLat    Hist
-	sendLag           Hist // how late the tool itself sent
+	ackLat, dlvLat    latency.Hist
+	sendLag           latency.Hist // how late the tool itself sent
 
 	readers sync.WaitGroup
 	mu      sync.Mutex
@@ -78,8 +80,8 @@ func (c *crowd) complaint() string {
 }
 
 // dial opens one connection per token, the given number of them at a time, and returns how long each took.
-func (c *crowd) dial(ctx context.Context, d *dialer, tokens []string, parallel int) (*Hist, error) {
-	var took Hist
+func (c *crowd) dial(ctx context.Context, d *dialer, tokens []string, parallel int) (*latency.Hist, error) {
+	var took latency.Hist
 	c.members = make([]*member, len(tokens))
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(parallel)

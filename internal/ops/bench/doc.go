@@ -1,5 +1,5 @@
 // Package bench is the project's own load generator: it drives a running system through its public protocol, as scenarios
-// S1 to S9, and reports the cost of a unit of work.
+// S1 to S11, and reports the cost of a unit of work.
 //
 // It owns the scenarios with their bars, lean WebSocket and REST clients, accounts and rooms kept between runs, the
 // accounting of CPU and memory over all processes, the auditor, a SQL loader for large histories, reference measurements of

@@ -34,12 +34,15 @@ type fakeChat struct {
 	tamper func(n int, f []byte) [][]byte
 	forget func(n int) bool // acked, not stored
 	ignore func(n int) bool // neither acked nor stored
+	drops  bool             // reactions, and one of the changes that a client missed
 }
 
 type fakeRoom struct {
 	members map[uint64]bool
 	rows    []chat.Message
 	seq     chat.Seq
+	changed []chat.Seq               // by change_seq
+	reacted map[chat.UserID]chat.Seq // who reacts to what
 }
 
 type fakeSocket struct {
@@ -63,6 +66,10 @@ func newFakeChat(t *testing.T) *fakeChat {
 	mux.HandleFunc("POST /api/v1/rooms", f.makeRoom)
 	mux.HandleFunc("POST /api/v1/rooms/{id}/messages", f.post)
 	mux.HandleFunc("GET /api/v1/rooms/{id}/messages", f.page)
+	mux.HandleFunc("POST /api/v1/rooms/{id}/members", f.join)
+	mux.HandleFunc("PATCH /api/v1/rooms/{id}/messages/{seq}", f.edit)
+	mux.HandleFunc("GET /api/v1/rooms/{id}/messages/{seq}", f.message)
+	mux.HandleFunc("GET /api/v1/rooms/{id}", f.show)
 	mux.HandleFunc("GET /api/v1/rooms", f.list)
 	mux.HandleFunc("GET /api/v1/ws", f.socket)
 	f.srv = httptest.NewServer(mux)
@@ -114,7 +121,7 @@ func (f *fakeChat) makeRoom(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	id := uint64(len(f.rooms) + 1)
-	room := &fakeRoom{members: map[uint64]bool{caller(r): true}}
+	room := &fakeRoom{members: map[uint64]bool{caller(r): true}, reacted: map[chat.UserID]chat.Seq{}}
 	for _, m := range in.MemberIDs {
 		room.members[m] = true
 	}
@@ -138,8 +145,69 @@ func (f *fakeChat) room(r *http.Request) *fakeRoom {
 func (f *fakeChat) post(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.room(r).add(chat.Message{Sender: chat.UserID(caller(r))})
-	answer(w, http.StatusCreated, nil)
+	m := f.room(r).add(chat.Message{Sender: chat.UserID(caller(r))})
+	answer(w, http.StatusCreated, stored{uint64(m.Seq), m.ClientMsgID})
+}
+
+func (f *fakeChat) join(w http.ResponseWriter, r *http.Request) {
+	var in struct {
+		MemberIDs []uint64 `json:"member_ids"`
+	}
+	_ = json.NewDecoder(r.Body).Decode(&in)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, m := range in.MemberIDs {
+		f.room(r).members[m] = true
+	}
+	answer(w, http.StatusOK, nil)
+}
+
+func (f *fakeChat) edit(w http.ResponseWriter, r *http.Request) {
+	seq, _ := strconv.ParseUint(r.PathValue("seq"), 10, 64)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.room(r).changed = append(f.room(r).changed, chat.Seq(seq))
+	answer(w, http.StatusOK, nil)
+}
+
+func (f *fakeChat) message(w http.ResponseWriter, r *http.Request) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	answer(w, http.StatusOK, map[string]any{"reactions": []map[string]any{{"key": "+", "count": len(f.room(r).reacted)}}})
+}
+
+func (f *fakeChat) show(w http.ResponseWriter, r *http.Request) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	answer(w, http.StatusOK, map[string]any{"last_seq": f.room(r).seq, "change_seq": len(f.room(r).changed)})
+}
+
+// react takes a reaction, or one's taking it back.
+func (f *fakeChat) react(from *fakeSocket, room chat.RoomID, on bool, ref string) {
+	r := f.rooms[uint64(room)]
+	if delete(r.reacted, chat.UserID(from.user)); on && !f.drops {
+		r.reacted[chat.UserID(from.user)] = 1
+	}
+	from.send(fmt.Appendf(nil, `{"type":"done","ref":%q}`, ref))
+}
+
+// sync tells what changed since, or that it is too much.
+func (f *fakeChat) sync(to *fakeSocket, rooms map[string]struct{ Changes int }) {
+	for id, point := range rooms {
+		n, _ := strconv.ParseUint(id, 10, 64)
+		missed := f.rooms[n].changed[point.Changes:]
+		if len(missed) > resyncAfter {
+			to.send([]byte(`{"type":"resync"}`))
+			continue
+		}
+		if f.drops {
+			missed = missed[1:]
+		}
+		for range missed {
+			to.send([]byte(`{"type":"change"}`))
+		}
+		to.send([]byte(`{"type":"synced"}`))
+	}
 }
 
 func (f *fakeChat) page(w http.ResponseWriter, r *http.Request) {
@@ -207,13 +275,25 @@ func (f *fakeChat) socket(w http.ResponseWriter, r *http.Request) {
 // take is the whole product: number, store, ack, deliver.
 func (f *fakeChat) take(from *fakeSocket, p []byte) {
 	var in struct {
-		Room    chat.RoomID `json:"room_id"`
-		ID      string      `json:"client_msg_id"`
-		Content string      `json:"content"`
+		Type    string                           `json:"type"`
+		Room    chat.RoomID                      `json:"room_id"`
+		ID      string                           `json:"client_msg_id"`
+		Content string                           `json:"content"`
+		On      bool                             `json:"on"`
+		Ref     string                           `json:"ref"`
+		Rooms   map[string]struct{ Changes int } `json:"rooms"`
 	}
 	_ = json.Unmarshal(p, &in)
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	switch in.Type {
+	case "react":
+		f.react(from, in.Room, in.On, in.Ref)
+		return
+	case "sync":
+		f.sync(from, in.Rooms)
+		return
+	}
 	f.n++
 	if f.ignore != nil && f.ignore(f.n) {
 		return

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"chat-service/internal/ops/bench/latency"
 )
 
 const (
@@ -23,7 +25,7 @@ const (
 // question is one GET of a closed loop, and where its answer's time goes.
 type question struct {
 	path string
-	hist *Hist
+	hist *latency.Hist
 }
 
 // ask lets the clients ask in turn, each its questions one after the other, and measures for the plan's duration.
@@ -124,7 +126,7 @@ func (b *bench) history(ctx context.Context) (Row, error) {
 			return Row{}, err
 		}
 	}
-	var shallowLat, deepLat Hist
+	var shallowLat, deepLat latency.Hist
 	row, err := b.ask(ctx, tokens, []question{{last, &shallowLat}, {deep, &deepLat}})
 	if err != nil {
 		return row, err
@@ -189,7 +191,7 @@ func (b *bench) roomList(ctx context.Context) (Row, error) {
 	if unread != listRooms {
 		return Row{}, fmt.Errorf("GET %s: %d rooms with unread messages, not %d", path, unread, listRooms)
 	}
-	var lat Hist
+	var lat latency.Hist
 	row, err := b.ask(ctx, tokens[1:1+clients], []question{{path, &lat}})
 	if err != nil {
 		return row, err

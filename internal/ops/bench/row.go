@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"chat-service/internal/ops/bench/latency"
 	"chat-service/internal/ops/bench/usage"
 )
 
@@ -55,7 +56,7 @@ func percent(d, of time.Duration) float64 {
 // pacemaker measures how late the tool's own timers are: a load generator that wakes late measures itself.
 type pacemaker struct {
 	counting atomic.Bool
-	late     Hist
+	late     latency.Hist
 }
 
 const pace = 5 * time.Millisecond

@@ -14,7 +14,7 @@ import (
 type Plan struct {
 	Scenarios []string
 	Runs      int           // of each scenario, interleaved
-	Duration  time.Duration // measured, of S1 to S4 and S7 to S9
+	Duration  time.Duration // measured, of S1 to S4 and S7 to S10
 	Warmup    time.Duration // before it
 	Payload   int           // bytes of text
 	Even      bool          // S3: the rooms' messages are due one after the other, not all rooms' at once
@@ -25,6 +25,8 @@ type Plan struct {
 	Messages  int           // S7: in all rooms
 	BigRoom   int           // S7: in the one that is read
 	Points    []int         // S8: numbers of rooms, then of members
+	Reactors  int           // S10: members who react
+	Changes   int           // S11: changed messages of the room in which they are too many
 }
 
 // DefaultPlan is the full size.
@@ -32,7 +34,7 @@ func DefaultPlan() Plan {
 	return Plan{
 		Scenarios: Scenarios(), Runs: 5, Duration: 10 * time.Second, Warmup: 2 * time.Second, Payload: 128,
 		Conns: 10_000, Dialers: 64, Settle: time.Minute, IdleCPU: time.Minute,
-		Messages: 5_000_000, BigRoom: 1_000_000, Points: []int{10, 100, 1000, 10_000},
+		Messages: 5_000_000, BigRoom: 1_000_000, Points: []int{10, 100, 1000, 10_000}, Reactors: 1000, Changes: 20_000,
 	}
 }
 
@@ -41,6 +43,7 @@ func (p Plan) Quick() Plan {
 	p.Runs, p.Duration, p.Warmup = 1, 3*time.Second, time.Second
 	p.Conns, p.Settle, p.IdleCPU = 1000, 10*time.Second, 10*time.Second
 	p.Messages, p.BigRoom, p.Points = 200_000, 100_000, []int{10, 300}
+	p.Changes = resyncAfter + 100
 	return p
 }
 
@@ -59,6 +62,8 @@ func (p Plan) Validate() error {
 	check(p.Conns >= roomMembers && p.Conns%roomMembers == 0, "connections: a multiple of 10")
 	check(p.Dialers > 0, "dialers: at least 1")
 	check(p.BigRoom >= 2*pageSize && p.BigRoom <= p.Messages, "history: the big room holds at least 100 messages and at most all")
+	check(p.Reactors > 0, "reactors: at least 1")
+	check(p.Changes > resyncAfter, "changes: more than 5000, else nobody begins anew")
 	check(len(p.Points) > 1, "growth: at least two points")
 	return errors.Join(errs...)
 }

@@ -129,6 +129,33 @@ func TestIdleStormAndRoomList(t *testing.T) {
 	}
 }
 
+// TestChanges runs S10 and S11 at a small size, on a system that keeps its promises and on one that doesn't.
+func TestChanges(t *testing.T) {
+	for _, drops := range []bool{false, true} {
+		f := newFakeChat(t)
+		f.drops = drops
+		b := f.bench(t)
+		if b.plan.Reactors, b.plan.Changes = 20, resyncAfter+8; drops {
+			b.plan.Changes = 8 // it doesn't come so far
+		}
+		l := small()
+		l.window = 0
+		for name, run := range map[string]func() (Row, error){
+			"S10": func() (Row, error) { return b.reactions(t.Context(), l) }, "S11": func() (Row, error) { return b.comeBack(t.Context()) },
+		} {
+			row, err := run()
+			if (err != nil) != drops {
+				t.Fatalf("%s, dropping: %v: %v", name, drops, err)
+			}
+			for _, bar := range Bars() {
+				if _, ok := row.Values[bar.Value]; bar.Scenario == name && !ok && !drops {
+					t.Errorf("%s has no %s", name, bar.Value)
+				}
+			}
+		}
+	}
+}
+
 func TestGrowth(t *testing.T) {
 	b := newFakeChat(t).bench(t)
 	b.plan.Points = []int{1, 20}

@@ -56,11 +56,20 @@ func Bars() []Bar {
 		{"S8", "members_ratio", "CPU per message, most members over fewest", "×", false, 1.5},
 		{"S9", "list_p99_ms", "room list p99", "ms", false, 15},
 		{"S9", "lists_per_s", "room lists", "/s", true, 0},
+		{"S10", "busy_over_quiet", "ack p99 beside reactions, over that without", "×", false, 2},
+		{"S10", "busy_ack_p99_ms", "ack p99 beside reactions", "ms", false, 0},
+		{"S10", "quiet_ack_p99_ms", "ack p99 without", "ms", false, 0},
+		{"S10", "reactions_per_s", "reactions", "/s", true, 0},
+		{"S11", "catch_up_p99_ms", "900 changes p99", "ms", false, 50},
+		{"S11", "together_p99_ms", "900 changes p99, 100 clients at once", "ms", false, 0},
+		{"S11", "resync_p99_ms", "too many changes p99", "ms", false, 20},
 	}
 }
 
 // Scenarios are the names of all scenarios, in the order in which they run.
-func Scenarios() []string { return []string{"S1", "S2", "S3", "S4", "S5", "S6", "S7", "S8", "S9"} }
+func Scenarios() []string {
+	return []string{"S1", "S2", "S3", "S4", "S5", "S6", "S7", "S8", "S9", "S10", "S11"}
+}
 
 // Choose reads a list such as "S1,s4" or "all".
 func Choose(text string) ([]string, error) {
@@ -104,6 +113,10 @@ func (b *bench) once(ctx context.Context, name string) (Row, error) {
 		return b.history(ctx)
 	case "S8":
 		return b.growth(ctx)
+	case "S10":
+		return b.reactions(ctx, l)
+	case "S11":
+		return b.comeBack(ctx)
 	default:
 		return b.roomList(ctx)
 	}

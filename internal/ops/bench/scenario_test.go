@@ -26,7 +26,7 @@ func TestBarsBelongToScenariosAndChoice(t *testing.T) {
 	if diff := cmp.Diff([]string{"S4", "S1"}, got); diff != "" || err != nil {
 		t.Error(diff, err)
 	}
-	if _, err := Choose("S1,S10"); err == nil || !strings.Contains(err.Error(), "S10") {
+	if _, err := Choose("S1,S12"); err == nil || !strings.Contains(err.Error(), "S12") {
 		t.Errorf("an unknown scenario: %v", err)
 	}
 	if err := DefaultPlan().Validate(); err != nil {

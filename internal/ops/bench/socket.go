@@ -55,6 +55,7 @@ type welcomed struct {
 	Rooms []struct {
 		ID      uint64 `json:"id"`
 		LastSeq uint64 `json:"last_seq"`
+		Epoch   uint64 `json:"epoch"`
 	} `json:"rooms"`
 }
 

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"chat-service/internal/ops/bench/latency"
 	"chat-service/internal/ops/bench/usage"
 )
 
@@ -23,6 +24,8 @@ type load struct {
 	window int     // closed loop: messages that a room's sender keeps in flight
 	rate   float64 // open loop: messages per second over all rooms; 0 = closed loop
 	even   bool    // open loop: the rooms' messages are due one after the other, else all rooms' at once
+	// beside starts what else goes on until ctx ends; nil: nothing.
+	beside func(ctx context.Context, g *sync.WaitGroup)
 }
 
 // traffic runs one workload and measures it.
@@ -107,6 +110,9 @@ func (b *bench) drive(ctx context.Context, c *crowd, l load) (Row, error) {
 	} else {
 		c.pace(stop, &senders, l)
 	}
+	if l.beside != nil {
+		l.beside(stop, &senders)
+	}
 	beat := newPacemaker(stop, &senders)
 	if !sleep(ctx, b.plan.Warmup) {
 		return Row{}, ctx.Err()
@@ -172,7 +178,7 @@ func (c *crowd) measure(row *Row, sp usage.Span, took time.Duration) {
 	row.Values["acked_per_s"], row.Values["delivered_per_s"] = acked/s, delivered/s
 	for _, h := range []struct {
 		name string
-		hist *Hist
+		hist *latency.Hist
 	}{{"ack", &c.ackLat}, {"deliver", &c.dlvLat}, {"harness_send_lag", &c.sendLag}} {
 		for _, q := range []struct {
 			name string

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/envelope"
 	"chat-service/internal/store/audit"
 	"chat-service/internal/store/db"
 	"chat-service/internal/store/outbox"
@@ -117,7 +118,8 @@ func (s *Store) find(ctx context.Context, verb string, where func(tx db.Tx) db.T
 	return us, err
 }
 
-// UpdateUser changes an account's profile and returns it. NotFound, EmailTaken.
+// UpdateUser changes an account's profile and returns it; another nickname or picture is announced to those who see it. NotFound,
+// EmailTaken.
 func (s *Store) UpdateUser(ctx context.Context, id chat.UserID, p chat.UserPatch) (chat.User, error) {
 	var u chat.User
 	var cols []string
@@ -137,13 +139,38 @@ func (s *Store) UpdateUser(ctx context.Context, id chat.UserID, p chat.UserPatch
 					return err
 				}
 			}
-			return taken(tx.Table("users").Where("id = ?", id).Updates(table.Users.Only(cols...).Map(&u)).Error)
+			before, err := table.People.Find(tx.Where("id = ?", id))
+			if err != nil {
+				return err
+			}
+			if err := tx.Table("users").Where("id = ?", id).Updates(table.Users.Only(cols...).Map(&u)).Error; err != nil {
+				return taken(err)
+			}
+			return s.announce(tx, before, p)
 		})
 		if err != nil {
 			return chat.User{}, err
 		}
 	}
 	return s.User(ctx, id)
+}
+
+// announce tells of another nickname or picture than the user had before.
+func (s *Store) announce(tx db.Tx, before []chat.User, p chat.UserPatch) error {
+	if len(before) == 0 {
+		return nil
+	}
+	u := before[0]
+	if p.Nickname != nil {
+		u.Nickname = *p.Nickname
+	}
+	if p.AvatarURL != nil {
+		u.AvatarURL = *p.AvatarURL
+	}
+	if u.Nickname == before[0].Nickname && u.AvatarURL == before[0].AvatarURL {
+		return nil
+	}
+	return s.outbox.Add(tx, envelope.Announcement{Profile: &u})
 }
 
 // recordEmail records a change of address, if it is one. The addresses themselves are nobody's business but their owner's.

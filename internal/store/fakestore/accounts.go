@@ -160,10 +160,14 @@ func (s *Store) UpdateUser(ctx context.Context, id chat.UserID, p chat.UserPatch
 	if err != nil {
 		return chat.User{}, err
 	}
+	before := *u
 	for to, from := range map[*string]*string{&u.Nickname: p.Nickname, &u.Email: p.Email, &u.AvatarURL: p.AvatarURL} {
 		if from != nil {
 			*to = *from
 		}
+	}
+	if u.Nickname != before.Nickname || u.AvatarURL != before.AvatarURL {
+		s.add(envelope.Announcement{Profile: &chat.User{ID: u.ID, Username: u.Username, Nickname: u.Nickname, AvatarURL: u.AvatarURL, CreatedAt: u.CreatedAt}})
 	}
 	return *u, nil
 }

@@ -11,6 +11,6 @@ import (
 func TestConforms(t *testing.T) {
 	s := fakestore.New(fakestore.Options{Partitions: 8, Limits: storetest.ConformLimits()})
 	storetest.Conform(t, storetest.Subject{
-		Messages: s, Standing: s, Rooms: s, Members: s, Lists: s, Accounts: s, People: s, Sessions: s, Logins: s, Outbox: s, Fleet: s, Partitions: 8,
+		Messages: s, Changes: s, Views: s, Standing: s, Rooms: s, Members: s, Lists: s, Accounts: s, People: s, Sessions: s, Logins: s, Outbox: s, Fleet: s, Partitions: 8,
 	})
 }

@@ -21,7 +21,7 @@ func (s *Store) Membership(ctx context.Context, room chat.RoomID, user chat.User
 	if r == nil || r.members[user] == nil {
 		return chat.Membership{}, noRoom()
 	}
-	return chat.Membership{Room: r.Room, Member: *r.members[user]}, nil
+	return r.membership(*r.members[user]), nil
 }
 
 // Places implements the stations' ports; see messages.Store.
@@ -37,7 +37,7 @@ func (s *Store) Places(ctx context.Context, at []chat.Place) (map[chat.Place]cha
 			panic("poisoned room")
 		}
 		if r := s.rooms[p.Room]; r != nil && r.members[p.User] != nil {
-			out[p] = chat.Membership{Room: r.Room, Member: *r.members[p.User]}
+			out[p] = r.membership(*r.members[p.User])
 		}
 	}
 	return out, nil
@@ -78,7 +78,7 @@ func (s *Store) ActiveRooms(ctx context.Context, partition int, since time.Time,
 		return nil, err
 	}
 	rs := s.byActivity(func(r *room) bool {
-		return r.ID.Partition(s.o.Partitions) == partition && r.LastSeq > 0 && r.activeAt.Unix()/60 >= since.Unix()/60
+		return r.ID.Partition(s.o.Partitions) == partition && r.LastSeq > 0 && later(r.activeAt, r.changedAt).Unix()/60 >= since.Unix()/60
 	})
 	for _, r := range rs[:min(len(rs), limit)] {
 		hs = append(hs, r.head())
@@ -212,8 +212,11 @@ func (s *Store) MembershipsOf(ctx context.Context, users []chat.UserID, limit in
 		for _, r := range rs[:min(len(rs), limit)] {
 			m := r.in(u)
 			out[u] = append(out[u], chat.Membership{
-				Room:   chat.Room{ID: r.ID, Type: r.Type, LastSeq: r.LastSeq, MsgCount: r.MsgCount, Epoch: r.Epoch},
-				Member: chat.Member{Room: r.ID, User: u, ReadSeq: m.ReadSeq, ReadCount: m.ReadCount},
+				Room: chat.Room{
+					ID: r.ID, Type: r.Type, LastSeq: r.LastSeq, MsgCount: r.MsgCount, Changes: r.Changes, Epoch: r.Epoch,
+				},
+				Member:   chat.Member{Room: r.ID, User: u, ReadSeq: m.ReadSeq, ReadCount: m.ReadCount},
+				Recalled: r.recalledAfter(m.ReadCount),
 			})
 		}
 	}
@@ -249,8 +252,10 @@ func (s *Store) Unread(ctx context.Context, user chat.UserID) (total uint64, per
 	}
 	for id, r := range s.rooms {
 		if m := r.in(user); m != nil && r.MsgCount > m.ReadCount {
-			per[id] = chat.Unread(r.MsgCount, m.ReadCount)
-			total += per[id]
+			if n := r.membership(*m).Unread(); n > 0 {
+				per[id] = n
+				total += n
+			}
 		}
 	}
 	return total, per, nil

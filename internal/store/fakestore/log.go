@@ -19,6 +19,7 @@ type room struct {
 	first    chat.Seq
 	members  map[chat.UserID]*chat.Member
 	cursors  map[cursorKey]*cursor
+	changes
 }
 
 type cursorKey struct {
@@ -34,6 +35,7 @@ type cursor struct {
 func (s *Store) newRoom(r chat.Room) *room {
 	n := &room{
 		Room: r, activeAt: s.now(), first: r.LastSeq + 1, members: map[chat.UserID]*chat.Member{}, cursors: map[cursorKey]*cursor{},
+		changes: newChanges(),
 	}
 	s.rooms[r.ID] = n
 	return n
@@ -59,7 +61,7 @@ func (r *room) in(user chat.UserID) *chat.Member {
 }
 
 func (r *room) head() chat.Head {
-	return chat.Head{Room: r.ID, Seq: r.LastSeq, Before: r.LastSeq, Epoch: r.Epoch, MsgCount: r.MsgCount}
+	return chat.Head{Room: r.ID, Seq: r.LastSeq, Before: r.LastSeq, Epoch: r.Epoch, MsgCount: r.MsgCount, Changes: r.Changes}
 }
 
 // Append implements the stations' ports; see messages.Store.
@@ -119,7 +121,7 @@ func (s *Store) judge(send chat.Send, now time.Time) chat.Sent {
 		})
 		if i >= 0 {
 			r.spend(send, now)
-			if r.log[i].Content != send.Content {
+			if !sameBody(r.sent[r.log[i].Seq], send) {
 				return chat.Sent{Err: chat.E(chat.IdempotencyConflict, "client_msg_id was used for another message")}
 			}
 			return chat.Sent{Message: r.log[i], Duplicate: true}
@@ -149,13 +151,22 @@ func (s *Store) judge(send chat.Send, now time.Time) chat.Sent {
 		return chat.Sent{Err: chat.E(chat.Muted, "muted until %s", m.MutedUntil.Format(time.RFC3339))}
 	case send.Refused != nil:
 		return chat.Sent{Err: send.Refused}
+	case send.ReplyTo != 0 && (send.ReplyTo < m.VisibleFrom || send.ReplyTo > r.LastSeq):
+		return chat.Sent{Err: chat.BadField("reply_to", "there is no such message")}
 	}
 	r.MsgCount++
 	msg := r.write(chat.Message{
-		Kind: chat.Text, Sender: send.Sender, ClientMsgID: send.ClientMsgID, Content: send.Content, CreatedAt: now,
+		Kind: chat.KindOfContent(send.Content), Sender: send.Sender, ClientMsgID: send.ClientMsgID, Content: send.Content,
+		Data: send.Data, ReplyTo: send.ReplyTo, CreatedAt: now,
 	})
 	m.ReadSeq, m.ReadCount = msg.Seq, msg.Ord
+	r.sent[msg.Seq] = send
 	return chat.Sent{Message: msg}
+}
+
+// sameBody reports whether two sends ask for the same message.
+func sameBody(a, b chat.Send) bool {
+	return a.Content == b.Content && a.Data == b.Data && a.ReplyTo == b.ReplyTo
 }
 
 // later is the later one of two times: created_at never falls along seq.
@@ -238,7 +249,7 @@ func (s *Store) mark(marks []chat.ReadMark) []chat.ReadState {
 			continue
 		}
 		states[i].ReadSeq, states[i].Moved = m.ReadSeq, moved[chat.Place{Room: mark.Room, User: mark.User}]
-		states[i].Unread = chat.Unread(r.MsgCount, m.ReadCount)
+		states[i].Unread, states[i].Changes = r.membership(*m).Unread(), r.Changes
 	}
 	return states
 }
@@ -306,7 +317,7 @@ func (s *Store) Spans(ctx context.Context, spans []chat.Span, bytes int) (ms []c
 			if bytes <= 0 {
 				return ms, false, nil
 			}
-			ms, bytes = append(ms, m), bytes-len(m.Content)
+			ms, bytes = append(ms, m), bytes-len(m.Content)-len(m.Data)
 		}
 	}
 	return ms, true, nil
@@ -327,7 +338,7 @@ func (s *Store) History(ctx context.Context, q chat.HistoryQuery) (chat.HistoryP
 		return chat.HistoryPage{}, noRoom()
 	}
 	first, last, _ := r.members[q.User].Window(r.LastSeq)
-	page := chat.HistoryPage{LastSeq: last, Epoch: r.Epoch}
+	page := chat.HistoryPage{LastSeq: last, Epoch: r.Epoch, Changes: r.Changes}
 	all := r.span(first, last)
 	n := cmp.Or(q.Limit, 20)
 	from, to := 0, len(all) // of all

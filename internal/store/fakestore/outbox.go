@@ -26,10 +26,14 @@ func (s *Store) add(an envelope.Announcement) {
 	switch {
 	case an.Message != nil:
 		p = an.Message.Room.Partition(s.o.Partitions)
+	case an.Changed != nil:
+		p = an.Changed.Change.Room.Partition(s.o.Partitions)
 	case an.Read != nil:
 		p = an.Read.Room.Partition(s.o.Partitions)
 	case an.Revoked != nil:
 		p = an.Revoked.User.Partition(s.o.Partitions)
+	case an.Profile != nil:
+		p = an.Profile.ID.Partition(s.o.Partitions)
 	}
 	payload, err := an.Encode()
 	if err != nil {

@@ -129,7 +129,7 @@ func (s *Store) FindDirect(ctx context.Context, a, b chat.UserID) (chat.Membersh
 // direct is the direct room of two; nil if there is none.
 func (s *Store) direct(a, b chat.UserID) *room {
 	for _, r := range s.rooms {
-		if r.Type == chat.Direct && a != b && r.members[a] != nil && r.members[b] != nil {
+		if r.Type == chat.Direct && len(r.members) == len(sortedIDs([]chat.UserID{a, b})) && r.members[a] != nil && r.members[b] != nil {
 			return r
 		}
 	}
@@ -140,9 +140,6 @@ func (s *Store) direct(a, b chat.UserID) *room {
 func (s *Store) DirectRoom(ctx context.Context, a, b chat.UserID) (m chat.Membership, created bool, err error) {
 	end, err := s.begin(ctx, "DirectRoom")
 	defer end()
-	if err == nil && a == b {
-		err = chat.BadField("member_ids", "a direct room needs another user")
-	}
 	if err == nil {
 		err = s.checkMembers([]chat.UserID{a, b})
 	}
@@ -152,13 +149,13 @@ func (s *Store) DirectRoom(ctx context.Context, a, b chat.UserID) (m chat.Member
 	if r := s.direct(a, b); r != nil {
 		return s.shown(r, r.members[a]), false, nil
 	}
-	m = s.make(chat.Room{Type: chat.Direct, Visibility: chat.Private}, a, []chat.UserID{min(a, b), max(a, b)})
+	m = s.make(chat.Room{Type: chat.Direct, Visibility: chat.Private}, a, sortedIDs([]chat.UserID{a, b}))
 	return s.shown(s.rooms[m.Room.ID], &m.Member), true, nil
 }
 
 // shown is a membership with its last message and a direct room's other person.
 func (s *Store) shown(r *room, m *chat.Member) chat.Membership {
-	out := chat.Membership{Room: r.Room, Member: *m}
+	out := r.membership(*m)
 	if last := r.span(r.LastSeq, r.LastSeq); len(last) > 0 && r.LastSeq > 0 {
 		out.Last = &last[0]
 	}
@@ -207,7 +204,7 @@ func (s *Store) UpdateRoom(ctx context.Context, id chat.RoomID, by chat.UserID, 
 	if c.r.Room != before {
 		c.report(ev, envelope.Announcement{Change: chat.RoomUpdated})
 	}
-	return chat.Membership{Room: c.r.Room, Member: c.by}, nil
+	return c.r.membership(c.by), nil
 }
 
 // Dissolve implements the stations' ports; see rooms.Store.

@@ -28,7 +28,10 @@ func (s *Store) Append(ctx context.Context, sends []chat.Send, now time.Time) (s
 	if err = s.d.Play(ctx, "append", db.Repeatable, b.commit); err != nil {
 		return s.appendParts(ctx, b, now, err)
 	}
-	return b.sent, b.heads(), nil
+	if b.repeats {
+		err = s.refresh(ctx, b)
+	}
+	return b.sent, b.heads(), err
 }
 
 // commit is one transaction from its first statement to its last but the COMMIT, which the caller adds to what is
@@ -74,6 +77,7 @@ type batch struct {
 	refusal *chat.Error // not nil: the answer to all that would be accepted
 
 	numbered bool // some sends have a client_seq
+	repeats  bool // some were there already
 
 	// What the last run answered, and what it knew.
 	sent    []chat.Sent // by index
@@ -105,6 +109,7 @@ type messageKey struct {
 type sender struct {
 	in    bool
 	muted time.Time
+	from  chat.Seq // the first message that they see
 }
 
 func newBatch(sends []chat.Send, now time.Time) *batch {
@@ -174,7 +179,7 @@ func (b *batch) findSenders() (q db.Query) {
 	q.Places("m.room_id, m.user_id", db.SortedPlaces(at))
 	var row chat.Member
 	q.Into(table.Senders.Cells(&row), func() {
-		b.senders[chat.Place{Room: row.Room, User: row.User}] = sender{in: true, muted: row.MutedUntil}
+		b.senders[chat.Place{Room: row.Room, User: row.User}] = sender{true, row.MutedUntil, row.VisibleFrom}
 	})
 	return q
 }
@@ -222,6 +227,8 @@ func (b *batch) judge(i int) chat.Sent {
 		return chat.Sent{Err: s.Refused}
 	case b.refusal != nil:
 		return chat.Sent{Err: b.refusal}
+	case s.ReplyTo != 0 && (s.ReplyTo < from.from || s.ReplyTo > r.Seq):
+		return chat.Sent{Err: chat.BadField("reply_to", "there is no such message")}
 	}
 	return chat.Sent{Message: b.accept(r, key, i)}
 }
@@ -235,6 +242,7 @@ func (b *batch) repeat(i int, key messageKey, r *room, first table.Message) chat
 	if ours = ours && index == i; ours && r != nil {
 		r.Before = min(r.Before, first.Seq-1)
 	}
+	b.repeats = true
 	r.repeated()
 	return chat.Sent{Message: first.Message, Duplicate: !ours}
 }
@@ -263,8 +271,8 @@ func (b *batch) insertMessages() (ss []*db.Statement) {
 	for i := 0; i < len(b.fresh); {
 		q := &db.Statement{}
 		q.Add(table.Messages.Insert())
-		for size, first := 0, i; i < len(b.fresh) && (i == first || size+len(b.fresh[i].Content) <= insertBytes); i++ {
-			size += len(b.fresh[i].Content)
+		for size, first := 0, i; i < len(b.fresh) && (i == first || size+len(b.fresh[i].Content)+len(b.fresh[i].Data) <= insertBytes); i++ {
+			size += len(b.fresh[i].Content) + len(b.fresh[i].Data)
 			q.Add(db.Comma(i-first)+table.Messages.Marks(), table.Messages.Values(&b.fresh[i])...)
 		}
 		ss = append(ss, q)
@@ -327,17 +335,26 @@ func movePointers(at []chat.Place, pick func(chat.Place) (chat.Seq, uint64)) *db
 
 // headOf is how far a room has come, nothing having happened to it.
 func headOf(r *table.Room) chat.Head {
-	return chat.Head{Room: r.ID, Seq: r.LastSeq, Before: r.LastSeq, Epoch: r.Epoch, MsgCount: r.MsgCount}
+	return chat.Head{Room: r.ID, Seq: r.LastSeq, Before: r.LastSeq, Epoch: r.Epoch, MsgCount: r.MsgCount, Changes: r.Changes}
 }
 
 // entryOf is the message that a send becomes when it is accepted: what the sender wrote, not yet where it stands.
 func entryOf(s chat.Send) chat.Message {
-	return chat.Message{Room: s.Room, Kind: chat.Text, Sender: s.Sender, ClientMsgID: s.ClientMsgID, Content: s.Content}
+	m := chat.Message{Room: s.Room, Kind: chat.Text, Sender: s.Sender, ClientMsgID: s.ClientMsgID, Content: s.Content}
+	if s.Data != "" || s.ReplyTo != 0 {
+		m.Kind, m.Data, m.ReplyTo = chat.KindOfContent(s.Content), s.Data, s.ReplyTo
+	}
+	return m
 }
 
-// bodyOf is the hash of everything in a send that makes it another message when it changes: BodyHash, so far of a text alone.
+// bodyOf is the hash of everything in a send that makes it another message when it changes: see BodyHash.
 // TestBodyCoversSend fails when a field of chat.Send is neither here nor among those that say who sends, where and how.
-func bodyOf(s chat.Send) [table.HashLen]byte { return hashOf([]byte(s.Content)) }
+func bodyOf(s chat.Send) [table.HashLen]byte {
+	if s.Data != "" || s.ReplyTo != 0 {
+		return BodyHash(s.Content, extrasOf(s)...)
+	}
+	return hashOf([]byte(s.Content))
+}
 
 // hashOf keeps of a hash what tells bodies apart.
 func hashOf(b []byte) (h [table.HashLen]byte) {

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"slices"
 
+	"chat-service/internal/chat"
 	"chat-service/internal/store/table"
 )
 
@@ -13,6 +14,17 @@ import (
 type Extra struct {
 	Name  string
 	Bytes []byte
+}
+
+// extrasOf are the parts of a send's body besides its text.
+func extrasOf(s chat.Send) (es []Extra) {
+	if s.Data != "" {
+		es = append(es, Extra{"data", []byte(s.Data)})
+	}
+	if s.ReplyTo != 0 {
+		es = append(es, Extra{"reply_to", []byte(s.ReplyTo.String())})
+	}
+	return es
 }
 
 // bodyTag separates the hashes of bodies with extras from those of plain texts.

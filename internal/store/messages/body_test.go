@@ -14,7 +14,7 @@ var sendFields = map[string]bool{
 	"Room": false, "Sender": false, "ClientMsgID": false, // the key under which the body is compared
 	"Session": false, "ClientSeq": false, // a new session numbers anew what the last one left unanswered
 	"Refused": false, // a judgement on the send, made by the worker
-	"Content": true,
+	"Content": true, "Data": true, "ReplyTo": true,
 }
 
 // TestBodyCoversSend fails when chat.Send gets a field of which nobody has said whether it makes another message: a

@@ -21,25 +21,25 @@ func (s *Store) Messages(ctx context.Context, room chat.RoomID, from, to chat.Se
 		return nil, nil
 	}
 	var q db.Statement
-	q.Add("SELECT "+table.Log.Select()+" FROM messages x WHERE x.room_id = ? AND x.seq BETWEEN ? AND ?"+
+	q.Add("SELECT "+table.Entries+" FROM messages x"+table.JoinState+" WHERE x.room_id = ? AND x.seq BETWEEN ? AND ?"+
 		" ORDER BY x.seq LIMIT ?", room, from, to, limit)
 	err = s.d.Retry(ctx, "read messages", func(tx db.Tx) (err error) {
-		ms, err = readLog(tx, &q, min(limit, int(min(to-from, chat.Seq(limit)))+1))
+		ms, err = ReadLog(tx, &q, min(limit, int(min(to-from, chat.Seq(limit)))+1))
 		return err
 	})
 	return ms, err
 }
 
-// readLog runs a statement that asks for table.Log; room is made for size messages beforehand.
-func readLog(tx db.Tx, q *db.Statement, size int) ([]chat.Message, error) {
-	var row table.Message
-	into := table.Log.Cells(&row)
+// ReadLog runs a statement that asks for table.Entries; room is made for size messages beforehand.
+func ReadLog(tx db.Tx, q *db.Statement, size int) ([]chat.Message, error) {
+	var row table.Entry
+	into := row.Cells()
 	ms := make([]chat.Message, 0, size)
 	err := q.Each(tx, func(rows *sql.Rows) error {
 		if err := rows.Scan(into...); err != nil {
 			return err
 		}
-		ms = append(ms, row.Message)
+		ms = append(ms, row.Whole())
 		return nil
 	})
 	return ms, err
@@ -52,7 +52,7 @@ func (s *Store) Spans(ctx context.Context, spans []chat.Span, bytes int) (ms []c
 		return nil, true, nil
 	}
 	var q db.Statement
-	q.Add("SELECT " + table.Log.Select() + " FROM messages x FORCE INDEX (PRIMARY) WHERE ")
+	q.Add("SELECT " + table.Entries + " FROM messages x FORCE INDEX (PRIMARY)" + table.JoinState + " WHERE ")
 	for i, span := range spans {
 		if i > 0 {
 			q.Add(" OR ")
@@ -63,14 +63,14 @@ func (s *Store) Spans(ctx context.Context, spans []chat.Span, bytes int) (ms []c
 	err = s.d.Retry(ctx, "read stretches", func(tx db.Tx) error {
 		ms, whole = nil, true
 		left := bytes
-		var row table.Message
-		into := table.Log.Cells(&row)
+		var row table.Entry
+		into := row.Cells()
 		err := q.Each(tx, func(rows *sql.Rows) error {
 			if left <= 0 {
 				return errEnough
 			}
 			err := rows.Scan(into...)
-			ms, left = append(ms, row.Message), left-len(row.Content)
+			ms, left = append(ms, row.Whole()), left-len(row.Content)-len(row.Data)
 			return err
 		})
 		if errors.Is(err, errEnough) {
@@ -99,13 +99,13 @@ func (s *Store) History(ctx context.Context, q chat.HistoryQuery) (chat.HistoryP
 	if !ok {
 		return chat.HistoryPage{}, NoRoom()
 	}
-	page := chat.HistoryPage{LastSeq: last, Epoch: m.Room.Epoch}
+	page := chat.HistoryPage{LastSeq: last, Epoch: m.Room.Epoch, Changes: m.Room.Changes}
 	from, to, more := stretch(q, first, last)
 	page.HasMore = more
 	if from > to {
 		return page, nil
 	}
-	page.Messages, page.Replica = s.fromReplica(ctx, m.Room, from, to, q.MinSeq)
+	page.Messages, page.Replica = s.fromReplica(ctx, m.Room, chat.Span{From: from, To: to}, q)
 	if !page.Replica {
 		page.Messages, err = s.Messages(ctx, q.Room, from, to, int(to-from)+1)
 	}
@@ -159,18 +159,19 @@ func below(s, n chat.Seq) chat.Seq {
 	return s - n
 }
 
-// fromReplica reads messages from … to from a replica. ok is false if there is no replica,
-// a dead one, or one that has not reached both the end of the stretch and minSeq in this epoch. The fence
-// and the messages are one statement, so they are of one moment of the copy.
-func (s *Store) fromReplica(ctx context.Context, room chat.Room, from, to, minSeq chat.Seq) (ms []chat.Message, ok bool) {
+// fromReplica reads a stretch from a replica. ok is false if there is no replica, a dead one, or one that has not reached, in this epoch,
+// the end of the stretch, what the caller has seen, and the changes that the page is said to have in it. The fence and the messages are
+// one statement, so they are of one moment of the copy.
+func (s *Store) fromReplica(ctx context.Context, room chat.Room, of chat.Span, asked chat.HistoryQuery) (ms []chat.Message, ok bool) {
 	ok = s.d.OnReplica(ctx, func(tx db.Tx) (err error) {
 		var q db.Statement
-		q.Add("SELECT "+table.Log.Select()+" FROM rooms r JOIN messages x ON x.room_id = r.id AND x.seq BETWEEN ? AND ?"+
-			" WHERE r.id = ? AND r.epoch = ? AND r.last_seq >= ? ORDER BY x.seq", from, to, room.ID, room.Epoch, max(to, minSeq))
-		ms, err = readLog(tx, &q, int(to-from)+1)
+		q.Add("SELECT "+table.Entries+" FROM rooms r JOIN messages x ON x.room_id = r.id AND x.seq BETWEEN ? AND ?"+table.JoinState+
+			" WHERE r.id = ? AND r.epoch = ? AND r.last_seq >= ? AND r.change_seq >= ? ORDER BY x.seq",
+			of.From, of.To, room.ID, room.Epoch, max(of.To, asked.MinSeq), max(room.Changes, asked.MinChanges))
+		ms, err = ReadLog(tx, &q, int(of.To-of.From)+1)
 		return err
 	})
-	if !ok || chat.Seq(len(ms)) != to-from+1 {
+	if !ok || chat.Seq(len(ms)) != of.To-of.From+1 {
 		return nil, false
 	}
 	return ms, true

@@ -37,6 +37,9 @@ func (s *Store) Post(ctx context.Context, send chat.Send, now time.Time) (chat.S
 			return chat.Sent{Err: b.refusal}, nil
 		}
 	}
+	if err == nil {
+		err = s.refresh(ctx, b)
+	}
 	if err != nil {
 		return chat.Sent{}, err
 	}

@@ -3,6 +3,7 @@ package messages
 import (
 	"context"
 	"slices"
+	"strconv"
 
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
@@ -49,8 +50,10 @@ func (s *Store) ReadAndTell(ctx context.Context, m chat.ReadMark) (chat.ReadStat
 // pointer is a member's read pointer and how far their room has come.
 type pointer struct {
 	chat.Member
-	head  chat.Head
-	moved bool
+	head     chat.Head
+	newest   uint64 // ord of the room's newest recalled message
+	moved    bool
+	recalled uint64 // above it
 }
 
 func markRead(tx db.Tx, marks []chat.ReadMark) ([]chat.ReadState, error) {
@@ -72,6 +75,9 @@ func markRead(tx db.Tx, marks []chat.ReadMark) ([]chat.ReadState, error) {
 		}
 	}
 	if err := storePointers(tx, moving, pointers); err != nil {
+		return nil, err
+	}
+	if err := countRecalled(tx, places, pointers); err != nil {
 		return nil, err
 	}
 	states := make([]chat.ReadState, len(marks))
@@ -100,15 +106,39 @@ func lockPointers(tx db.Tx, at []chat.Place) (map[chat.Place]*pointer, error) {
 	if err != nil {
 		return nil, err
 	}
-	heads := make(map[chat.RoomID]chat.Head, len(rooms))
-	for _, r := range rooms {
-		heads[r.ID] = headOf(&r)
+	byID := make(map[chat.RoomID]*table.Room, len(rooms))
+	for i := range rooms {
+		byID[rooms[i].ID] = &rooms[i]
 	}
 	pointers := make(map[chat.Place]*pointer, len(members))
 	for _, m := range members {
-		pointers[chat.Place{Room: m.Room, User: m.User}] = &pointer{Member: m, head: heads[m.Room]}
+		p := &pointer{Member: m}
+		if r := byID[m.Room]; r != nil {
+			p.head, p.newest = headOf(r), r.Recalled
+		}
+		pointers[chat.Place{Room: m.Room, User: m.User}] = p
 	}
 	return pointers, nil
+}
+
+// countRecalled counts the recalled messages above pointers, as of the changes that their rooms had when they were read. It looks only
+// where there may be some.
+func countRecalled(tx db.Tx, at []chat.Place, pointers map[chat.Place]*pointer) error {
+	var q db.Query
+	for i, place := range at {
+		p := pointers[place]
+		if p == nil || p.newest <= p.ReadCount {
+			continue
+		}
+		if q.Statement.String() != "" {
+			q.Add(" UNION ALL ")
+		}
+		q.Add("SELECT "+strconv.Itoa(i)+", COUNT(*) FROM recalls k WHERE k.room_id = ? AND k.ord > ? AND k.change_seq <= ?",
+			place.Room, p.ReadCount, p.head.Changes)
+	}
+	var i, n uint64
+	q.Into([]any{table.Number(&i), table.Number(&n)}, func() { pointers[at[i]].recalled = n })
+	return tx.Ask(q)
 }
 
 // advance moves the pointer towards seq and reports whether it did. Its count is that of the head until storePointers
@@ -132,7 +162,8 @@ func (p *pointer) state(at chat.Place) chat.ReadState {
 		st.Err = NoRoom()
 		return st
 	}
-	st.ReadSeq, st.Moved, st.Unread = p.ReadSeq, p.moved, chat.Unread(p.head.MsgCount, p.ReadCount)
+	st.ReadSeq, st.Moved, st.Unread = p.ReadSeq, p.moved, chat.Unread(p.head.MsgCount, p.ReadCount, p.recalled)
+	st.Changes = p.head.Changes
 	return st
 }
 

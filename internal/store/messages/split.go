@@ -36,7 +36,7 @@ func (s *Store) refuse(ctx context.Context, b *batch, cause error) ([]chat.Sent,
 	b.refusal = notStorable(cause)
 	err := s.d.Play(ctx, "append", db.Repeatable, b.commit)
 	if err == nil {
-		return b.sent, b.heads(), nil
+		return b.sent, b.heads(), s.refresh(ctx, b)
 	}
 	if db.RowAtFault(err) { // even its session id: there is no number to spend
 		return []chat.Sent{{Err: b.refusal}}, nil, nil
@@ -46,6 +46,24 @@ func (s *Store) refuse(ctx context.Context, b *batch, cause error) ([]chat.Sent,
 
 func notStorable(cause error) *chat.Error {
 	return chat.Wrap(chat.Invalid, cause, "the message can't be stored")
+}
+
+// refresh reads again, with their states, those messages of the batch that were there before and have changed since.
+func (s *Store) refresh(ctx context.Context, b *batch) error {
+	for i := range b.sent {
+		m := &b.sent[i].Message
+		if r := b.rooms[m.Room]; !b.sent[i].Duplicate || r == nil || r.Changes == 0 {
+			continue
+		}
+		now, err := s.Messages(ctx, m.Room, m.Seq, m.Seq, 1)
+		if err != nil {
+			return err
+		}
+		if len(now) > 0 {
+			*m = now[0]
+		}
+	}
+	return nil
 }
 
 // mergeHeads joins the heads of two parts of a batch, the later part second.

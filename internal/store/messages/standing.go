@@ -11,15 +11,20 @@ import (
 
 // standing is a room's row beside a member's.
 type standing struct {
-	room   table.Room
-	member chat.Member
+	room     table.Room
+	member   chat.Member
+	recalled uint64
 }
 
 func (s *standing) cells() []any {
-	return append(table.RoomLines.Cells(&s.room), table.Members.Cells(&s.member)...)
+	return append(append(table.RoomLines.Cells(&s.room), table.Members.Cells(&s.member)...), table.Number(&s.recalled))
 }
 
-var standingCols = table.RoomLines.Select() + ", " + table.Members.Select()
+func (s *standing) membership() chat.Membership {
+	return chat.Membership{Room: s.room.Room, Member: s.member, Recalled: s.recalled}
+}
+
+var standingCols = table.RoomLines.Select() + ", " + table.Members.Select() + ", " + table.RecalledUnread
 
 // Membership returns the user's place in the room, open or ended (Member.In reports which), from the primary. NotFound
 // if there never was one.
@@ -43,7 +48,7 @@ func MembershipWhere(tx db.Tx, where string, args ...any) (chat.Membership, erro
 	if err != nil || len(found) == 0 {
 		return chat.Membership{}, err
 	}
-	return chat.Membership{Room: found[0].room.Room, Member: found[0].member}, nil
+	return found[0].membership(), nil
 }
 
 // Places returns where users stand in rooms, open memberships and ended ones; a place where nobody ever was is left
@@ -62,7 +67,7 @@ func (s *Store) Places(ctx context.Context, at []chat.Place) (map[chat.Place]cha
 		return err
 	})
 	for _, f := range found {
-		out[chat.Place{Room: f.member.Room, User: f.member.User}] = chat.Membership{Room: f.room.Room, Member: f.member}
+		out[chat.Place{Room: f.member.Room, User: f.member.User}] = f.membership()
 	}
 	return out, err
 }

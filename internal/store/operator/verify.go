@@ -2,6 +2,7 @@ package operator
 
 import (
 	"context"
+	"slices"
 
 	"chat-service/internal/chat"
 	"chat-service/internal/store/db"
@@ -18,6 +19,9 @@ type Drift struct {
 	User chat.UserID // 0: the room's count of users' messages; else the member's count of those read
 	Have uint64
 	Want uint64
+	// Recalled: the count is of the room's recalled messages that unread counts leave out. They are listed by ord, and the room knows the
+	// last one; where the room has another one, the list isn't looked at and Have is 0.
+	Recalled bool
 }
 
 // VerifyUnread is VerifyRoom for all rooms, by ascending id; report is called for each wrong count. A room is one
@@ -45,8 +49,8 @@ func (s *Store) VerifyUnread(ctx context.Context, repair bool, report func(Drift
 }
 
 // VerifyRoom recounts a room's messages of users and every member's read count, and returns what differs: the room's
-// own count first, then members by ascending id. With repair it also stores what it found, and sets every message's
-// ord; without, members are compared with the ords as they are. It works in chunks without locks, and holds the room's
+// own count first, then that of its recalled messages, then members by ascending id. With repair it also stores what it found, and sets
+// every message's ord; without, members and recalls are compared with the ords as they are. It works in chunks without locks, and holds the room's
 // lock only for what was added meanwhile and for its members. NotFound.
 func (s *Store) VerifyRoom(ctx context.Context, id chat.RoomID, repair bool) (drifts []Drift, err error) {
 	// The log is append-only, so all but its newest stretch can be counted while the room is in use.
@@ -89,15 +93,49 @@ func verifyRest(tx db.Tx, id chat.RoomID, count tally, repair bool) (drifts []Dr
 		}
 	}
 	if have := rooms[0].MsgCount; have != count.ord {
-		drifts = append(drifts, Drift{id, 0, have, count.ord})
+		drifts = append(drifts, Drift{Room: id, Have: have, Want: count.ord})
 		if repair {
 			if err := tx.Exec("UPDATE rooms SET msg_count = ? WHERE id = ?", count.ord, id).Error; err != nil {
 				return nil, err
 			}
 		}
 	}
+	recalls, err := verifyRecalls(tx, &rooms[0], repair)
+	if err != nil {
+		return nil, err
+	}
 	wrong, err := verifyMembers(tx, id, repair)
-	return append(drifts, wrong...), err
+	return slices.Concat(drifts, recalls, wrong), err
+}
+
+// verifyRecalls compares the list of a room's recalled messages with their states.
+func verifyRecalls(tx db.Tx, r *table.Room, repair bool) ([]Drift, error) {
+	const recalled = " FROM message_state t JOIN messages x ON x.room_id = t.room_id AND x.seq = t.seq" +
+		" WHERE t.room_id = ? AND t.recalled_at IS NOT NULL"
+	var is struct{ Listed, Good, Want, Newest uint64 }
+	err := tx.Raw("SELECT (SELECT COUNT(*) FROM recalls WHERE room_id = ?) AS listed,"+
+		" (SELECT COUNT(*) FROM recalls k JOIN messages x ON x.room_id = k.room_id AND x.seq = k.seq AND x.ord = k.ord"+
+		"  JOIN message_state t ON t.room_id = k.room_id AND t.seq = k.seq WHERE k.room_id = ? AND t.recalled_at IS NOT NULL) AS good,"+
+		" (SELECT COUNT(*)"+recalled+") AS want, (SELECT COALESCE(MAX(x.ord), 0)"+recalled+") AS newest", r.ID, r.ID, r.ID, r.ID).Scan(&is).Error
+	if err != nil || is.Listed == is.Good && is.Good == is.Want && is.Newest == r.Recalled {
+		return nil, err
+	}
+	drift := Drift{Room: r.ID, Have: is.Listed, Want: is.Want, Recalled: true}
+	if is.Newest != r.Recalled {
+		drift.Have = 0
+	}
+	if !repair {
+		return []Drift{drift}, nil
+	}
+	for _, fix := range []string{
+		"DELETE FROM recalls WHERE room_id = ?",
+		"INSERT INTO recalls (room_id, ord, seq, change_seq) SELECT t.room_id, x.ord, t.seq, t.change_seq" + recalled,
+	} {
+		if err := tx.Exec(fix, r.ID).Error; err != nil {
+			return nil, err
+		}
+	}
+	return []Drift{drift}, tx.Exec("UPDATE rooms SET max_recalled_ord = ? WHERE id = ?", is.Newest, r.ID).Error
 }
 
 // tally is how far a count has come: the last seq looked at, its ord, and the rows seen.
@@ -157,7 +195,7 @@ func verifyMembers(tx db.Tx, id chat.RoomID, repair bool) (drifts []Drift, err e
 			if r.ReadCount == r.Want {
 				continue
 			}
-			drifts = append(drifts, Drift{id, r.UserID, r.ReadCount, r.Want})
+			drifts = append(drifts, Drift{Room: id, User: r.UserID, Have: r.ReadCount, Want: r.Want})
 			if !repair {
 				continue
 			}

@@ -24,11 +24,16 @@ func (s *Store) Add(tx db.Tx, an envelope.Announcement) error {
 	case an.Message != nil:
 		row.Room, row.Seq = an.Message.Room, an.Message.Seq
 		row.Partition = row.Room.Partition(s.d.Partitions())
+	case an.Changed != nil:
+		row.Room, row.Seq = an.Changed.Change.Room, an.Changed.Change.Seq
+		row.Partition = row.Room.Partition(s.d.Partitions())
 	case an.Read != nil:
 		row.Room = an.Read.Room
 		row.Partition = row.Room.Partition(s.d.Partitions())
 	case an.Revoked != nil:
 		row.Partition = an.Revoked.User.Partition(s.d.Partitions())
+	case an.Profile != nil:
+		row.Partition = an.Profile.ID.Partition(s.d.Partitions())
 	default:
 		return errors.New("add to the outbox: the announcement says neither its room nor its user")
 	}

@@ -133,12 +133,9 @@ func (s *Store) FindDirect(ctx context.Context, a, b chat.UserID) (m chat.Member
 // pairKey is what a direct room of two is found by.
 func pairKey(a, b chat.UserID) string { return fmt.Sprintf("%d:%d", min(a, b), max(a, b)) }
 
-// DirectRoom returns the one direct room of a and b as a sees it, which is made if it wasn't there (created). Invalid
-// with oneself or with nobody.
+// DirectRoom returns the one direct room of a and b as a sees it, which is made if it wasn't there (created). With oneself it holds
+// one's notes, and has one member. Invalid with nobody.
 func (s *Store) DirectRoom(ctx context.Context, a, b chat.UserID) (m chat.Membership, created bool, err error) {
-	if a == b {
-		return chat.Membership{}, false, chat.BadField("member_ids", "a direct room needs another user")
-	}
 	if a == 0 || b == 0 {
 		return chat.Membership{}, false, chat.BadField("member_ids", "user 0 does not exist")
 	}
@@ -151,7 +148,7 @@ func (s *Store) DirectRoom(ctx context.Context, a, b chat.UserID) (m chat.Member
 			return err
 		}
 		created = true
-		m, err = s.makeRoom(tx, room, pair, a, []chat.UserID{min(a, b), max(a, b)})
+		m, err = s.makeRoom(tx, room, pair, a, db.SortedIDs([]chat.UserID{a, b}))
 		return err
 	})
 	if err != nil && db.Duplicate(err, "rooms_direct") { // the other one was quicker

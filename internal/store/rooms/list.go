@@ -13,8 +13,9 @@ import (
 
 // stand is a room's row beside a member's.
 type stand struct {
-	room   table.Room // ActiveAt orders lists
-	member chat.Member
+	room     table.Room // ActiveAt orders lists
+	member   chat.Member
+	recalled uint64 // after the read pointer
 }
 
 // byActivity puts the room first that was active last.
@@ -25,27 +26,28 @@ func byActivity(a, b *stand) int {
 // line is a line of a room list.
 type line struct {
 	stand
-	last table.Message // Kind empty: none
+	last table.Entry // Kind empty: none
 }
 
 func (l *line) cells() []any {
-	return slices.Concat(table.RoomLines.Cells(&l.room), table.OwnPlaces.Cells(&l.member), table.LastMessage.Cells(&l.last))
+	return slices.Concat(table.RoomLines.Cells(&l.room), table.OwnPlaces.Cells(&l.member), []any{table.Number(&l.recalled)}, l.last.LastCells())
 }
 
 // membership is the line as the user sees it.
 func (l *line) membership(user chat.UserID) chat.Membership {
-	m := chat.Membership{Room: l.room.Room, Member: l.member}
+	m := chat.Membership{Room: l.room.Room, Member: l.member, Recalled: l.recalled}
 	m.Member.Room, m.Member.User = m.Room.ID, user
 	if l.last.Kind != "" {
-		m.Last = &l.last.Message
+		last := l.last.Whole()
+		m.Last = &last
 		m.Last.Room, m.Last.Seq = m.Room.ID, m.Room.LastSeq
 	}
 	return m
 }
 
-var lineCols = table.RoomLines.Select() + ", " + table.OwnPlaces.Select() + ", " + table.LastMessage.Select()
+var lineCols = table.RoomLines.Select() + ", " + table.OwnPlaces.Select() + ", " + table.RecalledUnread + ", " + table.LastEntries
 
-const joinLast = "LEFT JOIN messages x ON x.room_id = r.id AND x.seq = r.last_seq"
+const joinLast = "LEFT JOIN messages x ON x.room_id = r.id AND x.seq = r.last_seq" + table.JoinState
 
 // RoomList returns the user's open memberships with their last messages and the other people of direct rooms,
 // latest activity first, at most limit from cursor on ("": the start). next is empty at the end.

@@ -13,11 +13,11 @@ import (
 // MySQL seven times as much if users have few rooms.
 const plainRows = 20_000
 
-var standCols = table.RoomStands.Select() + ", " + table.MemberStands.Select()
+var standCols = table.RoomStands.Select() + ", " + table.MemberStands.Select() + ", " + table.RecalledUnread
 
 // MembershipsOf returns the open memberships of many users at once, of each the limit that were active last, with what
-// an unread count and a position need: of the room ID, Type, LastSeq, MsgCount and Epoch, of the member Room, User,
-// ReadSeq and ReadCount. No user may be named twice.
+// an unread count and a position need: of the room ID, Type, LastSeq, MsgCount, Changes and Epoch, of the
+// member Room, User, ReadSeq and ReadCount, and Recalled. No user may be named twice.
 func (s *Store) MembershipsOf(ctx context.Context, users []chat.UserID, limit int) (map[chat.UserID][]chat.Membership, error) {
 	if len(users) == 0 {
 		return map[chat.UserID][]chat.Membership{}, nil
@@ -47,7 +47,7 @@ func (s *Store) MembershipsOf(ctx context.Context, users []chat.UserID, limit in
 func (s *Store) stands(ctx context.Context, q *db.Statement) (all []stand, err error) {
 	err = s.d.Retry(ctx, "read memberships", func(tx db.Tx) (err error) {
 		all, err = db.Collect(tx, q, func(l *stand) []any {
-			return append(table.RoomStands.Cells(&l.room), table.MemberStands.Cells(&l.member)...)
+			return append(append(table.RoomStands.Cells(&l.room), table.MemberStands.Cells(&l.member)...), table.Number(&l.recalled))
 		})
 		return err
 	})
@@ -64,7 +64,7 @@ func latest(all []stand, users, limit int) map[chat.UserID][]chat.Membership {
 	out := make(map[chat.UserID][]chat.Membership, users)
 	for _, l := range sorted {
 		if of := out[l.member.User]; len(of) < limit {
-			out[l.member.User] = append(of, chat.Membership{Room: l.room.Room, Member: l.member})
+			out[l.member.User] = append(of, chat.Membership{Room: l.room.Room, Member: l.member, Recalled: l.recalled})
 		}
 	}
 	return out

@@ -8,6 +8,7 @@ import (
 	"chat-service/internal/store/db"
 	"chat-service/internal/store/messages"
 	"chat-service/internal/store/outbox"
+	"chat-service/internal/store/table"
 )
 
 // Store reads and writes the tables rooms and members.
@@ -47,17 +48,19 @@ func (s *Store) View(ctx context.Context, room chat.RoomID, viewer chat.UserID) 
 // Unread counts the user's unread messages: in all, and per room that has any.
 func (s *Store) Unread(ctx context.Context, user chat.UserID) (total uint64, per map[chat.RoomID]uint64, err error) {
 	var rows []struct {
-		RoomID              chat.RoomID
-		MsgCount, ReadCount uint64
+		RoomID                        chat.RoomID
+		MsgCount, ReadCount, Recalled uint64
 	}
 	err = s.d.Retry(ctx, "count unread", func(tx db.Tx) error {
-		return tx.Raw("SELECT m.room_id, r.msg_count, m.read_count FROM members m JOIN rooms r ON r.id = m.room_id"+
+		return tx.Raw("SELECT m.room_id, r.msg_count, m.read_count, "+table.RecalledUnread+" AS recalled FROM members m JOIN rooms r ON r.id = m.room_id"+
 			" WHERE m.user_id = ? AND m.left_seq = 0 AND r.msg_count > m.read_count", user).Scan(&rows).Error
 	})
 	per = make(map[chat.RoomID]uint64, len(rows))
 	for _, r := range rows {
-		per[r.RoomID] = chat.Unread(r.MsgCount, r.ReadCount)
-		total += per[r.RoomID]
+		if n := chat.Unread(r.MsgCount, r.ReadCount, r.Recalled); n > 0 {
+			per[r.RoomID] = n
+			total += n
+		}
 	}
 	return total, per, err
 }

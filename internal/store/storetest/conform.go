@@ -27,6 +27,23 @@ type Log interface {
 	History(ctx context.Context, q chat.HistoryQuery) (chat.HistoryPage, error)
 }
 
+// Changes changes messages, and says what has changed.
+type Changes interface {
+	Apply(ctx context.Context, batch []chat.Change, now time.Time) ([]chat.Changed, []chat.Head, error)
+	PostChange(ctx context.Context, c chat.Change, now time.Time) (chat.Changed, error)
+	ChangedSince(ctx context.Context, q chat.ChangesQuery) (chat.ChangesPage, error)
+	States(ctx context.Context, room chat.RoomID, seqs []chat.Seq) ([]chat.Message, error)
+}
+
+// Views shows a user messages and what became of them.
+type Views interface {
+	One(ctx context.Context, room chat.RoomID, user chat.UserID, seq chat.Seq) (chat.Message, error)
+	Versions(ctx context.Context, room chat.RoomID, user chat.UserID, seq chat.Seq) ([]chat.Version, error)
+	Reactors(ctx context.Context, q chat.ReactorsQuery) ([]chat.Reactor, string, error)
+	MyReactions(ctx context.Context, room chat.RoomID, user chat.UserID, from, to chat.Seq) ([]chat.OwnReactions, error)
+	Pins(ctx context.Context, room chat.RoomID, user chat.UserID) ([]chat.Message, error)
+}
+
 // Standing answers where users stand in rooms.
 type Standing interface {
 	Membership(ctx context.Context, room chat.RoomID, user chat.UserID) (chat.Membership, error)
@@ -118,10 +135,11 @@ type Fleet interface {
 	BumpEpoch(ctx context.Context, room chat.RoomID) error
 }
 
-// Subject is an implementation of the stations' ports, empty, with its limits at chat.DefaultLimits but MembersCall 20
-// and RoomMembers 10.
+// Subject is an implementation of the stations' ports, empty, with its limits those of ConformLimits.
 type Subject struct {
 	Messages   Log
+	Changes    Changes
+	Views      Views
 	Standing   Standing
 	Rooms      Rooms
 	Members    Members
@@ -138,14 +156,14 @@ type Subject struct {
 // ConformLimits are the limits of a Subject.
 func ConformLimits() chat.Limits {
 	l := chat.DefaultLimits()
-	l.RoomMembers, l.MembersCall = 10, 20
+	l.RoomMembers, l.MembersCall, l.ReactionsPerMessage, l.PinsPerRoom = 10, 20, 4, 3
 	return l
 }
 
 // SubjectOf is the store as a Subject.
 func SubjectOf(s *store.Store) Subject {
 	return Subject{
-		Messages: s.Messages, Standing: standing{s.Rooms, s.Messages}, Rooms: s.Rooms, Members: s.Rooms, Lists: s.Rooms, Accounts: s.Accounts,
+		Messages: s.Messages, Changes: s.Changes, Views: s.Changes, Standing: standing{s.Rooms, s.Messages}, Rooms: s.Rooms, Members: s.Rooms, Lists: s.Rooms, Accounts: s.Accounts,
 		People: s.Accounts, Sessions: s.Accounts, Logins: s.Accounts, Outbox: s.Outbox, Fleet: s.Operator, Partitions: s.DB.Partitions(),
 	}
 }
@@ -163,7 +181,7 @@ type standing struct {
 // Conform runs the rules that every implementation of the stations' ports keeps. Each case has users and rooms of its
 // own.
 func Conform(t *testing.T, s Subject) {
-	for _, group := range [][]rule{logRules(), readingRules(), roomRules(), listRules(), accountRules(), sessionRules(), outboxRules()} {
+	for _, group := range [][]rule{logRules(), changeRules(), readingRules(), roomRules(), listRules(), accountRules(), sessionRules(), outboxRules()} {
 		for _, r := range group {
 			t.Run(r.name, func(t *testing.T) { r.check(&trial{TB: t, Subject: s, ctx: t.Context()}) })
 		}
@@ -259,7 +277,8 @@ func (t *trial) member(room chat.RoomID, user chat.UserID) chat.Membership {
 func (t *trial) announced(room chat.RoomID) (ans []envelope.Announcement) {
 	t.Helper()
 	return t.taken(room.Partition(t.Partitions), func(an *envelope.Announcement) bool {
-		return an.Message != nil && an.Message.Room == room || an.Read != nil && an.Read.Room == room
+		return an.Message != nil && an.Message.Room == room || an.Read != nil && an.Read.Room == room ||
+			an.Changed != nil && an.Changed.Change.Room == room
 	})
 }
 

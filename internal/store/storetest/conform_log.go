@@ -62,6 +62,8 @@ func everyField(t *trial) {
 	for i := range v.NumField() {
 		if f := v.Field(i); f.IsZero() && f.Kind() == reflect.String {
 			f.SetString("x") // a field that is newer than this rule
+		} else if v.Type().Field(i).Name == "ReplyTo" {
+			f.SetUint(1)
 		}
 	}
 	sent, _, err := t.Messages.Append(t.ctx, []chat.Send{in}, time.Now())

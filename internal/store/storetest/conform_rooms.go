@@ -71,7 +71,14 @@ func directRooms(t *trial) {
 		_, err := t.Rooms.FindDirect(t.ctx, u[0], other)
 		t.fails(err, chat.NotFound)
 	}
-	for _, other := range []chat.UserID{u[0], 0, 1 << 40} {
+	for range 2 {
+		notes, created, err := t.Rooms.DirectRoom(t.ctx, u[0], u[0])
+		if t.ok(err); notes.Room.ID == m.Room.ID || notes.Room.MemberCount != 1 || notes.Peer != nil || notes.Member.Role != chat.Plain || created != (notes.Last == nil || notes.Last.Seq == 1) {
+			t.Errorf("notes, created %v: %+v", created, notes)
+		}
+		t.say(notes.Room.ID, u[0], "buy milk")
+	}
+	for _, other := range []chat.UserID{0, 1 << 40} {
 		_, _, err := t.Rooms.DirectRoom(t.ctx, u[0], other)
 		t.fails(err, chat.Invalid)
 	}

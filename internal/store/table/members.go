@@ -22,9 +22,11 @@ var (
 	// Pointers are the members' read pointers.
 	Pointers = Members.Only("room_id", "user_id", "visible_from", "read_seq", "read_count")
 	// Senders are what the commit of a message needs to know of its sender.
-	Senders = Members.Only("room_id", "user_id", "muted_until")
-	// MemberStands are what an unread count needs of a member.
-	MemberStands = Members.Only("room_id", "user_id", "read_seq", "read_count")
+	Senders = Members.Only("room_id", "user_id", "muted_until", "visible_from")
+	// Changers are what the commit of a change needs to know of who asks for it, also when they have left.
+	Changers = Members.Only("room_id", "user_id", "role", "visible_from", "left_seq", "muted_until")
+	// MemberStands are what an unread count needs of a member, and what a socket that opens may see.
+	MemberStands = Members.Only("room_id", "user_id", "visible_from", "read_seq", "read_count")
 	// Rejoined is what a membership that begins anew writes. A mute outlives leaving, or leaving would lift it.
 	Rejoined = Members.Only("role", "visible_from", "left_seq", "read_seq", "read_count", "joined_at")
 )

@@ -19,11 +19,13 @@ var Messages = define("messages", "x",
 	Column[Message]{Name: "content", Cell: func(m *Message) Cell { return (*text)(&m.Content) }},
 	Column[Message]{Name: "body_hash", Cell: func(m *Message) Cell { return (*hash)(&m.BodyHash) }},
 	Column[Message]{Name: "created_at", Cell: func(m *Message) Cell { return (*moment)(&m.CreatedAt) }},
+	Column[Message]{Name: "data", Cell: func(m *Message) Cell { return (*nullText)(&m.Data) }},
+	Column[Message]{Name: "reply_to", Cell: func(m *Message) Cell { return (*nullNumber)(&m.ReplyTo) }},
 )
 
 // Views of Messages.
 var (
-	// Log is what readers see of a message: all of chat.Message.
+	// Log is what readers see of a message: all of chat.Message but its State, see Entry.
 	Log = Messages.Without("body_hash")
 	// LastMessage is Log for the newest message of a room whose id and last seq are known; Kind stays empty if there is
 	// none.

@@ -12,6 +12,7 @@ type Room struct {
 	DirectKey string    // "a:b" of a direct room's two users, a below b; "" in groups
 	Partition int       // follows from the id
 	ActiveAt  time.Time // of the newest message
+	Recalled  uint64    // the ord of the newest recalled message; 0: none
 }
 
 // Rooms are the rooms.
@@ -27,6 +28,8 @@ var Rooms = define("rooms", "r",
 	Column[Room]{Name: "member_count", Cell: func(r *Room) Cell { return (*count)(&r.MemberCount) }},
 	Column[Room]{Name: "last_seq", Cell: func(r *Room) Cell { return (*number)(&r.LastSeq) }},
 	Column[Room]{Name: "msg_count", Cell: func(r *Room) Cell { return (*number)(&r.MsgCount) }},
+	Column[Room]{Name: "change_seq", Cell: func(r *Room) Cell { return (*number)(&r.Changes) }},
+	Column[Room]{Name: "max_recalled_ord", Cell: func(r *Room) Cell { return (*number)(&r.Recalled) }},
 	Column[Room]{Name: "epoch", Cell: func(r *Room) Cell { return (*number)(&r.Epoch) }},
 	Column[Room]{Name: "history_all", Cell: func(r *Room) Cell { return (*flag)(&r.HistoryAll) }},
 	Column[Room]{Name: "partition_no", Cell: func(r *Room) Cell { return (*count)(&r.Partition) }},
@@ -40,11 +43,13 @@ var Rooms = define("rooms", "r",
 // Views of Rooms.
 var (
 	// RoomLines are what is shown of a room, and what orders a list of rooms: ActiveAt.
-	RoomLines = Rooms.Without("name_key", "direct_key", "partition_no", "active_min")
+	RoomLines = Rooms.Without("name_key", "direct_key", "max_recalled_ord", "partition_no", "active_min")
 	// RoomHeads are how far rooms have come, and when.
-	RoomHeads = Rooms.Only("id", "last_seq", "msg_count", "epoch", "active_at", "dissolved_at")
+	RoomHeads = Rooms.Only("id", "last_seq", "msg_count", "change_seq", "max_recalled_ord", "epoch", "active_at", "dissolved_at")
+	// ChangedRooms are what the commit of a change needs to know of rooms.
+	ChangedRooms = Rooms.Only("id", "type", "last_seq", "msg_count", "change_seq", "max_recalled_ord", "epoch", "dissolved_at")
 	// RoomStands are what an unread count and a position need of a room, and what orders a list of rooms.
-	RoomStands = Rooms.Only("id", "type", "last_seq", "msg_count", "epoch", "active_at")
+	RoomStands = Rooms.Only("id", "type", "last_seq", "msg_count", "change_seq", "epoch", "active_at")
 	// RoomState is what a change of a room writes.
 	RoomState = Rooms.Only("name", "name_key", "description", "visibility", "owner_id", "member_count", "last_seq", "history_all",
 		"dissolved_at", "active_min", "active_at")

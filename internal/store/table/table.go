@@ -171,20 +171,24 @@ type Cell interface {
 
 // The cells. Each is a noun's field under another type; NULL is its zero value.
 type (
-	number   uint64
-	count    int
-	text     string // never NULL
-	nullText string // NULL if empty
-	bytes    string // a VARBINARY: no collation folds it; NULL if empty
-	blob     []byte // never NULL
-	hash     [HashLen]byte
-	digest   [32]byte // SHA-256
-	flag     bool
-	moment   time.Time // NULL if zero
-	folded   string    // written as SearchKey of the field; what is read is dropped
-	looks    string    // written as the skeleton of the field; what is read is dropped
-	minute   time.Time // written as UnixMinute of the field; what is read is dropped
+	number     uint64
+	nullNumber uint64 // NULL if zero
+	count      int
+	text       string // never NULL
+	nullText   string // NULL if empty
+	bytes      string // a VARBINARY: no collation folds it; NULL if empty
+	blob       []byte // never NULL
+	hash       [HashLen]byte
+	digest     [32]byte // SHA-256
+	flag       bool
+	moment     time.Time // NULL if zero
+	folded     string    // written as SearchKey of the field; what is read is dropped
+	looks      string    // written as the skeleton of the field; what is read is dropped
+	minute     time.Time // written as UnixMinute of the field; what is read is dropped
 )
+
+// Number is the cell of a number that a statement computes.
+func Number(n *uint64) Cell { return (*number)(n) }
 
 // HashLen bytes are kept of a hash that tells bodies apart.
 const HashLen = 16
@@ -210,6 +214,17 @@ func (n *number) Scan(src any) (err error) {
 
 // Value implements driver.Valuer. The driver takes a uint64 although database/sql by itself doesn't.
 func (n *number) Value() (driver.Value, error) { return uint64(*n), nil }
+
+// Scan implements sql.Scanner.
+func (n *nullNumber) Scan(src any) error { return (*number)(n).Scan(src) }
+
+// Value implements driver.Valuer.
+func (n *nullNumber) Value() (driver.Value, error) {
+	if *n == 0 {
+		return nil, nil
+	}
+	return uint64(*n), nil
+}
 
 // Scan implements sql.Scanner.
 func (c *count) Scan(src any) error {

@@ -24,10 +24,10 @@ func TestCells(t *testing.T) {
 		want   chat.Message
 	}{
 		{
-			[]any{uint64(1 << 63), int64(2), []byte("3"), []byte("text"), uint64(4), []byte("c"), "hello", when},
-			chat.Message{Room: 1 << 63, Seq: 2, Ord: 3, Kind: chat.Text, Sender: 4, ClientMsgID: "c", Content: "hello", CreatedAt: when},
+			[]any{uint64(1 << 63), int64(2), []byte("3"), []byte("text"), uint64(4), []byte("c"), "hello", when, nil, uint64(9)},
+			chat.Message{Room: 1 << 63, Seq: 2, Ord: 3, Kind: chat.Text, Sender: 4, ClientMsgID: "c", Content: "hello", CreatedAt: when, ReplyTo: 9},
 		},
-		{[]any{nil, nil, nil, nil, nil, nil, nil, nil}, chat.Message{}},
+		{[]any{nil, nil, nil, nil, nil, nil, nil, nil, nil, nil}, chat.Message{}},
 	} {
 		for i, v := range row.values {
 			if err := into[i].(sql.Scanner).Scan(v); err != nil {
@@ -63,6 +63,12 @@ func TestEveryFieldHasAColumn(t *testing.T) {
 	covers(t, Audit)
 	covers(t, Workers)
 	covers(t, Meta)
+	covers(t, States)
+	covers(t, ChangeIDs)
+	covers(t, Changes)
+	covers(t, Reactions)
+	covers(t, Pins)
+	covers(t, Recalls)
 }
 
 func covers[R any](t *testing.T, tb *Table[R]) {
@@ -120,7 +126,7 @@ func fill(v reflect.Value, n int) int {
 }
 
 func TestViews(t *testing.T) {
-	if got := LastMessage.Select(); got != "x.ord, x.kind, x.sender_id, x.client_msg_id, x.content, x.created_at" {
+	if got := LastMessage.Select(); got != "x.ord, x.kind, x.sender_id, x.client_msg_id, x.content, x.created_at, x.data, x.reply_to" {
 		t.Error(got)
 	}
 	if got := Cursors.Insert() + Cursors.Marks(); got != "INSERT INTO sender_cursors (room_id, user_id, session_id, last_seq) VALUES (?,?,?,?)" {

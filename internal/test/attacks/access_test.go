@@ -4,6 +4,7 @@ package attacks
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -29,6 +30,7 @@ func bodies(other uint64) map[string]obj {
 		"PATCH /rooms/{room_id}/members/{user_id}": {"role": "admin"},
 		"POST /rooms/{room_id}/messages":           {"content": "x", "client_msg_id": fresh()},
 		"PUT /rooms/{room_id}/read":                {"seq": 1},
+		"PATCH /rooms/{room_id}/messages/{seq}":    {"content": "x"},
 		"POST /auth/logout":                        {},
 		"POST /auth/logout-all":                    {},
 	}
@@ -45,7 +47,10 @@ func otherRooms(a *attack) {
 		}
 		looked++
 		at := func(id any) string {
-			path := strings.NewReplacer("{room_id}", fmt.Sprint(id), "{user_id}", fmt.Sprint(us[0].ID)).Replace(r.Path)
+			path := strings.NewReplacer("{room_id}", fmt.Sprint(id), "{user_id}", fmt.Sprint(us[0].ID), "{seq}", "1", "{key}", "x").Replace(r.Path)
+			if strings.HasSuffix(path, "/reactions") {
+				path += "?key=x"
+			}
 			var body any
 			if b, ok := with[r.Method+" "+r.Path]; ok {
 				body = b
@@ -69,7 +74,7 @@ func otherRooms(a *attack) {
 		a.Errorf("%d routes about rooms", looked)
 	}
 	s := a.dial(1, stranger)
-	for _, typ := range []string{"message", "join_room", "read", "typing", "sync"} {
+	for _, typ := range []string{"message", "join_room", "read", "typing", "sync", "edit", "recall", "pin", "react"} {
 		answer := func(id uint64) string {
 			f := obj{"type": typ, "room_id": id}
 			switch typ {
@@ -77,6 +82,8 @@ func otherRooms(a *attack) {
 				f["content"], f["client_msg_id"] = "x", "same"
 			case "read":
 				f["seq"] = 1
+			case "edit", "recall", "pin", "react":
+				maps.Copy(f, changeOf(typ, 1))
 			case "sync":
 				f = obj{"type": typ, "rooms": obj{fmt.Sprint(id): 0}}
 			}
@@ -154,12 +161,12 @@ func extraFields(a *attack) {
 	for _, r := range api.Routes() {
 		body, ok := with[r.Method+" "+r.Path]
 		if !ok {
-			if slices.Contains([]string{"POST", "PUT", "PATCH"}, r.Method) {
+			if slices.Contains([]string{"POST", "PUT", "PATCH"}, r.Method) && !strings.Contains(r.Path, "/reactions/") && !strings.HasSuffix(r.Path, "/pin") {
 				a.Errorf("%s %s has no body here", r.Method, r.Path)
 			}
 			continue
 		}
-		path := strings.NewReplacer("{room_id}", fmt.Sprint(room), "{user_id}", fmt.Sprint(us[1].ID)).Replace(r.Path)
+		path := strings.NewReplacer("{room_id}", fmt.Sprint(room), "{user_id}", fmt.Sprint(us[1].ID), "{seq}", "1").Replace(r.Path)
 		for _, field := range []string{"is_admin", "sender_id", "created_at", "id", "epoch", "__proto__", "Content"} {
 			looked++
 			more := obj{field: 1}

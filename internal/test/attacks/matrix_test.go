@@ -5,6 +5,7 @@ package attacks
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -105,6 +106,46 @@ var routes = []cells{
 	{"POST /rooms/{room_id}/messages", "", dm, "401 401 401 404 . 201 . .", text},
 	{"POST /rooms/{room_id}/messages", "", private, "401 401 401 404 404 201 201 201", text},
 	{"POST /rooms/{room_id}/messages", "", public, "401 401 401 404 404 201 201 201", text},
+	{"GET /rooms/{room_id}/messages/{seq}", "", dm, "401 401 401 404 . 200 . .", nil},
+	{"GET /rooms/{room_id}/messages/{seq}", "", private, "401 401 401 404 404 200 200 200", nil},
+	{"GET /rooms/{room_id}/messages/{seq}", "", public, "401 401 401 404 404 200 200 200", nil},
+	{"PATCH /rooms/{room_id}/messages/{seq}", "another's", dm, "401 401 401 404 . 403 . .", edit},
+	{"PATCH /rooms/{room_id}/messages/{seq}", "another's", private, "401 401 401 404 404 403 403 403", edit},
+	{"PATCH /rooms/{room_id}/messages/{seq}", "another's", public, "401 401 401 404 404 403 403 403", edit},
+	{"PATCH /rooms/{room_id}/messages/{seq}", "own message", dm, "401 401 401 404 . 200 . .", edit},
+	{"PATCH /rooms/{room_id}/messages/{seq}", "own message", private, "401 401 401 404 404 200 200 200", edit},
+	{"PATCH /rooms/{room_id}/messages/{seq}", "own message", public, "401 401 401 404 404 200 200 200", edit},
+	{"DELETE /rooms/{room_id}/messages/{seq}", "another's", dm, "401 401 401 404 . 403 . .", nil},
+	{"DELETE /rooms/{room_id}/messages/{seq}", "another's", private, "401 401 401 404 404 403 200 200", nil},
+	{"DELETE /rooms/{room_id}/messages/{seq}", "another's", public, "401 401 401 404 404 403 200 200", nil},
+	{"DELETE /rooms/{room_id}/messages/{seq}", "own message", dm, "401 401 401 404 . 200 . .", nil},
+	{"DELETE /rooms/{room_id}/messages/{seq}", "own message", private, "401 401 401 404 404 200 200 200", nil},
+	{"DELETE /rooms/{room_id}/messages/{seq}", "own message", public, "401 401 401 404 404 200 200 200", nil},
+	{"GET /rooms/{room_id}/messages/{seq}/versions", "another's", dm, "401 401 401 404 . 403 . .", nil},
+	{"GET /rooms/{room_id}/messages/{seq}/versions", "another's", private, "401 401 401 404 404 403 200 200", nil},
+	{"GET /rooms/{room_id}/messages/{seq}/versions", "another's", public, "401 401 401 404 404 403 200 200", nil},
+	{"GET /rooms/{room_id}/messages/{seq}/versions", "own message", private, "401 401 401 404 404 200 200 200", nil},
+	{"PUT /rooms/{room_id}/messages/{seq}/reactions/{key}", "", dm, "401 401 401 404 . 200 . .", nil},
+	{"PUT /rooms/{room_id}/messages/{seq}/reactions/{key}", "", private, "401 401 401 404 404 200 200 200", nil},
+	{"PUT /rooms/{room_id}/messages/{seq}/reactions/{key}", "", public, "401 401 401 404 404 200 200 200", nil},
+	{"DELETE /rooms/{room_id}/messages/{seq}/reactions/{key}", "", dm, "401 401 401 404 . 200 . .", nil},
+	{"DELETE /rooms/{room_id}/messages/{seq}/reactions/{key}", "", private, "401 401 401 404 404 200 200 200", nil},
+	{"DELETE /rooms/{room_id}/messages/{seq}/reactions/{key}", "", public, "401 401 401 404 404 200 200 200", nil},
+	{"GET /rooms/{room_id}/messages/{seq}/reactions", "", dm, "401 401 401 404 . 200 . .", nil},
+	{"GET /rooms/{room_id}/messages/{seq}/reactions", "", private, "401 401 401 404 404 200 200 200", nil},
+	{"GET /rooms/{room_id}/messages/{seq}/reactions", "", public, "401 401 401 404 404 200 200 200", nil},
+	{"GET /rooms/{room_id}/reactions/mine", "", dm, "401 401 401 404 . 200 . .", nil},
+	{"GET /rooms/{room_id}/reactions/mine", "", private, "401 401 401 404 200 200 200 200", nil},
+	{"GET /rooms/{room_id}/reactions/mine", "", public, "401 401 401 404 200 200 200 200", nil},
+	{"PUT /rooms/{room_id}/messages/{seq}/pin", "", dm, "401 401 401 404 . 200 . .", nil},
+	{"PUT /rooms/{room_id}/messages/{seq}/pin", "", private, "401 401 401 404 404 403 200 200", nil},
+	{"PUT /rooms/{room_id}/messages/{seq}/pin", "", public, "401 401 401 404 404 403 200 200", nil},
+	{"DELETE /rooms/{room_id}/messages/{seq}/pin", "", dm, "401 401 401 404 . 200 . .", nil},
+	{"DELETE /rooms/{room_id}/messages/{seq}/pin", "", private, "401 401 401 404 404 403 200 200", nil},
+	{"DELETE /rooms/{room_id}/messages/{seq}/pin", "", public, "401 401 401 404 404 403 200 200", nil},
+	{"GET /rooms/{room_id}/pins", "", dm, "401 401 401 404 . 200 . .", nil},
+	{"GET /rooms/{room_id}/pins", "", private, "401 401 401 404 200 200 200 200", nil},
+	{"GET /rooms/{room_id}/pins", "", public, "401 401 401 404 200 200 200 200", nil},
 	{"PUT /rooms/{room_id}/read", "", dm, "401 401 401 404 . 200 . .", pointer},
 	{"PUT /rooms/{room_id}/read", "", private, "401 401 401 404 404 200 200 200", pointer},
 	{"PUT /rooms/{room_id}/read", "", public, "401 401 401 404 404 200 200 200", pointer},
@@ -116,6 +157,20 @@ var frames = []cells{
 	{"message", "", dm, "4501 4502 4504 not_found . ack . .", textFrame},
 	{"message", "", private, "4501 4502 4504 not_found not_found ack ack ack", textFrame},
 	{"message", "", public, "4501 4502 4504 not_found not_found ack ack ack", textFrame},
+	{"edit", "another's", dm, "4501 4502 4504 not_found . forbidden . .", changeFrame("edit")},
+	{"edit", "another's", private, "4501 4502 4504 not_found not_found forbidden forbidden forbidden", changeFrame("edit")},
+	{"edit", "another's", public, "4501 4502 4504 not_found not_found forbidden forbidden forbidden", changeFrame("edit")},
+	{"edit", "own message", private, "4501 4502 4504 not_found not_found done done done", changeFrame("edit")},
+	{"recall", "another's", dm, "4501 4502 4504 not_found . forbidden . .", changeFrame("recall")},
+	{"recall", "another's", private, "4501 4502 4504 not_found not_found forbidden done done", changeFrame("recall")},
+	{"recall", "another's", public, "4501 4502 4504 not_found not_found forbidden done done", changeFrame("recall")},
+	{"recall", "own message", dm, "4501 4502 4504 not_found . done . .", changeFrame("recall")},
+	{"pin", "", dm, "4501 4502 4504 not_found . done . .", changeFrame("pin")},
+	{"pin", "", private, "4501 4502 4504 not_found not_found forbidden done done", changeFrame("pin")},
+	{"pin", "", public, "4501 4502 4504 not_found not_found forbidden done done", changeFrame("pin")},
+	{"react", "", dm, "4501 4502 4504 not_found . done . .", changeFrame("react")},
+	{"react", "", private, "4501 4502 4504 not_found not_found done done done", changeFrame("react")},
+	{"react", "", public, "4501 4502 4504 not_found not_found done done done", changeFrame("react")},
 	{"join_room", "", dm, "4501 4502 4504 not_found . joined . .", roomFrame("join_room")},
 	{"join_room", "", private, "4501 4502 4504 not_found not_found joined joined joined", roomFrame("join_room")},
 	{"join_room", "", public, "4501 4502 4504 joined joined joined joined joined", roomFrame("join_room")},
@@ -154,6 +209,29 @@ func promotion(*cast, user) any    { return obj{"role": "admin"} }
 func mute(*cast, user) any         { return obj{"mute_seconds": 60} }
 func text(*cast, user) any         { return obj{"content": "hello", "client_msg_id": fresh()} }
 func pointer(*cast, user) any      { return obj{"seq": 1} }
+func edit(*cast, user) any         { return obj{"content": "edited"} }
+
+// changeOf are the fields of a frame that changes a message.
+func changeOf(typ string, seq uint64) obj {
+	f := obj{"seq": seq, "change_id": "same"}
+	switch typ {
+	case "edit":
+		f["content"] = "edited"
+	case "react":
+		f["key"], f["on"] = "👍", true
+	case "pin":
+		f["on"] = true
+	}
+	return f
+}
+
+func changeFrame(typ string) func(*cast, user) any {
+	return func(c *cast, _ user) any {
+		f := obj{"type": typ, "room_id": c.room}
+		maps.Copy(f, changeOf(typ, c.last))
+		return f
+	}
+}
 
 func textFrame(c *cast, _ user) any {
 	return obj{"type": "message", "room_id": c.room, "content": "hello", "client_msg_id": fresh()}
@@ -213,6 +291,17 @@ func (f *fleet) outsiders(t *testing.T) map[string]user {
 	return map[string]user{"ended": ended, "disabled": disabled}
 }
 
+// own has the role's user write the message that a row is about, where they can.
+func (a *attack) own(row cells, c *cast, u user) {
+	a.Helper()
+	if row.variant != "own message" || u.Token == "" {
+		return
+	}
+	if status, m := a.api.Do(a, "POST", roomPath(c.room, "/messages"), u.Token, text(c, u)); status == 201 {
+		c.last = m.Num("seq")
+	}
+}
+
 // codes are those that belong to their status.
 var codes = map[int]string{401: "unauthenticated", 403: "forbidden", 404: "not_found", 409: "conflict"}
 
@@ -230,11 +319,16 @@ func (a *attack) answered(row cells, c *cast, role string) string {
 	case "another's":
 		session = a.api.Must(a, 200, "GET", "/auth/sessions", c.target.Token, nil).List("sessions")[0].Str("id")
 	}
+	a.own(row, c, u)
 	about := fmt.Sprint(c.target.ID)
 	if row.variant == "me" {
 		about = "me"
 	}
-	path = strings.NewReplacer("{room_id}", fmt.Sprint(c.room), "{user_id}", about, "{session_id}", session).Replace(path)
+	path = strings.NewReplacer("{room_id}", fmt.Sprint(c.room), "{user_id}", about, "{session_id}", session,
+		"{seq}", fmt.Sprint(c.last), "{key}", "%F0%9F%91%8D").Replace(path)
+	if strings.HasSuffix(row.call, "/reactions") {
+		path += "?key=x"
+	}
 	if row.call == "GET /users" {
 		path += "?q=u"
 	}
@@ -266,6 +360,7 @@ func (a *attack) came(row cells, c *cast, role string) string {
 	if row.call == "typing" {
 		target = a.dial(2, c.target)
 	}
+	a.own(row, c, u)
 	frame := row.send(c, u)
 	if role != "ended" && role != "disabled" {
 		s.Send(a, frame)
@@ -285,7 +380,10 @@ func (a *attack) came(row cells, c *cast, role string) string {
 
 // outcome is what has come of a frame so far, "" for nothing.
 func outcome(typ string, c *cast, u user, s, device, target *sock) string {
-	answers := map[string]string{"message": "ack", "join_room": "joined", "leave_room": "left", "sync": "synced", "presence": "presence", "ping": "pong", "auth": "pong"}
+	answers := map[string]string{
+		"message": "ack", "join_room": "joined", "leave_room": "left", "sync": "synced", "presence": "presence", "ping": "pong", "auth": "pong",
+		"edit": "done", "recall": "done", "pin": "done", "react": "done",
+	}
 	for _, f := range s.Frames() {
 		switch {
 		case f.Type() == "error":

@@ -153,6 +153,47 @@ func strictJSON(a *attack) {
 	if n := a.number("SELECT last_seq FROM rooms WHERE id = ?", room); n != 1 {
 		a.Errorf("%d messages were read out of malformed JSON", n-1)
 	}
+	strictChanges(a, u, room)
+}
+
+// strictChanges sends changes, and messages with more than a text, that are not quite as they should be.
+func strictChanges(a *attack, u user, room uint64) {
+	a.Helper()
+	seq := a.post(u, room, "unchanged")
+	about := fmt.Sprintf(`"room_id":%d,"seq":%d`, room, seq)
+	message := fmt.Sprintf(`"type":"message","room_id":%d,"content":"x"`, room)
+	deep := strings.Repeat(`{"a":`, 32) + `{}` + strings.Repeat("}", 32)
+	for _, texts := range [][]string{{
+		`{"type":"edit",` + about + `}`, `{"type":"edit",` + about + `,"content":"y","content":"z"}`, `{"type":"edit",` + about + `,"Content":"y"}`,
+		`{"type":"edit",` + about + `,"content":["y"]}`, `{"type":"edit",` + about + `,"content":"y","if_version":"1"}`, `{"type":"edit",` + about + `,"content":"y","if_version":1.0}`,
+		`{"type":"edit",` + about + `,"content":"\ud800"}`, `{"type":"edit",` + about + `,"data":[]}`, `{"type":"edit",` + about + `,"data":` + deep + `}`,
+		`{"type":"edit",` + about + `,"data":{"a":"` + strings.Repeat("x", 8<<10) + `"}}`, `{"type":"edit",` + about + `,"content":"y","change_id":"\u0000"}`,
+	}, {
+		`{"type":"recall",` + about + `,"on":true}`, `{"type":"recall","room_id":` + fmt.Sprint(room) + `}`, `{"type":"recall",` + about + `,"seq":1}`,
+		`{"type":"recall","room_id":` + fmt.Sprint(room) + `,"seq":-1}`, `{"type":"pin",` + about + `,"on":"true"}`, `{"type":"pin",` + about + `,"on":null}`,
+		`{"type":"react",` + about + `,"key":"k"}`, `{"type":"react",` + about + `,"on":true}`, `{"type":"react",` + about + `,"key":"","on":true}`,
+		`{"type":"react",` + about + `,"key":"a\u2003b","on":true}`, `{"type":"react",` + about + `,"key":"\u200d","on":true}`,
+		`{"type":"react",` + about + `,"key":"` + strings.Repeat("é", 17) + `","on":true}`, `{"type":"react",` + about + `,"key":{"k":1},"on":true}`,
+	}, {
+		`{` + message + `,"data":null}`, `{` + message + `,"data":"{}"}`, `{` + message + `,"data":{"a":1,"a":2}}`, `{` + message + `,"data":{"a":1e999}}`,
+		`{` + message + `,"data":{"a":9007199254740993}}`, `{` + message + `,"data":` + deep + `}`, `{` + message + `,"data":{"a":"\udfff"}}`,
+		`{` + message + `,"reply_to":0}`, `{` + message + `,"reply_to":"1"}`, `{` + message + `,"reply_to":999}`, `{` + message + `,"seq":1}`,
+		`{"type":"sync","rooms":{"` + fmt.Sprint(room) + `":{"seq":1,"changes":"1"}}}`, `{"type":"sync","rooms":{"` + fmt.Sprint(room) + `":{"seq":1,"changes":1,"from_seq":{}}}}`,
+	}} {
+		s := a.dial(1, u)
+		for _, text := range texts {
+			s.SendText(a, text)
+			if code := s.Expect(a, is("error")).Str("code"); code != "invalid" && code != "unknown_field" && code != "too_large" {
+				a.Errorf("%s is answered by %s", brief(text), code)
+			}
+		}
+	}
+	if n := a.number("SELECT last_seq FROM rooms WHERE id = ?", room); n != seq {
+		a.Errorf("%d messages were read out of malformed data", n-seq)
+	}
+	if n := a.number("SELECT COUNT(*) FROM change_ids WHERE room_id = ?", room); n != 0 {
+		a.Errorf("%d changes were read out of malformed frames", n)
+	}
 }
 
 func strangeTexts(a *attack) {

@@ -40,8 +40,8 @@ func (w *world) cast(crowd [][]testkit.User) func(map[uint64][]*room) {
 	if w.o.Quiet {
 		return nil
 	}
-	const wanderers, exiles, readers, watchers, listeners, pipers, posters = 8, 4, 6, 6, 4, 4, 6
-	us := w.users(wanderers + exiles + readers + watchers + listeners + pipers + posters + 2)
+	const wanderers, exiles, readers, watchers, listeners, pipers, posters, amenders, pagers = 8, 4, 6, 6, 4, 4, 6, 4, 4
+	us := w.users(wanderers + exiles + readers + watchers + listeners + pipers + posters + amenders + pagers + 2)
 	take := func(n int) (some []testkit.User) {
 		some, us = us[:n], us[n:]
 		return some
@@ -60,6 +60,7 @@ func (w *world) cast(crowd [][]testkit.User) func(map[uint64][]*room) {
 	}
 	ws, es, rs := in(take(wanderers), true), in(take(exiles), false), in(take(readers), true)
 	hs, ls, ps, os := in(take(watchers), false), in(take(listeners), true), in(take(pipers), false), in(take(posters), false)
+	as, gs := in(take(amenders), true), in(take(pagers), true)
 	twin, pair := in(take(1), true)[0], in(take(1), false)[0]
 	return func(homes map[uint64][]*room) {
 		for i, u := range ws {
@@ -80,6 +81,13 @@ func (w *world) cast(crowd [][]testkit.User) func(map[uint64][]*room) {
 		for i, u := range os {
 			w.poster(i, u, homes[u.ID])
 		}
+		for i, u := range as {
+			w.amender(i, u, homes[u.ID])
+		}
+		for i, u := range gs {
+			w.pager(i, u, homes[u.ID])
+		}
+		w.changers(changesPerSecond)
 		w.twins(twin, homes[twin.ID])
 		w.pairUp(pair, homes[pair.ID], hs)
 		for i, u := range hs {
@@ -87,6 +95,9 @@ func (w *world) cast(crowd [][]testkit.User) func(map[uint64][]*room) {
 		}
 	}
 }
+
+// changesPerSecond is how many changes the speakers ask for.
+const changesPerSecond = 40
 
 func (w *world) rnd(n int) *rand.Rand { return rand.New(rand.NewPCG(w.o.Seed, uint64(1000+n))) }
 
@@ -160,6 +171,7 @@ func (w *world) exile(i int, u testkit.User, rooms []*room) {
 		for _, rm := range rooms {
 			w.remove(ctx, rm, rm.owner.User, strconv.FormatUint(u.ID, 10), u)
 		}
+		w.wg.Go(func() { w.lurk(ctx, p.name, u, rooms) })
 		for n := int64(0); ctx.Err() == nil; n++ {
 			p.c.Send(rooms[r.IntN(len(rooms))].id, words(r, n))
 			pause(ctx, between(r, 500*time.Millisecond, 2*time.Second))

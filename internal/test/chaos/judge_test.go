@@ -88,6 +88,7 @@ func (w *world) verdict() ([]history.Violation, []history.Event, history.Dump) {
 	j := &judge{w: w, dump: dump, events: events}
 	j.index()
 	j.refusals()
+	j.denials()
 	j.prompt()
 	j.strangers()
 	j.removals()
@@ -239,7 +240,7 @@ func (j *judge) unreads() {
 		room, user uint64
 		id         string
 	}
-	sent, acked := map[key]time.Duration{}, map[uint64][]history.Event{}
+	sent, acked, recalls := map[key]time.Duration{}, map[uint64][]history.Event{}, map[uint64][]history.Event{}
 	for _, e := range j.events {
 		k := key{e.Room, e.User, e.ID}
 		switch e.Kind {
@@ -249,6 +250,10 @@ func (j *judge) unreads() {
 			}
 		case history.Acked:
 			acked[e.Room] = append(acked[e.Room], e)
+		case history.Asked:
+			if e.Word == "recall" {
+				recalls[e.Room] = append(recalls[e.Room], e)
+			}
 		}
 	}
 	for _, l := range j.w.found.list.looks {
@@ -275,6 +280,13 @@ func (j *judge) unreads() {
 					ceiling++
 				}
 			}
+			gone := map[uint64]bool{} // may be recalled by then
+			for _, e := range recalls[s.room] {
+				if e.At <= s.until {
+					gone[e.Seq] = true
+				}
+			}
+			floor -= min(floor, uint64(len(gone)))
 			if s.shown+read < floor || s.shown+read > ceiling {
 				j.w.found.add("I8", "user %d was shown %d unread in room %d at %v; he had read up to %d, so it must be %d to %d", l.user, s.shown, s.room, s.until, pointer[s.room], floor-min(floor, read), ceiling-min(ceiling, read))
 			}

@@ -37,6 +37,7 @@ func (w *world) listener(i int, u testkit.User) {
 // heard judges what came on one connection.
 func (w *world) heard(name string, u testkit.User, frames []testkit.Frame) {
 	last, told := map[uint64]uint64{}, map[uint64]bool{}
+	change, toldChange := map[uint64]uint64{}, map[uint64]bool{}
 	for _, f := range frames {
 		room, seq := f.Num("room_id"), f.Num("seq")
 		switch f.Type() {
@@ -44,6 +45,7 @@ func (w *world) heard(name string, u testkit.User, frames []testkit.Frame) {
 			for _, r := range f.List("rooms") {
 				told[r.Num("id")] = true // what came between welcome's reading and the attach is told by a head
 				last[r.Num("id")] = r.Num("last_seq")
+				change[r.Num("id")], toldChange[r.Num("id")] = r.Num("change_seq"), true
 			}
 		case "head":
 			for k := range f.Obj("rooms") {
@@ -51,11 +53,26 @@ func (w *world) heard(name string, u testkit.User, frames []testkit.Frame) {
 					told[id] = true
 				}
 			}
+			for k := range f.Obj("changes") {
+				if id, err := strconv.ParseUint(k, 10, 64); err == nil {
+					toldChange[id] = true
+				}
+			}
 		case "resync":
-			told[room] = true
+			told[room], toldChange[room] = true, true
 			last[room] = 0
 		case "joined":
 			last[f.Obj("room").Num("id")], told[f.Obj("room").Num("id")] = f.Obj("room").Num("last_seq"), true
+			change[f.Obj("room").Num("id")], toldChange[f.Obj("room").Num("id")] = f.Obj("room").Num("change_seq"), true
+		case "change":
+			w.h.Add(history.Event{
+				Kind: history.Changed, Client: name, User: u.ID, Room: room, Seq: f.Obj("message").Num("seq"), Change: f.Num("change_seq"),
+				Prev: f.Num("prev"), AtSeq: f.Num("at_seq"),
+			})
+			if prev := f.Num("prev"); prev > change[room] && !toldChange[room] {
+				w.found.add("C2", "%s got change %d of room %d, which follows %d, right after %d and was told of no gap", name, f.Num("change_seq"), room, prev, change[room])
+			}
+			change[room], toldChange[room] = max(change[room], f.Num("change_seq")), false
 		case "message":
 			w.h.Add(history.Event{Kind: history.Received, Client: name, User: u.ID, Room: room, Seq: seq, About: f.Num("sender_id"), ID: f.Str("client_msg_id"), Content: f.Str("content")})
 			switch {

@@ -50,6 +50,14 @@ func controls() []control {
 		{bug: "beat_blind", what: "a worker without its broker stays on the list", rules: []string{"F1"}, play: strained(&blindWorker)},
 		{bug: "deaf_listener", what: "a listener ends when the files are used up", rules: []string{"F2"}, play: strained(&fullGateway)},
 		{bug: "kernel_keeps", what: "a slow socket's bytes stay in the kernel", rules: []string{"F7"}, play: strained(&deafReaders)},
+		{bug: "no_change_memory", what: "retried changes are made again", rules: []string{"C1"}, ready: dropChangeKey, play: cutClients},
+		{bug: "lose_change", what: "every fifth change is told to nobody, nor its number", rules: []string{"C2", "I14"}, play: justLoad(6 * time.Second)},
+		{bug: "hub_no_change_gap", what: "the hub delivers changes over a gap", rules: []string{"C2"}, play: stealSome},
+		{bug: "number_nothing", what: "what changes nothing takes a number", rules: []string{"C3"}, play: justLoad(6 * time.Second)},
+		{bug: "stale_recent", what: "pages are cached across changes", rules: []string{"C4"}, rate: 20, play: justLoad(14 * time.Second)},
+		{bug: "count_recalled", what: "a recalled message counts as unread", rules: []string{"C5"}, play: justLoad(6 * time.Second)},
+		{bug: "show_hidden", what: "who joined later is told of earlier messages", rules: []string{"C6"}, play: justLoad(8 * time.Second)},
+		{bug: "sync_leaver", what: "who was removed catches up on changes", rules: []string{"C6"}, play: justLoad(8 * time.Second)},
 		{bug: "hub_no_gap", what: "the hub delivers over a gap", rules: []string{"I6"}, play: stealSome},
 	}
 }
@@ -141,6 +149,13 @@ func dropIndex(w *world) {
 // dropKey takes the second fence away, behind which the first one's loss would not show.
 func dropKey(w *world) {
 	if _, err := w.DB.DB.ExecContext(w.t.Context(), "ALTER TABLE messages DROP PRIMARY KEY, ADD KEY (room_id, seq)"); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// dropChangeKey takes the second fence away that the memory of changes has.
+func dropChangeKey(w *world) {
+	if _, err := w.DB.DB.ExecContext(w.t.Context(), "ALTER TABLE change_ids DROP PRIMARY KEY, ADD KEY (room_id, user_id, change_id)"); err != nil {
 		w.t.Fatal(err)
 	}
 }

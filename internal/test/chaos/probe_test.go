@@ -122,7 +122,7 @@ func (p *prober) turn(ctx context.Context, i int, l *probeLane, posts *sync.Wait
 }
 
 // post sends a message by REST until it is answered for good.
-func (w *world) post(ctx context.Context, client string, u testkit.User, room uint64, id, content string) {
+func (w *world) post(ctx context.Context, client string, u testkit.User, room uint64, id, content string) (seq uint64) {
 	for ctx.Err() == nil {
 		rctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 		r, err := w.api.Call(rctx, http.MethodPost, fmt.Sprintf("/rooms/%d/messages", room), u.Token, obj{"content": content, "client_msg_id": id})
@@ -132,14 +132,15 @@ func (w *world) post(ctx context.Context, client string, u testkit.User, room ui
 		case err == nil && (r.Status == http.StatusCreated || r.Status == http.StatusOK):
 			e.Kind, e.Seq, e.Duplicate = history.Acked, r.Body.Num("seq"), r.Status == http.StatusOK
 			w.h.Add(e)
-			return
+			return e.Seq
 		case err == nil && r.Status < 500 && r.Status != http.StatusTooManyRequests:
 			e.Kind, e.Word = history.Nacked, r.Body.Str("code")
 			w.h.Add(e)
-			return
+			return 0
 		}
 		pause(ctx, 100*time.Millisecond)
 	}
+	return 0
 }
 
 // recovered tells how long after since every lane had served a probe that began after since; until then, which lane is

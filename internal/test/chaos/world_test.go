@@ -388,18 +388,18 @@ func (w *world) atRest(within time.Duration) (ok bool, why string) {
 }
 
 func (w *world) resting() (bool, string) {
-	heads := map[uint64]uint64{}
-	rows, err := w.DB.DB.QueryContext(w.t.Context(), "SELECT id, last_seq FROM rooms")
+	heads, changes := map[uint64]uint64{}, map[uint64]uint64{}
+	rows, err := w.DB.DB.QueryContext(w.t.Context(), "SELECT id, last_seq, change_seq FROM rooms")
 	if err != nil {
 		return false, err.Error()
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var id, seq uint64
-		if err := rows.Scan(&id, &seq); err != nil {
+		var id, seq, change uint64
+		if err := rows.Scan(&id, &seq, &change); err != nil {
 			return false, err.Error()
 		}
-		heads[id] = seq
+		heads[id], changes[id] = seq, change
 	}
 	if err := rows.Err(); err != nil {
 		return false, err.Error()
@@ -417,6 +417,9 @@ func (w *world) resting() (bool, string) {
 		for _, rm := range p.rooms {
 			if have := p.c.Have(rm.id); have < heads[rm.id] && !slices.Contains(w.found.gone(rm.id), p.ID) {
 				return false, fmt.Sprintf("%s has room %d up to %d of %d", p.name, rm.id, have, heads[rm.id])
+			}
+			if at := p.c.Cursor(rm.id); at < changes[rm.id] && !slices.Contains(w.found.gone(rm.id), p.ID) {
+				return false, fmt.Sprintf("%s has the changes of room %d up to %d of %d", p.name, rm.id, at, changes[rm.id])
 			}
 		}
 	}

@@ -141,6 +141,9 @@ func newFuzzer(t *testing.T, api testkit.API, seed uint64) *fuzzer {
 	return z
 }
 
+// firstText is the seq of a room's first message of a user: before it stands the one that says who made the room.
+const firstText = 2
+
 // furnish makes rooms with messages, for requests to be about. It is done again now and then, because requests dissolve and leave them.
 func (z *fuzzer) furnish() {
 	z.t.Helper()
@@ -183,7 +186,8 @@ func (z *fuzzer) freshTokens() {
 func (z *fuzzer) examples() {
 	for _, op := range z.doc.operations {
 		r := request{op: op, what: "the document's example", method: op.method, token: z.users[0].Token, verdict: fits}
-		r.path = strings.NewReplacer("{room_id}", fmt.Sprint(z.rooms[0]), "{user_id}", fmt.Sprint(z.users[1].ID), "{session_id}", z.sessions[0]).Replace(op.path)
+		r.path = strings.NewReplacer("{room_id}", fmt.Sprint(z.rooms[0]), "{user_id}", fmt.Sprint(z.users[1].ID), "{session_id}", z.sessions[0],
+			"{seq}", fmt.Sprint(firstText), "{key}", url.PathEscape("👍")).Replace(op.path)
 		r.path += "?" + required(op).Encode()
 		if op.body != nil {
 			body := []byte(encoded(z.there(op.body.example.(object))))
@@ -302,6 +306,10 @@ func (z *fuzzer) path(op *operation, good bool) string {
 			}
 		case p.name == "user_id":
 			v = pick(z.dice, []string{"me", fmt.Sprint(z.users[1].ID), fmt.Sprint(z.users[2].ID), "9007199254740991"})
+		case p.name == "seq":
+			v = pick(z.dice, []string{"1", "2", "3", "4", "5", "9007199254740991"})
+		case p.name == "key":
+			v = url.PathEscape(pick(z.dice, []string{"👍", "+1", "heart", "a/b", "%", "ü", strings.Repeat("x", 32)}))
 		default:
 			v = pick(z.dice, append(z.sessions, "0123456789abcdef0123456789abcdef", "x", url.PathEscape(z.doc.text(z.dice, p.schema)+"x")))
 		}
@@ -316,6 +324,7 @@ func (z *fuzzer) request() request {
 	r := request{op: op, what: "made from the schemas", method: op.method, path: z.path(op, true), token: pick(z.dice, z.users).Token, verdict: fits, headers: http.Header{}}
 	query := z.query(&r)
 	z.body(&r)
+	z.head(&r)
 	asks := slices.ContainsFunc(op.params, func(p parameter) bool { return p.in == "query" })
 	switch n := z.dice.IntN(20); {
 	case n < 8 && asks:
@@ -390,6 +399,16 @@ func (z *fuzzer) body(r *request) {
 	z.put(r, v)
 }
 
+// head sets the headers that the document knows, now and then.
+func (z *fuzzer) head(r *request) {
+	for _, p := range r.op.params {
+		if p.in == "header" && z.dice.often(40) {
+			v, _ := z.doc.value(z.dice, p.schema)
+			r.headers.Set(p.name, fmt.Sprint(v))
+		}
+	}
+}
+
 // know puts values into a body that nobody could make up, now and then.
 func (z *fuzzer) know(r *request, body object) {
 	who := slices.IndexFunc(z.users, func(u testkit.User) bool { return u.Token == r.token })
@@ -441,7 +460,7 @@ func (z *fuzzer) disturbBody(r *request) {
 	b := r.op.body
 	r.verdict = fits
 	if z.dice.often(5) {
-		r.what, r.body, r.verdict = "a body over the limit", bytes.Repeat([]byte(" "), 150<<10), bad
+		r.what, r.body, r.verdict = "a body over the limit", bytes.Repeat([]byte(" "), 200<<10), bad
 		return
 	}
 	if z.dice.often(70) {
@@ -509,7 +528,15 @@ func (z *fuzzer) tampered() string {
 
 // disturbHead changes headers.
 func (z *fuzzer) disturbHead(r *request) {
+	keyed := slices.ContainsFunc(r.op.params, func(p parameter) bool { return p.in == "header" })
 	switch n := z.dice.IntN(3); {
+	case keyed && z.dice.often(50):
+		r.what, r.verdict = "a key that doesn't fit", bad
+		for _, p := range r.op.params {
+			if p.in == "header" {
+				r.headers[http.CanonicalHeaderKey(p.name)] = pick(z.dice, [][]string{{""}, {"a b"}, {"ü"}, {strings.Repeat("x", 37)}, {"a", "a"}, {"a", "b"}})
+			}
+		}
 	case z.dice.often(10):
 		r.what, r.verdict, r.edge = "headers over the limit", bad, []int{431}
 		r.headers.Set("X-Long", strings.Repeat("x", 20<<10))
@@ -556,6 +583,9 @@ func (z *fuzzer) disturbLine(r *request) {
 		r.what, r.path, r.edge = "a slash at the end", bare+"/", []int{404, 405}
 	default:
 		r.what, r.edge = "another spelling of the path", []int{404, 405, 400} // 400: an id that ends in %00
+		if strings.HasSuffix(r.op.path, "{key}") {
+			r.edge = append(r.edge, http.StatusUnprocessableEntity) // it is another key then
+		}
 		r.path = pick(z.dice, []string{"/%" + fmt.Sprintf("%x", bare[1]) + bare[2:], "/" + bare, "/." + bare, strings.ToUpper(bare), bare + "%00"})
 		if r.path == bare {
 			r.path += "/"

@@ -37,11 +37,11 @@ func TestUnreadableBodies(t *testing.T) {
 	room := w.api.CreateRoom(t, u, other)
 	for _, c := range calls() {
 		method, path, _ := strings.Cut(c, " ")
-		if method == "GET" || method == "DELETE" {
-			continue
+		if method == "GET" || method == "DELETE" || strings.HasSuffix(path, "/{key}") || strings.HasSuffix(path, "/pin") {
+			continue // these take no body
 		}
 		optional := strings.HasPrefix(path, "/auth/logout")
-		path = strings.NewReplacer("{room_id}", fmt.Sprint(room), "{user_id}", fmt.Sprint(other.ID)).Replace(path)
+		path = strings.NewReplacer("{room_id}", fmt.Sprint(room), "{user_id}", fmt.Sprint(other.ID), "{seq}", "1", "{key}", "x").Replace(path)
 		for _, b := range unreadable {
 			if optional && b.name == "empty" {
 				continue

@@ -88,11 +88,30 @@ func (f *faults) rest(t *testing.T, cs []*testkit.Chatter, room uint64) {
 	for _, c := range cs {
 		testkit.Eventually(t, time.Minute, c.AtRest)
 	}
-	last := f.number(t, "SELECT last_seq FROM rooms WHERE id = ?", room)
+	last, changes := f.number(t, "SELECT last_seq FROM rooms WHERE id = ?", room), f.number(t, "SELECT change_seq FROM rooms WHERE id = ?", room)
 	for i, c := range cs {
 		testkit.Eventually(t, time.Minute, func() (bool, string) {
-			return c.Have(room) >= last, fmt.Sprintf("client %d has room %d up to %d of %d", i, room, c.Have(room), last)
+			return c.Have(room) >= last && c.Cursor(room) >= changes, fmt.Sprintf("client %d has room %d up to %d of %d, and change %d of %d",
+				i, room, c.Have(room), last, c.Cursor(room), changes)
 		})
+	}
+}
+
+// changes lets everybody react to what they have lately got, and edit or recall what they have sent.
+func changes(cs []*testkit.Chatter, us []user, room uint64) {
+	for i, c := range cs {
+		for seq := c.Have(room); seq > 1 && seq+8 > c.Have(room); seq-- {
+			sender, known := c.Knows(room, seq)
+			switch {
+			case !known:
+			case sender != us[i].ID:
+				c.Change(room, testkit.Ask{Kind: "reaction", Seq: seq, Key: fmt.Sprint("key", seq%3), On: seq%2 == 0 || i%2 == 0})
+			case seq%3 == 0:
+				c.Change(room, testkit.Ask{Kind: "recall", Seq: seq})
+			default:
+				c.Change(room, testkit.Ask{Kind: "edit", Seq: seq, Content: fmt.Sprint("edited ", seq)})
+			}
+		}
 	}
 }
 
@@ -122,15 +141,18 @@ func (f *faults) talk(t *testing.T, cs []*testkit.Chatter, room uint64, each int
 func (f *faults) workerKilled(t *testing.T) {
 	good(t, "a killed worker loses nothing")
 	h := history.New()
-	cs, _, room := f.crowd(t, h, 4)
-	f.talk(t, cs, room, 50, func() { f.Kill(t, "worker-1") })
+	cs, us, room := f.crowd(t, h, 4)
+	f.talk(t, cs, room, 50, func() { changes(cs, us, room); f.Kill(t, "worker-1") })
 	f.Restart(t, "worker-1")
-	f.talk(t, cs, room, 20, func() { f.Kill(t, "worker-2") })
+	f.talk(t, cs, room, 20, func() { changes(cs, us, room); f.Kill(t, "worker-2"); changes(cs, us, room) })
 	f.Restart(t, "worker-2")
 	f.shares(t)
 	f.talk(t, cs, room, 5, func() {})
 	if n := f.number(t, "SELECT COUNT(*) FROM messages WHERE room_id = ? AND kind = 'text'", room); n != 4*(50+20+5+3*8) {
 		t.Errorf("%d messages are there, want %d", n, 4*(50+20+5+3*8))
+	}
+	if n := f.number(t, "SELECT change_seq FROM rooms WHERE id = ?", room); n < 50 {
+		t.Errorf("only %d changes were made", n)
 	}
 	history.MustHold(t, h.Events(), history.LoadDump(t, f.DB.DB))
 }
@@ -263,8 +285,10 @@ func (f *faults) gatewayKilled(t *testing.T) {
 	})
 	var killed time.Time
 	f.talk(t, cs, room, 30, func() {
+		changes(cs, us, room)
 		f.Kill(t, "gateway-1")
 		killed = time.Now()
+		changes(cs, us, room)
 	})
 	if code, _ := gone.Closed(t); code != 1006 {
 		t.Errorf("a killed gateway closed with %d", code)

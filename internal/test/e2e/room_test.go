@@ -21,7 +21,7 @@ func TestCreateRoom(t *testing.T) {
 	id := room.Num("id")
 	want := frame{
 		"id": num(id), "type": "group", "name": "群聊名称", "description": "群聊描述", "visibility": "private", "owner_id": num(us[0].ID), "member_count": num(3),
-		"last_seq": num(1), "epoch": num(1), "created_at": room["created_at"], "role": "owner", "unread": num(0), "read_seq": num(1), "last_message": room["last_message"],
+		"last_seq": num(1), "change_seq": num(0), "epoch": num(1), "created_at": room["created_at"], "role": "owner", "unread": num(0), "read_seq": num(1), "last_message": room["last_message"],
 	}
 	if room.String() != want.String() {
 		t.Errorf("made\n%s, want\n%s", room, want)
@@ -78,7 +78,6 @@ func TestCreateRoomRefuses(t *testing.T) {
 		{`{"name":"n","member_ids":[9007199254740992]}`, want{422, "invalid", "member_ids"}},
 		{obj{"name": "n", "member_ids": many}, want{422, "invalid", "member_ids"}},
 		{obj{"type": "direct", "member_ids": []uint64{}}, want{422, "invalid", "member_ids"}},
-		{obj{"type": "direct", "member_ids": []uint64{u.ID}}, want{422, "invalid", "member_ids"}},
 		{obj{"type": "direct", "member_ids": []uint64{us[1].ID, us[2].ID}}, want{422, "invalid", "member_ids"}},
 		{obj{"type": "direct", "member_ids": []uint64{nobody}}, want{422, "invalid", "member_ids"}},
 		{obj{"type": "direct", "visibility": "public", "member_ids": []uint64{other.ID}}, want{422, "invalid", "visibility"}},
@@ -96,6 +95,26 @@ func TestCreateRoomRefuses(t *testing.T) {
 	if twice.Num("member_count") != 2 {
 		t.Errorf("somebody named twice: %s", twice)
 	}
+}
+
+// TestNotes: a direct room with oneself is one's own, on all devices.
+func TestNotes(t *testing.T) {
+	t.Parallel()
+	w := shared(t)
+	good(t, "POST /rooms", "notes to oneself")
+	u := w.users(t, 1)[0]
+	one, two := w.dial(t, 1, u), w.dial(t, 2, u)
+	room := w.api.Must(t, 201, "POST", "/rooms", u.Token, obj{"type": "direct", "member_ids": []uint64{u.ID}}).Num("id")
+	if again := w.api.Must(t, 200, "POST", "/rooms", u.Token, obj{"type": "direct", "member_ids": []uint64{u.ID}}); again.Num("id") != room || again.Num("member_count") != 1 {
+		t.Errorf("again %s", again)
+	}
+	for _, s := range []*sock{one, two} {
+		if j := s.Expect(t, is("joined")).Obj("room"); j.Num("id") != room || j.Has("peer") {
+			t.Errorf("joined tells %s", j)
+		}
+	}
+	w.chat(t, one, room, "buy milk")
+	two.Expect(t, is("message", "room_id", room, "content", "buy milk"))
 }
 
 func TestDirectRoom(t *testing.T) {
@@ -273,7 +292,15 @@ func TestHiddenRooms(t *testing.T) {
 		case "/rooms/{room_id}/read":
 			body = obj{"seq": 1}
 		}
-		path = strings.ReplaceAll(path, "{user_id}", fmt.Sprint(us[0].ID))
+		path = strings.NewReplacer("{user_id}", fmt.Sprint(us[0].ID), "{seq}", "1", "{key}", "x").Replace(path)
+		switch {
+		case strings.HasSuffix(path, "/messages/1") && method == "PATCH":
+			body = obj{"content": "mine"}
+		case strings.HasSuffix(path, "/reactions"):
+			path += "?key=x"
+		case strings.HasSuffix(path, "/mine"):
+			path += "?from_seq=1&to_seq=1"
+		}
 		at := func(id string) frame {
 			p := refused(t, w.api, want{404, "not_found", ""}, method, strings.ReplaceAll(path, "{room_id}", id), stranger.Token, body)
 			delete(p, "request_id")

@@ -29,7 +29,7 @@ func TestSync(t *testing.T) {
 		t.Errorf("welcome: %s", hello)
 	}
 	rooms := hello.List("rooms")
-	want := frame{"id": num(room), "type": "group", "last_seq": num(11), "epoch": num(1), "read_seq": num(10), "unread": num(1)}
+	want := frame{"id": num(room), "type": "group", "last_seq": num(11), "epoch": num(1), "change_seq": num(0), "read_seq": num(10), "unread": num(1)}
 	if len(rooms) != 2 || rooms[0].String() != want.String() || rooms[1].Num("id") != empty {
 		t.Errorf("welcome lists %v, want %s first", rooms, want)
 	}

@@ -47,7 +47,7 @@ var house = []family{
 		{"schema"},
 		{"outbox", "audit"},
 		{"messages"},
-		{"rooms", "accounts"},
+		{"rooms", "accounts", "changes"},
 		{"operator"},
 		{"."},
 		{"storetest", "fakestore"},
@@ -63,14 +63,14 @@ var house = []family{
 	{"internal/wiring/mysql", 3, []string{"internal/config", "internal/store"}, nil, whyWiring},
 	{"internal/ops/management", 2, nil, nil, "it speaks HTTP to the broker for operators' commands, and knows nothing of what they want there"},
 	{"internal/ops/bench", 3, []string{"internal/chat", "internal/ops/stack"}, [][]string{
-		{"usage", "limits"},
+		{"usage", "limits", "latency"},
 		{"."},
 		{"report", "privatestack"},
 	}, "it measures the system from outside, and the servers by themselves"},
 	{"internal/ops/grants", 3, []string{"internal/chat", "internal/broker", "internal/state", "internal/store", "internal/ops/management"}, nil, "what each role may do stands with the adapters; it puts that together"},
 	{"internal/ops/spread", 3, []string{"internal/chat", "internal/broker", "internal/store"}, nil, "who owns which partition follows from the live workers alone"},
 	{"internal/gateway", 3, stationMayImport, [][]string{
-		{"inlet", "hub", "bounds"},
+		{"inlet", "hub", "bounds", "denial"},
 		{"."},
 	}, whyStation},
 	{"internal/worker", 3, stationMayImport, [][]string{

@@ -34,6 +34,11 @@ type Response struct {
 
 // Call sends a request; body is nil, a string or []byte that is sent as it is, or a value to encode as JSON.
 func (a API) Call(ctx context.Context, method, path, token string, body any) (Response, error) {
+	return a.CallWith(ctx, method, path, token, body, nil)
+}
+
+// CallWith is Call with more headers.
+func (a API) CallWith(ctx context.Context, method, path, token string, body any, headers http.Header) (Response, error) {
 	var r io.Reader
 	switch b := body.(type) {
 	case nil:
@@ -53,6 +58,9 @@ func (a API) Call(ctx context.Context, method, path, token string, body any) (Re
 	req, err := http.NewRequestWithContext(ctx, method, a.Base+path, r)
 	if err != nil {
 		return Response{}, err
+	}
+	for name, values := range headers {
+		req.Header[name] = values
 	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")

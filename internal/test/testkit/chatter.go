@@ -35,8 +35,8 @@ type ChatterOptions struct {
 	Watch []uint64
 }
 
-// Chatter is a client as docs/protocol.md prescribes: it reconnects with jitter, keeps the highest contiguous seq of every
-// room and fetches what is missing, repeats a send under the same client_msg_id until it is answered, and records all of it.
+// Chatter is a client as docs/protocol.md prescribes: it reconnects with jitter, keeps the highest contiguous seq and change_seq of every
+// room and fetches what is missing, repeats a send or a change under the same id until it is answered, and records all of it.
 type Chatter struct {
 	o    ChatterOptions
 	rnd  *rand.Rand
@@ -44,14 +44,16 @@ type Chatter struct {
 	stop context.CancelFunc
 	done chan struct{}
 
-	mu      sync.Mutex
-	rooms   map[uint64]*view
-	queues  map[uint64]*queue
-	numbers uint64
-	conn    int
-	open    bool
-	again   bool        // the connection is to be replaced by another
-	ended   *CloseError // why it doesn't connect again
+	mu       sync.Mutex
+	rooms    map[uint64]*view
+	queues   map[uint64]*queue
+	asks     map[uint64][]*asked // unanswered changes, oldest first
+	features map[string]bool     // of the last welcome
+	numbers  uint64
+	conn     int
+	open     bool
+	again    bool        // the connection is to be replaced by another
+	ended    *CloseError // why it doesn't connect again
 }
 
 // StartChatter starts a client; it is stopped when the test ends.
@@ -70,6 +72,7 @@ func StartChatter(t testing.TB, o ChatterOptions) *Chatter {
 	c := &Chatter{
 		o: o, rnd: rand.New(rand.NewPCG(o.Seed, 1)), wake: make(chan struct{}, 1), stop: cancel,
 		done: make(chan struct{}), rooms: map[uint64]*view{}, queues: map[uint64]*queue{},
+		asks: map[uint64][]*asked{},
 	}
 	go c.run(ctx)
 	t.Cleanup(c.Stop)
@@ -136,7 +139,15 @@ func (c *Chatter) AtRest() (ok bool, why string) {
 			return false, fmt.Sprintf("%s has %d unanswered messages in room %d, first %s", c.o.Name, len(q.waiting), room, q.waiting[0].id)
 		}
 	}
+	for room, list := range c.asks {
+		if len(list) > 0 {
+			return false, fmt.Sprintf("%s has %d unanswered changes in room %d, first %s", c.o.Name, len(list), room, list[0].id)
+		}
+	}
 	for room, v := range c.rooms {
+		if v.cursor < v.told {
+			return false, fmt.Sprintf("%s has the changes of room %d up to %d of %d", c.o.Name, room, v.cursor, v.told)
+		}
 		if v.have < v.head || len(v.ahead) > 0 {
 			return false, fmt.Sprintf("%s has room %d up to %d of %d", c.o.Name, room, v.have, v.head)
 		}
@@ -276,7 +287,11 @@ func (c *Chatter) speak(w *wire) bool {
 	for room, v := range c.rooms {
 		if len(points) < 100 && v.lacks() && now.Sub(v.asked) > c.o.Resend {
 			v.asked = now
-			points[strconv.FormatUint(room, 10)] = map[string]any{"seq": v.have, "epoch": v.epoch}
+			point := map[string]any{"seq": v.have, "epoch": v.epoch}
+			if c.features["changes"] {
+				point["changes"], point["from_seq"] = v.cursor, v.base+1
+			}
+			points[strconv.FormatUint(room, 10)] = point
 		}
 	}
 	var out []map[string]any
@@ -289,6 +304,7 @@ func (c *Chatter) speak(w *wire) bool {
 			out = append(out, f)
 		}
 	}
+	out = append(out, c.dueChanges(now)...)
 	c.mu.Unlock()
 	if len(points) > 0 {
 		_ = w.sendJSON(map[string]any{"type": "sync", "rooms": points})

@@ -1,6 +1,7 @@
 package testkit
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -15,6 +16,11 @@ type view struct {
 	ahead map[uint64]entry
 	asked time.Time // when the last sync was sent; zero: none is pending
 	whole bool      // false until the first sync is answered (ChatterOptions.All)
+
+	base         uint64            // what comes after it is held
+	cursor, told uint64            // change_seqs: up to which all changes are known, and the highest that was heard of
+	more         bool              // the last sync couldn't bring all changes
+	senders      map[uint64]uint64 // of the messages in the view, by seq
 }
 
 type entry struct {
@@ -23,7 +29,9 @@ type entry struct {
 	content string
 }
 
-func (v *view) lacks() bool { return !v.whole || v.have < v.head || len(v.ahead) > 0 }
+func (v *view) lacks() bool {
+	return !v.whole || v.have < v.head || len(v.ahead) > 0 || v.cursor < v.told || v.more
+}
 
 // queue is a room's unanswered messages, oldest first.
 type queue struct {
@@ -74,10 +82,15 @@ func (c *Chatter) welcomed(f Frame) {
 	defer c.mu.Unlock()
 	c.open = true
 	c.record(history.Event{Kind: history.Opened, Word: f.Str("session_id")})
+	c.features = map[string]bool{}
+	list, _ := f["features"].([]any)
+	for _, name := range list {
+		c.features[fmt.Sprint(name)] = true
+	}
 	listed := map[uint64]bool{}
 	for _, r := range f.List("rooms") {
 		listed[r.Num("id")] = true
-		c.enter(r.Num("id"), r.Num("last_seq"), r.Num("epoch"))
+		c.enter(r)
 	}
 	for room, v := range c.rooms {
 		if !listed[room] && !f.Bool("more") {
@@ -91,31 +104,39 @@ func (c *Chatter) welcomed(f Frame) {
 			m.sent = time.Time{}
 		}
 	}
+	for _, list := range c.asks {
+		for _, a := range list {
+			a.sent = time.Time{}
+		}
+	}
 }
 
-// enter begins or continues the view of a room whose last seq is last.
-func (c *Chatter) enter(room, last, epoch uint64) {
+// enter begins or continues the view of a room that a frame shows.
+func (c *Chatter) enter(r Frame) {
+	room, last, epoch, changes := r.Num("id"), r.Num("last_seq"), r.Num("epoch"), r.Num("change_seq")
 	v := c.rooms[room]
 	switch {
 	case v == nil && c.o.All:
-		v = &view{epoch: epoch, head: last}
+		v = &view{epoch: epoch, head: last, senders: map[uint64]uint64{}}
 		c.record(history.Event{Kind: history.Based, Room: room, Word: "first"})
 	case v == nil:
-		v = &view{epoch: epoch, have: last, whole: true}
+		v = &view{epoch: epoch, have: last, base: last, cursor: changes, whole: true, senders: map[uint64]uint64{}}
 		c.record(history.Event{Kind: history.Based, Room: room, Seq: last, Word: "first"})
 	case v.epoch != epoch:
 		c.rebase(room, v, epoch, last, "epoch")
+		v.cursor, v.told = changes, changes
 	}
 	if v.ahead == nil {
 		v.ahead = map[uint64]entry{}
 	}
-	v.head = max(v.head, last)
+	v.head, v.told = max(v.head, last), max(v.told, changes)
 	c.rooms[room] = v
 }
 
 func (c *Chatter) rebase(room uint64, v *view, epoch, have uint64, why string) {
-	v.epoch, v.have, v.head, v.whole = epoch, have, have, true
-	v.ahead = map[uint64]entry{}
+	v.epoch, v.have, v.head, v.base, v.whole = epoch, have, have, have, true
+	v.cursor, v.more = v.told, false // nothing is held whose changes could be missed
+	v.ahead, v.senders = map[uint64]entry{}, map[uint64]uint64{}
 	c.record(history.Event{Kind: history.Based, Room: room, Seq: have, Word: why})
 }
 
@@ -126,16 +147,26 @@ func (c *Chatter) took(f Frame) {
 	room, seq := f.Num("room_id"), f.Num("seq")
 	switch f.Type() {
 	case "message":
-		c.record(history.Event{Kind: history.Received, Room: room, Seq: seq, About: f.Num("sender_id"), ID: f.Str("client_msg_id"), Content: f.Str("content")})
+		seen := SeenOf(f, false)
+		c.record(history.Event{Kind: history.Received, Room: room, Seq: seq, About: f.Num("sender_id"), ID: f.Str("client_msg_id"), Content: f.Str("content"), Seen: &seen})
 		c.place(room, seq, entry{f.Num("sender_id"), f.Str("client_msg_id"), f.Str("content")})
 	case "ack":
 		c.acked(f)
+	case "done":
+		c.did(f)
+	case "change":
+		c.changed(f)
 	case "error":
 		c.refused(f)
 	case "head":
 		for k, last := range f.Obj("rooms") {
 			if v := c.rooms[number(k)]; v != nil {
 				v.head = max(v.head, number(last))
+			}
+		}
+		for k, change := range f.Obj("changes") {
+			if v := c.rooms[number(k)]; v != nil {
+				v.told = max(v.told, number(change))
 			}
 		}
 	case "synced":
@@ -149,8 +180,7 @@ func (c *Chatter) took(f Frame) {
 			c.rebase(room, v, v.epoch, v.head, "resync")
 		}
 	case "joined":
-		r := f.Obj("room")
-		c.enter(r.Num("id"), r.Num("last_seq"), r.Num("epoch"))
+		c.enter(f.Obj("room"))
 	case "left":
 		c.record(history.Event{Kind: history.Left, Room: room, Seq: seq, Word: f.Str("reason")})
 		delete(c.rooms, room)
@@ -185,6 +215,7 @@ func (c *Chatter) drain(room uint64, v *view) {
 		}
 		v.have++
 		delete(v.ahead, v.have)
+		v.senders[v.have] = e.sender
 		c.record(history.Event{Kind: history.Shown, Room: room, Seq: v.have, About: e.sender, ID: e.id, Content: e.content})
 	}
 }
@@ -204,6 +235,11 @@ func (c *Chatter) acked(f Frame) {
 
 func (c *Chatter) refused(f Frame) {
 	ref, retry := f.Str("ref"), f.Bool("retry")
+	wait := max(time.Duration(f.Num("retry_after_ms"))*time.Millisecond, 10*time.Millisecond)
+	if room, found := c.answered(ref, retry, wait); found {
+		c.record(history.Event{Kind: history.Denied, Room: room, ID: ref, Word: f.Str("code"), Retry: retry})
+		return
+	}
 	for room, q := range c.queues {
 		m := q.find(ref)
 		if m == nil {
@@ -214,7 +250,6 @@ func (c *Chatter) refused(f Frame) {
 			q.remove(ref)
 			return
 		}
-		wait := max(time.Duration(f.Num("retry_after_ms"))*time.Millisecond, 10*time.Millisecond)
 		m.sent, m.notBefore = time.Time{}, time.Now().Add(wait)
 		return
 	}
@@ -230,12 +265,14 @@ func (c *Chatter) synced(f Frame) {
 	}
 	if from > v.have+1 {
 		// What comes before is not visible to this member, or no longer: they left and came back.
-		v.have = from - 1
+		v.have, v.base = from-1, from-1
 		c.record(history.Event{Kind: history.Based, Room: room, Seq: v.have, Word: "visible"})
 		c.drain(room, v)
 	}
 	v.whole, v.asked = true, time.Time{}
 	v.head = max(v.head, f.Num("last_seq"))
+	v.cursor, v.more = max(v.cursor, f.Num("change_seq")), f.Bool("more_changes")
+	v.told = max(v.told, v.cursor)
 	if v.have < to {
 		c.record(history.Event{Kind: history.Hole, Room: room, Seq: to, From: v.have})
 	}

@@ -84,6 +84,75 @@ func TestChatterAndCheckerCatchABadServer(t *testing.T) {
 	}
 }
 
+// play has the clients write and change what they wrote, some of it lost on the way.
+func play(cs []*Chatter, messages, changes int) {
+	for i := range messages {
+		cs[i%2].Send(fakeRoom, fmt.Sprint("message ", i))
+	}
+	for i := range changes {
+		seq := uint64(1 + i%max(messages, 1))
+		ask := []Ask{
+			{Kind: "edit", Seq: seq, Content: fmt.Sprint("edited ", i)},
+			{Kind: "reaction", Seq: seq, Key: "👍", On: i%3 != 0},
+			{Kind: "pin", Seq: seq, On: i%5 != 0},
+			{Kind: "reaction", Seq: seq, Key: "x", On: true},
+			{Kind: "recall", Seq: seq},
+		}[i%5]
+		if ask.Kind != "recall" || i%10 == 4 {
+			cs[i%2].Change(fakeRoom, ask)
+		}
+	}
+}
+
+func TestChatterKeepsUpWithChanges(t *testing.T) {
+	s := newFakeServer(t, faults{losePush: 3, loseAck: 4, hangUp: 9})
+	h := history.New()
+	cs := chatters(t, s, h)
+	play(cs, 30, 0)
+	settle(t, cs, s)
+	for i := range 40 {
+		play(cs, 0, 1)
+		cs[i%2].Change(fakeRoom, Ask{Kind: "edit", Seq: uint64(1 + i%30), Content: fmt.Sprint("edited ", i)})
+	}
+	play(cs, 20, 60)
+	settle(t, cs, s)
+	for _, c := range cs {
+		c.Stop()
+	}
+	history.MustHold(t, h.Events(), s.dump())
+	kinds := map[history.EventKind]int{}
+	for _, e := range h.Events() {
+		kinds[e.Kind]++
+	}
+	if kinds[history.Done] < 60 || kinds[history.Changed] < 60 {
+		t.Errorf("not much of a test: %v", kinds)
+	}
+}
+
+func TestChatterAndCheckerCatchBadChanges(t *testing.T) {
+	for _, c := range []struct {
+		rule string
+		f    faults
+	}{
+		{"C1", faults{again: true, loseAck: 3}},
+		{"C2", faults{silent: true, losePush: 1}},
+	} {
+		t.Run(c.rule, func(t *testing.T) {
+			s := newFakeServer(t, c.f)
+			h := history.New()
+			cs := chatters(t, s, h)
+			play(cs, 20, 0)
+			settle(t, cs, s)
+			play([]*Chatter{cs[0], cs[0]}, 0, 20) // the other one makes none, whose answers would tell it of more
+			settle(t, cs, s)
+			found := history.Check(h.Events(), s.dump())
+			if !slices.ContainsFunc(found, func(v history.Violation) bool { return v.Rule == c.rule }) {
+				t.Errorf("found only %v", found)
+			}
+		})
+	}
+}
+
 func TestChatterStopsAtAFinalClose(t *testing.T) {
 	s := newFakeServer(t, faults{})
 	h := history.New()

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -21,6 +22,7 @@ import (
 type faults struct {
 	losePush, loseAck, hangUp int
 	twice, skipSync, foreign  bool
+	again, silent             bool // a retried change is made again; no head tells of changes
 }
 
 // fakeServer is one room kept in memory behind the protocol.
@@ -28,10 +30,11 @@ type fakeServer struct {
 	faults
 	http *httptest.Server
 
-	mu    sync.Mutex
-	wg    sync.WaitGroup
-	rnd   *rand.Rand
-	log   []history.DumpMessage
+	mu  sync.Mutex
+	wg  sync.WaitGroup
+	rnd *rand.Rand
+	log []history.DumpMessage
+	fakeChanges
 	conns map[*fakeConn]bool
 }
 
@@ -45,6 +48,7 @@ const fakeRoom = 1
 func newFakeServer(t *testing.T, f faults) *fakeServer {
 	t.Helper()
 	s := &fakeServer{faults: f, rnd: rand.New(rand.NewPCG(1, 1)), conns: map[*fakeConn]bool{}}
+	s.states = map[uint64]*history.DumpState{}
 	s.http = httptest.NewServer(http.HandlerFunc(s.serve))
 	t.Cleanup(func() {
 		s.http.Close()
@@ -80,7 +84,7 @@ func (s *fakeServer) serve(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	s.conns[c] = true
 	s.wg.Add(1)
-	s.push(c, map[string]any{"type": "welcome", "session_id": "s", "rooms": []any{map[string]any{"id": fakeRoom, "last_seq": len(s.log), "epoch": 1}}})
+	s.push(c, map[string]any{"type": "welcome", "session_id": "s", "features": []string{"changes"}, "rooms": []any{map[string]any{"id": fakeRoom, "last_seq": len(s.log), "epoch": 1, "change_seq": len(s.logged)}}})
 	s.mu.Unlock()
 	defer s.wg.Done()
 	for {
@@ -115,14 +119,18 @@ func (s *fakeServer) handle(c *fakeConn, cmd Frame) {
 		s.push(c, map[string]any{"type": "pong"})
 	case "message":
 		s.append(c, cmd)
+	case "edit", "recall", "react", "pin":
+		s.change(c, cmd)
 	case "sync":
-		have := cmd.Obj("rooms").Obj(strconv.Itoa(fakeRoom)).Num("seq")
+		point := cmd.Obj("rooms").Obj(strconv.Itoa(fakeRoom))
+		have := point.Num("seq")
 		for _, m := range s.log[min(have, uint64(len(s.log))):] {
 			if !s.skipSync || m.Seq%7 != 0 {
-				s.push(c, messageFrame(m))
+				s.push(c, s.stateOf(m.Seq, messageFrame(m)))
 			}
 		}
-		s.push(c, map[string]any{"type": "synced", "room_id": fakeRoom, "epoch": 1, "from_seq": have + 1, "to_seq": len(s.log), "last_seq": len(s.log)})
+		s.syncChanges(c, point.Num("changes"), have)
+		s.push(c, map[string]any{"type": "synced", "room_id": fakeRoom, "epoch": 1, "from_seq": have + 1, "to_seq": len(s.log), "last_seq": len(s.log), "change_seq": len(s.logged)})
 	}
 }
 
@@ -167,8 +175,12 @@ func (s *fakeServer) dump() history.Dump {
 	defer s.mu.Unlock()
 	n := uint64(len(s.log))
 	d := history.Dump{
-		Rooms: []history.DumpRoom{{ID: fakeRoom, LastSeq: n, MsgCount: n, Epoch: 1}}, Messages: append([]history.DumpMessage(nil), s.log...),
-		Members: []history.DumpMember{{Room: fakeRoom, User: 1, VisibleFrom: 1}},
+		Rooms: []history.DumpRoom{{ID: fakeRoom, LastSeq: n, MsgCount: n, Epoch: 1, Changes: uint64(len(s.logged))}}, Messages: append([]history.DumpMessage(nil), s.log...),
+		Members:   []history.DumpMember{{Room: fakeRoom, User: 1, VisibleFrom: 1}},
+		Reactions: slices.Clone(s.reactions), Logged: slices.Clone(s.logged), Asked: slices.Clone(s.asked),
+	}
+	for _, st := range s.states {
+		d.States = append(d.States, *st)
 	}
 	if !s.foreign {
 		d.Members = append(d.Members, history.DumpMember{Room: fakeRoom, User: 2, VisibleFrom: 1})

@@ -22,7 +22,7 @@ const (
 // Answer answers the first n of some syncs (Points, User, Ref), n ≥ 1: send hands each frame to the client of a command, in order. A
 // room that its user may not see is an error of that room alone. What is too much for one answer is left for the client's next sync:
 // `synced` says how far it got. With an error nothing was sent.
-func Answer(ctx context.Context, l Log, cmds []*envelope.Command, send func(c *envelope.Command, frame []byte)) (n int, err error) {
+func Answer(ctx context.Context, l Log, b Bounds, cmds []*envelope.Command, send func(c *envelope.Command, frame []byte)) (n int, err error) {
 	var at []chat.Place
 	for _, c := range cmds {
 		for _, p := range c.Points {
@@ -42,10 +42,13 @@ func Answer(ctx context.Context, l Log, cmds []*envelope.Command, send func(c *e
 	if err != nil {
 		return len(syncs), err
 	}
-	sent := 0
+	sent, told := 0, changes{l: l, b: b, read: map[chat.ChangesQuery]*chapter{}}
 	for _, a := range syncs {
 		if sent > callBytes {
 			break
+		}
+		if err := told.of(ctx, a.gaps); err != nil {
+			return max(n, 1), unlessSome(n, err)
 		}
 		left := syncBytes
 		for _, g := range a.gaps {
@@ -96,6 +99,12 @@ type gap struct {
 	whole    bool     // its view can be made whole
 	from, to chat.Seq // what it is sent; from > to: nothing
 	last     chat.Seq // of what it may see
+
+	cursor  bool              // the client has one of changes
+	changed chat.ChangeSeq    // where it is, and at last where it goes
+	asks    chat.ChangesQuery // what may have changed of what the client has; Room 0: nothing
+	told    *chapter          // the answer to that; nil: not read
+	upTo    chat.ChangeSeq    // of the room, when the entries had not been read yet
 }
 
 // gapOf judges a room of a sync that may have limit entries more.
@@ -106,6 +115,9 @@ func gapOf(c *envelope.Command, p envelope.Point, m chat.Membership, limit int) 
 	missing := int64(g.last) - int64(g.from) + 1
 	g.whole = (p.Epoch == 0 || p.Epoch == g.epoch) && p.Seq <= m.Room.LastSeq && missing <= maxGap
 	g.to = min(g.last, g.from+chat.Seq(min(roomEntries, limit))-1)
+	if p.HasChanges {
+		g.ask(p, m)
+	}
 	return g
 }
 
@@ -116,7 +128,7 @@ func (g *gap) answer(log record, left *int, send func(frame []byte)) {
 		ref := protocol.ErrorRef{Ref: Ref(g.cmd), Room: g.room}
 		send(protocol.AppendError(nil, chat.E(chat.NotFound, "there is no room %d", g.room), ref))
 		return
-	case !g.whole:
+	case !g.whole || g.told != nil && g.told.page.Resync:
 		send(protocol.AppendResync(nil, g.room, g.epoch, g.cmd.Ref))
 		return
 	}
@@ -124,6 +136,9 @@ func (g *gap) answer(log record, left *int, send func(frame []byte)) {
 	if g.from <= g.last {
 		s.To = g.entries(log, left, send)
 		s.More = s.To < g.last
+	}
+	if g.cursor {
+		g.changes(&s, left, send)
 	}
 	send(protocol.AppendSynced(nil, s))
 }

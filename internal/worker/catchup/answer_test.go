@@ -21,14 +21,20 @@ type library struct {
 	spans  []chat.Span // asked for
 	down   error
 	size   int // of a content, beside one
+
+	changed map[chat.RoomID]map[chat.Seq]chat.ChangeSeq
+	asked   []chat.ChangesQuery
 }
+
+// bounds are small ones.
+var bounds = Bounds{Changes: 10, Resync: 50}
 
 func (l *library) Places(_ context.Context, at []chat.Place) (map[chat.Place]chat.Membership, error) {
 	out := map[chat.Place]chat.Membership{}
 	for _, p := range at {
 		if m, ok := l.places[p]; ok {
 			m.Room, m.User = p.Room, p.User
-			out[p] = chat.Membership{Room: chat.Room{ID: p.Room, LastSeq: l.last[p.Room], Epoch: 1}, Member: m}
+			out[p] = chat.Membership{Room: chat.Room{ID: p.Room, LastSeq: l.last[p.Room], Epoch: 1, Changes: l.changes(p.Room)}, Member: m}
 		}
 	}
 	return out, l.down
@@ -60,11 +66,20 @@ func (h got) send(c *envelope.Command, frame []byte) {
 	}
 	var short string
 	switch {
+	case strings.Contains(f, `"type":"change"`):
+		_, message, _ := strings.Cut(f, `"message":`)
+		short = "c" + num("prev") + "-" + num("change_seq") + ":" + strings.TrimPrefix(message[:strings.Index(message, ",")], `{"seq":`)
 	case strings.Contains(f, `"type":"message"`):
 		short = "m" + num("room_id") + "." + num("seq")
 	case strings.Contains(f, `"type":"synced"`):
 		short = "s" + num("room_id") + "." + num("to_seq")
 		if strings.Contains(f, `"more":true`) {
+			short += "+"
+		}
+		if strings.Contains(f, `"change_seq":`) {
+			short += " c" + num("change_seq")
+		}
+		if strings.Contains(f, `"more_changes":true`) {
 			short += "+"
 		}
 	case strings.Contains(f, `"type":"resync"`):
@@ -83,7 +98,7 @@ func ask(socket chat.SocketID, user chat.UserID, points ...envelope.Point) *enve
 func all(t interface{ Fatal(...any) }, l Log, cmds []*envelope.Command) (h got, calls int) {
 	h = got{}
 	for len(cmds) > 0 {
-		n, err := Answer(context.Background(), l, cmds, h.send)
+		n, err := Answer(context.Background(), l, bounds, cmds, h.send)
 		if err != nil || n < 1 || n > len(cmds) {
 			t.Fatal("answered", n, "of", len(cmds), err)
 		}
@@ -215,7 +230,7 @@ func TestTooMuchTogether(t *testing.T) {
 
 func TestDown(t *testing.T) {
 	l := &library{down: errors.New("down")}
-	n, err := Answer(t.Context(), l, []*envelope.Command{ask(1, 5, envelope.Point{Room: 1}), ask(2, 5, envelope.Point{Room: 1})}, got{}.send)
+	n, err := Answer(t.Context(), l, bounds, []*envelope.Command{ask(1, 5, envelope.Point{Room: 1}), ask(2, 5, envelope.Point{Room: 1})}, got{}.send)
 	if n != 2 || !errors.Is(err, l.down) {
 		t.Errorf("answered %d, %v", n, err)
 	}

@@ -17,3 +17,6 @@ func sendHalf(ms []chat.Message, send func(frame []byte)) bool {
 	}
 	return true
 }
+
+// tellsLeavers is a planted bug: who has left goes on catching up on changes.
+func tellsLeavers() bool { return faults.Planted("sync_leaver") }

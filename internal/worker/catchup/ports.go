@@ -13,4 +13,6 @@ type Log interface {
 	// Spans returns the messages of stretches that don't overlap, by room and seq. Where they have more than bytes of content, it
 	// returns the first of them, at least one, and whole is false.
 	Spans(ctx context.Context, spans []chat.Span, bytes int) (ms []chat.Message, whole bool, err error)
+	// ChangedSince returns the messages of a stretch that were changed, as they are now, by their last changes.
+	ChangedSince(ctx context.Context, q chat.ChangesQuery) (chat.ChangesPage, error)
 }

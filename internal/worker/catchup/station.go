@@ -17,9 +17,10 @@ const (
 	crowdPause = 50 * time.Millisecond
 )
 
-// Options are what the syncs need. All must be set, but for MaxRooms.
+// Options are what the syncs need. All must be set, but for MaxRooms and Bounds.
 type Options struct {
 	MaxRooms  int // in one sync; 0: no limit
+	Bounds    Bounds
 	Line      *line.Line
 	Publisher *deliver.Publisher
 	Log       Log
@@ -64,7 +65,7 @@ func (c *Catchup) sync(ctx context.Context, jobs []line.Job, out *deliver.Parcel
 	for i := 0; i < len(jobs) && c.allowed(&jobs[i]); i++ {
 		cmds = append(cmds, &jobs[i].Cmd)
 	}
-	n, err := Answer(ctx, c.o.Log, cmds, func(cmd *envelope.Command, frame []byte) {
+	n, err := Answer(ctx, c.o.Log, c.o.Bounds, cmds, func(cmd *envelope.Command, frame []byte) {
 		out.ToGateway(cmd.Gateway, &envelope.Delivery{Kind: envelope.ToSocket, Gateway: cmd.Gateway, Socket: cmd.Socket, Frame: frame})
 	})
 	for i := 0; i < n && err != nil; i++ {

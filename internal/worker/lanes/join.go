@@ -56,6 +56,7 @@ func (l *Lanes) Join(ctx context.Context, cmd *envelope.Command, out *deliver.Pa
 	out.ToGateway(cmd.Gateway, &envelope.Delivery{
 		Kind: envelope.Joined, Gateway: cmd.Gateway, Socket: cmd.Socket,
 		User: cmd.User, Room: cmd.Room, Seq: m.Room.LastSeq, Epoch: m.Room.Epoch,
+		Changes: m.Room.Changes, From: max(m.Member.VisibleFrom, 1),
 		Frame: protocol.AppendJoined(nil, protocol.ListedRoomView(m)),
 	})
 	return nil

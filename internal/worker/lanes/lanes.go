@@ -16,6 +16,7 @@ type Options struct {
 	Lanes    int // goroutines; a user belongs to one
 	Line     *line.Line
 	Log      Log
+	Places   Places
 	Presence Presence
 
 	Now     func() time.Time

@@ -20,6 +20,12 @@ type Log interface {
 	LastSeen(ctx context.Context, users []chat.UserID) (map[chat.UserID]time.Time, error)
 }
 
+// Places says what users may see: MySQL.
+type Places interface {
+	// Places returns users' memberships in rooms, past ones included.
+	Places(ctx context.Context, at []chat.Place) (map[chat.Place]chat.Membership, error)
+}
+
 // Presence says who is online.
 type Presence interface {
 	Online(ctx context.Context, users []chat.UserID) ([]chat.Presence, error)

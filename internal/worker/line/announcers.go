@@ -25,6 +25,9 @@ var announcers = append([]announcer{
 		c.announceRead(ctx, *a.Read, "", 0, out)
 	}},
 	{envelope.RevokedAnnouncement, (*Committer).announceRevoked},
+	{envelope.Message2Announcement, (*Committer).announceEntry},
+	{envelope.ChangeAnnouncement, (*Committer).announceChange},
+	{envelope.UserAnnouncement, (*Committer).announceProfile},
 }, probeAnnouncers...)
 
 // Announced lists the kinds of outbox rows that are announced, for a test that compares tables (internal/test/tables).
@@ -79,6 +82,7 @@ func (c *Committer) announceEntry(ctx context.Context, a *envelope.Announcement,
 		d.Epoch = r.epoch
 	}
 	if len(a.Added) > 0 && a.Room != nil {
+		d.Changes, d.From = r.told(), seenFrom(a)
 		c.announceAdded(ctx, a, d, out)
 	} else {
 		c.route(&d, out)
@@ -89,6 +93,14 @@ func (c *Committer) announceEntry(ctx context.Context, a *envelope.Announcement,
 	}
 	r.reached(m.Seq, d.Epoch, c.l.o.Now())
 	c.l.behind.count([]chat.Head{{Room: m.Room, Seq: m.Seq, Before: m.Seq - 1, Epoch: d.Epoch, MsgCount: m.Ord}}, []chat.Message{m})
+}
+
+// seenFrom is the first seq that those see whom an entry made members.
+func seenFrom(a *envelope.Announcement) chat.Seq {
+	if a.Room.Type == chat.Direct || a.Room.Visibility == chat.Public || a.Room.HistoryAll {
+		return 1
+	}
+	return a.Message.Seq // 1, where they were named at the creation
 }
 
 // announceAdded announces an entry that made members. Each of them gets the room as their own list shows it, so a direct room's two

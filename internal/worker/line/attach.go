@@ -32,11 +32,11 @@ func (c *Committer) Attach(ctx context.Context, jobs []Job, s *Step) {
 		case cmd.Repair: // reading what is missing must not hold up the commits
 			c.l.o.Metrics.Repairs.Inc()
 			jobs[i].Ticket.Hold()
-			c.l.o.Repair(ctx, jobs[i], r.announced, r.epoch)
+			c.l.o.Repair(ctx, jobs[i], envelope.Point{Room: r.id, Seq: r.announced, Epoch: r.epoch, Changes: r.told()})
 		default:
 			s.out.ToGateway(cmd.Gateway, &envelope.Delivery{
 				Kind: envelope.Attached, Room: cmd.Room, Seq: r.announced, Epoch: r.epoch,
-				Number: cmd.Number, Gateway: cmd.Gateway, At: c.l.o.Now().UnixMilli(),
+				Number: cmd.Number, Gateway: cmd.Gateway, At: c.l.o.Now().UnixMilli(), Changes: r.told(),
 			})
 		}
 	}

@@ -45,6 +45,7 @@ type work struct {
 	gone      chat.GatewayID     // a gateway whose queue is gone, or was when its attaches were
 	upTo      uint64             // at this number
 	aside     *envelope.Delivery // for the sessions of a room, outside its sequence
+	release   bool               // changes that waited are due
 }
 
 // Committer owns some partitions: it alone touches their rooms' states, commits their writes and announces them.
@@ -56,6 +57,10 @@ type Committer struct {
 	down   bool         // the last append failed because MySQL was unavailable
 	flying rows         // outbox rows announced and not deleted yet
 	added  []addition   // lately, for the digest
+
+	telling  map[chat.RoomID]*room // where changes wait
+	profiles profiles              // that are to be shown
+	alarm    time.Time             // when a notice comes that the next of these are due; zero: none is to come
 }
 
 // partition is what a committer knows of one partition while its channel lives.
@@ -67,7 +72,7 @@ type partition struct {
 }
 
 func newCommitter(l *Line) *Committer {
-	return &Committer{l: l, in: make(chan work, 256), parts: map[int]*partition{}}
+	return &Committer{l: l, in: make(chan work, 256), parts: map[int]*partition{}, telling: map[chat.RoomID]*room{}}
 }
 
 // Add takes the commands of one inbound batch of a partition, in order. gen is the incarnation of the partition's channel; when live
@@ -193,6 +198,9 @@ func (c *Committer) step(ctx context.Context, works []work) {
 			c.l.verbs[i](c, ctx, jobs, s)
 		}
 	}
+	if len(c.telling)+len(c.profiles.due)+len(c.profiles.shown) > 0 {
+		c.release(ctx, s.out)
+	}
 	if len(s.rows) > 0 {
 		s.out.Then(func() { c.l.behind.announced(&c.flying, s.rows) })
 	}
@@ -208,12 +216,15 @@ func (c *Committer) notice(ctx context.Context, x work, s *Step) {
 	switch {
 	case x.closed:
 		if p := c.parts[x.partition]; p != nil && p.gen <= x.gen {
+			c.hurry(p, s.out)
 			delete(c.parts, x.partition)
 		}
 	case x.gone != "":
 		c.forget(x.gone, x.upTo)
 	case x.digest:
 		c.digest(s.out)
+	case x.release:
+		c.alarm = time.Time{} // an earlier one may have been set beside a later one, which does no harm
 	case x.aside != nil:
 		c.locate(ctx, []*room{c.room(x.aside.Room)}, s.out)
 		c.route(x.aside, s.out)
@@ -271,6 +282,7 @@ func (c *Committer) activate(ctx context.Context, x work, s *Step) {
 		p.active, p.loaded = true, loaded
 		for _, h := range heads {
 			c.room(h.Room).reached(h.Seq, h.Epoch, c.l.o.Now())
+			c.room(h.Room).tells(h.Changes, h.Epoch)
 		}
 	}
 }

@@ -53,7 +53,7 @@ func (c *Committer) digest(out *deliver.Parcels) {
 		for id, r := range p.rooms {
 			idle := now.Sub(r.active)
 			if r.known && idle < activeFor {
-				d.Points = append(d.Points, envelope.Point{Room: id, Seq: r.announced, Epoch: r.epoch})
+				d.Points = append(d.Points, envelope.Point{Room: id, Seq: r.announced, Epoch: r.epoch, Changes: r.told()})
 			}
 			if idle > forgetAfter && len(r.gateways) == 0 {
 				delete(p.rooms, id)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"chat-service/internal/chat"
 	"chat-service/internal/faults"
 	"chat-service/internal/worker/deliver"
 )
@@ -52,3 +53,16 @@ func (s *Step) afterPublish() {
 
 // noDigests is part of a planted bug: nothing shows a lost tail.
 func noDigests() bool { return faults.Planted("lose_return") }
+
+// overtakes is a planted bug: a change is announced before the message that it is about.
+func overtakes() bool { return faults.Planted("change_overtakes") }
+
+// shown and losesChange are a planted bug: some changes are lost, and no digest tells.
+func shown(n chat.ChangeSeq) chat.ChangeSeq {
+	if faults.Planted("lose_change") {
+		return 0
+	}
+	return n
+}
+
+func losesChange(x *chat.Changed) bool { return faults.Planted("lose_change") && x.ChangeSeq%5 == 0 }

@@ -23,18 +23,22 @@ type Options struct {
 	GiveUp       time.Duration // how long a write is tried again before its sender gets an error
 	Patience     time.Duration // deadline of one attempt
 	MessageBytes int           // of a message's content; 0: no limit
+	DataBytes    int           // of a message's data; 0: no limit
+	DataDepth    int           // of its nesting; 0: no limit
 	PeerReads    int           // rooms of up to so many members show reads to peers
 	Rate         chat.Rate     // of one user's messages, over all processes
 
-	Log    Log
-	Outbox Outbox
-	Calls  Calls
-	Routes Routes
+	Log     Log
+	Changes Changes
+	People  People
+	Outbox  Outbox
+	Calls   Calls
+	Routes  Routes
 	// Allowances are shared with other processes.
 	Allowances Allowances
 	Publisher  *deliver.Publisher
 	// Repair answers a gateway that lacks entries of a room up to its announced head, off the line, and settles the job.
-	Repair func(ctx context.Context, j Job, head chat.Seq, epoch uint64)
+	Repair func(ctx context.Context, j Job, head envelope.Point)
 	// Left is called when a user's leaving is announced.
 	Left func(room chat.RoomID, user chat.UserID)
 
@@ -128,8 +132,12 @@ func (l *Line) Refuse(j *Job, e *chat.Error, out *deliver.Parcels) {
 	if j.Ref == "" || cmd.Socket == 0 {
 		return
 	}
+	pending := cmd.ClientMsgID
+	if cmd.Kind == envelope.Change {
+		pending = cmd.ErrorRef
+	}
 	out.ToGateway(cmd.Gateway, &envelope.Delivery{
-		Kind: envelope.ToSocket, Gateway: cmd.Gateway, Socket: cmd.Socket, Ref: cmd.ClientMsgID,
+		Kind: envelope.ToSocket, Gateway: cmd.Gateway, Socket: cmd.Socket, Ref: pending,
 		Frame: protocol.AppendError(nil, e, protocol.ErrorRef{Ref: j.Ref, Room: cmd.Room, ClientSeq: cmd.ClientSeq}),
 	})
 }

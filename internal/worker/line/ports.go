@@ -20,6 +20,21 @@ type Log interface {
 	Quarantine(ctx context.Context, d chat.DeadCommand) error
 }
 
+// Changes are what became of messages: MySQL.
+type Changes interface {
+	// Apply commits changes together. A repeat is answered with its first numbers.
+	Apply(ctx context.Context, batch []chat.Change, now time.Time) ([]chat.Changed, []chat.Head, error)
+	// States returns messages of a room as they are now, by seq; those that aren't there are left out.
+	States(ctx context.Context, room chat.RoomID, seqs []chat.Seq) ([]chat.Message, error)
+	// OwnKeys returns, for each of some changes, the keys that its user has set under its message by now.
+	OwnKeys(ctx context.Context, of []chat.Change) ([][]string, error)
+}
+
+// People says which rooms users are in: MySQL.
+type People interface {
+	MembershipsOf(ctx context.Context, users []chat.UserID, limit int) (map[chat.UserID][]chat.Membership, error)
+}
+
 // Outbox holds what REST writes have to announce.
 type Outbox interface {
 	// Outbox returns the oldest rows of kinds that this process knows, by ascending id.
@@ -45,6 +60,8 @@ type Routes interface {
 	DropRoute(ctx context.Context, room chat.RoomID, gateway chat.GatewayID) error
 	// Count merges room heads by maximum and adds messages to the recent lists of hot rooms.
 	Count(ctx context.Context, heads []chat.Head, recent []chat.Message) error
+	// Outdate removes what the release before keeps of rooms' recent messages.
+	Outdate(ctx context.Context, rooms []chat.RoomID) error
 }
 
 // Allowances are what users may send, shared by all processes: Redis.

@@ -16,14 +16,14 @@ import (
 func (c *Committer) reconcile(
 	ctx context.Context, jobs []Job, sent []chat.Sent, heads []chat.Head, behind map[int]bool, s *Step,
 ) (rooms []*room) {
-	upTo := make(map[chat.RoomID]chat.Seq, len(heads))
+	upTo := make(map[chat.RoomID]bound, len(heads))
 	for _, h := range heads {
-		upTo[h.Room] = h.Before
+		upTo[h.Room] = bound{h.Before, h.Changes} // changes up to there were committed before the batch
 	}
 	for i := range sent {
 		if m := &sent[i].Message; sent[i].Duplicate { // perhaps of a COMMIT whose answer was lost
 			r := c.room(m.Room)
-			jobs[i].Again = jobs[i].Again || r.known && m.Seq > r.announced && m.Seq <= upTo[m.Room]
+			jobs[i].Again = jobs[i].Again || r.known && m.Seq > r.announced && m.Seq <= upTo[m.Room].seq
 		}
 	}
 	first := len(s.rows)
@@ -32,6 +32,7 @@ func (c *Committer) reconcile(
 	}
 	for _, h := range heads {
 		c.room(h.Room).reached(h.Seq, h.Epoch, c.l.o.Now())
+		c.room(h.Room).tells(h.Changes, h.Epoch)
 	}
 	relayed := s.rows[first:] // what the outbox held wasn't committed here, and is announced now
 	var again []chat.RoomID

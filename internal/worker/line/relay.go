@@ -110,7 +110,7 @@ func (r *relay) countUnknown(ctx context.Context, owned []int, now time.Time) {
 
 // drain announces what the outboxes of some partitions hold, of the rooms in upTo only the entries up to there: the later ones follow
 // what is about to be announced. ok is false when the outboxes couldn't be read.
-func (c *Committer) drain(ctx context.Context, partitions []int, upTo map[chat.RoomID]chat.Seq, s *Step) (ok bool) {
+func (c *Committer) drain(ctx context.Context, partitions []int, upTo map[chat.RoomID]bound, s *Step) (ok bool) {
 	for {
 		qctx, cancel := context.WithTimeout(ctx, c.l.o.Patience)
 		limit := drainRows + c.flying.len()
@@ -124,11 +124,15 @@ func (c *Committer) drain(ctx context.Context, partitions []int, upTo map[chat.R
 		fresh := c.flying.take(announceable(found), upTo)
 		var rooms []*room
 		for _, a := range fresh {
-			if a.Message != nil && c.consumed(a.Message.Room) {
-				rooms = append(rooms, c.room(a.Message.Room))
+			if room := roomOf(&a); room != 0 && c.consumed(room) {
+				rooms = append(rooms, c.room(room))
 			}
 		}
+		if !c.load(ctx, fresh) {
+			return false
+		}
 		c.locate(ctx, rooms, s.out)
+		c.mine(ctx, changesIn(fresh), nil, s.out)
 		latest := latestReads(fresh)
 		for i := range fresh {
 			if r := fresh[i].Read; r == nil || r.ReadSeq >= latest[chat.Place{Room: r.Room, User: r.User}] {

@@ -25,6 +25,8 @@ type room struct {
 	gateways map[chat.GatewayID]uint64 // attach number
 	peers    int                       // members, as of peersAt; for read receipts
 	peersAt  time.Time
+
+	telling telling // its changes
 }
 
 const (
@@ -110,6 +112,7 @@ func (c *Committer) heads(ctx context.Context, ids []chat.RoomID, s *Step) error
 	}
 	for _, r := range rooms {
 		c.room(r.ID).reached(r.LastSeq, r.Epoch, c.l.o.Now())
+		c.room(r.ID).tells(r.Changes, r.Epoch)
 	}
 	return nil
 }

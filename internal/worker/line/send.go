@@ -48,9 +48,12 @@ func (c *Committer) decide(jobs []Job, out *deliver.Parcels) (good []Job, batch 
 		spent.by[cmd.User] = account{used, a.unreported + 1}
 		send := chat.Send{
 			Room: cmd.Room, Sender: cmd.User, Session: cmd.Session,
-			ClientMsgID: cmd.ClientMsgID, ClientSeq: cmd.ClientSeq, Content: cmd.Content,
+			ClientMsgID: cmd.ClientMsgID, ClientSeq: cmd.ClientSeq, Content: cmd.Content, Data: cmd.Data, ReplyTo: cmd.ReplyTo,
 		}
 		err := cmp.Or(chat.CheckClientMsgID(cmd.ClientMsgID), chat.CheckContent(cmd.Content, c.l.o.MessageBytes))
+		if cmd.Data != "" {
+			err = c.l.decideData(&send)
+		}
 		if err != nil {
 			if cmd.ClientSeq == 0 {
 				c.l.Refuse(&j, chat.As(err), out)
@@ -62,6 +65,17 @@ func (c *Committer) decide(jobs []Job, out *deliver.Parcels) (good []Job, batch 
 	}
 	spent.some.Signal()
 	return good, batch
+}
+
+// decideData judges a message with data, which needs no text.
+func (l *Line) decideData(m *chat.Send) error {
+	data, err := chat.CanonicalData([]byte(m.Data), l.o.DataBytes, l.o.DataDepth)
+	err = cmp.Or(chat.CheckClientMsgID(m.ClientMsgID), err)
+	if m.Content != "" {
+		err = cmp.Or(err, chat.CheckContent(m.Content, l.o.MessageBytes))
+	}
+	m.Data = data
+	return err
 }
 
 // commit appends a batch in one transaction. While MySQL is unavailable it tries again in place, until GiveUp after the first failure;

@@ -20,6 +20,7 @@ func TestSendsCarryEveryField(t *testing.T) {
 			f.SetString("x")
 		}
 	}
+	cmd.Data = "{}"
 	l := &Line{o: Options{Now: time.Now}}
 	l.spent.bound(chat.Rate{})
 	c := &Committer{l: l}

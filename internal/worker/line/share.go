@@ -38,6 +38,20 @@ func (s *spent) bound(r chat.Rate) {
 	}
 }
 
+// take takes one from a user's allowance, and returns how long to wait until there is one.
+func (s *spent) take(u chat.UserID, at time.Time) (wait int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now, a := at.UnixNano(), s.by[u]
+	used := max(a.used, now) + s.step
+	if wait = used - now - s.room; wait > 0 {
+		return wait
+	}
+	s.by[u] = account{used, a.unreported + 1}
+	s.some.Signal()
+	return 0
+}
+
 // tooMany refuses a message that is beyond its sender's allowance for so many nanoseconds.
 func tooMany(wait int64) *chat.Error {
 	return &chat.Error{Kind: chat.RateLimited, Msg: "too many messages", RetryAfter: time.Duration(wait)}

@@ -2,6 +2,8 @@ package line
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -27,6 +29,7 @@ type writeBehind struct {
 	mu    sync.Mutex
 	heads map[chat.RoomID]chat.Head
 	msgs  []chat.Message
+	stale map[chat.RoomID]bool // the release before may keep messages of these that were changed
 	moves []chat.RouteMove
 	drops []dropped
 	done  []announcedRows
@@ -45,19 +48,41 @@ type announcedRows struct {
 }
 
 func newWriteBehind(routes Routes, outbox Outbox, errors prometheus.Counter) *writeBehind {
-	return &writeBehind{routes: routes, outbox: outbox, errors: errors, heads: map[chat.RoomID]chat.Head{}, wake: make(chan struct{}, 1)}
+	return &writeBehind{routes: routes, outbox: outbox, errors: errors, heads: map[chat.RoomID]chat.Head{}, stale: map[chat.RoomID]bool{}, wake: make(chan struct{}, 1)}
 }
 
-// count merges room heads and adds to the recent messages: stop 9 of a message's road.
+// count merges room heads and adds to the recent messages: stop 9 of a message's road. The messages are as they were sent, so a head
+// keeps the lowest Changes: a message that was changed since must not pass for one that is up to date.
 func (b *writeBehind) count(heads []chat.Head, msgs []chat.Message) {
 	b.mu.Lock()
 	for _, h := range heads {
 		if old, ok := b.heads[h.Room]; !ok || h.Epoch > old.Epoch || h.Epoch == old.Epoch && h.Seq > old.Seq {
+			h.Changes = asOf(h, old, ok)
 			b.heads[h.Room] = h
 		}
 	}
 	if len(b.msgs)+len(msgs) <= keptMessages {
 		b.msgs = append(b.msgs, msgs...)
+	} else {
+		b.errors.Inc()
+	}
+	b.mu.Unlock()
+	b.poke()
+}
+
+// asOf is the change_seq up to which what is kept of a room's messages is known, with a later head's messages added.
+func asOf(h, old chat.Head, kept bool) chat.ChangeSeq {
+	if kept && h.Epoch == old.Epoch {
+		return min(h.Changes, old.Changes)
+	}
+	return h.Changes
+}
+
+// outdate notes that a message of a room was changed.
+func (b *writeBehind) outdate(room chat.RoomID) {
+	b.mu.Lock()
+	if len(b.stale) < keptMoves {
+		b.stale[room] = true
 	} else {
 		b.errors.Inc()
 	}
@@ -91,14 +116,18 @@ func (b *writeBehind) drop(room chat.RoomID, g chat.GatewayID) {
 
 // announced deletes rows whose announcement was confirmed; then they leave the set.
 func (b *writeBehind) announced(set *rows, as []envelope.Announcement) {
+	b.mu.Lock()
+	b.done = append(b.done, announcedRows{set, idsOf(as)})
+	b.mu.Unlock()
+	b.poke()
+}
+
+func idsOf(as []envelope.Announcement) []uint64 {
 	ids := make([]uint64, len(as))
 	for i := range as {
 		ids[i] = as[i].ID
 	}
-	b.mu.Lock()
-	b.done = append(b.done, announcedRows{set, ids})
-	b.mu.Unlock()
-	b.poke()
+	return ids
 }
 
 func (b *writeBehind) poke() {
@@ -125,7 +154,14 @@ func (b *writeBehind) flush(ctx context.Context) {
 	b.mu.Lock()
 	heads, msgs, moves, drops, done := b.heads, b.msgs, b.moves, b.drops, b.done
 	b.heads, b.msgs, b.moves, b.drops, b.done = map[chat.RoomID]chat.Head{}, nil, nil, nil, nil
+	stale := slices.Collect(maps.Keys(b.stale))
+	clear(b.stale)
 	b.mu.Unlock()
+	if len(stale) > 0 {
+		if err := b.routes.Outdate(ctx, stale); err != nil {
+			b.errors.Inc()
+		}
+	}
 	for _, r := range done {
 		b.delete(ctx, r)
 	}
@@ -170,8 +206,31 @@ type rows struct {
 	ids map[uint64]bool
 }
 
+// bound is how far a room's outbox rows are taken: entries up to seq, changes up to changes. What is above follows what is about to be
+// announced.
+type bound struct {
+	seq     chat.Seq
+	changes chat.ChangeSeq
+}
+
+// holds reports whether a row is above its room's bound.
+func (b bound) holds(a *envelope.Announcement) bool {
+	return a.Message != nil && a.Message.Seq > b.seq || a.Changed != nil && a.Changed.ChangeSeq > b.changes
+}
+
+// roomOf returns the room whose order a row has a place in; 0: none.
+func roomOf(a *envelope.Announcement) chat.RoomID {
+	switch {
+	case a.Message != nil:
+		return a.Message.Room
+	case a.Changed != nil:
+		return a.Changed.Change.Room
+	}
+	return 0
+}
+
 // take keeps the rows that weren't in the set and aren't above their room's bound (where it has one), and adds them.
-func (s *rows) take(as []envelope.Announcement, upTo map[chat.RoomID]chat.Seq) []envelope.Announcement {
+func (s *rows) take(as []envelope.Announcement, upTo map[chat.RoomID]bound) []envelope.Announcement {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ids == nil {
@@ -179,10 +238,8 @@ func (s *rows) take(as []envelope.Announcement, upTo map[chat.RoomID]chat.Seq) [
 	}
 	fresh := as[:0]
 	for _, a := range as {
-		if a.Message != nil {
-			if top, bound := upTo[a.Message.Room]; bound && a.Message.Seq > top {
-				continue
-			}
+		if top, bounded := upTo[roomOf(&a)]; bounded && top.holds(&a) {
+			continue
 		}
 		if !s.ids[a.ID] {
 			s.ids[a.ID] = true

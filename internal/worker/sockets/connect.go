@@ -115,15 +115,17 @@ func (s *Sockets) welcome(c *envelope.Command, u chat.User, ms []chat.Membership
 	w.User.Email = u.Email
 	x := envelope.Delivery{
 		Kind: envelope.Welcome, Gateway: c.Gateway, Socket: c.Socket, User: c.User,
-		Session: c.Session, At: c.At, Points: make([]envelope.Point, 0, len(ms)),
+		Session: c.Session, At: c.At, Features: w.Features, Points: make([]envelope.Point, 0, len(ms)),
 	}
 	for i := range ms {
 		r := &ms[i].Room
 		w.Rooms = append(w.Rooms, protocol.WelcomeRoom{
-			ID: r.ID, Type: r.Type, LastSeq: r.LastSeq, Epoch: r.Epoch,
+			ID: r.ID, Type: r.Type, LastSeq: r.LastSeq, Epoch: r.Epoch, ChangeSeq: r.Changes,
 			ReadSeq: ms[i].Member.ReadSeq, Unread: ms[i].Unread(),
 		})
-		x.Points = append(x.Points, envelope.Point{Room: r.ID, Seq: r.LastSeq, Epoch: r.Epoch})
+		x.Points = append(x.Points, envelope.Point{
+			Room: r.ID, Seq: r.LastSeq, Epoch: r.Epoch, Changes: r.Changes, From: max(ms[i].Member.VisibleFrom, 1),
+		})
 	}
 	x.Frame = protocol.AppendWelcome(nil, w)
 	out.ToGateway(c.Gateway, &x)

@@ -8,7 +8,7 @@ import (
 
 // Violation is a broken promise.
 type Violation struct {
-	Rule string // I1 … I13
+	Rule string // I1 … I13, C1 … C6
 	Text string
 }
 
@@ -36,6 +36,12 @@ var rules = [...]struct{ name, promise string }{
 	{"I11", "the same client_msg_id gives the same seq for ever, and with other content a conflict"},
 	{"I12", "what was acked is never lost"},
 	{"I13", "every close has a documented code; clients reconnect after retryable ones and not after terminal ones"},
+	{"C1", "every change that was done stands in the database once, and a retry never undoes a later change"},
+	{"C2", "at rest all members hold the same state of every message that they may see"},
+	{"C3", "a room's change_seqs are 1 … change_seq, and states never go back"},
+	{"C4", "nobody gets a recalled text after its recall was told to them, in any way"},
+	{"C5", "unread counts follow from the numbers beside them, and at rest from the log"},
+	{"C6", "who joined later, left or was removed is told of no change that they may not see"},
 }
 
 // maxPerRule bounds the report: one bug may break a promise thousands of times.
@@ -61,6 +67,7 @@ type checker struct {
 	member map[roomUser][]DumpMember
 	sends  map[key][]Event
 	acks   map[key][]Event
+	life   *life
 
 	found  []Violation
 	counts map[string]int
@@ -76,6 +83,7 @@ func Check(events []Event, dump Dump) []Violation {
 	}
 	slices.SortStableFunc(c.events, func(a, b Event) int { return int(a.At - b.At) })
 	c.index()
+	c.indexChanges()
 	c.durable()
 	c.invented()
 	c.dense()
@@ -88,6 +96,9 @@ func Check(events []Event, dump Dump) []Violation {
 	c.presence()
 	c.keys()
 	c.closes()
+	c.changes()
+	c.stories()
+	c.counted()
 	return c.found
 }
 
@@ -148,6 +159,9 @@ func (c *checker) durable() {
 			}
 		}
 		sends := c.sends[k]
+		if s := c.life.states[place{k.room, rows[0].Seq}]; s.Version > 1 || s.Recalled {
+			continue // C1 compares what became of it
+		}
 		if len(sends) > 0 && !slices.ContainsFunc(sends, func(s Event) bool { return s.Content == rows[0].Content }) {
 			c.report("I1", "message %s of user %d in room %d has other content than was sent", k.id, k.user, k.room)
 		}
@@ -157,7 +171,7 @@ func (c *checker) durable() {
 // invented is I2.
 func (c *checker) invented() {
 	for k, rows := range c.rows {
-		if rows[0].Kind == "text" && c.users[k.user] && len(c.sends[k]) == 0 {
+		if rows[0].Kind != "system" && c.users[k.user] && len(c.sends[k]) == 0 {
 			c.report("I2", "message %s of user %d in room %d, seq %d, was never sent", k.id, k.user, k.room, rows[0].Seq)
 		}
 	}

@@ -58,11 +58,6 @@ func (c *checker) realTimeOrder() {
 
 // views is I6.
 func (c *checker) views() {
-	type lens struct {
-		client string
-		user   uint64
-		room   uint64
-	}
 	have, ended := map[lens]uint64{}, map[string]bool{}
 	for _, e := range c.events {
 		l := lens{e.Client, e.User, e.Room}
@@ -110,7 +105,7 @@ func (c *checker) sameContent(e Event) {
 	switch {
 	case !ok:
 		c.report("I6", "%s saw room %d seq %d, which is not stored", e.Client, e.Room, e.Seq)
-	case m.Content != e.Content || m.Sender != e.About || m.ClientMsgID != e.ID:
+	case !c.said(place{e.Room, e.Seq}, e.Content) && (e.Content != "" || !c.life.recalls[place{e.Room, e.Seq}]) || m.Sender != e.About || m.ClientMsgID != e.ID:
 		c.report("I6", "%s saw room %d seq %d as %q of user %d; it is %q of user %d", e.Client, e.Room, e.Seq, e.Content, e.About, m.Content, m.Sender)
 	}
 }
@@ -149,9 +144,13 @@ func (c *checker) unread() {
 		}
 		for _, m := range c.member[roomUser{e.Room, e.User}] {
 			count := c.rooms[e.Room].MsgCount
-			want := count - min(count, m.ReadCount)
+			recalled := c.recalledAbove(e.Room, m.ReadCount, count, c.rooms[e.Room].Changes)
+			want, rule := count-min(count, m.ReadCount)-recalled, "I8"
+			if recalled > 0 {
+				rule = "C5"
+			}
 			if m.LeftSeq == 0 && e.Seq != want {
-				c.report("I8", "user %d is shown %d unread in room %d, want %d", e.User, e.Seq, e.Room, want)
+				c.report(rule, "user %d is shown %d unread in room %d, want %d", e.User, e.Seq, e.Room, want)
 			}
 		}
 	}

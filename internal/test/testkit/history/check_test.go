@@ -67,10 +67,43 @@ func sane() ([]Event, Dump) {
 	see(b, d.Messages[4])
 	add(a(Event{Kind: ReadAt, Seq: 3, About: 20}), a(Event{Kind: ReadAt, Seq: 5, About: 20}), a(Event{Kind: Synced, Seq: 5, From: 4}))
 	add(a(Event{Kind: Unread, Seq: 1, Final: true}))
+	live(&d, add, a, b)
 	at += time.Minute
 	add(a(Event{Kind: Watched, About: 20, Online: true, Conn: 2}))
 	add(a(Event{Kind: Closed, Code: 1006, Stop: true, Conn: 2}), b(Event{Kind: Closed, Code: 1000, Stop: true}))
 	return events, d
+}
+
+// live adds what happens to the messages: an edit whose answer gets lost, a reaction, the same again, a pin, a recall.
+func live(d *Dump, add func(...Event), a, b func(Event) Event) {
+	d.Rooms[0].Changes = 4
+	d.Logged = []DumpChange{{1, 1, "edit", 5, 20, 5, "", false}, {1, 2, "reaction", 5, 10, 5, "👍", true}, {1, 3, "pin", 5, 10, 5, "", true}, {1, 4, "recall", 4, 10, 5, "", false}}
+	d.Asked = []DumpAsked{
+		{1, 20, "b.e", 5, 1, 2}, {1, 10, "a.r", 5, 2, 2}, {1, 10, "a.same", 5, 3, 2}, {1, 10, "a.p", 5, 3, 2}, {1, 10, "a.x", 4, 4, 1},
+	}
+	d.States = []DumpState{{1, 4, 4, 1, true, false}, {1, 5, 3, 2, false, true}}
+	d.Reactions = []DumpReaction{{1, 5, "👍", 10}}
+	d.Messages[3].Content, d.Messages[4].Content = "", "fourth"
+	yes, fourth, thumb := true, "fourth", Reactions(map[string][]uint64{"👍": {10}})
+	heard := func(change, seq uint64, s Seen) {
+		s.Change = change
+		for _, who := range []func(Event) Event{a, b} {
+			add(who(Event{Kind: Changed, Seq: seq, Change: change, Prev: change - 1, AtSeq: 5, Seen: &s}))
+		}
+	}
+	add(b(Event{Kind: Asked, Seq: 5, ID: "b.e", Word: "edit", Content: fourth}), b(Event{Kind: Done, Seq: 5, ID: "b.e", Change: 1, Version: 2}))
+	heard(1, 5, Seen{Version: 2, Content: &fourth})
+	add(a(Event{Kind: Asked, Seq: 5, ID: "a.r", Word: "reaction", Key: "👍", On: true}), a(Event{Kind: Done, Seq: 5, ID: "a.r", Change: 2, Version: 2}))
+	heard(2, 5, Seen{Version: 2, Reactions: &thumb})
+	add(b(Event{Kind: Done, Seq: 5, ID: "b.e", Change: 1, Version: 2})) // the answer that was lost
+	add(a(Event{Kind: Asked, Seq: 5, ID: "a.p", Word: "pin", On: true}), a(Event{Kind: Done, Seq: 5, ID: "a.p", Change: 3, Version: 2}))
+	heard(3, 5, Seen{Version: 2, Pinned: &yes})
+	add(a(Event{Kind: Asked, Seq: 5, ID: "a.same", Word: "reaction", Key: "👍", On: true}), a(Event{Kind: Done, Seq: 5, ID: "a.same", Change: 3, Version: 2}))
+	add(a(Event{Kind: Counted, Change: 3, Last: 5, Read: 3, Unread: 2}))
+	add(a(Event{Kind: Asked, Seq: 4, ID: "a.x", Word: "recall"}), a(Event{Kind: Done, Seq: 4, ID: "a.x"}))
+	heard(4, 4, Seen{Version: 1, Recalled: &yes})
+	add(a(Event{Kind: Counted, Change: 4, Last: 5, Read: 3, Unread: 1}), a(Event{Kind: Counted, Change: 4, Last: 5, Read: 4, Unread: 1}))
+	add(a(Event{Kind: Paged, Seq: 4, Began: time.Second, Seen: &Seen{Content: &d.Messages[1].Content}})) // it was asked for before
 }
 
 func TestCheckAcceptsWhatIsRight(t *testing.T) {
@@ -187,6 +220,67 @@ var planted = []struct {
 	}},
 	{"I13", "back after a final close", func(es []Event, _ *Dump) []Event {
 		return change(es, func(e *Event) bool { return e.Code == 1012 }, func(e *Event) { e.Code = 4502 })
+	}},
+	{"C1", "done and forgotten", func(es []Event, d *Dump) []Event {
+		d.Asked = d.Asked[:4]
+		return es
+	}},
+	{"C1", "a retry is another change", func(es []Event, _ *Dump) []Event {
+		return change(es, func(e *Event) bool { return e.Kind == Done && e.ID == "b.e" }, func(e *Event) { e.Change++ })
+	}},
+	{"C1", "a change is made twice", func(es []Event, d *Dump) []Event {
+		d.Rooms[0].Changes = 5
+		d.Logged = append(d.Logged, DumpChange{1, 5, "edit", 5, 20, 5, "", false})
+		d.States[1].Change, d.States[1].Version = 5, 3
+		return es
+	}},
+	{"C1", "a retry undoes a later edit", func(es []Event, d *Dump) []Event {
+		d.Messages[4].Content = "four"
+		return es
+	}},
+	{"C1", "a reaction gets lost", func(es []Event, d *Dump) []Event {
+		d.Reactions = nil
+		return es
+	}},
+	{"C2", "a client misses a change", func(es []Event, _ *Dump) []Event {
+		return slices.DeleteFunc(es, func(e Event) bool { return e.Kind == Changed && e.Change == 2 && e.Client == "b" })
+	}},
+	{"C2", "a client misses the last one", func(es []Event, _ *Dump) []Event {
+		return slices.DeleteFunc(es, func(e Event) bool { return e.Kind == Changed && e.Change == 4 && e.Client == "a" })
+	}},
+	{"C3", "a number is left out", func(es []Event, d *Dump) []Event {
+		d.Logged = slices.Delete(d.Logged, 1, 2)
+		return es
+	}},
+	{"C3", "a state is behind its changes", func(es []Event, d *Dump) []Event {
+		d.States[1].Version = 1
+		return es
+	}},
+	{"C3", "a version falls", func(es []Event, _ *Dump) []Event {
+		return change(es, func(e *Event) bool { return e.Kind == Changed && e.Change == 3 }, func(e *Event) { e.Seen.Version = 1 })
+	}},
+	{"C4", "a recalled text comes again", func(es []Event, d *Dump) []Event {
+		three := "three"
+		return append(es, Event{At: time.Hour, Kind: Received, Client: "b", User: 20, Room: 1, Seq: 4, About: 10, ID: "a.2", Content: three, Seen: &Seen{Version: 1, Content: &three}})
+	}},
+	{"C4", "a page holds a recalled text", func(es []Event, _ *Dump) []Event {
+		return change(es, func(e *Event) bool { return e.Kind == Paged }, func(e *Event) { e.Began = e.At })
+	}},
+	{"C5", "a recalled message counts", func(es []Event, _ *Dump) []Event {
+		return change(es, func(e *Event) bool { return e.Kind == Counted && e.Read == 3 }, func(e *Event) { e.Unread = 2 })
+	}},
+	{"C5", "a recall counts twice", func(es []Event, _ *Dump) []Event {
+		return change(es, func(e *Event) bool { return e.Kind == Counted && e.Read == 4 }, func(e *Event) { e.Unread = 0 })
+	}},
+	{"C6", "told after leaving", func(es []Event, _ *Dump) []Event {
+		return append(es, Event{At: time.Hour, Kind: Changed, Client: "c", User: 30, Room: 1, Seq: 2, Change: 4, AtSeq: 5, Seen: &Seen{Change: 4}})
+	}},
+	{"C6", "told of what was before joining", func(es []Event, d *Dump) []Event {
+		d.Members[1].VisibleFrom = 5
+		return es
+	}},
+	{"C6", "a bare change reaches a stranger", func(es []Event, _ *Dump) []Event {
+		return append(es, Event{At: time.Hour, Kind: Changed, Client: "d", User: 40, Room: 1, Change: 4, AtSeq: 5})
 	}},
 	{"I13", "not back after a retryable close", func(es []Event, _ *Dump) []Event {
 		return change(es, func(e *Event) bool { return e.Code == 1006 }, func(e *Event) { e.Stop = false })

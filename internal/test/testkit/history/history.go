@@ -9,7 +9,7 @@ import (
 // EventKind says what a client did or saw.
 type EventKind string
 
-// The kinds. A Chatter records all of them except Unread and Fault, which tests add.
+// The kinds. A Chatter records all of them except Unread, Fault, Paged and Counted, which tests add.
 const (
 	Opened   EventKind = "open"     // welcome came; Session
 	Closed   EventKind = "close"    // Code; Stop: the client ended it
@@ -26,7 +26,23 @@ const (
 	Watched  EventKind = "presence" // About, Online
 	Unread   EventKind = "unread"   // Room, Seq (the number shown); Final: at rest
 	Fault    EventKind = "fault"    // Word
+
+	Asked   EventKind = "ask"    // a change was given to the client: Room, Seq, ID (change_id), Word (its kind), Content or Key, On
+	Done    EventKind = "done"   // Room, Seq, ID; Change and Version, 0 if the answer doesn't tell them
+	Denied  EventKind = "deny"   // a change was refused: Room, ID, Word (error code), Retry
+	Changed EventKind = "change" // a change frame: Room, Seq (0: it tells of no message), Change, Prev, AtSeq, Seen
+	Paged   EventKind = "page"   // a message in a page, asked for at Began: Room, Seq, Seen
+	Counted EventKind = "count"  // a room in the list: Room, Change, Last, Read, Unread of it
 )
+
+// Seen is what a frame or an answer tells of a message's state; nil: it doesn't tell. A message that was never changed has Change 0.
+type Seen struct {
+	Change, Version uint64
+	Content         *string
+	Recalled        *bool
+	Reactions       *string // as Reactions writes them
+	Pinned          *bool
+}
 
 // Event is one entry of a History.
 type Event struct {
@@ -50,6 +66,13 @@ type Event struct {
 	Online    bool
 	Stop      bool
 	Final     bool
+
+	Change, Prev, AtSeq, Version uint64
+	Last, Read, Unread           uint64
+	Key                          string
+	On                           bool
+	Began                        time.Duration
+	Seen                         *Seen `json:",omitempty"`
 }
 
 // History collects events of many clients on one clock.
@@ -61,6 +84,9 @@ type History struct {
 
 // New begins a history now.
 func New() *History { return &History{start: time.Now()} }
+
+// Now is the time since the history began.
+func (h *History) Now() time.Duration { return time.Since(h.start) }
 
 // Add records an event; a zero At becomes now.
 func (h *History) Add(e Event) {

@@ -1,0 +1,273 @@
+package changes
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+
+	"chat-service/internal/chat"
+	"chat-service/internal/store/db"
+	"chat-service/internal/store/table"
+)
+
+// forgottenAtOnce bounds how many reactions a recall deletes. What is left can't be seen: readers ask whether the message is recalled.
+const forgottenAtOnce = 1000
+
+// writeBytes bounds one statement well below max_allowed_packet (16 MiB on MariaDB), even if every byte is escaped.
+const writeBytes = 4 << 20
+
+// writes are all statements that the batch leads to.
+func (b *batch) writes() (ss []*db.Statement) {
+	if len(b.ids) == 0 {
+		return nil
+	}
+	add := func(more ...*db.Statement) {
+		for _, s := range more {
+			if s != nil {
+				ss = append(ss, s)
+			}
+		}
+	}
+	add(insert(table.ChangeIDs, b.ids))
+	if len(b.happened) == 0 {
+		return ss
+	}
+	moved := slices.SortedFunc(maps.Values(b.entries), func(x, y *entry) int {
+		return cmp.Or(cmp.Compare(x.Room, y.Room), cmp.Compare(x.Seq, y.Seq))
+	})
+	moved = slices.DeleteFunc(moved, func(e *entry) bool { return !e.moved })
+	add(insert(table.Changes, b.happened))
+	add(updateTexts(moved)...)
+	add(b.storeStates(moved))
+	add(b.storeReactions(moved)...)
+	add(storePins(moved)...)
+	add(storeRecalls(moved), b.updateRooms())
+	return ss
+}
+
+// insert is one statement for all rows; nil for none.
+func insert[R any](into *table.Table[R], rows []R) *db.Statement {
+	if len(rows) == 0 {
+		return nil
+	}
+	q := &db.Statement{}
+	q.Add(into.Insert())
+	for i := range rows {
+		q.Add(db.Comma(i)+into.Marks(), into.Values(&rows[i])...)
+	}
+	return q
+}
+
+// updateTexts writes the contents that have changed, and keeps what they replaced. A recalled message keeps its kind and body_hash: a
+// retry of it finds it.
+func updateTexts(moved []*entry) (ss []*db.Statement) {
+	texts := slices.DeleteFunc(slices.Clone(moved), func(e *entry) bool { return !e.text })
+	for len(texts) > 0 {
+		n, size := 0, 0
+		for ; n < len(texts) && (n == 0 || size+texts[n].size() <= writeBytes); n++ {
+			size += texts[n].size()
+		}
+		ss = append(ss, updateSome(texts[:n]))
+		texts = texts[n:]
+	}
+	return ss
+}
+
+func (e *entry) size() int { return len(e.Content) + len(e.Data) + len(e.earlier) }
+
+func updateSome(texts []*entry) *db.Statement {
+	q := &db.Statement{}
+	q.Add("UPDATE messages FORCE INDEX (PRIMARY) SET content = ")
+	caseBySpot(q, texts, func(e *entry) any { return e.Content })
+	if slices.ContainsFunc(texts, func(e *entry) bool { return e.Kind != e.kind }) {
+		q.Add(", kind = ")
+		caseBySpot(q, texts, func(e *entry) any { return string(e.Kind) })
+	}
+	if slices.ContainsFunc(texts, func(e *entry) bool { return e.Data != e.data }) {
+		q.Add(", data = ")
+		caseBySpot(q, texts, func(e *entry) any { return textOrNull(e.Data) })
+	}
+	// What is put behind with NULL is NULL: that is what a recall does.
+	q.Add(", earlier = CONCAT(RIGHT(COALESCE(earlier, ''), ?), ", keptChars)
+	caseBySpot(q, texts, func(e *entry) any {
+		if e.recalled {
+			return nil
+		}
+		return e.earlier
+	})
+	q.Add(") WHERE ")
+	spots(q, texts)
+	return q
+}
+
+func textOrNull(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+// caseBySpot appends a CASE over (room_id, seq), sorted, with the values that pick gives.
+func caseBySpot(q *db.Statement, sorted []*entry, pick func(*entry) any) {
+	q.Add("CASE room_id")
+	for i, e := range sorted {
+		if i == 0 || sorted[i-1].Room != e.Room {
+			q.Add(" WHEN ? THEN CASE seq", e.Room)
+		}
+		q.Add(" WHEN ? THEN ?", e.Seq, pick(e))
+		if i+1 == len(sorted) || sorted[i+1].Room != e.Room {
+			q.Add(" END")
+		}
+	}
+	q.Add(" END")
+}
+
+// spots appends "(room_id, seq) IN (…)". A lone tuple is written twice, see db.Statement.Places.
+func spots(q *db.Statement, es []*entry) {
+	if len(es) == 1 {
+		es = []*entry{es[0], es[0]}
+	}
+	q.Add("(room_id, seq) IN (")
+	for i, e := range es {
+		q.Add(db.Comma(i)+"(?,?)", e.Room, e.Seq)
+	}
+	q.Add(")")
+}
+
+// What changes of one kind write of a state. A new state has the rest from the columns' defaults, and what is there keeps it.
+var (
+	editedStates  = table.States.Only("room_id", "seq", "change_seq", "version", "edited_at")
+	reactedStates = table.States.Only("room_id", "seq", "change_seq", "version", "reactions")
+)
+
+// storeStates writes the states. Nearly always a batch has changes of one kind, which touch few columns.
+func (b *batch) storeStates(moved []*entry) *db.Statement {
+	kinds := map[chat.ChangeKind]bool{}
+	for _, h := range b.happened {
+		kinds[h.Kind] = true
+	}
+	into := table.States
+	switch {
+	case len(kinds) > 1:
+	case kinds[chat.ChangeEdit]:
+		into = editedStates
+	case kinds[chat.ChangeReaction]:
+		into = reactedStates
+	}
+	rows := make([]table.State, len(moved))
+	for i, e := range moved {
+		rows[i] = e.State
+	}
+	q := insert(into, rows)
+	q.Add(overwriting(into))
+	return q
+}
+
+// overwriting ends an INSERT of states: where a message has one, that is overwritten.
+func overwriting(into *table.Table[table.State]) string {
+	var sets []string
+	for column := range strings.SplitSeq(into.Select(), ", ") {
+		if _, name, _ := strings.Cut(column, "."); name != "room_id" && name != "seq" {
+			sets = append(sets, name+" = VALUES("+name+")")
+		}
+	}
+	return " ON DUPLICATE KEY UPDATE " + strings.Join(sets, ", ")
+}
+
+func recalledOf(moved []*entry) []*entry {
+	return slices.DeleteFunc(slices.Clone(moved), func(e *entry) bool { return !e.recalled })
+}
+
+// storeReactions deletes the reactions that were taken away, then writes the new ones.
+func (b *batch) storeReactions(moved []*entry) (ss []*db.Statement) {
+	var gone db.Statement
+	var rows []table.Reaction
+	n := 0
+	for key, r := range b.reacted {
+		made := r.row.ChangeSeq != 0 && !b.entries[key.spot].recalled
+		if r.was && (!r.is || made) {
+			gone.Add(db.Comma(n)+"(?,?,?,?)", key.room, key.user, key.seq, []byte(key.key))
+			n++
+		}
+		if made {
+			rows = append(rows, r.row)
+		}
+	}
+	if n > 0 {
+		if n == 1 { // as above
+			gone.Again()
+		}
+		q := &db.Statement{}
+		q.Add("DELETE FROM reactions WHERE (room_id, user_id, seq, rkey) IN (")
+		q.Join(&gone)
+		q.Add(")")
+		ss = append(ss, q)
+	}
+	ss = append(ss, insert(table.Reactions, rows))
+	if recalled := recalledOf(moved); len(recalled) > 0 {
+		q := &db.Statement{}
+		q.Add("DELETE FROM reactions WHERE ")
+		spots(q, recalled)
+		q.Add(" LIMIT ?", forgottenAtOnce)
+		ss = append(ss, q)
+	}
+	return ss
+}
+
+// storePins brings the list of pins up to the states.
+func storePins(moved []*entry) (ss []*db.Statement) {
+	var gone []*entry
+	var rows []table.Pin
+	for _, e := range moved {
+		on := !e.State.PinnedAt.IsZero()
+		if e.pinned && (!on || e.pinSeq != 0) {
+			gone = append(gone, e)
+		}
+		if on && e.pinSeq != 0 {
+			rows = append(rows, table.Pin{Room: e.Room, Seq: e.Seq, ChangeSeq: e.pinSeq})
+		}
+	}
+	if len(gone) > 0 {
+		q := &db.Statement{}
+		q.Add("DELETE FROM pins WHERE ")
+		spots(q, gone)
+		ss = append(ss, q)
+	}
+	return append(ss, insert(table.Pins, rows))
+}
+
+// storeRecalls lists the recalled messages, so that they don't count as unread.
+func storeRecalls(moved []*entry) *db.Statement {
+	var rows []table.Recall
+	for _, e := range recalledOf(moved) {
+		rows = append(rows, table.Recall{Room: e.Room, Ord: e.Ord, Seq: e.Seq, ChangeSeq: e.State.ChangeSeq})
+	}
+	return insert(table.Recalls, rows)
+}
+
+// updateRooms moves the rooms' change_seq in one statement. A change makes its room active for those who look for what may have been
+// lost, but doesn't lift it in lists.
+func (b *batch) updateRooms() *db.Statement {
+	var moved []*room
+	for _, h := range b.heads() {
+		if r := b.rooms[h.Room]; r.Changes != r.before {
+			moved = append(moved, r)
+		}
+	}
+	ids := make([]chat.RoomID, len(moved))
+	q := &db.Statement{}
+	q.Add("UPDATE rooms FORCE INDEX (PRIMARY) SET active_min = GREATEST(active_min, ?), change_seq = CASE id", table.UnixMinute(b.now))
+	for i, r := range moved {
+		ids[i] = r.Room
+		q.Add(" WHEN ? THEN ?", r.Room, r.Changes)
+	}
+	q.Add(" END, max_recalled_ord = CASE id")
+	for _, r := range moved {
+		q.Add(" WHEN ? THEN ?", r.Room, r.recalled)
+	}
+	q.Add(" END WHERE id IN (")
+	db.List(q, ids)
+	q.Add(")")
+	return q
+}
