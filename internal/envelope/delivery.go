@@ -19,7 +19,7 @@ const (
 	// users in Added are attached to the room and get JoinedTo; those in Removed (All: everybody) are detached once they have this seq,
 	// and get a `left` frame with Reason.
 	InRoom DeliveryKind = iota + 1
-	// ToSocket is Frame for one socket.
+	// ToSocket is Frame for one socket. With Room it has that room's entries up to Seq then, and is not sent them once more.
 	ToSocket
 	// ToUser is Frame for all of a user's sockets except the one named by Gateway and Socket (0: none). With Seq it shows the user's
 	// read pointer in Room, which never goes back.

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
@@ -77,7 +78,7 @@ func (h *Hub) step(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
 	if len(d.Frame) > 0 && len(rm.members) > 0 {
 		f := Text(d.Frame)
 		for i := range rm.members {
-			if m := &rm.members[i]; m.s != origin && m.gets(d.Seq) {
+			if m := &rm.members[i]; m.s != origin && m.gets(d.Seq) && m.has < d.Seq {
 				sw.Put(m.s, f)
 			}
 		}
@@ -108,6 +109,24 @@ func (h *Hub) origin(d *envelope.Delivery) Socket {
 }
 
 func (m *member) gets(seq chat.Seq) bool { return m.asOf < seq && !m.doubt }
+
+// CaughtUp notes that a socket has a room's entries up to d.Seq from the frame that it gets next; nothing where d names no room. Entries
+// that are still on their way show a message as it was sent, which may have been edited or recalled since.
+func (h *Hub) CaughtUp(s Socket, d *envelope.Delivery) {
+	if d.Room == 0 {
+		return
+	}
+	sh := h.roomShard(d.Room)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	rm := sh.rooms[d.Room]
+	if rm == nil || rm.epoch != d.Epoch {
+		return
+	}
+	if i := slices.IndexFunc(rm.members, func(m member) bool { return m.s == s }); i >= 0 {
+		rm.members[i].has = max(rm.members[i].has, d.Seq)
+	}
+}
 
 // ack answers the sender. To answer a repeat again does no harm.
 func (h *Hub) ack(sw *Sweep, d *envelope.Delivery) {

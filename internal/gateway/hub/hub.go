@@ -198,7 +198,7 @@ func (h *Hub) attachLocked(sw *Sweep, sh *roomShard, s Socket, p envelope.Point)
 	switch {
 	case p.Epoch < rm.epoch && p.Epoch != 0:
 		sw.Put(s, h.resyncFrame(rm))
-		m.asOf, m.changes, m.from = 0, 0, 0
+		m.asOf, m.has, m.changes, m.from = 0, 0, 0, 0
 	case rm.cold():
 		rm.epoch = max(rm.epoch, p.Epoch)
 		_ = h.ask(sh, rm, false) // repeated when due

@@ -266,7 +266,7 @@ func (h *Hub) leaveEpoch(sw *Sweep, sh *roomShard, rm *room, epoch uint64) {
 	f := h.resyncFrame(rm)
 	for i := range rm.members {
 		m := &rm.members[i]
-		m.asOf, m.changes, m.from, m.behind, m.leaving = 0, 0, 0, false, false
+		m.asOf, m.has, m.changes, m.from, m.behind, m.leaving = 0, 0, 0, 0, false, false
 		sw.Put(m.s, f)
 	}
 }

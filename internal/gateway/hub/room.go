@@ -65,6 +65,7 @@ type room struct {
 type member struct {
 	s     Socket
 	asOf  chat.Seq
+	has   chat.Seq // up to here a sync has brought the entries, perhaps in a later form: the first one isn't sent after it
 	doubt bool
 	added bool // by the entry at asOf: what follows it is a message for them, and not yet a part of any history
 

@@ -21,8 +21,11 @@ const (
 
 // Answer answers the first n of some syncs (Points, User, Ref), n ≥ 1: send hands each frame to the client of a command, in order. A
 // room that its user may not see is an error of that room alone. What is too much for one answer is left for the client's next sync:
-// `synced` says how far it got. With an error nothing was sent.
-func Answer(ctx context.Context, l Log, b Bounds, cmds []*envelope.Command, send func(c *envelope.Command, frame []byte)) (n int, err error) {
+// `synced` says how far it got. With an error nothing was sent. upTo says up to where in a room the client has everything with that frame;
+// Room 0: it says nothing of that.
+func Answer(
+	ctx context.Context, l Log, b Bounds, cmds []*envelope.Command, send func(c *envelope.Command, frame []byte, upTo envelope.Point),
+) (n int, err error) {
 	var at []chat.Place
 	for _, c := range cmds {
 		for _, p := range c.Points {
@@ -52,7 +55,13 @@ func Answer(ctx context.Context, l Log, b Bounds, cmds []*envelope.Command, send
 		}
 		left := syncBytes
 		for _, g := range a.gaps {
-			g.answer(log, &left, func(frame []byte) { send(a.cmd, frame) })
+			g.answer(log, &left, func(frame []byte, upTo chat.Seq) {
+				at := envelope.Point{}
+				if upTo != 0 {
+					at = envelope.Point{Room: g.room, Seq: upTo, Epoch: g.epoch}
+				}
+				send(a.cmd, frame, at)
+			})
 		}
 		sent += syncBytes - left
 		n++
@@ -121,15 +130,19 @@ func gapOf(c *envelope.Command, p envelope.Point, m chat.Membership, limit int) 
 	return g
 }
 
+// sender sends a frame of a room's answer. With it the client has all up to a seq; 0: nothing is said of that. It is said where a message
+// or its change is shown in another form than as sent: the first form may still be on its way to the socket, and must not come after that.
+type sender func(frame []byte, upTo chat.Seq)
+
 // answer sends what the client lacks, as far as left bytes go, and how far it is then.
-func (g *gap) answer(log record, left *int, send func(frame []byte)) {
+func (g *gap) answer(log record, left *int, send sender) {
 	switch {
 	case !g.seen:
 		ref := protocol.ErrorRef{Ref: Ref(g.cmd), Room: g.room}
-		send(protocol.AppendError(nil, chat.E(chat.NotFound, "there is no room %d", g.room), ref))
+		send(protocol.AppendError(nil, chat.E(chat.NotFound, "there is no room %d", g.room), ref), 0)
 		return
 	case !g.whole || g.told != nil && g.told.page.Resync:
-		send(protocol.AppendResync(nil, g.room, g.epoch, g.cmd.Ref))
+		send(protocol.AppendResync(nil, g.room, g.epoch, g.cmd.Ref), 0)
 		return
 	}
 	s := protocol.Synced{Room: g.room, Epoch: g.epoch, From: g.from, To: max(g.have, g.last), LastSeq: g.last, Ref: g.cmd.Ref}
@@ -140,11 +153,11 @@ func (g *gap) answer(log record, left *int, send func(frame []byte)) {
 	if g.cursor {
 		g.changes(&s, left, send)
 	}
-	send(protocol.AppendSynced(nil, s))
+	send(protocol.AppendSynced(nil, s), s.To)
 }
 
 // entries sends entries and returns the last that the client then has.
-func (g *gap) entries(log record, left *int, send func(frame []byte)) chat.Seq {
+func (g *gap) entries(log record, left *int, send sender) chat.Seq {
 	room := log.rooms[g.room]
 	first, end := room.between(g.from, g.to)
 	if sendHalf(room.ms[first:end], send) {
@@ -158,9 +171,13 @@ func (g *gap) entries(log record, left *int, send func(frame []byte)) chat.Seq {
 		if room.frames[i] == nil {
 			room.frames[i] = protocol.AppendMessage(nil, room.ms[i])
 		}
-		send(room.frames[i])
 		*left -= len(room.frames[i]) + frameBytes
 		at = room.ms[i].Seq
+		if room.ms[i].State == nil {
+			send(room.frames[i], 0)
+		} else {
+			send(room.frames[i], at)
+		}
 	}
 	if log.whole {
 		return max(at, g.to) // there is nothing else up to there

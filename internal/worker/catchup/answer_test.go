@@ -55,10 +55,11 @@ func (l *library) Spans(_ context.Context, spans []chat.Span, bytes int) (ms []c
 	return ms, true, nil
 }
 
-// got is what the clients were sent, in short: "m1.5" for an entry, "s1.5" for synced up to it, "+" where there is more.
+// got is what the clients were sent, in short: "m1.5" for an entry, "s1.5" for synced up to it, "+" where there is more, "!" where the
+// gateway isn't told that the client has everything up to there.
 type got map[chat.SocketID][]string
 
-func (h got) send(c *envelope.Command, frame []byte) {
+func (h got) send(c *envelope.Command, frame []byte, upTo envelope.Point) {
 	f := string(frame)
 	num := func(key string) string {
 		_, rest, _ := strings.Cut(f, `"`+key+`":`)
@@ -71,8 +72,14 @@ func (h got) send(c *envelope.Command, frame []byte) {
 		short = "c" + num("prev") + "-" + num("change_seq") + ":" + strings.TrimPrefix(message[:strings.Index(message, ",")], `{"seq":`)
 	case strings.Contains(f, `"type":"message"`):
 		short = "m" + num("room_id") + "." + num("seq")
+		if strings.Contains(f, `"change_seq":`) && fmt.Sprint(upTo.Seq) != num("seq") {
+			short += "!"
+		}
 	case strings.Contains(f, `"type":"synced"`):
 		short = "s" + num("room_id") + "." + num("to_seq")
+		if to := fmt.Sprint(upTo.Seq); to != num("to_seq") || to != "0" && fmt.Sprint(upTo.Room) != num("room_id") {
+			short += "!"
+		}
 		if strings.Contains(f, `"more":true`) {
 			short += "+"
 		}

@@ -78,7 +78,7 @@ func unlessSome(n int, err error) error {
 
 // changes sends the changed messages that the client has, as far as left bytes go, and says how far its cursor is then: no further than
 // the room was when the entries above had not been read yet, because those are as they were then.
-func (g *gap) changes(s *protocol.Synced, left *int, send func(frame []byte)) {
+func (g *gap) changes(s *protocol.Synced, left *int, send sender) {
 	s.ChangeSeq = &g.changed
 	if g.asks.Room == 0 {
 		return
@@ -87,6 +87,7 @@ func (g *gap) changes(s *protocol.Synced, left *int, send func(frame []byte)) {
 		return
 	}
 	p := &g.told.page
+	upTo := s.To // said once: all are of entries up to there
 	for i := range p.Messages {
 		m := &p.Messages[i]
 		if m.State.ChangeSeq > g.upTo {
@@ -98,7 +99,8 @@ func (g *gap) changes(s *protocol.Synced, left *int, send func(frame []byte)) {
 		if g.told.frames[i] == nil {
 			g.told.frames[i] = protocol.AppendCaughtUp(nil, *m, g.changed, g.asks.To)
 		}
-		send(g.told.frames[i])
+		send(g.told.frames[i], upTo)
+		upTo = 0
 		*left -= len(g.told.frames[i]) + frameBytes
 		g.changed = m.State.ChangeSeq
 	}

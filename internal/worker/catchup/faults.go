@@ -8,12 +8,12 @@ import (
 
 // sendHalf is a planted bug: of more than three missing entries half are sent, and `synced` says that this is all. It reports
 // whether it did so.
-func sendHalf(ms []chat.Message, send func(frame []byte)) bool {
+func sendHalf(ms []chat.Message, send sender) bool {
 	if !faults.Planted("partial_recovery") || len(ms) <= 3 {
 		return false
 	}
 	for _, m := range ms[:len(ms)/2] {
-		send(protocol.AppendMessage(nil, m))
+		send(protocol.AppendMessage(nil, m), 0)
 	}
 	return true
 }
