@@ -19,7 +19,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"chat-service/internal/envelope"
-	"chat-service/internal/test/testkit"
+	"chat-service/internal/test/testkit/faultproxy"
 )
 
 const patience = 20 * time.Second // of the tests themselves
@@ -91,13 +91,13 @@ func eachType(t *testing.T, fn func(t *testing.T, o Options)) {
 }
 
 // through puts a proxy between the client and the broker.
-func through(t *testing.T, o Options, refuse bool) (Options, *testkit.Proxy) {
+func through(t *testing.T, o Options, refuse bool) (Options, *faultproxy.Proxy) {
 	t.Helper()
 	u, err := url.Parse(o.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := testkit.NewProxy(t, u.Host)
+	p := faultproxy.New(t, u.Host)
 	p.Refuse(refuse)
 	u.Host = p.Addr()
 	o.URL = u.String()

@@ -7,10 +7,11 @@ import (
 	"time"
 
 	"chat-service/internal/test/testkit"
+	"chat-service/internal/test/testkit/faultproxy"
 )
 
 // threeNodes are three addresses of the one broker.
-func threeNodes(t *testing.T) (o Options, at [3]*testkit.Proxy) {
+func threeNodes(t *testing.T) (o Options, at [3]*faultproxy.Proxy) {
 	t.Helper()
 	o = options(t, Classic)
 	for i := range at {

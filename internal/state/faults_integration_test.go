@@ -18,6 +18,7 @@ import (
 	"chat-service/internal/chat"
 	"chat-service/internal/state"
 	"chat-service/internal/test/testkit"
+	"chat-service/internal/test/testkit/faultproxy"
 )
 
 // value is what a counter or gauge stands at.
@@ -30,7 +31,7 @@ func value(t *testing.T, m prometheus.Metric) float64 {
 
 func TestStalledRedisIsAskedOncePerPause(t *testing.T) {
 	t.Parallel()
-	proxy := testkit.NewProxy(t, testkit.RedisAddr(t))
+	proxy := faultproxy.New(t, testkit.RedisAddr(t))
 	m := state.NewMetrics(prometheus.NewRegistry())
 	s := state.Open(state.Options{
 		Addrs: []string{proxy.Addr()}, Prefix: testkit.FreshPrefix(t), PoolSize: 1,
@@ -54,7 +55,7 @@ func TestStalledRedisIsAskedOncePerPause(t *testing.T) {
 
 func TestAVerbDialsOnce(t *testing.T) {
 	t.Parallel()
-	proxy := testkit.NewProxy(t, testkit.RedisAddr(t))
+	proxy := faultproxy.New(t, testkit.RedisAddr(t))
 	proxy.Refuse(true)
 	s := open(t, func(o *state.Options) { o.Addrs, o.Failures = []string{proxy.Addr()}, 1_000_000 })
 	for i := range 5 {
@@ -69,7 +70,7 @@ func TestAVerbDialsOnce(t *testing.T) {
 
 func TestBreakerClosesWhenRedisIsBack(t *testing.T) {
 	t.Parallel()
-	proxy := testkit.NewProxy(t, testkit.RedisAddr(t))
+	proxy := faultproxy.New(t, testkit.RedisAddr(t))
 	m := state.NewMetrics(nil)
 	s := state.Open(state.Options{
 		Addrs: []string{proxy.Addr()}, Prefix: testkit.FreshPrefix(t),
@@ -285,7 +286,7 @@ func TestFullRedisIsUnavailable(t *testing.T) {
 // TestCalls follows a listener through a loss of its connection, a server that stops answering, and its end.
 func TestCalls(t *testing.T) {
 	t.Parallel()
-	proxy, prefix := testkit.NewProxy(t, testkit.RedisAddr(t)), testkit.FreshPrefix(t)
+	proxy, prefix := faultproxy.New(t, testkit.RedisAddr(t)), testkit.FreshPrefix(t)
 	near := open(t, func(o *state.Options) { o.Prefix = prefix })
 	far := open(t, func(o *state.Options) { o.Prefix, o.Addrs = prefix, []string{proxy.Addr()} })
 	heard, live := make(chan bool, 100), make(chan bool, 100)

@@ -15,6 +15,7 @@ import (
 
 	"chat-service/internal/ops/stack"
 	"chat-service/internal/test/testkit"
+	"chat-service/internal/test/testkit/faultproxy"
 )
 
 // fault is one card of the deck. run makes the fault and ends it, and returns the moment from which recovery counts.
@@ -311,32 +312,32 @@ func linkFaults() (fs []fault) {
 	for _, x := range []struct {
 		name string
 		n    int
-		do   func(context.Context, *testkit.Proxy, *rand.Rand)
+		do   func(context.Context, *faultproxy.Proxy, *rand.Rand)
 	}{
-		{"link cut", 2, func(_ context.Context, p *testkit.Proxy, _ *rand.Rand) { p.Cut() }},
-		{"link refused", 1, func(ctx context.Context, p *testkit.Proxy, r *rand.Rand) {
+		{"link cut", 2, func(_ context.Context, p *faultproxy.Proxy, _ *rand.Rand) { p.Cut() }},
+		{"link refused", 1, func(ctx context.Context, p *faultproxy.Proxy, r *rand.Rand) {
 			p.Refuse(true)
 			p.Cut()
 			pause(ctx, between(r, 500*time.Millisecond, 4*time.Second))
 			p.Resume()
 		}},
-		{"link half open", 2, func(ctx context.Context, p *testkit.Proxy, r *rand.Rand) {
+		{"link half open", 2, func(ctx context.Context, p *faultproxy.Proxy, r *rand.Rand) {
 			p.Pause()
 			pause(ctx, between(r, time.Second, 6*time.Second))
 			p.Resume()
 		}},
-		{"link one way", 2, func(ctx context.Context, p *testkit.Proxy, r *rand.Rand) {
-			p.OneWay([]testkit.Direction{testkit.Up, testkit.Down}[r.IntN(2)])
+		{"link one way", 2, func(ctx context.Context, p *faultproxy.Proxy, r *rand.Rand) {
+			p.OneWay([]faultproxy.Direction{faultproxy.Up, faultproxy.Down}[r.IntN(2)])
 			pause(ctx, between(r, time.Second, 5*time.Second))
 			p.Resume()
 		}},
-		{"link far away", 2, func(ctx context.Context, p *testkit.Proxy, r *rand.Rand) {
+		{"link far away", 2, func(ctx context.Context, p *faultproxy.Proxy, r *rand.Rand) {
 			jitter(ctx, p, between(r, 50*time.Millisecond, 300*time.Millisecond), between(r, 2*time.Second, 5*time.Second), r)
 		}},
-		{"link slow", 1, func(ctx context.Context, p *testkit.Proxy, r *rand.Rand) {
+		{"link slow", 1, func(ctx context.Context, p *faultproxy.Proxy, r *rand.Rand) {
 			slow(ctx, p, between(r, 2*time.Second, 5*time.Second))
 		}},
-		{"link cut inside of frames", 3, func(ctx context.Context, p *testkit.Proxy, r *rand.Rand) {
+		{"link cut inside of frames", 3, func(ctx context.Context, p *faultproxy.Proxy, r *rand.Rand) {
 			bite(ctx, p, between(r, 2*time.Second, 4*time.Second), r)
 		}},
 	} {

@@ -13,11 +13,11 @@ import (
 	"testing"
 	"time"
 
-	"chat-service/internal/test/testkit"
+	"chat-service/internal/test/testkit/faultproxy"
 )
 
 // links are fault proxies, one for each process and what it speaks to: "worker-1 → mysql"; "clients → gateway-2".
-type links map[string]*testkit.Proxy
+type links map[string]*faultproxy.Proxy
 
 func (ls links) names(part string) []string {
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(ls)), func(s string) bool { return !strings.Contains(s, part) })
@@ -47,7 +47,7 @@ func (ls links) tap(t testing.TB, process string, env map[string]string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p := testkit.NewProxy(t, u.Host)
+		p := faultproxy.New(t, u.Host)
 		ls[linkName(process, "rabbitmq")] = p
 		u.Host = p.Addr()
 		env["CHAT_RABBITMQ_URL"] = u.String()
@@ -56,7 +56,7 @@ func (ls links) tap(t testing.TB, process string, env map[string]string) {
 
 func (ls links) tapHostPort(t testing.TB, process, to, prefix string, env map[string]string) {
 	t.Helper()
-	p := testkit.NewProxy(t, net.JoinHostPort(env[prefix+"HOST"], env[prefix+"PORT"]))
+	p := faultproxy.New(t, net.JoinHostPort(env[prefix+"HOST"], env[prefix+"PORT"]))
 	ls[linkName(process, to)] = p
 	host, port, err := net.SplitHostPort(p.Addr())
 	if err != nil {
@@ -66,7 +66,7 @@ func (ls links) tapHostPort(t testing.TB, process, to, prefix string, env map[st
 }
 
 // jitter delays a link by about mean for d.
-func jitter(ctx context.Context, p *testkit.Proxy, mean, d time.Duration, r *rand.Rand) {
+func jitter(ctx context.Context, p *faultproxy.Proxy, mean, d time.Duration, r *rand.Rand) {
 	for end := time.Now().Add(d); time.Now().Before(end) && ctx.Err() == nil; {
 		p.Latency(mean/2 + time.Duration(r.Int64N(int64(mean))))
 		pause(ctx, 100*time.Millisecond)
@@ -75,7 +75,7 @@ func jitter(ctx context.Context, p *testkit.Proxy, mean, d time.Duration, r *ran
 }
 
 // slow lets a link carry bytes only a fifth of the time.
-func slow(ctx context.Context, p *testkit.Proxy, d time.Duration) {
+func slow(ctx context.Context, p *faultproxy.Proxy, d time.Duration) {
 	for end := time.Now().Add(d); time.Now().Before(end) && ctx.Err() == nil; {
 		p.Pause()
 		pause(ctx, 80*time.Millisecond)
@@ -86,7 +86,7 @@ func slow(ctx context.Context, p *testkit.Proxy, d time.Duration) {
 }
 
 // bite cuts a link again and again, each time after some more bytes: inside of frames, statements, a COMMIT.
-func bite(ctx context.Context, p *testkit.Proxy, d time.Duration, r *rand.Rand) {
+func bite(ctx context.Context, p *faultproxy.Proxy, d time.Duration, r *rand.Rand) {
 	for end := time.Now().Add(d); time.Now().Before(end) && ctx.Err() == nil; {
 		p.LimitBytes(200 + r.Int64N(20_000))
 		pause(ctx, 250*time.Millisecond)

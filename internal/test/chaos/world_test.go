@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"chat-service/internal/test/testkit"
+	"chat-service/internal/test/testkit/faultproxy"
 	"chat-service/internal/test/testkit/history"
 )
 
@@ -128,7 +129,7 @@ func newWorld(t *testing.T, o plan) *world {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p := testkit.NewProxy(t, u.Host)
+		p := faultproxy.New(t, u.Host)
 		w.links[linkName("clients", "gateway-"+strconv.Itoa(i))] = p
 		u.Host = p.Addr()
 		w.urls = append(w.urls, u.String())

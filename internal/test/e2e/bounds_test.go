@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"chat-service/internal/test/testkit"
+	"chat-service/internal/test/testkit/faultproxy"
 )
 
 // tightly sets every bound of a user and of an address so that a test reaches it. What is refused comes back slowly: no test waits for it.
@@ -27,12 +28,12 @@ func tightly(env map[string]string) {
 // bounded is a fleet of two processes of each kind with tight bounds, Redis behind a proxy.
 type bounded struct {
 	*world
-	redis *testkit.Proxy
+	redis *faultproxy.Proxy
 }
 
 func startBounded(t *testing.T) *bounded {
 	t.Helper()
-	b := &bounded{redis: testkit.NewProxy(t, testkit.RedisAddr(t))}
+	b := &bounded{redis: faultproxy.New(t, testkit.RedisAddr(t))}
 	env := calm()
 	tightly(env)
 	host, port, _ := strings.Cut(b.redis.Addr(), ":")

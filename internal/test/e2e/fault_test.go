@@ -14,13 +14,14 @@ import (
 	"time"
 
 	"chat-service/internal/test/testkit"
+	"chat-service/internal/test/testkit/faultproxy"
 	"chat-service/internal/test/testkit/history"
 )
 
 // faults is a fleet to break things in: it reaches its servers through proxies.
 type faults struct {
 	*world
-	mysql, redis, rabbit *testkit.Proxy // mysql: the api's only
+	mysql, redis, rabbit *faultproxy.Proxy // mysql: the api's only
 }
 
 // TestFaults breaks one thing after another, and mends it again, in a fleet of its own.
@@ -30,7 +31,7 @@ func TestFaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &faults{redis: testkit.NewProxy(t, testkit.RedisAddr(t)), rabbit: testkit.NewProxy(t, broker.Host)}
+	f := &faults{redis: faultproxy.New(t, testkit.RedisAddr(t)), rabbit: faultproxy.New(t, broker.Host)}
 	env := calm()
 	env["CHAT_GATEWAY_DRAIN"], env["CHAT_GATEWAY_CONNECT_TIMEOUT"], env["CHAT_GATEWAY_ANSWER_TIMEOUT"] = "5s", "3s", "3s"
 	fleet := testkit.StartFleet(t, testkit.FleetOptions{Gateways: 2, Workers: 2, APIs: 1, Env: env, EnvOf: func(process string, env map[string]string) {
@@ -42,7 +43,7 @@ func TestFaults(t *testing.T) {
 			env["CHAT_REDIS_HOST"], env["CHAT_REDIS_PORT"], _ = net.SplitHostPort(f.redis.Addr())
 		}
 		if process == "api-1" {
-			f.mysql = testkit.NewProxy(t, net.JoinHostPort(env["CHAT_DATABASE_HOST"], env["CHAT_DATABASE_PORT"]))
+			f.mysql = faultproxy.New(t, net.JoinHostPort(env["CHAT_DATABASE_HOST"], env["CHAT_DATABASE_PORT"]))
 			env["CHAT_DATABASE_HOST"], env["CHAT_DATABASE_PORT"], _ = net.SplitHostPort(f.mysql.Addr())
 		}
 	}})

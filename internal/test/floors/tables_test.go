@@ -99,7 +99,7 @@ var house = []family{
 	{"cmd/chatctl", 6, command("internal/ops/stack", "internal/ops/bench", "internal/ops/grants", "internal/ops/management", "internal/ops/installation", "internal/ops/spread", "internal/ops/doctor", "internal/auth", "internal/broker", "internal/store", "internal/state"), nil, whyCmd},
 
 	{"internal/test", 7, nil, [][]string{
-		{"testkit/history", "wscases"},
+		{"testkit/history", "testkit/faultproxy", "wscases"},
 		{"testkit"},
 		{"e2e", "attacks", "browser", "chaos", "conformance", "deploy", "road", "tables", "floors"},
 	}, whyTest},

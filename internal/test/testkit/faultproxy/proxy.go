@@ -1,4 +1,4 @@
-package testkit
+package faultproxy
 
 import (
 	"net"
@@ -40,8 +40,8 @@ type link struct {
 	once           sync.Once
 }
 
-// NewProxy listens on a free loopback port and forwards to upstream (host:port) until the test ends.
-func NewProxy(t testing.TB, upstream string) *Proxy {
+// New listens on a free loopback port and forwards to upstream (host:port) until the test ends.
+func New(t testing.TB, upstream string) *Proxy {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
