@@ -394,3 +394,5 @@ func unquoted(s []byte) []byte {
 	plain, _ := jsontext.AppendUnquote(nil, s) // of a broken string: what was read up to there
 	return plain
 }
+
+func (f Features) have(needed Features) bool { return needed&^f == 0 }

@@ -30,8 +30,6 @@ func AllFeatures() (set Features) {
 	return set
 }
 
-func (f Features) have(needed Features) bool { return needed&^f == 0 }
-
 // String returns the name of a set of one feature, "" of none.
 func (f Features) String() string {
 	for name, one := range featureNames {

@@ -132,25 +132,26 @@ func (s *Store) UpdateUser(ctx context.Context, id chat.UserID, p chat.UserPatch
 	set(&u.Nickname, p.Nickname, "nickname", "nickname_key")
 	set(&u.AvatarURL, p.AvatarURL, "avatar_url")
 	set(&u.Email, p.Email, "email")
-	if len(cols) > 0 {
-		err := s.d.Tx(ctx, "update user", db.Repeatable, func(tx db.Tx) error {
-			if p.Email != nil {
-				if err := s.recordEmail(tx, id, *p.Email); err != nil {
-					return err
-				}
-			}
-			before, err := table.People.Find(tx.Where("id = ?", id))
-			if err != nil {
+	if len(cols) == 0 {
+		return s.User(ctx, id)
+	}
+	err := s.d.Tx(ctx, "update user", db.Repeatable, func(tx db.Tx) error {
+		if p.Email != nil {
+			if err := s.recordEmail(tx, id, *p.Email); err != nil {
 				return err
 			}
-			if err := tx.Table("users").Where("id = ?", id).Updates(table.Users.Only(cols...).Map(&u)).Error; err != nil {
-				return taken(err)
-			}
-			return s.announce(tx, before, p)
-		})
-		if err != nil {
-			return chat.User{}, err
 		}
+		before, err := table.People.Find(tx.Where("id = ?", id))
+		if err != nil {
+			return err
+		}
+		if err := tx.Table("users").Where("id = ?", id).Updates(table.Users.Only(cols...).Map(&u)).Error; err != nil {
+			return taken(err)
+		}
+		return s.announce(tx, before, p)
+	})
+	if err != nil {
+		return chat.User{}, err
 	}
 	return s.User(ctx, id)
 }
