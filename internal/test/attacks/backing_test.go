@@ -123,11 +123,11 @@ func (a *attack) gatewayQueue() string {
 func stolenSQLUser(a *attack) {
 	for role, statements := range map[string][]string{
 		"api": {
-			"DROP TABLE users", "ALTER TABLE users ADD x INT", "CREATE TABLE x (y INT)", "TRUNCATE messages", "DELETE FROM messages", "UPDATE messages SET content = ''", "DELETE FROM audit",
+			"DROP TABLE users", "ALTER TABLE users ADD x INT", "CREATE TABLE x (y INT)", "TRUNCATE messages", "DELETE FROM messages", "UPDATE messages SET sender_id = 1", "UPDATE messages SET body_hash = ''", "DELETE FROM change_ids", "UPDATE recalls SET ord = 0", "DELETE FROM audit",
 			"GRANT SELECT ON *.* TO CURRENT_USER()", "CREATE USER evil", "SELECT * FROM mysql.user", "SELECT 'x' INTO OUTFILE '/tmp/written-by-the-api'", "SELECT LOAD_FILE('/etc/passwd') IS NULL, password FROM mysql.user",
 			"SET GLOBAL max_connections = 1", "SHUTDOWN", "CREATE DATABASE evil",
 		},
-		"worker": {"DROP TABLE messages", "ALTER TABLE rooms ADD x INT", "DELETE FROM messages", "UPDATE users SET status = 'active'", "INSERT INTO audit (kind) VALUES ('forged')", "GRANT ALL ON *.* TO CURRENT_USER()", "CREATE USER evil", "SELECT * FROM mysql.user"},
+		"worker": {"DROP TABLE messages", "ALTER TABLE rooms ADD x INT", "DELETE FROM messages", "UPDATE messages SET sender_id = 1", "UPDATE users SET status = 'active'", "INSERT INTO audit (kind) VALUES ('forged')", "GRANT ALL ON *.* TO CURRENT_USER()", "CREATE USER evil", "SELECT * FROM mysql.user"},
 	} {
 		cfg, err := mysql.ParseDSN(a.DB.DSN)
 		if err != nil {
