@@ -152,7 +152,7 @@ func (f *faults) workerKilled(t *testing.T) {
 	if n := f.number(t, "SELECT COUNT(*) FROM messages WHERE room_id = ? AND kind = 'text'", room); n != 4*(50+20+5+3*8) {
 		t.Errorf("%d messages are there, want %d", n, 4*(50+20+5+3*8))
 	}
-	if n := f.number(t, "SELECT change_seq FROM rooms WHERE id = ?", room); n < 50 {
+	if n := f.number(t, "SELECT change_seq FROM rooms WHERE id = ?", room); n < 20 { // some of 96 are of what a client hasn't got yet, or change nothing
 		t.Errorf("only %d changes were made", n)
 	}
 	history.MustHold(t, h.Events(), history.LoadDump(t, f.DB.DB))
