@@ -90,11 +90,14 @@ func (g *gap) changes(s *protocol.Synced, left *int, send sender) {
 	upTo := s.To // said once: all are of entries up to there
 	for i := range p.Messages {
 		m := &p.Messages[i]
-		if m.State.ChangeSeq > g.upTo {
-			break
-		}
 		if *left <= 0 {
 			return
+		}
+		if m.State.ChangeSeq > g.upTo { // changed again since: it is shown whole, because the live frame of that shows only what it changed
+			send(protocol.AppendCaughtUp(nil, *m, m.State.ChangeSeq-1, g.asks.To), upTo)
+			upTo = 0
+			*left -= len(m.Content) + len(m.Data) + frameBytes
+			continue
 		}
 		if g.told.frames[i] == nil {
 			g.told.frames[i] = protocol.AppendCaughtUp(nil, *m, g.changed, g.asks.To)
