@@ -82,12 +82,16 @@ func (w *world) cast(crowd [][]testkit.User) func(map[uint64][]*room) {
 			w.poster(i, u, homes[u.ID])
 		}
 		for i, u := range as {
-			w.amender(i, u, homes[u.ID])
+			if !w.o.Plain {
+				w.amender(i, u, homes[u.ID])
+			}
 		}
 		for i, u := range gs {
 			w.pager(i, u, homes[u.ID])
 		}
-		w.changers(changesPerSecond)
+		if !w.o.Plain {
+			w.changers(changesPerSecond)
+		}
 		w.twins(twin, homes[twin.ID])
 		w.pairUp(pair, homes[pair.ID], hs)
 		for i, u := range hs {

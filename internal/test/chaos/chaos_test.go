@@ -54,7 +54,7 @@ func TestChaos(t *testing.T) {
 	seed := uint64(fromEnv("CHAOS_SEED", float64(time.Now().Unix())))
 	minutes := fromEnv("CHAOS_MINUTES", usualMinutes)
 	say("chaos: SEED=%d MINUTES=%g", seed, minutes)
-	o := plan{Clients: int(fromEnv("CHAOS_CLIENTS", usualClients)), Rooms: 24, Rate: fromEnv("CHAOS_RATE", usualRate), Numbers: true}
+	o := plan{Clients: int(fromEnv("CHAOS_CLIENTS", usualClients)), Rooms: 24, Rate: fromEnv("CHAOS_RATE", usualRate), Numbers: true, Plain: fromEnv("CHAOS_CHANGES", 1) == 0}
 	all := newResult()
 	end := time.Now().Add(time.Duration(minutes * float64(time.Minute)))
 	for n := uint64(0); n == 0 || time.Until(end) > 30*time.Second && !t.Failed(); n++ {

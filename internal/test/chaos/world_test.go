@@ -34,6 +34,7 @@ type plan struct {
 	Env     map[string]string // over the usual settings
 	Numbers bool              // a quarter of the clients number their messages
 	Quiet   bool              // nothing but ordinary members
+	Plain   bool              // nobody changes messages
 	Posts   bool              // REST senders don't pause
 	Prompt  bool              // only workers fail: what is stored is acknowledged in time
 	Rest    time.Duration     // how long coming to rest may take, instead of a minute
