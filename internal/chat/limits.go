@@ -206,7 +206,7 @@ var limits = []LimitSpec{
 	{"reactions_per_message", ByWorker | ByAPI, false, "keys", "one message", false},
 	{"pins_per_room", ByWorker | ByAPI, false, "messages", "pinned in one room", false},
 	{"catch_up_changes", ByWorker, false, "messages", "changed ones in the answer to one `sync` of a room; then `more_changes`", false},
-	{"resync_changes", ByWorker, false, "messages", "changed in a room since the client's cursor; if more are, it is told to `resync`", false},
+	{"resync_changes", ByWorker, false, "messages", "changed in a room since the client's cursor; if more are, the answer is `resync`", false},
 	{"sockets_per_user", ByGateway | ByWorker, false, "sockets", "one user, over all login sessions and gateways; while Redis is unavailable, at one gateway", false},
 	{"connects_per_minute", ByGateway, false, "sockets per minute", "one user opens at one gateway", false},
 	{"sockets_per_address", ByGateway, false, "sockets", "one IP address at one gateway, whoever they belong to; off, because a company, a carrier or a load test is one address", true},

@@ -47,8 +47,8 @@ const (
 	// Reassert asks for Assert of every socket and Attach of every room: Redis was lost. With Room: that room only.
 	Reassert
 	// Changed is one change to the message Seq of Room, delivered once the entry AtSeq was. Frame is the `change` for sessions that
-	// may see the message, Bare for the others. It follows the change Prev: if a session may have missed that, its client is told to
-	// sync. Ack (`done`) is for the socket that asked (Gateway, Socket), Mine for the other sockets of User.
+	// may see the message, Bare for the others. It follows the change Prev: if a session may have missed that, its client gets a head
+	// and syncs. Ack (`done`) is for the socket that asked (Gateway, Socket), Mine for the other sockets of User.
 	Changed
 	// Profile is Frame for the sockets of User, and for those in the rooms of Points: each gets it once.
 	Profile

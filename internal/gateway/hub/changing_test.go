@@ -62,21 +62,16 @@ func (r *reader) Push(f Frame) bool {
 // stay is when a user was a member: from the entry that added them to the one that removed them, 0: until now.
 type stay struct{ from, to, sees chat.Seq }
 
-// changing is a room's owner whose messages change, and an unreliable line to one hub.
+// changing is a room's owner whose messages change.
 type changing struct {
-	*bench
-	rt      *rapid.T
-	log     []*envelope.Delivery
+	owner
 	changes []*envelope.Delivery // changes[i] is change i+1, whether or not it was announced
 	told    chat.ChangeSeq       // announced
 	stays   map[chat.UserID][]stay
-	line    []parcel
-	lossy   bool
 	subs    []*reader
 	all     map[chat.SocketID]*reader
 }
 
-func (w *changing) head() chat.Seq         { return chat.Seq(len(w.log)) }
 func (w *changing) number() chat.ChangeSeq { return chat.ChangeSeq(len(w.changes)) }
 
 // judge checks that a user may get a change: they hadn't left when it happened, and see the message.
@@ -95,32 +90,6 @@ func (w *changing) in(u chat.UserID) *stay {
 		return &l[len(l)-1]
 	}
 	return nil
-}
-
-func (w *changing) post(name string, f func()) {
-	for range 1 + rapid.IntRange(0, 5).Draw(w.rt, "twice")/5 {
-		if !w.lossy || rapid.IntRange(0, 3).Draw(w.rt, "lose") != 0 {
-			w.line = append(w.line, parcel{name, f})
-		}
-	}
-}
-
-func (w *changing) receive() {
-	if len(w.line) == 0 {
-		return
-	}
-	i := rapid.IntRange(0, min(len(w.line)-1, 5)).Draw(w.rt, "next")
-	p := w.line[i]
-	w.line = slices.Delete(w.line, i, i+1)
-	w.rt.Logf("%s arrives", p.name)
-	p.open()
-}
-
-func (w *changing) append(change func(*envelope.Delivery)) {
-	d := entry(w.head() + 1)
-	change(d)
-	w.log = append(w.log, d)
-	w.post(fmt.Sprintf("entry %d, added %v, removed %v,", d.Seq, d.Added, d.Removed), func() { w.InRoom(&w.sw, d) })
 }
 
 func (w *changing) toggle(u chat.UserID) {
@@ -214,7 +183,10 @@ func (w *changing) digest() {
 // last one, or were told to sync.
 func TestChanging(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		w := &changing{bench: newBench(t), rt: rt, stays: map[chat.UserID][]stay{}, all: map[chat.SocketID]*reader{}, lossy: rapid.Bool().Draw(rt, "lossy")}
+		w := &changing{
+			owner: owner{bench: newBench(t), rt: rt, lossy: rapid.Bool().Draw(rt, "lossy")},
+			stays: map[chat.UserID][]stay{}, all: map[chat.SocketID]*reader{},
+		}
 		w.o.Find = func(id chat.SocketID) Socket {
 			if r := w.all[id]; r != nil {
 				return r

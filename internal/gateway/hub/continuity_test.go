@@ -12,15 +12,20 @@ import (
 	"chat-service/internal/envelope"
 )
 
-// world is a room's owner and an unreliable line to one hub: deliveries get lost, come twice and out of order.
-type world struct {
+// owner is a room's log and an unreliable line to one hub: deliveries get lost, come twice and out of order.
+type owner struct {
 	*bench
-	rt      *rapid.T
-	log     []*envelope.Delivery // log[i] is seq i+1
+	rt    *rapid.T
+	log   []*envelope.Delivery // log[i] is seq i+1
+	line  []parcel             // on the way
+	lossy bool                 // deliveries get lost; else welcomes may be old
+}
+
+// world is a room's owner, and who is in the room.
+type world struct {
+	owner
 	members map[chat.UserID]bool
 	left    map[chat.UserID]chat.Seq // last leave
-	line    []parcel                 // on the way
-	lossy   bool                     // deliveries get lost; else welcomes may be old
 	subs    []*fake
 	lastID  chat.SocketID
 }
@@ -33,10 +38,10 @@ type parcel struct {
 
 const users = 4
 
-func (w *world) head() chat.Seq { return chat.Seq(len(w.log)) }
+func (w *owner) head() chat.Seq { return chat.Seq(len(w.log)) }
 
 // post sends something over the line.
-func (w *world) post(name string, f func()) {
+func (w *owner) post(name string, f func()) {
 	if w.lossy && rapid.IntRange(0, 3).Draw(w.rt, "lose") == 0 {
 		return
 	}
@@ -47,7 +52,7 @@ func (w *world) post(name string, f func()) {
 }
 
 // receive lets one of the next things on the line arrive, not always the first.
-func (w *world) receive() {
+func (w *owner) receive() {
 	if len(w.line) == 0 {
 		return
 	}
@@ -58,7 +63,7 @@ func (w *world) receive() {
 	p.open()
 }
 
-func (w *world) append(change func(*envelope.Delivery)) {
+func (w *owner) append(change func(*envelope.Delivery)) {
 	d := entry(w.head() + 1)
 	change(d)
 	w.log = append(w.log, d)
@@ -145,8 +150,8 @@ func (w *world) check(f *fake) (last uint64, told bool) {
 func TestContinuity(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		w := &world{
-			bench: newBench(t), rt: rt, members: map[chat.UserID]bool{}, left: map[chat.UserID]chat.Seq{},
-			lossy: rapid.Bool().Draw(rt, "lossy"),
+			owner:   owner{bench: newBench(t), rt: rt, lossy: rapid.Bool().Draw(rt, "lossy")},
+			members: map[chat.UserID]bool{}, left: map[chat.UserID]chat.Seq{},
 		}
 		for u := range chat.UserID(users) {
 			w.members[u+1] = u%2 == 0

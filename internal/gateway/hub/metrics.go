@@ -36,6 +36,6 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		Resyncs:   count("resyncs_total", "Resync frames made for the sockets of a room."),
 		Dropped:   count("ephemeral_dropped_total", "Ephemeral frames left out for sockets that lag."),
 
-		ChangeGaps: count("change_gaps_total", "Times that a room lacked changes, and its clients were told to sync."),
+		ChangeGaps: count("change_gaps_total", "Times that a room lacked changes, so that its clients had to sync."),
 	}
 }

@@ -12,7 +12,7 @@ import (
 // what messages that change have added.
 const (
 	maxFiles   = 29
-	maxLines   = 2575
+	maxLines   = 2560
 	maxReturns = 5
 )
 

@@ -39,9 +39,9 @@ var rules = [...]struct{ name, promise string }{
 	{"C1", "every change that was done stands in the database once, and a retry never undoes a later change"},
 	{"C2", "at rest all members hold the same state of every message that they may see"},
 	{"C3", "a room's change_seqs are 1 … change_seq, and states never go back"},
-	{"C4", "nobody gets a recalled text after its recall was told to them, in any way"},
+	{"C4", "nobody receives a recalled text after its recall was reported to them, in any way"},
 	{"C5", "unread counts follow from the numbers beside them, and at rest from the log"},
-	{"C6", "who joined later, left or was removed is told of no change that they may not see"},
+	{"C6", "who joined later, left or was removed receives no change that they may not see"},
 }
 
 // maxPerRule bounds the report: one bug may break a promise thousands of times.
