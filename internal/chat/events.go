@@ -25,26 +25,27 @@ const (
 
 // EventSpec is a row of Events.
 type EventSpec struct {
-	Name EventName
-	Adds bool   // the named users became members of a room that was there before
-	Doc  string // what happened
+	Name    EventName
+	Adds    bool        // the named users became members of a room that was there before
+	Removes LeaveReason // why the named users, or all of a room that is dissolved, are no members any more; "": they are
+	Doc     string      // what happened
 }
 
 // Events returns the registry of system events.
 func Events() []EventSpec { return slices.Clone(events) }
 
 var events = []EventSpec{
-	{EventCreated, false, "the room was created, with its first members"},
-	{EventJoined, true, "a user joined a public room"},
-	{EventAdded, true, "members were added"},
-	{EventLeft, false, "a member left"},
-	{EventRemoved, false, "a member was removed"},
-	{EventUpdated, false, "name, description or visibility changed"},
-	{EventRole, false, "a member's role changed"},
-	{EventMuted, false, "a member was muted"},
-	{EventUnmuted, false, "a member may send again"},
-	{EventOwner, false, "the room has another owner"},
-	{EventDissolved, false, "the room was dissolved"},
+	{EventCreated, false, "", "the room was created, with its first members"},
+	{EventJoined, true, "", "a user joined a public room"},
+	{EventAdded, true, "", "members were added"},
+	{EventLeft, false, LeftSelf, "a member left"},
+	{EventRemoved, false, LeftKicked, "a member was removed"},
+	{EventUpdated, false, "", "name, description or visibility changed"},
+	{EventRole, false, "", "a member's role changed"},
+	{EventMuted, false, "", "a member was muted"},
+	{EventUnmuted, false, "", "a member may send again"},
+	{EventOwner, false, "", "the room has another owner"},
+	{EventDissolved, false, LeftDissolved, "the room was dissolved"},
 }
 
 // SystemEvent is the content of a system message, as JSON.
@@ -61,15 +62,31 @@ type SystemEvent struct {
 
 // Added returns the users that an entry of a room's log made members, by what its content says; nil for a message of a user.
 func (m *Message) Added() []UserID {
-	if m.Kind != System {
-		return nil
+	if e, spec := m.event(); spec.Adds {
+		return e.UserIDs
 	}
-	var e SystemEvent
-	if json.Unmarshal([]byte(m.Content), &e) != nil {
-		return nil
+	return nil
+}
+
+// Removed returns the users whose membership an entry of a room's log ended, and why; all: that of everybody.
+func (m *Message) Removed() (users []UserID, all bool, why LeaveReason) {
+	e, spec := m.event()
+	switch spec.Removes {
+	case "":
+		return nil, false, ""
+	case LeftDissolved:
+		return nil, true, spec.Removes
 	}
-	if i := slices.IndexFunc(events, func(s EventSpec) bool { return s.Name == e.Event }); i < 0 || !events[i].Adds {
-		return nil
+	return e.UserIDs, false, spec.Removes
+}
+
+// event returns what a system message reports; a zero spec if it is none, or one of a later release.
+func (m *Message) event() (e SystemEvent, spec EventSpec) {
+	if m.Kind != System || json.Unmarshal([]byte(m.Content), &e) != nil {
+		return e, EventSpec{}
 	}
-	return e.UserIDs
+	if i := slices.IndexFunc(events, func(s EventSpec) bool { return s.Name == e.Event }); i >= 0 {
+		spec = events[i]
+	}
+	return e, spec
 }

@@ -106,6 +106,7 @@ func (h *Hub) Attached(sw *Sweep, d *envelope.Delivery) {
 	}
 	rm.waiting = false
 	if d.Repair {
+		h.moved(sw, sh, rm, d.Entries)
 		h.review(sw, sh, rm, d)
 	}
 	rm.asked = nil

@@ -2,11 +2,13 @@ package hub
 
 import (
 	"bytes"
+	"encoding/json"
 	"maps"
 	"slices"
 
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
+	"chat-service/internal/protocol"
 )
 
 // hold keeps an entry behind a gap. If it doesn't fit, everything that is held is dropped: the repair brings it again.
@@ -90,8 +92,34 @@ func (h *Hub) purge(sw *Sweep, sh *roomShard, rm *room) {
 	}
 }
 
-// systemKind is in the frame of a system message, and of no other: in a text its quotes are escaped.
+// systemKind is in the frame of every system message, and of few others: in a text its quotes are escaped, in data they aren't.
 var systemKind = []byte(`"kind":"system"`)
+
+// jumps reports whether an answer to a repair leaves a gap that nothing else will close.
+func (rm *room) jumps(d *envelope.Delivery) bool {
+	next := func(e envelope.Entry) bool { return e.Seq == rm.delivered+1 }
+	return rm.delivered < d.Seq && (rm.overflows > overflowMax || !slices.ContainsFunc(d.Entries, next))
+}
+
+// moved notes who was added and who leaves by the entries that a repair brings. The entries themselves say so: their notices are lost, and
+// somebody who left among them may be back by now, or have left once more.
+func (h *Hub) moved(sw *Sweep, sh *roomShard, rm *room, entries []envelope.Entry) {
+	for i := range entries {
+		if !bytes.Contains(entries[i].Frame, systemKind) {
+			continue
+		}
+		var shown protocol.Message
+		if json.Unmarshal(entries[i].Frame, &shown) != nil {
+			continue
+		}
+		m := chat.Message{Kind: shown.Kind, Content: shown.Content}
+		d := envelope.Delivery{Room: rm.id, Epoch: rm.epoch, Seq: entries[i].Seq, Added: m.Added()}
+		if d.Removed, d.All, d.Reason = m.Removed(); len(d.Removed) > 0 || d.All {
+			h.addLeaves(sw, sh, rm, &d)
+		}
+		h.memberships.noteAll(&d)
+	}
+}
 
 // repaired applies the answer to a repair: it delivers what was missing or, if that isn't whole, jumps to the head.
 func (h *Hub) repaired(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
@@ -172,9 +200,9 @@ func (h *Hub) review(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
 			continue
 		}
 		h.memberships.note(rm.id, u, membership{rm.epoch, d.Seq, false})
-		known := chat.Seq(0) // the last known leave: who was attached before it goes then
+		known := chat.Seq(0) // the last known leave: who was attached before it goes then, or with one before it
 		for _, l := range rm.leaves {
-			if l.user == u || l.user == 0 {
+			if (l.user == u || l.user == 0) && (l.seq <= d.Seq || !rm.jumps(d)) { // else they may have been away before it
 				known = max(known, l.seq)
 			}
 		}

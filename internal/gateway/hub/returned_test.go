@@ -1,10 +1,12 @@
 package hub
 
 import (
+	"encoding/json"
 	"testing"
 
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
+	"chat-service/internal/protocol"
 )
 
 func TestWhoCameBackBehindTheGapGoesOnFromThere(t *testing.T) {
@@ -76,4 +78,71 @@ func TestReturnedAndLeftAgainBehindAJump(t *testing.T) {
 	b.Attached(&b.sw, &envelope.Delivery{Kind: envelope.Attached, Room: room1, Epoch: 1, Number: c.Number, Seq: 10, Repair: true})
 	b.in(entry(11))
 	b.want(f, "resync", "left7")
+}
+
+// event is the frame of a system message about a user.
+func event(seq chat.Seq, name chat.EventName, u chat.UserID) []byte {
+	content, _ := json.Marshal(chat.SystemEvent{Event: name, By: u, UserIDs: []chat.UserID{u}})
+	return protocol.AppendMessage(nil, chat.Message{Room: room1, Seq: seq, Kind: chat.System, Content: string(content)})
+}
+
+// Somebody leaves and comes back behind a gap, and leaves again, of which alone there is a notice: what was said while they were away isn't
+// for them, nor what comes after their return, which nobody has shown them.
+func TestLeftBehindAGapAndAgainAfterIt(t *testing.T) {
+	for name, entries := range map[string][]envelope.Entry{
+		"the repair brings them": {
+			{Seq: 6, Frame: message(6)},
+			{Seq: 7, Frame: event(7, chat.EventLeft, 1)},
+			{Seq: 8, Frame: message(8)},
+			{Seq: 9, Frame: event(9, chat.EventAdded, 1), Added: []chat.UserID{1}},
+			{Seq: 10, Frame: message(10)},
+		},
+		"the repair ends while they are away": {
+			{Seq: 6, Frame: message(6)},
+			{Seq: 7, Frame: event(7, chat.EventRemoved, 1)},
+			{Seq: 8, Frame: message(8)},
+		},
+		"the repair can't bring them": nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			f := b.attached(1, 1, 5)
+			stays := b.socket(2, 2)
+			b.Attach(&b.sw, stays, envelope.Point{Room: room1, Seq: 5, Epoch: 1})
+			again := entry(12)
+			again.Removed, again.Reason = []chat.UserID{1}, chat.LeftKicked
+			b.in(again)
+			b.Attached(&b.sw, &envelope.Delivery{
+				Kind: envelope.Attached, Room: room1, Epoch: 1, Number: b.last(envelope.Attach).Number, Seq: 10, Repair: true,
+				Users: []chat.UserID{2}, Entries: entries,
+			})
+			b.in(entry(11), entry(13))
+			if len(entries) == 0 {
+				b.want(f, "left5")
+				b.want(stays, "resync", "m11", "m12", "m13")
+				return
+			}
+			b.want(f, "m6", "m7", "left7")
+			if len(entries) == 5 {
+				b.want(stays, "m6", "m7", "m8", "m9", "m10", "m11", "m12", "m13")
+			} else {
+				b.want(stays, "m6", "m7", "m8")
+			}
+		})
+	}
+}
+
+// Who left and came back behind a gap, and is still there, has no part in what was said in between.
+func TestLeftAndBackBehindAGap(t *testing.T) {
+	b := newBench(t)
+	f := b.attached(1, 1, 5)
+	b.in(entry(10))
+	b.Attached(&b.sw, &envelope.Delivery{
+		Kind: envelope.Attached, Room: room1, Epoch: 1, Number: b.last(envelope.Attach).Number, Seq: 10, Repair: true, Users: []chat.UserID{1}, Froms: []chat.Seq{8},
+		Entries: []envelope.Entry{
+			{Seq: 6, Frame: event(6, chat.EventLeft, 1)}, {Seq: 7, Frame: message(7)},
+			{Seq: 8, Frame: event(8, chat.EventJoined, 1), Added: []chat.UserID{1}}, {Seq: 9, Frame: message(9)},
+		},
+	})
+	b.want(f, "head8", "resync", "m9", "m10")
 }
