@@ -25,10 +25,21 @@ type owner struct {
 type world struct {
 	owner
 	members map[chat.UserID]bool
-	left    map[chat.UserID]chat.Seq // last leave
+	stays   map[chat.UserID][]span
 	subs    []*fake
 	lastID  chat.SocketID
 }
+
+// span is a time of membership: the user sees the entries from … to, 0: all that come.
+type span struct{ from, to chat.Seq }
+
+// sees reports whether an entry is for a user.
+func (w *world) sees(u chat.UserID, seq chat.Seq) bool {
+	return slices.ContainsFunc(w.stays[u], func(s span) bool { return s.from <= seq && (s.to == 0 || seq <= s.to) })
+}
+
+// from is the first entry of the present span of a member.
+func (w *world) from(u chat.UserID) chat.Seq { return w.stays[u][len(w.stays[u])-1].from }
 
 // parcel is a delivery on the line.
 type parcel struct {
@@ -73,12 +84,17 @@ func (w *owner) append(change func(*envelope.Delivery)) {
 func (w *world) toggle(u chat.UserID) {
 	if w.members[u] {
 		delete(w.members, u)
-		w.left[u] = w.head() + 1
-		w.append(func(d *envelope.Delivery) { d.Removed, d.Reason = []chat.UserID{u}, chat.LeftSelf })
+		w.stays[u][len(w.stays[u])-1].to = w.head() + 1
+		w.append(func(d *envelope.Delivery) {
+			d.Removed, d.Reason, d.Frame = []chat.UserID{u}, chat.LeftSelf, event(d.Seq, chat.EventLeft, u)
+		})
 		return
 	}
 	w.members[u] = true
-	w.append(func(d *envelope.Delivery) { d.Added, d.JoinedTo = []chat.UserID{u}, []byte(`{"type":"joined"}`) })
+	w.stays[u] = append(w.stays[u], span{from: w.head() + 1})
+	w.append(func(d *envelope.Delivery) {
+		d.Added, d.JoinedTo, d.Frame = []chat.UserID{u}, []byte(`{"type":"joined"}`), event(d.Seq, chat.EventJoined, u)
+	})
 }
 
 // connect opens a socket; its welcome is read now and may arrive later.
@@ -89,7 +105,7 @@ func (w *world) connect(u chat.UserID) {
 	if !w.members[u] {
 		return
 	}
-	p := envelope.Point{Room: room1, Seq: w.head(), Epoch: 1}
+	p := envelope.Point{Room: room1, Seq: w.head(), Epoch: 1, From: w.from(u)}
 	arrive := func() {
 		if head := w.Attach(&w.sw, f, p); head != (Head{}) {
 			f.Push(head.frame(room1))
@@ -112,11 +128,11 @@ func (w *world) serve() {
 		if c.Repair {
 			for _, u := range c.Users {
 				if w.members[u] {
-					d.Users = append(d.Users, u)
+					d.Users, d.Froms = append(d.Users, u), append(d.Froms, w.from(u))
 				}
 			}
 			for seq := c.Seq + 1; seq <= w.head() && len(d.Entries) < 5; seq++ {
-				d.Entries = append(d.Entries, envelope.Entry{Seq: seq, Frame: message(seq)})
+				d.Entries = append(d.Entries, envelope.Entry{Seq: seq, Frame: w.log[seq-1].Frame, Added: w.log[seq-1].Added})
 			}
 		}
 		w.post(fmt.Sprintf("answer %d: head %d, repair %v from %d, users %v of %v,", d.Number, d.Seq, d.Repair, c.Seq, d.Users, c.Users),
@@ -126,7 +142,7 @@ func (w *world) serve() {
 }
 
 // check judges what a socket has seen: message seqs without holes or repeats, except where a frame says so, and none
-// above the entry at which its user left. It returns the last one, and whether a frame after it said that there is
+// of when its user was no member. It returns the last one, and whether a frame after it said that there is
 // more.
 func (w *world) check(f *fake) (last uint64, told bool) {
 	free := true // the next seq may be anything above the last
@@ -139,8 +155,8 @@ func (w *world) check(f *fake) (last uint64, told bool) {
 		if seq <= last || !free && seq != last+1 {
 			w.rt.Fatalf("socket %d of user %d: %v", f.id, f.user, f.got)
 		}
-		if !w.members[f.user] && seq > uint64(w.left[f.user]) {
-			w.rt.Fatalf("socket %d of user %d left at %d and got %v", f.id, f.user, w.left[f.user], f.got)
+		if !w.sees(f.user, chat.Seq(seq)) {
+			w.rt.Fatalf("socket %d of user %d, who was there in %v, got %v", f.id, f.user, w.stays[f.user], f.got)
 		}
 		last, free, told = seq, false, false
 	}
@@ -151,10 +167,12 @@ func TestContinuity(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		w := &world{
 			owner:   owner{bench: newBench(t), rt: rt, lossy: rapid.Bool().Draw(rt, "lossy")},
-			members: map[chat.UserID]bool{}, left: map[chat.UserID]chat.Seq{},
+			members: map[chat.UserID]bool{}, stays: map[chat.UserID][]span{},
 		}
 		for u := range chat.UserID(users) {
-			w.members[u+1] = u%2 == 0
+			if u%2 == 0 {
+				w.members[u+1], w.stays[u+1] = true, []span{{from: 1}}
+			}
 		}
 		someone := func() chat.UserID { return chat.UserID(rapid.IntRange(1, users).Draw(rt, "user")) }
 		rt.Repeat(map[string]func(*rapid.T){
