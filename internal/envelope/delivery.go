@@ -19,7 +19,8 @@ const (
 	// users in Added are attached to the room and get JoinedTo; those in Removed (All: everybody) are detached once they have this seq,
 	// and get a `left` frame with Reason.
 	InRoom DeliveryKind = iota + 1
-	// ToSocket is Frame for one socket. With Room it has that room's entries up to Seq then, and is not sent them once more.
+	// ToSocket is Frame for one socket. With Room it has that room's entries up to Seq then, and is not sent them once more. AtSeq is the
+	// message whose text Frame has, as it was read: what is known as recalled by now is shown as recalled.
 	ToSocket
 	// ToUser is Frame for all of a user's sockets except the one named by Gateway and Socket (0: none). With Seq it shows the user's
 	// read pointer in Room, which never goes back.
@@ -102,7 +103,7 @@ type Delivery struct {
 
 	// Changed.
 	Prev  chat.ChangeSeq // the change before it, or before those that it covers
-	AtSeq chat.Seq       // the room's last seq then
+	AtSeq chat.Seq       // the room's last seq then; of ToSocket see there
 	Bare  []byte         // the frame without the message
 	Mine  []byte
 

@@ -115,8 +115,7 @@ func (g *Gateway) toSocket(sw *hub.Sweep, d *envelope.Delivery) {
 	}
 	if s := g.addressed(d); s != nil {
 		s.Answered(d.Ref)
-		g.hub.CaughtUp(s, d)
-		sw.Put(s, hub.Text(d.Frame))
+		sw.Put(s, hub.Text(g.hub.CaughtUp(s, d)))
 	}
 }
 

@@ -2,9 +2,11 @@ package hub
 
 import (
 	"testing"
+	"time"
 
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
+	"chat-service/internal/protocol"
 )
 
 // Entries that a sync has brought aren't sent as they were at first: they may have been edited or recalled since. What they do to
@@ -28,4 +30,51 @@ func TestEntriesBehindASync(t *testing.T) {
 	b.CaughtUp(h, &envelope.Delivery{Room: room1, Seq: 6, Epoch: 1})
 	b.in(entry(7), entry(8))
 	b.want(h, "m8")
+}
+
+// An answer to a sync that was read before a recall and comes after it shows the message as recalled.
+func TestAnswersReadBeforeARecall(t *testing.T) {
+	b := newBench(t)
+	f := b.attached(1, 6, 9)
+	m := func(seq chat.Seq) chat.Message {
+		return chat.Message{Room: room1, Seq: seq, Kind: chat.Text, Sender: 7, ClientMsgID: "c", Content: "secret"}
+	}
+	recalled := func(seq chat.Seq, n chat.ChangeSeq) chat.Message {
+		m := m(seq)
+		m.Content, m.State = "", &chat.State{ChangeSeq: n, Version: 1, RecalledBy: 7, RecalledAt: time.Unix(1, 0)}
+		return m
+	}
+	answer := func(seq chat.Seq, frame []byte) string {
+		return string(b.CaughtUp(f, &envelope.Delivery{Kind: envelope.ToSocket, Room: room1, Epoch: 1, AtSeq: seq, Frame: frame}))
+	}
+	was := protocol.AppendMessage(nil, m(4))
+	if got := answer(4, was); got != string(was) {
+		t.Fatalf("before the recall: %s", got)
+	}
+	done := chat.Changed{
+		Change: chat.Change{Kind: chat.ChangeRecall, Room: room1, Seq: 4, User: 7}, ChangeSeq: 1, AtSeq: 9, Message: recalled(4, 1),
+	}
+	b.Changed(&b.sw, &envelope.Delivery{
+		Kind: envelope.Changed, Room: room1, Epoch: 1, Seq: 4, Changes: 1, AtSeq: 9,
+		Frame: protocol.AppendChange(nil, done, 0), Bare: protocol.AppendBareChange(nil, done, 0),
+	})
+	is := string(protocol.AppendMessage(nil, recalled(4, 1)))
+	if got := answer(4, was); got != is {
+		t.Errorf("after the recall:\ngot  %s\nwant %s", got, is)
+	}
+	b.clock += recallLife - 1
+	b.CaughtUp(f, &envelope.Delivery{Room: room1, Epoch: 1, AtSeq: 5, Frame: protocol.AppendMessage(nil, recalled(5, 2))}) // in an answer
+	if got := answer(5, protocol.AppendMessage(nil, m(5))); got != string(protocol.AppendMessage(nil, recalled(5, 2))) {
+		t.Errorf("after an answer with the recall: %s", got)
+	}
+	if got := answer(4, was); got != is {
+		t.Errorf("a moment later: %s", got)
+	}
+	for i := range 3 { // longer than an answer can be on its way: forgotten
+		b.clock += recallLife
+		b.CaughtUp(f, &envelope.Delivery{Room: room1, Epoch: 1, AtSeq: chat.Seq(6 + i), Frame: protocol.AppendMessage(nil, recalled(chat.Seq(6+i), chat.ChangeSeq(3+i)))})
+	}
+	if got := answer(4, was); got != string(was) {
+		t.Errorf("recalls are kept for ever: %s", got)
+	}
 }

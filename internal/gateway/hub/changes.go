@@ -29,6 +29,7 @@ type changes struct {
 	bytes     int                  // of later
 	tellAt    int64                // when to tell the members that are behind, in Unix milliseconds like lookAt; 0: not due
 	lookAt    int64                // when to look whether announced ones have come
+	recalls   recalls              // the last ones
 }
 
 // due reports whether anything is to be done at some time.
@@ -142,6 +143,7 @@ func (h *Hub) takeLater(sw *Sweep, sh *roomShard, rm *room) {
 // tell delivers a change: with the message to those who may see that, without it to the others.
 func (h *Hub) tell(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
 	rm.changes.at = d.Changes
+	rm.changes.recalls.note(d.Frame, h.o.Now())
 	var full, bare, mine Frame
 	put := func(s Socket, f *Frame, payload []byte) {
 		if *f == nil {

@@ -21,11 +21,8 @@ const (
 
 // Answer answers the first n of some syncs (Points, User, Ref), n ≥ 1: send hands each frame to the client of a command, in order. A
 // room that its user may not see is an error of that room alone. What is too much for one answer is left for the client's next sync:
-// `synced` says how far it got. With an error nothing was sent. upTo says up to where in a room the client has everything with that frame;
-// Room 0: it says nothing of that.
-func Answer(
-	ctx context.Context, l Log, b Bounds, cmds []*envelope.Command, send func(c *envelope.Command, frame []byte, upTo envelope.Point),
-) (n int, err error) {
+// `synced` says how far it got. With an error nothing was sent.
+func Answer(ctx context.Context, l Log, b Bounds, cmds []*envelope.Command, send func(*envelope.Command, Frame)) (n int, err error) {
 	var at []chat.Place
 	for _, c := range cmds {
 		for _, p := range c.Points {
@@ -55,12 +52,9 @@ func Answer(
 		}
 		left := syncBytes
 		for _, g := range a.gaps {
-			g.answer(log, &left, func(frame []byte, upTo chat.Seq) {
-				at := envelope.Point{}
-				if upTo != 0 {
-					at = envelope.Point{Room: g.room, Seq: upTo, Epoch: g.epoch}
-				}
-				send(a.cmd, frame, at)
+			g.answer(log, &left, func(f Frame) {
+				f.Room, f.Epoch = g.room, g.epoch
+				send(a.cmd, f)
 			})
 		}
 		sent += syncBytes - left
@@ -130,19 +124,29 @@ func gapOf(c *envelope.Command, p envelope.Point, m chat.Membership, limit int) 
 	return g
 }
 
-// sender sends a frame of a room's answer. With it the client has all up to a seq; 0: nothing is said of that. It is said where a message
-// or its change is shown in another form than as sent: the first form may still be on its way to the socket, and must not come after that.
-type sender func(frame []byte, upTo chat.Seq)
+// Frame is a frame of a room's answer.
+type Frame struct {
+	Text  []byte
+	Room  chat.RoomID
+	Epoch uint64 // of the room, as it was read
+	// UpTo: with it the client has all entries up to there; 0: nothing is said of that. It is said where a message or its change is shown
+	// in another form than as sent: the first form may still be on its way to the socket, and must not come after that.
+	UpTo chat.Seq
+	// Shows is the message whose text is in it, as it was read: the recall of that may have come to the socket meanwhile. 0: none.
+	Shows chat.Seq
+}
+
+type sender func(Frame)
 
 // answer sends what the client lacks, as far as left bytes go, and how far it is then.
 func (g *gap) answer(log record, left *int, send sender) {
 	switch {
 	case !g.seen:
 		ref := protocol.ErrorRef{Ref: Ref(g.cmd), Room: g.room}
-		send(protocol.AppendError(nil, chat.E(chat.NotFound, "there is no room %d", g.room), ref), 0)
+		send(Frame{Text: protocol.AppendError(nil, chat.E(chat.NotFound, "there is no room %d", g.room), ref)})
 		return
 	case !g.whole || g.told != nil && g.told.page.Resync:
-		send(protocol.AppendResync(nil, g.room, g.epoch, g.cmd.Ref), 0)
+		send(Frame{Text: protocol.AppendResync(nil, g.room, g.epoch, g.cmd.Ref)})
 		return
 	}
 	s := protocol.Synced{Room: g.room, Epoch: g.epoch, From: g.from, To: max(g.have, g.last), LastSeq: g.last, Ref: g.cmd.Ref}
@@ -153,7 +157,7 @@ func (g *gap) answer(log record, left *int, send sender) {
 	if g.cursor {
 		g.changes(&s, left, send)
 	}
-	send(protocol.AppendSynced(nil, s), s.To)
+	send(Frame{Text: protocol.AppendSynced(nil, s), UpTo: s.To})
 }
 
 // entries sends entries and returns the last that the client then has.
@@ -173,11 +177,11 @@ func (g *gap) entries(log record, left *int, send sender) chat.Seq {
 		}
 		*left -= len(room.frames[i]) + frameBytes
 		at = room.ms[i].Seq
-		if room.ms[i].State == nil {
-			send(room.frames[i], 0)
-		} else {
-			send(room.frames[i], at)
+		f := Frame{Text: room.frames[i], Shows: at}
+		if room.ms[i].State != nil {
+			f.UpTo = at
 		}
+		send(f)
 	}
 	if log.whole {
 		return max(at, g.to) // there is nothing else up to there

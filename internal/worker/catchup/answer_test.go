@@ -56,11 +56,11 @@ func (l *library) Spans(_ context.Context, spans []chat.Span, bytes int) (ms []c
 }
 
 // got is what the clients were sent, in short: "m1.5" for an entry, "s1.5" for synced up to it, "+" where there is more, "!" where the
-// gateway isn't told that the client has everything up to there.
+// gateway doesn't get to know that the client has everything up to there, or which message it is.
 type got map[chat.SocketID][]string
 
-func (h got) send(c *envelope.Command, frame []byte, upTo envelope.Point) {
-	f := string(frame)
+func (h got) send(c *envelope.Command, a Frame) {
+	f := string(a.Text)
 	num := func(key string) string {
 		_, rest, _ := strings.Cut(f, `"`+key+`":`)
 		return rest[:strings.IndexAny(rest, ",}")]
@@ -70,14 +70,17 @@ func (h got) send(c *envelope.Command, frame []byte, upTo envelope.Point) {
 	case strings.Contains(f, `"type":"change"`):
 		_, message, _ := strings.Cut(f, `"message":`)
 		short = "c" + num("prev") + "-" + num("change_seq") + ":" + strings.TrimPrefix(message[:strings.Index(message, ",")], `{"seq":`)
+		if !strings.HasSuffix(short, ":"+fmt.Sprint(a.Shows)) {
+			short += "!"
+		}
 	case strings.Contains(f, `"type":"message"`):
 		short = "m" + num("room_id") + "." + num("seq")
-		if strings.Contains(f, `"change_seq":`) && fmt.Sprint(upTo.Seq) != num("seq") {
+		if strings.Contains(f, `"change_seq":`) && fmt.Sprint(a.UpTo) != num("seq") || fmt.Sprint(a.Shows) != num("seq") {
 			short += "!"
 		}
 	case strings.Contains(f, `"type":"synced"`):
 		short = "s" + num("room_id") + "." + num("to_seq")
-		if to := fmt.Sprint(upTo.Seq); to != num("to_seq") || to != "0" && fmt.Sprint(upTo.Room) != num("room_id") {
+		if fmt.Sprint(a.UpTo) != num("to_seq") || a.Shows != 0 || fmt.Sprint(a.Room) != num("room_id") {
 			short += "!"
 		}
 		if strings.Contains(f, `"more":true`) {

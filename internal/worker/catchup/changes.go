@@ -94,7 +94,7 @@ func (g *gap) changes(s *protocol.Synced, left *int, send sender) {
 			return
 		}
 		if m.State.ChangeSeq > g.upTo { // changed again since: it is shown whole, because the live frame of that shows only what it changed
-			send(protocol.AppendCaughtUp(nil, *m, m.State.ChangeSeq-1, g.asks.To), upTo)
+			send(Frame{Text: protocol.AppendCaughtUp(nil, *m, m.State.ChangeSeq-1, g.asks.To), UpTo: upTo, Shows: m.Seq})
 			upTo = 0
 			*left -= len(m.Content) + len(m.Data) + frameBytes
 			continue
@@ -102,7 +102,7 @@ func (g *gap) changes(s *protocol.Synced, left *int, send sender) {
 		if g.told.frames[i] == nil {
 			g.told.frames[i] = protocol.AppendCaughtUp(nil, *m, g.changed, g.asks.To)
 		}
-		send(g.told.frames[i], upTo)
+		send(Frame{Text: g.told.frames[i], UpTo: upTo, Shows: m.Seq})
 		upTo = 0
 		*left -= len(g.told.frames[i]) + frameBytes
 		g.changed = m.State.ChangeSeq

@@ -13,7 +13,7 @@ func sendHalf(ms []chat.Message, send sender) bool {
 		return false
 	}
 	for _, m := range ms[:len(ms)/2] {
-		send(protocol.AppendMessage(nil, m), 0)
+		send(Frame{Text: protocol.AppendMessage(nil, m), Shows: m.Seq})
 	}
 	return true
 }

@@ -65,9 +65,10 @@ func (c *Catchup) sync(ctx context.Context, jobs []line.Job, out *deliver.Parcel
 	for i := 0; i < len(jobs) && c.allowed(&jobs[i]); i++ {
 		cmds = append(cmds, &jobs[i].Cmd)
 	}
-	n, err := Answer(ctx, c.o.Log, c.o.Bounds, cmds, func(cmd *envelope.Command, frame []byte, upTo envelope.Point) {
+	n, err := Answer(ctx, c.o.Log, c.o.Bounds, cmds, func(cmd *envelope.Command, f Frame) {
 		out.ToGateway(cmd.Gateway, &envelope.Delivery{
-			Kind: envelope.ToSocket, Gateway: cmd.Gateway, Socket: cmd.Socket, Frame: frame, Room: upTo.Room, Seq: upTo.Seq, Epoch: upTo.Epoch,
+			Kind: envelope.ToSocket, Gateway: cmd.Gateway, Socket: cmd.Socket,
+			Frame: f.Text, Room: f.Room, Epoch: f.Epoch, Seq: f.UpTo, AtSeq: f.Shows,
 		})
 	})
 	for i := 0; i < n && err != nil; i++ {
