@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -276,9 +275,6 @@ func (c *Chatter) converse(ctx context.Context, w *wire, frames <-chan Frame) (w
 	}
 }
 
-// syncLost is after how long a sync is answered no more: the server gives up before.
-const syncLost = 20 * time.Second
-
 // speak asks for missing messages and sends those that are due. Its errors show at the reader. false: reconnect.
 func (c *Chatter) speak(w *wire) bool {
 	now := time.Now()
@@ -291,8 +287,6 @@ func (c *Chatter) speak(w *wire) bool {
 	for room, v := range c.rooms {
 		if len(points) < 100 && v.lacks() && now.Sub(v.asked) > c.o.Resend {
 			v.asked = now
-			at := c.o.History.Now()
-			v.syncs = append(slices.DeleteFunc(v.syncs, func(t time.Duration) bool { return at-t > syncLost }), at)
 			point := map[string]any{"seq": v.have, "epoch": v.epoch}
 			if c.features["changes"] {
 				point["changes"], point["from_seq"] = v.cursor, v.base+1

@@ -134,7 +134,7 @@ func (c *Chatter) did(f Frame) {
 // changed takes a change: the cursor moves only if nothing is missing before it.
 func (c *Chatter) changed(f Frame) {
 	room, m := f.Num("room_id"), f.Obj("message")
-	e := history.Event{Kind: history.Changed, Room: room, Seq: m.Num("seq"), Change: f.Num("change_seq"), Prev: f.Num("prev"), AtSeq: f.Num("at_seq"), Began: c.since(room)}
+	e := history.Event{Kind: history.Changed, Room: room, Seq: m.Num("seq"), Change: f.Num("change_seq"), Prev: f.Num("prev"), AtSeq: f.Num("at_seq")}
 	if m != nil {
 		s := SeenOf(m, true)
 		e.Seen = &s

@@ -14,9 +14,8 @@ type view struct {
 	have  uint64 // highest contiguous seq
 	head  uint64 // highest known seq
 	ahead map[uint64]entry
-	asked time.Time       // when the last sync was sent; zero: none is pending
-	syncs []time.Duration // when the syncs were asked for that may still be answered, on the history's clock
-	whole bool            // false until the first sync is answered (ChatterOptions.All)
+	asked time.Time // when the last sync was sent; zero: none is pending
+	whole bool      // false until the first sync is answered (ChatterOptions.All)
 
 	base         uint64            // what comes after it is held
 	cursor, told uint64            // change_seqs: up to which all changes are known, and the highest that was heard of
@@ -98,7 +97,7 @@ func (c *Chatter) welcomed(f Frame) {
 			delete(c.rooms, room)
 			continue
 		}
-		v.asked, v.syncs = time.Time{}, nil
+		v.asked = time.Time{}
 	}
 	for _, q := range c.queues {
 		for _, m := range q.waiting {
@@ -149,7 +148,7 @@ func (c *Chatter) took(f Frame) {
 	switch f.Type() {
 	case "message":
 		seen := SeenOf(f, false)
-		c.record(history.Event{Kind: history.Received, Room: room, Seq: seq, About: f.Num("sender_id"), ID: f.Str("client_msg_id"), Content: f.Str("content"), Began: c.since(room), Seen: &seen})
+		c.record(history.Event{Kind: history.Received, Room: room, Seq: seq, About: f.Num("sender_id"), ID: f.Str("client_msg_id"), Content: f.Str("content"), Seen: &seen})
 		c.place(room, seq, entry{f.Num("sender_id"), f.Str("client_msg_id"), f.Str("content")})
 	case "ack":
 		c.acked(f)
@@ -256,14 +255,6 @@ func (c *Chatter) refused(f Frame) {
 	}
 }
 
-// since is when the oldest sync of a room was asked for that may still be answered; 0: none is.
-func (c *Chatter) since(room uint64) time.Duration {
-	if v := c.rooms[room]; v != nil && len(v.syncs) > 0 {
-		return v.syncs[0]
-	}
-	return 0
-}
-
 // synced handles the end of a sync, which says that all of a range has been sent.
 func (c *Chatter) synced(f Frame) {
 	room, from, to := f.Num("room_id"), f.Num("from_seq"), f.Num("to_seq")
@@ -278,7 +269,7 @@ func (c *Chatter) synced(f Frame) {
 		c.record(history.Event{Kind: history.Based, Room: room, Seq: v.have, Word: "visible"})
 		c.drain(room, v)
 	}
-	v.whole, v.asked, v.syncs = true, time.Time{}, v.syncs[min(1, len(v.syncs)):]
+	v.whole, v.asked = true, time.Time{}
 	v.head = max(v.head, f.Num("last_seq"))
 	v.cursor, v.more = max(v.cursor, f.Num("change_seq")), f.Bool("more_changes")
 	v.told = max(v.told, v.cursor)

@@ -266,16 +266,10 @@ func (c *checker) replayed() {
 type told struct {
 	state
 	at [4]uint64 // of content, recalled, reactions, pinned
-
-	recalledAt time.Duration // when the recall was told first
 }
 
 // take merges what a frame tells: of each part the newest counts, in whichever order they come.
-func (t *told) take(e Event) {
-	s := e.Seen
-	if s.Recalled != nil && *s.Recalled && t.recalledAt == 0 {
-		t.recalledAt = e.At
-	}
+func (t *told) take(s *Seen) {
 	part := func(i int, there bool) bool {
 		if !there || s.Change < t.at[i] {
 			return false
@@ -343,7 +337,7 @@ func (c *checker) stories() {
 			}
 			c.unrecalled(e, t)
 			c.forward(e, t)
-			t.take(e)
+			t.take(e.Seen)
 		}
 	}
 	for l, seqs := range shown {
@@ -357,12 +351,8 @@ func (c *checker) stories() {
 	c.pages()
 }
 
-// unrecalled is C4: a text that comes after it was recalled, on the same client. As with pages, an answer to a sync that was asked for
-// before the recall was told may have been read before the recall, too: it has no change_seq, or a lower one, and counts for nothing.
+// unrecalled is C4: a text that comes after it was recalled, on the same client.
 func (c *checker) unrecalled(e Event, t *told) {
-	if e.Began != 0 && e.Began < t.recalledAt {
-		return
-	}
 	if t.recalled && e.Seen.Content != nil && *e.Seen.Content != "" {
 		c.report("C4", "%s was told that room %d seq %d is recalled, and then got its text %q (%s)", e.Client, e.Room, e.Seq, *e.Seen.Content, e.Kind)
 	}

@@ -71,8 +71,8 @@ type Event struct {
 	Last, Read, Unread           uint64
 	Key                          string
 	On                           bool
-	Began                        time.Duration // when a page, or a sync that it may be an answer to, was asked for; 0: none was
-	Seen                         *Seen         `json:",omitempty"`
+	Began                        time.Duration
+	Seen                         *Seen `json:",omitempty"`
 }
 
 // History collects events of many clients on one clock.
