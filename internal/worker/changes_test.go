@@ -297,10 +297,8 @@ func TestRESTChangesAreToldAsTheyAreNow(t *testing.T) {
 	l.rest(chat.Change{Room: 1, Seq: 1, User: writer, ID: "x2", Kind: chat.ChangeRecall})
 	l.down = 1
 	wait(t, give(k, false, sendCmd(1, 5, "c", "three")), "a message") // it doesn't wait for them
-	w.mu.Lock()
-	call := w.call
-	w.mu.Unlock()
-	call()
+	eventually(t, "it listens", func() bool { w.mu.Lock(); defer w.mu.Unlock(); return w.call != nil })
+	w.call()
 	got, d := told(t, w, 1)
 	if got[0] != "0-2:1@2" || bytes.Contains(d.Frame, []byte(secret)) {
 		t.Errorf("told %v: %s", got, d.Frame)

@@ -175,11 +175,10 @@ func (s *site) session(u chat.UserID) *desk {
 }
 
 // called calls after a REST write, as the api does.
-func (s *site) called() {
-	s.mu.Lock()
-	call := s.call
-	s.mu.Unlock()
-	call()
+func (s *site) called(t *testing.T) {
+	t.Helper()
+	eventually(t, "it listens", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return s.call != nil })
+	s.call()
 }
 
 // toHub is the broker, as far as one gateway goes.
@@ -230,7 +229,7 @@ func TestMessageRightAfterBeingAdded(t *testing.T) {
 					_, err = s.store.CreateRoom(t.Context(), chat.NewRoom{Owner: 5, Members: []chat.UserID{6, writer}})
 				} else {
 					s.post(t, 1)
-					s.called()
+					s.called(t)
 					time.Sleep(time.Second)
 					first++
 					_, err = s.store.AddMembers(t.Context(), 1, writer, []chat.UserID{5, 6})
@@ -238,12 +237,12 @@ func TestMessageRightAfterBeingAdded(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				s.called()
+				s.called(t)
 				want := []string{"joined"}
 				for i := range chat.Seq(1 + chance.IntN(3)) {
 					time.Sleep(time.Duration(chance.Int64N(int64(12 * time.Millisecond))))
 					s.post(t, 1)
-					s.called()
+					s.called(t)
 					want = append(want, "m"+(first+1+i).String())
 				}
 				time.Sleep(3 * time.Second)
