@@ -31,6 +31,13 @@ func newLedger(w *fakes) *ledger {
 	return &ledger{w: w, last: map[chat.RoomID]chat.ChangeSeq{}, msgs: map[chat.RoomID]map[chat.Seq]chat.Message{}, done: map[string]chat.Changed{}}
 }
 
+// fail has the next n calls fail.
+func (l *ledger) fail(n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.down = n
+}
+
 func (l *ledger) Apply(_ context.Context, batch []chat.Change, now time.Time) (out []chat.Changed, heads []chat.Head, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -241,7 +248,7 @@ func TestRefusedChanges(t *testing.T) {
 			t.Errorf("the gateway is told of %q, want %q", d.Ref, c.cmd.ErrorRef)
 		}
 	}
-	l.down = 1000
+	l.fail(1000)
 	wait(t, give(k, false, editCmd(1, "e1", "x")), "acknowledged")
 	has(t, w.next(t, envelope.ToSocket).Frame, `"code":"unavailable"`, `"retry":true`)
 }
@@ -295,7 +302,7 @@ func TestRESTChangesAreToldAsTheyAreNow(t *testing.T) {
 	secret := "secret"
 	l.rest(chat.Change{Room: 1, Seq: 1, User: writer, ID: "x1", Kind: chat.ChangeEdit, Content: &secret})
 	l.rest(chat.Change{Room: 1, Seq: 1, User: writer, ID: "x2", Kind: chat.ChangeRecall})
-	l.down = 1
+	l.fail(1)
 	wait(t, give(k, false, sendCmd(1, 5, "c", "three")), "a message") // it doesn't wait for them
 	eventually(t, "it listens", func() bool { w.mu.Lock(); defer w.mu.Unlock(); return w.call != nil })
 	w.call()
