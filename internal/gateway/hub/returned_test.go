@@ -138,10 +138,13 @@ func TestLeftAndBackBehindAGap(t *testing.T) {
 	f := b.attached(1, 1, 5)
 	b.in(entry(10))
 	b.Attached(&b.sw, &envelope.Delivery{
-		Kind: envelope.Attached, Room: room1, Epoch: 1, Number: b.last(envelope.Attach).Number, Seq: 10, Repair: true, Users: []chat.UserID{1}, Froms: []chat.Seq{8},
+		Kind: envelope.Attached, Room: room1, Epoch: 1, Number: b.last(envelope.Attach).Number, Seq: 10, Repair: true,
+		Users: []chat.UserID{1}, Froms: []chat.Seq{8},
 		Entries: []envelope.Entry{
-			{Seq: 6, Frame: event(6, chat.EventLeft, 1)}, {Seq: 7, Frame: message(7)},
-			{Seq: 8, Frame: event(8, chat.EventJoined, 1), Added: []chat.UserID{1}}, {Seq: 9, Frame: message(9)},
+			{Seq: 6, Frame: event(6, chat.EventLeft, 1)},
+			{Seq: 7, Frame: message(7)},
+			{Seq: 8, Frame: event(8, chat.EventJoined, 1), Added: []chat.UserID{1}},
+			{Seq: 9, Frame: message(9)},
 		},
 	})
 	b.want(f, "head8", "resync", "m9", "m10")
