@@ -23,6 +23,7 @@ import (
 
 	"chat-service/internal/test/testkit"
 	"chat-service/internal/test/testkit/history"
+	"chat-service/internal/test/testkit/oneorder"
 )
 
 // findingList collects what the world's own rules find; safe for all.
@@ -93,6 +94,9 @@ func (w *world) verdict() ([]history.Violation, []history.Event, history.Dump) {
 	j.strangers()
 	j.removals()
 	j.unreads()
+	for _, text := range oneorder.Check(events, time.Minute) {
+		w.found.add("O1", "%s", text)
+	}
 	return append(history.Check(events, dump), w.found.list.list...), events, dump
 }
 
