@@ -66,11 +66,9 @@ func (c *confirmer) collect(inc *incarnation, all bool) {
 				c.release(e, nil)
 				continue
 			}
-			if inc.sink.alive() {
-				c.refuse(e)
+			if c.refused(inc, e) {
 				continue
 			}
-			c.cut = true // unknown, not refused
 		default:
 		}
 		if !all {
@@ -97,14 +95,8 @@ func (c *confirmer) release(e *entry, err error) {
 	if e.owner != nil {
 		e.owner.pending -= e.records
 	}
-	if e.nacks > 0 {
-		p.unhold(e.target)
-	}
-	if p.suspect > 0 {
-		p.suspect--
-	}
-	if p.closing && p.records == 0 {
-		poke(p.drained)
+	if e.nacks > 0 || p.suspect > 0 || p.closing {
+		p.freed(e)
 	}
 }
 

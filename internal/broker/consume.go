@@ -16,10 +16,7 @@ func (in *inbound) received(yield func(amqp.Delivery) bool) {
 		if !in.acker.live() {
 			return
 		}
-		in.m.Delivered.Inc()
-		if m.Redelivered {
-			in.m.Redelivered.Inc()
-		}
+		in.m.delivered(m.Redelivered)
 		if !yield(m) {
 			return
 		}

@@ -67,3 +67,21 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	}
 	return m
 }
+
+// published counts a message that is handed to the socket, again or for the first time.
+func (m *Metrics) published(e *entry) {
+	m.Published.Inc()
+	if e.id != "" {
+		m.Republished.Inc()
+	} else {
+		m.BatchRecords.Observe(float64(e.records))
+	}
+}
+
+// delivered counts a message that is handed to a consumer.
+func (m *Metrics) delivered(again bool) {
+	m.Delivered.Inc()
+	if again {
+		m.Redelivered.Inc()
+	}
+}

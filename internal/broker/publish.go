@@ -50,13 +50,12 @@ func (b *Batcher) Add(record []byte, done func(error)) error {
 		p.mu.Unlock()
 		return err
 	}
-	e, wake := b.growing, false
-	if e != nil && len(e.arena)+len(record) > b.o.Bytes {
+	if e := b.growing; e != nil && len(e.arena)+len(record) > b.o.Bytes {
 		p.seal(e)
-		e, wake = nil, true
 	}
-	if e == nil {
-		e, wake = entries.Get().(*entry), true
+	e, wake := b.growing, b.growing == nil
+	if wake {
+		e = entries.Get().(*entry)
 		e.owner, e.target, b.growing = b, b.target, e
 		b.among.open.pushBack(e)
 	}
@@ -87,9 +86,9 @@ func (d *Deliveries) ToGateway(g chat.GatewayID, batch []byte, done func(error))
 		done(err)
 	})
 	if err != nil {
-		return untaken(g, err)
+		err = untaken(g, err)
 	}
-	return nil
+	return err
 }
 
 // Publish enqueues one AMQP message. It returns ErrFull, ErrUnavailable, ErrTooLarge or ErrClosed at
@@ -219,11 +218,8 @@ func (p *Publisher) seal(e *entry) {
 // send publishes one entry. When that fails the entry is put back at the front of ready; settle then puts
 // those sent before it in front of it.
 func (p *Publisher) send(inc *incarnation, e *entry) error {
-	p.m.Published.Inc()
-	if e.id != "" {
-		p.m.Republished.Inc() // with the same id and body
-	} else {
-		p.m.BatchRecords.Observe(float64(e.records))
+	p.m.published(e)
+	if e.id == "" { // else it is sent again, with the same id and body
 		p.seq++
 		e.id = p.id + strconv.FormatUint(p.seq, 36)
 		if e.owner != nil {
@@ -232,16 +228,14 @@ func (p *Publisher) send(inc *incarnation, e *entry) error {
 	}
 	c, err := inc.sink.publish(e)
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	if err != nil {
 		p.ready.pushFront(e)
-		p.mu.Unlock()
 		return err
 	}
 	e.confirm = c
 	p.sent.pushBack(e)
-	first := p.sent.n == 1
-	p.mu.Unlock()
-	if first {
+	if p.sent.n == 1 {
 		poke(p.work)
 	}
 	return nil

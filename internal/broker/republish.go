@@ -16,6 +16,30 @@ const (
 	never      = time.Hour
 )
 
+// refused handles a confirm that is no ack, and reports whether that is the broker's answer: when the channel is lost, the outcome is
+// unknown, not a refusal. The caller holds mu.
+func (c *confirmer) refused(inc *incarnation, e *entry) bool {
+	if !inc.sink.alive() {
+		c.cut = true
+		return false
+	}
+	c.refuse(e)
+	return true
+}
+
+// freed lets those go on that an ended entry held up: the held ones of its target, suspects, and Close. The caller holds mu.
+func (p *Publisher) freed(e *entry) {
+	if e.nacks > 0 {
+		p.unhold(e.target)
+	}
+	if p.suspect > 0 {
+		p.suspect--
+	}
+	if p.closing && p.records == 0 {
+		poke(p.drained)
+	}
+}
+
 // refuse handles a nack: the entry waits and is sent again, or is given up. The caller holds mu.
 func (c *confirmer) refuse(e *entry) {
 	if e.nacks++; e.nacks == 1 {
