@@ -39,7 +39,7 @@ func (s *State) Count(ctx context.Context, heads []chat.Head, recent []chat.Mess
 	for _, h := range heads {
 		of[h.Room] = h
 		p := h.Room.Partition(s.opt.Partitions)
-		scores[p] = append(scores[p], redis.Z{Score: headScore(h.Epoch, h.Seq), Member: h.Room.String()})
+		scores[p] = append(scores[p], redis.Z{Score: headScore(h.Epoch, h.Seq), Member: uint64(h.Room)})
 	}
 	lists := map[chat.RoomID][]any{}
 	for i := range recent {
@@ -202,8 +202,12 @@ func encodeRecent(epoch uint64, changes chat.ChangeSeq, m *chat.Message) []byte 
 	if m.State == nil {
 		return append(b, 0)
 	}
-	s := m.State
-	b = nums(append(b, 1), uint64(s.ChangeSeq), s.Version, stamp(s.EditedAt), uint64(s.RecalledBy), stamp(s.RecalledAt),
+	return encodeState(append(b, 1), m.State)
+}
+
+// encodeState appends the state of a message that changed.
+func encodeState(b []byte, s *chat.State) []byte {
+	b = nums(b, uint64(s.ChangeSeq), s.Version, stamp(s.EditedAt), uint64(s.RecalledBy), stamp(s.RecalledAt),
 		uint64(s.PinnedBy), stamp(s.PinnedAt), uint64(len(s.Reactions)))
 	for _, r := range s.Reactions {
 		b = nums(text(b, r.Key), uint64(r.Count), uint64(len(r.Users)))
@@ -302,7 +306,9 @@ func (r *recentReader) state() *chat.State {
 }
 
 // recentKey holds a hot room's newest messages: list of encoded messages.
-func (s *State) recentKey(r chat.RoomID) string { return s.key("r"+r.String(), "recent2") }
+func (s *State) recentKey(r chat.RoomID) string {
+	return s.key("r"+strconv.FormatUint(uint64(r), 10), "recent2")
+}
 
 // recentBeforeKey is where the release before keeps them. It knows of no changes, so it must get no list that this release writes.
 func (s *State) recentBeforeKey(r chat.RoomID) string { return s.key("r"+r.String(), "recent") }

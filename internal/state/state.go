@@ -36,26 +36,42 @@ func (s *State) do(ctx context.Context, verb string, f func(context.Context) err
 	start := time.Now()
 	ok, probe := s.breaker.enter(start)
 	if !ok {
-		s.metrics.Refused.WithLabelValues(verb).Inc()
-		return chat.Wrap(chat.Unavailable, fmt.Errorf("redis %s: %w", verb, s.breaker.refusal()), "")
+		return s.refused(verb)
 	}
 	call, cancel := context.WithTimeout(ctx, s.opt.Timeout)
 	defer cancel()
 	err := f(call)
 	o := answered
 	if err != nil {
-		o = judge(ctx, err)
-		s.breaker.blame(o, err)
-		s.heed(err)
+		o = s.blame(ctx, err)
 	}
 	now := time.Now()
 	s.metrics.Open.Set(s.breaker.leave(now, o, probe))
 	s.metrics.Seconds.WithLabelValues(verb).Observe(now.Sub(start).Seconds())
-	if err == nil {
-		return nil
+	if err != nil {
+		err = s.failed(verb, err)
 	}
+	return err
+}
+
+// refused is the error of a verb that the breaker doesn't let go.
+func (s *State) refused(verb string) error {
+	s.metrics.Refused.WithLabelValues(verb).Inc()
+	return chat.Wrap(chat.Unavailable, fmt.Errorf("redis %s: %w", verb, s.breaker.refusal()), "")
+}
+
+// failed is the error of a verb that Redis didn't answer, or answered with an error.
+func (s *State) failed(verb string, err error) error {
 	s.metrics.Errors.WithLabelValues(verb).Inc()
 	return chat.Wrap(chat.Unavailable, fmt.Errorf("redis %s: %w", verb, err), "")
+}
+
+// blame has the breaker and the client note why a call failed, and returns what that shows about the server.
+func (s *State) blame(caller context.Context, err error) outcome {
+	o := judge(caller, err)
+	s.breaker.blame(o, err)
+	s.heed(err)
+	return o
 }
 
 var errOpen = errors.New("not asked: it did not answer lately")
@@ -117,6 +133,11 @@ func (b *breaker) enter(now time.Time) (ok, probe bool) {
 	if b.failures < b.limit {
 		return true, false
 	}
+	return b.probes(now)
+}
+
+// probes reports for an open breaker whether a call may go, which is the probe then. The caller holds mu.
+func (b *breaker) probes(now time.Time) (ok, probe bool) {
 	if b.probing || now.Before(b.retryAt) {
 		return false, false
 	}
@@ -144,10 +165,15 @@ func (b *breaker) leave(now time.Time, o outcome, probe bool) (open float64) {
 	case answered:
 		b.failures = 0
 	case failed:
-		b.failures = min(b.failures+1, b.limit)
-		if b.failures == b.limit {
-			b.retryAt = now.Add(b.pause)
-		}
+		b.fail(now)
 	}
 	return float64(b.failures / b.limit) // there are never more
+}
+
+// fail counts a failure; from limit in a row on the breaker is open. The caller holds mu.
+func (b *breaker) fail(now time.Time) {
+	b.failures = min(b.failures+1, b.limit)
+	if b.failures == b.limit {
+		b.retryAt = now.Add(b.pause)
+	}
 }
