@@ -163,19 +163,24 @@ func (p *Publisher) Publish(ctx context.Context, ps *Parcels) {
 	}
 }
 
-// offer repeats until the bus takes the batch; false when ctx has ended or the bus is closed.
+// offer gives a batch to the bus, as often as it takes; false when ctx has ended or the bus is closed.
 func (p *Publisher) offer(ctx context.Context, b *batch) bool {
+	err := p.give(b)
+	return err == nil || p.insist(ctx, b, err)
+}
+
+// give offers a batch once.
+func (p *Publisher) give(b *batch) error {
 	done := func(err error) { p.done(b, err) }
-	for pause := time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
-		var err error
-		if b.to == "" {
-			err = p.bus.ToAll(b.body, done)
-		} else {
-			err = p.bus.ToGateway(b.to, b.body, done)
-		}
-		if err == nil {
-			return true
-		}
+	if b.to == "" {
+		return p.bus.ToAll(b.body, done)
+	}
+	return p.bus.ToGateway(b.to, b.body, done)
+}
+
+// insist offers a batch that was refused, because of err, until the bus takes it.
+func (p *Publisher) insist(ctx context.Context, b *batch, err error) bool {
+	for pause := time.Millisecond; err != nil; pause = min(2*pause, 100*time.Millisecond) {
 		if errors.Is(err, context.Canceled) {
 			return false
 		}
@@ -184,14 +189,23 @@ func (p *Publisher) offer(ctx context.Context, b *batch) bool {
 			return false
 		case <-time.After(pause):
 		}
+		err = p.give(b)
 	}
+	return true
 }
 
 // done takes the broker's answer to a batch.
 func (p *Publisher) done(b *batch, err error) {
-	switch {
-	case err == nil || returnIsLost():
+	if err == nil || returnIsLost() {
 		b.confirmed()
+	} else {
+		p.undelivered(b, err)
+	}
+}
+
+// undelivered takes the error of a batch: its gateway is gone, or it is offered again.
+func (p *Publisher) undelivered(b *batch, err error) {
+	switch {
 	case chat.KindOf(err) == chat.NotFound:
 		p.m.Unroutable.Inc()
 		p.gone(b.to, b.upTo)
