@@ -17,18 +17,23 @@ import (
 func Decode(b []byte, lim Limits, on Features) (Frame, error) {
 	w := walk{on: on}
 	if err := json.Unmarshal(b, &w, strict); err != nil {
-		switch {
-		case errors.Is(err, errNoObject):
-			return Frame{}, errNoObject
-		case errors.Is(err, errDeep):
-			return glance(b), errDeep
-		}
-		return glance(b), chat.E(chat.Invalid, "malformed JSON: %s", syntaxText(err))
+		return unreadable(b, err)
 	}
 	if w.bad != nil && !w.removes() {
 		return w.frame, w.bad
 	}
 	return w.frame, w.check(lim)
+}
+
+// unreadable says why no frame could be read, with what an answer refers to.
+func unreadable(b []byte, err error) (Frame, error) {
+	switch {
+	case errors.Is(err, errNoObject):
+		return Frame{}, errNoObject
+	case errors.Is(err, errDeep):
+		return glance(b), errDeep
+	}
+	return glance(b), chat.E(chat.Invalid, "malformed JSON: %s", syntaxText(err))
 }
 
 var (
@@ -315,15 +320,9 @@ func (w *walk) check(lim Limits) error {
 	if row == nil || !w.on.have(row.needs) {
 		return chat.E(chat.UnknownType, "unknown frame type %q", clip(string(w.frame.Type)))
 	}
-	unknown := w.unknown
-	if surplus := w.seen &^ (row.required | row.optional | 1<<fieldType); unknown == "" && surplus != 0 {
-		unknown = lowest(surplus)
-	}
-	if unknown != "" {
-		return unknownField(clip(unknown), string(row.typ))
-	}
-	if missing := row.required &^ w.seen; missing != 0 {
-		return chat.BadField(lowest(missing), "is required")
+	surplus, missing := w.seen&^(row.required|row.optional|1<<fieldType), row.required&^w.seen
+	if w.unknown != "" || surplus != 0 || missing != 0 {
+		return w.misfit(row, surplus, missing)
 	}
 	for id := range clientFields {
 		if check := clientFields[id].check; check != nil && w.seen&(1<<id) != 0 {
@@ -336,6 +335,18 @@ func (w *walk) check(lim Limits) error {
 		return row.rule(&w.frame)
 	}
 	return nil
+}
+
+// misfit says which field is not one of the frame's type, or else which it lacks.
+func (w *walk) misfit(row *clientFrame, surplus, missing fieldSet) error {
+	switch {
+	case w.unknown != "":
+		return unknownField(clip(w.unknown), string(row.typ))
+	case surplus != 0:
+		return unknownField(lowest(surplus), string(row.typ))
+	default:
+		return chat.BadField(lowest(missing), "is required")
+	}
 }
 
 // lowest names the alphabetically first of a set of fields.
