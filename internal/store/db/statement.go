@@ -113,11 +113,7 @@ func SortedPlaces(ps []chat.Place) []chat.Place {
 func SortedIDs[T ~uint64](ids []T) []T {
 	out := slices.Clone(ids)
 	slices.Sort(out)
-	out = slices.Compact(out)
-	if len(out) > 0 && out[0] == 0 {
-		out = out[1:]
-	}
-	return out
+	return slices.DeleteFunc(slices.Compact(out), func(id T) bool { return id == 0 })
 }
 
 // Collect runs the statement and returns its rows. cells gives the places that a row is scanned into; it is called

@@ -144,8 +144,8 @@ func (b *writeBehind) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-b.wake:
+			b.flush(ctx)
 		}
-		b.flush(ctx)
 	}
 }
 
@@ -158,24 +158,26 @@ func (b *writeBehind) flush(ctx context.Context) {
 	clear(b.stale)
 	b.mu.Unlock()
 	if len(stale) > 0 {
-		if err := b.routes.Outdate(ctx, stale); err != nil {
-			b.errors.Inc()
-		}
+		b.forget(ctx, stale)
 	}
 	for _, r := range done {
 		b.delete(ctx, r)
 	}
 	if len(heads) > 0 {
-		hs := make([]chat.Head, 0, len(heads))
-		for _, h := range heads {
-			hs = append(hs, h)
-		}
+		hs := slices.AppendSeq(make([]chat.Head, 0, len(heads)), maps.Values(heads))
 		if err := b.routes.Count(ctx, hs, msgs); err != nil {
 			b.errors.Inc()
 		}
 	}
 	if len(drops)+len(moves) > 0 {
 		b.reroute(ctx, drops, moves)
+	}
+}
+
+// forget removes what the release before keeps of rooms whose messages were changed.
+func (b *writeBehind) forget(ctx context.Context, stale []chat.RoomID) {
+	if err := b.routes.Outdate(ctx, stale); err != nil {
+		b.errors.Inc()
 	}
 }
 
