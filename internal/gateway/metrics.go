@@ -106,3 +106,10 @@ func (m *Metrics) present() {
 func (m *Metrics) closed(code protocol.CloseCode) {
 	m.Closed.WithLabelValues(strconv.Itoa(int(code))).Inc()
 }
+
+// wrote counts one write.
+func (m *Metrics) wrote(frames, bytes int) {
+	m.FramesOut.Add(float64(frames))
+	m.BytesOut.Add(float64(bytes))
+	m.Writes.Inc()
+}

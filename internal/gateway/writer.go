@@ -192,9 +192,7 @@ func (w *writer) write(s *socket) (more bool) {
 	if frames == 0 {
 		return s.rest()
 	}
-	w.all.m.FramesOut.Add(float64(frames))
-	w.all.m.BytesOut.Add(float64(len(b)))
-	w.all.m.Writes.Inc()
+	w.all.m.wrote(frames, len(b))
 	w.left, w.n, w.err = b, 0, nil
 	if s.raw != nil {
 		if err := s.raw.Write(w.try); err != nil && w.err == nil {
@@ -202,15 +200,20 @@ func (w *writer) write(s *socket) (more bool) {
 		}
 	}
 	w.left = nil
-	if w.err != nil {
-		s.broken()
-		return false
-	}
-	if w.n < len(b) {
-		w.all.blocked(s, b[w.n:])
+	if w.err != nil || w.n < len(b) {
+		w.unfinished(s, b)
 		return false
 	}
 	return s.rest()
+}
+
+// unfinished ends a write that failed, or that took only the beginning of b.
+func (w *writer) unfinished(s *socket, b []byte) {
+	if w.err != nil {
+		s.broken()
+	} else {
+		w.all.blocked(s, b[w.n:])
+	}
 }
 
 // take moves queued frames to buf: at least one, and as many as fit into a write.
@@ -301,8 +304,6 @@ func (ws *writers) writeSlow(s *socket, b []byte) {
 		if b, n = s.take(b[:0]); n == 0 {
 			continue
 		}
-		ws.m.FramesOut.Add(float64(n))
-		ws.m.BytesOut.Add(float64(len(b)))
-		ws.m.Writes.Inc()
+		ws.m.wrote(n, len(b))
 	}
 }
