@@ -1,11 +1,33 @@
 package chat
 
 import (
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
 )
+
+// MaxID is the largest id or seq in the protocol: JSON readers keep integers exact below 2^53.
+const MaxID = 1<<53 - 1
+
+// UserID names a user. Zero is nobody: the sender of a system message.
+type UserID uint64
+
+// RoomID names a room. Zero is none.
+type RoomID uint64
+
+// Seq is a message's place in its room: 1, 2, 3 … without holes. Zero is "before the first".
+type Seq uint64
+
+// SessionID names a login session (a device); several sockets may share one.
+type SessionID string
+
+// SocketID numbers a WebSocket within one boot of one gateway.
+type SocketID uint64
+
+// GatewayID names one boot of one gateway: "<gateway>.<boot>". It is also the tail of its queue's name.
+type GatewayID string
 
 // MessageKind says what a message's content is.
 type MessageKind string
@@ -52,38 +74,6 @@ type Sent struct {
 	Err       *Error // nil: Message is committed
 }
 
-// Span is a stretch of a room's log, both ends included.
-type Span struct {
-	Room     RoomID
-	From, To Seq
-}
-
-// HistoryQuery asks for a stretch of a room's log as one user may see it: Before, After or Around one seq, or a page (1 is the newest)
-// if none of them is set.
-type HistoryQuery struct {
-	Room     RoomID
-	User     UserID
-	Page     int // 0: 1
-	PageSize int // 0: 20
-	Before   *Seq
-	After    *Seq
-	Around   *Seq
-	Limit    int // 0: 20; for Before, After and Around
-	// MinSeq and MinChanges are what the caller has seen already: a replica that hasn't got so far yet may not answer.
-	MinSeq     Seq
-	MinChanges ChangeSeq
-}
-
-// HistoryPage is the answer to a HistoryQuery, ascending by seq.
-type HistoryPage struct {
-	Messages []Message
-	LastSeq  Seq  // the newest seq that the user may see
-	HasMore  bool // older messages exist (newer ones if After was asked)
-	Epoch    uint64
-	Changes  ChangeSeq // the room's, read before the messages: all changes up to here are in them
-	Replica  bool      // a replica answered, not the primary
-}
-
 // CheckClientMsgID checks a sender's own id for a message: 1–36 of A–Z a–z 0–9 . _ : -. The error names client_msg_id.
 func CheckClientMsgID(id string) error {
 	ok := len(id) >= 1 && len(id) <= 36
@@ -121,3 +111,30 @@ func CheckContent(s string, maxBytes int) error {
 func shows(r rune) bool {
 	return !unicode.IsSpace(r) && !unicode.In(r, unicode.Zs, unicode.Cc, unicode.Cf) && !unicode.Is(invisible, r)
 }
+
+// Partition returns the room's partition among n.
+func (id RoomID) Partition(n int) int { return PartitionOf(uint64(id), n) }
+
+// Partition returns the user's partition among n.
+func (id UserID) Partition(n int) int { return PartitionOf(uint64(id), n) }
+
+// PartitionOf maps a key (a room's or a user's id) to one of n partitions, 0 … n-1.
+//
+// The mix is the finalizer of SplitMix64 (Steele, Lea, Flood 2014). It is part of an installation's stored state
+// (rows carry their partition), so it must never change.
+func PartitionOf(key uint64, n int) int {
+	z := key + 0x9e3779b97f4a7c15
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9
+	z = (z ^ (z >> 27)) * 0x94d049bb133111eb
+	z ^= z >> 31
+	return int(z % uint64(n))
+}
+
+// String returns the decimal form.
+func (id UserID) String() string { return strconv.FormatUint(uint64(id), 10) }
+
+// String returns the decimal form.
+func (id RoomID) String() string { return strconv.FormatUint(uint64(id), 10) }
+
+// String returns the decimal form.
+func (s Seq) String() string { return strconv.FormatUint(uint64(s), 10) }
