@@ -11,7 +11,7 @@ import (
 	"chat-service/internal/envelope"
 )
 
-// Commands is the gateways' bus: records for partitions, several of a partition in one message. Publish stands in publish.go.
+// Commands is the gateways' bus: records for partitions, several of a partition in one message. Publish stands in carry.go.
 type Commands struct {
 	p            *Publisher
 	in, together []*Batcher   // by partition
@@ -71,7 +71,7 @@ func (c *Commands) reached(err error) {
 // Ready returns nil while messages flow, else an ErrUnavailable with the reason.
 func (c *Commands) Ready() error { return c.p.Ready() }
 
-// Deliveries is the workers' bus: batches for one gateway or for all of them. ToGateway stands in publish.go. done is called
+// Deliveries is the workers' bus: batches for one gateway or for all of them. ToGateway stands in carry.go. done is called
 // once: with nil when the broker has confirmed the batch, a NotFound kind when the gateway's queue doesn't exist,
 // context.Canceled when the publisher was closed before, ErrUnavailable when the broker refused it repeatedly. An error from the
 // call itself means that nothing was taken: the caller may try again, unless it is context.Canceled.

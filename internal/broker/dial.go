@@ -71,3 +71,10 @@ func sleep(ctx context.Context, d time.Duration) {
 	case <-ctx.Done():
 	}
 }
+
+// timedConn gives every write a deadline: the library sets none, and a broker that stops reading
+// would block a publish for ever.
+type timedConn struct {
+	net.Conn
+	timeout time.Duration
+}

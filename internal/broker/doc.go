@@ -4,9 +4,10 @@
 // It doesn't read what it carries: records and bodies are bytes. Commands and Deliveries are the
 // buses that the gateways and the workers ask for by their ports.
 //
-// What every message executes stands in three files, in the order of execution: publish.go from the
-// record to the socket, confirms.go from the broker's confirm to the done function, consume.go from
-// the delivery to its ack. What a refusal or a lost channel causes is in republish.go.
+// carry.go is all that every message executes, in that order: from the record to the socket, from the
+// broker's confirm to the done function, from the delivery to the handler, and back to its ack. What it
+// works on is in batcher.go, entry.go, publisher.go and inbound.go, what opens the channels is there and in
+// partitions.go and subscription.go, and what a refusal or a lost channel causes is in republish.go.
 //
 // Invariants:
 //   - Nothing accepted by a Publisher is lost while the process lives. A message whose confirm was

@@ -14,8 +14,8 @@ import (
 // Publisher sends messages over one connection with asynchronous confirms. All methods may be
 // called from any goroutine.
 //
-// Two goroutines serve it: one publishes (publish.go), one takes the broker's confirms and calls the
-// done functions (confirms.go). A done function must not block: everything waits behind it. It may
+// Two goroutines serve it: one publishes (loop), one takes the broker's confirms and calls the
+// done functions (awaitConfirms). A done function must not block: everything waits behind it. It may
 // publish.
 type Publisher struct {
 	o    Options
@@ -266,4 +266,22 @@ func (c *confirmer) abort() {
 	}
 	p.mu.Unlock()
 	c.finish()
+}
+
+// channelSink publishes on a real channel.
+type channelSink struct {
+	ch   *amqp.Channel
+	conn *amqp.Connection
+}
+
+// stuck is how long the oldest confirm may be missing before later ones are looked for: one queue
+// without a quorum must not hold up the others.
+const stuck = 20 * time.Millisecond
+
+// confirmer is the state of the confirm goroutine; no other goroutine touches it.
+type confirmer struct {
+	p        *Publisher
+	done     []*entry            // out of the window; finish calls their done functions
+	returned map[string]struct{} // ids that came back, and whose confirm is still to come
+	cut      bool                // the channel is lost: unresolved confirms mean nothing any more, settle follows
 }
