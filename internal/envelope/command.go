@@ -1,8 +1,6 @@
 package envelope
 
 import (
-	"math"
-
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"chat-service/internal/chat"
@@ -158,36 +156,6 @@ type Point struct {
 	HasChanges bool           // Sync: the client has a cursor, and wants changes
 }
 
-// Append appends c's record to dst: the fields in the order of their numbers, zero values left out.
-func (c *Command) Append(dst []byte) []byte {
-	e := encoder{dst}
-	e.num(cKind, uint64(c.Kind))
-	e.str(cGateway, string(c.Gateway))
-	e.num(cSocket, uint64(c.Socket))
-	e.num(cUser, uint64(c.User))
-	e.str(cSession, string(c.Session))
-	e.num(cAt, uint64(c.At))
-	e.num(cRoom, uint64(c.Room))
-	e.str(cClientMsgID, c.ClientMsgID)
-	e.num(cClientSeq, c.ClientSeq)
-	e.str(cContent, c.Content)
-	e.num(cSeq, uint64(c.Seq))
-	e.flag(cRepair, c.Repair)
-	e.num(cNumber, c.Number)
-	if len(c.Users)+len(c.Sessions)+len(c.Points) > 0 {
-		e.lists(c)
-	}
-	e.str(cRef, c.Ref)
-	e.str(cDevice, c.Device)
-	e.flag(cReplace, c.Replace)
-	e.num(cPartitions, uint64(c.Partitions))
-	e.str(cErrorRef, c.ErrorRef)
-	if len(c.Features)+len(c.Data) > 0 || c.ReplyTo != 0 || c.Change != (Asked{}) {
-		e.more(c)
-	}
-	return e.b
-}
-
 // lists appends the lists of a command.
 func (e *encoder) lists(c *Command) {
 	for _, u := range c.Users {
@@ -219,44 +187,6 @@ func (e *encoder) more(c *Command) {
 			s.flag(7, a.HasData)
 		})
 	}
-}
-
-// DecodeCommand reads one record. The command keeps nothing of b. A kind of a later release is no error: see CommandKind.Known.
-func DecodeCommand(b []byte) (Command, error) {
-	var c Command
-	err := fields(b, func(num protowire.Number, v uint64, s []byte) error {
-		switch num {
-		case cKind:
-			c.Kind = CommandKind(min(v, math.MaxUint16)) // cut off, a later kind would pass for another one
-		case cGateway:
-			c.Gateway = chat.GatewayID(s)
-		case cSocket:
-			c.Socket = chat.SocketID(v)
-		case cUser:
-			c.User = chat.UserID(v)
-		case cSession:
-			c.Session = chat.SessionID(s)
-		case cAt:
-			c.At = int64(v)
-		case cRoom:
-			c.Room = chat.RoomID(v)
-		case cClientMsgID:
-			c.ClientMsgID = string(s)
-		case cClientSeq:
-			c.ClientSeq = v
-		case cContent:
-			c.Content = string(s)
-		case cErrorRef:
-			c.ErrorRef = string(s)
-		default:
-			return c.body(num, v, s)
-		}
-		return nil
-	})
-	if err == nil && c.Kind == 0 {
-		err = malformed("command kind")
-	}
-	return c, err
 }
 
 // body reads what few commands have.

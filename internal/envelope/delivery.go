@@ -185,53 +185,6 @@ type Presence struct {
 	LastSeen int64 // Unix milliseconds; 0: never
 }
 
-// carrier is the kind that a record states first. Gateways of the release before take a kind that they don't know for a broken record, and
-// log an error for each; a digest that says nothing about their rooms they pass over. So the kinds that are new travel as such digests.
-func (k DeliveryKind) carrier() DeliveryKind {
-	if k == Changed || k == Profile {
-		return Heads
-	}
-	return k
-}
-
-// Append appends d's record to dst: the fields in the order of their numbers, zero values left out.
-func (d *Delivery) Append(dst []byte) []byte {
-	e := encoder{dst}
-	e.num(dKind, uint64(d.Kind.carrier()))
-	e.str(dGateway, string(d.Gateway))
-	e.num(dSocket, uint64(d.Socket))
-	e.num(dUser, uint64(d.User))
-	e.str(dSession, string(d.Session))
-	e.num(dRoom, uint64(d.Room))
-	e.num(dSeq, uint64(d.Seq))
-	e.num(dEpoch, d.Epoch)
-	e.opt(dFrame, d.Frame)
-	e.opt(dAck, d.Ack)
-	e.opt(dEvent, d.Event)
-	e.opt(dJoinedTo, d.JoinedTo)
-	if len(d.Added)+len(d.Removed) > 0 {
-		e.memberships(d)
-	}
-	e.flag(dAll, d.All)
-	e.str(dReason, string(d.Reason))
-	e.num(dNumber, d.Number)
-	e.flag(dRepair, d.Repair)
-	if len(d.Entries)+len(d.Users)+len(d.Points)+len(d.Sessions) > 0 {
-		e.many(d)
-	}
-	e.num(dCode, uint64(d.Code))
-	e.num(dRetryMS, uint64(d.RetryMS))
-	e.num(dAt, uint64(d.At))
-	for _, p := range d.States {
-		e.sub(dStates, func(s *encoder) { s.num(1, uint64(p.User)); s.flag(2, p.Online); s.num(3, uint64(p.LastSeen)) })
-	}
-	e.str(dRef, d.Ref)
-	if d.Changes != 0 || d.From != 0 || len(d.Froms)+len(d.Features) > 0 || d.Kind.carrier() != d.Kind {
-		e.changes(d)
-	}
-	return e.b
-}
-
 // memberships appends whom an entry adds and removes.
 func (e *encoder) memberships(d *Delivery) {
 	for _, u := range d.Added {
@@ -282,52 +235,6 @@ func (e *encoder) changes(d *Delivery) {
 	if d.Kind.carrier() != d.Kind {
 		e.num(dLater, uint64(d.Kind))
 	}
-}
-
-// opt appends bytes unless there are none.
-func (e *encoder) opt(num protowire.Number, s []byte) {
-	if len(s) > 0 {
-		e.b = protowire.AppendBytes(protowire.AppendTag(e.b, num, protowire.BytesType), s)
-	}
-}
-
-// DecodeDelivery reads one record. Frame, Ack, Event, JoinedTo, Bare, Mine and the entries' frames alias b; the rest is copied. A kind of a
-// later release is no error: see DeliveryKind.Known.
-func DecodeDelivery(b []byte) (Delivery, error) {
-	var d Delivery
-	err := fields(b, func(num protowire.Number, v uint64, s []byte) error {
-		switch num {
-		case dKind:
-			d.Kind = DeliveryKind(min(v, math.MaxUint16)) // cut off, a later kind would pass for another one
-		case dGateway:
-			d.Gateway = chat.GatewayID(s)
-		case dSocket:
-			d.Socket = chat.SocketID(v)
-		case dUser:
-			d.User = chat.UserID(v)
-		case dSession:
-			d.Session = chat.SessionID(s)
-		case dRoom:
-			d.Room = chat.RoomID(v)
-		case dSeq:
-			d.Seq = chat.Seq(v)
-		case dEpoch:
-			d.Epoch = v
-		case dFrame:
-			d.Frame = s
-		case dAck:
-			d.Ack = s
-		case dRef:
-			d.Ref = string(s)
-		default:
-			return d.body(num, v, s)
-		}
-		return nil
-	})
-	if err == nil && d.Kind == 0 {
-		err = malformed("delivery kind")
-	}
-	return d, err
 }
 
 // body reads what few deliveries have.
