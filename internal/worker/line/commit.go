@@ -1,6 +1,7 @@
 package line
 
 import (
+	"cmp"
 	"context"
 	"runtime/debug"
 	"sync/atomic"
@@ -95,16 +96,6 @@ func (c *Committer) add(ctx context.Context, x work) {
 	}
 }
 
-// nudge queues work that the next tick would bring again: dropped when the committer is behind.
-func (c *Committer) nudge(x work) {
-	c.inHand.Add(1)
-	select {
-	case c.in <- x:
-	default:
-		c.inHand.Add(-1)
-	}
-}
-
 func (c *Committer) run(ctx context.Context) {
 	var idle time.Time // until then a step waits for more of the same
 	for {
@@ -122,13 +113,6 @@ func (c *Committer) run(ctx context.Context) {
 		}
 	}
 }
-
-// maxLinger is the longest pause after a step.
-const maxLinger = 10 * time.Millisecond
-
-// Linger is the pause after a step. Whoever works in batches pauses for as long as the last step took: the slower the steps, the larger
-// the batches, and after a pause longer than a step nothing waits.
-func Linger(took time.Duration) time.Duration { return min(took, maxLinger) }
 
 // collect takes what is in the channel with first, and what comes within d, until it counts to limit.
 func collect[T any](in <-chan T, first T, d time.Duration, limit int, count func(*T) int) []T {
@@ -159,6 +143,13 @@ func collect[T any](in <-chan T, first T, d time.Duration, limit int, count func
 	}
 	return batch
 }
+
+// maxLinger is the longest pause after a step.
+const maxLinger = 10 * time.Millisecond
+
+// Linger is the pause after a step. Whoever works in batches pauses for as long as the last step took: the slower the steps, the larger
+// the batches, and after a pause longer than a step nothing waits.
+func Linger(took time.Duration) time.Duration { return min(took, maxLinger) }
 
 // guard runs a step. After a panic the step's batches are unacknowledged, and its commands run one by one.
 func (c *Committer) guard(ctx context.Context, works []work) {
@@ -211,41 +202,6 @@ func (c *Committer) step(ctx context.Context, works []work) {
 	s.afterPublish()
 }
 
-// notice handles notices about a partition, a gateway or a room.
-func (c *Committer) notice(ctx context.Context, x work, s *Step) {
-	switch {
-	case x.closed:
-		if p := c.parts[x.partition]; p != nil && p.gen <= x.gen {
-			c.hurry(p, s.out)
-			delete(c.parts, x.partition)
-		}
-	case x.gone != "":
-		c.forget(x.gone, x.upTo)
-	case x.digest:
-		c.digest(s.out)
-	case x.release:
-		c.alarm = time.Time{} // an earlier one may have been set beside a later one, which does no harm
-	case x.aside != nil:
-		c.locate(ctx, []*room{c.room(x.aside.Room)}, s.out)
-		c.route(x.aside, s.out)
-	}
-}
-
-// forget takes a gateway out of the routes, as far as its attaches are void.
-func (c *Committer) forget(g chat.GatewayID, upTo uint64) {
-	for _, p := range c.parts {
-		for id, r := range p.rooms {
-			if n, had := r.gateways[g]; had && n <= upTo {
-				delete(r.gateways, g)
-				c.l.behind.drop(id, g)
-				if upTo != Ever {
-					r.unsettle(c.l.o.Now())
-				}
-			}
-		}
-	}
-}
-
 // part returns what is known of a partition, made anew when its channel is another one than before. Work that the process gives itself
 // (gen 0) uses whatever is there.
 func (c *Committer) part(p int, gen uint64) *partition {
@@ -257,43 +213,113 @@ func (c *Committer) part(p int, gen uint64) *partition {
 	return st
 }
 
-const (
-	activeFor = 2 * time.Minute // a room stays in the digests for so long after its last entry
-	maxActive = 10_000          // rooms loaded per partition; the others are read when they are first needed
-)
-
-// activate empties the outbox of a partition before its first batch and loads how far its rooms are, or relays rows when that was
-// asked for. An owned partition that has had no batch on this channel is loaded each time: until then another worker may be the one
-// whose entries count, and its last ones may be lost. So is one whose worker was perhaps thought dead.
-func (c *Committer) activate(ctx context.Context, x work, s *Step) {
-	p := c.part(x.partition, x.gen)
-	load := !p.active || x.owned && (x.again || p.gen == 0 || !p.loaded)
-	if !load && !x.relay {
+// Send decides, commits, counts and announces the messages of a step.
+func (c *Committer) Send(ctx context.Context, jobs []Job, s *Step) {
+	s.sends += len(jobs)
+	jobs, batch := c.decide(jobs, s.out)
+	if len(jobs) == 0 {
 		return
 	}
-	// The heads are read before the outbox: a row that commits in between is then announced, and not hidden by a head. Whatever the
-	// previous owner had not announced yet comes again from the broker, and gateways that lack a tail learn it from the next digest.
-	var heads []chat.Head
-	loaded := false
-	if load {
-		heads, loaded = c.activeRooms(ctx, x.partition)
-	}
-	if c.drain(ctx, []int{x.partition}, nil, s) && load {
-		p.active, p.loaded = true, loaded
-		for _, h := range heads {
-			c.room(h.Room).reached(h.Seq, h.Epoch, c.l.o.Now())
-			c.room(h.Room).tells(h.Changes, h.Epoch)
+	sent, heads, err := c.commit(ctx, batch)
+	if err != nil {
+		for i := range jobs {
+			c.l.Refuse(&jobs[i], chat.As(err), s.out)
 		}
+		return
+	}
+	c.catchUp(ctx, jobs, sent, heads, s)
+	c.announce(jobs, sent, heads, s.out)
+}
+
+// decide judges each message by the rules that need nothing but the message: a legal id, a legal text. What needs the room (membership,
+// mute, client_seq, duplicates) is judged where the room is locked, in the commit. A refused message that its sender has numbered goes
+// into the commit all the same: it uses up its number, in the sender's order.
+//
+// Before that each takes from its sender's allowance, which they have for all their sockets and for REST; what was delivered before isn't
+// refused by it, because it may be committed.
+func (c *Committer) decide(jobs []Job, out *deliver.Parcels) (good []Job, batch []chat.Send) {
+	good, batch = make([]Job, 0, len(jobs)), make([]chat.Send, 0, len(jobs))
+	spent, now := &c.l.spent, c.l.o.Now().UnixNano()
+	spent.mu.Lock()
+	defer spent.mu.Unlock()
+	for _, j := range jobs {
+		cmd, a := &j.Cmd, spent.by[j.Cmd.User]
+		used := max(a.used, now) + spent.step // as chat.Rate.Take
+		if wait := used - now - spent.room; wait > 0 && !j.Again {
+			c.l.Refuse(&j, tooMany(wait), out)
+			continue
+		}
+		spent.by[cmd.User] = account{used, a.unreported + 1}
+		send := chat.Send{
+			Room: cmd.Room, Sender: cmd.User, Session: cmd.Session,
+			ClientMsgID: cmd.ClientMsgID, ClientSeq: cmd.ClientSeq, Content: cmd.Content, Data: cmd.Data, ReplyTo: cmd.ReplyTo,
+		}
+		err := cmp.Or(chat.CheckClientMsgID(cmd.ClientMsgID), chat.CheckContent(cmd.Content, c.l.o.MessageBytes))
+		if cmd.Data != "" {
+			err = c.l.decideData(&send)
+		}
+		if err != nil {
+			if cmd.ClientSeq == 0 {
+				c.l.Refuse(&j, chat.As(err), out)
+				continue
+			}
+			send.Content, send.Refused = "", chat.As(err)
+		}
+		good, batch = append(good, j), append(batch, send)
+	}
+	spent.some.Signal()
+	return good, batch
+}
+
+// decideData judges a message with data, which needs no text.
+func (l *Line) decideData(m *chat.Send) error {
+	data, err := chat.CanonicalData([]byte(m.Data), l.o.DataBytes, l.o.DataDepth)
+	err = cmp.Or(chat.CheckClientMsgID(m.ClientMsgID), err)
+	if m.Content != "" {
+		err = cmp.Or(err, chat.CheckContent(m.Content, l.o.MessageBytes))
+	}
+	m.Data = data
+	return err
+}
+
+// commit appends a batch in one transaction. While MySQL is unavailable it tries again in place, until GiveUp after the first failure;
+// from then on every batch has one attempt, so that senders get their error at once.
+func (c *Committer) commit(ctx context.Context, batch []chat.Send) ([]chat.Sent, []chat.Head, error) {
+	o := &c.l.o
+	began, pause := o.Now(), 10*time.Millisecond
+	for {
+		beforeCommit()
+		actx, cancel := context.WithTimeout(ctx, o.Patience)
+		sent, heads, err := o.Log.Append(actx, batch, o.Now())
+		cancel()
+		if err == nil {
+			afterCommit()
+			c.down = false
+			o.Metrics.Commit.Observe(o.Now().Sub(began).Seconds())
+			o.Metrics.CommitRows.Observe(float64(len(batch)))
+			return sent, heads, nil
+		}
+		if c.down || ctx.Err() != nil || o.Now().Sub(began)+pause > o.GiveUp {
+			return nil, nil, c.giveUp(ctx, len(batch), err)
+		}
+		pause = wait(ctx, pause)
 	}
 }
 
-func (c *Committer) activeRooms(ctx context.Context, partition int) (heads []chat.Head, ok bool) {
-	ctx, cancel := context.WithTimeout(ctx, c.l.o.Patience)
-	defer cancel()
-	heads, err := c.l.o.Log.ActiveRooms(ctx, partition, c.l.o.Now().Add(-activeFor), maxActive)
-	if err != nil {
-		c.l.o.Logger.WarnContext(ctx, "load active rooms", "partition", partition, "err", err)
-		return nil, false
+// wait lasts for a pause, or until ctx ends, and returns the next one.
+func wait(ctx context.Context, pause time.Duration) (next time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(pause):
 	}
-	return heads, true
+	return min(2*pause, 200*time.Millisecond)
+}
+
+// giveUp notes that MySQL is unavailable, and returns what the senders get.
+func (c *Committer) giveUp(ctx context.Context, sends int, err error) error {
+	if !c.down {
+		c.l.o.Logger.ErrorContext(ctx, "append", "sends", sends, "err", err)
+	}
+	c.down = true
+	return &chat.Error{Kind: chat.Unavailable, RetryAfter: time.Second, Err: err}
 }
