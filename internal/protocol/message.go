@@ -2,7 +2,6 @@ package protocol
 
 import (
 	"encoding/json"
-	"strconv"
 
 	"chat-service/internal/chat"
 )
@@ -29,11 +28,6 @@ type Message struct {
 // MessageID is a message's id as clients see it: "<room_id>:<seq>".
 func MessageID(room chat.RoomID, seq chat.Seq) string { return string(appendPlace(nil, room, seq)) }
 
-func appendPlace(dst []byte, room chat.RoomID, seq chat.Seq) []byte {
-	dst = append(strconv.AppendUint(dst, uint64(room), 10), ':')
-	return strconv.AppendUint(dst, uint64(seq), 10)
-}
-
 // MessageView shows m.
 func MessageView(m chat.Message) Message {
 	return Message{
@@ -41,51 +35,4 @@ func MessageView(m chat.Message) Message {
 		ClientMsgID: m.ClientMsgID, Content: m.Content, CreatedAt: chat.FormatTime(m.CreatedAt),
 		Data: json.RawMessage(m.Data), ReplyTo: m.ReplyTo, State: stateView(m.State),
 	}
-}
-
-// appendMessage is the one encoder of messages: the members of MessageView(m), without braces. It is by hand because every message
-// goes through it, and lists hold hundreds.
-func appendMessage(dst []byte, m *chat.Message) []byte {
-	dst = appendUint(dst, `"room_id":`, uint64(m.Room))
-	dst = appendUint(dst, `,"seq":`, uint64(m.Seq))
-	dst = appendID(dst, m.Room, m.Seq)
-	dst = appendText(dst, `,"kind":`, string(m.Kind))
-	dst = appendUint(dst, `,"sender_id":`, uint64(m.Sender))
-	dst = appendText(dst, `,"client_msg_id":`, m.ClientMsgID)
-	dst = appendText(dst, `,"content":`, m.Content)
-	dst = appendCreatedAt(dst, m.CreatedAt)
-	if m.Data != "" || m.ReplyTo != 0 || m.State != nil {
-		dst = appendMore(dst, m)
-	}
-	return dst
-}
-
-func appendID(dst []byte, room chat.RoomID, seq chat.Seq) []byte {
-	return append(appendPlace(append(dst, `,"id":"`...), room, seq), '"')
-}
-
-// AppendMessage appends a `message` frame.
-func AppendMessage(dst []byte, m chat.Message) []byte {
-	dst = append(dst, `{"type":"`+string(TMessage)+`",`...)
-	return append(appendMessage(dst, &m), '}')
-}
-
-// AppendShownMessage appends a message as REST shows it: the frame without its type.
-func AppendShownMessage(dst []byte, m *chat.Message) []byte {
-	return append(appendMessage(append(dst, '{'), m), '}')
-}
-
-// AppendAck appends the `ack` of a committed message; clientSeq is echoed unless it is 0. Gateways of the release before find the
-// message that it answers by the frame's beginning: client_msg_id stays first.
-func AppendAck(dst []byte, m chat.Message, clientSeq uint64, duplicate bool) []byte {
-	dst = appendText(dst, `{"type":"`+string(TAck)+`","client_msg_id":`, m.ClientMsgID)
-	dst = appendUint(dst, `,"room_id":`, uint64(m.Room))
-	dst = appendUint(dst, `,"seq":`, uint64(m.Seq))
-	dst = appendID(dst, m.Room, m.Seq)
-	if clientSeq != 0 {
-		dst = appendUint(dst, `,"client_seq":`, clientSeq)
-	}
-	dst = appendCreatedAt(dst, m.CreatedAt)
-	dst = strconv.AppendBool(append(dst, `,"duplicate":`...), duplicate)
-	return append(dst, '}')
 }
