@@ -299,9 +299,7 @@ func (s *socket) answered(ref string) (p pending, ok bool) {
 // forgetSend removes one unanswered send and keeps the order of the others. The caller holds s.mu and releases the
 // window.
 func (s *socket) forgetSend(i int) {
-	n := copy(s.sends[i:], s.sends[i+1:])
-	s.sends[i+n] = pending{}
-	s.sends = s.sends[:i+n]
+	s.sends = slices.Delete(s.sends, i, i+1)
 	if len(s.sends) == 0 && cap(s.sends) > 16 {
 		s.sends = nil
 	}

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"runtime"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -229,8 +230,7 @@ func (s *socket) take(buf []byte) (_ []byte, n int) {
 		s.outBytes -= int32(len(q.frames[n]) + frameCost)
 		n++
 	}
-	q.frames = q.frames[:copy(q.frames, q.frames[n:])]
-	clear(q.frames[len(q.frames):min(len(q.frames)+n, cap(q.frames))])
+	q.frames = slices.Delete(q.frames, 0, n)
 	if len(q.frames) == 0 {
 		s.dropQueue()
 	}
