@@ -9,7 +9,7 @@ import (
 // Message is how a message is shown: by REST as it is, on the socket with "type" in front.
 //
 // To add a field to messages: chat.Message (and what a client may send of it: chat.Send, a row in clientFields), here Message,
-// MessageView and appendMessage, which tests hold together, the table of messages in store, the form in Redis (state/recent.go), and
+// MessageView and appendMessage (encode.go), which tests hold together, the table of messages in store, the form in Redis (state.go, recent.go), and
 // the stored form in envelope (announcement.go), which doesn't compile without it. Nothing else knows the fields of a message.
 type Message struct {
 	Room        chat.RoomID      `json:"room_id"`

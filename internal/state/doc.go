@@ -6,6 +6,8 @@
 // once until the next probe. Every error that leaves it is of kind chat.Unavailable; what that means for a message,
 // a presence or a login is the caller's decision.
 //
+// state.go is what every message runs: Count, and the call within the breaker that all verbs make.
+//
 // Keys that are touched by one script or transaction share a hash tag, so a Redis Cluster serves as well as one server.
 // Nothing newer than Redis 7.0 is used.
 package state

@@ -8,11 +8,10 @@ import (
 	"chat-service/internal/test/testkit"
 )
 
-// The road's limits, which are what one can read in an evening and keep in mind. ADR 14 says why 29 files and not 20, and
-// what messages that change have added.
+// The road's limits, which are what one can read in an evening and keep in mind. ADR 14 says how the road is kept within them.
 const (
-	maxFiles   = 29
-	maxLines   = 2560
+	maxFiles   = 20
+	maxLines   = 2500
 	maxReturns = 5
 )
 
