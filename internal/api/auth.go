@@ -67,7 +67,7 @@ func (s *station) register(c *server.Call, b RegisterBody) error {
 	if err := k.Err(); err != nil {
 		return err
 	}
-	if err := s.attempts.Allow(c.Ctx, "register", c.Address(), s.opts.Limits.RegisterRate(), 1); err != nil {
+	if err := s.attempts.Await(c.Ctx, "register", c.Address(), s.opts.Limits.RegisterRate(), s.opts.Patience); err != nil {
 		return err
 	}
 	hash, err := s.ports.Passwords.Hash(c.Ctx, b.Password)
@@ -105,7 +105,7 @@ func ownView(u chat.User) protocol.User {
 // login opens a session for a username or an email address.
 func (s *station) login(c *server.Call, b LoginBody) error {
 	login := normal(b.Username)
-	if err := s.attempts.Allow(c.Ctx, "login", c.Address(), s.opts.Limits.LoginRate(), 1); err != nil {
+	if err := s.attempts.Await(c.Ctx, "login", c.Address(), s.opts.Limits.LoginRate(), s.opts.Patience); err != nil {
 		return err
 	}
 	u, err := s.authenticate(c, login, b.Password)
@@ -135,6 +135,9 @@ func (s *station) authenticate(c *server.Call, login, password string) (chat.Use
 	account := "u" + u.ID.String()
 	if err != nil {
 		account, u = "name:"+login, chat.User{}
+	}
+	if err := s.attempts.Await(c.Ctx, "logins", account+" "+c.Address(), s.opts.Limits.AccountRate(), s.opts.Patience); err != nil {
+		return chat.User{}, err
 	}
 	ok, err := s.verify(c, place{account, c.Address(), c.Address()}, &u, password)
 	switch {

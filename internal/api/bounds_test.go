@@ -3,6 +3,7 @@ package api
 import (
 	"fmt"
 	"net/netip"
+	"sync"
 	"testing"
 	"time"
 
@@ -214,6 +215,25 @@ func TestFloodAsksSeldom(t *testing.T) {
 	b.refused("GET", "users?q=a", token, "")
 	if n := b.state.asked["searches:1"]; n != 5 {
 		t.Errorf("%d questions after a second, want 5", n)
+	}
+}
+
+// TestAccountsOneByOne: accounts and logins that come at once wait for each other.
+func TestAccountsOneByOne(t *testing.T) {
+	b := newBench(t, func(o *Options, p *Ports) {
+		o.Now, o.Patience, p.Throttle = time.Now, time.Minute, nil
+		o.Limits.RegisterPerMinute, o.Limits.LoginPerMinute = 1200, 12_000 // at once 75 and 750, then one in 50 and 5 ms
+	})
+	var all sync.WaitGroup
+	began := time.Now()
+	for i := range 80 {
+		all.Go(func() {
+			b.do(201, "POST", "auth/register", "", fmt.Sprintf(`{"username":"user%d","password":"123456"}`, i))
+		})
+	}
+	all.Wait()
+	if took := time.Since(began); took < 5*50*time.Millisecond {
+		t.Errorf("80 accounts were made in %v", took)
 	}
 }
 

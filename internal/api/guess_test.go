@@ -119,6 +119,7 @@ func TestSpraying(t *testing.T) {
 			t.Fatalf("a good login: %s", a.raw)
 		}
 	}
+	b.pass(time.Minute) // so many logins of an account, good or not
 	b.auth.down = errDown
 	for range 30 {
 		b.problem(b.login("1.1.1.1", "ann", "123456"), 503, "unavailable")
@@ -161,6 +162,25 @@ func TestFailuresComeSlowly(t *testing.T) {
 	}
 	if want := chat.FailuresAtOnce + 300; judged != want {
 		t.Errorf("%d were judged in an hour, want %d", judged, want)
+	}
+}
+
+// TestLoginsToOneAccount: the right password costs a hash, too; from elsewhere the account is open.
+func TestLoginsToOneAccount(t *testing.T) {
+	b := guesser(t)
+	right := func(address string) int { return b.login(address, "ann", "123456").status }
+	for i := range chat.PasswordsAtOnce {
+		if status := right("1.1.1.1"); status != 200 {
+			t.Fatalf("login %d: %d", i+1, status)
+		}
+	}
+	b.problem(b.login("1.1.1.1", "ann", "123456"), 429, "rate_limited")
+	b.pass(time.Second)
+	if a, c := right("1.1.1.1"), right("1.1.1.1"); a != 200 || c != 429 {
+		t.Errorf("a second later: %d, then %d", a, c)
+	}
+	if status := right("2.2.2.2"); status != 200 {
+		t.Errorf("from another address: %d", status)
 	}
 }
 

@@ -65,7 +65,7 @@ func DefaultLimits() Limits {
 		CatchUpChanges: 1000, ResyncChanges: 5000,
 		SocketsPerUser: 100, ConnectsPerMinute: 600, Unauthenticated: 5000, UnauthPerAddress: 500, HandshakeFailures: 600,
 		SessionsPerUser: 100, UserMessagesPerSecond: 50, UserMessageBurst: 200, RoomsPerHour: 1000, InvitationsPerHour: 20_000,
-		SearchesPerMinute: 120, LoginPerMinute: 600, RegisterPerMinute: 600, LoginFailures: 300, BadTokens: 3000,
+		SearchesPerMinute: 120, LoginPerMinute: 600, RegisterPerMinute: 240, LoginFailures: 300, BadTokens: 3000,
 		RequestsPerSecond: 1000, RequestTime: 10 * time.Second,
 	}
 }
@@ -85,34 +85,48 @@ func PerMinute(n int) Rate { return Rate{float64(n), time.Minute, n} }
 func PerHour(n int) Rate { return Rate{float64(n), time.Hour, n} }
 
 // What may be taken at once from the allowances that cost a processor or the database much: else what is meant for an hour or a minute
-// could be asked for in one moment, and everybody would feel it. Of higher limits it is an eighth.
+// could be asked for in one moment, and everybody would feel it. Of higher limits it is an eighth, of logins and new accounts a sixteenth:
+// so many come back within 4 s.
 const (
-	FailuresAtOnce  = 40  // wrong passwords of an address: a hash each
-	PasswordsAtOnce = 150 // logins, and new accounts, of an address: the same
+	FailuresAtOnce  = 40  // wrong passwords of an address: a hash each, some 20 ms of a processor
+	PasswordsAtOnce = 40  // logins, and new accounts, of an address: the same
 	SearchesAtOnce  = 40  // of a user
 	TokensAtOnce    = 400 // requests of an address without a valid token: a query each, or a signature
 )
 
-// atOnce lets an eighth of the allowance be taken at once, but least if that is more, and not all of it.
-func (r Rate) atOnce(least int) Rate {
-	r.Burst = min(r.Burst, max(r.Burst/8, least))
+// PasswordPatience is how long logins and new accounts of an address wait for each other before one is refused: a script that makes
+// accounts one by one, and an office in the morning, are slowed down and get through.
+const PasswordPatience = 5 * time.Second
+
+// atOnce lets one part in so many of the allowance be taken at once, but least if that is more, and never more than all of it.
+func (r Rate) atOnce(least, parts int) Rate {
+	r.Burst = min(r.Burst, max(r.Burst/parts, least))
 	return r
 }
 
 // LoginRate is how often an address may log in.
-func (l Limits) LoginRate() Rate { return PerMinute(l.LoginPerMinute).atOnce(PasswordsAtOnce) }
+func (l Limits) LoginRate() Rate { return PerMinute(l.LoginPerMinute).atOnce(PasswordsAtOnce, 16) }
+
+// AccountRate is how often an address may log in to one account: a tenth of that.
+func (l Limits) AccountRate() Rate {
+	r := l.LoginRate()
+	r.Limit /= 10
+	return r
+}
 
 // FailureRate is how often an address may show a wrong password, and how often a user may confirm their own.
-func (l Limits) FailureRate() Rate { return PerHour(l.LoginFailures).atOnce(FailuresAtOnce) }
+func (l Limits) FailureRate() Rate { return PerHour(l.LoginFailures).atOnce(FailuresAtOnce, 8) }
 
 // RegisterRate is how many accounts an address may make.
-func (l Limits) RegisterRate() Rate { return PerMinute(l.RegisterPerMinute).atOnce(PasswordsAtOnce) }
+func (l Limits) RegisterRate() Rate {
+	return PerMinute(l.RegisterPerMinute).atOnce(PasswordsAtOnce, 16)
+}
 
 // SearchRate is how often a user may search.
-func (l Limits) SearchRate() Rate { return PerMinute(l.SearchesPerMinute).atOnce(SearchesAtOnce) }
+func (l Limits) SearchRate() Rate { return PerMinute(l.SearchesPerMinute).atOnce(SearchesAtOnce, 8) }
 
 // TokenRate is how often an address may call the api without a valid token.
-func (l Limits) TokenRate() Rate { return PerMinute(l.BadTokens).atOnce(TokensAtOnce) }
+func (l Limits) TokenRate() Rate { return PerMinute(l.BadTokens).atOnce(TokensAtOnce, 8) }
 
 // MessageRate is what one user may send, by all sockets and by REST together.
 func (l Limits) MessageRate() Rate {
@@ -219,9 +233,9 @@ var limits = []LimitSpec{
 	{"rooms_per_hour", ByAPI, false, "rooms per hour", "one user makes, direct ones too", false},
 	{"invitations_per_hour", ByAPI, false, "members per hour", "one user adds to rooms, those named when a room is made included", false},
 	{"searches_per_minute", ByAPI, false, "searches per minute", "one user, for users and public rooms", false},
-	{"login_per_minute", ByAPI, false, "tries per minute", "one IP address; 0 also turns off the delays of an account after wrong passwords", false},
+	{"login_per_minute", ByAPI, false, "tries per minute", "one IP address, a tenth of them to one account; 0 also turns off the delays of an account after wrong passwords", false},
 	{"login_failures_per_hour", ByAPI, false, "failed tries per hour", "one IP address, over all accounts together; tries count before they are judged, those that pass don't stay. Also how often one user confirms their own password", false},
-	{"register_per_minute", ByAPI, false, "accounts per minute", "one IP address", false},
+	{"register_per_minute", ByAPI, false, "accounts per minute", "one IP address makes", false},
 	{"bad_tokens_per_minute", ByAPI, false, "requests per minute", "one IP address makes at one api without a valid token: none, one that nobody signed, a refresh token that nobody has", false},
 	{"requests_per_second", ByAPI, false, "requests per second", "one user at one api, after a burst of twice as many", false},
 	{"request_time", ByAPI, false, "time", "the work on one request", false},

@@ -72,16 +72,16 @@ func TestAtOnce(t *testing.T) {
 		got  chat.Rate
 		want chat.Rate
 	}{
-		"logins":         {l.LoginRate(), chat.Rate{Limit: 600, Per: time.Minute, Burst: 150}},
+		"logins":         {l.LoginRate(), chat.Rate{Limit: 600, Per: time.Minute, Burst: 40}},
 		"failures":       {l.FailureRate(), chat.Rate{Limit: 300, Per: time.Hour, Burst: 40}},
-		"registrations":  {l.RegisterRate(), chat.Rate{Limit: 600, Per: time.Minute, Burst: 150}},
+		"registrations":  {l.RegisterRate(), chat.Rate{Limit: 240, Per: time.Minute, Burst: 40}},
 		"searches":       {l.SearchRate(), chat.Rate{Limit: 120, Per: time.Minute, Burst: 40}},
 		"bad tokens":     {l.TokenRate(), chat.Rate{Limit: 3000, Per: time.Minute, Burst: 400}},
 		"few failures":   {chat.Limits{LoginFailures: 10}.FailureRate(), chat.Rate{Limit: 10, Per: time.Hour, Burst: 10}},
 		"many failures":  {chat.Limits{LoginFailures: 8000}.FailureRate(), chat.Rate{Limit: 8000, Per: time.Hour, Burst: 1000}},
 		"no such limit":  {chat.Limits{}.FailureRate(), chat.Rate{Per: time.Hour}},
 		"one at a time":  {chat.Limits{LoginPerMinute: 1}.LoginRate(), chat.Rate{Limit: 1, Per: time.Minute, Burst: 1}},
-		"many of logins": {chat.Limits{LoginPerMinute: 6000}.LoginRate(), chat.Rate{Limit: 6000, Per: time.Minute, Burst: 750}},
+		"many of logins": {chat.Limits{LoginPerMinute: 6000}.LoginRate(), chat.Rate{Limit: 6000, Per: time.Minute, Burst: 375}},
 	} {
 		if tt.got != tt.want || tt.got.Off() != (tt.want.Limit == 0) {
 			t.Errorf("%s: %+v, want %+v", what, tt.got, tt.want)

@@ -53,7 +53,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 
 // throttled are the allowances that the station keeps: the label by which refusals are counted, and what there was too much of.
 var throttled = map[string]string{
-	"login": "attempts", "account": "attempts", "failures": "attempts", "confirm": "attempts", "register": "attempts",
+	"login": "attempts", "logins": "attempts", "account": "attempts", "failures": "attempts", "confirm": "attempts", "register": "attempts",
 	"requests": "requests", "tokens": "requests without a valid token",
 	"messages": "messages", "rooms": "new rooms", "invitations": "invitations", "searches": "searches",
 }

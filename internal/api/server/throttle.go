@@ -16,12 +16,13 @@ import (
 type Attempts struct {
 	shared  Throttle // nil: always unavailable
 	local   *localThrottle
+	lines   lines
 	metrics *Metrics
 }
 
 // NewAttempts counts attempts in shared, which may be nil.
 func NewAttempts(shared Throttle, now func() time.Time, metrics *Metrics) *Attempts {
-	return &Attempts{shared: shared, local: newLocalThrottle(now), metrics: metrics}
+	return &Attempts{shared: shared, local: newLocalThrottle(now), lines: lines{of: map[string]*line{}}, metrics: metrics}
 }
 
 // first runs ask on the shared throttle, then on the local one if that failed.
@@ -41,9 +42,13 @@ func (a *Attempts) Allow(ctx context.Context, what, who string, r chat.Rate, n i
 	if r.Off() {
 		return nil
 	}
-	key := what + ":" + who
+	return a.refuse(what, a.take(ctx, what+":"+who, r, n))
+}
+
+// take takes n from a key's allowance, or returns how long until they are there.
+func (a *Attempts) take(ctx context.Context, key string, r chat.Rate, n int) (wait time.Duration) {
 	if wait := a.local.refused(key); wait > 0 {
-		return a.refuse(what, wait)
+		return wait
 	}
 	if a.shared != nil {
 		if wait, err := a.shared.Allow(ctx, key, r, n, 0); err == nil {
@@ -52,12 +57,12 @@ func (a *Attempts) Allow(ctx context.Context, what, who string, r chat.Rate, n i
 			} else if n == 1 { // less may be there for those who ask for less
 				a.local.remember(key, wait)
 			}
-			return a.refuse(what, wait)
+			return wait
 		}
 	}
 	a.metrics.Degraded.WithLabelValues("throttle").Inc()
-	wait, _ := a.local.Allow(ctx, key, r, n, 0) // memory does not fail
-	return a.refuse(what, wait)
+	wait, _ = a.local.Allow(ctx, key, r, n, 0) // memory does not fail
+	return wait
 }
 
 // Refund gives back n that Allow took: what they were taken for didn't happen.
