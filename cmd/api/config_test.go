@@ -17,6 +17,7 @@ func TestConfig(t *testing.T) {
 	configtest.Process[Config, Limits]{
 		File: file, Defaults: defaults, Limits: func(c Config) Limits { return c.Limits },
 		Reads: chat.LimitKeys(chat.ByAPI), All: chat.LimitKeys(chat.ByGateway | chat.ByWorker | chat.ByAPI),
+		Zero: map[string]string{"auth.argon2.concurrency": "0: one per two CPUs", "auth.argon2.queue": "", "auth.refresh_grace": ""},
 	}.Check(t)
 }
 

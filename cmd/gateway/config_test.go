@@ -13,6 +13,7 @@ func TestConfig(t *testing.T) {
 	configtest.Process[Config, Limits]{
 		File: "../../configs/gateway.yaml", Defaults: defaults, Limits: func(c Config) Limits { return c.Limits },
 		Reads: chat.LimitKeys(chat.ByGateway), All: chat.LimitKeys(chat.ByGateway | chat.ByWorker | chat.ByAPI),
+		Zero: map[string]string{"gateway.max_sockets": "0: no limit", "gateway.sockets_per_second": "0: no limit"},
 	}.Check(t)
 }
 

@@ -67,6 +67,9 @@ func (w Worker) Validate() error {
 	if w.OfflineGrace < 0 || w.OfflineGrace > config.Duration(19*time.Second) {
 		errs = append(errs, errors.New("offline_grace: must be 0 to 19s: presence may not err for longer than 20 s"))
 	}
+	if w.PingInterval.D() < time.Second || w.PingInterval.D() > 10*time.Minute {
+		errs = append(errs, errors.New("ping_interval: must be 1s to 10m, as the gateways'"))
+	}
 	return errors.Join(errs...)
 }
 

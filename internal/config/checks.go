@@ -14,9 +14,16 @@ func present(key, val string) error {
 	return nil
 }
 
-func notNegative(key string, n int) error {
+func notNegative[N int | Duration](key string, n N) error {
 	if n < 0 {
-		return fmt.Errorf("%s: is %d: set 0 or more", key, n)
+		return fmt.Errorf("%s: is %v: set 0 or more", key, n)
+	}
+	return nil
+}
+
+func port(key string, p Port) error {
+	if p == 0 {
+		return fmt.Errorf("%s: is 0: set the port of the server", key)
 	}
 	return nil
 }

@@ -23,6 +23,16 @@ func Keys(v any) []string {
 	return keys
 }
 
+// Numbers lists those of Keys that are numbers, times and ports among them: what 0 does has to be known of each.
+func Numbers(v any) (keys []string) {
+	for _, f := range fieldsOf(reflect.Indirect(reflect.ValueOf(v))) {
+		if f.val.CanInt() || f.val.CanUint() || f.val.CanFloat() {
+			keys = append(keys, f.key)
+		}
+	}
+	return keys
+}
+
 // FileKeys lists the paths of all settings that the YAML file at path gives, in its order. Compared with Keys it
 // shows whether an example file names everything there is.
 func FileKeys(path string) ([]string, error) {

@@ -92,7 +92,7 @@ type Database struct {
 	TLSName string `yaml:"tls_name"`
 	// MaxOpen bounds the connections per process to each server; 0 means no bound.
 	MaxOpen int `yaml:"max_open"`
-	// MaxIdle is how many of them stay open unused.
+	// MaxIdle is how many of them stay open unused; 0 means none.
 	MaxIdle int `yaml:"max_idle"`
 	// ConnMaxLifetime closes a connection this long after it was opened; 0 means never.
 	ConnMaxLifetime Duration `yaml:"conn_max_lifetime"`
@@ -122,9 +122,10 @@ func (d Database) Addr() string { return net.JoinHostPort(d.Host, d.Port.String(
 // Validate checks the required settings and the form of addresses.
 func (d Database) Validate() error {
 	return errors.Join(
-		present("host", d.Host), present("user", d.User), present("dbname", d.DBName),
+		present("host", d.Host), port("port", d.Port), present("user", d.User), present("dbname", d.DBName),
 		addresses("replicas", d.Replicas), d.security().valid(),
 		notNegative("max_open", d.MaxOpen), notNegative("max_idle", d.MaxIdle),
+		notNegative("conn_max_lifetime", d.ConnMaxLifetime), notNegative("conn_max_idle_time", d.ConnMaxIdleTime),
 		positive("dial_timeout", d.DialTimeout), positive("read_timeout", d.ReadTimeout), positive("write_timeout", d.WriteTimeout),
 	)
 }
@@ -203,7 +204,7 @@ func (r Redis) Addresses() []string {
 func (r Redis) Validate() error {
 	errs := []error{addresses("addrs", r.Addrs), notNegative("db", r.DB), r.security().valid()}
 	if len(r.Addrs) == 0 {
-		errs = append(errs, present("host", r.Host))
+		errs = append(errs, present("host", r.Host), port("port", r.Port))
 	}
 	if r.DB != 0 && len(r.Addrs) > 1 && r.Master == "" {
 		errs = append(errs, errors.New("db: a cluster has only database 0: set 0, or name the sentinels' master"))

@@ -35,9 +35,9 @@ type Options struct {
 	TLS      *tls.Config // nil: no encryption
 
 	MaxOpen         int           // connections per server; default 32, negative: no bound
-	MaxIdle         int           // default MaxOpen, so that a burst doesn't dial
-	ConnMaxLifetime time.Duration // default 3 min: a failed-over name is followed by then
-	ConnMaxIdleTime time.Duration // default 1 min
+	MaxIdle         int           // default MaxOpen, so that a burst doesn't dial; negative: none
+	ConnMaxLifetime time.Duration // default 3 min: a failed-over name is followed by then; negative: for ever
+	ConnMaxIdleTime time.Duration // default 1 min; negative: for ever
 	Timeout         time.Duration // dial; default 5 s
 	ReadTimeout     time.Duration // one answer; default 30 s
 	WriteTimeout    time.Duration // one statement; default 30 s
@@ -56,7 +56,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.User, "root")
 	setDefault(&o.DBName, "chat_service")
 	setDefault(&o.MaxOpen, 32)
-	setDefault(&o.MaxIdle, o.MaxOpen)
+	setDefault(&o.MaxIdle, max(o.MaxOpen, 32))
 	setDefault(&o.ConnMaxLifetime, 3*time.Minute)
 	setDefault(&o.ConnMaxIdleTime, time.Minute)
 	setDefault(&o.Timeout, 5*time.Second)

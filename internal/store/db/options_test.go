@@ -28,3 +28,20 @@ func TestDriverConfig(t *testing.T) {
 		t.Error("several statements in one invite injection")
 	}
 }
+
+// TestBoundsOfAPool: what is left out has a default, and what is negative is no bound.
+func TestBoundsOfAPool(t *testing.T) {
+	for bound, want := range map[int]int{0: 32, 5: 5, -1: 0} {
+		o := Options{MaxOpen: bound}.withDefaults()
+		p, err := o.open("127.0.0.1:1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := p.db.Stats().MaxOpenConnections; got != want || o.MaxIdle < want {
+			t.Errorf("MaxOpen %d: at most %d connections, %d of them unused, want %d (0: no bound)", bound, got, o.MaxIdle, want)
+		}
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -27,3 +27,13 @@ func TestOptions(t *testing.T) {
 		t.Errorf("%v\n%s", err, d)
 	}
 }
+
+// TestZeroIsNotTheDefault: a setting's 0 is no bound, none or never, as it is documented.
+func TestZeroIsNotTheDefault(t *testing.T) {
+	c := config.DefaultDatabase()
+	c.MaxOpen, c.MaxIdle, c.ConnMaxLifetime, c.ConnMaxIdleTime = 0, 0, 0, 0
+	o, err := Options(c, 16)
+	if err != nil || o.MaxOpen >= 0 || o.MaxIdle >= 0 || o.ConnMaxLifetime >= 0 || o.ConnMaxIdleTime >= 0 {
+		t.Errorf("%v, %+v: the store takes 0 for its default", err, o)
+	}
+}
