@@ -53,6 +53,7 @@ func controls() []control {
 		{bug: "no_change_memory", what: "retried changes are made again", rules: []string{"C1"}, ready: dropChangeKey, play: cutClients},
 		{bug: "lose_change", what: "every fifth change is told to nobody, nor its number", rules: []string{"C2", "I14"}, play: justLoad(6 * time.Second)},
 		{bug: "hub_no_change_gap", what: "the hub delivers changes over a gap", rules: []string{"C2"}, play: stealSome},
+		{bug: "change_overtakes", what: "a change comes before what happened before it", rules: []string{"C6"}, play: justLoad(8 * time.Second)},
 		{bug: "number_nothing", what: "what changes nothing takes a number", rules: []string{"C3"}, play: justLoad(6 * time.Second)},
 		{bug: "stale_recent", what: "pages are cached across changes", rules: []string{"C4"}, rate: 20, play: justLoad(14 * time.Second)},
 		{bug: "count_recalled", what: "a recalled message counts as unread", rules: []string{"C5"}, play: justLoad(6 * time.Second)},
