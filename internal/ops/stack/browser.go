@@ -25,7 +25,7 @@ func FindBrowser(ctx context.Context, cache string, out *Progress) (Program, err
 			return Program{Path: p, From: p}, nil
 		}
 	}
-	in, err := unpackProgram(ctx, cache, out, "chromium")
+	in, err := unpackProgram(ctx, cache, out, bundle{name: "chromium", packages: []string{"chromium"}})
 	if err != nil {
 		return Program{}, err
 	}

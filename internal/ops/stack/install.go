@@ -16,6 +16,7 @@ type install struct {
 	from   string // for people: where the programs come from
 	server string // the server's main program
 	mysql  bool   // real MySQL, not MariaDB
+	sid    bool   // of Debian's sid: its programs need its own C library
 }
 
 // errNoPrograms: a source doesn't have the server's programs; the next one is tried.
@@ -56,7 +57,7 @@ func (in install) environ(extra ...string) []string {
 	env := []string{"LANG=C.UTF-8", "LC_ALL=C.UTF-8", "TMPDIR=" + os.TempDir()}
 	if in.root != "" {
 		path = filepath.Join(in.root, "usr/bin") + ":" + filepath.Join(in.root, "usr/sbin") + ":" + path
-		if !in.mysql {
+		if !in.sid {
 			env = append(env, "LD_LIBRARY_PATH="+in.libraries())
 		}
 	}
@@ -129,7 +130,7 @@ func unpackedInstall(ctx context.Context, a *apt, k Kind, b bundle) (install, er
 	if err != nil {
 		return install{}, err
 	}
-	in := install{root: root, from: "packages " + strings.Join(b.packages, " "), mysql: k == MySQL8}
+	in := install{root: root, from: "packages " + strings.Join(b.packages, " "), mysql: k == MySQL8, sid: b.sid}
 	switch k {
 	case MySQL:
 		in.server, err = in.program("mariadbd")
@@ -148,7 +149,7 @@ func unpackedInstall(ctx context.Context, a *apt, k Kind, b bundle) (install, er
 
 // command returns how to run one of the install's programs: those of sid only run under sid's own loader.
 func (in install) command(program string, args ...string) (string, []string, error) {
-	if in.root == "" || !in.mysql {
+	if in.root == "" || !in.sid {
 		return program, args, nil
 	}
 	for _, pattern := range []string{"usr/lib*/ld-linux-*.so.*", "usr/lib/*/ld-linux-*.so.*", "lib*/ld-linux-*.so.*"} {

@@ -8,17 +8,23 @@ import (
 
 // Program is a program for tests that isn't one of the servers.
 type Program struct {
-	Path string   // the program
+	Path string   // the program, or what loads it
+	Args []string // in front of the others
 	Env  []string // variables that it needs over those of this process
 	From string   // for people: where it comes from
 }
 
-// FindProxy returns this machine's nginx or haproxy, or downloads Debian's package of it into the cache and unpacks it there.
+// FindProxy returns this machine's nginx or haproxy, or downloads Debian's package of it into the cache and unpacks it there. HAProxy is
+// that of sid, complete with its own C library: stable releases have one that is years behind what is deployed.
 func FindProxy(ctx context.Context, cache string, out *Progress, name string) (Program, error) {
 	if p, err := (install{}).program(name); err == nil {
 		return Program{Path: p, From: p}, nil
 	}
-	in, err := unpackProgram(ctx, cache, out, name)
+	b := bundle{name: name, packages: []string{name}}
+	if name == "haproxy" {
+		b.name, b.sid = "haproxy-sid", true
+	}
+	in, err := unpackProgram(ctx, cache, out, b)
 	if err != nil {
 		return Program{}, err
 	}
@@ -26,18 +32,24 @@ func FindProxy(ctx context.Context, cache string, out *Progress, name string) (P
 	if err != nil {
 		return Program{}, fmt.Errorf("no %s in the packages: %w", name, err)
 	}
-	return Program{Path: path, Env: []string{"LD_LIBRARY_PATH=" + in.libraries()}, From: "package " + name}, nil
+	p := Program{Path: path, From: "package " + name}
+	if !b.sid {
+		p.Env = []string{"LD_LIBRARY_PATH=" + in.libraries()}
+		return p, nil
+	}
+	p.Path, p.Args, err = in.command(path)
+	return p, err
 }
 
 // unpackProgram downloads a program's package into the cache and unpacks it there.
-func unpackProgram(ctx context.Context, cache string, out *Progress, name string) (install, error) {
+func unpackProgram(ctx context.Context, cache string, out *Progress, b bundle) (install, error) {
 	cache, err := filepath.Abs(cache)
 	if err != nil {
 		return install{}, fmt.Errorf("resolve package cache: %w", err)
 	}
-	root, err := newApt(cache, out).root(ctx, bundle{name: name, packages: []string{name}})
+	root, err := newApt(cache, out).root(ctx, b)
 	if err != nil {
-		return install{}, fmt.Errorf("no %[1]s: install it (apt-get install %[1]s), or let apt work: %[2]w", name, err)
+		return install{}, fmt.Errorf("no %[1]s: install it (apt-get install %[1]s), or let apt work: %[2]w", b.packages[0], err)
 	}
-	return install{root: root}, nil
+	return install{root: root, sid: b.sid}, nil
 }

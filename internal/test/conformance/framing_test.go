@@ -125,7 +125,7 @@ func sendFramed(to target, c framed) error {
 	if !slices.Contains(c.statuses, first.StatusCode) && !(c.passes && proxy && first.StatusCode >= 400 && first.StatusCode < 500) {
 		return fmt.Errorf("answered %s, want one of %v", first.Status, c.statuses)
 	}
-	if ct := first.Header.Get("Content-Type"); ct != "application/problem+json" && to.name != "HAProxy" {
+	if ct := first.Header.Get("Content-Type"); ct != "application/problem+json" {
 		return fmt.Errorf("answered %s with %s: %.100q", first.Status, ct, body)
 	}
 	if c.passes && proxy {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -159,7 +160,7 @@ func deployed(t *testing.T, dir, name string, addresses ...string) string {
 func run(t *testing.T, p stack.Program, check, serve []string) {
 	t.Helper()
 	command := func(args []string) (*exec.Cmd, *bytes.Buffer) {
-		cmd := exec.Command(p.Path, args...)
+		cmd := exec.Command(p.Path, slices.Concat(p.Args, args)...)
 		cmd.Env = append(os.Environ(), p.Env...)
 		out := new(bytes.Buffer)
 		cmd.Stdout, cmd.Stderr = out, out
@@ -199,7 +200,11 @@ func (w *world) haproxy(t *testing.T) string {
 	t.Helper()
 	host, port := testkit.FreeAddr(t)
 	_, a1, _ := net.SplitHostPort(hostOf(w.Debug("api-1")))
-	file := deployed(t, t.TempDir(), "haproxy.cfg", "bind :8080", "bind "+host+":"+port,
+	dir := t.TempDir()
+	if err := os.CopyFS(filepath.Join(dir, "haproxy-errors"), os.DirFS(filepath.Join(testkit.Root(t), "deployments", "haproxy-errors"))); err != nil {
+		t.Fatal(err)
+	}
+	file := deployed(t, dir, "haproxy.cfg", "bind :8080", "bind "+host+":"+port,
 		"gateway1:8080", hostOf(w.WS(1)), "gateway2:8080", hostOf(w.WS(2)), "api:8080 port 9090", hostOf(w.API(1).Base)+" port "+a1)
 	run(t, program(t, "haproxy"), []string{"-c", "-f", file}, []string{"-db", "-f", file})
 	addr := net.JoinHostPort(host, port)

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 )
@@ -76,8 +75,6 @@ func refusedHandshake(to target, request string, statuses []int) error {
 	switch ct := res.Header.Get("Content-Type"); {
 	case !slices.Contains(statuses, res.StatusCode):
 		return fmt.Errorf("answered %s, want one of %v", res.Status, statuses)
-	case to.name == "HAProxy" && res.StatusCode == http.StatusBadRequest && strings.HasPrefix(ct, "text/html"):
-		return nil // what HAProxy can't parse gets its own page: see haproxy.cfg
 	case ct != "application/problem+json":
 		return fmt.Errorf("answered %s as %s", res.Status, ct)
 	}
