@@ -37,6 +37,11 @@ var floods = []struct {
 	run  func(e enemy, ctx context.Context)
 }{
 	{"one account: 20 sockets and REST", enemy.account},
+	{"one account: syncs by 20 sockets", enemy.syncs},
+	{"one account: pages of history", enemy.pages},
+	{"one account: searches", enemy.searches},
+	{"one account: new rooms", enemy.rooms},
+	{"one account: its own logins", enemy.ownLogins},
 	{"one address: 2,000 silent sockets", enemy.silence},
 	{"one address: handshakes with bad tokens", enemy.connects},
 	{"one address: logins", enemy.logins},
@@ -47,13 +52,17 @@ var floods = []struct {
 // enemy is what an attacker knows, from its environment, and counts.
 type enemy struct {
 	ws, api, token, room string
+	name, password       string // of the account
 	done, refused        *atomic.Int64
 	pace                 <-chan time.Time // of attempts; nil: as fast as they go
 }
 
 // TestFlooder is the attacker's process.
 func TestFlooder(t *testing.T) {
-	e := enemy{os.Getenv("FLOOD_WS"), os.Getenv("FLOOD_API"), os.Getenv("FLOOD_TOKEN"), os.Getenv("FLOOD_ROOM"), new(atomic.Int64), new(atomic.Int64), nil}
+	e := enemy{
+		ws: os.Getenv("FLOOD_WS"), api: os.Getenv("FLOOD_API"), token: os.Getenv("FLOOD_TOKEN"), room: os.Getenv("FLOOD_ROOM"),
+		name: os.Getenv("FLOOD_NAME"), password: os.Getenv("FLOOD_PASSWORD"), done: new(atomic.Int64), refused: new(atomic.Int64),
+	}
 	if rate, _ := strconv.Atoi(os.Getenv("FLOOD_RATE")); rate > 0 {
 		ticks := time.NewTicker(time.Second / time.Duration(rate))
 		defer ticks.Stop()
@@ -111,9 +120,13 @@ func (e enemy) count(refused bool) {
 	}
 }
 
-// request makes a REST call; what comes back too late counts as refused.
+// request makes a REST call, a GET if there is no body; what comes back too late counts as refused.
 func (e enemy) request(ctx context.Context, path, body string, taken func(status int) bool) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, e.api+path, strings.NewReader(body))
+	method := http.MethodPost
+	if body == "" {
+		method = http.MethodGet
+	}
+	req, err := http.NewRequestWithContext(ctx, method, e.api+path, strings.NewReader(body))
 	if err != nil {
 		panic(err)
 	}
@@ -131,53 +144,84 @@ func (e enemy) request(ctx context.Context, path, body string, taken func(status
 	e.count(!taken(res.StatusCode))
 }
 
-// account sends from 20 sockets as fast as they take it, and by REST; a socket that is closed is opened again.
+// account sends from 20 sockets as fast as they take it, and by REST.
 func (e enemy) account(ctx context.Context) {
 	var all sync.WaitGroup
+	all.Go(func() { e.sockets(ctx, `{"type":"message","room_id":`+e.room+`,"content":"flood"}`, "ack") })
 	all.Go(func() {
-		many(ctx, 20, func() {
-			conn, br, _, err := ws.Dial(ctx, e.ws+"?token="+e.token)
-			if err != nil {
-				e.count(true)
-				pause(ctx, 100*time.Millisecond)
-				return
-			}
-			defer conn.Close()
-			defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
-			var r io.Reader = conn
-			if br != nil {
-				r = br
-			}
-			all.Go(func() {
-				for {
-					b, _, err := wsutil.ReadServerData(struct {
-						io.Reader
-						io.Writer
-					}{r, conn})
-					if err != nil {
-						return
-					}
-					if acked := bytes.Contains(b, []byte(`"type":"ack"`)); acked || bytes.Contains(b, []byte(`"type":"error"`)) {
-						e.count(!acked)
-					}
-				}
-			})
-			for e.turn(ctx) {
-				if wsutil.WriteClientText(conn, []byte(`{"type":"message","room_id":`+e.room+`,"content":"flood"}`)) != nil {
-					return
-				}
-			}
-		})
-	})
-	all.Go(func() {
-		many(ctx, 8, func() {
-			if !e.turn(ctx) {
-				return
-			}
-			e.request(ctx, "/rooms/"+e.room+"/messages", `{"content":"flood"}`, func(status int) bool { return status == http.StatusCreated })
-		})
+		e.calls(ctx, 8, "/rooms/"+e.room+"/messages", `{"content":"flood"}`, http.StatusCreated)
 	})
 	all.Wait()
+}
+
+// syncs asks for all of a room again and again, from 20 sockets as fast as they take it.
+func (e enemy) syncs(ctx context.Context) {
+	e.sockets(ctx, `{"type":"sync","rooms":{"`+e.room+`":1}}`, "synced")
+}
+
+func (e enemy) pages(ctx context.Context) {
+	e.calls(ctx, 32, "/rooms/"+e.room+"/messages?limit=100&around_seq=1", "", http.StatusOK)
+}
+
+func (e enemy) searches(ctx context.Context) { e.calls(ctx, 32, "/users?q=nobody", "", http.StatusOK) }
+
+func (e enemy) rooms(ctx context.Context) {
+	e.calls(ctx, 32, "/rooms", `{"name":"flood"}`, http.StatusCreated)
+}
+
+// ownLogins logs in with the right password.
+func (e enemy) ownLogins(ctx context.Context) {
+	e.token = ""
+	e.calls(ctx, 32, "/auth/login", fmt.Sprintf(`{"username":%q,"password":%q}`, e.name, e.password), http.StatusOK)
+}
+
+// calls makes the same call again and again, n at a time.
+func (e enemy) calls(ctx context.Context, n int, path, body string, done int) {
+	many(ctx, n, func() {
+		if e.turn(ctx) {
+			e.request(ctx, path, body, func(status int) bool { return status == done })
+		}
+	})
+}
+
+// sockets sends the same frame from 20 sockets as fast as they take it, and counts answers of a type and errors; a socket that is closed
+// is opened again.
+func (e enemy) sockets(ctx context.Context, frame, answer string) {
+	var all sync.WaitGroup
+	defer all.Wait()
+	many(ctx, 20, func() {
+		conn, br, _, err := ws.Dial(ctx, e.ws+"?token="+e.token)
+		if err != nil {
+			e.count(true)
+			pause(ctx, 100*time.Millisecond)
+			return
+		}
+		defer conn.Close()
+		defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
+		var r io.Reader = conn
+		if br != nil {
+			r = br
+		}
+		all.Go(func() {
+			for {
+				b, _, err := wsutil.ReadServerData(struct {
+					io.Reader
+					io.Writer
+				}{r, conn})
+				if err != nil {
+					return
+				}
+				if done := bytes.Contains(b, []byte(`"type":"`+answer+`"`)); done || bytes.Contains(b, []byte(`"type":"error"`)) {
+					e.count(!done)
+				}
+			}
+		})
+		for e.turn(ctx) {
+			if wsutil.WriteClientText(conn, []byte(frame)) != nil {
+				return
+			}
+		}
+	})
 }
 
 // silence opens 2,000 sockets that say nothing, again when they are closed.
@@ -284,6 +328,9 @@ func TestFlood(t *testing.T) {
 	}
 	attacker := us[20]
 	room := w.api.CreateRoom(t, attacker, us[0])
+	for i := range 100 { // something to read
+		w.api.Must(t, http.StatusCreated, "POST", roomPath(room, "/messages"), attacker.Token, obj{"content": fmt.Sprint("message ", i)})
+	}
 	measure := func() (p50, p99 time.Duration) {
 		var mu sync.Mutex
 		var all []time.Duration
@@ -322,6 +369,7 @@ func TestFlood(t *testing.T) {
 		for rate, speed := range map[string]string{"1000": "1,000/s", "": "full speed"} {
 			cmd := exec.CommandContext(t.Context(), "nice", "-n", "19", os.Args[0], "-test.run=^TestFlooder$")
 			cmd.Env = append(os.Environ(), "FLOOD_KIND="+f.name, "FLOOD_WS="+w.WS(1), "FLOOD_API="+w.api.Base, "FLOOD_TOKEN="+attacker.Token,
+				"FLOOD_NAME="+attacker.Username, "FLOOD_PASSWORD="+attacker.Password,
 				fmt.Sprint("FLOOD_ROOM=", room), "FLOOD_RATE="+rate)
 			var out bytes.Buffer
 			cmd.Stdout = &out
