@@ -196,7 +196,7 @@ func (c *Config) api(log *slog.Logger, reg prometheus.Registerer) (api.Options, 
 	idle := time.Duration(c.Auth.IdleHours * float64(time.Hour))
 	o := api.Options{
 		Addr: net.JoinHostPort(c.Server.Host, c.Server.Port.String()), Release: c.Server.Release(), Closed: c.Auth.Registration == "closed",
-		Limits: c.limits(), Patience: chat.PasswordPatience,
+		Limits: c.limits(), Patience: chat.Patience,
 		Sessions: api.SessionTimes{Idle: min(idle, c.JWT.Refresh()), Absolute: c.JWT.Refresh(), Grace: c.Auth.RefreshGrace.D()},
 		Origins:  c.CORS.Origins, TrustedProxies: proxies, Log: log, Metrics: api.NewMetrics(reg),
 	}

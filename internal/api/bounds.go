@@ -19,6 +19,10 @@ func (s *station) making(c *server.Call, invited int) (made func(bool), err erro
 	if err := s.attempts.Allow(c.Ctx, "rooms", who, rooms, 1); err != nil {
 		return nil, err
 	}
+	if err := s.attempts.Await(c.Ctx, "making", who, s.opts.Limits.RoomPace(), s.opts.Patience); err != nil {
+		s.attempts.Refund(c.Ctx, "rooms", who, rooms, 1)
+		return nil, err
+	}
 	if invited > 0 {
 		if err := s.attempts.Allow(c.Ctx, "invitations", who, invitations, invited); err != nil {
 			s.attempts.Refund(c.Ctx, "rooms", who, rooms, 1)

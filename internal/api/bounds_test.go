@@ -218,6 +218,25 @@ func TestFloodAsksSeldom(t *testing.T) {
 	}
 }
 
+// TestRoomsComeSlowly: an hour's rooms can't be had in one moment.
+func TestRoomsComeSlowly(t *testing.T) {
+	b, token, _ := limited(t, func(l *chat.Limits) { l.RoomsPerHour = 1000 })
+	made := 0
+	for range 100 {
+		if b.raw("POST", "rooms", token, "application/json", `{"name":"room"}`).status == 201 {
+			made++
+		}
+	}
+	if made > chat.RoomsAtOnce || made < chat.RoomsAtOnce-1 { // the bench may have made one
+		t.Errorf("%d of 100 rooms at once are made", made)
+	}
+	b.pass(time.Second)
+	for range 10 {
+		b.do(201, "POST", "rooms", token, `{"name":"room"}`)
+	}
+	b.refused("POST", "rooms", token, `{"name":"room"}`)
+}
+
 // TestAccountsOneByOne: accounts and logins that come at once wait for each other.
 func TestAccountsOneByOne(t *testing.T) {
 	b := newBench(t, func(o *Options, p *Ports) {

@@ -39,7 +39,8 @@ type Options struct {
 	Release bool
 	// Closed refuses registrations: accounts are made in another way.
 	Closed bool
-	// Patience is how long logins and new accounts of an address wait for each other; 0: what is too much is refused at once.
+	// Patience is how long logins and new accounts of an address, and new rooms of a user, wait for each other; 0: what is too much is refused
+	// at once.
 	Patience time.Duration
 	// Limits are those of an installation; the api judges those of chat.ByAPI. Zero turns one off.
 	Limits chat.Limits

@@ -91,12 +91,13 @@ const (
 	FailuresAtOnce  = 40  // wrong passwords of an address: a hash each, some 20 ms of a processor
 	PasswordsAtOnce = 40  // logins, and new accounts, of an address: the same
 	SearchesAtOnce  = 40  // of a user
+	RoomsAtOnce     = 40  // made by a user
 	TokensAtOnce    = 400 // requests of an address without a valid token: a query each, or a signature
 )
 
-// PasswordPatience is how long logins and new accounts of an address wait for each other before one is refused: a script that makes
-// accounts one by one, and an office in the morning, are slowed down and get through.
-const PasswordPatience = 5 * time.Second
+// Patience is how long logins and new accounts of an address, and new rooms of a user, wait for each other before one is refused: a
+// script that makes them one by one, and an office in the morning, are slowed down and get through.
+const Patience = 5 * time.Second
 
 // atOnce lets one part in so many of the allowance be taken at once, but least if that is more, and never more than all of it.
 func (r Rate) atOnce(least, parts int) Rate {
@@ -120,6 +121,11 @@ func (l Limits) FailureRate() Rate { return PerHour(l.LoginFailures).atOnce(Fail
 // RegisterRate is how many accounts an address may make.
 func (l Limits) RegisterRate() Rate {
 	return PerMinute(l.RegisterPerMinute).atOnce(PasswordsAtOnce, 16)
+}
+
+// RoomPace is how fast a user may make the rooms that limits.rooms_per_hour gives: each is a transaction with its entries and notices.
+func (l Limits) RoomPace() Rate {
+	return Rate{min(float64(l.RoomsPerHour), 10), time.Second, RoomsAtOnce}
 }
 
 // SearchRate is how often a user may search.

@@ -75,6 +75,8 @@ func TestAtOnce(t *testing.T) {
 		"logins":         {l.LoginRate(), chat.Rate{Limit: 600, Per: time.Minute, Burst: 40}},
 		"failures":       {l.FailureRate(), chat.Rate{Limit: 300, Per: time.Hour, Burst: 40}},
 		"registrations":  {l.RegisterRate(), chat.Rate{Limit: 240, Per: time.Minute, Burst: 40}},
+		"new rooms":      {l.RoomPace(), chat.Rate{Limit: 10, Per: time.Second, Burst: 40}},
+		"rooms are off":  {chat.Limits{}.RoomPace(), chat.Rate{Per: time.Second, Burst: 40}},
 		"searches":       {l.SearchRate(), chat.Rate{Limit: 120, Per: time.Minute, Burst: 40}},
 		"bad tokens":     {l.TokenRate(), chat.Rate{Limit: 3000, Per: time.Minute, Burst: 400}},
 		"few failures":   {chat.Limits{LoginFailures: 10}.FailureRate(), chat.Rate{Limit: 10, Per: time.Hour, Burst: 10}},
