@@ -37,7 +37,7 @@ func TestPrintShowsNoPassword(t *testing.T) {
 	for server, lines := range map[Server][]string{
 		MySQL: {
 			"CREATE USER IF NOT EXISTS 'chat_api'@'%' IDENTIFIED BY <the password in " + dir + "/mysql_api>;",
-			"GRANT SELECT, INSERT, UPDATE (kind, content, data, earlier) ON `chat_service`.messages TO 'chat_api'@'%';",
+			"GRANT SELECT, INSERT, UPDATE (kind, content, data) ON `chat_service`.messages TO 'chat_api'@'%';",
 			"GRANT SELECT, UPDATE (last_seen, skeleton) ON `chat_service`.users TO 'chat_worker'@'%';",
 			"GRANT " + operator.MigrationRights + " ON `chat\\_service`.* TO 'chat_migration'@'%';",
 		},

@@ -29,8 +29,8 @@ type batch struct {
 	first   map[keyed][]chat.UserID // who set a key first, of keys that somebody takes back
 
 	// To be written.
-	happened []table.Happened
-	ids      []table.Asked
+	rows     []table.Asked
+	happened map[chat.ChangeKind]int // how many of each kind took a number
 
 	// ours is what earlier runs meant to write, with its index in the batch: a COMMIT whose answer was lost may have
 	// written it, and then it is no repeat.
@@ -91,7 +91,6 @@ type entry struct {
 	pinSeq   chat.ChangeSeq // of the batch's last pin; 0: none
 	moved    bool           // its state is to be written
 	text     bool           // its content is
-	earlier  string         // what edits replaced, as messages.earlier has it
 	recalled bool           // by the batch
 }
 
@@ -136,7 +135,7 @@ func (b *batch) reset() {
 	b.ended = nil
 	b.entries = make(map[spot]*entry, n)
 	b.reacted, b.first = map[reaction]*reacted{}, map[keyed][]chat.UserID{}
-	b.happened, b.ids = b.happened[:0], b.ids[:0]
+	b.rows, b.happened = b.rows[:0], map[chat.ChangeKind]int{}
 }
 
 // commit is one transaction from its first statement to its last but the COMMIT, which the caller adds to what is
@@ -178,11 +177,12 @@ func (b *batch) lockRooms() (q db.Query) {
 }
 
 func (b *batch) findAsked() (q db.Query) {
-	q.Add("SELECT " + table.ChangeIDs.Select() + " FROM change_ids i FORCE INDEX (PRIMARY) WHERE (i.room_id, i.user_id, i.change_id) IN (")
+	q.Add("SELECT " + table.ChangeIDs.Select() + " FROM room_changes h FORCE INDEX (room_changes_once) WHERE ")
+	keys := make([][]any, len(b.asked))
 	for i, c := range b.asked {
-		q.Add(db.Comma(i)+"(?,?,?)", c.Room, c.User, []byte(c.ID))
+		keys[i] = []any{c.Room, c.User, c.ID}
 	}
-	q.Add(")")
+	q.Among([]string{"h.room_id", "h.user_id", "h.change_id"}, keys)
 	var row table.Asked
 	q.Into(table.ChangeIDs.Cells(&row), func() { b.stored[idKey{row.Place, row.ID}] = row })
 	return lookup(q)
@@ -216,11 +216,12 @@ func (b *batch) findEnded() (q db.Query) {
 }
 
 func (b *batch) findEntries() (q db.Query) {
-	q.Add("SELECT " + table.Entries + " FROM messages x FORCE INDEX (PRIMARY)" + table.JoinState + " WHERE (x.room_id, x.seq) IN (")
+	q.Add("SELECT " + table.Entries + " FROM messages x FORCE INDEX (PRIMARY)" + table.JoinState + " WHERE ")
+	at := make([][]any, len(b.asked))
 	for i, c := range b.asked {
-		q.Add(db.Comma(i)+"(?,?)", c.Room, c.Seq)
+		at[i] = []any{c.Room, c.Seq}
 	}
-	q.Add(")")
+	q.Among([]string{"x.room_id", "x.seq"}, at)
 	var row table.Entry
 	q.Into(row.Cells(), func() {
 		e := &entry{Entry: row, kind: row.Kind, data: row.Data, pinned: !row.State.PinnedAt.IsZero()}
@@ -260,22 +261,20 @@ func keyedOf(c chat.Change) keyed { return keyed{spot{c.Room, c.Seq}, c.Key} }
 
 // findReactions looks up which of the reactions are there.
 func (b *batch) findReactions() (q db.Query) {
+	var at [][]any
 	for _, c := range b.asked {
 		key := reaction{keyedOf(c), c.User}
 		if c.Kind != chat.ChangeReaction || b.reacted[key] != nil {
 			continue
 		}
-		if len(b.reacted) == 0 {
-			q.Add("SELECT " + table.Reactions.Select() + " FROM reactions e FORCE INDEX (PRIMARY)" +
-				" WHERE (e.room_id, e.user_id, e.seq, e.rkey) IN (")
-		}
-		q.Add(db.Comma(len(b.reacted))+"(?,?,?,?)", c.Room, c.User, c.Seq, []byte(c.Key))
+		at = append(at, []any{c.Room, c.User, c.Seq, c.Key})
 		b.reacted[key] = &reacted{}
 	}
-	if len(b.reacted) == 0 {
+	if len(at) == 0 {
 		return q
 	}
-	q.Add(")")
+	q.Add("SELECT " + table.Reactions.Select() + " FROM reactions e FORCE INDEX (PRIMARY) WHERE ")
+	q.Among([]string{"e.room_id", "e.user_id", "e.seq", "e.rkey"}, at)
 	var row table.Reaction
 	q.Into(table.Reactions.Cells(&row), func() {
 		if r := b.reacted[reaction{keyed{spot{row.Room, row.Seq}, row.Key}, row.User}]; r != nil {

@@ -7,6 +7,6 @@
 //
 // What a message is now stands in messages (its content) and message_state (the rest); readers take both by one statement. Of all
 // messages of a room that changed since some change_seq there is one row each, however often they changed: so clients catch up.
-// room_changes says what happened and never what was written. Earlier contents are beside the present one, in
-// messages.earlier, until a recall takes them.
+// room_changes says what was asked, and never what was written. Earlier contents are in message_state.earlier, until a recall takes
+// them.
 package changes

@@ -2,6 +2,7 @@ package changes
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"time"
 
@@ -100,22 +101,24 @@ func (b *batch) apply(r *room, by chat.Member, e *entry, c chat.Change) (changed
 func (b *batch) answer(i int, r *room, e *entry, changed bool) chat.Changed {
 	c := b.asked[i]
 	d := chat.Changed{Change: c, AtSeq: r.Seq, NoOp: !changed, Prev: r.Changes}
+	row := table.Asked{
+		Place: chat.Place{Room: c.Room, User: c.User}, ID: c.ID, Hash: b.hashes[i], Kind: c.Kind, Seq: c.Seq, Payload: payload(c),
+		AtSeq: r.Seq, CreatedAt: b.now,
+	}
 	if changed {
 		r.Changes++
 		e.moved, e.State.ChangeSeq = true, r.Changes
-		b.happened = append(b.happened, table.Happened{
-			Room: c.Room, ChangeSeq: r.Changes, Kind: c.Kind, Seq: c.Seq, User: c.User, Payload: payload(c), AtSeq: r.Seq, CreatedAt: b.now,
-		})
+		b.happened[c.Kind]++
+	} else {
+		row.NoOp = fmt.Sprintf("%d:%s", c.User, c.ID)
 	}
 	if !changed && numbersNothing() {
 		r.Changes++
 	}
 	d.ChangeSeq, d.Version, d.Message = e.State.ChangeSeq, e.State.Version, e.message()
-	row := table.Asked{
-		Place: chat.Place{Room: c.Room, User: c.User}, ID: c.ID, Hash: b.hashes[i], Seq: c.Seq, ChangeSeq: d.ChangeSeq, Version: d.Version,
-	}
+	row.ChangeSeq, row.Version = d.ChangeSeq, d.Version
 	key := idKey{row.Place, row.ID}
-	b.ids = append(b.ids, row)
+	b.rows = append(b.rows, row)
 	b.stored[key], b.ours[key] = row, run{i, d.NoOp}
 	return d
 }
@@ -161,7 +164,7 @@ func (b *batch) edit(by chat.Member, e *entry, c chat.Change) (changed bool, err
 	if !e.State.EditedAt.IsZero() {
 		was.At = e.State.EditedAt
 	}
-	e.earlier += lineOf(was)
+	e.State.Earlier += lineOf(was)
 	e.Content, e.Data, e.Kind, e.text = content, data, chat.KindOfContent(content), true
 	e.State.Version++
 	e.State.EditedAt = messages.EntryTime(b.now, was.At) // whatever the writers' clocks say
@@ -171,6 +174,7 @@ func (b *batch) edit(by chat.Member, e *entry, c chat.Change) (changed bool, err
 // recall takes a message back, and all that was ever written in it.
 func (b *batch) recall(r *room, e *entry, by chat.UserID) {
 	e.Content, e.Data, e.text, e.recalled = "", "", true, true
+	e.State.Earlier = ""
 	e.State.Reactions, e.State.RecalledBy, e.State.RecalledAt = nil, by, b.now
 	if !countsRecalled() {
 		r.recalled = max(r.recalled, e.Ord)

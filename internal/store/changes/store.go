@@ -13,7 +13,7 @@ import (
 	"chat-service/internal/store/outbox"
 )
 
-// Store reads and writes the tables message_state, room_changes, change_ids, reactions, pins and recalls, and what they change in messages
+// Store reads and writes the tables message_state, room_changes, reactions, pins and recalls, and what they change in messages
 // and rooms.
 type Store struct {
 	d        *db.DB

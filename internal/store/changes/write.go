@@ -19,9 +19,6 @@ const writeBytes = 4 << 20
 
 // writes are all statements that the batch leads to.
 func (b *batch) writes() (ss []*db.Statement) {
-	if len(b.ids) == 0 {
-		return nil
-	}
 	add := func(more ...*db.Statement) {
 		for _, s := range more {
 			if s != nil {
@@ -29,7 +26,7 @@ func (b *batch) writes() (ss []*db.Statement) {
 			}
 		}
 	}
-	add(insert(table.ChangeIDs, b.ids))
+	add(b.insertRows())
 	if len(b.happened) == 0 {
 		return ss
 	}
@@ -37,13 +34,21 @@ func (b *batch) writes() (ss []*db.Statement) {
 		return cmp.Or(cmp.Compare(x.Room, y.Room), cmp.Compare(x.Seq, y.Seq))
 	})
 	moved = slices.DeleteFunc(moved, func(e *entry) bool { return !e.moved })
-	add(insert(table.Changes, b.happened))
 	add(updateTexts(moved)...)
-	add(b.storeStates(moved))
+	add(b.storeStates(moved)...)
 	add(b.storeReactions(moved)...)
 	add(storePins(moved)...)
 	add(storeRecalls(moved), b.updateRooms())
 	return ss
+}
+
+// insertRows remembers what was asked. Edits need few of the columns.
+func (b *batch) insertRows() *db.Statement {
+	into := table.PlainChanges
+	if slices.ContainsFunc(b.rows, func(a table.Asked) bool { return a.NoOp != "" || a.Payload != "" }) {
+		into = table.Changes
+	}
+	return insert(into, b.rows)
 }
 
 // insert is one statement for all rows; nil for none.
@@ -59,7 +64,7 @@ func insert[R any](into *table.Table[R], rows []R) *db.Statement {
 	return q
 }
 
-// updateTexts writes the contents that have changed, and keeps what they replaced. A recalled message keeps its kind and body_hash: a
+// updateTexts writes the contents that have changed. A recalled message keeps its kind and body_hash: a
 // retry of it finds it.
 func updateTexts(moved []*entry) (ss []*db.Statement) {
 	texts := slices.DeleteFunc(slices.Clone(moved), func(e *entry) bool { return !e.text })
@@ -74,7 +79,7 @@ func updateTexts(moved []*entry) (ss []*db.Statement) {
 	return ss
 }
 
-func (e *entry) size() int { return len(e.Content) + len(e.Data) + len(e.earlier) }
+func (e *entry) size() int { return len(e.Content) + len(e.Data) }
 
 func updateSome(texts []*entry) *db.Statement {
 	q := &db.Statement{}
@@ -88,15 +93,7 @@ func updateSome(texts []*entry) *db.Statement {
 		q.Add(", data = ")
 		caseBySpot(q, texts, func(e *entry) any { return textOrNull(e.Data) })
 	}
-	// What is put behind with NULL is NULL: that is what a recall does.
-	q.Add(", earlier = CONCAT(RIGHT(COALESCE(earlier, ''), ?), ", keptChars)
-	caseBySpot(q, texts, func(e *entry) any {
-		if e.recalled {
-			return nil
-		}
-		return e.earlier
-	})
-	q.Add(") WHERE ")
+	q.Add(" WHERE ")
 	spots(q, texts)
 	return q
 }
@@ -123,56 +120,59 @@ func caseBySpot(q *db.Statement, sorted []*entry, pick func(*entry) any) {
 	q.Add(" END")
 }
 
-// spots appends "(room_id, seq) IN (…)". A lone tuple is written twice, see db.Statement.Places.
+// spots appends the condition that a row is of one of the entries.
 func spots(q *db.Statement, es []*entry) {
-	if len(es) == 1 {
-		es = []*entry{es[0], es[0]}
-	}
-	q.Add("(room_id, seq) IN (")
+	rows := make([][]any, len(es))
 	for i, e := range es {
-		q.Add(db.Comma(i)+"(?,?)", e.Room, e.Seq)
+		rows[i] = []any{e.Room, e.Seq}
 	}
-	q.Add(")")
+	q.Among([]string{"room_id", "seq"}, rows)
 }
 
 // What changes of one kind write of a state. A new state has the rest from the columns' defaults, and what is there keeps it.
 var (
-	editedStates  = table.States.Only("room_id", "seq", "change_seq", "version", "edited_at")
+	editedStates  = table.States.Only("room_id", "seq", "change_seq", "version", "edited_at", "earlier")
 	reactedStates = table.States.Only("room_id", "seq", "change_seq", "version", "reactions")
 )
 
 // storeStates writes the states. Nearly always a batch has changes of one kind, which touch few columns.
-func (b *batch) storeStates(moved []*entry) *db.Statement {
-	kinds := map[chat.ChangeKind]bool{}
-	for _, h := range b.happened {
-		kinds[h.Kind] = true
-	}
+func (b *batch) storeStates(moved []*entry) (ss []*db.Statement) {
 	into := table.States
-	switch {
-	case len(kinds) > 1:
-	case kinds[chat.ChangeEdit]:
+	if len(b.happened) == 1 && b.happened[chat.ChangeEdit] > 0 {
 		into = editedStates
-	case kinds[chat.ChangeReaction]:
+	} else if len(b.happened) == 1 && b.happened[chat.ChangeReaction] > 0 {
 		into = reactedStates
 	}
-	rows := make([]table.State, len(moved))
-	for i, e := range moved {
-		rows[i] = e.State
+	for len(moved) > 0 {
+		rows := make([]table.State, 0, len(moved))
+		for size := 0; len(rows) < len(moved) && (len(rows) == 0 || size <= writeBytes); {
+			e := moved[len(rows)]
+			rows, size = append(rows, e.State), size+len(e.State.Earlier)
+		}
+		q := insert(into, rows)
+		overwrite(q, into)
+		ss, moved = append(ss, q), moved[len(rows):]
 	}
-	q := insert(into, rows)
-	q.Add(overwriting(into))
-	return q
+	return ss
 }
 
-// overwriting ends an INSERT of states: where a message has one, that is overwritten.
-func overwriting(into *table.Table[table.State]) string {
-	var sets []string
+// overwrite ends an INSERT of states: where a message has one, that is overwritten, and what an edit replaced is put behind what earlier
+// ones have.
+func overwrite(q *db.Statement, into *table.Table[table.State]) {
+	q.Add(" ON DUPLICATE KEY UPDATE ")
+	n := 0
 	for column := range strings.SplitSeq(into.Select(), ", ") {
-		if _, name, _ := strings.Cut(column, "."); name != "room_id" && name != "seq" {
-			sets = append(sets, name+" = VALUES("+name+")")
+		switch _, name, _ := strings.Cut(column, "."); name {
+		case "room_id", "seq":
+			continue
+		case "earlier":
+			q.Add(db.Comma(n)+"earlier = CASE WHEN recalled_at IS NOT NULL THEN NULL WHEN VALUES(earlier) IS NULL THEN earlier"+
+				" ELSE CONCAT(RIGHT(COALESCE(earlier, ''), ?), VALUES(earlier)) END", keptChars)
+		default:
+			q.Add(db.Comma(n) + name + " = VALUES(" + name + ")")
 		}
+		n++
 	}
-	return " ON DUPLICATE KEY UPDATE " + strings.Join(sets, ", ")
 }
 
 func recalledOf(moved []*entry) []*entry {
@@ -181,27 +181,21 @@ func recalledOf(moved []*entry) []*entry {
 
 // storeReactions deletes the reactions that were taken away, then writes the new ones.
 func (b *batch) storeReactions(moved []*entry) (ss []*db.Statement) {
-	var gone db.Statement
+	var gone [][]any
 	var rows []table.Reaction
-	n := 0
 	for key, r := range b.reacted {
 		made := r.row.ChangeSeq != 0 && !b.entries[key.spot].recalled
 		if r.was && (!r.is || made) {
-			gone.Add(db.Comma(n)+"(?,?,?,?)", key.room, key.user, key.seq, []byte(key.key))
-			n++
+			gone = append(gone, []any{key.room, key.user, key.seq, key.key})
 		}
 		if made {
 			rows = append(rows, r.row)
 		}
 	}
-	if n > 0 {
-		if n == 1 { // as above
-			gone.Again()
-		}
+	if len(gone) > 0 {
 		q := &db.Statement{}
-		q.Add("DELETE FROM reactions WHERE (room_id, user_id, seq, rkey) IN (")
-		q.Join(&gone)
-		q.Add(")")
+		q.Add("DELETE FROM reactions WHERE ")
+		q.Among([]string{"room_id", "user_id", "seq", "rkey"}, gone)
 		ss = append(ss, q)
 	}
 	ss = append(ss, insert(table.Reactions, rows))

@@ -14,6 +14,7 @@ type State struct {
 	Room chat.RoomID
 	Seq  chat.Seq
 	chat.State
+	Earlier string // what edits replaced, as package changes writes it; "": nothing
 }
 
 // States are what messages that ever changed are now.
@@ -28,10 +29,11 @@ var States = define("message_state", "t",
 	Column[State]{Name: "pinned_by", Cell: func(s *State) Cell { return (*nullNumber)(&s.PinnedBy) }},
 	Column[State]{Name: "pinned_at", Cell: func(s *State) Cell { return (*moment)(&s.PinnedAt) }},
 	Column[State]{Name: "reactions", Cell: func(s *State) Cell { return (*tally)(&s.Reactions) }},
+	Column[State]{Name: "earlier", Cell: func(s *State) Cell { return (*nullText)(&s.Earlier) }},
 )
 
-// besides is a State beside its message, which says its place.
-var besides = States.Without("room_id", "seq")
+// besides is a State beside its message, which says its place, as it is now.
+var besides = States.Without("room_id", "seq", "earlier")
 
 // Entry is a message with its state: what leaves the store.
 type Entry struct {
@@ -68,49 +70,39 @@ func (e *Entry) Whole() chat.Message {
 	return m
 }
 
-// Asked is a row of change_ids: what was asked under a change_id, and answered.
+// Asked is a row of room_changes: what was asked under a change_id, and what was answered.
 type Asked struct {
 	chat.Place
 	ID        string
 	Hash      [HashLen]byte
-	Seq       chat.Seq
-	ChangeSeq chat.ChangeSeq
+	ChangeSeq chat.ChangeSeq // the message's, then
+	NoOp      string         // unique, where nothing changed; else empty
 	Version   uint64
-}
-
-// ChangeIDs are the changes that were asked for.
-var ChangeIDs = define("change_ids", "i",
-	Column[Asked]{Name: "room_id", Cell: func(a *Asked) Cell { return (*number)(&a.Room) }},
-	Column[Asked]{Name: "user_id", Cell: func(a *Asked) Cell { return (*number)(&a.User) }},
-	Column[Asked]{Name: "change_id", Cell: func(a *Asked) Cell { return (*bytes)(&a.ID) }},
-	Column[Asked]{Name: "hash", Cell: func(a *Asked) Cell { return (*hash)(&a.Hash) }},
-	Column[Asked]{Name: "seq", Cell: func(a *Asked) Cell { return (*number)(&a.Seq) }},
-	Column[Asked]{Name: "change_seq", Cell: func(a *Asked) Cell { return (*number)(&a.ChangeSeq) }},
-	Column[Asked]{Name: "version", Cell: func(a *Asked) Cell { return (*number)(&a.Version) }},
-)
-
-// Happened is a row of room_changes.
-type Happened struct {
-	Room      chat.RoomID
-	ChangeSeq chat.ChangeSeq
 	Kind      chat.ChangeKind
 	Seq       chat.Seq
-	User      chat.UserID
 	Payload   string // JSON, never what was written
 	AtSeq     chat.Seq
 	CreatedAt time.Time
 }
 
-// Changes are all changes, in their order.
-var Changes = define("room_changes", "h",
-	Column[Happened]{Name: "room_id", Cell: func(h *Happened) Cell { return (*number)(&h.Room) }},
-	Column[Happened]{Name: "change_seq", Cell: func(h *Happened) Cell { return (*number)(&h.ChangeSeq) }},
-	Column[Happened]{Name: "kind", Cell: func(h *Happened) Cell { return (*text)(&h.Kind) }},
-	Column[Happened]{Name: "seq", Cell: func(h *Happened) Cell { return (*number)(&h.Seq) }},
-	Column[Happened]{Name: "user_id", Cell: func(h *Happened) Cell { return (*number)(&h.User) }},
-	Column[Happened]{Name: "payload", Cell: func(h *Happened) Cell { return (*text)(&h.Payload) }},
-	Column[Happened]{Name: "at_seq", Cell: func(h *Happened) Cell { return (*number)(&h.AtSeq) }},
-	Column[Happened]{Name: "created_at", Cell: func(h *Happened) Cell { return (*moment)(&h.CreatedAt) }},
+// What was asked: all of it; what most changes need of it; and what answers a repeat.
+var (
+	Changes = define("room_changes", "h",
+		Column[Asked]{Name: "room_id", Cell: func(a *Asked) Cell { return (*number)(&a.Room) }},
+		Column[Asked]{Name: "change_seq", Cell: func(a *Asked) Cell { return (*number)(&a.ChangeSeq) }},
+		Column[Asked]{Name: "noop", Cell: func(a *Asked) Cell { return (*text)(&a.NoOp) }},
+		Column[Asked]{Name: "user_id", Cell: func(a *Asked) Cell { return (*number)(&a.User) }},
+		Column[Asked]{Name: "change_id", Cell: func(a *Asked) Cell { return (*bytes)(&a.ID) }},
+		Column[Asked]{Name: "hash", Cell: func(a *Asked) Cell { return (*hash)(&a.Hash) }},
+		Column[Asked]{Name: "version", Cell: func(a *Asked) Cell { return (*number)(&a.Version) }},
+		Column[Asked]{Name: "kind", Cell: func(a *Asked) Cell { return (*text)(&a.Kind) }},
+		Column[Asked]{Name: "seq", Cell: func(a *Asked) Cell { return (*number)(&a.Seq) }},
+		Column[Asked]{Name: "at_seq", Cell: func(a *Asked) Cell { return (*number)(&a.AtSeq) }},
+		Column[Asked]{Name: "created_at", Cell: func(a *Asked) Cell { return (*moment)(&a.CreatedAt) }},
+		Column[Asked]{Name: "payload", Cell: func(a *Asked) Cell { return (*nullText)(&a.Payload) }},
+	)
+	PlainChanges = Changes.Without("noop", "payload")
+	ChangeIDs    = Changes.Only("room_id", "user_id", "change_id", "hash", "change_seq", "noop", "version")
 )
 
 // Reaction is a row of reactions.

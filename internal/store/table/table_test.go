@@ -64,7 +64,6 @@ func TestEveryFieldHasAColumn(t *testing.T) {
 	covers(t, Workers)
 	covers(t, Meta)
 	covers(t, States)
-	covers(t, ChangeIDs)
 	covers(t, Changes)
 	covers(t, Reactions)
 	covers(t, Pins)

@@ -123,7 +123,7 @@ func (a *attack) gatewayQueue() string {
 func stolenSQLUser(a *attack) {
 	for role, statements := range map[string][]string{
 		"api": {
-			"DROP TABLE users", "ALTER TABLE users ADD x INT", "CREATE TABLE x (y INT)", "TRUNCATE messages", "DELETE FROM messages", "UPDATE messages SET sender_id = 1", "UPDATE messages SET body_hash = ''", "DELETE FROM change_ids", "UPDATE recalls SET ord = 0", "DELETE FROM audit",
+			"DROP TABLE users", "ALTER TABLE users ADD x INT", "CREATE TABLE x (y INT)", "TRUNCATE messages", "DELETE FROM messages", "UPDATE messages SET sender_id = 1", "UPDATE messages SET body_hash = ''", "DELETE FROM room_changes", "UPDATE recalls SET ord = 0", "DELETE FROM audit",
 			"GRANT SELECT ON *.* TO CURRENT_USER()", "CREATE USER evil", "SELECT * FROM mysql.user", "SELECT 'x' INTO OUTFILE '/tmp/written-by-the-api'", "SELECT LOAD_FILE('/etc/passwd') IS NULL, password FROM mysql.user",
 			"SET GLOBAL max_connections = 1", "SHUTDOWN", "CREATE DATABASE evil",
 		},

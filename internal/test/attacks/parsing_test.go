@@ -191,7 +191,7 @@ func strictChanges(a *attack, u user, room uint64) {
 	if n := a.number("SELECT last_seq FROM rooms WHERE id = ?", room); n != seq {
 		a.Errorf("%d messages were read out of malformed data", n-seq)
 	}
-	if n := a.number("SELECT COUNT(*) FROM change_ids WHERE room_id = ?", room); n != 0 {
+	if n := a.number("SELECT COUNT(*) FROM room_changes WHERE room_id = ?", room); n != 0 {
 		a.Errorf("%d changes were read out of malformed frames", n)
 	}
 }

@@ -156,7 +156,7 @@ func dropKey(w *world) {
 
 // dropChangeKey takes the second fence away that the memory of changes has.
 func dropChangeKey(w *world) {
-	if _, err := w.DB.DB.ExecContext(w.t.Context(), "ALTER TABLE change_ids DROP PRIMARY KEY, ADD KEY (room_id, user_id, change_id)"); err != nil {
+	if _, err := w.DB.DB.ExecContext(w.t.Context(), "ALTER TABLE room_changes DROP INDEX room_changes_once"); err != nil {
 		w.t.Fatal(err)
 	}
 }

@@ -47,7 +47,7 @@ type DumpReaction struct {
 	User      uint64
 }
 
-// DumpChange is a row of room_changes.
+// DumpChange is a row of room_changes that took a number.
 type DumpChange struct {
 	Room, Change uint64
 	Kind         string
@@ -57,7 +57,7 @@ type DumpChange struct {
 	On           bool   // of a reaction or pin
 }
 
-// DumpAsked is a row of change_ids: the id under which something was asked, and the numbers of its answer.
+// DumpAsked is a row of room_changes, also of what changed nothing: the id under which something was asked, and the numbers of its answer.
 type DumpAsked struct {
 	Room, User           uint64
 	ID                   string
@@ -129,7 +129,7 @@ func (d *Dump) loadChanges(each func(query string, scan func(*sql.Rows) error)) 
 		d.Reactions = append(d.Reactions, x)
 		return err
 	})
-	each("SELECT room_id, change_seq, kind, seq, user_id, at_seq, payload FROM room_changes ORDER BY room_id, change_seq", func(r *sql.Rows) error {
+	each("SELECT room_id, change_seq, kind, seq, user_id, at_seq, COALESCE(payload, '') FROM room_changes WHERE noop = '' ORDER BY room_id, change_seq", func(r *sql.Rows) error {
 		var x DumpChange
 		var payload string
 		if err := r.Scan(&x.Room, &x.Change, &x.Kind, &x.Seq, &x.User, &x.AtSeq, &payload); err != nil {
@@ -148,7 +148,7 @@ func (d *Dump) loadChanges(each func(query string, scan func(*sql.Rows) error)) 
 		d.Logged = append(d.Logged, x)
 		return nil
 	})
-	each("SELECT room_id, user_id, change_id, seq, change_seq, version FROM change_ids ORDER BY room_id, change_seq", func(r *sql.Rows) error {
+	each("SELECT room_id, user_id, change_id, seq, change_seq, version FROM room_changes ORDER BY room_id, change_seq, noop", func(r *sql.Rows) error {
 		var x DumpAsked
 		err := r.Scan(&x.Room, &x.User, &x.ID, &x.Seq, &x.Change, &x.Version)
 		d.Asked = append(d.Asked, x)

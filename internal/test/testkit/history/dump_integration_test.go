@@ -37,9 +37,9 @@ func TestLoadDump(t *testing.T) {
 		`INSERT INTO members (room_id, user_id, role, visible_from, left_seq, read_seq, read_count, joined_at) VALUES
 			(7, 5, 'owner', 1, 0, 2, 1, NOW()), (7, 6, 'member', 1, 1, 1, 0, NOW())`,
 		`INSERT INTO message_state (room_id, seq, change_seq, version, pinned_by, pinned_at) VALUES (7, 2, 3, 2, 5, NOW())`,
-		`INSERT INTO room_changes (room_id, change_seq, kind, seq, user_id, payload, created_at, at_seq) VALUES
-			(7, 1, 'edit', 2, 5, '', NOW(), 2), (7, 2, 'reaction', 2, 5, '{"key":"👍","on":true}', NOW(), 2), (7, 3, 'pin', 2, 5, '{"on":true}', NOW(), 2)`,
-		`INSERT INTO change_ids (room_id, user_id, change_id, hash, seq, change_seq, version) VALUES (7, 5, 'e', '', 2, 1, 2), (7, 5, 'r', '', 2, 2, 2), (7, 5, 'p', '', 2, 3, 2)`,
+		`INSERT INTO room_changes (room_id, change_seq, noop, kind, seq, user_id, change_id, hash, version, payload, created_at, at_seq) VALUES
+			(7, 1, '', 'edit', 2, 5, 'e', '', 2, NULL, NOW(), 2), (7, 2, '', 'reaction', 2, 5, 'r', '', 2, '{"key":"👍","on":true}', NOW(), 2),
+			(7, 3, '', 'pin', 2, 5, 'p', '', 2, '{"on":true}', NOW(), 2), (7, 3, '5:again', 'pin', 2, 5, 'again', '', 2, '{"on":true}', NOW(), 2)`,
 		`INSERT INTO reactions (room_id, user_id, seq, rkey, change_seq, at) VALUES (7, 5, 2, '👍', 2, NOW())`)
 	for _, s := range statements {
 		if strings.TrimSpace(s) == "" {
@@ -57,7 +57,7 @@ func TestLoadDump(t *testing.T) {
 		Logged: []history.DumpChange{
 			{7, 1, "edit", 2, 5, 2, "", false}, {7, 2, "reaction", 2, 5, 2, "👍", true}, {7, 3, "pin", 2, 5, 2, "", true},
 		},
-		Asked:     []history.DumpAsked{{7, 5, "e", 2, 1, 2}, {7, 5, "r", 2, 2, 2}, {7, 5, "p", 2, 3, 2}},
+		Asked:     []history.DumpAsked{{7, 5, "e", 2, 1, 2}, {7, 5, "r", 2, 2, 2}, {7, 5, "p", 2, 3, 2}, {7, 5, "again", 2, 3, 2}},
 		Reactions: []history.DumpReaction{{7, 2, "👍", 5}},
 	}
 	got := history.LoadDump(t, db)
