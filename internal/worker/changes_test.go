@@ -355,6 +355,26 @@ func TestReactionsWaitForEachOther(t *testing.T) {
 	})
 }
 
+// TestReactionsOfACrowd: however many react to one message, the room gets as many frames as after a few.
+func TestReactionsOfACrowd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, _, k := stage(t, func(o *Options) { o.Limits.UserMessagesPerSecond = 0 })
+		const crowd = 1000
+		for n := 0; n < crowd; n += 100 {
+			cmds := make([]envelope.Command, 100)
+			for i := range cmds {
+				cmds[i] = reactCmd(1, fmt.Sprint("k", n+i), fmt.Sprint("key", n+i))
+			}
+			wait(t, give(k, false, cmds...), "reactions")
+		}
+		got, last := told(t, w, 2)
+		if fmt.Sprint(got) != "[0-100:1@2 100-1000:1@2]" {
+			t.Errorf("told %v", got)
+		}
+		has(t, last.Frame, `"key":"key0"`, fmt.Sprintf(`"key":"key%d"`, crowd-1))
+	})
+}
+
 // TestMine: one's other devices learn which reactions are one's own.
 func TestMine(t *testing.T) {
 	w, _, k := stage(t)
@@ -365,6 +385,8 @@ func TestMine(t *testing.T) {
 	if d.User != 5 || d.Gateway != "g1.a" || d.Socket != 7 {
 		t.Errorf("for %+v", d)
 	}
+	wait(t, give(k, false, reactCmd(1, "k3", "c")), "reaction") // two of one socket are one frame for each gateway
+	has(t, w.next(t, envelope.ToUser).Frame, `"keys":["a","b","c"]`)
 }
 
 // TestHeadsOfChanges: whoever attaches a room, or hears a digest of it, learns its last change.

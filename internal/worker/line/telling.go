@@ -1,9 +1,7 @@
 package line
 
 import (
-	"cmp"
 	"context"
-	"maps"
 	"slices"
 	"time"
 
@@ -17,7 +15,7 @@ const (
 	// reactionsEvery is how often a room hears of reactions to one message at most: the first goes out at once, those that follow wait
 	// for each other. A thousand people who react to one message are four frames a second and not a thousand.
 	reactionsEvery = 250 * time.Millisecond
-	maxTelling     = 256 // changes that wait in a room; more go out at once
+	maxTelling     = 256 // messages whose changes wait in a room; more go out at once
 )
 
 // telling is what the owner of a room keeps of its changes.
@@ -25,9 +23,16 @@ type telling struct {
 	changes chat.ChangeSeq // the last one given to the broker
 	of      uint64         // the epoch in which it counts; 0: not known
 
-	waiting []chat.Changed         // dense: reactions, which go out together when due
-	due     time.Time              // when they do; zero: nothing waits
+	waiting []waiting              // of each message the last change, ascending: reactions, which go out together when due
+	prev    chat.ChangeSeq         // before the first one that waited: they are all that follow it
+	due     time.Time              // when they go out; zero: nothing waits
 	reacted map[chat.Seq]time.Time // when reactions to a message were last announced, within reactionsEvery
+}
+
+// waiting is the last change of a message that waits, and all that it covers. However many react to one message, that is one.
+type waiting struct {
+	chat.Changed
+	reaction bool // one of them is
 }
 
 // told is how far the room's changes were given to the broker; 0 where that isn't known.
@@ -71,7 +76,16 @@ func (c *Committer) tell(x *chat.Changed, out *deliver.Parcels) {
 	if n := len(t.waiting); n > 0 && t.waiting[n-1].ChangeSeq != x.Prev || n >= maxTelling {
 		c.flushRoom(r, now, out)
 	}
-	t.waiting = append(t.waiting, *x)
+	if len(t.waiting) == 0 {
+		t.prev = x.Prev
+	}
+	w := waiting{*x, x.Change.Kind == chat.ChangeReaction}
+	if i := slices.IndexFunc(t.waiting, func(w waiting) bool { return w.Change.Seq == x.Change.Seq }); i >= 0 {
+		w.Prev = w.ChangeSeq // it isn't alone: the frame shows all of the message
+		w.reaction = w.reaction || t.waiting[i].reaction
+		t.waiting = slices.Delete(t.waiting, i, i+1)
+	}
+	t.waiting = append(t.waiting, w)
 	switch since, lately := t.reacted[x.Change.Seq]; {
 	case x.Change.Kind != chat.ChangeReaction, t.due.IsZero() && (!lately || now.Sub(since) >= reactionsEvery):
 		t.due = now
@@ -116,24 +130,14 @@ func (c *Committer) hurry(p *partition, out *deliver.Parcels) {
 // each frame covers, so that the numbers have no hole: what a frame leaves out comes with one of the later ones.
 func (c *Committer) flushRoom(r *room, now time.Time, out *deliver.Parcels) {
 	t := &r.telling
-	waiting := t.waiting
+	all, prev := t.waiting, t.prev
 	t.waiting, t.due = nil, time.Time{}
-	if len(waiting) == 0 {
+	if len(all) == 0 {
 		return
 	}
-	prev, of := waiting[0].Prev, make(map[chat.Seq]*chat.Changed, len(waiting))
-	for i := range waiting {
-		x := &waiting[i]
-		if of[x.Change.Seq] != nil {
-			x.Prev = x.ChangeSeq // it isn't alone: the frame shows all of the message
-		}
-		of[x.Change.Seq] = x
-	}
-	latest := slices.Collect(maps.Values(of))
-	slices.SortFunc(latest, func(a, b *chat.Changed) int { return cmp.Compare(a.ChangeSeq, b.ChangeSeq) })
-	for _, x := range latest {
-		c.sendChange(r, x, prev, out)
-		prev = x.ChangeSeq
+	for i := range all {
+		c.sendChange(r, &all[i].Changed, prev, out)
+		prev = all[i].ChangeSeq
 	}
 	r.tells(prev, r.epoch)
 	for seq, at := range t.reacted {
@@ -141,14 +145,14 @@ func (c *Committer) flushRoom(r *room, now time.Time, out *deliver.Parcels) {
 			delete(t.reacted, seq)
 		}
 	}
-	for i := range waiting {
-		if waiting[i].Change.Kind != chat.ChangeReaction {
+	for i := range all {
+		if !all[i].reaction {
 			continue
 		}
 		if t.reacted == nil {
 			t.reacted = map[chat.Seq]time.Time{}
 		}
-		t.reacted[waiting[i].Change.Seq] = now
+		t.reacted[all[i].Change.Seq] = now
 	}
 }
 
