@@ -25,6 +25,9 @@ type Limits struct {
 	MessageBurst      int     `yaml:"message_burst" json:"-"`
 	PeerReads         int     `yaml:"peer_reads" json:"-"`
 
+	RoomReactionsPerSecond float64 `yaml:"room_reactions_per_second" json:"-"`
+	RoomReactionBurst      int     `yaml:"room_reaction_burst" json:"-"`
+
 	EditWindow          time.Duration `yaml:"edit_window" json:"-"`
 	RecallWindow        time.Duration `yaml:"recall_window" json:"-"`
 	DataBytes           int           `yaml:"data_bytes" json:"-"`
@@ -61,6 +64,7 @@ func DefaultLimits() Limits {
 	return Limits{
 		MessageBytes: 16 << 10, FrameBytes: 64 << 10, RoomMembers: 10_000, MembersCall: 500, SyncRooms: 100, Watch: 200,
 		SocketsPerSession: 10, MessagesPerSecond: 50, MessageBurst: 200, PeerReads: 50,
+		RoomReactionsPerSecond: 250, RoomReactionBurst: 500,
 		EditWindow: 24 * time.Hour, DataBytes: 8 << 10, DataDepth: 32, ReactionsPerMessage: 20, PinsPerRoom: 100,
 		CatchUpChanges: 1000, ResyncChanges: 5000,
 		SocketsPerUser: 100, ConnectsPerMinute: 600, Unauthenticated: 5000, UnauthPerAddress: 500, HandshakeFailures: 600,
@@ -137,6 +141,11 @@ func (l Limits) TokenRate() Rate { return PerMinute(l.BadTokens).atOnce(TokensAt
 // MessageRate is what one user may send, by all sockets and by REST together.
 func (l Limits) MessageRate() Rate {
 	return Rate{l.UserMessagesPerSecond, time.Second, l.UserMessageBurst}
+}
+
+// ReactionRate is how often a room's members may react, at one gateway.
+func (l Limits) ReactionRate() Rate {
+	return Rate{l.RoomReactionsPerSecond, time.Second, l.RoomReactionBurst}
 }
 
 // Taken is what was taken from one key's allowance.
@@ -218,6 +227,8 @@ var limits = []LimitSpec{
 	{"sockets_per_session", ByWorker, false, "sockets", "one login session", false},
 	{"messages_per_second", ByGateway, false, "frames per second", "one socket, after a burst of `message_burst`", false},
 	{"message_burst", ByGateway, false, "frames", "one socket at once", false},
+	{"room_reactions_per_second", ByGateway, false, "reactions per second", "the members of one room at one gateway set or take away, after a burst of `room_reaction_burst`", false},
+	{"room_reaction_burst", ByGateway, false, "reactions", "the members of one room at one gateway, at once", false},
 	{"peer_reads", ByWorker, false, "members", "rooms with at most this many members show `read` to other members; 0: none does", false},
 	{"edit_window", ByWorker | ByAPI, false, "time", "after sending, in which the author may edit a message", false},
 	{"recall_window", ByWorker | ByAPI, false, "time", "after sending, in which the author may recall a message; admins may at any time", true},

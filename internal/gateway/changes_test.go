@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -192,6 +193,37 @@ func TestChangesAreBounded(t *testing.T) {
 		}
 	}
 	unanswered(t, gt, "a", "b")
+}
+
+// The reactions of a room's members are bounded together; what else they ask for isn't, nor are other rooms. Nobody's socket is closed for
+// it, and what a refused socket sends before it is read again is answered, too.
+func TestReactionsOfARoomAreBounded(t *testing.T) {
+	gt := newGate(t, []envelope.CommandKind{envelope.Change}, func(o *Options) {
+		o.Bounds.RoomReactionsPerSecond, o.Bounds.RoomReactionBurst = 0.001, 2
+	})
+	first, second := gt.login(1), gt.login(2)
+	react := func(room int, id string) string {
+		return fmt.Sprintf(`{"type":"react","room_id":%d,"seq":4,"key":"+","on":true,"change_id":%q}`, room, id)
+	}
+	first.send("%s", react(7, "a"))
+	first.send("%s", react(7, "b"))
+	first.send("%s", react(7, "c"))
+	if f := first.want("error"); f.Code != "rate_limited" || f.Ref != "c" || !f.Retry || f.RetryMS <= 0 {
+		t.Errorf("got %+v, want c refused", f)
+	}
+	for _, id := range []string{"d", "e", "f"} {
+		second.send("%s", react(7, id))
+	}
+	for _, id := range []string{"d", "e", "f"} {
+		if f := second.want("error"); f.Code != "rate_limited" || f.Ref != id {
+			t.Errorf("got %+v, want %s refused", f, id)
+		}
+	}
+	first.send(`{"type":"recall","room_id":7,"seq":4,"change_id":"g"}`)
+	first.send("%s", react(8, "h"))
+	first.send(`{"type":"ping"}`)
+	first.want("pong")
+	unanswered(t, gt, "a", "b", "g", "h")
 }
 
 // A change reaches the room's sockets, and `done` the one that asked, which isn't waited for any more.

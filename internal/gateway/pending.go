@@ -24,6 +24,12 @@ func (s *socket) ask(f *protocol.Frame, c *envelope.Command, partition int) {
 			f.ChangeID = newMsgID()
 		}
 		c.Change = asked(f)
+		if c.Change.What == chat.ChangeReaction {
+			if wait := s.g.bounds.React(c.Room); wait > 0 {
+				s.crowded(f, wait)
+				return
+			}
+		}
 	default:
 		c.ErrorRef = errorRef(f).Ref
 		s.forward(c, partition, nil)

@@ -91,6 +91,29 @@ func (s *socket) tooFast(f *protocol.Frame, wait time.Duration) {
 	s.sendError(&chat.Error{Kind: chat.RateLimited, Msg: "too many frames or messages", RetryAfter: wait}, errorRef(f))
 }
 
+const (
+	// crowdWait is over how long those come back whose reactions were refused, so that they don't all do so at once.
+	crowdWait = 2 * time.Second
+	// crowdPause is for how long their sockets aren't read.
+	crowdPause = 250 * time.Millisecond
+)
+
+// crowded answers a reaction that came while its room's members react too often. It isn't counted against its sender. The socket is read
+// on after a pause, unless more is here already: so what a crowd sends is read, and answered, several frames at a time: reading and
+// writing is most of what they cost.
+func (s *socket) crowded(f *protocol.Frame, wait time.Duration) {
+	s.sendError(&chat.Error{Kind: chat.RateLimited, Msg: "too many reactions in this room", RetryAfter: wait + jitter(crowdWait)}, errorRef(f))
+	if s.in.Waiting() > 0 {
+		return
+	}
+	t := time.NewTimer(crowdPause)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-s.g.stop:
+	}
+}
+
 // overran counts a frame beyond the socket's rate; too many within a while close it.
 func (s *socket) overran(now int64) {
 	s.g.m.Bounds.Frames.Inc()

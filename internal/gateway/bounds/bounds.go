@@ -38,7 +38,7 @@ func BeforeUpgrade() []string {
 	return []string{ofAddress.Limit, strangers.Limit, strangersAt.Limit, failures.Limit, connects.Limit, pace.Limit}
 }
 
-// remembered is how many users' and how many addresses' allowances are kept.
+// remembered is how many users', addresses' and rooms' allowances are kept.
 const remembered = 10_000
 
 // Options configure Bounds. Zero turns a limit off.
@@ -55,6 +55,7 @@ type Bounds struct {
 	pacer *rate.Limiter // nil: off
 	now   func() time.Time
 	m     *Metrics
+	rooms rooms
 
 	mu        sync.Mutex
 	strangers int
@@ -100,6 +101,7 @@ func New(o Options) *Bounds {
 		b.pacer = rate.NewLimiter(rate.Limit(o.PerSecond), o.PerSecond)
 	}
 	b.failures, _ = simplelru.NewLRU[netip.Addr, time.Time](remembered, nil) // only a size below 1 is refused
+	b.rooms.reactions, _ = simplelru.NewLRU[chat.RoomID, time.Time](remembered, nil)
 	b.connects, _ = simplelru.NewLRU[chat.UserID, time.Time](remembered, nil)
 	b.barred, _ = simplelru.NewLRU[chat.UserID, time.Time](remembered, nil)
 	b.idle, _ = simplelru.NewLRU[chat.UserID, *User](remembered, nil)

@@ -71,6 +71,9 @@ func (r *Reader) Begin(conn net.Conn, behind []byte) {
 	r.in = bufio.NewReaderSize(src, bufferSize)
 }
 
+// Waiting is how many bytes have been read from the connection and not taken yet.
+func (r *Reader) Waiting() int { return r.in.Buffered() }
+
 // Limit bounds the messages from the next one on, in bytes.
 func (r *Reader) Limit(n int) { r.limit = n }
 

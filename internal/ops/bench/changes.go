@@ -45,7 +45,8 @@ func (b *bench) reactions(ctx context.Context, l load) (Row, error) {
 		return all, err
 	}
 	all.absorb(row, "busy_")
-	all.Values["reactions_per_s"] = float64(r.answered.Load()) / max(r.took.Seconds(), 1e-9)
+	all.Values["reactions_per_s"] = float64(r.answered.Load()-r.refused.Load()) / max(r.took.Seconds(), 1e-9)
+	all.Values["reactions_refused_per_s"] = float64(r.refused.Load()) / max(r.took.Seconds(), 1e-9)
 	all.Values["change_frames_per_s"] = float64(r.heard.Load()) / max(r.took.Seconds(), 1e-9)
 	all.Values["busy_over_quiet"] = all.Values["busy_ack_p99_ms"] / max(all.Values["quiet_ack_p99_ms"], 1e-9)
 	return all, r.check(ctx)
@@ -133,11 +134,8 @@ func (r *reactors) read(s *socket) {
 		}
 		switch string(textAfter(p, `"type":"`)) {
 		case "done":
-			if string(textAfter(p, `"ref":"`)) == "0" {
-				r.on.Add(1)
-			} else {
-				r.on.Add(-1)
-			}
+			ref, _ := strconv.ParseInt(string(textAfter(p, `"ref":"`)), 10, 64) // 0: set, 1: taken back
+			r.on.Add(1 - 2*ref)
 			r.answered.Add(1)
 		case "change":
 			r.heard.Add(1)

@@ -60,6 +60,7 @@ func Bars() []Bar {
 		{"S10", "busy_ack_p99_ms", "ack p99 beside reactions", "ms", false, 0},
 		{"S10", "quiet_ack_p99_ms", "ack p99 without", "ms", false, 0},
 		{"S10", "reactions_per_s", "reactions", "/s", true, 0},
+		{"S10", "reactions_refused_per_s", "reactions refused", "/s", false, 0},
 		{"S11", "catch_up_p99_ms", "900 changes p99", "ms", false, 50},
 		{"S11", "together_p99_ms", "900 changes p99, 100 clients at once", "ms", false, 0},
 		{"S11", "resync_p99_ms", "too many changes p99", "ms", false, 20},

@@ -1,0 +1,33 @@
+package bounds
+
+import (
+	"testing"
+	"time"
+
+	"chat-service/internal/chat"
+)
+
+func TestReactionsAreBoundedByRoom(t *testing.T) {
+	y := newYard(t, chat.Limits{RoomReactionsPerSecond: 10, RoomReactionBurst: 3}, 0)
+	for n := range 3 {
+		if wait := y.React(7); wait != 0 {
+			t.Errorf("reaction %d waits %v", n, wait)
+		}
+	}
+	if wait := y.React(7); wait != 100*time.Millisecond {
+		t.Errorf("the fourth waits %v", wait)
+	}
+	if wait := y.React(8); wait != 0 {
+		t.Errorf("another room's waits %v", wait)
+	}
+	y.at = y.at.Add(100 * time.Millisecond)
+	if y.React(7) != 0 || y.React(7) == 0 {
+		t.Error("one comes back in a tenth of a second")
+	}
+	off := newYard(t, chat.Limits{RoomReactionBurst: 1}, 0)
+	for range 10 {
+		if wait := off.React(7); wait != 0 {
+			t.Fatalf("without a limit one waits %v", wait)
+		}
+	}
+}
