@@ -94,19 +94,28 @@ func (s *socket) tooFast(f *protocol.Frame, wait time.Duration) {
 const (
 	// crowdWait is over how long those come back whose reactions were refused, so that they don't all do so at once.
 	crowdWait = 2 * time.Second
-	// crowdPause is for how long their sockets aren't read.
-	crowdPause = 250 * time.Millisecond
+	// crowdPause is for how long their sockets aren't read, and ignoredPause for how long those that come back before their time.
+	crowdPause   = 250 * time.Millisecond
+	ignoredPause = time.Second
 )
 
 // crowded answers a reaction that came while its room's members react too often. It isn't counted against its sender. The socket is read
 // on after a pause, unless more is here already: so what a crowd sends is read, and answered, several frames at a time: reading and
 // writing is most of what they cost.
 func (s *socket) crowded(f *protocol.Frame, wait time.Duration) {
-	s.sendError(&chat.Error{Kind: chat.RateLimited, Msg: "too many reactions in this room", RetryAfter: wait + jitter(crowdWait)}, errorRef(f))
+	now, pause := s.g.o.Now(), crowdPause
+	if now.UnixMilli() < s.crowdedTill {
+		pause = ignoredPause
+	} else {
+		wait += jitter(crowdWait)
+		s.crowdedTill = now.Add(wait).UnixMilli()
+	}
+	wait = max(wait, time.Duration(s.crowdedTill-now.UnixMilli())*time.Millisecond)
+	s.sendError(&chat.Error{Kind: chat.RateLimited, Msg: "too many reactions in this room", RetryAfter: wait}, errorRef(f))
 	if s.in.Waiting() > 0 {
 		return
 	}
-	t := time.NewTimer(crowdPause)
+	t := time.NewTimer(pause)
 	defer t.Stop()
 	select {
 	case <-t.C:

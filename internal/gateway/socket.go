@@ -76,8 +76,10 @@ type socket struct {
 	renewed   chat.SessionID // whose token extended the socket last, if it isn't session's
 
 	state  hub.State
-	frames bounds.Frames // the reader's alone, as bad is
+	frames bounds.Frames // the reader's alone, as the next two are
 	bad    bounds.Tally
+
+	crowdedTill int64 // when the next reaction may come after one was refused, in Unix milliseconds
 }
 
 // User returns whose socket it is, 0 before that is known.
