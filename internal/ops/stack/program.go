@@ -3,7 +3,12 @@ package stack
 import (
 	"context"
 	"fmt"
+	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"time"
 )
 
 // Program is a program for tests that isn't one of the servers.
@@ -14,10 +19,13 @@ type Program struct {
 	From string   // for people: where it comes from
 }
 
-// FindProxy returns this machine's nginx or haproxy, or downloads Debian's package of it into the cache and unpacks it there. HAProxy is
-// that of sid, complete with its own C library: stable releases have one that is years behind what is deployed.
+// proxyVersions are the first releases that do what deployments asks of them.
+var proxyVersions = map[string][]int{"haproxy": {3, 2, 4}} // error files for requests that can't be parsed
+
+// FindProxy returns this machine's nginx or haproxy if it is new enough, or downloads Debian's package of it into the cache and unpacks it
+// there. HAProxy is that of sid, complete with its own C library: stable releases have one that is years behind what is deployed.
 func FindProxy(ctx context.Context, cache string, out *Progress, name string) (Program, error) {
-	if p, err := (install{}).program(name); err == nil {
+	if p, err := (install{}).program(name); err == nil && slices.Compare(versionOf(ctx, p), proxyVersions[name]) >= 0 {
 		return Program{Path: p, From: p}, nil
 	}
 	b := bundle{name: name, packages: []string{name}}
@@ -39,6 +47,22 @@ func FindProxy(ctx context.Context, cache string, out *Progress, name string) (P
 	}
 	p.Path, p.Args, err = in.command(path)
 	return p, err
+}
+
+var versionText = regexp.MustCompile(`(\d+)\.(\d+)\.(\d+)`)
+
+// versionOf asks a program for its version; nil if it doesn't say.
+func versionOf(ctx context.Context, path string) (version []int) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	out, _ := exec.CommandContext(ctx, path, "-v").CombinedOutput()
+	if m := versionText.FindSubmatch(out); m != nil {
+		for _, n := range m[1:] {
+			i, _ := strconv.Atoi(string(n)) // digits
+			version = append(version, i)
+		}
+	}
+	return version
 }
 
 // unpackProgram downloads a program's package into the cache and unpacks it there.
