@@ -46,6 +46,7 @@ type Limits struct {
 
 	SessionsPerUser       int     `yaml:"sessions_per_user" json:"-"`
 	UserMessagesPerSecond float64 `yaml:"user_messages_per_second" json:"-"`
+	UserFramesPerSecond   float64 `yaml:"user_frames_per_second" json:"-"`
 	UserMessageBurst      int     `yaml:"user_message_burst" json:"-"`
 	RoomsPerHour          int     `yaml:"rooms_per_hour" json:"-"`
 	InvitationsPerHour    int     `yaml:"invitations_per_hour" json:"-"`
@@ -68,9 +69,9 @@ func DefaultLimits() Limits {
 		EditWindow: 24 * time.Hour, DataBytes: 8 << 10, DataDepth: 32, ReactionsPerMessage: 20, PinsPerRoom: 100,
 		CatchUpChanges: 1000, ResyncChanges: 5000,
 		SocketsPerUser: 100, ConnectsPerMinute: 600, Unauthenticated: 5000, UnauthPerAddress: 500, HandshakeFailures: 600,
-		SessionsPerUser: 100, UserMessagesPerSecond: 50, UserMessageBurst: 200, RoomsPerHour: 1000, InvitationsPerHour: 20_000,
+		SessionsPerUser: 100, UserMessagesPerSecond: 50, UserFramesPerSecond: 100, UserMessageBurst: 200, RoomsPerHour: 1000, InvitationsPerHour: 20_000,
 		SearchesPerMinute: 120, LoginPerMinute: 600, RegisterPerMinute: 240, LoginFailures: 300, BadTokens: 3000,
-		RequestsPerSecond: 1000, RequestTime: 10 * time.Second,
+		RequestsPerSecond: 200, RequestTime: 10 * time.Second,
 	}
 }
 
@@ -141,6 +142,11 @@ func (l Limits) TokenRate() Rate { return PerMinute(l.BadTokens).atOnce(TokensAt
 // MessageRate is what one user may send, by all sockets and by REST together.
 func (l Limits) MessageRate() Rate {
 	return Rate{l.UserMessagesPerSecond, time.Second, l.UserMessageBurst}
+}
+
+// FrameRate is how often a user may send frames other than messages and changes, at one gateway.
+func (l Limits) FrameRate() Rate {
+	return Rate{l.UserFramesPerSecond, time.Second, int(4 * l.UserFramesPerSecond)}
 }
 
 // ReactionRate is how often a room's members may react, at one gateway.
@@ -246,6 +252,7 @@ var limits = []LimitSpec{
 	{"handshake_failures_per_minute", ByGateway, false, "sockets per minute", "one IP address at one gateway opens without showing a valid token; those that do don't stay counted", false},
 	{"sessions_per_user", ByAPI, false, "login sessions", "one user; one more ends the session that was used longest ago", false},
 	{"user_messages_per_second", ByGateway | ByWorker | ByAPI, false, "messages per second", "one user, by all sockets and by REST together, after a burst of `user_message_burst`", false},
+	{"user_frames_per_second", ByGateway, false, "frames per second", "one user, by all sockets at one gateway together, other than messages and changes, after a burst of four times as many", false},
 	{"user_message_burst", ByGateway | ByWorker | ByAPI, false, "messages", "one user at once", false},
 	{"rooms_per_hour", ByAPI, false, "rooms per hour", "one user makes, direct ones too", false},
 	{"invitations_per_hour", ByAPI, false, "members per hour", "one user adds to rooms, those named when a room is made included", false},

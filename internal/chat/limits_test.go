@@ -48,7 +48,7 @@ func TestLimitsOfAProcess(t *testing.T) {
 		MessageBytes: 16 << 10, FrameBytes: 64 << 10, SyncRooms: 100, Watch: 200, MessagesPerSecond: 50, MessageBurst: 200,
 		DataBytes: 8 << 10, DataDepth: 32,
 		SocketsPerUser: 100, ConnectsPerMinute: 600, Unauthenticated: 5000, UnauthPerAddress: 500, HandshakeFailures: 600,
-		UserMessagesPerSecond: 50, UserMessageBurst: 200, RoomReactionsPerSecond: 250, RoomReactionBurst: 500,
+		UserMessagesPerSecond: 50, UserFramesPerSecond: 100, UserMessageBurst: 200, RoomReactionsPerSecond: 250, RoomReactionBurst: 500,
 	}
 	if got != want {
 		t.Errorf("the gateway reads %+v, want %+v", got, want)

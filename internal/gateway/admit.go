@@ -67,7 +67,7 @@ func (s *socket) handle(b []byte) {
 	}
 }
 
-// pace spends one frame of the socket's rate, and if it is a message, one of its user's messages. Where none is left it returns
+// pace spends one frame of the socket's rate, and one of its user's messages or other frames. Where none is left it returns
 // how long to wait.
 func (s *socket) pace(message bool) (wait time.Duration) {
 	now := s.g.o.Now().UnixNano()
@@ -75,6 +75,8 @@ func (s *socket) pace(message bool) (wait time.Duration) {
 		s.overran(now)
 	} else if message {
 		wait = take(&s.held.User.Used, now, s.g.userRate)
+	} else {
+		wait = take(&s.held.User.Others, now, s.g.otherRate)
 	}
 	return wait
 }

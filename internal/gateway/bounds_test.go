@@ -139,6 +139,32 @@ func TestMessagesOfAllSockets(t *testing.T) {
 	}
 }
 
+// TestFramesOfAllSockets: a user's sockets share what the user may send besides messages, too, which takes nothing from their messages.
+func TestFramesOfAllSockets(t *testing.T) {
+	gt := newGate(t, nil, func(o *Options) {
+		o.Bounds = chat.Limits{UserFramesPerSecond: 1}
+		o.MessagesPerSecond, o.MessageBurst = 100, 100
+	})
+	one, two, other := gt.login(1), gt.login(1), gt.login(2)
+	for i := range 4 {
+		[]*client{one, two}[i%2].send(`{"type":"typing","room_id":7}`)
+	}
+	for _, s := range []*client{one, two} {
+		s.send(`{"type":"ping"}`)
+		if f := s.want("error"); f.Code != "rate_limited" || !f.Retry || f.RetryMS <= 0 || f.RetryMS > 2000 {
+			t.Errorf("%+v", f)
+		}
+	}
+	if n := value(gt.m.Bounds.Others); n != 2 || value(gt.m.Bounds.Messages) != 0 {
+		t.Errorf("%v are counted, want 2", n)
+	}
+	one.send(`{"type":"message","room_id":7,"content":"x","client_msg_id":"m"}`)
+	one.want("ack")
+	other.want("message")
+	other.send(`{"type":"ping"}`)
+	other.want("pong")
+}
+
 // TestTakeIsRate: the gateway counts frames as chat.Rate counts everything else.
 func TestTakeIsRate(t *testing.T) {
 	r := chat.Rate{Limit: 50, Per: time.Second, Burst: 20}

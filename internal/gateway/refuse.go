@@ -84,7 +84,7 @@ func (s *socket) forward(c *envelope.Command, partition int, r *refusal) {
 
 // tooFast answers a frame that came too soon after others: of the socket, or of its user's.
 func (s *socket) tooFast(f *protocol.Frame, wait time.Duration) {
-	if !s.frames.Over && s.g.bounds.Refused(&s.held) {
+	if !s.frames.Over && s.g.bounds.Refused(&s.held, f.Type == protocol.TMessage || f.Type.Changes()) {
 		s.bar()
 	}
 	s.frames.Over = false

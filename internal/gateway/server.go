@@ -31,7 +31,8 @@ type Gateway struct {
 	origins inlet.Origins
 	bounds  *bounds.Bounds
 
-	frameRate, userRate bounds.Pace // of a socket's frames, of a user's messages
+	frameRate           bounds.Pace // of a socket's frames
+	userRate, otherRate bounds.Pace // of a user's messages, and of their other frames
 	frames              frames
 
 	admissions map[protocol.Type]admission
@@ -82,7 +83,7 @@ func New(o Options) (*Gateway, error) {
 	}
 	g.admissions, g.appliers, g.origins = admissions(), newAppliers(o.Metrics), inlet.NewOrigins(o.Origins)
 	ofSocket := chat.Rate{Limit: o.MessagesPerSecond, Per: time.Second, Burst: o.MessageBurst}
-	g.frameRate, g.userRate = bounds.PaceOf(ofSocket), bounds.PaceOf(o.Bounds.MessageRate())
+	g.frameRate, g.userRate, g.otherRate = bounds.PaceOf(ofSocket), bounds.PaceOf(o.Bounds.MessageRate()), bounds.PaceOf(o.Bounds.FrameRate())
 	g.bounds = bounds.New(bounds.Options{Limits: o.Bounds, PerSecond: o.SocketsPerSecond, Now: o.Now, Metrics: o.Metrics.Bounds})
 	g.wheel, g.writers = newWheel(g.o.Now().UnixMilli()), newWriters(g.m)
 	g.hub = hub.New(hub.Options{

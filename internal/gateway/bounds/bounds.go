@@ -77,6 +77,8 @@ type address struct {
 type User struct {
 	// Used is up to when their allowance of messages is used, in Unix nanoseconds.
 	Used atomic.Int64
+	// Others is the same of their other frames.
+	Others atomic.Int64
 
 	id      chat.UserID
 	sockets int
@@ -242,9 +244,14 @@ func (b *Bounds) Identify(p *Place, user chat.UserID) *Refusal {
 	return nil
 }
 
-// Refused counts a refused message of the place's user; true means that there were too many lately, by all their sockets.
-func (b *Bounds) Refused(p *Place) bool {
-	b.m.Messages.Inc()
+// Refused counts a refused message, or another frame, of the place's user; true means that there were too many lately, by all their
+// sockets.
+func (b *Bounds) Refused(p *Place, message bool) bool {
+	if message {
+		b.m.Messages.Inc()
+	} else {
+		b.m.Others.Inc()
+	}
 	u := p.User
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -276,7 +283,7 @@ func (b *Bounds) Leave(p *Place) {
 	if u := p.User; u != nil {
 		if u.sockets--; u.sockets == 0 {
 			delete(b.users, u.id)
-			if u.Used.Load() > b.now().UnixNano() { // else it would be whole again with each new socket
+			if max(u.Used.Load(), u.Others.Load()) > b.now().UnixNano() { // else it would be whole again with each new socket
 				b.idle.Add(u.id, u)
 			}
 		}

@@ -185,11 +185,11 @@ func TestFloodingUserIsBarred(t *testing.T) {
 		}
 	}
 	for i := range 10 {
-		if y.Refused([]*Place{p, q}[i%2]) {
+		if y.Refused([]*Place{p, q}[i%2], i%3 == 0) {
 			t.Errorf("refusal %d is too many", i)
 		}
 	}
-	if !y.Refused(q) {
+	if !y.Refused(q, true) {
 		t.Error("the eleventh isn't")
 	}
 	y.Bar(q, 5*time.Second)
@@ -201,7 +201,7 @@ func TestFloodingUserIsBarred(t *testing.T) {
 	y.at = y.at.Add(5 * time.Second)
 	y.enter("9.9.9.9", 7, "")
 	y.at = y.at.Add(RefusedSpan)
-	if y.Refused(p) {
+	if y.Refused(p, true) {
 		t.Error("old refusals still count")
 	}
 }

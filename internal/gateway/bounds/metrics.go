@@ -6,8 +6,9 @@ import "github.com/prometheus/client_golang/prometheus"
 type Metrics struct {
 	// Limited are frames refused and sockets closed after their upgrade, by the limit.
 	Limited *prometheus.CounterVec
-	// Frames, Messages and Reactions are those refused by messages_per_second, user_messages_per_second and room_reactions_per_second.
-	Frames, Messages, Reactions prometheus.Counter
+	// Frames, Messages, Others and Reactions are those refused by messages_per_second, user_messages_per_second, user_frames_per_second
+	// and room_reactions_per_second.
+	Frames, Messages, Others, Reactions prometheus.Counter
 }
 
 // NewMetrics makes the metrics and registers them.
@@ -20,6 +21,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		m.Limited.WithLabelValues(r.Limit)
 	}
 	m.Frames, m.Messages = m.Limited.WithLabelValues("messages_per_second"), m.Limited.WithLabelValues("user_messages_per_second")
+	m.Others = m.Limited.WithLabelValues("user_frames_per_second")
 	m.Reactions = m.Limited.WithLabelValues("room_reactions_per_second")
 	reg.MustRegister(m.Limited)
 	return m
