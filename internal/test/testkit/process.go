@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -36,15 +37,20 @@ func (p *process) start() error {
 	cmd := exec.Command(p.bin, p.args...)
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = p.dir, p.env, out, out
 	cmd.SysProcAttr = childAttr()
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	done := make(chan struct{})
-	p.cmd, p.done = cmd, done
+	done, started := make(chan struct{}), make(chan error)
 	go func() {
-		_ = cmd.Wait() // how it ended is in its log
+		runtime.LockOSThread() // the kernel ends a child with the thread that started it: this one lasts as long as the child
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			_ = cmd.Wait() // how it ended is in its log
+		}
 		close(done)
 	}()
+	if err := <-started; err != nil {
+		return err
+	}
+	p.cmd, p.done = cmd, done
 	return nil
 }
 
