@@ -24,15 +24,19 @@ func chatters(t *testing.T, s *fakeServer, h *history.History) []*Chatter {
 
 func settle(t *testing.T, cs []*Chatter, s *fakeServer) {
 	t.Helper()
-	for _, c := range cs {
-		Eventually(t, 60*time.Second, func() (bool, string) {
+	Eventually(t, 60*time.Second, func() (bool, string) {
+		for _, c := range cs { // at once: what one still sends, the others don't have yet
 			if ok, why := c.AtRest(); !ok {
 				return false, why
 			}
-			n := uint64(len(s.dump().Messages))
-			return c.Have(fakeRoom) == n, fmt.Sprintf("has %d of %d", c.Have(fakeRoom), n)
-		})
-	}
+		}
+		for _, c := range cs {
+			if have, n := c.Have(fakeRoom), uint64(len(s.dump().Messages)); have != n {
+				return false, fmt.Sprintf("has %d of %d", have, n)
+			}
+		}
+		return true, ""
+	})
 }
 
 func TestChatterCopesWithABadNetwork(t *testing.T) {
