@@ -283,5 +283,6 @@ type confirmer struct {
 	p        *Publisher
 	done     []*entry            // out of the window; finish calls their done functions
 	returned map[string]struct{} // ids that came back, and whose confirm is still to come
+	renewed  time.Time           // when the connection was last given up because of refusals
 	cut      bool                // the channel is lost: unresolved confirms mean nothing any more, settle follows
 }

@@ -13,6 +13,9 @@ const (
 	// maxStrikes bounds how many channels one message may take down.
 	maxStrikes = 3
 	nackPause  = 50 * time.Millisecond // before the first repeat, doubling
+	// renewNacks is from how many refusals of a message on the connection is given up for another, at most once per renewPause.
+	renewNacks = 2
+	renewPause = 200 * time.Millisecond
 	never      = time.Hour
 )
 
@@ -52,6 +55,20 @@ func (c *confirmer) refuse(e *entry) {
 	e.remove()
 	e.due = time.Now().Add(nackPause << (e.nacks - 1))
 	c.p.later.pushBack(e)
+	if e.nacks >= renewNacks && time.Since(c.renewed) > renewPause {
+		c.renewed = time.Now()
+		c.renew()
+	}
+}
+
+// renew gives the connection up for another. RabbitMQ 3.10 remembers with a channel where a quorum queue's leader was when the channel
+// first published to it: if that was on a node that has just been lost, the channel's messages to it are refused until the node is back.
+func (c *confirmer) renew() {
+	if c.p.link == nil {
+		return
+	}
+	c.p.o.Logger.Warn("the broker refuses messages again and again: another connection is tried")
+	c.p.link.kill()
 }
 
 // pick is next's choice while messages are refused: a refused one whose pause is over, else the first that has no refused one
