@@ -210,7 +210,7 @@ func limitTable() string {
 }
 
 var keys = map[envelope.Key]string{
-	envelope.ByRoom: "room", envelope.ByUser: "user", envelope.BySocket: "socket", envelope.ByGateway: "any", envelope.ToControl: "`chat.control`",
+	envelope.ByRoom: "room", envelope.ByUser: "user", envelope.BySocket: "socket", envelope.ByGateway: "any", envelope.ToControl: "`chat.beats`",
 }
 
 func commandTable() string {

@@ -7,8 +7,6 @@ import (
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
-
-	"chat-service/internal/chat"
 )
 
 // besideWithin bounds a message beside the others.
@@ -66,38 +64,49 @@ func (s channelSink) beside(t Target, body []byte) error {
 	return ErrUnavailable
 }
 
-// bindEvery is how often the control queue is bound again while that is refused.
-const bindEvery = 5 * time.Second
+// oldEvery is how often the queue of release 0.1.0 is looked for while it can't be consumed.
+const oldEvery = 5 * time.Second
 
-// bindControl binds the control queue to the gateways' exchange. A worker whose user may not yet, because it has the rights of an earlier
-// release, goes on: gateways then write to the queue directly, if theirs may.
-func (o Options) bindControl(conn *amqp.Connection) error {
-	return o.withTopology(conn, func(t topology) error { return t.bind(o.Control().Key, beatsKey, o.name("in")) })
-}
-
-// keepBound binds it, and goes on trying until end is called while that fails.
-func (o Options) keepBound(ctx context.Context, conn *amqp.Connection) (end func()) {
-	err := o.bindControl(conn)
-	if err == nil {
-		return func() {}
-	}
-	if lasting := chat.AsPermanent(o.judge(err)); lasting != nil {
-		o.Logger.Warn("the control queue isn't bound: gateways need the right to write to amq.default meanwhile", "error", err, "do", lasting.Do)
-	}
+// alsoOld consumes the queue to which gateways of release 0.1.0 send heartbeats, beside that of this release, until end is called. It is
+// a classic queue: while its node is down that fails or isn't answered, and nothing else waits for it.
+func (s *subscription) alsoOld(ctx context.Context, conn *amqp.Connection) (end func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var w sync.WaitGroup
 	w.Go(func() {
-		for err != nil && !conn.IsClosed() {
-			if sleep(ctx, bindEvery); ctx.Err() != nil {
-				return
+		for ctx.Err() == nil && !conn.IsClosed() {
+			if err := s.consumeOld(ctx, conn); err != nil && ctx.Err() == nil {
+				s.o.Logger.Debug("the control queue of release 0.1.0 is not consumed", "error", err, "retry_in", oldEvery)
 			}
-			if err = o.bindControl(conn); err == nil {
-				o.Logger.Info("the control queue is bound")
-			}
+			sleep(ctx, oldEvery)
 		}
 	})
 	return func() {
 		cancel()
+		hard := time.AfterFunc(closeGrace, s.link.kill) // ends what isn't answered
 		w.Wait()
+		hard.Stop()
 	}
+}
+
+// consumeOld consumes it until the channel ends.
+func (s *subscription) consumeOld(ctx context.Context, conn *amqp.Connection) error {
+	queue := s.o.Control().Key
+	err := s.o.withTopology(conn, func(t topology) error {
+		if err := t.control(); err != nil {
+			return err
+		}
+		return t.ch.QueueUnbind(queue, beatsKey, s.o.name("in"), nil) // builds before this one bound it
+	})
+	if err != nil {
+		return err
+	}
+	in, err := s.o.openInbound(conn, queue, s.prefetch)
+	if err != nil {
+		return err
+	}
+	closeInbound := sync.OnceFunc(func() { in.close(s.link.kill) })
+	defer context.AfterFunc(ctx, closeInbound)()
+	s.consume(in)
+	closeInbound()
+	return errCancelled
 }

@@ -53,7 +53,7 @@ func options(t testing.TB, queueType string) Options {
 
 func wipe(t testing.TB, o Options) {
 	raw(t, o, func(ch *amqp.Channel) {
-		for _, q := range []string{"control", "dead", "in.0", "in.1"} {
+		for _, q := range []string{"control", "beats", "dead", "in.0", "in.1"} {
 			if _, err := ch.QueueDelete(o.Prefix+"."+q, false, false, false); err != nil {
 				t.Errorf("delete queue: %v", err)
 			}
@@ -556,7 +556,7 @@ func TestControlIsSharedByCompetitors(t *testing.T) {
 		eventually(t, "up", func() bool { return c.Ready() == nil && c.State() == Up })
 	}
 	for i := range 20 {
-		if err := send(t, p, o.Control(), strconv.Itoa(i)); err != nil {
+		if err := send(t, p, o.Beats(), strconv.Itoa(i)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -576,7 +576,7 @@ func TestControlPassesOverWhoStandsStill(t *testing.T) {
 	}
 	t.Cleanup(func() { close(end); shut(t, stuck.Close) })
 	eventually(t, "up", func() bool { return stuck.Ready() == nil && stuck.State() == Up })
-	if err := send(t, p, o.Control(), "kept"); err != nil {
+	if err := send(t, p, o.Beats(), "kept"); err != nil {
 		t.Fatal(err)
 	}
 	<-still
@@ -588,7 +588,7 @@ func TestControlPassesOverWhoStandsStill(t *testing.T) {
 	t.Cleanup(func() { shut(t, c.Close) })
 	eventually(t, "up", func() bool { return c.Ready() == nil && c.State() == Up })
 	for i := range 20 {
-		if err := send(t, p, o.Control(), strconv.Itoa(i)); err != nil {
+		if err := send(t, p, o.Beats(), strconv.Itoa(i)); err != nil {
 			t.Fatal(err)
 		}
 	}

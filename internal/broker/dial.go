@@ -15,6 +15,7 @@ import (
 // ends the connection whatever state the library is in.
 func (o Options) dial(ctx context.Context, purpose string) (*amqp.Connection, net.Conn, error) {
 	var raw net.Conn
+	began := time.Now()
 	props := amqp.NewConnectionProperties()
 	props.SetClientConnectionName(o.Name + " " + purpose)
 	stop := func() bool { return true }
@@ -25,6 +26,9 @@ func (o Options) dial(ctx context.Context, purpose string) (*amqp.Connection, ne
 		TLSClientConfig: o.TLS.Clone(),
 		Dial: func(network, addr string) (net.Conn, error) {
 			d := net.Dialer{Timeout: o.DialTimeout}
+			if o.dialling > 0 {
+				d.Timeout = min(o.dialling, o.DialTimeout)
+			}
 			c, err := d.DialContext(ctx, network, addr)
 			if err != nil {
 				return nil, err
@@ -32,7 +36,7 @@ func (o Options) dial(ctx context.Context, purpose string) (*amqp.Connection, ne
 			raw = c
 			stop = context.AfterFunc(ctx, func() { _ = c.Close() })
 			// The library clears this after the handshake.
-			if err := c.SetDeadline(time.Now().Add(o.DialTimeout)); err != nil {
+			if err := c.SetDeadline(o.handshakeUntil(began)); err != nil {
 				return nil, errors.Join(err, c.Close())
 			}
 			return &timedConn{Conn: c, timeout: o.WriteTimeout}, nil
@@ -47,6 +51,14 @@ func (o Options) dial(ctx context.Context, purpose string) (*amqp.Connection, ne
 		return nil, nil, fmt.Errorf("dial: %w", err)
 	}
 	return conn, raw, nil
+}
+
+// handshakeUntil is when the handshake of a dial that began then must be done. A node among others gets one time for all of it.
+func (o Options) handshakeUntil(began time.Time) time.Time {
+	if o.dialling > 0 {
+		return began.Add(min(o.dialling, 2*o.DialTimeout))
+	}
+	return time.Now().Add(o.DialTimeout)
 }
 
 // backoff yields jittered, doubling pauses.

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"sync"
@@ -9,6 +10,7 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
+	"chat-service/internal/broker/nodes"
 	"chat-service/internal/chat"
 )
 
@@ -41,7 +43,8 @@ type link struct {
 	purpose string // label in metrics and in the broker's list
 	// serve uses one incarnation until ctx ends; it calls ready once it is set up.
 	serve   func(ctx context.Context, conn *amqp.Connection, ready func()) error
-	blocked func(bool) // optional; called from the notification goroutine
+	blocked func(bool)    // optional; called from the notification goroutine
+	oldest  func() string // optional; names what has waited longest for a confirm
 
 	mu    sync.Mutex
 	state State
@@ -50,6 +53,8 @@ type link struct {
 
 	refused   error // what was refused while it was up
 	refusedAt time.Time
+
+	patience nodes.Patience // with its connections
 
 	cancel context.CancelFunc
 	done   chan struct{}
@@ -66,33 +71,34 @@ func (l *link) start() {
 
 func (l *link) run(ctx context.Context) {
 	defer close(l.done)
-	wait, where := backoff{min: l.o.BackoffMin, max: l.o.BackoffMax}, l.o.nodesFor(l.purpose)
+	wait, where, seen := backoff{min: l.o.BackoffMin, max: l.o.BackoffMax}, l.o.routeFor(l.purpose), reasons{}
 	log := l.o.Logger.With("purpose", l.purpose)
-	for failures := 0; ; failures++ {
+	for {
 		began := time.Now()
-		node := where.of(l.o)
-		wasUp, err := l.incarnation(ctx, node)
+		node := l.o.to(where)
+		wasUp, err := l.incarnation(ctx, node, where)
 		if ctx.Err() != nil {
 			return
 		}
 		if wasUp {
 			l.o.Metrics.Reconnects.WithLabelValues(l.purpose).Inc()
-			failures = 0
 			l.refuse(err)
 			if time.Since(began) > settled {
 				wait.reset()
 			}
+		} else {
+			where.Failed()
 		}
 		var pause time.Duration
-		if !where.next(wasUp) {
+		if !where.Next(wasUp) {
 			pause = wait.pause()
 		}
-		switch { // only the first failure of an outage is worth a warning
+		switch { // each reason of an outage is worth one warning
 		case chat.AsPermanent(err) != nil: // whoever watches Ready reports it, once for all connections
 			log.Debug("broker refuses this process", "error", err, "retry_in", pause)
 		case wasUp:
 			log.Warn("broker connection lost", "node", node.host(), "error", err, "retry_in", pause)
-		case failures == 0:
+		case seen.fresh(node.host(), err, time.Now()):
 			log.Warn("broker unreachable", "node", node.host(), "error", err, "retry_in", pause)
 		default:
 			log.Debug("broker still unreachable", "node", node.host(), "error", err, "retry_in", pause)
@@ -102,7 +108,7 @@ func (l *link) run(ctx context.Context) {
 }
 
 // incarnation dials a node, serves one connection until it is lost, and reports whether it had become usable.
-func (l *link) incarnation(ctx context.Context, o Options) (wasUp bool, err error) {
+func (l *link) incarnation(ctx context.Context, o Options, where *nodes.Route) (wasUp bool, err error) {
 	defer func() {
 		err = o.judge(err)
 		l.set(Down, err)
@@ -125,10 +131,21 @@ func (l *link) incarnation(ctx context.Context, o Options) (wasUp bool, err erro
 		l.watch(closes, blocks, lose)
 	}()
 
-	setup := time.AfterFunc(setupGrace, func() { _ = raw.Close() })
+	leave := func(err error) {
+		lose(err)
+		_ = raw.Close()
+	}
+	var pulse sync.WaitGroup
+	setup := time.AfterFunc(o.setup, func() { leave(fmt.Errorf("it doesn't answer declarations within %v", o.setup)) })
+	slow := time.AfterFunc(o.setup/4, func() { l.wait(fmt.Errorf("%s takes connections and doesn't answer declarations", o.host())) })
 	defer setup.Stop()
+	defer slow.Stop()
 	err = l.serve(sctx, conn, func() {
 		setup.Stop()
+		slow.Stop()
+		if judge := l.patience.Begin(where, time.Now()); judge.Clustered() {
+			pulse.Go(func() { l.pulse(sctx, conn, o, judge, leave) })
+		}
 		wasUp = true
 		if l.State() != Blocked {
 			l.set(Up, nil)
@@ -138,12 +155,43 @@ func (l *link) incarnation(ctx context.Context, o Options) (wasUp bool, err erro
 	if cause := context.Cause(sctx); cause != nil {
 		err = cause
 	}
+	lose(err)
 	// A polite close waits for an answer; the socket of a broker that gives none is closed.
 	hard := time.AfterFunc(closeGrace, func() { _ = raw.Close() })
 	_ = conn.CloseDeadline(time.Now().Add(closeGrace))
 	hard.Stop()
 	<-watched
+	pulse.Wait()
 	return wasUp, err
+}
+
+// reasons are those of an outage that were reported, and when.
+type reasons map[string]time.Time
+
+const (
+	reasonEvery = time.Minute // how often one is reported
+	maxReasons  = 32
+)
+
+// fresh reports whether this reason of this node wasn't reported lately.
+func (r reasons) fresh(node string, err error, now time.Time) bool {
+	var call *net.OpError
+	var e *amqp.Error
+	why := err.Error()
+	switch {
+	case errors.As(err, &call): // its text has the port of this end, another each time
+		why = call.Op + call.Err.Error()
+	case errors.As(err, &e):
+		why = e.Reason
+	}
+	if why = node + " " + why; now.Sub(r[why]) < reasonEvery {
+		return false
+	}
+	if len(r) >= maxReasons {
+		clear(r)
+	}
+	r[why] = now
+	return true
 }
 
 // watch reads the notifications until the library closes them.
@@ -194,6 +242,15 @@ func (l *link) set(s State, err error) {
 		l.err = ErrUnavailable
 	}
 	l.o.Metrics.Up.WithLabelValues(l.purpose).Set(up)
+}
+
+// wait stores what a connection that isn't usable yet waits for.
+func (l *link) wait(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.state == Down {
+		l.err = fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
 }
 
 // State returns the present condition.

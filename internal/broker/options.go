@@ -10,6 +10,8 @@ import (
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"chat-service/internal/broker/nodes"
 )
 
 // Queue types for the inbound queues.
@@ -27,6 +29,8 @@ type Options struct {
 	// URLs, when given, take the place of URL: the nodes of one cluster. The connections of a process begin at different ones, and
 	// go on to the next when one fails.
 	URLs []string
+	// Nodes is what the connections of a process know of these nodes together; default: each knows what it found itself.
+	Nodes *nodes.Known
 	// TLS is used for amqps:// URLs; default: the system's roots.
 	TLS *tls.Config
 	// Prefix begins the name of every exchange and queue; default "chat".
@@ -71,6 +75,9 @@ type Options struct {
 	Logger *slog.Logger
 	// Metrics receives the counts; default: a set that is not registered.
 	Metrics *Metrics
+
+	// Of a connection to one node of several: how long dialling and the set-up may take.
+	dialling, setup time.Duration
 }
 
 // BatchOptions bound the batches of one target; the zero value of a field means its default.
@@ -115,6 +122,9 @@ func (o Options) WithDefaults() Options {
 	o.BackoffMax = or(o.BackoffMax, max(2*time.Second, o.BackoffMin))
 	o.StandbyDelay = or(o.StandbyDelay, 700*time.Millisecond)
 	o.Logger = or(o.Logger, slog.New(slog.DiscardHandler))
+	if o.Nodes == nil {
+		o.Nodes = nodes.New()
+	}
 	if o.Metrics == nil {
 		o.Metrics = NewMetrics(nil)
 	}
@@ -186,8 +196,8 @@ func (o Options) Gateway(queue string) Target { return Target{Key: queue, Mandat
 // Out reaches every gateway: transient, and no error when there is none.
 func (o Options) Out() Target { return Target{Exchange: o.name("out")} }
 
-// Beats leads to the control queue through the gateways' exchange, so that they need no right to publish to every queue: mandatory,
-// because workers of release 0.1.0 don't bind it.
+// Beats leads to the queue of heartbeats through the gateways' exchange, so that they need no right to publish to every queue: mandatory,
+// because workers of release 0.1.0 don't have it.
 func (o Options) Beats() Target {
 	return Target{Exchange: o.name("in"), Key: beatsKey, Mandatory: true}
 }
@@ -195,7 +205,10 @@ func (o Options) Beats() Target {
 // beatsKey is no partition's number.
 const beatsKey = "control"
 
-// Control is the queue of gateway heartbeats, each consumed by any one worker: transient, dropped after 2 s.
+// beatsQueue is the queue of heartbeats, each consumed by any one worker: transient, dropped after 2 s.
+func (o Options) beatsQueue() string { return o.name("beats") }
+
+// Control is the queue to which gateways of release 0.1.0 send heartbeats, and which its workers consume.
 func (o Options) Control() Target { return Target{Key: o.name("control")} }
 
 // GatewayQueue names the queue of one boot of a gateway.

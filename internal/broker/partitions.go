@@ -14,6 +14,7 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
+	"chat-service/internal/broker/nodes"
 	"chat-service/internal/envelope"
 )
 
@@ -63,14 +64,8 @@ func NewConsumers(o Options, prefetch int, h PartitionHandler) (*Consumers, erro
 
 // serve lends the connection to the partitions until it is lost.
 func (c *Consumers) serve(ctx context.Context, conn *amqp.Connection, ready func()) error {
-	err := c.o.withTopology(conn, func(t topology) error {
-		errs := []error{t.shared()}
-		for i := 0; i < c.o.Partitions && errs[i] == nil; i++ {
-			errs = append(errs, t.in(i)) // of all partitions: who may not use a queue must not come to own it
-		}
-		return errors.Join(errs...)
-	})
-	if err != nil {
+	// Of all partitions: who may not use a queue must not come to own it.
+	if err := c.o.withTopology(conn, topology.inbound); err != nil {
 		return err
 	}
 	c.lend(conn)
@@ -218,6 +213,8 @@ type partition struct {
 
 	mu sync.Mutex // held while opening, so that release finds a channel or knows that none will be opened
 	in *inbound
+
+	tries int // to open it in vain; of its goroutine
 }
 
 // startPartition begins consuming once the predecessor, if any, has ended.
@@ -314,13 +311,16 @@ func (p *partition) open(conn *amqp.Connection) (*inbound, error) {
 	if p.stopped() {
 		return nil, p.ctx.Err()
 	}
-	hard := time.AfterFunc(setupGrace, p.c.link.kill)
+	hard := time.AfterFunc(nodes.Setup(len(p.c.o.urls()), p.tries, setupGrace), p.c.link.kill)
 	defer hard.Stop()
+	p.tries++
 	err := p.c.o.withTopology(conn, func(t topology) error { return t.in(p.i) })
 	if err != nil {
 		return nil, err
 	}
-	p.in, err = p.c.o.openInbound(conn, p.c.o.inQueue(p.i), p.c.prefetch)
+	if p.in, err = p.c.o.openInbound(conn, p.c.o.inQueue(p.i), p.c.prefetch); err == nil {
+		p.tries = 0
+	}
 	return p.in, err
 }
 

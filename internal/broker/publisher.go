@@ -94,7 +94,7 @@ func NewPublisher(o Options) (*Publisher, error) {
 		return nil, err
 	}
 	p := newPublisher(o)
-	p.link = &link{o: o, purpose: "publish", serve: p.serveConnection, blocked: p.block}
+	p.link = &link{o: o, purpose: "publish", serve: p.serveConnection, blocked: p.block, oldest: p.oldestUnconfirmed}
 	p.link.start()
 	return p, nil
 }
@@ -132,18 +132,7 @@ func (p *Publisher) growth(delay time.Duration) *growth {
 
 // serveConnection serves one connection: it declares the topology, opens a channel in confirm mode and publishes.
 func (p *Publisher) serveConnection(ctx context.Context, conn *amqp.Connection, ready func()) error {
-	err := p.o.withShared(conn, func(t topology) error {
-		if err := t.shared(); err != nil {
-			return err
-		}
-		for i := range p.o.Partitions {
-			if err := t.in(i); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
+	if err := p.o.withShared(conn, topology.inbound); err != nil {
 		return err
 	}
 	ch, err := conn.Channel()

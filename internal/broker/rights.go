@@ -27,18 +27,18 @@ const byDefault = "amq.default"
 // Rights returns the fewest rights that a role needs under the options' prefix. To bind is to write to the queue and to read the exchange;
 // to declare a queue with a dead-letter exchange is to read the queue and to write to the exchange, too.
 func (o Options) Rights(r Role) Rights {
-	in, out, dead, control := exactly(o.name("in")), exactly(o.name("out")), exactly(o.name("dead")), exactly(o.Control().Key)
+	in, out, dead := exactly(o.name("in")), exactly(o.name("out")), exactly(o.name("dead"))
+	beats, control := exactly(o.beatsQueue()), exactly(o.Control().Key)
 	inbound, gateways := exactly(strings.TrimSuffix(o.inQueue(0), "0"))+"[0-9]+", exactly(o.gatewayQueues())+".+"
-	whole := anyOf(in, out, dead, control, inbound)
 	switch r {
 	case GatewayRole: // its own queue; commands and heartbeats, both through one exchange: nothing into other gateways' queues
 		return Rights{Configure: anyOf(gateways), Write: anyOf(in, gateways), Read: anyOf(out, gateways)}
 	case WorkerRole: // all that is shared, and binding it; deliveries to gateways' queues
 		return Rights{
-			Configure: whole, Write: anyOf(exactly(byDefault), out, dead, control, inbound), Read: anyOf(in, dead, control, inbound),
+			Configure: anyOf(in, out, dead, beats, control, inbound), Write: anyOf(exactly(byDefault), out, dead, beats, control, inbound), Read: anyOf(in, dead, beats, control, inbound),
 		}
 	default: // declares as a worker does, and publishes a message that no queue takes
-		return Rights{Configure: whole, Write: anyOf(exactly(byDefault), dead, inbound), Read: anyOf(in, dead, inbound)}
+		return Rights{Configure: anyOf(in, out, dead, inbound), Write: anyOf(exactly(byDefault), dead, inbound), Read: anyOf(in, dead, inbound)}
 	}
 }
 

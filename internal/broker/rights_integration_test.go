@@ -48,8 +48,8 @@ func TestLooksBeforeItDeclares(t *testing.T) {
 	})
 }
 
-// TestHeartbeatsReachEveryWorker: by the binding that workers of this release make, and directly where there is none, as with workers of
-// the release before. A binding that is lost is made again with the next connection.
+// TestHeartbeatsReachEveryWorker: by the queue that workers of this release bind; directly where workers of the release before consume
+// another; and from gateways of that release, which know only that one.
 func TestHeartbeatsReachEveryWorker(t *testing.T) {
 	o := options(t, Classic)
 	var k taker
@@ -70,7 +70,10 @@ func TestHeartbeatsReachEveryWorker(t *testing.T) {
 	beat := func(bound bool) {
 		t.Helper()
 		if err := send(t, p, o.Beats(), "look"); (err == nil) != bound {
-			t.Errorf("the queue is bound: %v, want %v", err, bound)
+			t.Errorf("the queue is bound: %v, want %v (%v)", err == nil, bound, err)
+		}
+		if !bound {
+			return
 		}
 		before := len(k.got())
 		if err := bus.Beat([]byte("beat")); err != nil {
@@ -79,15 +82,47 @@ func TestHeartbeatsReachEveryWorker(t *testing.T) {
 		eventually(t, "the heartbeat", func() bool { return len(k.got()) > before })
 	}
 	beat(true)
-	raw(t, o, func(ch *amqp.Channel) {
-		if err := ch.QueueUnbind(o.Control().Key, beatsKey, o.name("in"), nil); err != nil {
-			t.Fatal(err)
-		}
+	before := len(k.got())
+	eventually(t, "the heartbeat of a gateway of release 0.1.0", func() bool { // until the worker consumes that queue, too
+		_ = send(t, p, o.Control(), "old")
+		return len(k.got()) > before
 	})
-	beat(false)
+	second := worker()
 	shut(t, first.Close)
+	beat(true)
+	shut(t, second.Close)
+	beat(false) // so that gateways send theirs to workers of release 0.1.0
+	old(t, o, &k)
+	before = len(k.got())
+	if err := bus.Beat([]byte("beat")); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the heartbeat at a worker of release 0.1.0", func() bool { return len(k.got()) > before })
 	worker()
 	beat(true)
+}
+
+// old consumes as a worker of release 0.1.0 does.
+func old(t *testing.T, o Options, k *taker) {
+	t.Helper()
+	conn, err := amqp.Dial(o.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	if err := o.withTopology(conn, topology.control); err != nil {
+		t.Fatal(err)
+	}
+	in, err := o.WithDefaults().openInbound(conn, o.Control().Key, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		for m := range in.received {
+			k.Deliver(m.Body)
+			in.acker.ack(m.DeliveryTag)
+		}
+	}()
 }
 
 // TestRefusedBesideOthers: what is refused on a channel of its own says so, and costs the other messages nothing.

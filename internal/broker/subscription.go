@@ -24,8 +24,9 @@ type subscription struct {
 	handle   func(body []byte)
 	onUp     func(first bool)
 	onDown   func(error)
-	keep     func(ctx context.Context, conn *amqp.Connection) (end func()) // optional; what goes on beside consuming
-	drop     bool                                                          // Close deletes the queue
+	begun    func(t topology) error // optional; what is declared once it consumes
+	left     func(t topology) error // optional; what Close does when it has stopped consuming
+	old      bool                   // the control queue of release 0.1.0, too
 	link     *link
 	again    bool // was up before; used by the link's goroutine only
 }
@@ -50,8 +51,15 @@ func (s *subscription) serve(ctx context.Context, conn *amqp.Connection, ready f
 	}
 	closeInbound := sync.OnceFunc(func() { in.close(s.link.kill) })
 	stop := context.AfterFunc(ctx, closeInbound)
-	if s.keep != nil {
-		defer s.keep(ctx, conn)()
+	if s.begun != nil {
+		if err := s.o.withTopology(conn, s.begun); err != nil {
+			stop()
+			closeInbound()
+			return err
+		}
+	}
+	if s.old {
+		defer s.alsoOld(ctx, conn)()
 	}
 	ready()
 	first := !s.again
@@ -80,20 +88,15 @@ func (s *subscription) serve(ctx context.Context, conn *amqp.Connection, ready f
 	return err
 }
 
-// leave deletes a queue that no consumer will return to: until it expires, the broker would copy every message of the out
-// exchange into it. If that fails it expires by itself.
+// leave does what is due to those that go on. If that fails, the queue's expiry does it later.
 func (s *subscription) leave(conn *amqp.Connection) {
-	if !s.drop {
+	if s.left == nil {
 		return
 	}
 	patience := time.AfterFunc(closeGrace, s.link.kill)
 	defer patience.Stop()
-	err := s.o.withTopology(conn, func(t topology) error {
-		_, err := t.ch.QueueDelete(s.queue, false, false, false)
-		return err
-	})
-	if err != nil {
-		s.o.Logger.Info("queue not deleted, it will expire", "queue", s.queue, "error", err)
+	if err := s.o.withTopology(conn, s.left); err != nil {
+		s.o.Logger.Info("the queue is left as it is, it will expire", "queue", s.queue, "error", err)
 	}
 }
 
@@ -136,7 +139,12 @@ func NewGatewayConsumer(o Options, gateway, boot string, h GatewayHandler) (*Gat
 	c := &GatewayConsumer{s: subscription{
 		o: o, queue: name, prefetch: gatewayPrefetch,
 		declare: func(t topology) error { return t.gateway(name) },
-		handle:  h.Deliver, onUp: h.Up, onDown: h.Down, drop: true,
+		handle:  h.Deliver, onUp: h.Up, onDown: h.Down,
+		// No consumer will return to it: until it expires, the broker would copy every message of the out exchange into it.
+		left: func(t topology) error {
+			_, err := t.ch.QueueDelete(name, false, false, false)
+			return err
+		},
 	}}
 	c.s.start("gateway")
 	return c, nil
@@ -155,22 +163,30 @@ func (c *GatewayConsumer) State() State { return c.s.link.State() }
 // itself, a minute after its last consumer.
 func (c *GatewayConsumer) Close(ctx context.Context) error { return c.s.link.close(ctx) }
 
-// ControlConsumer is one of the competing consumers of the control queue: each message is delivered to one of them.
+// ControlConsumer is one of the competing consumers of the gateways' heartbeats: each is delivered to one of them. Those of gateways of
+// release 0.1.0, which come through a queue of their own, too.
 type ControlConsumer struct{ s subscription }
 
 // controlPrefetch is one, so that a stalled worker holds one heartbeat and not all of a gateway's: with two gateways and two
 // workers the broker hands heartbeats out in turns.
 const controlPrefetch = 1
 
-// NewControlConsumer consumes the control queue in the background and for ever. handle is called
+// NewControlConsumer consumes them in the background and for ever. handle is called
 // from one goroutine; the broker holds a body until it returns. It fails only for invalid options.
 func NewControlConsumer(o Options, handle func(body []byte)) (*ControlConsumer, error) {
 	o, err := o.ready()
 	if err != nil {
 		return nil, err
 	}
+	var one sync.Mutex // of the two queues
 	c := &ControlConsumer{s: subscription{
-		o: o, queue: o.Control().Key, prefetch: controlPrefetch, declare: topology.control, handle: handle, keep: o.keepBound,
+		o: o, queue: o.beatsQueue(), prefetch: controlPrefetch, declare: topology.beats, begun: topology.bindBeats,
+		left: topology.unbindBeats, old: true,
+		handle: func(body []byte) {
+			one.Lock()
+			defer one.Unlock()
+			handle(body)
+		},
 	}}
 	c.s.start("control")
 	return c, nil

@@ -85,9 +85,9 @@ func stolenBrokerUser(a *attack) {
 	p := a.Prefix
 	for what, do := range map[string]func(ch *amqp.Channel) error{
 		"publish to all gateways": publish(p+".out", ""), "consume commands": consume(p + ".in.0"),
-		"consume heartbeats": consume(p + ".control"), "consume dead letters": consume(p + ".dead"), "declare a queue of others": declare("other"), "declare a worker's queue": declare(p + ".in.0"),
+		"consume heartbeats": consume(p + ".beats"), "consume heartbeats of 0.1.0": consume(p + ".control"), "consume dead letters": consume(p + ".dead"), "declare a queue of others": declare("other"), "declare a worker's queue": declare(p + ".in.0"),
 		"publish into another gateway's queue": publish("", a.gatewayQueue()), "publish into a partition's queue": publish("", p+".in.0"),
-		"publish into the control queue": publish("", p+".control"), "publish into a queue of its own": publish("", p+".gw.forged.1"),
+		"publish into the control queue": publish("", p+".control"), "publish heartbeats directly": publish("", p+".beats"), "publish into a queue of its own": publish("", p+".gw.forged.1"),
 	} {
 		a.closedFor("gateway", what, do)
 	}

@@ -105,7 +105,7 @@ func (w *world) fewRedisRights(t *testing.T) {
 // fewBrokerRights: each operation goes on a channel of its own, because a refusal closes it.
 func (w *world) fewBrokerRights(t *testing.T) {
 	testkit.BrokerAPI(t)
-	in0, control, gw := w.Prefix+".in.0", w.Prefix+".control", w.Prefix+".gw.forged.1"
+	in0, beats, control, gw := w.Prefix+".in.0", w.Prefix+".beats", w.Prefix+".control", w.Prefix+".gw.forged.1"
 	declare := func(queue string) func(ch *amqp.Channel) error {
 		return func(ch *amqp.Channel) error {
 			_, err := ch.QueueDeclare(queue, true, false, false, false, nil)
@@ -152,7 +152,9 @@ func (w *world) fewBrokerRights(t *testing.T) {
 			{"declare a worker's queue", declare(in0)},
 			{"declare the control queue", declare(control)},
 			{"consume a worker's queue", consume(in0)},
-			{"consume heartbeats", consume(control)},
+			{"declare the queue of heartbeats", declare(beats)},
+			{"consume heartbeats", consume(beats)},
+			{"consume heartbeats of 0.1.0", consume(control)},
 			{"consume dead letters", consume(w.Prefix + ".dead")},
 			{"delete a worker's queue", remove(in0)},
 			{"declare an exchange", exchange(w.Prefix + ".out")},
@@ -170,7 +172,8 @@ func (w *world) fewBrokerRights(t *testing.T) {
 		},
 		"operator": {
 			{"declare a gateway's queue", declare(gw)},
-			{"consume heartbeats", consume(control)},
+			{"consume heartbeats", consume(beats)},
+			{"consume heartbeats of 0.1.0", consume(control)},
 			{"publish to all gateways", publish(w.Prefix + ".out")},
 			{"send commands", publish(w.Prefix + ".in")},
 		},

@@ -39,7 +39,7 @@ var house = []family{
 	{"internal/envelope", 1, []string{"internal/chat"}, nil, whyContract},
 
 	{"internal/auth", 2, []string{"internal/chat"}, nil, whyAdapter},
-	{"internal/broker", 2, []string{"internal/chat", "internal/envelope", "internal/telemetry", "internal/faults", "internal/trust"}, nil, whyAdapter},
+	{"internal/broker", 2, []string{"internal/chat", "internal/envelope", "internal/telemetry", "internal/faults", "internal/trust"}, [][]string{{"nodes"}, {"."}}, whyAdapter},
 	{"internal/state", 2, []string{"internal/chat", "internal/telemetry", "internal/faults", "internal/trust"}, nil, whyAdapter},
 	{"internal/store", 2, []string{"internal/chat", "internal/envelope", "internal/telemetry", "internal/faults", "internal/trust"}, [][]string{
 		{"skeleton"},
@@ -101,7 +101,7 @@ var house = []family{
 	{"internal/test", 7, nil, [][]string{
 		{"testkit/history", "testkit/faultproxy", "wscases"},
 		{"testkit"},
-		{"e2e", "attacks", "browser", "chaos", "conformance", "deploy", "road", "tables", "floors"},
+		{"e2e", "attacks", "browser", "chaos", "cluster", "conformance", "deploy", "road", "tables", "floors"},
 	}, whyTest},
 	{"docs", 7, nil, nil, whyTest},
 }

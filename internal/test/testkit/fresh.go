@@ -53,7 +53,7 @@ func CleanRabbit(url, prefix string, queues ...string) error {
 	if err != nil {
 		return errors.Join(err, conn.Close())
 	}
-	queues = append(queues, prefix+".dead", prefix+".control")
+	queues = append(queues, prefix+".dead", prefix+".control", prefix+".beats")
 	for p := range maxPartitions {
 		queues = append(queues, prefix+".in."+strconv.Itoa(p))
 	}

@@ -3,6 +3,7 @@ package rabbit
 
 import (
 	"chat-service/internal/broker"
+	"chat-service/internal/broker/nodes"
 	"chat-service/internal/config"
 )
 
@@ -10,6 +11,6 @@ import (
 func Options(c config.RabbitMQ) (broker.Options, error) {
 	security, err := c.TLSConfig()
 	return broker.Options{
-		TLS: security, URLs: c.Addresses(), Prefix: c.Prefix(), QueueType: c.QueueType, Partitions: c.Partitions,
+		TLS: security, URLs: c.Addresses(), Nodes: nodes.New(), Prefix: c.Prefix(), QueueType: c.QueueType, Partitions: c.Partitions,
 	}, err
 }
