@@ -63,6 +63,7 @@ type brokerPolicy struct {
 // brokerCluster is what was found about the cluster.
 type brokerCluster struct {
 	version  string
+	vhost    string
 	answer   int // how many of the configured addresses do
 	nodes    []brokerNode
 	queues   []brokerQueue // the installation's
@@ -101,7 +102,8 @@ func (x *examination) readCluster(ctx context.Context) (c brokerCluster, err err
 	if err != nil {
 		return c, err
 	}
-	vhost := url.PathEscape(or(strings.TrimPrefix(u.Path, "/"), "/"))
+	c.vhost = or(strings.TrimPrefix(u.Path, "/"), "/")
+	vhost := url.PathEscape(c.vhost)
 	if err := api.Get(ctx, "/api/nodes", &c.nodes); err != nil {
 		return c, err
 	}
@@ -160,10 +162,11 @@ func (x *examination) judgeNodes(c brokerCluster) {
 
 // judgeQueues checks that each queue outlives a node.
 func (x *examination) judgeQueues(c brokerCluster) {
-	want := min(3, len(c.nodes))
+	want, prefix := min(3, len(c.nodes)), x.RabbitMQ.Prefix()
 	var one, few, stuck []string
 	for _, q := range c.queues {
 		switch {
+		case q.Name == prefix+".control": // of release 0.1.0: nothing waits for it
 		case q.Type != "quorum":
 			one = append(one, q.Name)
 		case 2*len(q.Online) <= len(q.Members):
@@ -172,14 +175,13 @@ func (x *examination) judgeQueues(c brokerCluster) {
 			few = append(few, q.Name)
 		}
 	}
-	prefix := x.RabbitMQ.Prefix()
 	inbound := slices.DeleteFunc(slices.Clone(one), func(name string) bool { return !strings.HasPrefix(name, prefix+".in.") })
 	if len(inbound) > 0 {
 		x.r.fail("set rabbitmq.queue_type to quorum (docs/operations.md, \"Queue type\")",
 			"cluster: %s are classic queues, each on one node: while it is down, nothing of these partitions is processed", some(inbound))
 	}
 	if others := slices.DeleteFunc(one, func(name string) bool { return strings.HasPrefix(name, prefix+".in.") }); len(others) > 0 {
-		x.r.warn("bring a lost node back soon, under its name and with its data; docs/clusters.md says what it stops",
+		x.r.warn("name all nodes in rabbitmq.urls, and restart the gateways and workers one by one: what they make anew is of the inbound queues' type",
 			"cluster: %s are classic queues, each on one node: while it is down, who uses them waits", some(others))
 	}
 	if len(stuck) > 0 {
@@ -207,23 +209,20 @@ func (x *examination) judgeLeaders(c brokerCluster) {
 	}
 }
 
-// consumerTimeout is the policy's key: from 4.3 on a queue keeps its single active consumer for 60 s after the consumer's node is lost.
-const consumerTimeout = "consumer-disconnected-timeout"
-
 func (x *examination) judgePolicy(c brokerCluster) {
 	if !atLeast(c.version, 4, 3) {
 		return
 	}
 	var without []string
 	for _, q := range c.queues {
-		if q.Type == "quorum" && c.policies[q.Policy].Definition[consumerTimeout] == nil {
+		if q.Type == "quorum" && c.policies[q.Policy].Definition[management.ConsumerTimeout] == nil {
 			without = append(without, q.Name)
 		}
 	}
 	if len(without) > 0 {
-		x.r.warn(fmt.Sprintf(`rabbitmqctl set_policy %[1]s-consumers '^%[1]s\.' '{"%[2]s": 1000}' --apply-to quorum_queues (only one policy applies to a queue: add the key to one that it has)`,
-			x.RabbitMQ.Prefix(), consumerTimeout),
-			"cluster: no policy with %s applies to %s: when a worker's node is lost, they wait 60 s for its consumer", consumerTimeout, some(without))
+		x.r.warn(management.ConsumerPolicy(x.RabbitMQ.Prefix()).Command(c.vhost)+
+			", or chatctl grants --apply (only one policy applies to a queue: add the key to one that it has)",
+			"cluster: no policy with %s applies to %s: when a worker's node is lost, they wait 60 s for its consumer", management.ConsumerTimeout, some(without))
 	}
 }
 

@@ -87,7 +87,6 @@ func TestBrokerCluster(t *testing.T) {
 	}
 
 	// The queues of a first process, all declared at one node.
-	want(Warn, "chat.control are classic queues")
 	want(Warn, "all 6 leaders are on n")
 	if _, text := look(); strings.Contains(text, "have fewer than") || strings.Contains(text, "no quorum") || !strings.Contains(text, "6 queues exist as quorum queues") {
 		t.Errorf("a cluster in order:\n%s", text)

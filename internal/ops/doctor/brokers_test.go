@@ -4,13 +4,15 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"chat-service/internal/ops/management"
 )
 
 // threeBrokers is a cluster in order, with two partitions, as 4.3 has to be set up.
 func threeBrokers() brokerCluster {
 	all := []string{"r@a", "r@b", "r@c"}
 	c := brokerCluster{version: "4.3.6", answer: 3, policies: map[string]brokerPolicy{
-		"p": {Name: "p", Definition: map[string]any{consumerTimeout: 1000.0}},
+		"p": {Name: "p", Definition: map[string]any{management.ConsumerTimeout: 1000.0}},
 	}}
 	for _, n := range all {
 		c.nodes = append(c.nodes, brokerNode{Name: n, Running: true})
@@ -38,8 +40,11 @@ func TestDoctorJudgesAClusterOfBrokers(t *testing.T) {
 		{"a part is cut off", func(c *brokerCluster) { c.nodes[0].Partitions = []string{"r@b", "r@c"} }, Fail, "r@a is cut off from r@b, r@c"},
 		{"an inbound queue of one node", func(c *brokerCluster) { c.queues[1].Type = "classic" }, Fail, "chat.in.1 are classic queues"},
 		{"another queue of one node", func(c *brokerCluster) {
+			c.queues = append(c.queues, brokerQueue{Name: "chat.gw.g1.b", Type: "classic", Node: "r@a"})
+		}, Warn, "chat.gw.g1.b are classic queues"},
+		{"the queue of release 0.1.0", func(c *brokerCluster) {
 			c.queues = append(c.queues, brokerQueue{Name: "chat.control", Type: "classic", Node: "r@a"})
-		}, Warn, "chat.control are classic queues"},
+		}, OK, "no queue depends on one of them"},
 		{"no majority", func(c *brokerCluster) { c.queues[0].Online = c.queues[0].Online[:1] }, Fail, "chat.in.0 have no quorum"},
 		{"two of four", func(c *brokerCluster) {
 			c.queues[0].Members, c.queues[0].Online = []string{"a", "b", "c", "d"}, []string{"a", "b"}
@@ -52,7 +57,7 @@ func TestDoctorJudgesAClusterOfBrokers(t *testing.T) {
 			c.queues[0].Leader, c.queues[0].Node = "", "r@b"
 			c.queues[1].Leader, c.queues[1].Node = "", "r@b"
 		}, Warn, "all 2 leaders are on r@b"},
-		{"no policy", func(c *brokerCluster) { c.queues[0].Policy = "" }, Warn, `set_policy chat-consumers '^chat\.' '{"consumer-disconnected-timeout": 1000}'`},
+		{"no policy", func(c *brokerCluster) { c.queues[0].Policy = "" }, Warn, `set_policy chat-consumers '^chat\.' '{"consumer-disconnected-timeout":1000}'`},
 		{"another policy", func(c *brokerCluster) { c.policies["p"] = brokerPolicy{Name: "p"} }, Warn, "chat.in.0, chat.in.1: when a worker's node is lost"},
 		{"no policy before 4.3", func(c *brokerCluster) { c.version, c.queues[0].Policy = "4.2.1", "" }, OK, ""},
 	} {

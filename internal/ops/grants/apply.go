@@ -2,6 +2,7 @@ package grants
 
 import (
 	"context"
+	"fmt"
 	"net/url"
 
 	"chat-service/internal/broker"
@@ -37,11 +38,32 @@ func (p Plan) ApplyRedis(ctx context.Context, to Cache) error {
 	return to.SaveUsers(ctx)
 }
 
-// ApplyRabbitMQ makes the RabbitMQ users.
+// ApplyRabbitMQ makes the RabbitMQ users, and the policy for consumers where the broker knows its key.
 func (p Plan) ApplyRabbitMQ(ctx context.Context, to *management.Client) error {
-	return p.each(RabbitMQ, func(u User, password string) error {
+	err := p.each(RabbitMQ, func(u User, password string) error {
 		return setUser(ctx, to, p.VHost, account{u.Name, password, p.rights(u)})
 	})
+	if err != nil {
+		return err
+	}
+	var at struct {
+		Version string `json:"rabbitmq_version"`
+	}
+	if err := to.Get(ctx, "/api/overview", &at); err != nil {
+		return err
+	}
+	if !waitsForConsumers(at.Version) {
+		return nil
+	}
+	policy := management.ConsumerPolicy(p.prefix())
+	return to.Put(ctx, "/api/policies/"+url.PathEscape(p.VHost)+"/"+url.PathEscape(policy.Name), policy)
+}
+
+// waitsForConsumers reports whether the version has the policy's key: 4.3 or later.
+func waitsForConsumers(version string) bool {
+	var major, minor int
+	_, err := fmt.Sscanf(version, "%d.%d", &major, &minor)
+	return err == nil && (major > 4 || major == 4 && minor >= 3)
 }
 
 func (p Plan) each(s Server, fn func(u User, password string) error) error {

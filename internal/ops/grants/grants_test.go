@@ -158,13 +158,23 @@ func TestManagement(t *testing.T) {
 		body         map[string]string
 	}
 	var calls []call
+	var policies []string
+	version := "4.2.9"
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := call{method: r.Method, path: r.URL.EscapedPath()}
 		if user, password, _ := r.BasicAuth(); user != "admin" || password != "p@ss" {
 			w.WriteHeader(http.StatusUnauthorized)
 			return
 		}
+		if r.Method == http.MethodGet {
+			_, _ = io.WriteString(w, `{"rabbitmq_version": "`+version+`"}`)
+			return
+		}
 		b, _ := io.ReadAll(r.Body)
+		if strings.HasPrefix(c.path, "/api/policies/") {
+			policies = append(policies, c.path+" "+string(b))
+			return
+		}
 		if err := json.Unmarshal(b, &c.body); err != nil {
 			t.Error(err)
 		}
@@ -188,6 +198,14 @@ func TestManagement(t *testing.T) {
 	}
 	if calls[0].body["tags"] != "" || len(calls[0].body["password"]) < 26 || calls[1].body["configure"] != `^(chat\.gw\..+)$` {
 		t.Errorf("%v", calls[:2])
+	}
+	if len(policies) != 0 {
+		t.Errorf("a broker that doesn't know the policy's key was given %v", policies)
+	}
+	version = "4.3.0"
+	want := `/api/policies/%2F/chat-consumers {"pattern":"^chat\\.","definition":{"consumer-disconnected-timeout":1000},"apply-to":"quorum_queues"}`
+	if err := p.ApplyRabbitMQ(t.Context(), m); err != nil || len(policies) != 1 || policies[0] != want {
+		t.Errorf("%v: %v, want %s", err, policies, want)
 	}
 	if err := setUser(t.Context(), m, "/", account{name: "broken", password: "x"}); err == nil || !strings.Contains(err.Error(), "no such thing") {
 		t.Error(err)

@@ -39,6 +39,9 @@ type Plan struct {
 	Passwords string
 }
 
+// prefix begins the names of queues.
+func (p Plan) prefix() string { return p.Broker.WithDefaults().Prefix }
+
 // User is one user on one server.
 type User struct {
 	Server Server

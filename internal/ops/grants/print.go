@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"chat-service/internal/broker"
+	"chat-service/internal/ops/management"
 	"chat-service/internal/state"
 	"chat-service/internal/store/operator"
 )
@@ -31,6 +32,9 @@ func (p Plan) Print(w io.Writer, s Server) error {
 			fmt.Fprintf(&b, "ACL SETUSER %s %s\n", u.Name, strings.Join(p.rules(u, hash), " "))
 		}
 	}
+	if s == RabbitMQ {
+		b.WriteString(management.ConsumerPolicy(p.prefix()).Command(p.VHost) + "\n")
+	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
@@ -44,6 +48,9 @@ func (p Plan) heading(s Server) string {
 	}[s]
 	text := fmt.Sprintf("# %s: a user for each process, with the rights that it needs.\n# Here: %s.\n"+
 		"# Or have chatctl do it: chatctl grants --apply --passwords DIR makes the users, and the password files that are missing.\n", s, where)
+	if s == RabbitMQ {
+		text += "# The last line is for RabbitMQ 4.3 and later, which would wait a minute for the consumer of a lost node; earlier ones refuse it.\n"
+	}
 	if p.Passwords == "" {
 		text += "# --passwords DIR alone fills in what is known from the password files here: their paths, and the hashes for Redis.\n"
 	}
