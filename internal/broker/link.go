@@ -86,8 +86,6 @@ func (l *link) run(ctx context.Context) {
 			if time.Since(began) > settled {
 				wait.reset()
 			}
-		} else {
-			where.Failed()
 		}
 		var pause time.Duration
 		if !where.Next(wasUp) {
@@ -115,6 +113,7 @@ func (l *link) incarnation(ctx context.Context, o Options, where *nodes.Route) (
 	}()
 	conn, raw, err := o.dial(ctx, l.purpose)
 	if err != nil {
+		where.Failed()
 		return false, err
 	}
 	l.mu.Lock()

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,6 +15,9 @@ import (
 
 // pulseEvery is how often a connection to one node of several shows that the node still confirms messages.
 const pulseEvery = time.Second
+
+// errRefusedBeat: the channel may know a leader that is lost, and another one is opened.
+var errRefusedBeat = errors.New("the broker refuses it")
 
 // pulse leaves a node that confirms nothing while there is another to go to, until ctx ends. What it publishes is an empty batch of
 // heartbeats: their queue confirms it when most of its members have it.
@@ -74,11 +78,11 @@ func (o Options) beatOn(ctx context.Context, conn *amqp.Connection, at *atomic.P
 		if err != nil {
 			return err
 		}
-		if _, err := c.WaitContext(ctx); err != nil {
+		switch acked, err := c.WaitContext(ctx); {
+		case err != nil:
 			return err
-		}
-		if ch.IsClosed() {
-			return amqp.ErrClosed
+		case !acked: // also when the channel is lost
+			return errRefusedBeat
 		}
 		now := time.Now()
 		at.Store(&now)

@@ -13,10 +13,10 @@ const (
 	// doubles. Messages that a channel has sent to a leader which is then lost stay there for 10 s: another channel finds the new leader.
 	freshPatience = time.Second
 	freshTries    = 10
-	// stuckPatience is how long a publisher's oldest message may be unconfirmed, for the same reason; it doubles, and is as before after
-	// stuckHold without.
-	stuckPatience, stuckHold = 2 * time.Second, 30 * time.Second
-	mostPatience             = time.Minute
+	// stuckPatience is how long a publisher's oldest message may be unconfirmed, for the same reason; it doubles while it is the same one on
+	// the next connection, too.
+	stuckPatience = 2 * time.Second
+	mostPatience  = time.Minute
 )
 
 var (
@@ -30,8 +30,8 @@ var (
 // Patience is what one purpose's connections share, one after the other.
 type Patience struct {
 	fresh    int // connections in a row on which nothing was confirmed
-	renewals int // connections in a row that were given up because of one message
-	unstuck  time.Time
+	renewals int // connections in a row that were given up because of this message
+	stuck    string
 }
 
 // Pulse judges one connection by what is confirmed on it.
@@ -99,13 +99,13 @@ func (u *Pulse) stuck(now time.Time, oldest string) error {
 		u.oldest, u.since = oldest, now
 		return nil
 	}
-	if now.Sub(u.p.unstuck) > stuckHold {
+	if oldest != u.p.stuck {
 		u.p.renewals = 0
 	}
 	patience := min(stuckPatience<<u.p.renewals, mostPatience)
 	if now.Sub(u.since) < patience {
 		return nil
 	}
-	u.p.renewals, u.p.unstuck = min(u.p.renewals+1, 5), now
+	u.p.renewals, u.p.stuck = min(u.p.renewals+1, 5), oldest
 	return fmt.Errorf("a message isn't confirmed for %v: %w", patience, ErrStuck)
 }

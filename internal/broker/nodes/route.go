@@ -13,7 +13,7 @@ const (
 	// firstDial and firstSetup bound connecting to a node, and declaring there, while others haven't been tried; they double with each
 	// round in which no node worked, up to what a single node is given.
 	firstDial  = 900 * time.Millisecond
-	firstSetup = 2 * time.Second
+	firstSetup = time.Second
 )
 
 // Known is what the connections of a process know of the nodes: which of them to pass over for a while. So a node that is down or
@@ -95,7 +95,8 @@ func Setup(n, tries int, most time.Duration) time.Duration {
 	return min(firstSetup<<min(tries, 4), most)
 }
 
-// Failed notes that the present node couldn't be used.
+// Failed notes that the present node couldn't be reached. One that can, and doesn't answer declarations, is not passed over: it may wait
+// for another.
 func (r *Route) Failed() { r.known.hold(r.URL(), unreachableHold) }
 
 // Next goes on to the next node that isn't to be passed over, or to the next one if all are. It says whether to dial it without a pause:
