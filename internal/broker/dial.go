@@ -15,7 +15,6 @@ import (
 // ends the connection whatever state the library is in.
 func (o Options) dial(ctx context.Context, purpose string) (*amqp.Connection, net.Conn, error) {
 	var raw net.Conn
-	began := time.Now()
 	props := amqp.NewConnectionProperties()
 	props.SetClientConnectionName(o.Name + " " + purpose)
 	stop := func() bool { return true }
@@ -25,10 +24,7 @@ func (o Options) dial(ctx context.Context, purpose string) (*amqp.Connection, ne
 		// The library fills in the server's name on it.
 		TLSClientConfig: o.TLS.Clone(),
 		Dial: func(network, addr string) (net.Conn, error) {
-			d := net.Dialer{Timeout: o.DialTimeout}
-			if o.dialling > 0 {
-				d.Timeout = min(o.dialling, o.DialTimeout)
-			}
+			d := net.Dialer{Timeout: min(or(o.dialling, o.DialTimeout), o.DialTimeout)}
 			c, err := d.DialContext(ctx, network, addr)
 			if err != nil {
 				return nil, err
@@ -36,7 +32,7 @@ func (o Options) dial(ctx context.Context, purpose string) (*amqp.Connection, ne
 			raw = c
 			stop = context.AfterFunc(ctx, func() { _ = c.Close() })
 			// The library clears this after the handshake.
-			if err := c.SetDeadline(o.handshakeUntil(began)); err != nil {
+			if err := c.SetDeadline(time.Now().Add(d.Timeout)); err != nil {
 				return nil, errors.Join(err, c.Close())
 			}
 			return &timedConn{Conn: c, timeout: o.WriteTimeout}, nil
@@ -51,14 +47,6 @@ func (o Options) dial(ctx context.Context, purpose string) (*amqp.Connection, ne
 		return nil, nil, fmt.Errorf("dial: %w", err)
 	}
 	return conn, raw, nil
-}
-
-// handshakeUntil is when the handshake of a dial that began then must be done. A node among others gets one time for all of it.
-func (o Options) handshakeUntil(began time.Time) time.Time {
-	if o.dialling > 0 {
-		return began.Add(min(o.dialling, 2*o.DialTimeout))
-	}
-	return time.Now().Add(o.DialTimeout)
 }
 
 // backoff yields jittered, doubling pauses.

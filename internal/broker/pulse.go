@@ -2,7 +2,6 @@ package broker
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,9 +15,6 @@ import (
 // pulseEvery is how often a connection to one node of several shows that the node still confirms messages.
 const pulseEvery = time.Second
 
-// errRefusedBeat: the channel may know a leader that is lost, and another one is opened.
-var errRefusedBeat = errors.New("the broker refuses it")
-
 // pulse leaves a node that confirms nothing while there is another to go to, until ctx ends. What it publishes is an empty batch of
 // heartbeats: their queue confirms it when most of its members have it.
 func (l *link) pulse(ctx context.Context, conn *amqp.Connection, node Options, judge *nodes.Pulse, leave func(error)) {
@@ -28,9 +24,7 @@ func (l *link) pulse(ctx context.Context, conn *amqp.Connection, node Options, j
 	var w sync.WaitGroup
 	w.Go(func() {
 		for ctx.Err() == nil && !conn.IsClosed() {
-			if err := node.beatOn(ctx, conn, &at); err != nil && ctx.Err() == nil {
-				l.o.Logger.Debug("no pulse", "purpose", l.purpose, "node", node.host(), "error", err)
-			}
+			_ = node.beatOn(ctx, conn, &at) // that none is confirmed shows by itself
 			sleep(ctx, pulseEvery)
 		}
 	})
@@ -81,8 +75,8 @@ func (o Options) beatOn(ctx context.Context, conn *amqp.Connection, at *atomic.P
 		switch acked, err := c.WaitContext(ctx); {
 		case err != nil:
 			return err
-		case !acked: // also when the channel is lost
-			return errRefusedBeat
+		case !acked: // or the channel is lost; one that knows a lost leader is replaced by another
+			return ErrUnavailable
 		}
 		now := time.Now()
 		at.Store(&now)

@@ -165,7 +165,10 @@ func (c *GatewayConsumer) Close(ctx context.Context) error { return c.s.link.clo
 
 // ControlConsumer is one of the competing consumers of the gateways' heartbeats: each is delivered to one of them. Those of gateways of
 // release 0.1.0, which come through a queue of their own, too.
-type ControlConsumer struct{ s subscription }
+type ControlConsumer struct {
+	s    subscription
+	once sync.Once // a warning
+}
 
 // controlPrefetch is one, so that a stalled worker holds one heartbeat and not all of a gateway's: with two gateways and two
 // workers the broker hands heartbeats out in turns.
@@ -192,8 +195,16 @@ func NewControlConsumer(o Options, handle func(body []byte)) (*ControlConsumer, 
 	return c, nil
 }
 
-// Ready returns nil while the queue is consumed, else an ErrUnavailable with the reason.
-func (c *ControlConsumer) Ready() error { return c.s.link.Ready() }
+// Ready returns nil while the queue is consumed, else an ErrUnavailable with the reason; but nil where the user's rights, of an earlier
+// release, lack the queue: a worker works without heartbeats, and what is missing is logged.
+func (c *ControlConsumer) Ready() error {
+	err := c.s.link.Ready()
+	if e := (*amqp.Error)(nil); errors.As(err, &e) && e.Code == amqp.AccessRefused {
+		c.once.Do(func() { c.s.o.Logger.Warn("heartbeats of gateways aren't received: presence suffers", "error", err) })
+		return nil
+	}
+	return err
+}
 
 // State returns the condition of the connection.
 func (c *ControlConsumer) State() State { return c.s.link.State() }

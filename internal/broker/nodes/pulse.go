@@ -20,10 +20,10 @@ const (
 )
 
 var (
-	// ErrSilent: the node is paused, or cut off from most of the others. Its connections would stay open all the same, until a heartbeat is
+	// ErrSilent means that the node is paused, or cut off from most of the others. Its connections would stay open all the same, until a heartbeat is
 	// missed for long, or as long as it is cut off.
 	ErrSilent = errors.New("the node confirms no messages")
-	// ErrStuck: another connection is tried.
+	// ErrStuck means that another connection is tried.
 	ErrStuck = errors.New("its queue, or the way to it, has stopped")
 )
 

@@ -76,7 +76,7 @@ func NewRoute(urls []string, known *Known, first int) *Route {
 // URL is the present address.
 func (r *Route) URL() string { return r.urls[r.at] }
 
-// Dial bounds connecting to it, the handshake included; 0 if there is no other node, and thus no reason to hurry.
+// Dial bounds connecting to it, and once more the handshake; 0 if there is no other node, and thus no reason to hurry.
 func (r *Route) Dial() time.Duration {
 	if len(r.urls) < 2 {
 		return 0

@@ -270,7 +270,7 @@ func TestGatewayWaitsForTheFirstWorker(t *testing.T) {
 	w.AwaitReady(t, "late")
 }
 
-// TestWorkerMayNotBindYet: with rights that lack writing to the control queue a worker works and says what is missing; gateways whose user
+// TestWorkerMayNotBindYet: with rights that lack the queue of heartbeats a worker works and says what is missing; gateways whose user
 // may not write to the default exchange lose their heartbeats and nothing else. As soon as the rights are there, all is well.
 func TestWorkerMayNotBindYet(t *testing.T) {
 	t.Parallel()
@@ -291,7 +291,7 @@ func TestWorkerMayNotBindYet(t *testing.T) {
 			return strings.Contains(log, words) && strings.Contains(log, "chatctl grants"), fmt.Sprintf("%s says\n%s", process, log)
 		})
 	}
-	logged("worker-1", "the control queue isn't bound")
+	logged("worker-1", "heartbeats of gateways aren't received")
 	w.Launch(t, "gateway", "gateway-1", nil)
 	w.AwaitReady(t, "gateway-1")
 	us := w.users(t, 2)
