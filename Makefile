@@ -216,6 +216,10 @@ chaos: ## Kill, pause and disconnect everything under load for MINUTES (4), by S
 chaos-scenarios: ## Run single faults, each with its own bar: failpoints, lost tails, backup, drain, storm, no Redis (RUN="Drain|Storm").
 	@$(CHAOS) -run '$(or $(RUN),^Test(Failpoints|LastWord|OlderBackup|Spread|RedisAway|RollingRestart|Drain|Storm|SlowConsumer|Poison)$$)'
 
+.PHONY: chaos-cluster
+chaos-cluster: build ## Kill and stop nodes of a RabbitMQ cluster of three (LOSSES=2) under load; print when acks flow again, without the node.
+	@CLUSTER_LOSSES=$(or $(LOSSES),2) CHAT_TEST_BIN=$(CURDIR)/bin $(GO) test -tags chaos -count=1 -v -timeout 30m ./internal/test/cluster
+
 .PHONY: chaos-negative
 chaos-negative: ## Plant one bug at a time and fail unless the suite catches it (BUG=no_dedup: only that one).
 	@CHAOS_BUG=$(BUG) $(CHAOS) -run '^TestPlanted$$'
