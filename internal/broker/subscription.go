@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"time"
 
@@ -199,7 +200,7 @@ func NewControlConsumer(o Options, handle func(body []byte)) (*ControlConsumer, 
 // release, lack the queue: a worker works without heartbeats, and what is missing is logged.
 func (c *ControlConsumer) Ready() error {
 	err := c.s.link.Ready()
-	if e := (*amqp.Error)(nil); errors.As(err, &e) && e.Code == amqp.AccessRefused {
+	if e := (*amqp.Error)(nil); errors.As(err, &e) && e.Code == amqp.AccessRefused && strings.Contains(e.Reason, "access to") { // not the login
 		c.once.Do(func() { c.s.o.Logger.Warn("heartbeats of gateways aren't received: presence suffers", "error", err) })
 		return nil
 	}
