@@ -75,9 +75,8 @@ func (o Options) withShared(conn *amqp.Connection, fn func(t topology) error) er
 	if !errors.As(err, &refused) || refused.Code != amqp.NotFound || strings.Contains(refused.Reason, "inaccessible") {
 		return err
 	}
-	err = o.withTopology(conn, fn)
-	if errors.As(err, &refused) && refused.Code == amqp.AccessRefused {
-		return errUndeclared
+	if err = o.withTopology(conn, fn); errors.As(err, &refused) && refused.Code == amqp.AccessRefused {
+		err = errUndeclared
 	}
 	return err
 }
