@@ -34,13 +34,7 @@ type batch struct {
 
 	// ours is what earlier runs meant to write, with its index in the batch: a COMMIT whose answer was lost may have
 	// written it, and then it is no repeat.
-	ours map[idKey]run
-}
-
-// run is what an earlier run meant to write of a change.
-type run struct {
-	index int
-	noOp  bool
+	ours map[idKey]int
 }
 
 type room struct {
@@ -95,7 +89,7 @@ type entry struct {
 }
 
 func newBatch(asked []chat.Change, now time.Time, limits chat.Limits) *batch {
-	b := &batch{asked: asked, now: now.UTC().Truncate(time.Millisecond), limits: limits, ours: map[idKey]run{}}
+	b := &batch{asked: asked, now: now.UTC().Truncate(time.Millisecond), limits: limits, ours: map[idKey]int{}}
 	b.hashes = make([][table.HashLen]byte, len(asked))
 	for i, c := range asked {
 		b.hashes[i] = bodyOf(c)

@@ -62,11 +62,11 @@ func (b *batch) repeat(i int, first table.Asked, r *room, e *entry) chat.Changed
 	if first.Hash != b.hashes[i] || r == nil || e == nil {
 		return refused(c, chat.E(chat.IdempotencyConflict, "change_id was used for another change"))
 	}
-	ours, mine := b.ours[idKey{first.Place, c.ID}]
-	mine = mine && ours.index == i
+	index, mine := b.ours[idKey{first.Place, c.ID}]
+	mine = mine && index == i
 	return chat.Changed{
 		Change: c, ChangeSeq: first.ChangeSeq, Prev: max(first.ChangeSeq, 1) - 1, Version: first.Version, AtSeq: r.Seq, Message: e.message(),
-		Repeat: !mine, NoOp: mine && ours.noOp || first.ChangeSeq == 0,
+		Repeat: !mine, NoOp: first.NoOp != "" || first.ChangeSeq == 0,
 	}
 }
 
@@ -119,7 +119,7 @@ func (b *batch) answer(i int, r *room, e *entry, changed bool) chat.Changed {
 	row.ChangeSeq, row.Version = d.ChangeSeq, d.Version
 	key := idKey{row.Place, row.ID}
 	b.rows = append(b.rows, row)
-	b.stored[key], b.ours[key] = row, run{i, d.NoOp}
+	b.stored[key], b.ours[key] = row, i
 	return d
 }
 

@@ -16,6 +16,7 @@ type asked struct {
 	change    chat.Change
 	changeSeq chat.ChangeSeq
 	version   uint64
+	noOp      bool
 }
 
 type changeKey struct {
@@ -121,7 +122,7 @@ func (s *Store) change(c chat.Change, now time.Time) chat.Changed {
 			}
 			return chat.Changed{
 				Change: c, ChangeSeq: first.changeSeq, Prev: max(first.changeSeq, 1) - 1, Version: first.version, AtSeq: r.LastSeq,
-				Message: *msg, Repeat: true, NoOp: first.changeSeq == 0,
+				Message: *msg, Repeat: true, NoOp: first.noOp,
 			}
 		}
 	}
@@ -154,7 +155,7 @@ func (s *Store) change(c chat.Change, now time.Time) chat.Changed {
 		*msg, r.changedAt = next, later(now, r.changedAt)
 	}
 	d.Message, d.ChangeSeq, d.Version = *msg, msg.ChangeSeq(), msg.Version()
-	r.asked[changeKey{c.User, c.ID}] = asked{c, d.ChangeSeq, d.Version}
+	r.asked[changeKey{c.User, c.ID}] = asked{c, d.ChangeSeq, d.Version, d.NoOp}
 	return d
 }
 

@@ -64,6 +64,8 @@ func told(x chat.Changed) string {
 	switch {
 	case x.Err != nil:
 		return x.Err.Kind.String()
+	case x.Repeat && x.NoOp:
+		return fmt.Sprint(x.ChangeSeq, " v", x.Version, " again as it was")
 	case x.Repeat:
 		return fmt.Sprint(x.ChangeSeq, " v", x.Version, " again")
 	case x.NoOp:
@@ -205,7 +207,7 @@ func askedOnce(t *trial) {
 	again := d.ask(u[1], 2, edit)
 	t.same("again", told(again), "1 v2 again")
 	t.same("its message", looks(again.Message), `2 text "two" #2 v3`)
-	t.same("its like, again", told(d.ask(u[1], 2, chat.Change{ID: "same", Kind: chat.ChangeEdit, Content: text("one")})), "1 v2 again")
+	t.same("its like, again", told(d.ask(u[1], 2, chat.Change{ID: "same", Kind: chat.ChangeEdit, Content: text("one")})), "1 v2 again as it was")
 	for name, other := range map[string]chat.Change{
 		"content": {Kind: chat.ChangeEdit, Content: text("other")}, "kind": {Kind: chat.ChangeRecall},
 		"data": {Kind: chat.ChangeEdit, Content: text("one"), Data: text("")}, "version": {Kind: chat.ChangeEdit, Content: text("one"), IfVersion: 3},
