@@ -86,6 +86,49 @@ func TestHistoryStretches(t *testing.T) {
 }
 
 // TestReplicaFence lets a database on the other server play a replica that lags: it is copied by hand.
+// TestHistoryOfOneMoment reads pages and lists of rooms while their first change is made: an edited text comes with its state, and
+// another one without, and no page is short.
+func TestHistoryOfOneMoment(t *testing.T) {
+	onBoth(t, nil, func(t *testing.T, d *store.Store) {
+		u := makeUser(t, d)
+		for i := range 40 {
+			room := makeRoom(t, d, u).Room.ID
+			appendOne(t, d, send(room, u, fmt.Sprint("m", i), "before")) // 2
+			edited := make(chan error, 1)
+			go func() {
+				text := "after"
+				done, _, err := d.Changes.Apply(ctx, []chat.Change{{Room: room, Seq: 2, User: u, Session: "s", ID: "c", Kind: chat.ChangeEdit, Content: &text}},
+					time.Now())
+				if err == nil && done[0].Err != nil {
+					err = done[0].Err
+				}
+				edited <- err
+			}()
+			whole := func(m *chat.Message) (after bool) {
+				after = m.Content == "after"
+				if after != (m.State != nil) || after && m.State.Version != 2 {
+					t.Fatalf("%q has state %+v", m.Content, m.State)
+				}
+				return after
+			}
+			for after := false; !after; {
+				p, err := d.Messages.History(ctx, chat.HistoryQuery{Room: room, User: u})
+				ok(t, err)
+				if len(p.Messages) != 2 {
+					t.Fatalf("%d messages", len(p.Messages))
+				}
+				ms, _, err := d.Rooms.RoomList(ctx, u, "", 1)
+				ok(t, err)
+				after = whole(&p.Messages[1])
+				if seen := whole(ms[0].Last); after && !seen {
+					t.Fatal("a list is older than the page before it")
+				}
+			}
+			ok(t, <-edited)
+		}
+	})
+}
+
 func TestReplicaFence(t *testing.T) {
 	var reads []bool
 	o := storetest.Fresh(t, storetest.MariaDB)

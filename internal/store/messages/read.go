@@ -3,7 +3,6 @@ package messages
 import (
 	"context"
 	"slices"
-	"strconv"
 
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
@@ -50,8 +49,7 @@ func (s *Store) ReadAndTell(ctx context.Context, m chat.ReadMark) (chat.ReadStat
 // pointer is a member's read pointer and how far their room has come.
 type pointer struct {
 	chat.Member
-	head     chat.Head
-	newest   uint64 // ord of the room's newest recalled message
+	room     table.Room // as much as table.RoomHeads
 	moved    bool
 	recalled uint64 // above it
 }
@@ -77,7 +75,11 @@ func markRead(tx db.Tx, marks []chat.ReadMark) ([]chat.ReadState, error) {
 	if err := storePointers(tx, moving, pointers); err != nil {
 		return nil, err
 	}
-	if err := countRecalled(tx, places, pointers); err != nil {
+	var above Recalled
+	for _, p := range pointers {
+		above.Add(&p.room, p.ReadCount, &p.recalled)
+	}
+	if err := above.Count(tx); err != nil {
 		return nil, err
 	}
 	states := make([]chat.ReadState, len(marks))
@@ -114,31 +116,11 @@ func lockPointers(tx db.Tx, at []chat.Place) (map[chat.Place]*pointer, error) {
 	for _, m := range members {
 		p := &pointer{Member: m}
 		if r := byID[m.Room]; r != nil {
-			p.head, p.newest = headOf(r), r.Recalled
+			p.room = *r
 		}
 		pointers[chat.Place{Room: m.Room, User: m.User}] = p
 	}
 	return pointers, nil
-}
-
-// countRecalled counts the recalled messages above pointers, as of the changes that their rooms had when they were read. It looks only
-// where there may be some.
-func countRecalled(tx db.Tx, at []chat.Place, pointers map[chat.Place]*pointer) error {
-	var q db.Query
-	for i, place := range at {
-		p := pointers[place]
-		if p == nil || p.newest <= p.ReadCount {
-			continue
-		}
-		if q.Statement.String() != "" {
-			q.Add(" UNION ALL ")
-		}
-		q.Add("SELECT "+strconv.Itoa(i)+", COUNT(*) FROM recalls k WHERE k.room_id = ? AND k.ord > ? AND k.change_seq <= ?",
-			place.Room, p.ReadCount, p.head.Changes)
-	}
-	var i, n uint64
-	q.Into([]any{table.Number(&i), table.Number(&n)}, func() { pointers[at[i]].recalled = n })
-	return tx.Ask(q)
 }
 
 // advance moves the pointer towards seq and reports whether it did. Its count is that of the head until storePointers
@@ -147,11 +129,11 @@ func (p *pointer) advance(seq chat.Seq) bool {
 	if p == nil {
 		return false
 	}
-	seq = min(seq, p.head.Seq)
+	seq = min(seq, p.room.LastSeq)
 	if seq <= p.ReadSeq || seq < p.VisibleFrom {
 		return false
 	}
-	p.ReadSeq, p.ReadCount, p.moved = seq, p.head.MsgCount, true
+	p.ReadSeq, p.ReadCount, p.moved = seq, p.room.MsgCount, true
 	return true
 }
 
@@ -162,8 +144,8 @@ func (p *pointer) state(at chat.Place) chat.ReadState {
 		st.Err = NoRoom()
 		return st
 	}
-	st.ReadSeq, st.Moved, st.Unread = p.ReadSeq, p.moved, chat.Unread(p.head.MsgCount, p.ReadCount, p.recalled)
-	st.Changes = p.head.Changes
+	st.ReadSeq, st.Moved, st.Unread = p.ReadSeq, p.moved, chat.Unread(p.room.MsgCount, p.ReadCount, p.recalled)
+	st.Changes = p.room.Changes
 	return st
 }
 
@@ -176,7 +158,7 @@ func storePointers(tx db.Tx, moving []chat.Place, pointers map[chat.Place]*point
 	var q db.Statement
 	looks := 0
 	for _, at := range moving {
-		if p := pointers[at]; p.ReadSeq < p.head.Seq {
+		if p := pointers[at]; p.ReadSeq < p.room.LastSeq {
 			if looks == 0 {
 				q.Add("SELECT " + table.Ords.Select() + " FROM " + table.Ords.From() + " WHERE ")
 			} else {

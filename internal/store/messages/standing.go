@@ -17,14 +17,14 @@ type standing struct {
 }
 
 func (s *standing) cells() []any {
-	return append(append(table.RoomLines.Cells(&s.room), table.Members.Cells(&s.member)...), table.Number(&s.recalled))
+	return append(table.RoomLines.Cells(&s.room), table.Members.Cells(&s.member)...)
 }
 
 func (s *standing) membership() chat.Membership {
 	return chat.Membership{Room: s.room.Room, Member: s.member, Recalled: s.recalled}
 }
 
-var standingCols = table.RoomLines.Select() + ", " + table.Members.Select() + ", " + table.RecalledUnread
+var standingCols = table.RoomLines.Select() + ", " + table.Members.Select()
 
 // Membership returns the user's place in the room, open or ended (Member.In reports which), from the primary. NotFound
 // if there never was one.
@@ -48,7 +48,11 @@ func MembershipWhere(tx db.Tx, where string, args ...any) (chat.Membership, erro
 	if err != nil || len(found) == 0 {
 		return chat.Membership{}, err
 	}
-	return found[0].membership(), nil
+	s := &found[0]
+	var above Recalled
+	above.Add(&s.room, s.member.ReadCount, &s.recalled)
+	err = above.Count(tx)
+	return s.membership(), err
 }
 
 // Places returns where users stand in rooms, open memberships and ended ones; a place where nobody ever was is left
@@ -59,11 +63,11 @@ func (s *Store) Places(ctx context.Context, at []chat.Place) (map[chat.Place]cha
 		return out, nil
 	}
 	var q db.Statement
-	q.Add("SELECT " + standingCols + " FROM members m FORCE INDEX (PRIMARY) JOIN rooms r ON r.id = m.room_id WHERE ")
+	q.Add("SELECT " + standingCols + ", " + table.RecalledUnread + " FROM members m FORCE INDEX (PRIMARY) JOIN rooms r ON r.id = m.room_id WHERE ")
 	q.Places("m.room_id, m.user_id", at)
 	var found []standing
 	err := s.d.Retry(ctx, "read places", func(tx db.Tx) (err error) {
-		found, err = db.Collect(tx, &q, (*standing).cells)
+		found, err = db.Collect(tx, &q, func(s *standing) []any { return append(s.cells(), table.Number(&s.recalled)) })
 		return err
 	})
 	for _, f := range found {

@@ -8,6 +8,7 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/store/db"
+	"chat-service/internal/store/messages"
 	"chat-service/internal/store/table"
 )
 
@@ -30,7 +31,7 @@ type line struct {
 }
 
 func (l *line) cells() []any {
-	return slices.Concat(table.RoomLines.Cells(&l.room), table.OwnPlaces.Cells(&l.member), []any{table.Number(&l.recalled)}, l.last.LastCells())
+	return slices.Concat(table.RoomLines.Cells(&l.room), table.OwnPlaces.Cells(&l.member), l.last.LastCells())
 }
 
 // membership is the line as the user sees it.
@@ -45,7 +46,7 @@ func (l *line) membership(user chat.UserID) chat.Membership {
 	return m
 }
 
-var lineCols = table.RoomLines.Select() + ", " + table.OwnPlaces.Select() + ", " + table.RecalledUnread + ", " + table.LastEntries
+var lineCols = table.RoomLines.Select() + ", " + table.OwnPlaces.Select() + ", " + table.LastEntries
 
 const joinLast = "LEFT JOIN messages x ON x.room_id = r.id AND x.seq = r.last_seq" + table.JoinState
 
@@ -101,7 +102,7 @@ func (s *Store) list(ctx context.Context, q *db.Statement) (sorted []*line, err 
 		sorted = nil
 		var read line
 		into := read.cells()
-		return q.Each(tx, func(rows *sql.Rows) error {
+		err := q.Each(tx, func(rows *sql.Rows) error {
 			if err := rows.Scan(into...); err != nil {
 				return err
 			}
@@ -109,6 +110,14 @@ func (s *Store) list(ctx context.Context, q *db.Statement) (sorted []*line, err 
 			sorted = append(sorted, &l)
 			return nil
 		})
+		if err != nil {
+			return err
+		}
+		var above messages.Recalled
+		for _, l := range sorted {
+			above.Add(&l.room, l.member.ReadCount, &l.recalled)
+		}
+		return above.Count(tx)
 	})
 	slices.SortFunc(sorted, func(a, b *line) int { return byActivity(&a.stand, &b.stand) })
 	return sorted, err

@@ -42,8 +42,8 @@ var Rooms = define("rooms", "r",
 
 // Views of Rooms.
 var (
-	// RoomLines are what is shown of a room, and what orders a list of rooms: ActiveAt.
-	RoomLines = Rooms.Without("name_key", "direct_key", "max_recalled_ord", "partition_no", "active_min")
+	// RoomLines are what is shown of a room, what orders a list of rooms (ActiveAt), and whether unread messages may be recalled.
+	RoomLines = Rooms.Without("name_key", "direct_key", "partition_no", "active_min")
 	// RoomHeads are how far rooms have come, and when.
 	RoomHeads = Rooms.Only("id", "last_seq", "msg_count", "change_seq", "max_recalled_ord", "epoch", "active_at", "dissolved_at")
 	// ChangedRooms are what the commit of a change needs to know of rooms.

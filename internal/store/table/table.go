@@ -343,6 +343,10 @@ func (m *moment) Scan(src any) error {
 		*m = moment{}
 	case time.Time:
 		*m = moment(v)
+	case []byte: // in a packed row
+		t, err := time.Parse(time.DateTime, string(v))
+		*m = moment(t)
+		return err
 	default:
 		return fmt.Errorf("scan %T as a time", src)
 	}

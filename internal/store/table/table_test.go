@@ -146,3 +146,38 @@ func TestViews(t *testing.T) {
 	}()
 	Rooms.Only("nam")
 }
+
+// TestPacked scans packed rows, the same cells row after row: fields that are empty, the end of a field within the last
+// one, no row at all, and rows that aren't any.
+func TestPacked(t *testing.T) {
+	if got := Pins.Only("room_id", "seq").Packed(); got != "CONCAT(p.room_id, '|', IFNULL(p.seq, ''))" {
+		t.Error(got)
+	}
+	var s State
+	into := besides.Unpack(&s)
+	when := time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC)
+	for _, row := range []struct {
+		packed any
+		want   chat.State
+	}{
+		{[]byte(`7|2|2026-01-02 03:04:05.000006|||9|2026-01-02 03:04:05|[{"k":"|","n":1,"u":[3]}]`), chat.State{
+			ChangeSeq: 7, Version: 2, EditedAt: when, PinnedBy: 9, PinnedAt: when.Truncate(time.Second),
+			Reactions: []chat.Reaction{{Key: "|", Count: 1, Users: []chat.UserID{3}}},
+		}},
+		{nil, chat.State{}},
+		{nil, chat.State{}},
+		{[]byte("1|1|||||||"[:9]), chat.State{ChangeSeq: 1, Version: 1}},
+	} {
+		if err := into.Scan(row.packed); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(row.want, s.State); diff != "" {
+			t.Errorf("%s: %s", row.packed, diff)
+		}
+	}
+	for _, bad := range []any{[]byte("1|1"), []byte("x|1||||||"), []byte("1|1|yesterday|||||"), 1.5} {
+		if err := into.Scan(bad); err == nil {
+			t.Errorf("%v passes for a packed row", bad)
+		}
+	}
+}
