@@ -27,31 +27,23 @@ func byActivity(a, b *stand) int {
 // line is a line of a room list.
 type line struct {
 	stand
-	last table.Entry // Kind empty: none
-}
-
-func (l *line) cells() []any {
-	return slices.Concat(table.RoomLines.Cells(&l.room), table.OwnPlaces.Cells(&l.member), l.last.LastCells())
+	last *chat.Message // nil: none
 }
 
 // membership is the line as the user sees it.
 func (l *line) membership(user chat.UserID) chat.Membership {
-	m := chat.Membership{Room: l.room.Room, Member: l.member, Recalled: l.recalled}
+	m := chat.Membership{Room: l.room.Room, Member: l.member, Recalled: l.recalled, Last: l.last}
 	m.Member.Room, m.Member.User = m.Room.ID, user
-	if l.last.Kind != "" {
-		last := l.last.Whole()
-		m.Last = &last
-		m.Last.Room, m.Last.Seq = m.Room.ID, m.Room.LastSeq
-	}
 	return m
 }
 
-var lineCols = table.RoomLines.Select() + ", " + table.OwnPlaces.Select() + ", " + table.LastEntries
+var lineCols = table.ListedRooms.Select() + ", " + table.OwnPlaces.Select() + ", " + table.LastEntries
 
 const joinLast = "LEFT JOIN messages x ON x.room_id = r.id AND x.seq = r.last_seq" + table.JoinState
 
 // RoomList returns the user's open memberships with their last messages and the other people of direct rooms,
-// latest activity first, at most limit from cursor on ("": the start). next is empty at the end.
+// latest activity first, at most limit from cursor on ("": the start). next is empty at the end. What a list doesn't show is left out: of the
+// room HistoryAll, of the member all but Role, ReadSeq and ReadCount, of the message Ord.
 func (s *Store) RoomList(ctx context.Context, user chat.UserID, cursor string, limit int) (ms []chat.Membership, next string, err error) {
 	since, id, paged, err := parseCursor(ownRooms, cursor)
 	if err != nil {
@@ -100,14 +92,20 @@ func (s *Store) RoomList(ctx context.Context, user chat.UserID, cursor string, l
 func (s *Store) list(ctx context.Context, q *db.Statement) (sorted []*line, err error) {
 	err = s.d.Retry(ctx, "read room list", func(tx db.Tx) error {
 		sorted = nil
-		var read line
-		into := read.cells()
+		var l line
+		var last table.Entry
+		into := slices.Concat(table.ListedRooms.Cells(&l.room), table.OwnPlaces.Cells(&l.member), last.LastCells())
 		err := q.Each(tx, func(rows *sql.Rows) error {
 			if err := rows.Scan(into...); err != nil {
 				return err
 			}
-			l := read
-			sorted = append(sorted, &l)
+			read := l
+			if last.Kind != "" {
+				m := last.Whole()
+				m.Room, m.Seq = l.room.ID, l.room.LastSeq
+				read.last = &m
+			}
+			sorted = append(sorted, &read)
 			return nil
 		})
 		if err != nil {

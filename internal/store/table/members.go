@@ -17,8 +17,8 @@ var Members = define("members", "m",
 
 // Views of Members.
 var (
-	// OwnPlaces are the open memberships of one user, whose rooms are known.
-	OwnPlaces = Members.Without("room_id", "user_id", "left_seq")
+	// OwnPlaces are what a list of one user's rooms shows of their place in each.
+	OwnPlaces = Members.Only("role", "read_seq", "read_count")
 	// Pointers are the members' read pointers.
 	Pointers = Members.Only("room_id", "user_id", "visible_from", "read_seq", "read_count")
 	// Senders are what the commit of a message needs to know of its sender.

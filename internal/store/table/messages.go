@@ -27,9 +27,9 @@ var Messages = define("messages", "x",
 var (
 	// Log is what readers see of a message: all of chat.Message but its State, see Entry.
 	Log = Messages.Without("body_hash")
-	// LastMessage is Log for the newest message of a room whose id and last seq are known; Kind stays empty if there is
-	// none.
-	LastMessage = Log.Without("room_id", "seq")
+	// LastMessage is what a list shows of the newest message of a room whose id and last seq are known; Kind stays empty
+	// if there is none.
+	LastMessage = Log.Without("room_id", "seq", "ord")
 	// Ords are how many users' messages there are up to each.
 	Ords = Messages.Only("room_id", "seq", "ord", "kind")
 )

@@ -44,6 +44,8 @@ var Rooms = define("rooms", "r",
 var (
 	// RoomLines are what is shown of a room, what orders a list of rooms (ActiveAt), and whether unread messages may be recalled.
 	RoomLines = Rooms.Without("name_key", "direct_key", "partition_no", "active_min")
+	// ListedRooms are RoomLines for a member's list.
+	ListedRooms = RoomLines.Without("history_all", "dissolved_at")
 	// RoomHeads are how far rooms have come, and when.
 	RoomHeads = Rooms.Only("id", "last_seq", "msg_count", "change_seq", "max_recalled_ord", "epoch", "active_at", "dissolved_at")
 	// ChangedRooms are what the commit of a change needs to know of rooms.

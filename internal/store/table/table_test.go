@@ -125,7 +125,7 @@ func fill(v reflect.Value, n int) int {
 }
 
 func TestViews(t *testing.T) {
-	if got := LastMessage.Select(); got != "x.ord, x.kind, x.sender_id, x.client_msg_id, x.content, x.created_at, x.data, x.reply_to" {
+	if got := LastMessage.Select(); got != "x.kind, x.sender_id, x.client_msg_id, x.content, x.created_at, x.data, x.reply_to" {
 		t.Error(got)
 	}
 	if got := Cursors.Insert() + Cursors.Marks(); got != "INSERT INTO sender_cursors (room_id, user_id, session_id, last_seq) VALUES (?,?,?,?)" {
