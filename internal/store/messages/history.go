@@ -125,10 +125,13 @@ func (s *Store) page(ctx context.Context, room chat.Room, of chat.Span) (ms []ch
 	size := int(of.To-of.From) + 1
 	if room.Changes == 0 {
 		var q db.Statement
-		q.Add("SELECT "+table.Log.Select()+" FROM rooms r JOIN messages x ON x.room_id = r.id AND x.seq BETWEEN ? AND ?"+
+		q.Add("SELECT "+table.PageOf.Select()+" FROM rooms r JOIN messages x ON x.room_id = r.id AND x.seq BETWEEN ? AND ?"+
 			" WHERE r.id = ? AND r.change_seq = 0 ORDER BY x.seq", of.From, of.To, of.Room)
 		err = s.d.Retry(ctx, "read messages", func(tx db.Tx) (err error) {
-			ms, err = readLog(tx, &q, size, func(e *table.Entry) []any { return table.Log.Cells(&e.Message) })
+			ms, err = readLog(tx, &q, size, func(e *table.Entry) []any {
+				e.Room = room.ID
+				return table.PageOf.Cells(&e.Message)
+			})
 			return err
 		})
 		if err != nil || len(ms) > 0 {

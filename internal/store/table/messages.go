@@ -27,6 +27,8 @@ var Messages = define("messages", "x",
 var (
 	// Log is what readers see of a message: all of chat.Message but its State, see Entry.
 	Log = Messages.Without("body_hash")
+	// PageOf is Log for a page of one room.
+	PageOf = Log.Without("room_id")
 	// LastMessage is what a list shows of the newest message of a room whose id and last seq are known; Kind stays empty
 	// if there is none.
 	LastMessage = Log.Without("room_id", "seq", "ord")
