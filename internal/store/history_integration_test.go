@@ -85,7 +85,6 @@ func TestHistoryStretches(t *testing.T) {
 	})
 }
 
-// TestReplicaFence lets a database on the other server play a replica that lags: it is copied by hand.
 // TestHistoryOfOneMoment reads pages and lists of rooms while their first change is made: an edited text comes with its state, and
 // another one without, and no page is short.
 func TestHistoryOfOneMoment(t *testing.T) {
@@ -129,6 +128,7 @@ func TestHistoryOfOneMoment(t *testing.T) {
 	})
 }
 
+// TestReplicaFence lets a database on the other server play a replica that lags: it is copied by hand.
 func TestReplicaFence(t *testing.T) {
 	var reads []bool
 	o := storetest.Fresh(t, storetest.MariaDB)

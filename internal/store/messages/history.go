@@ -129,7 +129,7 @@ func (s *Store) page(ctx context.Context, room chat.Room, of chat.Span) (ms []ch
 			" WHERE r.id = ? AND r.change_seq = 0 ORDER BY x.seq", of.From, of.To, of.Room)
 		err = s.d.Retry(ctx, "read messages", func(tx db.Tx) (err error) {
 			ms, err = readLog(tx, &q, size, func(e *table.Entry) []any {
-				e.Room = room.ID
+				e.Room = room.ID // no column says it
 				return table.PageOf.Cells(&e.Message)
 			})
 			return err

@@ -41,8 +41,8 @@ type Entry struct {
 	State State // ChangeSeq 0: there is none
 }
 
-// What reads entries: columns and tables. Both are read by one statement, or they would be of two moments. The state is one column: as
-// eight that are nearly always NULL it would cost each row of a list four times as much.
+// What reads entries: columns and tables. Both are read by one statement, or they would be of two moments. The state is one column,
+// because each of eight that are nearly always NULL would be sent and scanned in every row.
 var (
 	// Entries are all of chat.Message.
 	Entries = Log.Select() + ", " + besides.Packed()
