@@ -341,11 +341,14 @@ func (c *checker) stories() {
 		}
 	}
 	for l, seqs := range shown {
-		if _, in := c.lastVisible(l.room, l.user); !in || ended[l.client] {
+		from, _, in := c.visible(l.room, l.user)
+		if !in || ended[l.client] {
 			continue
 		}
 		for seq := range seqs {
-			c.sameState(l, seq, held[l][seq])
+			if seq >= from { // else it is of a membership that ended while the client was away, and told no more
+				c.sameState(l, seq, held[l][seq])
+			}
 		}
 	}
 	c.pages()

@@ -84,7 +84,7 @@ func (c *checker) views() {
 		}
 	}
 	for l, seq := range have {
-		if want, in := c.lastVisible(l.room, l.user); in && seq < want && !ended[l.client] {
+		if _, want, in := c.visible(l.room, l.user); in && seq < want && !ended[l.client] {
 			c.report("I6", "%s ends with room %d up to %d of %d", l.client, l.room, seq, want)
 		}
 	}
@@ -110,14 +110,14 @@ func (c *checker) sameContent(e Event) {
 	}
 }
 
-// lastVisible is the last seq that a member sees; in is false if the user is no member now.
-func (c *checker) lastVisible(room, user uint64) (seq uint64, in bool) {
+// visible is what a member sees, from … to; in is false if the user is no member now.
+func (c *checker) visible(room, user uint64) (from, to uint64, in bool) {
 	for _, m := range c.member[roomUser{room, user}] {
 		if m.LeftSeq == 0 {
-			return c.rooms[room].LastSeq, true
+			return m.VisibleFrom, c.rooms[room].LastSeq, true
 		}
 	}
-	return 0, false
+	return 0, 0, false
 }
 
 // membership is I7.

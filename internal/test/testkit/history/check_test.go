@@ -114,6 +114,24 @@ func TestCheckAcceptsWhatIsRight(t *testing.T) {
 	}
 }
 
+// b left and came back while their client was away: it goes on showing what it has of before, and is told nothing of it any more.
+func TestCheckAcceptsWhoCameBack(t *testing.T) {
+	t.Parallel()
+	events, d := sane()
+	d.Earlier = append(d.Earlier, DumpMember{Room: 1, User: 20, VisibleFrom: 1, LeftSeq: 6})
+	d.Members[1].VisibleFrom = 7
+	missed := func(e Event) bool { return e.Kind == Changed && e.Change == 4 && e.Client == "b" }
+	i := slices.IndexFunc(events, missed)
+	events[i].Kind, events[i].Word, events[i].Seq, events[i].Change, events[i].Seen = Based, "visible", 6, 0, nil
+	for _, v := range Check(events, d) {
+		t.Error(v)
+	}
+	d.Members[1].VisibleFrom = 1
+	if found := Check(events, d); !slices.ContainsFunc(found, func(v Violation) bool { return v.Rule == "C2" }) {
+		t.Errorf("a member who may see it missed a change, and only this was found: %v", found)
+	}
+}
+
 // planted break one promise each.
 var planted = []struct {
 	rule, what string
