@@ -69,11 +69,28 @@ func (w *world) changers(perSecond int) {
 				}
 				own := func(seq uint64) bool { by, _ := p.c.Knows(rm.id, seq); return by == p.ID }
 				if a, ok := anAsk(r, last, own, 4*n+i); ok && w.isText(p.c, rm.id, a.Seq) {
-					p.c.Change(rm.id, a)
+					id := p.c.Change(rm.id, a)
+					if then, ok := undone(a); ok && r.IntN(4) == 0 {
+						p.c.Change(rm.id, then)
+						p.c.ChangeAgain(rm.id, id, a)
+					}
 				}
 			}
 		})
 	}
+}
+
+// undone is a change after which another one, made again, would undo something.
+func undone(a testkit.Ask) (then testkit.Ask, ok bool) {
+	switch a.Kind {
+	case "edit":
+		a.Content += " and again"
+	case "reaction":
+		a.On = !a.On
+	default:
+		return a, false
+	}
+	return a, true
 }
 
 // isText reports whether a client has the message, and a user wrote it.

@@ -46,12 +46,19 @@ func (a *asked) frame(room uint64) map[string]any {
 func (c *Chatter) Change(room uint64, a Ask) string {
 	c.mu.Lock()
 	c.numbers++
-	w := &asked{Ask: a, id: fmt.Sprintf("%s.c%d", c.o.Name, c.numbers)}
-	c.record(history.Event{Kind: history.Asked, Room: room, Seq: a.Seq, ID: w.id, Word: a.Kind, Content: a.Content, Key: a.Key, On: a.On})
-	c.asks[room] = append(c.asks[room], w)
+	id := fmt.Sprintf("%s.c%d", c.o.Name, c.numbers)
+	c.mu.Unlock()
+	c.ChangeAgain(room, id, a)
+	return id
+}
+
+// ChangeAgain queues a change under an id that may have been answered before: as one whose answer was lost, while others came after it.
+func (c *Chatter) ChangeAgain(room uint64, id string, a Ask) {
+	c.mu.Lock()
+	c.record(history.Event{Kind: history.Asked, Room: room, Seq: a.Seq, ID: id, Word: a.Kind, Content: a.Content, Key: a.Key, On: a.On})
+	c.asks[room] = append(c.asks[room], &asked{Ask: a, id: id})
 	c.mu.Unlock()
 	c.poke()
-	return w.id
 }
 
 // Unanswered is how many changes wait for their answers.

@@ -57,7 +57,7 @@ func noDigests() bool { return faults.Planted("lose_return") }
 // overtakes is a planted bug: a change is announced before the message that it is about.
 func overtakes() bool { return faults.Planted("change_overtakes") }
 
-// shown and losesChange are a planted bug: some changes are lost, and no digest tells.
+// shown and losesChange are a planted bug: half of the changes are lost, five in a row, and no digest tells.
 func shown(n chat.ChangeSeq) chat.ChangeSeq {
 	if faults.Planted("lose_change") {
 		return 0
@@ -65,4 +65,4 @@ func shown(n chat.ChangeSeq) chat.ChangeSeq {
 	return n
 }
 
-func losesChange(x *chat.Changed) bool { return faults.Planted("lose_change") && x.ChangeSeq%5 == 0 }
+func losesChange(x *chat.Changed) bool { return faults.Planted("lose_change") && x.ChangeSeq/5%2 == 1 }
