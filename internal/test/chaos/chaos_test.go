@@ -36,6 +36,7 @@ type result struct {
 	companions     int
 	resumed        []time.Duration // of clients whose gateway was killed
 	violations     map[string]int
+	told           []string // the violations
 	invalid        []string
 }
 
@@ -227,6 +228,7 @@ func (w *world) tally(all *result, events []history.Event, violations []history.
 	all.acked += len(acked)
 	for _, v := range violations {
 		all.violations[v.Rule]++
+		all.told = append(all.told, v.String())
 	}
 }
 
@@ -246,6 +248,9 @@ func (r *result) print(seed uint64) {
 		fmt.Printf("clients of killed gateways  %d resumed, 99 %% within %.2f s, all within %.2f s\n", n, r.resumed[n*99/100].Seconds(), r.resumed[n-1].Seconds())
 	}
 	fmt.Printf("violations              %d %s\n", total(r.violations), counts(r.violations))
+	for _, text := range r.told[:min(len(r.told), 20)] { // again, because much stands before the summary
+		fmt.Println("  " + text)
+	}
 	for _, why := range r.invalid {
 		fmt.Printf("harness overloaded      %s\n", why)
 	}

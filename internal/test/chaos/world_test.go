@@ -406,7 +406,7 @@ func (w *world) resting() (bool, string) {
 	if err := rows.Err(); err != nil {
 		return false, err.Error()
 	}
-	if ok, why := w.returnedSee(heads); !ok {
+	if ok, why := w.returnedSee(heads, changes); !ok {
 		return false, why
 	}
 	for _, p := range w.people {
@@ -429,7 +429,7 @@ func (w *world) resting() (bool, string) {
 }
 
 // returnedSee tells whether those who left and came back have the rooms again in which they are members now.
-func (w *world) returnedSee(heads map[uint64]uint64) (bool, string) {
+func (w *world) returnedSee(heads, changes map[uint64]uint64) (bool, string) {
 	rows, err := w.DB.DB.QueryContext(w.t.Context(), "SELECT room_id, user_id FROM members WHERE left_seq = 0")
 	if err != nil {
 		return false, err.Error()
@@ -448,8 +448,11 @@ func (w *world) returnedSee(heads map[uint64]uint64) (bool, string) {
 	}
 	for _, p := range w.people {
 		for room, users := range w.found.out {
-			if slices.Contains(users, p.ID) && in[removal{room, p.ID}] && p.c.Have(room) < heads[room] {
-				return false, fmt.Sprintf("%s is a member of room %d again and has it up to %d of %d", p.name, room, p.c.Have(room), heads[room])
+			if !slices.Contains(users, p.ID) || !in[removal{room, p.ID}] {
+				continue
+			}
+			if have, at := p.c.Have(room), p.c.Cursor(room); have < heads[room] || at < changes[room] {
+				return false, fmt.Sprintf("%s is a member of room %d again and has it up to %d of %d, its changes up to %d of %d", p.name, room, have, heads[room], at, changes[room])
 			}
 		}
 	}
