@@ -95,23 +95,23 @@ func (s *Store) History(ctx context.Context, q chat.HistoryQuery) (chat.HistoryP
 	if q.Page < 0 || q.PageSize < 0 || q.Limit < 0 {
 		return chat.HistoryPage{}, chat.BadField("page", "page, page_size and limit must not be negative")
 	}
-	m, err := s.Membership(ctx, q.Room, q.User)
+	room, member, err := s.window(ctx, q.Room, q.User)
 	if err != nil {
 		return chat.HistoryPage{}, err
 	}
-	first, last, ok := m.Member.Window(m.Room.LastSeq)
+	first, last, ok := member.Window(room.LastSeq)
 	if !ok {
 		return chat.HistoryPage{}, NoRoom()
 	}
-	page := chat.HistoryPage{LastSeq: last, Epoch: m.Room.Epoch, Changes: m.Room.Changes}
+	page := chat.HistoryPage{LastSeq: last, Epoch: room.Epoch, Changes: room.Changes}
 	from, to, more := stretch(q, first, last)
 	page.HasMore = more
 	if from > to {
 		return page, nil
 	}
-	page.Messages, page.Replica = s.fromReplica(ctx, m.Room, chat.Span{From: from, To: to}, q)
+	page.Messages, page.Replica = s.fromReplica(ctx, room, chat.Span{From: from, To: to}, q)
 	if !page.Replica {
-		page.Messages, err = s.page(ctx, m.Room, chat.Span{Room: q.Room, From: from, To: to})
+		page.Messages, err = s.page(ctx, room, chat.Span{Room: q.Room, From: from, To: to})
 	}
 	if s.d.Hooks().HistoryRead != nil {
 		s.d.Hooks().HistoryRead(page.Replica)

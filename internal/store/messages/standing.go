@@ -2,6 +2,7 @@ package messages
 
 import (
 	"context"
+	"database/sql"
 	"time"
 
 	"chat-service/internal/chat"
@@ -53,6 +54,24 @@ func MembershipWhere(tx db.Tx, where string, args ...any) (chat.Membership, erro
 	above.Add(&s.room, s.member.ReadCount, &s.recalled)
 	err = above.Count(tx)
 	return s.membership(), err
+}
+
+// window returns how far a room has come (of it as much as table.RoomEnds) and what of it a user may see (table.Windows),
+// from the primary; NotFound if they never were a member.
+func (s *Store) window(ctx context.Context, room chat.RoomID, user chat.UserID) (chat.Room, chat.Member, error) {
+	var q db.Statement
+	q.Add("SELECT "+table.RoomEnds.Select()+", "+table.Windows.Select()+
+		" FROM members m JOIN rooms r ON r.id = m.room_id WHERE m.room_id = ? AND m.user_id = ?", room, user)
+	var at standing
+	err := s.d.Retry(ctx, "read membership", func(tx db.Tx) error {
+		at = standing{}
+		into := append(table.RoomEnds.Cells(&at.room), table.Windows.Cells(&at.member)...)
+		return q.Each(tx, func(rows *sql.Rows) error { return rows.Scan(into...) })
+	})
+	if err == nil && at.room.ID == 0 {
+		err = NoRoom()
+	}
+	return at.room.Room, at.member, err
 }
 
 // Places returns where users stand in rooms, open memberships and ended ones; a place where nobody ever was is left

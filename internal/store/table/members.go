@@ -19,6 +19,8 @@ var Members = define("members", "m",
 var (
 	// OwnPlaces are what a list of one user's rooms shows of their place in each.
 	OwnPlaces = Members.Only("role", "read_seq", "read_count")
+	// Windows are what of a room a user may see.
+	Windows = Members.Only("user_id", "visible_from", "left_seq")
 	// Pointers are the members' read pointers.
 	Pointers = Members.Only("room_id", "user_id", "visible_from", "read_seq", "read_count")
 	// Senders are what the commit of a message needs to know of its sender.

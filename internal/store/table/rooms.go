@@ -48,6 +48,8 @@ var (
 	ListedRooms = RoomLines.Without("history_all", "dissolved_at")
 	// RoomHeads are how far rooms have come, and when.
 	RoomHeads = Rooms.Only("id", "last_seq", "msg_count", "change_seq", "max_recalled_ord", "epoch", "active_at", "dissolved_at")
+	// RoomEnds are how far rooms have come.
+	RoomEnds = Rooms.Only("id", "last_seq", "change_seq", "epoch")
 	// ChangedRooms are what the commit of a change needs to know of rooms.
 	ChangedRooms = Rooms.Only("id", "type", "last_seq", "msg_count", "change_seq", "max_recalled_ord", "epoch", "dissolved_at")
 	// RoomStands are what an unread count and a position need of a room, and what orders a list of rooms.
