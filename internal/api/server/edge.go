@@ -122,6 +122,9 @@ func (s *Server) problem(c *fiber.Ctx, err error) error {
 		s.opts.Log.Error("request failed", "request_id", requestID(c), "method", c.Method(),
 			"path", c.Path(), "code", e.Kind.String(), "error", err)
 	}
+	if e.Kind == chat.RateLimited {
+		s.brake.slow(c.UserContext(), chat.AddressKey(s.clientIP(c)).String())
+	}
 	if status == http.StatusMethodNotAllowed && c.Method() == fiber.MethodOptions {
 		return c.SendStatus(http.StatusNoContent) // fiber has set Allow: that is the answer
 	}

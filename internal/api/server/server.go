@@ -20,6 +20,7 @@ type Server struct {
 
 	app       *fiber.App
 	templates map[string]string // fiber path → route template, for metrics
+	brake     brake
 
 	base   context.Context // ends when draining has taken too long
 	cancel context.CancelFunc
@@ -31,7 +32,7 @@ type Server struct {
 
 // New makes a server of the routes, their OpenAPI document, its page and the site; nothing listens yet.
 func New(opts Options, routes []Route) (*Server, error) {
-	s := &Server{opts: opts, templates: map[string]string{}, fatal: make(chan error, 1)}
+	s := &Server{opts: opts, templates: map[string]string{}, brake: brake{refusals: newLocalThrottle(opts.Now)}, fatal: make(chan error, 1)}
 	s.base, s.cancel = context.WithCancel(context.Background())
 	s.app = fiber.New(fiber.Config{
 		AppName: "chat-service", DisableStartupMessage: true,
