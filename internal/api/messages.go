@@ -153,22 +153,27 @@ func (s *station) readHistory(ctx context.Context, q chat.HistoryQuery) (chat.Hi
 	if s.ports.Recents == nil || q.Page != 1 {
 		return s.ports.Messages.History(ctx, q)
 	}
-	m, err := s.ports.Messages.Membership(ctx, q.Room, q.User)
-	if err != nil {
-		return chat.HistoryPage{}, err
-	}
-	from, to, ok := m.Member.Window(m.Room.LastSeq)
-	if !ok || from > to || to < q.MinSeq || m.Room.Changes < q.MinChanges {
-		return s.ports.Messages.History(ctx, q)
-	}
-	n := min(q.PageSize, int(to-from+1))
-	ms, failed := s.ports.Recents.Recent(ctx, q.Room, m.Room.Epoch, m.Room.Changes)
-	if ms, ok = tail(ms, to, n); ok && failed == nil {
-		s.opts.Metrics.Recent.WithLabelValues("hit").Inc()
-		return chat.HistoryPage{Messages: ms, LastSeq: to, Epoch: m.Room.Epoch, Changes: m.Room.Changes, HasMore: to-chat.Seq(n) >= from}, nil
+	var asked, hit bool
+	var failed error
+	q.Known = func(page chat.HistoryPage, from, to chat.Seq) (ms []chat.Message, ok bool) {
+		if to < q.MinSeq || page.Changes < q.MinChanges {
+			return nil, false
+		}
+		asked = true
+		ms, failed = s.ports.Recents.Recent(ctx, q.Room, page.Epoch, page.Changes)
+		ms, ok = tail(ms, to, int(to-from)+1)
+		hit = ok && failed == nil
+		return ms, hit
 	}
 	p, err := s.ports.Messages.History(ctx, q)
-	if err == nil && failed == nil && m.Member.In() && len(p.Messages) > 0 {
+	switch {
+	case hit:
+		s.opts.Metrics.Recent.WithLabelValues("hit").Inc()
+		return p, err
+	case !asked:
+		return p, err
+	}
+	if err == nil && failed == nil && !p.Ended && len(p.Messages) > 0 {
 		failed = s.ports.Recents.Warm(ctx, q.Room, p.Epoch, p.Changes, p.Messages)
 	}
 	if failed != nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"chat-service/internal/chat"
+	"chat-service/internal/store/fakestore"
 )
 
 func TestMessages(t *testing.T) {
@@ -106,9 +107,9 @@ func TestRecent(t *testing.T) {
 	}
 	newest := func(token string, fromStore bool) answer {
 		b.Helper()
-		before := b.store.Calls("History")
+		before := b.store.Calls(fakestore.PageRead)
 		a := b.do(200, "GET", "rooms/1/messages?page_size=5", token, "")
-		if got := b.store.Calls("History") > before; got != fromStore {
+		if got := b.store.Calls(fakestore.PageRead) > before; got != fromStore {
 			b.Errorf("asked the store: %v, want %v", got, fromStore)
 		}
 		return a

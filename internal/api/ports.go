@@ -111,8 +111,6 @@ type Messages interface {
 	Post(ctx context.Context, s chat.Send, now time.Time) (chat.Sent, error)
 	// ReadAndTell moves a read pointer and announces it to the user's other devices.
 	ReadAndTell(ctx context.Context, m chat.ReadMark) (chat.ReadState, error)
-	// Membership returns a room with the user's membership, open or ended; chat.NotFound if there never was one.
-	Membership(ctx context.Context, room chat.RoomID, user chat.UserID) (chat.Membership, error)
 	// History reads a stretch of what the user may see; chat.NotFound if that is nothing.
 	History(ctx context.Context, q chat.HistoryQuery) (chat.HistoryPage, error)
 }

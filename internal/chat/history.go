@@ -20,6 +20,9 @@ type HistoryQuery struct {
 	// MinSeq and MinChanges are what the caller has seen already: a replica that hasn't got so far yet may not answer.
 	MinSeq     Seq
 	MinChanges ChangeSeq
+	// Known, if it isn't nil, is asked for the messages from … to before they are read; page says all but them. false: it doesn't
+	// have them all, in the states that belong to page.Changes.
+	Known func(page HistoryPage, from, to Seq) ([]Message, bool)
 }
 
 // HistoryPage is the answer to a HistoryQuery, ascending by seq.
@@ -30,4 +33,5 @@ type HistoryPage struct {
 	Epoch    uint64
 	Changes  ChangeSeq // the room's, read before the messages: all changes up to here are in them
 	Replica  bool      // a replica answered, not the primary
+	Ended    bool      // the user is no member any more: LastSeq is where they left
 }

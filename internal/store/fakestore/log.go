@@ -338,7 +338,7 @@ func (s *Store) History(ctx context.Context, q chat.HistoryQuery) (chat.HistoryP
 		return chat.HistoryPage{}, noRoom()
 	}
 	first, last, _ := r.members[q.User].Window(r.LastSeq)
-	page := chat.HistoryPage{LastSeq: last, Epoch: r.Epoch, Changes: r.Changes}
+	page := chat.HistoryPage{LastSeq: last, Epoch: r.Epoch, Changes: r.Changes, Ended: !r.members[q.User].In()}
 	all := r.span(first, last)
 	n := cmp.Or(q.Limit, 20)
 	from, to := 0, len(all) // of all
@@ -347,9 +347,8 @@ func (s *Store) History(ctx context.Context, q chat.HistoryQuery) (chat.HistoryP
 		for from < to && all[from].Seq <= *q.After {
 			from++
 		}
-		page.HasMore = to-from > n
-		page.Messages = all[from:min(to, from+n)]
-		return page, nil
+		page.HasMore, to = to-from > n, min(to, from+n)
+		return s.filled(q, page, all[from:to]), nil
 	case q.Around != nil:
 		start := chat.Seq(0)
 		if half := chat.Seq((n - 1) / 2); *q.Around > half {
@@ -372,9 +371,25 @@ func (s *Store) History(ctx context.Context, q chat.HistoryQuery) (chat.HistoryP
 		to = max(0, to-skip*n)
 	}
 	from = max(0, to-n)
-	page.Messages, page.HasMore = all[from:to], from > 0
-	if from == to {
-		page.Messages, page.HasMore = nil, false
+	page.HasMore = from > 0 && from < to
+	return s.filled(q, page, all[from:to]), nil
+}
+
+// PageRead is the verb of reading a page's messages: History does it, unless the caller has them.
+const PageRead = "History: messages"
+
+// filled puts messages into a page, or what the caller has of them. The caller holds s.mu.
+func (s *Store) filled(q chat.HistoryQuery, page chat.HistoryPage, ms []chat.Message) chat.HistoryPage {
+	if len(ms) == 0 {
+		return page
 	}
-	return page, nil
+	if q.Known != nil {
+		if known, ok := q.Known(page, ms[0].Seq, ms[len(ms)-1].Seq); ok {
+			page.Messages = known
+			return page
+		}
+	}
+	s.calls[PageRead]++
+	page.Messages = ms
+	return page
 }

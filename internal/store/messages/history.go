@@ -103,11 +103,16 @@ func (s *Store) History(ctx context.Context, q chat.HistoryQuery) (chat.HistoryP
 	if !ok {
 		return chat.HistoryPage{}, NoRoom()
 	}
-	page := chat.HistoryPage{LastSeq: last, Epoch: room.Epoch, Changes: room.Changes}
 	from, to, more := stretch(q, first, last)
-	page.HasMore = more
+	page := chat.HistoryPage{LastSeq: last, HasMore: more, Epoch: room.Epoch, Changes: room.Changes, Ended: !member.In()}
 	if from > to {
 		return page, nil
+	}
+	if q.Known != nil {
+		if ms, ok := q.Known(page, from, to); ok {
+			page.Messages = ms
+			return page, nil
+		}
 	}
 	page.Messages, page.Replica = s.fromReplica(ctx, room, chat.Span{From: from, To: to}, q)
 	if !page.Replica {

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"fmt"
 	"time"
 
 	"chat-service/internal/chat"
@@ -112,6 +113,25 @@ func historyStretches(t *trial) {
 			t.Errorf("%+v: got %q, more %v, last %d, want %q, %v", c.q, got, page.HasMore, page.LastSeq, c.want, c.more)
 		}
 	}
+	for _, knows := range []bool{false, true} {
+		var asked chat.HistoryPage
+		var span string
+		q := chat.HistoryQuery{Room: room, User: u[0], Page: 2, PageSize: 3, Known: func(page chat.HistoryPage, from, to chat.Seq) ([]chat.Message, bool) {
+			asked, span = page, fmt.Sprint(from, "…", to)
+			return []chat.Message{{Seq: 99}}, knows
+		}}
+		page, err := t.Messages.History(t.ctx, q)
+		t.ok(err)
+		want := map[bool]string{false: "5 6 7", true: "99"}[knows]
+		if got := seqs(page.Messages); got != want || span != "5…7" || !asked.HasMore || asked.LastSeq != 10 || asked.Epoch != 1 || asked.Messages != nil {
+			t.Errorf("what is known (%v): got %q of %q, asked %+v, want %q", knows, got, span, asked, want)
+		}
+		q.Page = 9
+		span = ""
+		if _, err = t.Messages.History(t.ctx, q); err != nil || span != "" {
+			t.Errorf("an empty page is asked for: %q, %v", span, err)
+		}
+	}
 	_, err := t.Messages.History(t.ctx, chat.HistoryQuery{Room: room, User: u[0], Limit: -1})
 	t.fails(err, chat.Invalid)
 	_, err = t.Messages.History(t.ctx, chat.HistoryQuery{Room: room, User: u[1]})
@@ -128,8 +148,8 @@ func historyWindows(t *trial) {
 		t.Helper()
 		page, err := t.Messages.History(t.ctx, chat.HistoryQuery{Room: room, User: u[1]})
 		t.ok(err)
-		if got := seqs(page.Messages); got != want || page.LastSeq != last {
-			t.Errorf("sees %q up to %d, want %q up to %d", got, page.LastSeq, want, last)
+		if got := seqs(page.Messages); got != want || page.LastSeq != last || page.Ended == t.member(room, u[1]).Member.In() {
+			t.Errorf("sees %q up to %d, ended %v, want %q up to %d", got, page.LastSeq, page.Ended, want, last)
 		}
 	}
 	_, err := t.Members.AddMembers(t.ctx, room, u[0], u[1:]) // 3
