@@ -93,6 +93,10 @@ type Auth struct {
 	Argon2 auth.HashOptions `yaml:"argon2"`
 	// Registration is open or closed: whether strangers may make accounts by POST /auth/register.
 	Registration string `yaml:"registration"`
+	// Passwords: false refuses registration, login and changes of passwords: users come by tokens of Issuers.
+	Passwords bool `yaml:"passwords"`
+	// Issuers are the application's own issuers of tokens, which POST /auth/exchange trades for sessions.
+	Issuers []Issuer `yaml:"issuers"`
 	// IdleHours ends a session that was not refreshed for so long; jwt.refresh_hours ends any session.
 	IdleHours float64 `yaml:"idle_hours"`
 	// RefreshGrace is how long a used refresh token still works, for answers that got lost.
@@ -111,7 +115,15 @@ func (a Auth) Validate() error {
 	if a.RefreshGrace < 0 || a.RefreshGrace > config.Duration(time.Minute) {
 		errs = append(errs, errors.New("refresh_grace: set 0s to 1m"))
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, issuersOf(a.Issuers))...)
+}
+
+// Warnings names what leaves no way in.
+func (a Auth) Warnings() []string {
+	if !a.Passwords && len(a.Issuers) == 0 {
+		return []string{"passwords: is false and issuers is empty: nobody can log in"}
+	}
+	return nil
 }
 
 // Limits are those of the installation that the api reads.
@@ -159,7 +171,7 @@ func defaults() Config {
 			TrustedProxies: []string{"127.0.0.0/8", "::1"}, Site: true,
 		},
 		Database: config.DefaultDatabase(), Redis: config.DefaultRedis(), RabbitMQ: Names{r.Exchange, r.Partitions}, JWT: config.DefaultJWT(),
-		Auth:   Auth{Registration: "open", Argon2: auth.DefaultHashOptions(), IdleHours: 7 * 24, RefreshGrace: config.Duration(10 * time.Second)},
+		Auth:   Auth{Registration: "open", Passwords: true, Issuers: []Issuer{}, Argon2: auth.DefaultHashOptions(), IdleHours: 7 * 24, RefreshGrace: config.Duration(10 * time.Second)},
 		Limits: Limits(chat.DefaultLimits().For(chat.ByAPI)),
 		CORS:   CORS{Origins: []string{}}, Debug: config.DefaultDebug(9103), Log: config.DefaultLog(),
 	}
@@ -195,7 +207,7 @@ func (c *Config) api(log *slog.Logger, reg prometheus.Registerer) (api.Options, 
 	proxies, err := chat.ParseProxies(c.Server.TrustedProxies)
 	idle := time.Duration(c.Auth.IdleHours * float64(time.Hour))
 	o := api.Options{
-		Addr: net.JoinHostPort(c.Server.Host, c.Server.Port.String()), Release: c.Server.Release(), Closed: c.Auth.Registration == "closed",
+		Addr: net.JoinHostPort(c.Server.Host, c.Server.Port.String()), Release: c.Server.Release(), Closed: c.Auth.Registration == "closed", NoPasswords: !c.Auth.Passwords,
 		Limits: c.limits(), Patience: chat.Patience,
 		Sessions: api.SessionTimes{Idle: min(idle, c.JWT.Refresh()), Absolute: c.JWT.Refresh(), Grace: c.Auth.RefreshGrace.D()},
 		Origins:  c.CORS.Origins, TrustedProxies: proxies, Log: log, Metrics: api.NewMetrics(reg),

@@ -54,7 +54,8 @@ func wire(cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
 	}
 	issuer, terr := auth.NewTokens(to)
 	hasher, herr := auth.NewHasher(cfg.Auth.Argon2, auth.NewPolicy(cfg.Server.Release()))
-	if err := errors.Join(serr, rerr, oerr, terr, herr); err != nil {
+	others, ferr := cfg.Auth.foreigns()
+	if err := errors.Join(serr, rerr, oerr, terr, herr, ferr); err != nil {
 		return nil, err
 	}
 	cache := state.Open(ro, state.NewMetrics(reg))
@@ -69,12 +70,16 @@ func wire(cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
 		return nil, err
 	}
 	recorder := audit.NewRecorder(stores.Audit, log)
-	server, err := api.New(o, api.Ports{
-		Accounts: stores.Accounts, People: stores.Accounts, Sessions: stores.Accounts,
+	ports := api.Ports{
+		Accounts: stores.Accounts, People: stores.Accounts, Sessions: stores.Accounts, Identities: stores.Accounts,
 		Rooms: stores.Rooms, Members: stores.Rooms, Lists: stores.Rooms, Messages: stores.Messages, Changes: stores.Changes,
 		Passwords: hasher, Tokens: issuer, Refreshes: auth.NewRefreshTokens(cfg.refreshKey()),
 		Recents: cache, Presences: cache, Throttle: cache, Audit: recorder,
-	})
+	}
+	if others.judge != nil {
+		ports.Foreigns = others.judge
+	}
+	server, err := api.New(o, ports)
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +87,7 @@ func wire(cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
 	debug.Register("mysql", stores.Operator.Ready)
 	debug.Observe("redis", cache.Ready)
 	reg.MustRegister(telemetry.NewPoolCollector("mysql", stores.DB.Stats), recorder.Metric())
-	return []daemon.Part{
+	parts := []daemon.Part{
 		{Name: "debug listener", Start: debug.Start, Stop: debug.Stop, Fatal: debug.Failed()},
 		{Name: "servers", Run: func(ctx context.Context) error { return debug.Watch(ctx, log, cfg.Server.GiveUp.D()) }},
 		{Name: "redis", Start: func(ctx context.Context) error { return cache.Admit(ctx, log) }, Stop: func(context.Context) error { return cache.Close() }},
@@ -93,5 +98,6 @@ func wire(cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
 			debug.Drain()
 			return server.Stop(ctx)
 		}},
-	}, nil
+	}
+	return append(others.parts(debug, o.Metrics.IssuerKeys, log), parts...), nil
 }

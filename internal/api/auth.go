@@ -50,7 +50,7 @@ type TokenReply struct {
 // register creates an account. A malformed request uses up nothing of the address's allowance, and only an allowed
 // one costs a hash.
 func (s *station) register(c *server.Call, b RegisterBody) error {
-	if s.opts.Closed {
+	if s.opts.Closed || s.opts.NoPasswords {
 		return chat.E(chat.Forbidden, "nobody can register here")
 	}
 	u := chat.User{
@@ -104,6 +104,9 @@ func ownView(u chat.User) protocol.User {
 
 // login opens a session for a username or an email address.
 func (s *station) login(c *server.Call, b LoginBody) error {
+	if s.opts.NoPasswords {
+		return errNoPasswords
+	}
 	login := normal(b.Username)
 	if err := s.attempts.Await(c.Ctx, "login", c.Address(), s.opts.Limits.LoginRate(), s.opts.Patience); err != nil {
 		return err
@@ -121,6 +124,9 @@ func (s *station) login(c *server.Call, b LoginBody) error {
 	}
 	return err
 }
+
+// errNoPasswords is the answer to a password where none is taken.
+var errNoPasswords = chat.E(chat.Forbidden, "passwords aren't taken here: the application logs its users in")
 
 // authenticate finds the user of a login name and checks the password. An unknown user costs the same time and gets
 // the same answer as a wrong password, so that nobody can find out who has an account.
@@ -212,20 +218,25 @@ func (s *station) renew(ctx context.Context, u *chat.User, password string) {
 
 // openSession starts a login session on a device and answers with its tokens.
 func (s *station) openSession(c *server.Call, u chat.User, device string) error {
-	refresh, hash := s.ports.Refreshes.NewRefresh()
-	now := s.now()
-	session := chat.Session{
-		ID: newSessionID(), User: u.ID, Device: strings.TrimSpace(device),
-		IP: c.IP(), CreatedAt: now, LastSeenAt: now, ExpiresAt: now.Add(s.opts.Sessions.Idle),
-	}
-	err := s.ports.Sessions.OpenSession(c.Ctx, chat.NewSession{
-		Session: session, RefreshHash: hash, Until: now.Add(s.opts.Sessions.Absolute), Judged: u.PasswordHash, Most: s.opts.Limits.SessionsPerUser,
-	})
-	if err != nil {
+	n, refresh := s.newSession(c, u, device)
+	if err := s.ports.Sessions.OpenSession(c.Ctx, n); err != nil {
 		return err
 	}
-	s.ports.Audit.Record(c.Ctx, chat.Act{Kind: chat.ActLogin, User: u.ID, Session: session.ID, Detail: session.Device})
-	return s.tokens(c, u, session.ID, refresh)
+	s.ports.Audit.Record(c.Ctx, chat.Act{Kind: chat.ActLogin, User: u.ID, Session: n.Session.ID, Detail: n.Session.Device})
+	return s.tokens(c, u, n.Session.ID, refresh)
+}
+
+// newSession is a session to open on a device, and its first refresh token.
+func (s *station) newSession(c *server.Call, u chat.User, device string) (n chat.NewSession, refresh string) {
+	refresh, hash := s.ports.Refreshes.NewRefresh()
+	now := s.now()
+	return chat.NewSession{
+		Session: chat.Session{
+			ID: newSessionID(), User: u.ID, Device: strings.TrimSpace(device),
+			IP: c.IP(), CreatedAt: now, LastSeenAt: now, ExpiresAt: now.Add(s.opts.Sessions.Idle),
+		},
+		RefreshHash: hash, Until: now.Add(s.opts.Sessions.Absolute), Judged: u.PasswordHash, Most: s.opts.Limits.SessionsPerUser,
+	}, refresh
 }
 
 // newSessionID makes an id that can't be guessed: 128 random bits.

@@ -39,6 +39,8 @@ type Options struct {
 	Release bool
 	// Closed refuses registrations: accounts are made in another way.
 	Closed bool
+	// NoPasswords refuses to register, to log in and to change a password by one: users come by tokens of the application's issuer.
+	NoPasswords bool
 	// Patience is how long logins and new accounts of an address, and new rooms of a user, wait for each other; 0: what is too much is refused
 	// at once.
 	Patience time.Duration

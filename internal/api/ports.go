@@ -8,24 +8,26 @@ import (
 	"chat-service/internal/chat"
 )
 
-// Ports are the adapters that the station works through. All but Recents, Presences, Throttle and Audit are needed; a nil
-// one of these four stands for an adapter that is always unavailable.
+// Ports are the adapters that the station works through. All but Recents, Presences, Throttle, Audit and Foreigns are needed; a nil
+// one of the first four stands for an adapter that is always unavailable. Without Foreigns no other issuer's tokens are taken.
 type Ports struct {
-	Accounts  Accounts
-	People    People
-	Sessions  Sessions
-	Rooms     Rooms
-	Members   Members
-	Lists     Lists
-	Messages  Messages
-	Changes   Changes
-	Passwords Passwords
-	Tokens    Tokens
-	Refreshes Refreshes
-	Recents   Recents
-	Presences Presences
-	Throttle  server.Throttle
-	Audit     Audit
+	Accounts   Accounts
+	People     People
+	Sessions   Sessions
+	Identities Identities
+	Foreigns   Foreigns
+	Rooms      Rooms
+	Members    Members
+	Lists      Lists
+	Messages   Messages
+	Changes    Changes
+	Passwords  Passwords
+	Tokens     Tokens
+	Refreshes  Refreshes
+	Recents    Recents
+	Presences  Presences
+	Throttle   server.Throttle
+	Audit      Audit
 }
 
 // Accounts keeps users. Unknown ones are chat.NotFound; taken names are chat.UsernameTaken and chat.EmailTaken.
@@ -62,6 +64,22 @@ type Sessions interface {
 	RevokeSessions(ctx context.Context, user chat.UserID, except chat.SessionID) error
 	// Sessions lists the user's live sessions.
 	Sessions(ctx context.Context, user chat.UserID) ([]chat.Session, error)
+}
+
+// Identities knows users by what the application's own issuers of tokens call them.
+type Identities interface {
+	// Identity finds the account of an identity: chat.NotFound if there is none.
+	Identity(ctx context.Context, who chat.Identity) (chat.User, error)
+	// Provide finds it or makes it of u; made says which.
+	Provide(ctx context.Context, who chat.Identity, u chat.User) (out chat.User, made bool, err error)
+	// ResumeSession opens a session, or goes on with the live one of the same origin. It returns its id.
+	ResumeSession(ctx context.Context, n chat.NewSession) (chat.SessionID, error)
+}
+
+// Foreigns judges tokens of the application's own issuers.
+type Foreigns interface {
+	// Judge returns whom a token vouches for: chat.TokenExpired, chat.Unauthenticated, or chat.Unavailable if there are no keys to judge it by.
+	Judge(token string) (chat.Vouched, error)
 }
 
 // Rooms keeps rooms. What the caller may not see is chat.NotFound.

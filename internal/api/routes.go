@@ -53,7 +53,12 @@ func (s *station) authRoutes() []server.Route {
 		},
 		{
 			Method: "POST", Path: "/auth/login", ID: "login", Open: true, Summary: "Open a session", Reply: TokenReply{},
-			Errors: kinds(chat.Unauthenticated, chat.Blocked, chat.RateLimited), Do: server.Takes(s.login),
+			Errors: kinds(chat.Unauthenticated, chat.Blocked, chat.Forbidden, chat.RateLimited), Do: server.Takes(s.login),
+		},
+		{
+			Method: "POST", Path: "/auth/exchange", ID: "exchange", Open: true,
+			Summary: "Trade a token of the application's own issuer for a session", Reply: TokenReply{},
+			Errors: kinds(chat.Unauthenticated, chat.TokenExpired, chat.Blocked, chat.Forbidden, chat.RateLimited), Do: server.Takes(s.exchange),
 		},
 		{
 			Method: "POST", Path: "/auth/refresh", ID: "refresh", Open: true,

@@ -77,6 +77,9 @@ func (s *station) endOther(c *server.Call) error {
 // changePassword asks for the old password although the caller is logged in: a stolen access token must not be
 // enough. It ends the other sessions.
 func (s *station) changePassword(c *server.Call, b PasswordBody) error {
+	if s.opts.NoPasswords {
+		return errNoPasswords
+	}
 	u, err := s.ports.Accounts.User(c.Ctx, c.User)
 	if err != nil {
 		return err

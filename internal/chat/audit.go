@@ -15,6 +15,8 @@ const (
 	ActLogin         ActKind = "login"
 	ActLoginFailed   ActKind = "login_failed"
 	ActLoginRefused  ActKind = "login_refused"
+	ActExchanged     ActKind = "token_exchanged"
+	ActNotExchanged  ActKind = "exchange_failed"
 	ActThrottled     ActKind = "throttled"
 	ActWrongPassword ActKind = "wrong_password"
 	ActPassword      ActKind = "password_changed"
@@ -39,7 +41,9 @@ var acts = []ActSpec{
 	{ActRegistered, false, "an account was created"},
 	{ActLogin, false, "a session was opened"},
 	{ActLoginFailed, false, "a wrong password or an unknown name at login"},
-	{ActLoginRefused, false, "the right password of a disabled account"},
+	{ActLoginRefused, false, "the right password of a disabled account, or an issuer's token for one"},
+	{ActExchanged, false, "a session was opened, or went on, by a token of the application's issuer"},
+	{ActNotExchanged, false, "a token of another issuer that was refused; why is in the detail"},
 	{ActThrottled, false, "a try at a password that came too early and wasn't judged"},
 	{ActWrongPassword, false, "a wrong password where a logged-in user had to confirm it"},
 	{ActPassword, true, "the password was changed, by its user or an operator; the sessions but the user's own ended"},

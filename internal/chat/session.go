@@ -36,6 +36,8 @@ type NewSession struct {
 	Until       time.Time // it ends then, however often it is refreshed
 	// Judged is the password hash that the login was judged by: a password that was set meanwhile opens nothing. "": none was.
 	Judged string
+	// Origin is what goes on with the same session when it comes again (Identity.Origin); "": nothing does.
+	Origin string
 	Most   int // how many sessions its user may have: those used longest ago end; 0: any number
 }
 

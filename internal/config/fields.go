@@ -77,6 +77,9 @@ func (f field) setNode(n *yaml.Node) error {
 	if n.Kind == yaml.ScalarNode && f.val.Kind() != reflect.Slice {
 		return f.setText(n.Value)
 	}
+	if f.listsSections() {
+		return f.setSections(n)
+	}
 	if f.val.Kind() == reflect.Slice && n.Kind == yaml.ScalarNode {
 		return f.setList(split(n.Value))
 	}
@@ -99,6 +102,9 @@ func (f field) setNode(n *yaml.Node) error {
 
 // setText sets the field from one text: a scalar of the file, a variable, or a secret's file.
 func (f field) setText(text string) error {
+	if f.listsSections() {
+		return f.setSectionsText(text)
+	}
 	if f.val.Kind() == reflect.Slice {
 		return f.setList(split(text))
 	}

@@ -8,10 +8,14 @@ import (
 	"chat-service/internal/store"
 	"chat-service/internal/store/db"
 	"chat-service/internal/store/storetest"
+	"chat-service/internal/store/storetest/identities"
 )
 
 // TestConforms: the store keeps the rules that its fake keeps, on both servers.
 func TestConforms(t *testing.T) {
 	set := func(o *db.Options) { o.Partitions, o.Limits = 8, storetest.ConformLimits() }
-	onBoth(t, set, func(t *testing.T, d *store.Store) { storetest.Conform(t, storetest.SubjectOf(d)) })
+	onBoth(t, set, func(t *testing.T, d *store.Store) {
+		storetest.Conform(t, storetest.SubjectOf(d))
+		identities.Conform(t, storetest.SubjectOf(d))
+	})
 }

@@ -21,6 +21,7 @@ import (
 	"chat-service/internal/store/messages"
 	"chat-service/internal/store/operator"
 	"chat-service/internal/store/storetest"
+	"chat-service/internal/store/storetest/identities"
 )
 
 // few are stores on one database, each opened as its role's user.
@@ -143,9 +144,10 @@ func TestConformsWithFewRights(t *testing.T) {
 			whole.Messages, whole.Rooms, whole.Members, whole.Lists = fewMessages{f.api.Messages, f.worker.Messages}, f.api.Rooms, f.api.Rooms, f.api.Rooms
 			changing := fewChanges{f.api.Changes, f.worker.Changes}
 			whole.Changes, whole.Views = changing, changing
-			whole.Accounts, whole.People, whole.Sessions, whole.Logins = as, as, as, as
+			whole.Accounts, whole.People, whole.Sessions, whole.Identities, whole.Logins = as, as, as, as, as
 			whole.Fleet = fewFleet{f.worker.Operator, f.operator.Operator}
 			storetest.Conform(t, whole)
+			identities.Conform(t, whole)
 		})
 	}
 }

@@ -25,7 +25,18 @@ const maxDevice = 190
 // than they may, those that were used longest ago end. The account is judged under its lock, because it may have changed since the
 // password was: Blocked if it is disabled, Unauthenticated if its password is another one now.
 func (s *Store) OpenSession(ctx context.Context, n chat.NewSession) error {
-	row := table.Session{Session: n.Session, AbsoluteAt: n.Until}
+	row := s.newSession(n)
+	return s.d.Tx(ctx, "open session", db.Once, func(tx db.Tx) error {
+		if err := open(tx, row.User, n.Judged); err != nil {
+			return err
+		}
+		return s.open(tx, row, n)
+	})
+}
+
+// newSession is the row of a session to open.
+func (s *Store) newSession(n chat.NewSession) table.Session {
+	row := table.Session{Session: n.Session, AbsoluteAt: n.Until, Origin: n.Origin}
 	row.Device = table.Clip(row.Device, maxDevice)
 	if row.CreatedAt.IsZero() {
 		row.CreatedAt = s.d.Now()
@@ -36,18 +47,18 @@ func (s *Store) OpenSession(ctx context.Context, n chat.NewSession) error {
 	if row.ExpiresAt.After(row.AbsoluteAt) {
 		row.ExpiresAt = row.AbsoluteAt
 	}
-	return s.d.Tx(ctx, "open session", db.Once, func(tx db.Tx) error {
-		if err := open(tx, row.User, n.Judged); err != nil {
-			return err
-		}
-		if _, err := table.Sessions.Create(tx.DB, &row); err != nil {
-			return err
-		}
-		if err := addToken(tx, table.Token{Hash: n.RefreshHash, Session: row.ID, CreatedAt: s.d.Now()}); err != nil || n.Most <= 0 {
-			return err
-		}
-		return s.endOldest(tx, row.User, row.ID, n.Most)
-	})
+	return row
+}
+
+// open stores a session with its first token, and ends those that are too many then. The user is locked.
+func (s *Store) open(tx db.Tx, row table.Session, n chat.NewSession) error {
+	if _, err := table.Sessions.Create(tx.DB, &row); err != nil {
+		return err
+	}
+	if err := addToken(tx, table.Token{Hash: n.RefreshHash, Session: row.ID, CreatedAt: s.d.Now()}); err != nil || n.Most <= 0 {
+		return err
+	}
+	return s.endOldest(tx, row.User, row.ID, n.Most)
 }
 
 // open locks a user and judges whether a login that was judged by a password hash may open a session.

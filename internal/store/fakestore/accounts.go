@@ -15,7 +15,8 @@ import (
 // session is a login session and its absolute end.
 type session struct {
 	chat.Session
-	until time.Time
+	until  time.Time
+	origin string
 }
 
 // token is a refresh token that was handed out.
@@ -72,16 +73,7 @@ func (s *Store) CreateUser(ctx context.Context, u chat.User) (chat.User, error) 
 	if err != nil {
 		return chat.User{}, err
 	}
-	for id := range s.users {
-		u.ID = max(u.ID, id)
-	}
-	u.ID++
-	u.Status = cmp.Or(u.Status, chat.Active)
-	if u.CreatedAt.IsZero() {
-		u.CreatedAt = s.now()
-	}
-	s.users[u.ID] = &u
-	s.looks[skeleton.Of(u.Username)] = true
+	s.create(&u)
 	return u, nil
 }
 
@@ -261,6 +253,11 @@ func (s *Store) OpenSession(ctx context.Context, n chat.NewSession) error {
 	if err != nil {
 		return err
 	}
+	return s.open(n)
+}
+
+// open opens a session. The lock is held.
+func (s *Store) open(n chat.NewSession) error {
 	switch u := s.users[n.Session.User]; {
 	case u == nil:
 		return chat.E(chat.NotFound, "no such user")
@@ -269,7 +266,7 @@ func (s *Store) OpenSession(ctx context.Context, n chat.NewSession) error {
 	case n.Judged != "" && n.Judged != u.PasswordHash:
 		return chat.E(chat.Unauthenticated, "the password was changed meanwhile")
 	}
-	l := &session{Session: n.Session, until: n.Until}
+	l := &session{Session: n.Session, until: n.Until, origin: n.Origin}
 	if l.CreatedAt.IsZero() {
 		l.CreatedAt = s.now()
 	}

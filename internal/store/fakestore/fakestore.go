@@ -35,6 +35,7 @@ type Store struct {
 	looks    map[string]bool // skeletons of the usernames
 	sessions map[chat.SessionID]*session
 	tokens   map[[32]byte]*token
+	known    map[chat.Identity]chat.UserID
 	outbox   []row
 	lastRow  uint64
 	workers  map[string]worker
@@ -52,7 +53,7 @@ func New(o Options) *Store {
 	}
 	return &Store{
 		o: o, rooms: map[chat.RoomID]*room{}, users: map[chat.UserID]*chat.User{}, looks: map[string]bool{}, sessions: map[chat.SessionID]*session{},
-		tokens: map[[32]byte]*token{}, workers: map[string]worker{}, calls: map[string]int{},
+		tokens: map[[32]byte]*token{}, known: map[chat.Identity]chat.UserID{}, workers: map[string]worker{}, calls: map[string]int{},
 	}
 }
 

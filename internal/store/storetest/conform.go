@@ -110,6 +110,13 @@ type Sessions interface {
 	Sessions(ctx context.Context, user chat.UserID) ([]chat.Session, error)
 }
 
+// Identities knows users by what an application's issuer of tokens calls them.
+type Identities interface {
+	Identity(ctx context.Context, who chat.Identity) (chat.User, error)
+	Provide(ctx context.Context, who chat.Identity, u chat.User) (chat.User, bool, error)
+	ResumeSession(ctx context.Context, n chat.NewSession) (chat.SessionID, error)
+}
+
 // Logins judges login sessions.
 type Logins interface {
 	Session(ctx context.Context, id chat.SessionID, user chat.UserID) (chat.Session, chat.User, error)
@@ -147,6 +154,7 @@ type Subject struct {
 	Accounts   Accounts
 	People     People
 	Sessions   Sessions
+	Identities Identities
 	Logins     Logins
 	Outbox     Outbox
 	Fleet      Fleet
@@ -164,7 +172,7 @@ func ConformLimits() chat.Limits {
 func SubjectOf(s *store.Store) Subject {
 	return Subject{
 		Messages: s.Messages, Changes: s.Changes, Views: s.Changes, Standing: standing{s.Rooms, s.Messages}, Rooms: s.Rooms, Members: s.Rooms, Lists: s.Rooms, Accounts: s.Accounts,
-		People: s.Accounts, Sessions: s.Accounts, Logins: s.Accounts, Outbox: s.Outbox, Fleet: s.Operator, Partitions: s.DB.Partitions(),
+		People: s.Accounts, Sessions: s.Accounts, Identities: s.Accounts, Logins: s.Accounts, Outbox: s.Outbox, Fleet: s.Operator, Partitions: s.DB.Partitions(),
 	}
 }
 

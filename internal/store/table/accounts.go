@@ -35,6 +35,7 @@ var (
 type Session struct {
 	chat.Session
 	AbsoluteAt time.Time // ends the session however busy it is; ExpiresAt never exceeds it
+	Origin     string    // what opens the same session again, 32 bytes; "": nothing
 }
 
 // Sessions are the login sessions.
@@ -48,6 +49,7 @@ var Sessions = define("sessions", "s",
 	Column[Session]{Name: "absolute_at", Cell: func(s *Session) Cell { return (*moment)(&s.AbsoluteAt) }},
 	Column[Session]{Name: "ip", Cell: func(s *Session) Cell { return (*text)(&s.IP) }},
 	Column[Session]{Name: "revoked_at", Cell: func(s *Session) Cell { return (*moment)(&s.RevokedAt) }},
+	Column[Session]{Name: "origin", Cell: func(s *Session) Cell { return (*bytes)(&s.Origin) }},
 )
 
 // SessionIDs is Sessions for who asks only which there are.
@@ -71,4 +73,20 @@ var Tokens = define("refresh_tokens", "t",
 	Column[Token]{Name: "session_id", Cell: func(t *Token) Cell { return (*text)(&t.Session) }},
 	Column[Token]{Name: "created_at", Cell: func(t *Token) Cell { return (*moment)(&t.CreatedAt) }},
 	Column[Token]{Name: "used_at", Cell: func(t *Token) Cell { return (*moment)(&t.UsedAt) }},
+)
+
+// Identity is a row of identities.
+type Identity struct {
+	Issuer    [32]byte // chat.Identity's IssuerKey
+	Subject   string
+	User      chat.UserID
+	CreatedAt time.Time
+}
+
+// Identities say which account an application's issuer of tokens means.
+var Identities = define("identities", "i",
+	Column[Identity]{Name: "issuer", Cell: func(i *Identity) Cell { return (*digest)(&i.Issuer) }},
+	Column[Identity]{Name: "subject", Cell: func(i *Identity) Cell { return (*bytes)(&i.Subject) }},
+	Column[Identity]{Name: "user_id", Cell: func(i *Identity) Cell { return (*number)(&i.User) }},
+	Column[Identity]{Name: "created_at", Cell: func(i *Identity) Cell { return (*moment)(&i.CreatedAt) }},
 )

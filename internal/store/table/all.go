@@ -3,7 +3,7 @@ package table
 // All lists the tables with all of their columns.
 func All() []Listed {
 	return []Listed{
-		Meta.listed(), Workers.listed(), Users.listed(), Sessions.listed(), Tokens.listed(), Rooms.listed(), Members.listed(),
+		Meta.listed(), Workers.listed(), Users.listed(), Sessions.listed(), Tokens.listed(), Identities.listed(), Rooms.listed(), Members.listed(),
 		Messages.listed(), Cursors.listed(), Outbox.listed(), DeadCommands.listed(), Audit.listed(),
 		States.listed(), Changes.listed(), Reactions.listed(), Pins.listed(), Recalls.listed(),
 	}

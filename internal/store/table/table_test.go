@@ -58,6 +58,7 @@ func TestEveryFieldHasAColumn(t *testing.T) {
 	covers(t, Users)
 	covers(t, Sessions)
 	covers(t, Tokens)
+	covers(t, Identities)
 	covers(t, Outbox)
 	covers(t, DeadCommands)
 	covers(t, Audit)

@@ -20,6 +20,7 @@ func bodies(other uint64) map[string]obj {
 		"POST /auth/register":                      {"username": "u" + fresh(), "password": goodPassword},
 		"POST /auth/login":                         {"username": "nobody", "password": goodPassword},
 		"POST /auth/refresh":                       {"refresh_token": "made up"},
+		"POST /auth/exchange":                      {"token": "made up"},
 		"POST /auth/password":                      {"old_password": "x", "new_password": goodPassword},
 		"PATCH /me":                                {"nickname": "Another"},
 		"POST /presence":                           {"user_ids": []uint64{other}},

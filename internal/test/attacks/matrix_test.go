@@ -44,6 +44,7 @@ var routes = []cells{
 	{"POST /auth/login", "", anyRoom, "401 200 403_blocked 200 200 200 200 200", func(_ *cast, u user) any {
 		return obj{"username": cmp.Or(u.Username, "nobody"), "password": cmp.Or(u.Password, goodPassword)}
 	}},
+	{"POST /auth/exchange", "", anyRoom, "403 403 403 403 403 403 403 403", func(*cast, user) any { return obj{"token": "made up"} }}, // no issuer is configured
 	{"POST /auth/refresh", "", anyRoom, "401 401 403_blocked 200 200 200 200 200", func(_ *cast, u user) any {
 		return obj{"refresh_token": cmp.Or(u.Refresh, "made up")}
 	}},

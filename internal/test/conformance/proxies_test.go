@@ -40,7 +40,7 @@ type world struct {
 // newWorld starts a fleet of two gateways and everything that may stand in front of it.
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{Fleet: testkit.StartFleet(t, testkit.FleetOptions{Gateways: 2, Workers: 1, APIs: 1, Env: calm()})}
+	w := &world{Fleet: testkit.StartFleet(t, testkit.FleetOptions{Gateways: 2, Workers: 1, APIs: 1, Env: calm(t)})}
 	w.targets = []target{
 		{"gateway", hostOf(w.WS(1)), false},
 		{"front door", w.frontDoor(t), true},
@@ -50,9 +50,15 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// calm are settings under which limits of rate don't matter, and accounts are made quickly.
-func calm() map[string]string {
+// calm are settings under which limits of rate don't matter, accounts are made quickly, and foreignToken is taken.
+func calm(t *testing.T) map[string]string {
+	t.Helper()
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte(foreignSecret), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	return map[string]string{
+		"CHAT_AUTH_ISSUERS":           "[{issuer: https://app.example.com, audience: chat, auto_provision: true, secret_file: " + secret + "}]",
 		"CHAT_AUTH_ARGON2_MEMORY_KIB": "1024", "CHAT_AUTH_ARGON2_TIME": "1",
 		"CHAT_LIMITS_LOGIN_PER_MINUTE": "0", "CHAT_LIMITS_REGISTER_PER_MINUTE": "0", "CHAT_LIMITS_REQUESTS_PER_SECOND": "0", "CHAT_LIMITS_BAD_TOKENS_PER_MINUTE": "0",
 		"CHAT_LIMITS_MESSAGES_PER_SECOND": "0", "CHAT_LIMITS_USER_FRAMES_PER_SECOND": "0", "CHAT_LIMITS_SOCKETS_PER_SESSION": "0", "CHAT_GATEWAY_DRAIN": "200ms",

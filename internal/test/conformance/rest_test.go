@@ -4,6 +4,9 @@ package conformance
 
 import (
 	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -88,7 +91,7 @@ type fuzzer struct {
 // documented for the operation, body and headers fit, nothing fails inside; what fits the document isn't refused as invalid, and what
 // doesn't is refused.
 func TestREST(t *testing.T) {
-	f := testkit.StartFleet(t, testkit.FleetOptions{APIs: 1, Env: calm()})
+	f := testkit.StartFleet(t, testkit.FleetOptions{APIs: 1, Env: calm(t)})
 	t.Run("requests", func(t *testing.T) { manyRequests(t, f.API(1), f.API(1).Base, given(t, requestsVar, defaultRequests)) })
 	t.Run("bites", func(t *testing.T) { bites(t, f.API(1)) })
 }
@@ -420,13 +423,26 @@ func (z *fuzzer) know(r *request, body object) {
 // known puts what a user knows into a body, and the ids of others.
 func (z *fuzzer) known(u testkit.User, body object) {
 	for name, v := range map[string]any{
-		"refresh_token": u.Refresh, "old_password": u.Password, "new_password": u.Password, "username": u.Username, "password": u.Password,
+		"token": foreignToken(u), "refresh_token": u.Refresh, "old_password": u.Password, "new_password": u.Password, "username": u.Username, "password": u.Password,
 		"user_id": json.Number(fmt.Sprint(z.users[1].ID)), "member_ids": []any{json.Number(fmt.Sprint(z.users[2].ID))},
 	} {
 		if _, ok := body[name]; ok {
 			body[name] = v
 		}
 	}
+}
+
+// foreignSecret is that of the application's issuer.
+const foreignSecret = "the application signs with this secret of its own"
+
+// foreignToken is the application's token for a user of the name.
+func foreignToken(u testkit.User) string {
+	encode := base64.RawURLEncoding.EncodeToString
+	claims := fmt.Sprintf(`{"iss":"https://app.example.com","aud":"chat","sub":%q,"exp":%d}`, u.Username, time.Now().Add(time.Hour).Unix())
+	text := encode([]byte(`{"alg":"HS256"}`)) + "." + encode([]byte(claims))
+	mac := hmac.New(sha256.New, []byte(foreignSecret))
+	mac.Write([]byte(text))
+	return text + "." + encode(mac.Sum(nil))
 }
 
 // put encodes a body and finds what the document says about it.

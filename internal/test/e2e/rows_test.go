@@ -21,7 +21,7 @@ var rows = []struct {
 	names []string
 }{
 	{"REST calls", true, []string{
-		"POST /auth/register", "POST /auth/login", "POST /auth/refresh", "POST /auth/logout", "POST /auth/logout-all",
+		"POST /auth/register", "POST /auth/login", "POST /auth/exchange", "POST /auth/refresh", "POST /auth/logout", "POST /auth/logout-all",
 		"POST /auth/password", "GET /auth/sessions", "DELETE /auth/sessions/{session_id}",
 		"GET /me", "PATCH /me", "GET /users", "GET /users/{user_id}", "GET /users/{user_id}/presence", "POST /presence",
 		"GET /rooms", "POST /rooms", "GET /rooms/{room_id}", "PATCH /rooms/{room_id}", "DELETE /rooms/{room_id}",
