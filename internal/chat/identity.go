@@ -11,6 +11,9 @@ import (
 // MaxSubject is the length of an identity's subject in bytes, at most.
 const MaxSubject = 255
 
+// LiveTokens is how many refresh tokens work of a session that goes on: the answers of so many exchanges may be in use.
+const LiveTokens = 10
+
 // Identity is a user as the application's own issuer of tokens names them.
 type Identity struct{ Issuer, Subject string }
 

@@ -3,6 +3,7 @@ package accounts
 import (
 	"cmp"
 	"context"
+	"time"
 
 	"chat-service/internal/chat"
 	"chat-service/internal/store/db"
@@ -91,10 +92,32 @@ func (s *Store) ResumeSession(ctx context.Context, n chat.NewSession) (id chat.S
 			return err
 		}
 		_, known, err := token(tx, n.RefreshHash) // a run before this one may have been committed unnoticed
-		if err == nil && !known {
-			err = addToken(tx, table.Token{Hash: n.RefreshHash, Session: id, CreatedAt: s.d.Now()})
+		if err != nil || known {
+			return err
 		}
-		return err
+		if err := forgetTokens(tx, id, s.d.Now()); err != nil {
+			return err
+		}
+		return addToken(tx, table.Token{Hash: n.RefreshHash, Session: id, CreatedAt: s.d.Now()})
 	})
 	return id, err
+}
+
+const (
+	// usedFor is how long a used one is remembered, by which a copy of it is found out.
+	usedFor = 30 * 24 * time.Hour
+	// forgottenAtOnce bounds what one call deletes.
+	forgottenAtOnce = 100
+)
+
+// forgetTokens makes room for one more refresh token of a session that may go on for ever: it gets one at each exchange.
+func forgetTokens(tx db.Tx, id chat.SessionID, now time.Time) error {
+	var old [][]byte
+	err := tx.Raw("(SELECT hash FROM refresh_tokens WHERE session_id = ? AND used_at IS NULL ORDER BY created_at DESC, hash LIMIT ? OFFSET ?)"+
+		" UNION ALL (SELECT hash FROM refresh_tokens WHERE session_id = ? AND used_at < ? LIMIT ?)",
+		id, forgottenAtOnce, chat.LiveTokens-1, id, now.Add(-usedFor), forgottenAtOnce).Scan(&old).Error
+	if err != nil || len(old) == 0 {
+		return err
+	}
+	return tx.Exec("DELETE FROM refresh_tokens WHERE hash IN ?", old).Error
 }

@@ -23,6 +23,7 @@ type session struct {
 type token struct {
 	session chat.SessionID
 	usedAt  time.Time
+	after   int // how many there were before it
 }
 
 func noUser() error    { return chat.E(chat.NotFound, "no such user") }

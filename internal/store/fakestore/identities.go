@@ -3,6 +3,7 @@ package fakestore
 import (
 	"cmp"
 	"context"
+	"slices"
 
 	"chat-service/internal/chat"
 	"chat-service/internal/store/skeleton"
@@ -75,9 +76,24 @@ func (s *Store) ResumeSession(ctx context.Context, n chat.NewSession) (chat.Sess
 			if l.ExpiresAt.After(l.until) {
 				l.ExpiresAt = l.until
 			}
-			s.tokens[n.RefreshHash] = &token{session: l.ID}
+			s.forgetTokens(l.ID)
+			s.tokens[n.RefreshHash] = &token{session: l.ID, after: s.calls["ResumeSession"]}
 			return l.ID, nil
 		}
 	}
 	return n.Session.ID, s.open(n)
+}
+
+// forgetTokens makes room for one more unused refresh token of a session. The lock is held.
+func (s *Store) forgetTokens(id chat.SessionID) {
+	var unused [][32]byte
+	for h, t := range s.tokens {
+		if t.session == id && t.usedAt.IsZero() {
+			unused = append(unused, h)
+		}
+	}
+	slices.SortFunc(unused, func(a, b [32]byte) int { return cmp.Compare(s.tokens[b].after, s.tokens[a].after) })
+	for _, h := range unused[min(len(unused), chat.LiveTokens-1):] {
+		delete(s.tokens, h)
+	}
 }

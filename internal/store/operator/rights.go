@@ -32,7 +32,7 @@ func AllRights() []TableRights {
 		{"workers", "", "SELECT, INSERT, UPDATE, DELETE", "SELECT"},
 		{"users", "SELECT, INSERT, UPDATE", "SELECT, UPDATE (last_seen, skeleton)", "SELECT, UPDATE (status, password_hash)"},
 		{"sessions", "SELECT, INSERT, UPDATE", "SELECT, DELETE", "SELECT, UPDATE (revoked_at)"},
-		{"refresh_tokens", "SELECT, INSERT, UPDATE (used_at)", "SELECT (session_id), DELETE", ""},
+		{"refresh_tokens", "SELECT, INSERT, UPDATE (used_at), DELETE", "SELECT (session_id), DELETE", ""},
 		{"identities", "SELECT, INSERT", "", ""},
 		{"rooms", "SELECT, INSERT, UPDATE", "SELECT, UPDATE", "SELECT, UPDATE"},
 		{"members", "SELECT, INSERT, UPDATE", "SELECT, INSERT, UPDATE", "SELECT, UPDATE"},

@@ -123,11 +123,22 @@ func resumed(t *testing.T, s storetest.Subject) {
 	if ok(t, err); len(left) != 1 || left[0].ID != phone || again != phone || time.Until(left[0].ExpiresAt) < 4*time.Hour {
 		t.Errorf("%+v is left of %s", left, phone)
 	}
-	for i, old := range [][32]byte{first, h} { // each of its tokens is good for one more
+	rotate := func(old [32]byte) (chat.Session, error) {
 		in, _, err := s.Sessions.RotateRefresh(t.Context(), chat.Rotation{
 			Old: old, Next: sha256.Sum256(old[:]), Now: time.Now(), Idle: time.Hour, Grace: time.Second,
 		})
-		if err != nil || in.ID != phone {
+		return in, err
+	}
+	_, err = rotate(first) // too many came after it
+	fails(t, err, chat.Unauthenticated)
+	tokens := [][32]byte{h}
+	for range chat.LiveTokens - 1 {
+		_, h, err := come("phone", 5*time.Hour)
+		ok(t, err)
+		tokens = append(tokens, h)
+	}
+	for i, old := range tokens { // each of the last ones is good for one more
+		if in, err := rotate(old); err != nil || in.ID != phone {
 			t.Errorf("token %d: %+v, %v", i, in, err)
 		}
 	}
