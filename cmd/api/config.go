@@ -33,6 +33,7 @@ type Config struct {
 	RabbitMQ Names           `yaml:"rabbitmq"`
 	JWT      config.JWT      `yaml:"jwt"`
 	Auth     Auth            `yaml:"auth"`
+	Users    Users           `yaml:"users"`
 	Limits   Limits          `yaml:"limits"`
 	CORS     CORS            `yaml:"cors"`
 	Debug    config.Debug    `yaml:"debug"`
@@ -126,6 +127,21 @@ func (a Auth) Warnings() []string {
 	return nil
 }
 
+// Users is what users learn of each other.
+type Users struct {
+	// Directory is all, shared or off: whom a user may search for and look up.
+	Directory chat.Directory `yaml:"directory"`
+}
+
+// Validate checks the word.
+func (u Users) Validate() error {
+	switch u.Directory {
+	case chat.DirectoryAll, chat.DirectoryShared, chat.DirectoryOff:
+		return nil
+	}
+	return fmt.Errorf("directory: is %q: set all, shared (those with whom one shares a room) or off (nobody can be searched for)", u.Directory)
+}
+
 // Limits are those of the installation that the api reads.
 type Limits chat.Limits
 
@@ -172,6 +188,7 @@ func defaults() Config {
 		},
 		Database: config.DefaultDatabase(), Redis: config.DefaultRedis(), RabbitMQ: Names{r.Exchange, r.Partitions}, JWT: config.DefaultJWT(),
 		Auth:   Auth{Registration: "open", Passwords: true, Issuers: []Issuer{}, Argon2: auth.DefaultHashOptions(), IdleHours: 7 * 24, RefreshGrace: config.Duration(10 * time.Second)},
+		Users:  Users{Directory: chat.DirectoryAll},
 		Limits: Limits(chat.DefaultLimits().For(chat.ByAPI)),
 		CORS:   CORS{Origins: []string{}}, Debug: config.DefaultDebug(9103), Log: config.DefaultLog(),
 	}
@@ -208,7 +225,8 @@ func (c *Config) api(log *slog.Logger, reg prometheus.Registerer) (api.Options, 
 	idle := time.Duration(c.Auth.IdleHours * float64(time.Hour))
 	o := api.Options{
 		Addr: net.JoinHostPort(c.Server.Host, c.Server.Port.String()), Release: c.Server.Release(), Closed: c.Auth.Registration == "closed", NoPasswords: !c.Auth.Passwords,
-		Limits: c.limits(), Patience: chat.Patience,
+		Directory: c.Users.Directory,
+		Limits:    c.limits(), Patience: chat.Patience,
 		Sessions: api.SessionTimes{Idle: min(idle, c.JWT.Refresh()), Absolute: c.JWT.Refresh(), Grace: c.Auth.RefreshGrace.D()},
 		Origins:  c.CORS.Origins, TrustedProxies: proxies, Log: log, Metrics: api.NewMetrics(reg),
 	}

@@ -97,8 +97,8 @@ func webURL(s string) bool {
 		(u.Scheme == "https" || u.Scheme == "http")
 }
 
-// users finds others by the beginning of a name, compared in the form in which names are stored. Any user may be found:
-// names are public, email addresses are not.
+// users finds others by the beginning of a name, compared in the form in which names are stored, as far as the directory is open: names
+// are public then, email addresses are not.
 func (s *station) users(c *server.Call) error {
 	q := c.Query()
 	prefix := normal(q.Text("q"))
@@ -112,7 +112,14 @@ func (s *station) users(c *server.Call) error {
 	if err := s.searches(c); err != nil {
 		return err
 	}
-	list, err := s.ports.People.SearchUsers(c.Ctx, prefix, chat.UserID(after), limit+1)
+	find := chat.UserSearch{Prefix: prefix, After: chat.UserID(after), Limit: limit + 1}
+	switch s.opts.Directory {
+	case chat.DirectoryOff:
+		return chat.E(chat.Forbidden, "nobody can be searched for here")
+	case chat.DirectoryShared:
+		find.Beside = c.User
+	}
+	list, err := s.ports.People.SearchUsers(c.Ctx, find)
 	if err != nil {
 		return err
 	}
@@ -120,8 +127,17 @@ func (s *station) users(c *server.Call) error {
 	return c.OK(UsersReply{server.Views(list, protocol.UserView), next})
 }
 
-// oneUser shows a user; only to themselves with the email address.
+// oneUser shows a user; only to themselves with the email address. Where the directory isn't open, strangers don't exist.
 func (s *station) oneUser(c *server.Call) error {
+	if c.Target != c.User && s.opts.Directory != chat.DirectoryAll {
+		known, err := s.ports.Lists.SharesRoom(c.Ctx, c.User, []chat.UserID{c.Target})
+		if err != nil {
+			return err
+		}
+		if len(known) == 0 {
+			return chat.E(chat.NotFound, "no such user")
+		}
+	}
 	u, err := s.ports.Accounts.User(c.Ctx, c.Target)
 	if err != nil {
 		return err

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"chat-service/internal/chat"
 )
 
 func TestAccount(t *testing.T) {
@@ -67,5 +69,37 @@ func TestNormal(t *testing.T) {
 		if got != want || normal(got) != got {
 			t.Errorf("normal(%q) = %q, then %q", in, got, normal(got))
 		}
+	}
+}
+
+// TestDirectory: where it isn't open, strangers can't be found, nor looked up by their ids; those in a room with one can.
+func TestDirectory(t *testing.T) {
+	for directory, searches := range map[chat.Directory]bool{chat.DirectoryAll: true, chat.DirectoryShared: true, chat.DirectoryOff: false} {
+		t.Run(string(directory), func(t *testing.T) {
+			b := newBench(t, func(o *Options, _ *Ports) { o.Directory = directory })
+			ann, bob := b.join("name1"), b.join("name2")
+			b.join("name3")
+			b.do(201, "POST", "rooms", ann, `{"name":"one","member_ids":[2]}`)
+			stranger := directory == chat.DirectoryAll
+			if searches {
+				want := []any{1.0, 2.0}
+				if stranger {
+					want = append(want, 3.0)
+				}
+				if d := cmp.Diff(want, b.do(200, "GET", "users?q=name", ann, "").list("users", "id")); d != "" {
+					t.Errorf("found:\n%s", d)
+				}
+			} else {
+				b.problem(b.raw("GET", "users?q=name", ann, "", ""), 403, "forbidden")
+			}
+			b.do(200, "GET", "users/1", ann, "")
+			b.do(200, "GET", "users/1", bob, "")
+			if stranger {
+				b.do(200, "GET", "users/3", ann, "")
+			} else {
+				b.problem(b.raw("GET", "users/3", ann, "", ""), 404, "not_found")
+			}
+			b.problem(b.raw("GET", "users/99", ann, "", ""), 404, "not_found")
+		})
 	}
 }

@@ -41,6 +41,8 @@ type Options struct {
 	Closed bool
 	// NoPasswords refuses to register, to log in and to change a password by one: users come by tokens of the application's issuer.
 	NoPasswords bool
+	// Directory says whom users may look up; "" is DirectoryAll.
+	Directory chat.Directory
 	// Patience is how long logins and new accounts of an address, and new rooms of a user, wait for each other; 0: what is too much is refused
 	// at once.
 	Patience time.Duration
@@ -72,6 +74,7 @@ func (o Options) withDefaults() Options {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	o.Directory = cmp.Or(o.Directory, chat.DirectoryAll)
 	if o.Sessions == (SessionTimes{}) {
 		o.Sessions = SessionTimes{Idle: 7 * day, Absolute: 30 * day, Grace: 10 * time.Second}
 	}

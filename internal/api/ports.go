@@ -46,8 +46,8 @@ type Accounts interface {
 
 // People finds other users.
 type People interface {
-	// SearchUsers lists active users whose username begins with the normalised prefix, by id above after.
-	SearchUsers(ctx context.Context, prefix string, after chat.UserID, limit int) ([]chat.User, error)
+	// SearchUsers lists active users whose username or nickname begins with something, by id.
+	SearchUsers(ctx context.Context, q chat.UserSearch) ([]chat.User, error)
 	// LastSeen returns when users last had a live socket; those who never had one are left out.
 	LastSeen(ctx context.Context, ids []chat.UserID) (map[chat.UserID]time.Time, error)
 }

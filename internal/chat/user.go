@@ -30,6 +30,24 @@ type User struct {
 	CreatedAt    time.Time
 }
 
+// UserSearch asks for active users whose name begins with something, by ascending id.
+type UserSearch struct {
+	Prefix string // in the form in which names are stored
+	Beside UserID // only those who share a room with this user; 0: all
+	After  UserID
+	Limit  int
+}
+
+// Directory says whom a user may look up.
+type Directory string
+
+// The directories. One can always look up oneself and, by id, those with whom one shares a room.
+const (
+	DirectoryAll    Directory = "all"
+	DirectoryShared Directory = "shared" // those with whom one shares a room
+	DirectoryOff    Directory = "off"    // nobody can be searched for
+)
+
 // UserPatch changes an account: what is nil stays.
 type UserPatch struct {
 	Nickname  *string

@@ -44,7 +44,7 @@ func TestUsers(t *testing.T) {
 		cat, err := d.Accounts.CreateUser(ctx, chat.User{Username: "cat", Nickname: "x", PasswordHash: "h3"}) // no email is no duplicate
 		ok(t, err)
 		for prefix, want := range map[string][]chat.UserID{"ÄN": {ann.ID, bob.ID}, "än_": {bob.ID}, "an": {ann.ID}, "%": nil} {
-			us, err := d.Accounts.SearchUsers(ctx, prefix, 0, 10)
+			us, err := d.Accounts.SearchUsers(ctx, chat.UserSearch{Prefix: prefix, Limit: 10})
 			ok(t, err)
 			var got []chat.UserID
 			for _, u := range us {
@@ -54,7 +54,7 @@ func TestUsers(t *testing.T) {
 				t.Errorf("%q finds %v, want %v", prefix, got, want)
 			}
 		}
-		if us, err := d.Accounts.SearchUsers(ctx, "än", ann.ID, 1); err != nil || len(us) != 1 || us[0].ID != bob.ID {
+		if us, err := d.Accounts.SearchUsers(ctx, chat.UserSearch{Prefix: "än", After: ann.ID, Limit: 1}); err != nil || len(us) != 1 || us[0].ID != bob.ID {
 			t.Fatal(us, err)
 		}
 		nick, mail, none := "Bobby 😀", "ann@example.com", ""

@@ -101,11 +101,15 @@ func (s *Store) Users(ctx context.Context, ids []chat.UserID) ([]chat.User, erro
 
 // SearchUsers returns active accounts whose username or nickname begins with prefix (any case), by ascending id after
 // the given one, at most limit.
-func (s *Store) SearchUsers(ctx context.Context, prefix string, after chat.UserID, limit int) ([]chat.User, error) {
-	like := db.LikePrefix(table.SearchKey(prefix))
+func (s *Store) SearchUsers(ctx context.Context, q chat.UserSearch) ([]chat.User, error) {
+	like := db.LikePrefix(table.SearchKey(q.Prefix))
 	return s.find(ctx, "find users", func(tx db.Tx) db.Tx {
-		return db.Tx{DB: tx.Where("id > ? AND status = ? AND (username LIKE ? OR nickname_key LIKE ?)", after, chat.Active, like, like).
-			Order("id").Limit(limit)}
+		found := tx.Where("id > ? AND status = ? AND (username LIKE ? OR nickname_key LIKE ?)", q.After, chat.Active, like, like)
+		if q.Beside != 0 {
+			found = found.Where("(id = ? OR id IN (SELECT b.user_id FROM members a JOIN members b ON b.room_id = a.room_id AND b.left_seq = 0"+
+				" WHERE a.user_id = ? AND a.left_seq = 0))", q.Beside, q.Beside)
+		}
+		return db.Tx{DB: found.Order("id").Limit(q.Limit)}
 	})
 }
 

@@ -123,20 +123,20 @@ func (s *Store) Users(ctx context.Context, ids []chat.UserID) (us []chat.User, e
 }
 
 // SearchUsers implements the stations' ports; see accounts.Store.
-func (s *Store) SearchUsers(ctx context.Context, prefix string, after chat.UserID, limit int) (us []chat.User, err error) {
+func (s *Store) SearchUsers(ctx context.Context, q chat.UserSearch) (us []chat.User, err error) {
 	end, err := s.begin(ctx, "SearchUsers")
 	defer end()
 	if err != nil {
 		return nil, err
 	}
 	for _, u := range s.users {
-		fits := strings.HasPrefix(u.Username, folded(prefix)) || strings.HasPrefix(folded(u.Nickname), folded(prefix))
-		if u.ID > after && u.Status == chat.Active && fits {
+		fits := strings.HasPrefix(u.Username, folded(q.Prefix)) || strings.HasPrefix(folded(u.Nickname), folded(q.Prefix))
+		if u.ID > q.After && u.Status == chat.Active && fits && (q.Beside == 0 || s.share(q.Beside, u.ID)) {
 			us = append(us, *u)
 		}
 	}
 	slices.SortFunc(us, func(a, b chat.User) int { return cmp.Compare(a.ID, b.ID) })
-	return us[:min(len(us), limit)], nil
+	return us[:min(len(us), q.Limit)], nil
 }
 
 // UpdateUser implements the stations' ports; see accounts.Store.

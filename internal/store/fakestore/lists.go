@@ -231,11 +231,7 @@ func (s *Store) SharesRoom(ctx context.Context, user chat.UserID, others []chat.
 		return nil, err
 	}
 	for _, o := range sortedIDs(others) {
-		shared := o == user
-		for _, r := range s.rooms {
-			shared = shared || r.in(user) != nil && r.in(o) != nil
-		}
-		if shared {
+		if s.share(user, o) {
 			in = append(in, o)
 		}
 	}
@@ -259,4 +255,14 @@ func (s *Store) Unread(ctx context.Context, user chat.UserID) (total uint64, per
 		}
 	}
 	return total, per, nil
+}
+
+// share reports whether two users are one, or in a room together. The lock is held.
+func (s *Store) share(a, b chat.UserID) bool {
+	for _, r := range s.rooms {
+		if r.in(a) != nil && r.in(b) != nil {
+			return true
+		}
+	}
+	return a == b
 }

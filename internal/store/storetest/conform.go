@@ -96,7 +96,7 @@ type Accounts interface {
 // People finds users.
 type People interface {
 	Users(ctx context.Context, ids []chat.UserID) ([]chat.User, error)
-	SearchUsers(ctx context.Context, prefix string, after chat.UserID, limit int) ([]chat.User, error)
+	SearchUsers(ctx context.Context, q chat.UserSearch) ([]chat.User, error)
 	LastSeen(ctx context.Context, users []chat.UserID) (map[chat.UserID]time.Time, error)
 	SawUsers(ctx context.Context, at map[chat.UserID]time.Time) error
 }

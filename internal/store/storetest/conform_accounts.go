@@ -90,9 +90,10 @@ func searchAccounts(t *trial) {
 		t.ok(err)
 		made = append(made, n.ID)
 	}
+	var beside chat.UserID
 	find := func(prefix string, after chat.UserID, limit int) (found []chat.UserID) {
 		t.Helper()
-		us, err := t.People.SearchUsers(t.ctx, prefix, after, limit)
+		us, err := t.People.SearchUsers(t.ctx, chat.UserSearch{Prefix: prefix, Beside: beside, After: after, Limit: limit})
 		t.ok(err)
 		for _, u := range us {
 			found = append(found, u.ID)
@@ -102,6 +103,14 @@ func searchAccounts(t *trial) {
 	t.same("by prefix", find(word, 0, 10), []chat.UserID{made[0], made[2], made[3]})
 	t.same("at most one after", find(word, made[0], 1), made[2:3])
 	t.same("wildcards are letters", find(word+"%", 0, 10), made[3:4])
+	beside = made[3]
+	t.same("of those beside one who is alone", find(word, 0, 10), made[3:])
+	t.room(chat.Private, made[3], made[0])
+	room := t.room(chat.Private, made[2], made[3])
+	t.same("beside one", find(word, 0, 10), []chat.UserID{made[0], made[2], made[3]})
+	t.ok(t.Members.RemoveMember(t.ctx, room, made[3], made[3]))
+	t.same("who left them", find(word, 0, 10), []chat.UserID{made[0], made[3]})
+	beside = 0
 	t.ok(t.Accounts.DisableUser(t.ctx, made[0]))
 	t.same("without disabled ones", find(word, 0, 10), made[2:])
 }
