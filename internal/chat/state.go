@@ -94,6 +94,7 @@ type ChangesQuery struct {
 	Since    ChangeSeq
 	From, To Seq // both included; To 0: to the end
 	Limit    int // messages of the answer
+	Bytes    int // of their content, after which no more is read; 0: no bound
 	Most     int // if more of the room's messages have changed, the answer is Resync; 0: any number
 }
 

@@ -3,6 +3,7 @@ package changes
 import (
 	"cmp"
 	"context"
+	"math"
 
 	"chat-service/internal/chat"
 	"chat-service/internal/store/db"
@@ -46,13 +47,16 @@ func (s *Store) ChangedSince(ctx context.Context, q chat.ChangesQuery) (page cha
 	rows.Add("SELECT "+table.Entries+" FROM message_state t FORCE INDEX (message_state_changes) STRAIGHT_JOIN messages x FORCE INDEX (PRIMARY)"+
 		" ON x.room_id = t.room_id AND x.seq = t.seq WHERE t.room_id = ? AND t.change_seq > ? AND t.seq >= ? AND t.seq <= ?"+
 		" ORDER BY t.change_seq LIMIT ?", q.Room, q.Since, q.From, cmp.Or(q.To, chat.MaxID), q.Limit+1)
+	whole := true
 	err = s.d.Retry(ctx, "read changes", func(tx db.Tx) (err error) {
-		page.Messages, err = messages.ReadLog(tx, &rows, min(int(n), q.Limit)+1)
+		page.Messages, whole, err = messages.ReadSome(tx, &rows, cmp.Or(q.Bytes, math.MaxInt))
 		return err
 	})
 	if len(page.Messages) > q.Limit {
-		page.Messages, page.More = page.Messages[:q.Limit], true
-		page.Covered = page.Messages[q.Limit-1].State.ChangeSeq
+		page.Messages, whole = page.Messages[:q.Limit], false
+	}
+	if !whole {
+		page.More, page.Covered = true, page.Messages[len(page.Messages)-1].State.ChangeSeq
 	}
 	return page, err
 }

@@ -3,6 +3,7 @@ package fakestore
 import (
 	"cmp"
 	"context"
+	"math"
 	"slices"
 	"strconv"
 	"time"
@@ -310,9 +311,14 @@ func (s *Store) ChangedSince(ctx context.Context, q chat.ChangesQuery) (page cha
 		return page, nil
 	}
 	slices.SortFunc(page.Messages, func(a, b chat.Message) int { return cmp.Compare(a.ChangeSeq(), b.ChangeSeq()) })
-	if len(page.Messages) > q.Limit {
-		page.Messages, page.More = page.Messages[:q.Limit], true
-		page.Covered = page.Messages[q.Limit-1].ChangeSeq()
+	most, left := 0, cmp.Or(q.Bytes, math.MaxInt)
+	for most < min(len(page.Messages), q.Limit) && left > 0 {
+		left -= len(page.Messages[most].Content) + len(page.Messages[most].Data)
+		most++
+	}
+	if len(page.Messages) > most && most > 0 {
+		page.Messages, page.More = page.Messages[:most], true
+		page.Covered = page.Messages[most-1].ChangeSeq()
 	}
 	return page, nil
 }

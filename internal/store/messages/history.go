@@ -30,6 +30,28 @@ func (s *Store) Messages(ctx context.Context, room chat.RoomID, from, to chat.Se
 	return ms, err
 }
 
+// ReadSome runs a statement that asks for table.Entries. If they have more content than that many bytes, ms are the first of
+// them, at least one, and whole is false.
+func ReadSome(tx db.Tx, q *db.Statement, bytes int) (ms []chat.Message, whole bool, err error) {
+	var row table.Entry
+	into := row.Cells()
+	err = q.Each(tx, func(rows *sql.Rows) error {
+		if bytes <= 0 {
+			return errEnough
+		}
+		err := rows.Scan(into...)
+		ms, bytes = append(ms, row.Whole()), bytes-len(row.Content)-len(row.Data)
+		return err
+	})
+	if errors.Is(err, errEnough) {
+		return ms, false, nil
+	}
+	return ms, true, err
+}
+
+// errEnough ends the reading of rows.
+var errEnough = errors.New("enough")
+
 // ReadLog runs a statement that asks for table.Entries; room is made for size messages beforehand.
 func ReadLog(tx db.Tx, q *db.Statement, size int) ([]chat.Message, error) {
 	return readLog(tx, q, size, (*table.Entry).Cells)
@@ -64,29 +86,12 @@ func (s *Store) Spans(ctx context.Context, spans []chat.Span, bytes int) (ms []c
 		q.Add("x.room_id = ? AND x.seq BETWEEN ? AND ?", span.Room, span.From, span.To)
 	}
 	q.Add(" ORDER BY x.room_id, x.seq")
-	err = s.d.Retry(ctx, "read stretches", func(tx db.Tx) error {
-		ms, whole = nil, true
-		left := bytes
-		var row table.Entry
-		into := row.Cells()
-		err := q.Each(tx, func(rows *sql.Rows) error {
-			if left <= 0 {
-				return errEnough
-			}
-			err := rows.Scan(into...)
-			ms, left = append(ms, row.Whole()), left-len(row.Content)-len(row.Data)
-			return err
-		})
-		if errors.Is(err, errEnough) {
-			whole, err = false, nil
-		}
+	err = s.d.Retry(ctx, "read stretches", func(tx db.Tx) (err error) {
+		ms, whole, err = ReadSome(tx, &q, bytes)
 		return err
 	})
 	return ms, whole, err
 }
-
-// errEnough ends the reading of rows.
-var errEnough = errors.New("enough")
 
 // History returns a stretch of the room's log as the user may see it, ended memberships up to their end. NotFound
 // if they never were a member; Invalid for negative numbers. Seqs are dense, so a page is found by arithmetic: any

@@ -151,6 +151,11 @@ func changedSince(t *trial) {
 	t.same("more than may be", since(0, 5, 0, 2, 3), "6 false true")
 	t.same("from beyond the room", since(7, 1, 0, 10, 10), "6 false true")
 	t.same("no bound", since(0, 1, 0, 10, 0), "4#3 6#4 3#5 2#6 6 false false")
+	for bytes, want := range map[int]string{1: "4#3 3 true false", 3: "4#3 3 true false", 4: "4#3 6#4 3#5 5 true false", 1000: "4#3 6#4 3#5 2#6 6 false false"} {
+		p, err := t.Changes.ChangedSince(t.ctx, chat.ChangesQuery{Room: d.room, From: 1, Limit: 10, Bytes: bytes}) // 4: "two", 6: "", 3: "three"
+		t.ok(err)
+		t.same(fmt.Sprint("of ", bytes, " bytes"), fmt.Sprint(changesOf(p.Messages), p.Covered, p.More, p.Resync), want)
+	}
 	_, err := t.Changes.ChangedSince(t.ctx, chat.ChangesQuery{Room: 1 << 40, Limit: 10})
 	t.fails(err, chat.NotFound)
 

@@ -52,7 +52,7 @@ func (x *changes) of(ctx context.Context, gaps []gap) error {
 			continue
 		}
 		q := g.asks
-		q.Limit, q.Most = x.b.Changes, x.b.Resync
+		q.Limit, q.Most, q.Bytes = x.b.Changes, x.b.Resync, syncBytes
 		if x.read[q] == nil {
 			page, err := x.l.ChangedSince(ctx, q)
 			if err != nil {
