@@ -84,12 +84,18 @@ func BenchmarkChange(b *testing.B) {
 	edit := chat.Change{Kind: chat.ChangeEdit}
 	on := false
 	for _, env := range servers {
-		h := newHall(b, env, 6400)
+		const all = 40_000
+		h, next := newHall(b, env, all), 0
 		for _, c := range []struct {
 			name   string
 			change func()
 		}{
-			{"edits", func() { h.change(2+chat.Seq(h.n%6000), 64, edit) }},
+			{"edits", func() { // of messages that nobody has edited yet
+				if next += 64; next > all {
+					b.Fatal("no message is left to edit: ask for fewer rounds")
+				}
+				h.change(2+chat.Seq(next-64), 64, edit)
+			}},
 			{"edits of the same", func() { h.change(2, 64, edit) }},
 			{"reactions", func() {
 				on = !on
