@@ -111,7 +111,8 @@ func (d *Delivery) Append(dst []byte) []byte {
 		e.sub(dStates, func(s *encoder) { s.num(1, uint64(p.User)); s.flag(2, p.Online); s.num(3, uint64(p.LastSeen)) })
 	}
 	e.str(dRef, d.Ref)
-	if d.Changes != 0 || d.From != 0 || len(d.Froms)+len(d.Features) > 0 || d.Kind.carrier() != d.Kind {
+	numbers := uint64(d.Changes) | uint64(d.Prev) | uint64(d.AtSeq) | uint64(d.From)
+	if numbers != 0 || len(d.Bare)+len(d.Mine)+len(d.Froms)+len(d.Features) > 0 || d.Kind.carrier() != d.Kind {
 		e.changes(d)
 	}
 	return e.b
