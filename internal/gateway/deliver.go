@@ -115,7 +115,7 @@ func (g *Gateway) toSocket(sw *hub.Sweep, d *envelope.Delivery) {
 	}
 	if s := g.addressed(d); s != nil {
 		s.Answered(d.Ref)
-		sw.Put(s, hub.Text(g.hub.CaughtUp(s, d)))
+		g.hub.CaughtUp(sw, s, d)
 	}
 }
 

@@ -110,24 +110,26 @@ func (h *Hub) origin(d *envelope.Delivery) Socket {
 
 func (m *member) gets(seq chat.Seq) bool { return m.asOf < seq && !m.doubt }
 
-// CaughtUp returns a frame for one socket as it is to be sent: the answers to a sync show messages as they were when they were read. It
-// notes that the socket has a room's entries up to d.Seq with it: those that are still on their way show a message as it was sent, which
-// may have been edited or recalled since. d.Room 0: the frame is about no room's entries.
-func (h *Hub) CaughtUp(s Socket, d *envelope.Delivery) []byte {
+// CaughtUp queues a frame for one socket: the answers to a sync show messages as they were when they were read, and those that were
+// recalled since are shown so. It notes that the socket has a room's entries up to d.Seq with it: those that are still on their way show
+// a message as it was sent, which may have been edited or recalled since. d.Room 0: the frame is about no room's entries.
+func (h *Hub) CaughtUp(sw *Sweep, s Socket, d *envelope.Delivery) {
 	if d.Room == 0 {
-		return d.Frame
+		sw.Put(s, Text(d.Frame))
+		return
 	}
 	sh := h.roomShard(d.Room)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	rm := sh.rooms[d.Room]
 	if rm == nil || rm.epoch != d.Epoch {
-		return d.Frame
+		sw.Put(s, Text(d.Frame))
+		return
 	}
 	if i := slices.IndexFunc(rm.members, func(m member) bool { return m.s == s }); i >= 0 {
 		rm.members[i].has = max(rm.members[i].has, d.Seq)
 	}
-	return rm.asKnown(d, h.o.Now())
+	sw.Put(s, Text(rm.asKnown(d, h.o.Now()))) // under the lock: a recall that comes now must come behind it
 }
 
 // ack answers the sender. To answer a repeat again does no harm.

@@ -26,7 +26,10 @@ type fake struct {
 	state State
 	lag   bool
 	got   []string
+	last  []byte // payload of the last one
 	acks  []string
+
+	pushed func() // runs in Push
 
 	requested []chat.RoomID
 	reviews   []review // that it asked for: whom, and with which number
@@ -40,7 +43,13 @@ func (f *fake) RequestRoom(r chat.RoomID) { f.requested = append(f.requested, r)
 func (f *fake) ReviewWatch(users []chat.UserID, number uint64) {
 	f.reviews = append(f.reviews, review{doubted: users, number: number})
 }
-func (f *fake) Push(fr Frame) bool   { f.got = append(f.got, short(fr)); return true }
+func (f *fake) Push(fr Frame) bool {
+	f.got, f.last = append(f.got, short(fr)), payloadOf(fr)
+	if f.pushed != nil {
+		f.pushed()
+	}
+	return true
+}
 func (f *fake) take() (got []string) { got, f.got = f.got, nil; return got }
 
 func short(f Frame) string {
