@@ -63,6 +63,16 @@ func (s *station) inBody(c *server.Call, field, text string) (chat.User, error) 
 
 // putRoom makes a group, or changes one. The changes are by the owner, because clients know only users; the audit trail says who it was.
 func (s *station) putRoom(c *server.Call, b SpaceBody) error {
+	var k server.Checks
+	for i, text := range b.Members { // also those of a room that is there, for whom they are nothing new
+		_, err := chat.ParseRef(fmt.Sprintf("members[%d]", i), text)
+		if chat.KindOf(err) != chat.NotFound {
+			k.Add(err)
+		}
+	}
+	if err := k.Err(); err != nil {
+		return err
+	}
 	r, err := s.anySpace(c)
 	switch {
 	case err == nil && !r.DissolvedAt.IsZero():
@@ -190,11 +200,11 @@ func (s *station) dropMember(c *server.Call) error {
 func (s *station) postAs(c *server.Call, b SaidBody) error {
 	key, there, err := c.Key()
 	var k server.Checks
-	k.Add(err)
-	if there {
+	if k.Add(err); err == nil && there {
 		k.Require(chat.CheckClientMsgID(key) == nil, server.HeaderKey, "must be 1–36 characters of A–Z a–z 0–9 . _ : -")
-		k.Require(b.ClientMsgID == nil || *b.ClientMsgID == key, server.HeaderKey, "differs from client_msg_id")
-		b.ClientMsgID = &key
+		if b.ClientMsgID == nil {
+			b.ClientMsgID = &key
+		}
 	}
 	if err := k.Err(); err != nil {
 		return err

@@ -46,7 +46,7 @@ func TestOwnRooms(t *testing.T) {
 	}
 	for body, field := range map[string]string{
 		`{"owner":"ext:cem"}`: "owner", `{"owner":"ext:nobody"}`: "owner", `{"owner":"x"}`: "owner", `{"owner":""}`: "owner", `{"name":""}`: "name",
-		`{"visibility":"secret"}`: "visibility", `{"name":"a\u0000"}`: "name",
+		`{"members":[null]}`: "members[0]", `{"members":["1",""]}`: "members[1]", `{"members":["x"]}`: "members[0]", `{"visibility":"secret"}`: "visibility", `{"name":"a\u0000"}`: "name",
 	} {
 		a := b.raw("PUT", "server/rooms/ext:r", key, "application/json", body)
 		if b.problem(a, 422, "invalid"); fmt.Sprint(a.fields()) != "["+field+"]" {
@@ -147,7 +147,9 @@ func TestSaid(t *testing.T) {
 			t.Errorf("%.90s: %s, want %s", body, got, want)
 		}
 	}
-	b.problem(b.raw("POST", path, key, "application/json", `{"as":"1","content":"x","client_msg_id":"a"}`, "Idempotency-Key", "b"), 422, "invalid")
+	if a := b.raw("POST", path, key, "application/json", `{"as":"ext:bob","content":"hello","client_msg_id":"m-1"}`, "Idempotency-Key", "b"); a.status != 200 {
+		t.Errorf("client_msg_id gives way to the header: %d %s", a.status, a.raw)
+	}
 	b.problem(b.raw("POST", path, key, "application/json", `{"as":"1","content":"x"}`, "Idempotency-Key", "b b"), 422, "invalid")
 	b.problem(b.raw("POST", path, key, "application/json", `{"as":"1","content":"x"}`, "Idempotency-Key", "b", "Idempotency-Key", "b"), 422, "invalid")
 	b.problem(b.raw("POST", "server/rooms/ext:none/messages", key, "application/json", `{"as":"1","content":"x"}`), 404, "not_found")

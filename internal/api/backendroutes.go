@@ -77,7 +77,7 @@ func (s *station) backendRoomRoutes() []server.Route {
 			Summary: "Send a message in a member's name; 200 if a retry finds it already sent", Keyed: true,
 			Reply: protocol.ShownMessage{}, Status: http.StatusCreated, Again: http.StatusOK,
 			Errors: kinds(chat.Muted, chat.Blocked), Do: server.Takes(s.postAs),
-			Rule: "content or data; client_msg_id or Idempotency-Key, if both they are the same",
+			Rule: "content or data; Idempotency-Key counts where there is no client_msg_id",
 		},
 		{
 			Method: "DELETE", Path: messages + "/{seq}", ID: "recallFor", Scope: chat.ScopeModeration,

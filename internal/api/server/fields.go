@@ -204,6 +204,10 @@ func (f field) checkList(v reflect.Value, k *Checks) {
 		k.Require(false, f.name, fmt.Sprintf("must hold at least %d", f.items.low))
 	case n > f.items.high:
 		k.Require(false, f.name, fmt.Sprintf("must hold at most %d", f.items.high))
+	case v.Type().Elem().Kind() == reflect.String:
+		for i := range v.Len() {
+			k.Require(v.Index(i).Len() > 0, fmt.Sprintf("%s[%d]", f.name, i), "must not be empty") // null is
+		}
 	case f.each != nil:
 		for i := range v.Len() {
 			for _, g := range f.each {
