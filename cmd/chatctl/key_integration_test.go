@@ -43,9 +43,14 @@ func TestKeys(t *testing.T) {
 		t.Errorf("revoked: %+v, %v", k, err)
 	}
 	for _, args := range [][]string{
-		{"key", "create", "--name", "n"}, {"key", "create", "--scope", "users"}, {"key", "create", "--name", "n", "--scope", "everything"},
-		{"key", "create", "--name", " ", "--scope", "users"}, {"key", "create", "--name", strings.Repeat("n", 65), "--scope", "users"},
-		{"key", "create", "--name", "n", "--scope", "users", "--expires=-1h"}, {"key", "revoke", "none"}, {"key", "revoke", text},
+		{"key", "create", "--name", "n"},
+		{"key", "create", "--scope", "users"},
+		{"key", "create", "--name", "n", "--scope", "everything"},
+		{"key", "create", "--name", " ", "--scope", "users"},
+		{"key", "create", "--name", strings.Repeat("n", 65), "--scope", "users"},
+		{"key", "create", "--name", "n", "--scope", "users", "--expires=-1h"},
+		{"key", "revoke", "none"},
+		{"key", "revoke", text},
 	} {
 		if _, _, err := chatctl(t, args...); err == nil {
 			t.Errorf("%v succeeds", args)

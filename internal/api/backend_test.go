@@ -158,12 +158,18 @@ func TestKeysAreBounded(t *testing.T) {
 	b, record := keyBench(t, func(o *Options, _ *Ports) { o.Limits.RequestsPerSecond = 5 })
 	limit := chat.DefaultLimits().TokenRate().Burst
 	last := 0
+	known := b.key(chat.ScopeRead)
+	b.problem(b.raw("GET", "server/users/1", known, "", ""), 404, "not_found")
+	b.pass(10 * time.Second)
+	before := b.store.Calls("Key")
 	for i := range limit + 5 {
 		last = b.raw("GET", "server/users/1", chat.KeyText(fmt.Sprintf("%016x", 1<<20+i), chat.KeySecret{}), "", "").status
 	}
-	if n := b.store.Calls("Key"); last != http.StatusTooManyRequests || n > limit {
+	if n := b.store.Calls("Key") - before; last != http.StatusTooManyRequests || n > limit {
 		t.Errorf("%d after %d wrong keys, %d lookups", last, limit+5, n)
 	}
+	b.problem(b.raw("GET", "server/users/1", known, "", ""), 404, "not_found") // who is known isn't kept out by strangers
+	b.problem(b.raw("GET", "server/users/1", b.key(chat.ScopeRead), "", ""), 429, "rate_limited")
 	b.pass(time.Minute)
 	key, other := b.every(), b.every()
 	record.kinds()

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"sync"
@@ -43,8 +44,8 @@ func NewKeyCache(port Keys, now func() time.Time) *KeyCache {
 	return &KeyCache{port: port, now: now, known: known}
 }
 
-// look returns a key that is remembered and still fresh.
-func (k *KeyCache) look(id string) (chat.Key, bool) {
+// look returns a key that is remembered, and whether that is fresh.
+func (k *KeyCache) look(id string) (key chat.Key, fresh bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	e, ok := k.known.Get(id)
@@ -55,7 +56,10 @@ func (k *KeyCache) look(id string) (chat.Key, bool) {
 func (k *KeyCache) read(ctx context.Context, id string) (chat.Key, error) {
 	asked := k.now()
 	key, err := k.port.Key(ctx, id)
-	if err != nil {
+	switch {
+	case chat.KindOf(err) == chat.NotFound:
+		return chat.Key{}, errNoKey
+	case err != nil:
 		return chat.Key{}, err
 	}
 	k.mu.Lock()
@@ -92,11 +96,16 @@ func (s *Server) keyOf(c *fiber.Ctx) (chat.Key, error) {
 	if !ok || g.Keys == nil {
 		return chat.Key{}, s.stranger(c, errNoKey)
 	}
-	key, ok := g.Keys.look(id)
-	if !ok {
-		if key, err = s.findKey(c, id); err != nil {
-			return chat.Key{}, err
-		}
+	key, fresh := g.Keys.look(id)
+	switch {
+	case fresh:
+	case key.Fits(secret): // it was good before: no stranger at its address can keep it out
+		key, err = g.Keys.read(c.UserContext(), id)
+	default:
+		key, err = s.findKey(c, id)
+	}
+	if err != nil {
+		return chat.Key{}, err
 	}
 	if !key.Fits(secret) {
 		return chat.Key{}, s.stranger(c, errNoKey)
@@ -111,10 +120,9 @@ func (s *Server) findKey(c *fiber.Ctx, id string) (chat.Key, error) {
 		return chat.Key{}, err
 	}
 	key, err := g.Keys.read(c.UserContext(), id)
-	if chat.KindOf(err) == chat.NotFound {
-		return chat.Key{}, errNoKey
+	if !errors.Is(err, errNoKey) {
+		g.Attempts.NoStranger(address, g.Strangers)
 	}
-	g.Attempts.NoStranger(address, g.Strangers)
 	return key, err
 }
 

@@ -170,7 +170,7 @@ func (p Param) schema() *huma.Schema {
 		one := 1
 		s.MinLength = &one
 	}
-	extend(s, "x-rule", p.Rule)
+	addRule(s, p.Rule)
 	return s
 }
 
@@ -179,15 +179,15 @@ func float[N ~int64 | ~uint64](n N) *float64 {
 	return &f
 }
 
-// extend adds a member that JSON Schema doesn't know, unless it is empty.
-func extend(s *huma.Schema, name, value string) {
-	if value == "" {
+// addRule adds what JSON Schema can't say, unless it is empty.
+func addRule(s *huma.Schema, rule string) {
+	if rule == "" {
 		return
 	}
 	if s.Extensions == nil {
 		s.Extensions = map[string]any{}
 	}
-	s.Extensions[name] = value
+	s.Extensions["x-rule"] = rule
 }
 
 // body describes what a route takes, with an example of the fields that have one.
@@ -242,7 +242,7 @@ func (f field) describe(p *huma.Schema) {
 		}
 		p.Extensions["x-max-bytes"] = most
 	}
-	if extend(p, "x-rule", f.rule); f.rule != "" {
+	if addRule(p, f.rule); f.rule != "" {
 		p.Description = strings.TrimPrefix(p.Description+"; "+f.rule, "; ")
 	}
 }
@@ -264,12 +264,12 @@ func pathSchema(name string) *huma.Schema {
 		return &huma.Schema{Description: "an id, or me for the caller", AnyOf: []*huma.Schema{id, {Type: huma.TypeString, Enum: []any{"me"}}}}
 	case "user", "room":
 		s := &huma.Schema{Type: huma.TypeString, Pattern: refPattern, Examples: []any{"ext:" + name + "-1"}}
-		extend(s, "x-rule", "a number, ext: and the application's own id, or ext64: and its base64url")
+		addRule(s, "a number, ext: and the application's own id, or ext64: and its base64url")
 		return s
 	case "key":
 		low, high := 1, maxReaction
 		s := &huma.Schema{Type: huma.TypeString, MinLength: &low, MaxLength: &high, Examples: []any{"👍"}, Extensions: map[string]any{"x-max-bytes": high}}
-		extend(s, "x-rule", "no white space and no control characters; percent-encoded")
+		addRule(s, "no white space and no control characters; percent-encoded")
 		return s
 	default:
 		return &huma.Schema{Type: huma.TypeString, Examples: []any{"0123456789abcdef0123456789abcdef"}}
