@@ -14,6 +14,7 @@ type station struct {
 	ports    Ports
 	now      func() time.Time
 	live     *server.LiveCache
+	keys     *server.KeyCache // nil: no key is known
 	attempts *server.Attempts
 }
 
@@ -28,11 +29,14 @@ func New(opts Options, ports Ports) (*server.Server, error) {
 		live:     server.NewLiveCache(ports.Sessions, opts.Now),
 		attempts: server.NewAttempts(ports.Throttle, opts.Now, opts.Metrics.Metrics),
 	}
+	if ports.Keys != nil {
+		s.keys = server.NewKeyCache(ports.Keys, opts.Now)
+	}
 	return server.New(server.Options{
 		Addr: opts.Addr, About: about(), Release: opts.Release,
 		Guard: server.Guard{
 			Tokens: ports.Tokens, Live: s.live, Attempts: s.attempts, RequestsPerSecond: opts.Limits.RequestsPerSecond,
-			Strangers: opts.Limits.TokenRate(),
+			Strangers: opts.Limits.TokenRate(), Keys: s.keys, Calls: ports.Audit,
 		},
 		BodyBytes: bodyLimit(opts.Limits), Limits: bodyLimits(opts.Limits), RequestTime: opts.Limits.RequestTime,
 		Origins: opts.Origins, TrustedProxies: opts.TrustedProxies, Site: opts.Site,

@@ -111,7 +111,12 @@ func (s *station) react(on bool) server.Handler {
 // change carries a change out under the request's Idempotency-Key, and answers with the message as it is then. Without a key a lost
 // answer can't be retried safely, but the change gets one all the same: it is remembered by it.
 func (s *station) change(c *server.Call, ch chat.Change, k *server.Checks) error {
-	ch.Room, ch.Seq, ch.User, ch.Session = c.Room, c.Seq, c.User, c.Session
+	return s.changeBy(c, c.User, ch, k)
+}
+
+// changeBy is change by a user: the caller, or somebody in whose name a key acts.
+func (s *station) changeBy(c *server.Call, by chat.UserID, ch chat.Change, k *server.Checks) error {
+	ch.Room, ch.Seq, ch.User, ch.Session = c.Room, c.Seq, by, c.Session
 	id, there, err := c.Key()
 	switch k.Add(err); {
 	case err != nil:
@@ -124,7 +129,7 @@ func (s *station) change(c *server.Call, ch chat.Change, k *server.Checks) error
 	if err := k.Err(); err != nil {
 		return err
 	}
-	if err := s.attempts.Message(c.Ctx, c.User, s.opts.Limits.MessageRate()); err != nil {
+	if err := s.attempts.Message(c.Ctx, by, s.opts.Limits.MessageRate()); err != nil {
 		return err
 	}
 	done, err := s.ports.Changes.PostChange(c.Ctx, ch, s.now())
@@ -134,12 +139,12 @@ func (s *station) change(c *server.Call, ch chat.Change, k *server.Checks) error
 	if done.Err != nil {
 		return done.Err
 	}
-	return s.showOne(c, done.Message)
+	return s.showOne(c, by, done.Message)
 }
 
-// showOne answers with one message, and the caller's own reactions to it.
-func (s *station) showOne(c *server.Call, m chat.Message) error {
-	mine, err := s.mine(c.Ctx, c.Room, c.User, []chat.Message{m})
+// showOne answers with one message, and the user's own reactions to it.
+func (s *station) showOne(c *server.Call, user chat.UserID, m chat.Message) error {
+	mine, err := s.mine(c.Ctx, c.Room, user, []chat.Message{m})
 	if err != nil {
 		return err
 	}
@@ -201,7 +206,7 @@ func (s *station) oneMessage(c *server.Call) error {
 	if err != nil {
 		return err
 	}
-	return s.showOne(c, m)
+	return s.showOne(c, c.User, m)
 }
 
 // versions lists what a message said before.

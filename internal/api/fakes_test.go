@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"slices"
@@ -35,7 +36,7 @@ func newFakes() fakes {
 
 func (f fakes) ports() Ports {
 	return Ports{
-		Accounts: f.store, People: f.store, Sessions: f.store, Identities: f.store, Rooms: f.store, Members: f.store, Lists: f.store, Messages: f.store, Changes: f.store,
+		Accounts: f.store, People: f.store, Sessions: f.store, Identities: f.store, Keys: f.store, Wardens: f.store, Spaces: f.store, Logs: f.store, Rooms: f.store, Members: f.store, Lists: f.store, Messages: f.store, Changes: f.store,
 		Passwords: f.auth, Tokens: fakeTokens{f.auth}, Refreshes: f.auth, Recents: f.state, Presences: f.state, Throttle: f.state,
 	}
 }
@@ -169,6 +170,11 @@ type fakeTokens struct{ *fakeAuth }
 
 func (fakeTokens) Issue(user chat.UserID, session chat.SessionID) (string, time.Duration, error) {
 	return "good|" + user.String() + "|" + string(session), time.Hour, nil
+}
+
+func (f fakeTokens) IssueFor(user chat.UserID, session chat.SessionID, lifetime time.Duration) (string, time.Duration, error) {
+	token, usual, err := f.Issue(user, session)
+	return token, cmp.Or(lifetime, usual), err
 }
 
 func (fakeTokens) Verify(token string) (chat.UserID, chat.SessionID, error) {

@@ -51,8 +51,11 @@ type UnreadReply struct {
 
 // post sends a message. Without a client_msg_id a lost answer can't be retried safely, but the message gets one all
 // the same: the log's rows are unique by it.
-func (s *station) post(c *server.Call, b MessageBody) error {
-	m := chat.Send{Room: c.Room, Sender: c.User, Session: c.Session, Content: b.Content, ReplyTo: orElse(b.ReplyTo, 0)}
+func (s *station) post(c *server.Call, b MessageBody) error { return s.postBy(c, c.User, b) }
+
+// postBy sends a message of a user's: the caller's, or somebody's in whose name a key does.
+func (s *station) postBy(c *server.Call, sender chat.UserID, b MessageBody) error {
+	m := chat.Send{Room: c.Room, Sender: sender, Session: c.Session, Content: b.Content, ReplyTo: orElse(b.ReplyTo, 0)}
 	var k server.Checks
 	data, err := s.data(b.Data)
 	m.Data = data
@@ -68,7 +71,7 @@ func (s *station) post(c *server.Call, b MessageBody) error {
 	if err := k.Err(); err != nil {
 		return err
 	}
-	if err := s.attempts.Message(c.Ctx, c.User, s.opts.Limits.MessageRate()); err != nil {
+	if err := s.attempts.Message(c.Ctx, sender, s.opts.Limits.MessageRate()); err != nil {
 		return err
 	}
 	sent, err := s.ports.Messages.Post(c.Ctx, m, s.now())
@@ -82,7 +85,7 @@ func (s *station) post(c *server.Call, b MessageBody) error {
 	if sent.Duplicate {
 		status = http.StatusOK
 	}
-	mine, err := s.mine(c.Ctx, c.Room, c.User, []chat.Message{sent.Message}) // a retry may find it changed
+	mine, err := s.mine(c.Ctx, c.Room, sender, []chat.Message{sent.Message}) // a retry may find it changed
 	if err != nil {
 		return err
 	}

@@ -71,6 +71,7 @@ func outline(t *testing.T, raw []byte) string {
 		Paths map[string]map[string]struct {
 			OperationID string                `json:"operationId"`
 			Security    []map[string][]string `json:"security"`
+			Scope       string                `json:"x-scope"`
 			Parameters  []struct {
 				Name, In string
 				Required bool
@@ -92,7 +93,9 @@ func outline(t *testing.T, raw []byte) string {
 		for _, method := range slices.Sorted(maps.Keys(doc.Paths[p])) {
 			op := doc.Paths[p][method]
 			fmt.Fprintf(&out, "%s %s %s", strings.ToUpper(method), p, op.OperationID)
-			if _, guarded := op.Security[0]["bearer"]; !guarded {
+			if _, keyed := op.Security[0]["key"]; keyed {
+				out.WriteString(" key:" + op.Scope)
+			} else if _, guarded := op.Security[0]["bearer"]; !guarded {
 				out.WriteString(" open")
 			}
 			for _, q := range op.Parameters {

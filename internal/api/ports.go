@@ -8,14 +8,19 @@ import (
 	"chat-service/internal/chat"
 )
 
-// Ports are the adapters that the station works through. All but Recents, Presences, Throttle, Audit and Foreigns are needed; a nil
-// one of the first four stands for an adapter that is always unavailable. Without Foreigns no other issuer's tokens are taken.
+// Ports are the adapters that the station works through. All but Recents, Presences, Throttle, Audit, Foreigns and Keys are needed; a nil
+// one of the first four stands for an adapter that is always unavailable. Without Foreigns no other issuer's tokens are taken, and
+// without Keys no key.
 type Ports struct {
 	Accounts   Accounts
 	People     People
 	Sessions   Sessions
 	Identities Identities
 	Foreigns   Foreigns
+	Keys       server.Keys
+	Wardens    Wardens
+	Spaces     Spaces
+	Logs       Logs
 	Rooms      Rooms
 	Members    Members
 	Lists      Lists
@@ -82,6 +87,13 @@ type Foreigns interface {
 	Judge(token string) (chat.Vouched, error)
 }
 
+// Wardens shut accounts and open them again: chat.NotFound if there is none.
+type Wardens interface {
+	// DisableUser ends all sessions, and closes the sockets.
+	DisableUser(ctx context.Context, id chat.UserID) error
+	EnableUser(ctx context.Context, id chat.UserID) error
+}
+
 // Rooms keeps rooms. What the caller may not see is chat.NotFound.
 type Rooms interface {
 	CreateRoom(ctx context.Context, n chat.NewRoom) (chat.Membership, error)
@@ -93,6 +105,24 @@ type Rooms interface {
 	Dissolve(ctx context.Context, room chat.RoomID, by chat.UserID) error
 	// View returns a room that the viewer may see, with the viewer's membership if there is one.
 	View(ctx context.Context, room chat.RoomID, viewer chat.UserID) (chat.Membership, error)
+}
+
+// Spaces are rooms as the application's backend knows them: all of them, whoever is in them.
+type Spaces interface {
+	// Room and ExternalRoom return a room, a dissolved one too: chat.NotFound if there is none.
+	Room(ctx context.Context, id chat.RoomID) (chat.Room, error)
+	ExternalRoom(ctx context.Context, ext string) (chat.Room, error)
+	// ProvideRoom finds the room of an id of the application's own, or makes it; made says which.
+	ProvideRoom(ctx context.Context, ext string, n chat.NewRoom) (r chat.Room, made bool, err error)
+	// Appoint makes a member the owner.
+	Appoint(ctx context.Context, room chat.RoomID, to chat.UserID) (chat.Room, error)
+}
+
+// Logs are the rooms' messages as the application's backend sees them: all of them.
+type Logs interface {
+	WholeHistory(ctx context.Context, q chat.HistoryQuery) (chat.HistoryPage, error)
+	// Messages returns those with seqs from … to, ascending, at most limit.
+	Messages(ctx context.Context, room chat.RoomID, from, to chat.Seq, limit int) ([]chat.Message, error)
 }
 
 // Members changes who is in a room and as what. What the caller may not see is chat.NotFound.
@@ -184,6 +214,8 @@ type Tokens interface {
 	server.Verifier
 	// Issue returns an access token and its lifetime.
 	Issue(user chat.UserID, session chat.SessionID) (token string, lifetime time.Duration, err error)
+	// IssueFor is Issue of one with a lifetime of its own; 0: the usual one.
+	IssueFor(user chat.UserID, session chat.SessionID, lifetime time.Duration) (token string, lives time.Duration, err error)
 }
 
 // Refreshes makes refresh tokens and what is kept of them.

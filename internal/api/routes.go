@@ -32,6 +32,8 @@ func (s *station) routes() []server.Route {
 		{"members", s.memberRoutes()},
 		{"messages", s.messageRoutes()},
 		{"messages", s.changeRoutes()},
+		{"server", s.backendRoutes()},
+		{"server", s.backendRoomRoutes()},
 	} {
 		for _, r := range group.rows {
 			r.Tag = group.tag

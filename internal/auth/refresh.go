@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -46,6 +47,13 @@ func NewTokens(o TokenOptions) (*Tokens, error) {
 // Issue returns a token for a user's session, and its lifetime.
 func (t *Tokens) Issue(user chat.UserID, session chat.SessionID) (token string, lifetime time.Duration, err error) {
 	return t.issuer.Issue(user, session, time.Now())
+}
+
+// IssueFor is Issue of a token with a lifetime of its own; 0: the usual one.
+func (t *Tokens) IssueFor(user chat.UserID, session chat.SessionID, lifetime time.Duration) (token string, lives time.Duration, err error) {
+	i := *t.issuer
+	i.o.Lifetime = cmp.Or(lifetime, i.o.Lifetime)
+	return i.Issue(user, session, time.Now())
 }
 
 // Verify returns whose token it is, else chat.TokenExpired or chat.Unauthenticated.

@@ -28,6 +28,9 @@ const (
 	ActEnabled       ActKind = "user_enabled"
 	ActOwner         ActKind = "room_owner"
 	ActDissolved     ActKind = "room_dissolved"
+	ActKeyCreated    ActKind = "key_created"
+	ActKeyRevoked    ActKind = "key_revoked"
+	ActKeyCall       ActKind = "key_call"
 )
 
 // ActSpec is a row of the table of kinds of acts.
@@ -49,12 +52,15 @@ var acts = []ActSpec{
 	{ActPassword, true, "the password was changed, by its user or an operator; the sessions but the user's own ended"},
 	{ActEmail, true, "the email address was changed or removed"},
 	{ActSessionEnded, true, "a session was ended: by logout, or from the list of sessions"},
-	{ActSessionsEnded, true, "all sessions were ended: by logout-all or an operator"},
+	{ActSessionsEnded, true, "all sessions were ended: by logout-all, an operator or the application"},
 	{ActTokenReused, true, "a refresh token was used again after its grace: the session ended"},
-	{ActDisabled, true, "an operator disabled the account"},
-	{ActEnabled, true, "an operator enabled the account"},
+	{ActDisabled, true, "an operator, or the application by a key, disabled the account"},
+	{ActEnabled, true, "an operator, or the application by a key, enabled the account"},
 	{ActOwner, true, "an operator made a member the owner of a room"},
 	{ActDissolved, true, "an operator dissolved a room"},
+	{ActKeyCreated, true, "an operator made a key for the application's backend; its id and name are in the detail"},
+	{ActKeyRevoked, true, "an operator revoked a key"},
+	{ActKeyCall, false, "a call with a key: the route and the status of the answer are in the detail"},
 }
 
 // ActSpecs returns the registry of kinds of acts.
@@ -66,7 +72,7 @@ type Act struct {
 	ID      uint64
 	At      time.Time
 	Kind    ActKind
-	By      string // "user:7", "operator:name@host", or "" for somebody who isn't known
+	By      string // "user:7", "operator:name@host", "key:<id>", or "" for somebody who isn't known
 	User    UserID // whose account it is about; 0: no one's
 	Room    RoomID // 0: about no room
 	Session SessionID

@@ -8,6 +8,7 @@ import (
 	"chat-service/internal/store"
 	"chat-service/internal/store/db"
 	"chat-service/internal/store/storetest"
+	"chat-service/internal/store/storetest/backend"
 	"chat-service/internal/store/storetest/identities"
 )
 
@@ -17,5 +18,6 @@ func TestConforms(t *testing.T) {
 	onBoth(t, set, func(t *testing.T, d *store.Store) {
 		storetest.Conform(t, storetest.SubjectOf(d))
 		identities.Conform(t, storetest.SubjectOf(d))
+		backend.Conform(t, storetest.SubjectOf(d), d.Accounts, d.Rooms, d.Messages)
 	})
 }

@@ -21,6 +21,7 @@ import (
 	"chat-service/internal/store/messages"
 	"chat-service/internal/store/operator"
 	"chat-service/internal/store/storetest"
+	"chat-service/internal/store/storetest/backend"
 	"chat-service/internal/store/storetest/identities"
 )
 
@@ -134,6 +135,25 @@ func (f fewFleet) BumpEpoch(ctx context.Context, room chat.RoomID) error {
 	return f.operator.BumpEpoch(ctx, room)
 }
 
+// fewKeys are kept by the operator, and looked up and marked as used by the api.
+type fewKeys struct{ operator, api *accounts.Store }
+
+func (k fewKeys) CreateKey(ctx context.Context, key chat.Key) error {
+	return k.operator.CreateKey(ctx, key)
+}
+
+func (k fewKeys) Keys(ctx context.Context) ([]chat.Key, error) { return k.operator.Keys(ctx) }
+
+func (k fewKeys) Key(ctx context.Context, id string) (chat.Key, error) { return k.api.Key(ctx, id) }
+
+func (k fewKeys) KeyUsed(ctx context.Context, id string, at time.Time) error {
+	return k.api.KeyUsed(ctx, id, at)
+}
+
+func (k fewKeys) RevokeKey(ctx context.Context, id string) error {
+	return k.operator.RevokeKey(ctx, id)
+}
+
 // TestConformsWithFewRights: the users that `chatctl grants` makes can do all that their processes do, on both servers.
 func TestConformsWithFewRights(t *testing.T) {
 	for _, env := range servers {
@@ -148,6 +168,7 @@ func TestConformsWithFewRights(t *testing.T) {
 			whole.Fleet = fewFleet{f.worker.Operator, f.operator.Operator}
 			storetest.Conform(t, whole)
 			identities.Conform(t, whole)
+			backend.Conform(t, whole, fewKeys{f.operator.Accounts, f.api.Accounts}, f.api.Rooms, f.api.Messages)
 		})
 	}
 }

@@ -23,6 +23,8 @@ type Call struct {
 	Room    chat.RoomID
 	Target  chat.UserID // the user that the path names; "me" is the caller
 	Seq     chat.Seq    // the message that the path names
+	// UserRef and RoomRef are whom and what the path of a route with a scope names. Its verb finds them, and sets Target and Room.
+	UserRef, RoomRef chat.Ref
 
 	srv    *Server
 	http   *fiber.Ctx
@@ -44,6 +46,16 @@ func (c *Call) names() error {
 			return err
 		}
 		c.Seq = chat.Seq(n)
+	}
+	for name, ref := range map[string]*chat.Ref{"user": &c.UserRef, "room": &c.RoomRef} {
+		text := c.http.Params(name)
+		if text == "" {
+			continue
+		}
+		var err error
+		if *ref, err = chat.ParseRef(name, text); err != nil {
+			return unreadable(err)
+		}
 	}
 	switch text := c.http.Params("user_id"); text {
 	case "":

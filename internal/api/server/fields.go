@@ -24,7 +24,7 @@ import (
 //	text          "line" or "lines": what chat.CheckLine takes, between minLength and maxLength
 //	rule          what a verb also asks for and JSON Schema can't say: x-rule
 //
-// Ids and seqs have their bounds by their types.
+// Ids and seqs have their bounds by their types. The objects of a list are judged by their own tags but "limit".
 type field struct {
 	name      string
 	index     int
@@ -37,7 +37,8 @@ type field struct {
 	length    span // characters of a text
 	bytes     span
 	items     span
-	number    span // the number itself, or each of a list
+	number    span    // the number itself, or each of a list
+	each      []field // of a list of objects: the rows of one
 	isMaybe   bool
 	isPointer bool
 }
@@ -78,7 +79,9 @@ func fieldsOf(t reflect.Type) []field {
 		}
 		f.isMaybe = of.Kind() == reflect.Struct
 		if of.Kind() == reflect.Slice {
-			of = of.Elem()
+			if of = of.Elem(); of.Kind() == reflect.Struct {
+				f.each = fieldsOf(of)
+			}
 		}
 		by, ok := numbers[of]
 		if !ok {
@@ -201,6 +204,17 @@ func (f field) checkList(v reflect.Value, k *Checks) {
 		k.Require(false, f.name, fmt.Sprintf("must hold at least %d", f.items.low))
 	case n > f.items.high:
 		k.Require(false, f.name, fmt.Sprintf("must hold at most %d", f.items.high))
+	case v.Type().Elem().Kind() == reflect.String:
+		for i := range v.Len() {
+			k.Require(v.Index(i).Len() > 0, fmt.Sprintf("%s[%d]", f.name, i), "must not be empty") // null is
+		}
+	case f.each != nil:
+		for i := range v.Len() {
+			for _, g := range f.each {
+				g.name = fmt.Sprintf("%s[%d].%s", f.name, i, g.name)
+				g.check(v.Index(i).Field(g.index), k)
+			}
+		}
 	case f.number == anyNumber:
 	default:
 		for i := range v.Len() {

@@ -17,8 +17,12 @@ type Guard struct {
 	Attempts *Attempts
 	// RequestsPerSecond bounds one user's requests to this process, after a burst of twice as many; 0 is no bound.
 	RequestsPerSecond int
-	// Strangers bounds one address's requests to this process without a valid token.
+	// Strangers bounds one address's requests to this process without a valid token or key.
 	Strangers chat.Rate
+	// Keys knows those of the application's backend, who may call routes with a scope; nil: no key is known.
+	Keys *KeyCache
+	// Calls records calls with a key.
+	Calls Recorder
 }
 
 // admit returns the caller, or why the call is refused.
@@ -34,7 +38,7 @@ func (s *Server) admit(c *fiber.Ctx) (user chat.UserID, session chat.SessionID, 
 	if err := g.Live.check(c.UserContext(), user, session); err != nil {
 		return 0, "", err
 	}
-	return user, session, g.Attempts.pace(user, g.RequestsPerSecond)
+	return user, session, g.Attempts.pace(user.String(), g.RequestsPerSecond)
 }
 
 // stranger counts a request without a valid token at its address, unless the token was valid once: a network full of phones may wake up

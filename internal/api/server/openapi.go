@@ -46,6 +46,7 @@ func document(about About, routes []Route, limits map[string]int) ([]byte, error
 		Servers:    []*huma.Server{{URL: Base}},
 		Components: &huma.Components{Schemas: reg, SecuritySchemes: map[string]*huma.SecurityScheme{
 			"bearer": {Type: "http", Scheme: "bearer", BearerFormat: "JWT"},
+			"key":    {Type: "http", Scheme: "bearer", BearerFormat: "sk_…", Description: "a key of the application's backend; x-scope names what it must be allowed"},
 		}},
 	}
 	for _, r := range routes {
@@ -81,9 +82,13 @@ func operation(r Route, reg huma.Registry, limits map[string]int) *huma.Operatio
 		Method: r.Method, Path: r.Path, OperationID: r.ID, Summary: r.Summary, Tags: []string{r.Tag},
 		Parameters: parameters(r), Responses: map[string]*huma.Response{},
 	}
-	if r.Open {
+	switch {
+	case r.Scope != "":
+		op.Security = []map[string][]string{{"key": {}}}
+		op.Extensions = map[string]any{"x-scope": string(r.Scope)}
+	case r.Open:
 		op.Security = []map[string][]string{{}}
-	} else {
+	default:
 		op.Security = []map[string][]string{{"bearer": {}}}
 	}
 	if r.Do.body != nil {
@@ -165,7 +170,7 @@ func (p Param) schema() *huma.Schema {
 		one := 1
 		s.MinLength = &one
 	}
-	extend(s, "x-rule", p.Rule)
+	addRule(s, p.Rule)
 	return s
 }
 
@@ -174,15 +179,15 @@ func float[N ~int64 | ~uint64](n N) *float64 {
 	return &f
 }
 
-// extend adds a member that JSON Schema doesn't know, unless it is empty.
-func extend(s *huma.Schema, name, value string) {
-	if value == "" {
+// addRule adds what JSON Schema can't say, unless it is empty.
+func addRule(s *huma.Schema, rule string) {
+	if rule == "" {
 		return
 	}
 	if s.Extensions == nil {
 		s.Extensions = map[string]any{}
 	}
-	s.Extensions[name] = value
+	s.Extensions["x-rule"] = rule
 }
 
 // body describes what a route takes, with an example of the fields that have one.
@@ -192,6 +197,15 @@ func body(r Route, reg huma.Registry, limits map[string]int) *huma.RequestBody {
 	for _, f := range r.Do.fields {
 		p := of.Properties[f.name]
 		f.limited(limits).describe(p)
+		if f.each != nil {
+			one, item := reg.SchemaFromRef(p.Items.Ref), map[string]any{}
+			for _, g := range f.each {
+				if g.describe(one.Properties[g.name]); len(one.Properties[g.name].Examples) > 0 {
+					item[g.name] = one.Properties[g.name].Examples[0]
+				}
+			}
+			p.Examples = []any{[]any{item}}
+		}
 		if len(p.Examples) > 0 {
 			example[f.name] = p.Examples[0]
 		}
@@ -228,10 +242,13 @@ func (f field) describe(p *huma.Schema) {
 		}
 		p.Extensions["x-max-bytes"] = most
 	}
-	if extend(p, "x-rule", f.rule); f.rule != "" {
+	if addRule(p, f.rule); f.rule != "" {
 		p.Description = strings.TrimPrefix(p.Description+"; "+f.rule, "; ")
 	}
 }
+
+// refPattern is the form of what chat.ParseRef reads.
+const refPattern = `^([1-9][0-9]{0,15}|ext:[A-Za-z0-9._~@:-]{1,128}|ext64:[A-Za-z0-9_-]{2,128})$`
 
 // maxReaction is how many bytes the key of a reaction has at most.
 const maxReaction = 32
@@ -245,10 +262,14 @@ func pathSchema(name string) *huma.Schema {
 		return id
 	case "user_id":
 		return &huma.Schema{Description: "an id, or me for the caller", AnyOf: []*huma.Schema{id, {Type: huma.TypeString, Enum: []any{"me"}}}}
+	case "user", "room":
+		s := &huma.Schema{Type: huma.TypeString, Pattern: refPattern, Examples: []any{"ext:" + name + "-1"}}
+		addRule(s, "a number, ext: and the application's own id, or ext64: and its base64url")
+		return s
 	case "key":
 		low, high := 1, maxReaction
 		s := &huma.Schema{Type: huma.TypeString, MinLength: &low, MaxLength: &high, Examples: []any{"👍"}, Extensions: map[string]any{"x-max-bytes": high}}
-		extend(s, "x-rule", "no white space and no control characters; percent-encoded")
+		addRule(s, "no white space and no control characters; percent-encoded")
 		return s
 	default:
 		return &huma.Schema{Type: huma.TypeString, Examples: []any{"0123456789abcdef0123456789abcdef"}}

@@ -32,3 +32,16 @@ type Throttle interface {
 	// Settle takes back a counted try that didn't fail: one that passed, which makes its place known, or one that nobody judged.
 	Settle(ctx context.Context, account, from string, passed bool) error
 }
+
+// Keys reads keys of the application's backend from where they are kept.
+type Keys interface {
+	// Key finds a key, a revoked or expired one too: chat.NotFound.
+	Key(ctx context.Context, id string) (chat.Key, error)
+	// KeyUsed remembers when a key was used, to the minute.
+	KeyUsed(ctx context.Context, id string, at time.Time) error
+}
+
+// Recorder records acts. It never blocks and never fails.
+type Recorder interface {
+	Record(ctx context.Context, a chat.Act)
+}

@@ -27,6 +27,14 @@ func malformed(field, message string) error {
 	return &refusal{chat.BadField(field, "%s", message), http.StatusBadRequest}
 }
 
+// unreadable refuses, with 400, what a path can't hold; other errors stay as they are.
+func unreadable(err error) error {
+	if e := chat.As(err); e.Kind == chat.Invalid {
+		return &refusal{e, http.StatusBadRequest}
+	}
+	return err
+}
+
 // translate turns any error into a status and the error to show.
 func translate(err error) (int, *chat.Error) {
 	var r *refusal

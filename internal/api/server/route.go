@@ -24,10 +24,11 @@ const HeaderKey = "Idempotency-Key"
 // Route is one row of the route table: the server mounts it and the OpenAPI document describes it, from the same
 // values.
 type Route struct {
-	Method, Path string // Path is below Base, parameters as {name}
-	ID, Summary  string // operation id, and what it does
-	Tag          string // its group's
-	Open         bool   // no access token is needed
+	Method, Path string     // Path is below Base, parameters as {name}
+	ID, Summary  string     // operation id, and what it does
+	Tag          string     // its group's
+	Open         bool       // no access token is needed
+	Scope        chat.Scope // it is for keys with this scope, and no access token; "": it is for users
 	Params       []Param
 	Reply        any // zero value of the JSON type; nil: none
 	Status       int // of success; 0: 204 for DELETE, else 200
@@ -116,7 +117,10 @@ func (r Route) outcomes() map[int][]string {
 	if len(ids(r.Path)) > 0 {
 		kinds = append(kinds, chat.NotFound)
 	}
-	if !r.Open {
+	switch {
+	case r.Scope != "":
+		kinds = append(kinds, chat.Unauthenticated, chat.Forbidden, chat.RateLimited)
+	case !r.Open:
 		kinds = append(kinds, chat.Unauthenticated, chat.TokenExpired, chat.RateLimited)
 	}
 	for _, k := range append(kinds, chat.Unavailable) {
@@ -128,7 +132,7 @@ func (r Route) outcomes() map[int][]string {
 // ids lists the parameters of a path that are ids.
 func ids(path string) (names []string) {
 	for part := range strings.SplitSeq(path, "/") {
-		if part == "{room_id}" || part == "{user_id}" || part == "{seq}" {
+		if slices.Contains([]string{"{room_id}", "{user_id}", "{seq}", "{user}", "{room}"}, part) {
 			names = append(names, strings.Trim(part, "{}"))
 		}
 	}
@@ -138,8 +142,9 @@ func ids(path string) (names []string) {
 // RouteInfo is what can be known of a route without serving it: what tests and documents compare themselves with.
 type RouteInfo struct {
 	Method, Path, ID, Tag string
-	Open                  bool // no access token is needed
-	Body, Reply           any  // zero values of the JSON types; nil: none
+	Open                  bool       // no access token is needed
+	Scope                 chat.Scope // it takes a key with this scope, and no access token
+	Body, Reply           any        // zero values of the JSON types; nil: none
 	Params                []Param
 	Keyed                 bool  // it takes the header Idempotency-Key
 	Statuses              []int // of success and of its problems, ascending, each once
@@ -151,7 +156,7 @@ func (r Route) Info() RouteInfo {
 	statuses = slices.AppendSeq(statuses, maps.Keys(r.outcomes()))
 	slices.Sort(statuses)
 	return RouteInfo{
-		Method: r.Method, Path: r.Path, ID: r.ID, Tag: r.Tag, Open: r.Open, Body: r.Do.body, Reply: r.Reply, Params: r.Params,
+		Method: r.Method, Path: r.Path, ID: r.ID, Tag: r.Tag, Open: r.Open, Scope: r.Scope, Body: r.Do.body, Reply: r.Reply, Params: r.Params,
 		Keyed: r.Keyed, Statuses: slices.Compact(statuses),
 	}
 }
@@ -167,7 +172,10 @@ func (s *Server) mount(routes []Route) error {
 		path := fiberPath(r.Path)
 		s.templates[path] = Base + r.Path
 		h := s.guarded(r)
-		if r.Open {
+		switch {
+		case r.Scope != "":
+			h = s.keyed(r)
+		case r.Open:
 			h = s.open(r)
 		}
 		if s.app.Add(r.Method, path, h); r.Method == fiber.MethodGet {

@@ -79,12 +79,12 @@ func (a *Attempts) Refund(ctx context.Context, what, who string, r chat.Rate, n 
 	}
 }
 
-// pace bounds one user's requests to this process, after a burst of twice as many; 0 is no bound.
-func (a *Attempts) pace(user chat.UserID, perSecond int) error {
+// pace bounds one user's, or one key's, requests to this process, after a burst of twice as many; 0 is no bound.
+func (a *Attempts) pace(who string, perSecond int) error {
 	if perSecond <= 0 {
 		return nil
 	}
-	wait, _ := a.local.Allow(context.Background(), "requests:"+user.String(), chat.Rate{Limit: float64(perSecond), Per: time.Second, Burst: 2 * perSecond}, 1, 0)
+	wait, _ := a.local.Allow(context.Background(), "requests:"+who, chat.Rate{Limit: float64(perSecond), Per: time.Second, Burst: 2 * perSecond}, 1, 0)
 	return a.refuse("requests", wait)
 }
 

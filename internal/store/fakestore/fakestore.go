@@ -36,6 +36,8 @@ type Store struct {
 	sessions map[chat.SessionID]*session
 	tokens   map[[32]byte]*token
 	known    map[chat.Identity]chat.UserID
+	keys     map[string]chat.Key
+	external map[string]chat.RoomID
 	outbox   []row
 	lastRow  uint64
 	workers  map[string]worker
@@ -53,7 +55,7 @@ func New(o Options) *Store {
 	}
 	return &Store{
 		o: o, rooms: map[chat.RoomID]*room{}, users: map[chat.UserID]*chat.User{}, looks: map[string]bool{}, sessions: map[chat.SessionID]*session{},
-		tokens: map[[32]byte]*token{}, known: map[chat.Identity]chat.UserID{}, workers: map[string]worker{}, calls: map[string]int{},
+		tokens: map[[32]byte]*token{}, known: map[chat.Identity]chat.UserID{}, keys: map[string]chat.Key{}, external: map[string]chat.RoomID{}, workers: map[string]worker{}, calls: map[string]int{},
 	}
 }
 

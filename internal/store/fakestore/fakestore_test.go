@@ -5,6 +5,7 @@ import (
 
 	"chat-service/internal/store/fakestore"
 	"chat-service/internal/store/storetest"
+	"chat-service/internal/store/storetest/backend"
 	"chat-service/internal/store/storetest/identities"
 )
 
@@ -16,4 +17,5 @@ func TestConforms(t *testing.T) {
 	}
 	storetest.Conform(t, whole)
 	identities.Conform(t, whole)
+	backend.Conform(t, whole, s, s, s)
 }

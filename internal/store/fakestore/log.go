@@ -338,7 +338,28 @@ func (s *Store) History(ctx context.Context, q chat.HistoryQuery) (chat.HistoryP
 		return chat.HistoryPage{}, noRoom()
 	}
 	first, last, _ := r.members[q.User].Window(r.LastSeq)
-	page := chat.HistoryPage{LastSeq: last, Epoch: r.Epoch, Changes: r.Changes, Ended: !r.members[q.User].In()}
+	return s.stretchOf(q, r, first, chat.HistoryPage{LastSeq: last, Epoch: r.Epoch, Changes: r.Changes, Ended: !r.members[q.User].In()}), nil
+}
+
+// WholeHistory implements the stations' ports; see messages.Store.
+func (s *Store) WholeHistory(ctx context.Context, q chat.HistoryQuery) (chat.HistoryPage, error) {
+	end, err := s.begin(ctx, "WholeHistory")
+	defer end()
+	if err != nil {
+		return chat.HistoryPage{}, err
+	}
+	if q.Page < 0 || q.PageSize < 0 || q.Limit < 0 {
+		return chat.HistoryPage{}, chat.BadField("page", "page, page_size and limit must not be negative")
+	}
+	r := s.rooms[q.Room]
+	if r == nil {
+		return chat.HistoryPage{}, noRoom()
+	}
+	return s.stretchOf(q, r, 1, chat.HistoryPage{LastSeq: r.LastSeq, Epoch: r.Epoch, Changes: r.Changes}), nil
+}
+
+func (s *Store) stretchOf(q chat.HistoryQuery, r *room, first chat.Seq, page chat.HistoryPage) chat.HistoryPage {
+	last := page.LastSeq
 	all := r.span(first, last)
 	n := cmp.Or(q.Limit, 20)
 	from, to := 0, len(all) // of all
@@ -348,7 +369,7 @@ func (s *Store) History(ctx context.Context, q chat.HistoryQuery) (chat.HistoryP
 			from++
 		}
 		page.HasMore, to = to-from > n, min(to, from+n)
-		return s.filled(q, page, all[from:to]), nil
+		return s.filled(q, page, all[from:to])
 	case q.Around != nil:
 		start := chat.Seq(0)
 		if half := chat.Seq((n - 1) / 2); *q.Around > half {
@@ -366,13 +387,13 @@ func (s *Store) History(ctx context.Context, q chat.HistoryQuery) (chat.HistoryP
 		n = cmp.Or(q.PageSize, 20)
 		skip := cmp.Or(q.Page, 1) - 1
 		if skip > len(all)/n {
-			return page, nil
+			return page
 		}
 		to = max(0, to-skip*n)
 	}
 	from = max(0, to-n)
 	page.HasMore = from > 0 && from < to
-	return s.filled(q, page, all[from:to]), nil
+	return s.filled(q, page, all[from:to])
 }
 
 // PageRead is the verb of reading a page's messages: History does it, unless the caller has them.

@@ -108,11 +108,33 @@ func (s *Store) History(ctx context.Context, q chat.HistoryQuery) (chat.HistoryP
 	if !ok {
 		return chat.HistoryPage{}, NoRoom()
 	}
-	from, to, more := stretch(q, first, last)
-	page := chat.HistoryPage{LastSeq: last, HasMore: more, Epoch: room.Epoch, Changes: room.Changes, Ended: !member.In()}
+	return s.stretchOf(ctx, q, room, chat.HistoryPage{LastSeq: last, Ended: !member.In()}, first)
+}
+
+// WholeHistory is History for the application's backend, which is in no room and sees all of every one; q.User is nobody. NotFound if there
+// is no such room.
+func (s *Store) WholeHistory(ctx context.Context, q chat.HistoryQuery) (chat.HistoryPage, error) {
+	if q.Page < 0 || q.PageSize < 0 || q.Limit < 0 {
+		return chat.HistoryPage{}, chat.BadField("page", "page, page_size and limit must not be negative")
+	}
+	rs, err := s.Rooms(ctx, []chat.RoomID{q.Room})
+	if err == nil && len(rs) == 0 {
+		err = NoRoom()
+	}
+	if err != nil {
+		return chat.HistoryPage{}, err
+	}
+	return s.stretchOf(ctx, q, rs[0], chat.HistoryPage{LastSeq: rs[0].LastSeq}, 1)
+}
+
+// stretchOf reads what the query asks for of a room from first to page.LastSeq.
+func (s *Store) stretchOf(ctx context.Context, q chat.HistoryQuery, room chat.Room, page chat.HistoryPage, first chat.Seq) (chat.HistoryPage, error) {
+	from, to, more := stretch(q, first, page.LastSeq)
+	page.HasMore, page.Epoch, page.Changes = more, room.Epoch, room.Changes
 	if from > to {
 		return page, nil
 	}
+	var err error
 	if q.Known != nil {
 		if ms, ok := q.Known(page, from, to); ok {
 			page.Messages = ms

@@ -1,6 +1,7 @@
 package rooms
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -16,26 +17,31 @@ import (
 // owner's own count once. Invalid (member_ids) if one of them is nobody's: then nothing is made. If the
 // outcome of the commit stays unknown the error is Unavailable, and the room may be there.
 func (s *Store) CreateRoom(ctx context.Context, n chat.NewRoom) (chat.Membership, error) {
-	if err := s.checkCall(n.Members); err != nil {
+	all, room, err := s.newRoom(n)
+	if err != nil {
 		return chat.Membership{}, err
 	}
-	all := db.SortedIDs(append([]chat.UserID{n.Owner}, n.Members...))
-	if limit := s.d.Limits().RoomMembers; limit > 0 && len(all) > limit {
-		return chat.Membership{}, roomFull(limit)
-	}
-	if n.Visibility == "" {
-		n.Visibility = chat.Private
-	}
-	room := chat.Room{
-		Type: chat.Group, Name: n.Name, Description: n.Description, Visibility: n.Visibility, Owner: n.Owner,
-		HistoryAll: n.HistoryAll,
-	}
 	var m chat.Membership
-	err := s.d.Tx(ctx, "create room", db.Once, func(tx db.Tx) (err error) {
+	err = s.d.Tx(ctx, "create room", db.Once, func(tx db.Tx) (err error) {
 		m, err = s.makeRoom(tx, room, "", n.Owner, all)
 		return err
 	})
 	return m, err
+}
+
+// newRoom checks what a group is to be made of, and returns its members and its row.
+func (s *Store) newRoom(n chat.NewRoom) (all []chat.UserID, r chat.Room, err error) {
+	if err := s.checkCall(n.Members); err != nil {
+		return nil, r, err
+	}
+	all = db.SortedIDs(append([]chat.UserID{n.Owner}, n.Members...))
+	if limit := s.d.Limits().RoomMembers; limit > 0 && len(all) > limit {
+		return nil, r, roomFull(limit)
+	}
+	return all, chat.Room{
+		Type: chat.Group, Name: n.Name, Description: n.Description, Visibility: cmp.Or(n.Visibility, chat.Private), Owner: n.Owner,
+		HistoryAll: n.HistoryAll,
+	}, nil
 }
 
 func roomFull(limit int) error {

@@ -3,8 +3,8 @@ package table
 // All lists the tables with all of their columns.
 func All() []Listed {
 	return []Listed{
-		Meta.listed(), Workers.listed(), Users.listed(), Sessions.listed(), Tokens.listed(), Identities.listed(), Rooms.listed(), Members.listed(),
-		Messages.listed(), Cursors.listed(), Outbox.listed(), DeadCommands.listed(), Audit.listed(),
+		Meta.listed(), Workers.listed(), Users.listed(), Sessions.listed(), Tokens.listed(), Identities.listed(), Keys.listed(), Rooms.listed(), Members.listed(),
+		ExternalRooms.listed(), Messages.listed(), Cursors.listed(), Outbox.listed(), DeadCommands.listed(), Audit.listed(),
 		States.listed(), Changes.listed(), Reactions.listed(), Pins.listed(), Recalls.listed(),
 	}
 }

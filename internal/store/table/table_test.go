@@ -59,6 +59,8 @@ func TestEveryFieldHasAColumn(t *testing.T) {
 	covers(t, Sessions)
 	covers(t, Tokens)
 	covers(t, Identities)
+	covers(t, Keys)
+	covers(t, ExternalRooms)
 	covers(t, Outbox)
 	covers(t, DeadCommands)
 	covers(t, Audit)
@@ -105,6 +107,9 @@ func fill(v reflect.Value, n int) int {
 			continue
 		case *[]byte:
 			*x = []byte{byte(n)}
+			continue
+		case *[]chat.Scope:
+			*x = []chat.Scope{chat.ScopeRead, chat.Scope("v" + string(rune('a'+n)))}
 			continue
 		}
 		switch f.Kind() {

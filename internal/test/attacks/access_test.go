@@ -34,6 +34,11 @@ func bodies(other uint64) map[string]obj {
 		"PATCH /rooms/{room_id}/messages/{seq}":    {"content": "x"},
 		"POST /auth/logout":                        {},
 		"POST /auth/logout-all":                    {},
+		"PUT /server/users/{user}":                 {"nickname": "Another"},
+		"POST /server/users":                       {"users": []obj{{"id": "ext:" + fresh()}}},
+		"POST /server/users/{user}/tokens":         {"ttl_seconds": 60},
+		"PUT /server/rooms/{room}":                 {"name": "mine"},
+		"POST /server/rooms/{room}/messages":       {"as": fmt.Sprint(other), "content": "x"},
 	}
 }
 
@@ -154,27 +159,40 @@ func historyBounds(a *attack) {
 	}
 }
 
+// bodyless are paths whose calls that write take no body.
+func bodyless(path string) bool {
+	return strings.Contains(path, "/reactions/") || slices.ContainsFunc([]string{"/pin", "/disabled", "/tokens/revoke", "/members/{user}"}, func(end string) bool {
+		return strings.HasSuffix(path, end)
+	})
+}
+
 func extraFields(a *attack) {
 	us := a.users(2)
 	room := a.api.CreateRoom(a, us[0], us[1])
+	key := a.key(a, "users,tokens,rooms,messages")
 	with := bodies(us[1].ID)
 	looked := 0
 	for _, r := range api.Routes() {
 		body, ok := with[r.Method+" "+r.Path]
 		if !ok {
-			if slices.Contains([]string{"POST", "PUT", "PATCH"}, r.Method) && !strings.Contains(r.Path, "/reactions/") && !strings.HasSuffix(r.Path, "/pin") {
+			if slices.Contains([]string{"POST", "PUT", "PATCH"}, r.Method) && !bodyless(r.Path) {
 				a.Errorf("%s %s has no body here", r.Method, r.Path)
 			}
 			continue
 		}
-		path := strings.NewReplacer("{room_id}", fmt.Sprint(room), "{user_id}", fmt.Sprint(us[1].ID), "{seq}", "1").Replace(r.Path)
+		path := strings.NewReplacer("{room_id}", fmt.Sprint(room), "{user_id}", fmt.Sprint(us[1].ID), "{seq}", "1",
+			"{room}", fmt.Sprint(room), "{user}", fmt.Sprint(us[1].ID)).Replace(r.Path)
+		token := us[0].Token
+		if r.Scope != "" {
+			token = key
+		}
 		for _, field := range []string{"is_admin", "sender_id", "created_at", "id", "epoch", "__proto__", "Content"} {
 			looked++
 			more := obj{field: 1}
 			for k, v := range body {
 				more[k] = v
 			}
-			p := a.refused(a.api, 400, "unknown_field", r.Method, path, us[0].Token, more)
+			p := a.refused(a.api, 400, "unknown_field", r.Method, path, token, more)
 			if len(p.List("errors")) != 1 || p.List("errors")[0].Str("field") != field {
 				a.Errorf("%s: %s doesn't name %s", path, p, field)
 			}

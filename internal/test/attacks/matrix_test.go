@@ -12,13 +12,43 @@ import (
 	"testing"
 
 	"chat-service/internal/api"
+	"chat-service/internal/api/server"
 	"chat-service/internal/protocol"
 	"chat-service/internal/test/testkit"
 )
 
 // roles are the columns: nobody, a token of an ended session of the owner, a disabled member, somebody who was never in the room,
-// somebody who was removed from it, and those who are in it.
-var roles = []string{"anonymous", "ended", "disabled", "stranger", "ex", "member", "admin", "owner"}
+// somebody who was removed from it, and those who are in it; and the application's backend, by a key with the route's scope and by one
+// without it.
+var roles = []string{"anonymous", "ended", "disabled", "stranger", "ex", "member", "admin", "owner", keyed, unkeyed}
+
+const (
+	keyed   = "key with the scope"
+	unkeyed = "key without it"
+)
+
+// refusedAtOnce are the roles whose sockets get no welcome.
+func refusedAtOnce(role string) bool {
+	return slices.Contains([]string{"ended", "disabled", keyed, unkeyed}, role)
+}
+
+// toKeys is what a route for keys answers to the roles: keys is what it answers to those, by their scope.
+func toKeys(keys string) string { return strings.Repeat("401 ", len(roles)-2) + keys }
+
+// cellsOf are the row's cells. Where it doesn't say what keys are answered, they are no better than no token.
+func (c cells) cellsOf(open bool) []string {
+	want := strings.Fields(c.answers)
+	switch {
+	case len(want) != len(roles)-2:
+	case strings.Contains(c.call, " /") && open:
+		want = append(want, want[0], want[0])
+	case strings.Contains(c.call, " /"):
+		want = append(want, "401", "401")
+	default:
+		want = append(want, "4500", "4500") // no socket takes one
+	}
+	return want
+}
 
 // The kinds of rooms; a direct room has no ex-member, admin and owner.
 const (
@@ -150,6 +180,32 @@ var routes = []cells{
 	{"PUT /rooms/{room_id}/read", "", dm, "401 401 401 404 . 200 . .", pointer},
 	{"PUT /rooms/{room_id}/read", "", private, "401 401 401 404 404 200 200 200", pointer},
 	{"PUT /rooms/{room_id}/read", "", public, "401 401 401 404 404 200 200 200", pointer},
+
+	{"PUT /server/users/{user}", "", anyRoom, toKeys("200 403"), func(*cast, user) any { return obj{"nickname": "Another"} }},
+	{"GET /server/users/{user}", "", anyRoom, toKeys("200 403"), nil},
+	{"POST /server/users", "", anyRoom, toKeys("200 403"), func(*cast, user) any { return obj{"users": []obj{{"id": "ext:" + fresh()}}} }},
+	{"POST /server/users/{user}/tokens", "", anyRoom, toKeys("200 403"), func(*cast, user) any { return obj{"ttl_seconds": 60} }},
+	{"POST /server/users/{user}/tokens/revoke", "", anyRoom, toKeys("200 403"), nil},
+	{"PUT /server/users/{user}/disabled", "", anyRoom, toKeys("200 403"), nil},
+	{"DELETE /server/users/{user}/disabled", "", anyRoom, toKeys("204 403"), nil},
+	{"PUT /server/rooms/{room}", "", dm, toKeys("403 403"), rename},
+	{"PUT /server/rooms/{room}", "", private, toKeys("200 403"), rename},
+	{"PUT /server/rooms/{room}", "", public, toKeys("200 403"), rename},
+	{"GET /server/rooms/{room}", "", dm, toKeys("200 403"), nil},
+	{"GET /server/rooms/{room}", "", private, toKeys("200 403"), nil},
+	{"PUT /server/rooms/{room}/members/{user}", "", dm, toKeys("403 403"), nil},
+	{"PUT /server/rooms/{room}/members/{user}", "", private, toKeys("200 403"), nil},
+	{"DELETE /server/rooms/{room}/members/{user}", "", dm, toKeys("403 403"), nil},
+	{"DELETE /server/rooms/{room}/members/{user}", "", private, toKeys("204 403"), nil},
+	{"GET /server/rooms/{room}/messages", "", dm, toKeys("200 403"), nil},
+	{"GET /server/rooms/{room}/messages", "", private, toKeys("200 403"), nil},
+	{"POST /server/rooms/{room}/messages", "as a member", dm, toKeys("201 403"), spoken},
+	{"POST /server/rooms/{room}/messages", "as a member", private, toKeys("201 403"), spoken},
+	{"POST /server/rooms/{room}/messages", "as another", private, toKeys("404 403"), func(c *cast, _ user) any {
+		return obj{"as": fmt.Sprint(c.newcomer.ID), "content": "hello"}
+	}},
+	{"DELETE /server/rooms/{room}/messages/{seq}", "", dm, toKeys("200 403"), nil},
+	{"DELETE /server/rooms/{room}/messages/{seq}", "", private, toKeys("200 403"), nil},
 }
 
 // frames is the matrix of what clients send: an error's code, a close code, or what comes: ack, joined … "read" and "typing" reach the
@@ -211,6 +267,9 @@ func mute(*cast, user) any         { return obj{"mute_seconds": 60} }
 func text(*cast, user) any         { return obj{"content": "hello", "client_msg_id": fresh()} }
 func pointer(*cast, user) any      { return obj{"seq": 1} }
 func edit(*cast, user) any         { return obj{"content": "edited"} }
+func spoken(c *cast, _ user) any {
+	return obj{"as": fmt.Sprint(c.target.ID), "content": "hello", "client_msg_id": fresh()}
+}
 
 // changeOf are the fields of a frame that changes a message.
 func changeOf(typ string, seq uint64) obj {
@@ -289,7 +348,22 @@ func (f *fleet) outsiders(t *testing.T) map[string]user {
 	ended, disabled := f.api.User(t), f.api.User(t)
 	f.api.Must(t, 200, "POST", "/auth/logout", ended.Token, nil)
 	f.Chatctl(t, "user", "disable", fmt.Sprint(disabled.ID))
-	return map[string]user{"ended": ended, "disabled": disabled}
+	return map[string]user{
+		"ended": ended, "disabled": disabled,
+		keyed: {Token: f.key(t, "users,tokens,rooms,messages,moderation,read")}, unkeyed: {Token: f.key(t, "webhooks")},
+	}
+}
+
+// key has the operator make a key.
+func (f *fleet) key(t testing.TB, scopes string) string {
+	t.Helper()
+	out := f.Chatctl(t, "key", "create", "--name", "attacks", "--scope", scopes)
+	i := strings.Index(out, "sk_")
+	if i < 0 {
+		t.Fatalf("no key in %q", out)
+	}
+	key, _, _ := strings.Cut(out[i:], "\n")
+	return key
 }
 
 // own has the role's user write the message that a row is about, where they can.
@@ -326,7 +400,7 @@ func (a *attack) answered(row cells, c *cast, role string) string {
 		about = "me"
 	}
 	path = strings.NewReplacer("{room_id}", fmt.Sprint(c.room), "{user_id}", about, "{session_id}", session,
-		"{seq}", fmt.Sprint(c.last), "{key}", "%F0%9F%91%8D").Replace(path)
+		"{seq}", fmt.Sprint(c.last), "{key}", "%F0%9F%91%8D", "{user}", fmt.Sprint(c.target.ID), "{room}", fmt.Sprint(c.room)).Replace(path)
 	if strings.HasSuffix(row.call, "/reactions") {
 		path += "?key=x"
 	}
@@ -351,11 +425,11 @@ func (a *attack) came(row cells, c *cast, role string) string {
 	var s *sock
 	if role == "anonymous" {
 		s = testkit.Dial(a, a.WS(1), "", testkit.TokenInFrame())
-	} else if s = testkit.Dial(a, a.WS(1), u.Token); role != "ended" && role != "disabled" {
+	} else if s = testkit.Dial(a, a.WS(1), u.Token); !refusedAtOnce(role) {
 		s.Welcome(a)
 	}
 	var device, target *sock
-	if row.call == "read" && role != "anonymous" && role != "ended" && role != "disabled" {
+	if row.call == "read" && role != "anonymous" && !refusedAtOnce(role) {
 		device = a.dial(2, u)
 	}
 	if row.call == "typing" {
@@ -363,10 +437,10 @@ func (a *attack) came(row cells, c *cast, role string) string {
 	}
 	a.own(row, c, u)
 	frame := row.send(c, u)
-	if role != "ended" && role != "disabled" {
+	if !refusedAtOnce(role) {
 		s.Send(a, frame)
 	}
-	if row.call == "auth" && role != "anonymous" && role != "ended" && role != "disabled" {
+	if row.call == "auth" && role != "anonymous" && !refusedAtOnce(role) {
 		_ = s.SendFrame(1, true, []byte(`{"type":"ping"}`)) // the socket may be closed by now
 	}
 	var got string
@@ -419,7 +493,7 @@ func tryMatrix(t *testing.T, f *fleet, table []cells, outside map[string]user, t
 			t.Run(strings.Join([]string{row.call, row.variant, row.room}, " "), func(t *testing.T) {
 				t.Parallel()
 				a := &attack{T: t, fleet: f}
-				want := strings.Fields(row.answers)
+				want := row.cellsOf(slices.ContainsFunc(api.Routes(), func(r server.RouteInfo) bool { return r.Open && r.Method+" "+r.Path == row.call }))
 				if len(want) != len(roles) {
 					t.Fatalf("%d cells, want %d", len(want), len(roles))
 				}

@@ -17,8 +17,8 @@ import (
 )
 
 // bites checks that the fuzzer finds out an api that doesn't keep to the document: the same one, behind a proxy that spoils answers.
-func bites(t *testing.T, api testkit.API) {
-	z := newFuzzer(t, api, 1)
+func bites(t *testing.T, f *testkit.Fleet) {
+	z := newFuzzer(t, f, 1)
 	for name, spoil := range map[string]func(*http.Response, []byte) []byte{
 		"a status that isn't documented": func(res *http.Response, b []byte) []byte { res.StatusCode = http.StatusTeapot; return b },
 		"a failure inside":               func(res *http.Response, b []byte) []byte { res.StatusCode = http.StatusInternalServerError; return b },
@@ -47,7 +47,7 @@ func bites(t *testing.T, api testkit.API) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			z.t, z.base = t, spoiled(t, api, spoil)
+			z.t, z.base = t, spoiled(t, f.API(1), spoil)
 			found := 0
 			z.report = func(string) { found++ }
 			for range 150 {

@@ -29,7 +29,7 @@ type document struct {
 // operation is one method of one path.
 type operation struct {
 	id, method, path string
-	open             bool
+	open, keyed      bool
 	params           []parameter
 	body             *bodyOf
 	responses        map[int]response
@@ -134,8 +134,10 @@ func (d *document) operation(t *testing.T, path, method string, raw object) *ope
 	t.Helper()
 	at := []string{"paths", path, method}
 	op := &operation{id: text(raw["operationId"]), method: strings.ToUpper(method), path: path, responses: map[int]response{}}
-	_, bearer := raw["security"].([]any)[0].(object)["bearer"]
-	op.open = !bearer
+	security := raw["security"].([]any)[0].(object)
+	_, bearer := security["bearer"]
+	_, op.keyed = security["key"]
+	op.open = !bearer && !op.keyed
 	params, _ := raw["parameters"].([]any)
 	for i, p := range params {
 		p := p.(object)

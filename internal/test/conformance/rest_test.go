@@ -78,6 +78,7 @@ type fuzzer struct {
 	doc      *document
 	dice     dice
 	users    []testkit.User
+	key      string // of the application's backend
 	rooms    []uint64
 	sessions []string
 	cursors  []string
@@ -92,15 +93,15 @@ type fuzzer struct {
 // doesn't is refused.
 func TestREST(t *testing.T) {
 	f := testkit.StartFleet(t, testkit.FleetOptions{APIs: 1, Env: calm(t)})
-	t.Run("requests", func(t *testing.T) { manyRequests(t, f.API(1), f.API(1).Base, given(t, requestsVar, defaultRequests)) })
-	t.Run("bites", func(t *testing.T) { bites(t, f.API(1)) })
+	t.Run("requests", func(t *testing.T) { manyRequests(t, f, f.API(1).Base, given(t, requestsVar, defaultRequests)) })
+	t.Run("bites", func(t *testing.T) { bites(t, f) })
 }
 
-// manyRequests sends requests to a base that leads to the api.
-func manyRequests(t *testing.T, api testkit.API, base string, requests int) {
+// manyRequests sends requests to a base that leads to the fleet's first api.
+func manyRequests(t *testing.T, f *testkit.Fleet, base string, requests int) {
 	seed := given(t, seedVar, defaultSeed)
 	t.Logf("%d requests with seed %d (%s=%[2]d repeats them)", requests, seed, seedVar)
-	z := newFuzzer(t, api, uint64(seed))
+	z := newFuzzer(t, f, uint64(seed))
 	z.base = base
 	z.examples()
 	z.edges()
@@ -129,8 +130,9 @@ func given(t *testing.T, name string, otherwise int) int {
 	return n
 }
 
-func newFuzzer(t *testing.T, api testkit.API, seed uint64) *fuzzer {
+func newFuzzer(t *testing.T, f *testkit.Fleet, seed uint64) *fuzzer {
 	t.Helper()
+	api := f.API(1)
 	z := &fuzzer{
 		t: t, api: api, base: api.Base, report: func(fault string) { t.Error(fault) }, doc: readDocument(t, api), dice: dice{rand.New(rand.NewPCG(seed, seed))},
 		client: &http.Client{Timeout: 30 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
@@ -140,8 +142,31 @@ func newFuzzer(t *testing.T, api testkit.API, seed uint64) *fuzzer {
 	for range 3 {
 		z.users = append(z.users, api.User(t))
 	}
+	out := f.Chatctl(t, "key", "create", "--name", "fuzz", "--scope", "users,tokens,rooms,messages,moderation,read")
+	z.key, _, _ = strings.Cut(out[strings.Index(out, "sk_"):], "\n")
+	api.Must(t, 200, "POST", "/server/users", z.key, map[string]any{"users": []map[string]any{{"id": "ext:ann"}, {"id": ownUsers[0]}, {"id": ownUsers[1]}}})
+	for _, room := range ownRooms {
+		status, r := api.Do(t, "PUT", "/server/rooms/"+room, z.key, map[string]any{"name": "Own", "owner": "ext:ann"})
+		if status != http.StatusCreated && status != http.StatusOK { // the fuzzer before this one made it
+			t.Fatalf("a room of the application's own: %d %s", status, r)
+		}
+	}
 	z.furnish()
 	return z
+}
+
+// ownUsers and ownRooms are ids of the application's own. The document's examples are about the user ext:ann.
+var (
+	ownUsers = []string{"ext:user-1", "ext:user-2"}
+	ownRooms = []string{"ext:room-1", "ext64:cm9vbS0y"}
+)
+
+// token is one that the operation takes: the user's, or the backend's key.
+func (z *fuzzer) token(op *operation, u testkit.User) string {
+	if op.keyed {
+		return z.key
+	}
+	return u.Token
 }
 
 // firstText is the seq of a room's first message of a user: before it stands the one that says who made the room.
@@ -166,6 +191,9 @@ func (z *fuzzer) furnish() {
 			z.api.Must(z.t, 201, "POST", fmt.Sprintf("/rooms/%d/messages", room), owner.Token, map[string]any{"content": fmt.Sprint("message ", i, j)})
 		}
 	}
+	for i, room := range ownRooms {
+		z.api.Must(z.t, 200, "PUT", "/server/rooms/"+room+"/members/"+ownUsers[i], z.key, nil)
+	}
 	z.sessions = nil
 	for _, s := range z.api.Must(z.t, 200, "GET", "/auth/sessions", member.Token, nil).List("sessions") {
 		z.sessions = append(z.sessions, s.Str("id"))
@@ -188,9 +216,9 @@ func (z *fuzzer) freshTokens() {
 // examples sends each operation's examples, which must not be refused as invalid.
 func (z *fuzzer) examples() {
 	for _, op := range z.doc.operations {
-		r := request{op: op, what: "the document's example", method: op.method, token: z.users[0].Token, verdict: fits}
+		r := request{op: op, what: "the document's example", method: op.method, token: z.token(op, z.users[0]), verdict: fits}
 		r.path = strings.NewReplacer("{room_id}", fmt.Sprint(z.rooms[0]), "{user_id}", fmt.Sprint(z.users[1].ID), "{session_id}", z.sessions[0],
-			"{seq}", fmt.Sprint(firstText), "{key}", url.PathEscape("👍")).Replace(op.path)
+			"{seq}", fmt.Sprint(firstText), "{key}", url.PathEscape("👍"), "{user}", ownUsers[0], "{room}", ownRooms[0]).Replace(op.path)
 		r.path += "?" + required(op).Encode()
 		if op.body != nil {
 			body := []byte(encoded(z.there(op.body.example.(object))))
@@ -229,7 +257,7 @@ func required(op *operation) url.Values {
 // and values of other types.
 func (z *fuzzer) edges() {
 	for _, op := range z.doc.operations {
-		good := request{op: op, method: op.method, token: z.users[0].Token, headers: http.Header{}}
+		good := request{op: op, method: op.method, token: z.token(op, z.users[0]), headers: http.Header{}}
 		for _, p := range op.params {
 			if p.in != "query" {
 				continue
@@ -309,6 +337,13 @@ func (z *fuzzer) path(op *operation, good bool) string {
 			}
 		case p.name == "user_id":
 			v = pick(z.dice, []string{"me", fmt.Sprint(z.users[1].ID), fmt.Sprint(z.users[2].ID), "9007199254740991"})
+		case p.name == "user":
+			v = pick(z.dice, append(ownUsers, "ext:ann", "9007199254740991"))
+		case p.name == "room":
+			v = pick(z.dice, append(ownRooms, "9007199254740991"))
+			if op.id != "putRoom" && z.dice.often(30) { // whose example names an owner who isn't in it
+				v = fmt.Sprint(pick(z.dice, z.rooms))
+			}
 		case p.name == "seq":
 			v = pick(z.dice, []string{"1", "2", "3", "4", "5", "9007199254740991"})
 		case p.name == "key":
@@ -324,7 +359,7 @@ func (z *fuzzer) path(op *operation, good bool) string {
 // request makes the next request: mostly a good one with one thing that may be wrong.
 func (z *fuzzer) request() request {
 	op := pick(z.dice, z.doc.operations)
-	r := request{op: op, what: "made from the schemas", method: op.method, path: z.path(op, true), token: pick(z.dice, z.users).Token, verdict: fits, headers: http.Header{}}
+	r := request{op: op, what: "made from the schemas", method: op.method, path: z.path(op, true), token: z.token(op, pick(z.dice, z.users)), verdict: fits, headers: http.Header{}}
 	query := z.query(&r)
 	z.body(&r)
 	z.head(&r)
@@ -628,7 +663,7 @@ func (z *fuzzer) try(r request) {
 	if err := z.judge(r, a); err != nil {
 		z.fault(r, a, err)
 	}
-	if z.dice.often(1) || (r.op.id == "dissolveRoom" || r.op.id == "removeMember") && a.status == http.StatusNoContent {
+	if z.dice.often(1) || slices.Contains([]string{"dissolveRoom", "removeMember", "dropMember"}, r.op.id) && a.status == http.StatusNoContent {
 		z.furnish()
 	}
 }

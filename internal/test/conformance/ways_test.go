@@ -18,7 +18,7 @@ func TestWaysIn(t *testing.T) {
 	t.Run("sockets", w.sockets)
 	t.Run("handshakes", w.handshakes)
 	t.Run("requests", w.uncertain)
-	t.Run("REST through the front door", func(t *testing.T) { manyRequests(t, w.API(1), "http://"+w.targets[1].addr+"/api/v1", 300) })
+	t.Run("REST through the front door", func(t *testing.T) { manyRequests(t, w.Fleet, "http://"+w.targets[1].addr+"/api/v1", 300) })
 }
 
 const goodKey = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"

@@ -33,12 +33,16 @@ var rows = []struct {
 		"DELETE /rooms/{room_id}/messages/{seq}/reactions/{key}", "GET /rooms/{room_id}/messages/{seq}/reactions",
 		"GET /rooms/{room_id}/reactions/mine", "PUT /rooms/{room_id}/messages/{seq}/pin", "DELETE /rooms/{room_id}/messages/{seq}/pin",
 		"GET /rooms/{room_id}/pins",
+		"PUT /server/users/{user}", "GET /server/users/{user}", "POST /server/users", "POST /server/users/{user}/tokens",
+		"POST /server/users/{user}/tokens/revoke", "PUT /server/users/{user}/disabled", "DELETE /server/users/{user}/disabled",
+		"PUT /server/rooms/{room}", "GET /server/rooms/{room}", "PUT /server/rooms/{room}/members/{user}", "DELETE /server/rooms/{room}/members/{user}",
+		"GET /server/rooms/{room}/messages", "POST /server/rooms/{room}/messages", "DELETE /server/rooms/{room}/messages/{seq}",
 	}},
 	{"REST in general", false, []string{
 		"problem details", "hidden rooms are 404", "Retry-After", "openapi.json", "/docs", "member_ids ≤ 500", "room holds at most",
 		"lists are paged by cursor", "history without parameters", "page and seq ranges", "has_more", "presence null", "content ≤ 16 KiB",
 		"login by username or email", "passwords in debug mode", "passwords in release mode", "client_msg_id form", "one system message per call",
-		"room fields", "notes to oneself", "a change is done once", "data and reply_to", "member fields", "session fields", "message fields", "user fields",
+		"room fields", "notes to oneself", "keys and scopes", "own ids", "a change is done once", "data and reply_to", "member fields", "session fields", "message fields", "user fields",
 	}},
 	{"error codes", false, []string{
 		"code invalid", "code unknown_type", "code unknown_field", "code unauthenticated", "code token_expired", "code forbidden", "code muted",

@@ -1,0 +1,261 @@
+package api
+
+import (
+	"fmt"
+	"strings"
+
+	"chat-service/internal/api/server"
+	"chat-service/internal/chat"
+	"chat-service/internal/protocol"
+)
+
+// SpaceBody is what the application says of a group: what is left out stays as it is, or is what POST /rooms makes it.
+type SpaceBody struct {
+	Name        *string          `json:"name,omitempty" minLength:"1" maxLength:"128" text:"line" example:"Gardeners"`
+	Description *string          `json:"description,omitempty" maxLength:"1024" text:"lines" example:"What grows"`
+	Visibility  *chat.Visibility `json:"visibility,omitempty" enum:"private,public" example:"private"`
+	HistoryAll  *bool            `json:"history_all,omitempty"`
+	Owner       *string          `json:"owner,omitempty" minLength:"1" maxBytes:"140" rule:"as in a path: a number, ext: or ext64:; of a room that is there, a member" example:"ext:ann"`
+	Members     []string         `json:"members,omitempty" limit:"members_call" rule:"each as in a path" doc:"of a new room, besides the owner"`
+}
+
+// SaidBody is a message to send in somebody's name.
+type SaidBody struct {
+	As          string        `json:"as" required:"true" minLength:"1" maxBytes:"140" rule:"a member, as in a path: a number, ext: or ext64:" example:"ext:ann"`
+	Content     string        `json:"content,omitempty" limit:"message_bytes" rule:"something to see, and no NUL; empty only beside data" example:"Hello"`
+	Data        server.Object `json:"data,omitzero" rule:"an object within limits.data_bytes and limits.data_depth, no name twice"`
+	ReplyTo     *chat.Seq     `json:"reply_to,omitempty" minimum:"1" rule:"a message of the same room that the member may see"`
+	ClientMsgID *string       `json:"client_msg_id,omitempty" minLength:"1" maxLength:"36" pattern:"^[A-Za-z0-9._:-]*$" doc:"a retry with the same id returns the first result; the server makes one if left out" example:"m-1"`
+}
+
+// space finds the living room that the path names, which is the call's room then: chat.NotFound if there is none.
+func (s *station) space(c *server.Call) (chat.Room, error) {
+	r, err := s.anySpace(c)
+	if err == nil && !r.DissolvedAt.IsZero() {
+		err = chat.E(chat.NotFound, "no such room")
+	}
+	return r, err
+}
+
+// anySpace is space of a dissolved room, too.
+func (s *station) anySpace(c *server.Call) (r chat.Room, err error) {
+	if c.RoomRef.ID != 0 {
+		r, err = s.ports.Spaces.Room(c.Ctx, chat.RoomID(c.RoomRef.ID))
+	} else {
+		r, err = s.ports.Spaces.ExternalRoom(c.Ctx, c.RoomRef.Own)
+	}
+	c.Room = r.ID
+	return r, err
+}
+
+// inBody finds the user whom a body names: chat.Invalid about the field if that is nobody.
+func (s *station) inBody(c *server.Call, field, text string) (chat.User, error) {
+	ref, err := chat.ParseRef(field, text)
+	var u chat.User
+	if err == nil {
+		u, err = s.person(c, ref)
+	}
+	if chat.KindOf(err) == chat.NotFound {
+		err = chat.BadField(field, "names nobody")
+	}
+	return u, err
+}
+
+// putRoom makes a group, or changes one. The changes are by the owner, because clients know only users; the audit trail says who it was.
+func (s *station) putRoom(c *server.Call, b SpaceBody) error {
+	var k server.Checks
+	for i, text := range b.Members { // also those of a room that is there, for whom they are nothing new
+		_, err := chat.ParseRef(fmt.Sprintf("members[%d]", i), text)
+		if chat.KindOf(err) != chat.NotFound {
+			k.Add(err)
+		}
+	}
+	if err := k.Err(); err != nil {
+		return err
+	}
+	r, err := s.anySpace(c)
+	switch {
+	case err == nil && !r.DissolvedAt.IsZero():
+		return chat.E(chat.Conflict, "the room was dissolved: its id names no other one")
+	case err == nil:
+		return s.changeSpace(c, r, b)
+	case chat.KindOf(err) != chat.NotFound || c.RoomRef.ID != 0:
+		return err
+	}
+	n, err := s.newSpace(c, b)
+	if err != nil {
+		return err
+	}
+	r, made, err := s.ports.Spaces.ProvideRoom(c.Ctx, c.RoomRef.Own, n)
+	if err != nil {
+		return err
+	}
+	if c.Room = r.ID; made {
+		return c.Created("/server/rooms/"+r.ID.String(), protocol.RoomView(r))
+	}
+	return s.changeSpace(c, r, b) // another call was quicker
+}
+
+// newSpace is the group that the body describes.
+func (s *station) newSpace(c *server.Call, b SpaceBody) (n chat.NewRoom, err error) {
+	var k server.Checks
+	k.Require(b.Name != nil, "name", "is required for a new room")
+	k.Require(b.Owner != nil, "owner", "is required for a new room")
+	if err := k.Err(); err != nil {
+		return n, err
+	}
+	n = chat.NewRoom{
+		Name: strings.TrimSpace(*b.Name), Description: strings.TrimSpace(orElse(b.Description, "")),
+		Visibility: orElse(b.Visibility, chat.Private), HistoryAll: orElse(b.HistoryAll, false),
+	}
+	owner, err := s.inBody(c, "owner", *b.Owner)
+	if err != nil {
+		return n, err
+	}
+	n.Owner = owner.ID
+	for i, text := range b.Members {
+		u, err := s.inBody(c, fmt.Sprintf("members[%d]", i), text)
+		if err != nil {
+			return n, err
+		}
+		n.Members = append(n.Members, u.ID)
+	}
+	return n, nil
+}
+
+// changeSpace changes what the body holds of a group: first what it is like, in the old owner's name, then who owns it.
+func (s *station) changeSpace(c *server.Call, r chat.Room, b SpaceBody) error {
+	if r.Type == chat.Direct {
+		return chat.MayEdit(r, chat.Member{})
+	}
+	owner := chat.User{ID: r.Owner}
+	var err error
+	if b.Owner != nil {
+		if owner, err = s.inBody(c, "owner", *b.Owner); err != nil {
+			return err
+		}
+	}
+	p := chat.RoomPatch{Name: trimmed(b.Name), Description: trimmed(b.Description), Visibility: b.Visibility, HistoryAll: b.HistoryAll}
+	if p != (chat.RoomPatch{}) {
+		m, err := s.ports.Rooms.UpdateRoom(c.Ctx, r.ID, r.Owner, p)
+		if err != nil {
+			return err
+		}
+		r = m.Room
+	}
+	if owner.ID != r.Owner {
+		if r, err = s.ports.Spaces.Appoint(c.Ctx, r.ID, owner.ID); chat.KindOf(err) == chat.NotFound {
+			return chat.BadField("owner", "must be a member of the room")
+		} else if err != nil {
+			return err
+		}
+	}
+	return c.OK(protocol.RoomView(r))
+}
+
+// showRoom shows any living room.
+func (s *station) showRoom(c *server.Call) error {
+	r, err := s.space(c)
+	if err != nil {
+		return err
+	}
+	return c.OK(protocol.RoomView(r))
+}
+
+// membership finds a group and the user whom the path names.
+func (s *station) membership(c *server.Call) (chat.Room, error) {
+	r, err := s.space(c)
+	if err == nil {
+		_, err = s.named(c)
+	}
+	if err == nil && r.Type == chat.Direct {
+		err = chat.MayInvite(r, chat.Member{})
+	}
+	return r, err
+}
+
+// putMember adds one member, in the owner's name.
+func (s *station) putMember(c *server.Call) error {
+	r, err := s.membership(c)
+	if err != nil {
+		return err
+	}
+	added, err := s.ports.Members.AddMembers(c.Ctx, r.ID, r.Owner, []chat.UserID{c.Target})
+	if err != nil {
+		return err
+	}
+	return c.OK(AddReply{append([]chat.UserID{}, added...)})
+}
+
+// dropMember removes one member, in the owner's name.
+func (s *station) dropMember(c *server.Call) error {
+	r, err := s.membership(c)
+	if err != nil {
+		return err
+	}
+	return c.Gone(s.ports.Members.RemoveMember(c.Ctx, r.ID, r.Owner, c.Target))
+}
+
+// postAs sends a message in a member's name, by the rules that hold for them.
+func (s *station) postAs(c *server.Call, b SaidBody) error {
+	key, there, err := c.Key()
+	var k server.Checks
+	if k.Add(err); err == nil && there {
+		k.Require(chat.CheckClientMsgID(key) == nil, server.HeaderKey, "must be 1–36 characters of A–Z a–z 0–9 . _ : -")
+		if b.ClientMsgID == nil {
+			b.ClientMsgID = &key
+		}
+	}
+	if err := k.Err(); err != nil {
+		return err
+	}
+	if _, err := s.space(c); err != nil {
+		return err
+	}
+	u, err := s.inBody(c, "as", b.As)
+	if err != nil {
+		return err
+	}
+	if c.Target = u.ID; u.Status == chat.Disabled {
+		return chat.E(chat.Blocked, "")
+	}
+	return s.postBy(c, u.ID, MessageBody{b.Content, b.Data, b.ReplyTo, b.ClientMsgID})
+}
+
+// recallFor takes a message back: in a group in its owner's name, who may at any time, in a direct room in its author's.
+func (s *station) recallFor(c *server.Call) error {
+	r, err := s.space(c)
+	if err != nil {
+		return err
+	}
+	ms, err := s.ports.Logs.Messages(c.Ctx, r.ID, c.Seq, c.Seq, 1)
+	switch {
+	case err != nil:
+		return err
+	case len(ms) == 0:
+		return chat.E(chat.NotFound, "no such message")
+	case ms[0].Kind == chat.System:
+		return chat.MayRecall(r, chat.Member{}, ms[0], s.now(), 0)
+	}
+	by := r.Owner
+	if r.Type == chat.Direct {
+		by = ms[0].Sender
+	}
+	return s.changeBy(c, by, chat.Change{Kind: chat.ChangeRecall}, &server.Checks{})
+}
+
+// wholeHistory reads a stretch of any living room.
+func (s *station) wholeHistory(c *server.Call) error {
+	if _, err := s.space(c); err != nil {
+		return err
+	}
+	q, err := historyQuery(c)
+	if err != nil {
+		return err
+	}
+	p, err := s.ports.Logs.WholeHistory(c.Ctx, q)
+	if err != nil {
+		return err
+	}
+	return c.Write(protocol.AppendHistoryReply(c.Buffer(), p, q, nil))
+}

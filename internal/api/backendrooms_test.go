@@ -1,0 +1,214 @@
+package api
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"chat-service/internal/chat"
+)
+
+// furnished has three users of the application's own, and a room of two of them.
+func furnished(t *testing.T) (b *bench, key string) {
+	t.Helper()
+	b, _ = keyBench(t)
+	key = b.every()
+	b.do(200, "POST", "server/users", key, `{"users":[{"id":"ext:ann"},{"id":"ext:bob"},{"id":"ext:cem"}]}`)
+	b.do(201, "PUT", "server/rooms/ext:r", key, `{"name":"Room","owner":"ext:ann","members":["ext:bob","1","2"]}`)
+	return b, key
+}
+
+// token logs one of them in.
+func (b *bench) token(key, user string) string {
+	b.Helper()
+	return b.do(200, "POST", "server/users/"+user+"/tokens", key, `{}`).body["access_token"].(string)
+}
+
+// TestOwnRooms: PUT makes a group once and changes it then, as its owner's calls would.
+func TestOwnRooms(t *testing.T) {
+	b, key := furnished(t)
+	a := b.do(200, "GET", "server/rooms/ext:r", key, "")
+	if a.body["name"] != "Room" || a.body["owner_id"] != float64(1) || a.body["member_count"] != float64(2) || a.body["visibility"] != "private" {
+		t.Errorf("made %s", a.raw)
+	}
+	ann, cem := b.token(key, "ext:ann"), b.token(key, "ext:cem")
+	b.do(200, "GET", "rooms/1", ann, "")
+	b.problem(b.raw("GET", "rooms/1", cem, "", ""), 404, "not_found")
+	same := b.do(200, "PUT", "server/rooms/ext:r", key, `{"name":"Room","owner":"ext:ann","members":["ext:cem"]}`)
+	if same.body["id"] != float64(1) || same.body["last_seq"] != float64(1) {
+		t.Errorf("the same again: %s", same.raw)
+	}
+	changed := b.do(200, "PUT", "server/rooms/1", key, `{"name":" New ","description":"d","visibility":"public","owner":"ext:bob"}`)
+	if changed.body["name"] != "New" || changed.body["description"] != "d" || changed.body["owner_id"] != float64(2) || changed.body["visibility"] != "public" {
+		t.Errorf("changed: %s", changed.raw)
+	}
+	for body, field := range map[string]string{
+		`{"owner":"ext:cem"}`: "owner", `{"owner":"ext:nobody"}`: "owner", `{"owner":"x"}`: "owner", `{"owner":""}`: "owner", `{"name":""}`: "name",
+		`{"members":[null]}`: "members[0]", `{"members":["1",""]}`: "members[1]", `{"members":["x"]}`: "members[0]", `{"visibility":"secret"}`: "visibility", `{"name":"a\u0000"}`: "name",
+	} {
+		a := b.raw("PUT", "server/rooms/ext:r", key, "application/json", body)
+		if b.problem(a, 422, "invalid"); fmt.Sprint(a.fields()) != "["+field+"]" {
+			t.Errorf("%s names %v", body, a.fields())
+		}
+	}
+	for body, fields := range map[string]string{
+		`{}`: "[name owner]", `{"name":"n"}`: "[owner]", `{"name":"n","owner":"ext:nobody"}`: "[owner]",
+		`{"name":"n","owner":"ext:ann","members":["ext:nobody"]}`: "[members[0]]", `{"name":"n","owner":"ext:ann","members":["1","?"]}`: "[members[1]]",
+	} {
+		a := b.raw("PUT", "server/rooms/ext:new", key, "application/json", body)
+		if b.problem(a, 422, "invalid"); fmt.Sprint(a.fields()) != fields {
+			t.Errorf("%s names %v", body, a.fields())
+		}
+	}
+	b.problem(b.raw("PUT", "server/rooms/ext:new", key, "application/json", `{"name":"n","owner":"1","type":"group"}`), 400, "unknown_field")
+	b.problem(b.raw("PUT", "server/rooms/99", key, "application/json", `{"name":"n","owner":"1"}`), 404, "not_found")
+	b.problem(b.raw("GET", "server/rooms/ext:new", key, "", ""), 404, "not_found")
+
+	b.do(204, "DELETE", "rooms/1", b.token(key, "ext:bob"), "")
+	b.problem(b.raw("PUT", "server/rooms/ext:r", key, "application/json", `{"name":"n","owner":"1"}`), 409, "conflict")
+	b.problem(b.raw("GET", "server/rooms/ext:r", key, "", ""), 404, "not_found")
+	b.problem(b.raw("GET", "server/rooms/ext:r/messages", key, "", ""), 404, "not_found")
+}
+
+// TestOwnRoomsAtOnce: twenty calls make one room.
+func TestOwnRoomsAtOnce(t *testing.T) {
+	b, key := furnished(t)
+	var all sync.WaitGroup
+	answers := make([]string, 20)
+	for i := range answers {
+		all.Go(func() {
+			a := b.raw("PUT", "server/rooms/ext:one", key, "application/json", `{"name":"One","owner":"ext:ann"}`)
+			answers[i] = fmt.Sprint(a.status, " ", a.body["id"])
+		})
+	}
+	all.Wait()
+	slices.Sort(answers)
+	if c := slices.Compact(answers); len(c) != 2 || c[0] != "200 2" || c[1] != "201 2" {
+		t.Errorf("answers are %v", c)
+	}
+}
+
+// TestOwnMembers: adding and removing are done once, by the rules of the house.
+func TestOwnMembers(t *testing.T) {
+	b, key := furnished(t)
+	for _, want := range []string{"[3]", "[]"} {
+		a := b.do(200, "PUT", "server/rooms/ext:r/members/ext:cem", key, "")
+		if fmt.Sprint(a.body["added"]) != want {
+			t.Errorf("added %s, want %s", a.raw, want)
+		}
+	}
+	cem := b.token(key, "ext:cem")
+	b.do(200, "GET", "rooms/1", cem, "")
+	b.do(204, "DELETE", "server/rooms/1/members/3", key, "")
+	b.problem(b.raw("GET", "rooms/1", cem, "", ""), 404, "not_found")
+	b.problem(b.raw("DELETE", "server/rooms/1/members/3", key, "", ""), 404, "not_found")
+	b.problem(b.raw("DELETE", "server/rooms/1/members/ext:ann", key, "", ""), 409, "conflict") // the owner
+	for _, path := range []string{"ext:none/members/1", "ext:r/members/ext:nobody", "ext:r/members/99"} {
+		b.problem(b.raw("PUT", "server/rooms/"+path, key, "", ""), 404, "not_found")
+	}
+	b.do(201, "POST", "rooms", cem, `{"type":"direct","member_ids":[1]}`)
+	b.problem(b.raw("PUT", "server/rooms/2/members/ext:bob", key, "", ""), 403, "forbidden")
+	b.problem(b.raw("DELETE", "server/rooms/2/members/ext:ann", key, "", ""), 403, "forbidden")
+	b.problem(b.raw("PUT", "server/rooms/2", key, "application/json", `{"name":"n"}`), 403, "forbidden")
+}
+
+// TestSaid: messages in a member's name are the member's own: the same rules, the same idempotency; who isn't in the room says nothing.
+func TestSaid(t *testing.T) {
+	b, key := furnished(t)
+	const path = "server/rooms/ext:r/messages"
+	a := b.do(201, "POST", path, key, `{"as":"ext:bob","content":"hello","client_msg_id":"m-1"}`)
+	if a.body["sender_id"] != float64(2) || a.body["seq"] != float64(2) || a.body["content"] != "hello" || a.body["client_msg_id"] != "m-1" {
+		t.Errorf("said %s", a.raw)
+	}
+	again := b.raw("POST", path, key, "application/json", `{"as":"2","content":"hello"}`, "Idempotency-Key", "m-1")
+	if again.status != 200 || again.body["seq"] != a.body["seq"] {
+		t.Errorf("again: %d %s", again.status, again.raw)
+	}
+	b.do(200, "POST", "rooms/1/messages", b.token(key, "ext:bob"), `{"content":"hello","client_msg_id":"m-1"}`)
+	for body, want := range map[string]string{
+		`{"as":"ext:bob","content":"other","client_msg_id":"m-1"}`:           "409 idempotency_conflict",
+		`{"as":"ext:cem","content":"x"}`:                                     "404 not_found", // not in the room
+		`{"as":"ext:nobody","content":"x"}`:                                  "422 invalid",
+		`{"as":"system","content":"x"}`:                                      "422 invalid",
+		`{"as":"0","content":"x"}`:                                           "422 invalid",
+		`{"content":"x"}`:                                                    "422 invalid",
+		`{"as":"ext:bob"}`:                                                   "422 invalid",
+		`{"as":"ext:bob","content":" "}`:                                     "422 invalid",
+		`{"as":"ext:bob","content":"a\u0000"}`:                               "422 invalid",
+		`{"as":"ext:bob","content":"x","reply_to":99}`:                       "422 invalid",
+		`{"as":"ext:bob","content":"x","client_msg_id":"a b"}`:               "422 invalid",
+		`{"as":"ext:bob","content":"x","sender_id":1}`:                       "400 unknown_field",
+		`{"as":"ext:bob","content":"` + strings.Repeat("x", 16<<10+1) + `"}`: "413 too_large",
+	} {
+		a := b.raw("POST", path, key, "application/json", body)
+		if got := fmt.Sprint(a.status, " ", a.body["code"]); got != want {
+			t.Errorf("%.90s: %s, want %s", body, got, want)
+		}
+	}
+	if a := b.raw("POST", path, key, "application/json", `{"as":"ext:bob","content":"hello","client_msg_id":"m-1"}`, "Idempotency-Key", "b"); a.status != 200 {
+		t.Errorf("client_msg_id gives way to the header: %d %s", a.status, a.raw)
+	}
+	b.problem(b.raw("POST", path, key, "application/json", `{"as":"1","content":"x"}`, "Idempotency-Key", "b b"), 422, "invalid")
+	b.problem(b.raw("POST", path, key, "application/json", `{"as":"1","content":"x"}`, "Idempotency-Key", "b", "Idempotency-Key", "b"), 422, "invalid")
+	b.problem(b.raw("POST", "server/rooms/ext:none/messages", key, "application/json", `{"as":"1","content":"x"}`), 404, "not_found")
+
+	b.do(200, "PATCH", "rooms/1/members/2", b.token(key, "ext:ann"), `{"mute_seconds":60}`)
+	b.problem(b.raw("POST", path, key, "application/json", `{"as":"ext:bob","content":"x"}`), 403, "muted")
+	b.do(200, "PUT", "server/users/ext:ann/disabled", key, "")
+	b.problem(b.raw("POST", path, key, "application/json", `{"as":"ext:ann","content":"x"}`), 403, "blocked")
+}
+
+// TestWholeHistory: the application reads every room, as users do.
+func TestWholeHistory(t *testing.T) {
+	b, key := furnished(t)
+	for i := range 5 {
+		b.do(201, "POST", "server/rooms/1/messages", key, fmt.Sprintf(`{"as":"1","content":"m%d"}`, i))
+	}
+	for query, want := range map[string]string{
+		"": "[1 2 3 4 5 6]", "?page_size=2": "[5 6]", "?page=2&page_size=2": "[3 4]", "?after_seq=4&limit=5": "[5 6]", "?before_seq=3&limit=1": "[2]", "?page=9": "[]",
+	} {
+		a := b.do(200, "GET", "server/rooms/ext:r/messages"+query, key, "")
+		if got := fmt.Sprint(a.list("messages", "seq")); got != want || a.body["last_seq"] != float64(6) {
+			t.Errorf("%s: %s, want %s: %s", query, got, want, a.raw)
+		}
+	}
+	as := b.do(200, "GET", "rooms/1/messages", b.token(key, "ext:bob"), "")
+	if got := b.do(200, "GET", "server/rooms/1/messages", key, ""); string(got.raw) != string(as.raw) {
+		t.Errorf("a key reads\n%s\nand a member\n%s", got.raw, as.raw)
+	}
+	b.problem(b.raw("GET", "server/rooms/1/messages?limit=101", key, "", ""), 422, "invalid")
+	b.problem(b.raw("GET", "server/rooms/1/messages?before_seq=1&after_seq=1", key, "", ""), 422, "invalid")
+	b.problem(b.raw("GET", "server/rooms/99/messages", key, "", ""), 404, "not_found")
+}
+
+// TestRecalledFor: the application takes back what a user wrote, once.
+func TestRecalledFor(t *testing.T) {
+	b, key := furnished(t)
+	b.do(201, "POST", "server/rooms/1/messages", key, `{"as":"ext:bob","content":"rude"}`)
+	for range 2 {
+		a := b.raw("DELETE", "server/rooms/ext:r/messages/2", key, "", "", "Idempotency-Key", "k")
+		if a.status != 200 || fmt.Sprint(a.body["recalled"]) != recalledBy(b, 1) || a.body["content"] != "" {
+			t.Errorf("recalled: %d %s", a.status, a.raw)
+		}
+	}
+	b.problem(b.raw("DELETE", "server/rooms/1/messages/1", key, "", ""), 403, "forbidden") // a system message
+	for _, seq := range []string{"99", "0"} {
+		b.problem(b.raw("DELETE", "server/rooms/1/messages/"+seq, key, "", ""), 404, "not_found")
+	}
+	b.problem(b.raw("DELETE", "server/rooms/1/messages/x", key, "", ""), 400, "invalid")
+	b.problem(b.raw("DELETE", "server/rooms/1/messages/2", key, "", "", "Idempotency-Key", "a b"), 422, "invalid")
+	b.problem(b.raw("DELETE", "server/rooms/ext:none/messages/2", key, "", ""), 404, "not_found")
+
+	cem := b.token(key, "ext:cem")
+	b.do(201, "POST", "rooms", cem, `{"type":"direct","member_ids":[1]}`)
+	b.do(201, "POST", "rooms/2/messages", cem, `{"content":"rude"}`)
+	if a := b.do(200, "DELETE", "server/rooms/2/messages/2", key, ""); fmt.Sprint(a.body["recalled"]) != recalledBy(b, 3) {
+		t.Errorf("in a direct room: %s", a.raw)
+	}
+}
+
+func recalledBy(b *bench, user int) string {
+	return fmt.Sprint(map[string]any{"by": user, "at": chat.FormatTime(b.now())})
+}
