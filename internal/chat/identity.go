@@ -14,14 +14,29 @@ const MaxSubject = 255
 // LiveTokens is how many refresh tokens work of a session that goes on: the answers of so many exchanges may be in use.
 const LiveTokens = 10
 
-// Identity is a user as the application's own issuer of tokens names them.
-type Identity struct{ Issuer, Subject string }
+// MaxRoomExt is the length of the application's own id of a room in bytes, at most.
+const MaxRoomExt = 128
+
+// Identity is a user as the application's own issuer of tokens names them, or as the application itself does (External).
+type Identity struct {
+	Issuer, Subject string
+	own             bool // of External
+}
+
+// External names a user by the application's own id, with no token: what an operator imports, and what a backend's calls name. Its
+// issuer is "", which no configured issuer can be; made by hand, such an Identity isn't valid.
+func External(id string) Identity { return Identity{Subject: id, own: true} }
 
 // Valid reports whether the subject can name somebody: 1 to MaxSubject bytes of UTF-8 without control characters. U+FFFD is none: readers
 // of JSON put it in place of what they can't read, so that it could stand for two.
-func (i Identity) Valid() bool {
-	return i.Issuer != "" && i.Subject != "" && len(i.Subject) <= MaxSubject && utf8.ValidString(i.Subject) &&
-		!strings.ContainsRune(i.Subject, utf8.RuneError) && !strings.ContainsFunc(i.Subject, unicode.IsControl)
+func (i Identity) Valid() bool { return (i.Issuer != "") != i.own && names(i.Subject, MaxSubject) }
+
+// ValidRoomExt reports whether the application's own id of a room can name one: 1 to MaxRoomExt bytes by the rules of Valid.
+func ValidRoomExt(id string) bool { return names(id, MaxRoomExt) }
+
+func names(id string, maxBytes int) bool {
+	return id != "" && len(id) <= maxBytes && utf8.ValidString(id) &&
+		!strings.ContainsRune(id, utf8.RuneError) && !strings.ContainsFunc(id, unicode.IsControl)
 }
 
 // IssuerKey is the issuer's name in a bounded form.

@@ -4,7 +4,7 @@ package table
 func All() []Listed {
 	return []Listed{
 		Meta.listed(), Workers.listed(), Users.listed(), Sessions.listed(), Tokens.listed(), Identities.listed(), Rooms.listed(), Members.listed(),
-		Messages.listed(), Cursors.listed(), Outbox.listed(), DeadCommands.listed(), Audit.listed(),
+		ExternalRooms.listed(), Messages.listed(), Cursors.listed(), Outbox.listed(), DeadCommands.listed(), Audit.listed(),
 		States.listed(), Changes.listed(), Reactions.listed(), Pins.listed(), Recalls.listed(),
 	}
 }

@@ -52,9 +52,25 @@ var (
 	RoomEnds = Rooms.Only("id", "last_seq", "change_seq", "epoch")
 	// ChangedRooms are what the commit of a change needs to know of rooms.
 	ChangedRooms = Rooms.Only("id", "type", "last_seq", "msg_count", "change_seq", "max_recalled_ord", "epoch", "dissolved_at")
+	// ImportedRooms are what the import of messages needs to know of rooms.
+	ImportedRooms = Rooms.Only("id", "type", "last_seq", "msg_count", "change_seq", "epoch", "active_at", "dissolved_at")
 	// RoomStands are what an unread count and a position need of a room, and what orders a list of rooms.
 	RoomStands = Rooms.Only("id", "type", "last_seq", "msg_count", "change_seq", "epoch", "active_at")
 	// RoomState is what a change of a room writes.
 	RoomState = Rooms.Only("name", "name_key", "description", "visibility", "owner_id", "member_count", "last_seq", "history_all",
 		"dissolved_at", "active_min", "active_at")
+)
+
+// ExternalRoom is a row of external_rooms.
+type ExternalRoom struct {
+	Ext       string
+	Room      chat.RoomID
+	CreatedAt time.Time
+}
+
+// ExternalRooms say which room the application means by an id of its own.
+var ExternalRooms = define("external_rooms", "e",
+	Column[ExternalRoom]{Name: "ext", Cell: func(e *ExternalRoom) Cell { return (*bytes)(&e.Ext) }},
+	Column[ExternalRoom]{Name: "room_id", Cell: func(e *ExternalRoom) Cell { return (*number)(&e.Room) }},
+	Column[ExternalRoom]{Name: "created_at", Cell: func(e *ExternalRoom) Cell { return (*moment)(&e.CreatedAt) }},
 )

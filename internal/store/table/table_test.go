@@ -59,6 +59,7 @@ func TestEveryFieldHasAColumn(t *testing.T) {
 	covers(t, Sessions)
 	covers(t, Tokens)
 	covers(t, Identities)
+	covers(t, ExternalRooms)
 	covers(t, Outbox)
 	covers(t, DeadCommands)
 	covers(t, Audit)
