@@ -28,6 +28,7 @@ const (
 	ActEnabled       ActKind = "user_enabled"
 	ActOwner         ActKind = "room_owner"
 	ActDissolved     ActKind = "room_dissolved"
+	ActImported      ActKind = "imported"
 )
 
 // ActSpec is a row of the table of kinds of acts.
@@ -55,6 +56,7 @@ var acts = []ActSpec{
 	{ActEnabled, true, "an operator enabled the account"},
 	{ActOwner, true, "an operator made a member the owner of a room"},
 	{ActDissolved, true, "an operator dissolved a room"},
+	{ActImported, false, "an operator imported users, rooms and messages; how many is in the detail"},
 }
 
 // ActSpecs returns the registry of kinds of acts.
