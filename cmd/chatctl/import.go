@@ -88,6 +88,7 @@ func (c *importCmd) Run(ctx context.Context, s *installation.Settings, io *strea
 	defer func() { err = errors.Join(err, report.Close()) }()
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	defer context.AfterFunc(ctx, stop)() // a second Ctrl-C ends the process, also where it waits for standard input
 	ctx = chat.WithOrigin(ctx, chat.Origin{By: operatorName()})
 	return s.WithStore(ctx, func(ctx context.Context, at *installation.Installation, db *store.Store) error {
 		limits, err := at.Limits()

@@ -113,7 +113,7 @@ func texts(log []chat.Message) (ts []string) {
 	return ts
 }
 
-func clean0(t *testing.T) {
+func countsAreRight(t *testing.T) {
 	t.Helper()
 	if out := must(t, "unread", "verify"); !strings.Contains(out, "all counts are correct") {
 		t.Error(out)
@@ -178,7 +178,7 @@ func TestImportStandsAsTheFileSays(t *testing.T) {
 			if err != nil || len(found) != 1 || found[0].ID != room.ID {
 				t.Errorf("found %v, %v", found, err)
 			}
-			clean0(t)
+			countsAreRight(t)
 		}
 		check()
 		before := p.dump(t)
@@ -311,7 +311,7 @@ func TestImportRefusesWhatIsWrong(t *testing.T) {
 		if want := []string{"good", "after my line", "before my line"}; !slices.Equal(texts(log), want) || room.MemberCount != 2 {
 			t.Errorf("the room says %v, want %v; %d members", texts(log), want, room.MemberCount)
 		}
-		clean0(t)
+		countsAreRight(t)
 		before := p.dump(t)
 		out, _, err := chatctl(t, "import", path, "--strict")
 		var code exitError
@@ -348,7 +348,7 @@ func (s *stopsAt) Read(b []byte) (int, error) {
 }
 
 // TestImportGoesOn: an import that ends anywhere, also between two of its transactions, goes on with the next run, and all stands as if it
-// had never ended. Meanwhile the rooms are written to by others.
+// had never ended.
 func TestImportGoesOn(t *testing.T) {
 	onBothServers(t, func(t *testing.T, p *place, db *store.Store) {
 		const users, rooms, messages = 40, 6, 12_000
@@ -405,7 +405,7 @@ func TestImportGoesOn(t *testing.T) {
 				t.Errorf("%s: %d members have imported messages unread, %v", ext, unread, err)
 			}
 		}
-		clean0(t)
+		countsAreRight(t)
 		before := p.dump(t)
 		if err := run(len(lines) * 2); err != nil {
 			t.Fatal(err)
@@ -443,6 +443,83 @@ func TestImportIntoARoomInUse(t *testing.T) {
 				t.Errorf("%s has %d unread, want %d, %v", id, m.Unread(), unread, err)
 			}
 		}
-		clean0(t)
+		countsAreRight(t)
+	})
+}
+
+// TestImportBesideOthers: an import, and members who write and read in the same rooms meanwhile, don't keep each other from anything.
+func TestImportBesideOthers(t *testing.T) {
+	onBothServers(t, func(t *testing.T, _ *place, db *store.Store) {
+		const users, rooms, messages = 10, 3, 6000
+		var start, lines []string
+		for i := range users {
+			start = append(start, userOf(i))
+		}
+		for i := range rooms {
+			start = append(start, fmt.Sprintf(`{"type":"room","id":"r%d","name":"Room","kind":"group","owner":"u0","members":["u1","u2","u3","u4","u5","u6","u7","u8","u9"]}`, i))
+		}
+		must(t, "import", fileOf(t, start...))
+		ids, err := db.Accounts.Externals(t.Context(), []string{"u0", "u1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		exts, err := db.Rooms.Externals(t.Context(), []string{"r0", "r1", "r2"})
+		if err != nil || len(exts) != rooms {
+			t.Fatal(exts, err)
+		}
+		want := map[string][]string{}
+		for i := range messages {
+			room, text := fmt.Sprintf("r%d", i%rooms), fmt.Sprintf("message %d", i)
+			lines = append(lines, said(room, fmt.Sprint(i), fmt.Sprintf("u%d", i%users), i, text))
+			want[room] = append(want[room], text)
+		}
+		file := fileOf(t, lines...)
+		ended := make(chan struct{})
+		live := make(chan map[string][]string)
+		go func() {
+			wrote := map[string][]string{}
+			defer func() { live <- wrote }()
+			for n := 0; ; n++ {
+				select {
+				case <-ended:
+					return
+				default:
+				}
+				ext, text := fmt.Sprintf("r%d", n%rooms), fmt.Sprintf("live %d", n)
+				sent, _, err := db.Messages.Append(t.Context(), []chat.Send{{Room: exts[ext], Sender: ids["u0"], ClientMsgID: fmt.Sprint("live", n), Content: text}}, time.Now())
+				if err != nil || sent[0].Err != nil {
+					t.Errorf("append: %v, %v", err, sent)
+					return
+				}
+				wrote[ext] = append(wrote[ext], text)
+				if _, err := db.Messages.MarkRead(t.Context(), []chat.ReadMark{{Room: exts[ext], User: ids["u1"], Seq: chat.MaxID}}); err != nil {
+					t.Errorf("mark read: %v", err)
+					return
+				}
+			}
+		}()
+		must(t, "import", file)
+		close(ended)
+		wrote := <-live
+		for ext := range exts {
+			log, _ := logOf(t, db, ext)
+			var imported, others []string
+			var last time.Time
+			for _, m := range log {
+				if strings.HasPrefix(m.Content, "live") {
+					others = append(others, m.Content)
+				} else {
+					imported = append(imported, m.Content)
+				}
+				if m.CreatedAt.Before(last) {
+					t.Errorf("%s: the time falls at %d", ext, m.Seq)
+				}
+				last = m.CreatedAt
+			}
+			if !slices.Equal(imported, want[ext]) || !slices.Equal(others, wrote[ext]) || len(others) == 0 {
+				t.Errorf("%s: %d of %d imported, %d of %d others, or another order", ext, len(imported), len(want[ext]), len(others), len(wrote[ext]))
+			}
+		}
+		countsAreRight(t)
 	})
 }

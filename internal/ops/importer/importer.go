@@ -128,6 +128,9 @@ func (im *Importer) Run(ctx context.Context, r io.Reader) (Counts, error) {
 
 func (im *Importer) run(ctx context.Context, in *reader) error {
 	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		t, err := in.next()
 		if errors.Is(err, io.EOF) {
 			return im.flush(ctx)
