@@ -50,12 +50,15 @@ type importTarget struct {
 	limits   chat.Limits
 }
 
-func (t importTarget) Users(ctx context.Context, ids []string) (map[string]chat.UserID, error) {
-	return t.Store.Externals(ctx, ids)
+func (t importTarget) Known(ctx context.Context, users, exts []string) (us map[string]chat.UserID, rs map[string]chat.RoomID, err error) {
+	if us, err = t.Store.Externals(ctx, users); err == nil {
+		rs, err = t.rooms.Externals(ctx, exts)
+	}
+	return us, rs, err
 }
 
-func (t importTarget) Rooms(ctx context.Context, exts []string) (map[string]chat.RoomID, error) {
-	return t.rooms.Externals(ctx, exts)
+func (t importTarget) Named(ctx context.Context, room chat.RoomID, names []string) (map[string]chat.Seq, error) {
+	return t.messages.Named(ctx, room, names)
 }
 
 func (t importTarget) ImportRooms(ctx context.Context, rs []chat.ImportedRoom) ([]chat.Imported, error) {

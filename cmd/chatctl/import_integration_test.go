@@ -434,11 +434,14 @@ func TestImportIntoARoomInUse(t *testing.T) {
 			t.Fatal(err)
 		}
 		must(t, "import", fileOf(t, said("r", "m1", "u1", 1, "one"), said("r", "m2", "u1", 2, "two"), said("r", "m3", "u1", 3, "three")))
+		answer := `{"type":"message","room":"r","sender":"u2","at":"2020-02-03T00:00:09Z","content":"answer","reply_to":"m2"}`
+		must(t, "import", fileOf(t, answer)) // to a message of another file
 		log, _ := logOf(t, db, "r")
-		if want := []string{"one", "live", "two", "three"}; !slices.Equal(texts(log), want) || log[2].CreatedAt.Before(log[1].CreatedAt) {
+		if want := []string{"one", "live", "two", "three", "answer"}; !slices.Equal(texts(log), want) ||
+			log[2].CreatedAt.Before(log[1].CreatedAt) || log[4].ReplyTo != log[2].Seq {
 			t.Errorf("the room says %v, want %v", texts(log), want)
 		}
-		for id, unread := range map[string]uint64{"u1": 0, "u2": 0, "u3": 3} {
+		for id, unread := range map[string]uint64{"u1": 0, "u2": 0, "u3": 4} {
 			if m, err := db.Messages.Membership(t.Context(), room.ID, us[id]); err != nil || m.Unread() != unread {
 				t.Errorf("%s has %d unread, want %d, %v", id, m.Unread(), unread, err)
 			}

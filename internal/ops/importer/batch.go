@@ -30,7 +30,7 @@ type known struct {
 // stored is a message that has an id in the file.
 type stored struct {
 	seq  uint32
-	mark uint32 // of who wrote what
+	mark uint32 // of who wrote what; 0: it isn't known
 }
 
 // moment counts the messages of a room without an id that look the same and have the same time: they are told apart by their number.
@@ -229,8 +229,11 @@ func (im *Importer) nameOf(m message) string {
 		binary.BigEndian.PutUint64(nth[:], n)
 		of = sum(string(of[:]), string(nth[:]))
 	}
-	return "im:" + base64.RawURLEncoding.EncodeToString(of[:24])
+	return nameBy(of)
 }
+
+// nameBy is the client_msg_id by a hash.
+func nameBy(of [32]byte) string { return "im:" + base64.RawURLEncoding.EncodeToString(of[:24]) }
 
 // keyOf is what an id in the file is kept by.
 func keyOf(room, id string) uint64 {
@@ -241,5 +244,5 @@ func keyOf(room, id string) uint64 {
 // markOf tells messages apart that came under one id.
 func markOf(m message) uint32 {
 	of := sum(m.sender, m.content, m.data, m.replyTo)
-	return binary.BigEndian.Uint32(of[:])
+	return binary.BigEndian.Uint32(of[:]) | 1
 }

@@ -17,6 +17,7 @@ const (
 	bytesAtOnce    = 4 << 20 // of messages
 	talkingAtOnce  = 400     // rooms that the messages are for
 	namesAtOnce    = 2000    // looked up at once
+	answersAtOnce  = 500     // messages looked up at once
 )
 
 // flush stores the batch: users, rooms, members, then messages.
@@ -42,26 +43,60 @@ func (im *Importer) flush(ctx context.Context) error {
 }
 
 func (im *Importer) lookUp(ctx context.Context) error {
-	for chunk := range slices.Chunk(slices.Sorted(maps.Keys(im.b.askUsers)), namesAtOnce) {
-		found, err := im.o.Store.Users(ctx, chunk)
+	for some := range slices.Chunk(slices.Sorted(maps.Keys(im.b.askUsers)), namesAtOnce) {
+		users, _, err := im.o.Store.Known(ctx, some, nil)
 		if err != nil {
 			return err
 		}
-		for id, u := range found {
-			have := im.users[id]
-			have.id, have.line = uint64(u), 0
-			im.users[id] = have
+		for id, u := range users {
+			had(im.users, id, uint64(u))
 		}
 	}
-	for chunk := range slices.Chunk(slices.Sorted(maps.Keys(im.b.askRooms)), namesAtOnce) {
-		found, err := im.o.Store.Rooms(ctx, chunk)
+	for some := range slices.Chunk(slices.Sorted(maps.Keys(im.b.askRooms)), namesAtOnce) {
+		_, rooms, err := im.o.Store.Known(ctx, nil, some)
 		if err != nil {
 			return err
 		}
-		for ext, r := range found {
-			have := im.rooms[ext]
-			have.id, have.line = uint64(r), 0
-			im.rooms[ext] = have
+		for ext, r := range rooms {
+			had(im.rooms, ext, uint64(r))
+		}
+	}
+	return im.lookUpAnswered(ctx)
+}
+
+// had notes that the database had a user or room before the lines that name it.
+func had(names map[string]known, id string, is uint64) {
+	have := names[id]
+	have.id, have.line = is, 0
+	names[id] = have
+}
+
+// lookUpAnswered finds the messages that are answered and don't stand above: an earlier file may have brought them.
+func (im *Importer) lookUpAnswered(ctx context.Context) error {
+	above := map[uint64]bool{}
+	ask := map[string]map[string]string{} // ids by name, by room
+	for _, m := range im.b.messages {
+		if key := keyOf(m.room, m.replyTo); m.replyTo != "" && !above[key] && im.rooms[m.room].id != 0 {
+			if _, there := im.ids[key]; !there {
+				if ask[m.room] == nil {
+					ask[m.room] = map[string]string{}
+				}
+				ask[m.room][nameBy(idOf(m.room, m.replyTo))] = m.replyTo
+			}
+		}
+		if m.id != "" {
+			above[keyOf(m.room, m.id)] = true
+		}
+	}
+	for _, ext := range slices.Sorted(maps.Keys(ask)) {
+		for some := range slices.Chunk(slices.Sorted(maps.Keys(ask[ext])), answersAtOnce) {
+			found, err := im.o.Store.Named(ctx, chat.RoomID(im.rooms[ext].id), some)
+			if err != nil {
+				return err
+			}
+			for name, seq := range found {
+				im.ids[keyOf(ext, ask[ext][name])] = stored{seq: uint32(seq)}
+			}
 		}
 	}
 	return nil
@@ -138,9 +173,13 @@ func (im *Importer) storeRooms(ctx context.Context) error {
 		ready = append(ready, r)
 	}
 	var later []member
+	most := membersAtOnce
+	if limit := im.o.Limits.RoomMembers; limit > 0 {
+		most = min(most, limit)
+	}
 	for _, m := range im.b.members {
 		i, here := place[m.room]
-		if !here || ready[i].line > m.line || ready[i].Type != chat.Group || len(ready[i].members) >= membersAtOnce {
+		if !here || ready[i].line > m.line || ready[i].Type != chat.Group || len(ready[i].members) >= most {
 			later = append(later, m)
 			continue
 		}

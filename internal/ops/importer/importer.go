@@ -12,9 +12,10 @@ import (
 
 // Store is where an import goes. Each verb is one transaction, and finds again what an earlier run has stored.
 type Store interface {
-	// Users and Rooms find the application's own ids.
-	Users(ctx context.Context, ids []string) (map[string]chat.UserID, error)
-	Rooms(ctx context.Context, exts []string) (map[string]chat.RoomID, error)
+	// Known finds the application's own ids of users and rooms.
+	Known(ctx context.Context, users, rooms []string) (map[string]chat.UserID, map[string]chat.RoomID, error)
+	// Named finds messages of a room by their client_msg_ids, whoever wrote them.
+	Named(ctx context.Context, room chat.RoomID, names []string) (map[string]chat.Seq, error)
 	// ImportUsers with dry only checks: whoever would be made has the id 0.
 	ImportUsers(ctx context.Context, us []chat.ImportedUser, dry bool) ([]chat.Imported, error)
 	ImportRooms(ctx context.Context, rs []chat.ImportedRoom) ([]chat.Imported, error)

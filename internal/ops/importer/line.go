@@ -2,6 +2,7 @@ package importer
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -26,6 +27,9 @@ const (
 
 // oldest is the earliest time that a line may name. Clocks that were never set say 1970.
 var oldest = time.Date(1990, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// maxContent is the length of a text in bytes where limits.message_bytes is off: that of the largest frame.
+const maxContent = 4128768
 
 // ahead is by how much clocks may differ.
 const ahead = time.Minute
@@ -294,7 +298,7 @@ func (c checker) message(line int64, b []byte) (m message, err error) {
 	if m.data != "" && m.content == "" {
 		return m, nil
 	}
-	return m, chat.CheckContent(m.content, c.limits.MessageBytes)
+	return m, chat.CheckContent(m.content, cmp.Or(c.limits.MessageBytes, maxContent))
 }
 
 // time reads a time; "" is none.

@@ -68,7 +68,7 @@ func (im *Importer) resolve(c *chunk, m message) (to chat.ImportedMessage, err *
 		if i, here := c.ids[key]; here {
 			first, there = stored{mark: markOf(c.items[i])}, true
 		}
-		if there && first.mark != markOf(m) {
+		if there && first.mark != 0 && first.mark != markOf(m) {
 			return to, chat.E(chat.IdempotencyConflict, "the id was used for another message")
 		}
 	}

@@ -14,6 +14,9 @@ import (
 
 // Externals returns the accounts of the application's own ids, of those that have one.
 func (s *Store) Externals(ctx context.Context, ids []string) (found map[string]chat.UserID, err error) {
+	if len(ids) == 0 {
+		return map[string]chat.UserID{}, nil
+	}
 	err = s.d.Retry(ctx, "read identities", func(tx db.Tx) error {
 		found, err = externals(tx, ids)
 		return err

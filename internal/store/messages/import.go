@@ -31,6 +31,30 @@ func (s *Store) ImportMessages(ctx context.Context, ms []chat.ImportedMessage) (
 	return b.sent, nil
 }
 
+// Named returns the seqs of a room's messages by their client_msg_ids, whoever sent them.
+func (s *Store) Named(ctx context.Context, room chat.RoomID, names []string) (map[string]chat.Seq, error) {
+	found := make(map[string]chat.Seq, len(names))
+	if len(names) == 0 {
+		return found, nil
+	}
+	// Senders are found by jumping from one to the next in the index, then each has few keys to look up.
+	var q db.Statement
+	q.Add("SELECT "+table.Named.Select()+" FROM (SELECT DISTINCT sender_id FROM messages WHERE room_id = ?) s"+
+		" JOIN messages x FORCE INDEX (messages_once) ON x.room_id = ? AND x.sender_id = s.sender_id AND x.client_msg_id IN (", room, room)
+	for i, n := range names {
+		q.Add(db.Comma(i)+"?", []byte(n))
+	}
+	q.Add(")")
+	err := s.d.Retry(ctx, "read named messages", func(tx db.Tx) error {
+		rows, err := db.Collect(tx, &q, table.Named.Cells)
+		for _, r := range rows {
+			found[r.ClientMsgID] = r.Seq
+		}
+		return err
+	})
+	return found, err
+}
+
 // imports is a batch of messages that were written elsewhere.
 type imports struct {
 	*batch
@@ -117,8 +141,8 @@ func madeAt(id chat.RoomID, at time.Time) []*db.Statement {
 	var entry, room, members db.Statement
 	entry.Add("UPDATE messages SET created_at = ? WHERE room_id = ? AND seq = 1", at, id)
 	room.Add("UPDATE rooms SET created_at = ?, active_min = ? WHERE id = ?", at, table.UnixMinute(at), id)
-	members.Add("UPDATE members SET joined_at = ? WHERE room_id = ? AND joined_at > ?", at, id, at)
-	return []*db.Statement{&room, &members, &entry}
+	members.Add("UPDATE members SET joined_at = ? WHERE room_id = ? AND joined_at = (SELECT r.created_at FROM rooms r WHERE r.id = ?)", at, id, id)
+	return []*db.Statement{&members, &room, &entry}
 }
 
 // updateRooms moves all heads in one statement. The rooms are locked, so that what is written follows from what was read.

@@ -14,6 +14,9 @@ import (
 
 // Externals returns the rooms of the application's own ids, of those that have one.
 func (s *Store) Externals(ctx context.Context, exts []string) (found map[string]chat.RoomID, err error) {
+	if len(exts) == 0 {
+		return map[string]chat.RoomID{}, nil
+	}
 	err = s.d.Retry(ctx, "read external rooms", func(tx db.Tx) error {
 		found, err = externals(tx, exts)
 		return err
@@ -144,7 +147,11 @@ func (s *Store) makeImported(tx db.Tx, r chat.ImportedRoom, now time.Time) (chat
 	}
 	rows, all := make([]chat.Member, len(members)), make([]chat.UserID, len(members))
 	for i, m := range members {
-		rows[i] = chat.Member{Room: room.ID, User: m.User, Role: m.Role, VisibleFrom: 1, ReadSeq: 1, JoinedAt: db.Micros(later(m.JoinedAt, now))}
+		joined := later(m.JoinedAt, now)
+		if r.CreatedAt.IsZero() && !m.JoinedAt.IsZero() {
+			joined = m.JoinedAt
+		}
+		rows[i] = chat.Member{Room: room.ID, User: m.User, Role: m.Role, VisibleFrom: 1, ReadSeq: 1, JoinedAt: db.Micros(joined)}
 		if all[i] = m.User; m.User == r.Owner {
 			rows[i].Role = chat.Owner
 		}
