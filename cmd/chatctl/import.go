@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -25,6 +27,7 @@ import (
 // importCmd is `chatctl import`.
 type importCmd struct {
 	File   string `arg:"" help:"JSON lines, see docs/import.md; - is standard input."`
+	Format string `enum:"jsonl,mattermost" default:"jsonl" help:"jsonl, or mattermost: the file of its bulk export."`
 	DryRun bool   `help:"Store nothing, only check."`
 	Strict bool   `help:"End at the first line that is refused."`
 	Report string `placeholder:"FILE" help:"Write what was refused and why to this file, a JSON object a line."`
@@ -39,7 +42,8 @@ func (*importCmd) Help() string {
 
   chatctl import export.jsonl --dry-run
   chatctl import export.jsonl --report refused.jsonl
-  zcat export.jsonl.gz | chatctl import -`
+  zcat export.jsonl.gz | chatctl import -
+  chatctl import --format mattermost data.jsonl --dry-run`
 }
 
 // importTarget is the installation's database as an import sees it.
@@ -102,7 +106,7 @@ func (c *importCmd) Run(ctx context.Context, s *installation.Settings, io *strea
 			return err
 		}
 		im := importer.New(importer.Options{
-			Store: importTarget{db.Accounts, db.Rooms, db.Messages, limits}, Limits: limits, Now: time.Now(), Dry: c.DryRun, Strict: c.Strict, Refused: report.refused,
+			Format: c.Format, Store: importTarget{db.Accounts, db.Rooms, db.Messages, limits}, Limits: limits, Now: time.Now(), Dry: c.DryRun, Strict: c.Strict, Refused: report.refused,
 		})
 		var did importer.Counts
 		err = io.withProgress(2*time.Second, progressOf(im, size), func() (err error) {
@@ -193,6 +197,9 @@ func (c *importCmd) print(io *streams, report *importReport, did importer.Counts
 	}
 	if did.Later > 0 {
 		io.say("%d messages have a later time than the file says: that of the entry before them in their room", did.Later)
+	}
+	for _, what := range slices.Sorted(maps.Keys(did.LeftOut)) {
+		io.say("left out: %d %s", did.LeftOut[what], what)
 	}
 	if err := report.summary(did); err != nil {
 		return errors.Join(failed, err)

@@ -526,3 +526,33 @@ func TestImportBesideOthers(t *testing.T) {
 		countsAreRight(t)
 	})
 }
+
+// TestImportOfMattermost: a bulk export becomes users, rooms and messages; a thread's replies stand where their time puts them.
+func TestImportOfMattermost(t *testing.T) {
+	p := settle(t)
+	db := p.populate(t)
+	file := fileOf(t,
+		`{"type":"version","version":1}`,
+		`{"type":"team","team":{"name":"acme","display_name":"Acme"}}`,
+		`{"type":"channel","channel":{"team":"acme","name":"square","display_name":"Square","type":"O"}}`,
+		`{"type":"user","user":{"username":"ann","email":"ann@example.com","teams":[{"name":"acme","channels":[{"name":"square","roles":"channel_admin"}]}]}}`,
+		`{"type":"user","user":{"username":"bob","email":"bob@example.com","teams":[{"name":"acme","channels":[{"name":"square"}]}]}}`,
+		`{"type":"post","post":{"team":"acme","channel":"square","user":"ann","message":"root","create_at":1600000001000,"replies":[{"user":"bob","message":"reply","create_at":1600000003000}]}}`,
+		`{"type":"post","post":{"team":"acme","channel":"square","user":"bob","message":"between","create_at":1600000002000}}`,
+		`{"type":"post","post":{"team":"acme","channel":"square","user":"cyd","message":"of nobody","create_at":1600000002000}}`,
+		`{"type":"direct_post","direct_post":{"channel_members":["ann","bob"],"user":"bob","message":"psst","create_at":1600000004000}}`,
+	)
+	report := filepath.Join(t.TempDir(), "report")
+	for range 2 {
+		fails(t, "import", "--format", "mattermost", file, "--report", report)
+		whys, did := refusals(t, report)
+		if len(whys) != 1 || !strings.Contains(whys[8], `no user with the id "cyd"`) || did.Messages.Made+did.Messages.Known != 4 {
+			t.Errorf("refused %v; %+v", whys, did)
+		}
+		log, room := logOf(t, db, "acme/square")
+		if !slices.Equal(texts(log), []string{"root", "between", "reply"}) || log[2].ReplyTo != log[0].Seq || room.Name != "Square" || room.Visibility != chat.Public {
+			t.Errorf("%v, %+v", texts(log), room)
+		}
+	}
+	countsAreRight(t)
+}

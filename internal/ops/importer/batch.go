@@ -23,7 +23,8 @@ const (
 // known is a user or room that a line of the file or the database has.
 type known struct {
 	id   uint64 // 0: not stored yet
-	line int64  // which names it first; 0: the database had it before. Lines above don't know it
+	n    int64  // the line that names it first, as they are taken; 0: the database had it before. Earlier lines don't know it
+	line int64  // the same, in the file
 	mark uint64 // of the line; 0: none
 }
 
@@ -79,6 +80,7 @@ func (im *Importer) take(ctx context.Context, t text) error {
 		im.refuse(t.number, "", "", "", err)
 		return nil
 	}
+	im.n++
 	im.b.bytes += len(t.bytes)
 	switch typ {
 	case userType:
@@ -103,6 +105,7 @@ func (im *Importer) takeUser(t text) {
 	case err != nil:
 		im.refuse(t.number, userType, "", u.Who.Subject, err)
 	default:
+		u.n = im.n
 		im.b.users = append(im.b.users, u)
 	}
 }
@@ -125,8 +128,9 @@ func (im *Importer) first(names map[string]known, id string, t text, tally *Tall
 		return chat.E(chat.Conflict, "line %d has the same id and other content", have.line)
 	}
 	if !there {
-		have.line = t.number
+		have.n = im.n
 	}
+	have.line = t.number
 	have.mark = mark
 	names[id] = have
 	return nil
@@ -142,8 +146,10 @@ func (im *Importer) takeRoom(t text) {
 	case err != nil:
 		im.refuse(t.number, roomType, r.Ext, "", err)
 	default:
-		for _, m := range r.members {
-			im.askUser(m.user)
+		r.n = im.n
+		for i := range r.members {
+			r.members[i].n = im.n
+			im.askUser(r.members[i].user)
 		}
 		if r.CreatedAt.IsZero() {
 			im.undated[r.Ext] = true
@@ -166,6 +172,7 @@ func (im *Importer) takeMember(ctx context.Context, t text) error {
 	}
 	im.askUser(m.user)
 	im.askRoom(m.room)
+	m.n = im.n
 	im.b.members = append(im.b.members, m)
 	return nil
 }
@@ -179,6 +186,7 @@ func (im *Importer) takeMessage(t text) {
 	im.askUser(m.sender)
 	im.askRoom(m.room)
 	im.b.talking[m.room] = true
+	m.n = im.n
 	im.b.messages = append(im.b.messages, m)
 }
 

@@ -67,7 +67,7 @@ func (im *Importer) lookUp(ctx context.Context) error {
 // had notes that the database had a user or room before the lines that name it.
 func had(names map[string]known, id string, is uint64) {
 	have := names[id]
-	have.id, have.line = is, 0
+	have.id, have.n = is, 0
 	names[id] = have
 }
 
@@ -136,8 +136,8 @@ func (im *Importer) storeUsers(ctx context.Context, us []user) error {
 }
 
 // userAt returns the user whom a line names; 0 if no line before it and not the database knows them.
-func (im *Importer) userAt(id string, line int64) chat.UserID {
-	if u := im.users[id]; u.line < line {
+func (im *Importer) userAt(id string, n int64) chat.UserID {
+	if u := im.users[id]; u.n < n {
 		return chat.UserID(u.id)
 	}
 	return 0
@@ -157,7 +157,7 @@ func (im *Importer) storeRooms(ctx context.Context) error {
 	var ready []room
 	for _, r := range im.b.rooms {
 		if r.owner != "" {
-			if r.Owner = im.userAt(r.owner, r.line); r.Owner == 0 {
+			if r.Owner = im.userAt(r.owner, r.n); r.Owner == 0 {
 				im.refuse(r.line, roomType, r.Ext, "", noUser("owner", r.owner))
 				delete(im.rooms, r.Ext)
 				continue
@@ -179,7 +179,7 @@ func (im *Importer) storeRooms(ctx context.Context) error {
 	}
 	for _, m := range im.b.members {
 		i, here := place[m.room]
-		if !here || ready[i].line > m.line || ready[i].Type != chat.Group || len(ready[i].members) >= most {
+		if !here || ready[i].n > m.n || ready[i].Type != chat.Group || len(ready[i].members) >= most {
 			later = append(later, m)
 			continue
 		}
@@ -204,7 +204,7 @@ func (im *Importer) storeRooms(ctx context.Context) error {
 func (im *Importer) people(ms []member) []member {
 	known := ms[:0]
 	for _, m := range ms {
-		if m.User = im.userAt(m.user, m.line); m.User == 0 {
+		if m.User = im.userAt(m.user, m.n); m.User == 0 {
 			im.refuse(m.line, memberType, m.room, m.user, noUser("user", m.user))
 			continue
 		}
@@ -256,7 +256,7 @@ func (im *Importer) storeMembers(ctx context.Context) error {
 	var order []string
 	rooms := map[string][]member{}
 	for _, m := range im.b.members {
-		if r := im.rooms[m.room]; r.id == 0 || r.line >= m.line {
+		if r := im.rooms[m.room]; r.id == 0 || r.n >= m.n {
 			im.refuse(m.line, memberType, m.room, m.user, noRoom(m.room))
 			continue
 		}

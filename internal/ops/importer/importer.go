@@ -24,8 +24,15 @@ type Store interface {
 	ImportRead(ctx context.Context, runs []chat.ImportedRun) error
 }
 
+// The formats of files.
+const (
+	Own        = "jsonl"      // docs/import.md
+	Mattermost = "mattermost" // its bulk export
+)
+
 // Options say what to do with a file.
 type Options struct {
+	Format string // Own if empty
 	Store  Store
 	Limits chat.Limits // sizes that a line may have
 	Now    time.Time   // what is later is in the future
@@ -62,6 +69,8 @@ type Counts struct {
 	Unreadable int64 `json:"unreadable"`
 	// Later messages have another time than the file says: that of an entry before them, which is later.
 	Later int64 `json:"later"`
+	// LeftOut is what a file of another format has and an import doesn't bring, by what it is.
+	LeftOut map[string]int64 `json:"left_out,omitempty"`
 }
 
 // Refused is how many were refused.
@@ -96,6 +105,7 @@ type Importer struct {
 	undated      map[string]bool // rooms whose lines don't say when they were made
 	b            batch
 	runs         runs
+	n            int64 // lines that were taken
 	lines, bytes atomic.Int64
 }
 
@@ -118,7 +128,10 @@ func (im *Importer) Progress() (lines, bytes int64) { return im.lines.Load(), im
 // Run imports the lines of r. Whatever ends it, another run goes on: what was stored is found again. What ctx ends is answered with its
 // error, a refusal in a strict import with ErrStrict.
 func (im *Importer) Run(ctx context.Context, r io.Reader) (Counts, error) {
-	err := im.run(ctx, newReader(r))
+	in, err := im.source(ctx, r)
+	if err == nil {
+		err = errors.Join(im.run(ctx, in), in.close())
+	}
 	// Pointers of what is stored already follow, also where the rest of the file can't.
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 	defer cancel()
@@ -127,7 +140,26 @@ func (im *Importer) Run(ctx context.Context, r io.Reader) (Counts, error) {
 	return im.counts, err
 }
 
-func (im *Importer) run(ctx context.Context, in *reader) error {
+// source is what lines come from.
+type source interface {
+	next() (text, error) // io.EOF behind the last one
+	done() int64         // bytes of the file
+	close() error
+}
+
+// source takes the file for what Options say.
+func (im *Importer) source(ctx context.Context, r io.Reader) (source, error) {
+	switch im.o.Format {
+	case "", Own:
+		return newReader(r), nil
+	case Mattermost:
+		return newMattermost(ctx, r, &im.counts.LeftOut, &im.bytes)
+	default:
+		return nil, chat.BadField("format", "is %q: must be %s or %s", im.o.Format, Own, Mattermost)
+	}
+}
+
+func (im *Importer) run(ctx context.Context, in source) error {
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -139,8 +171,8 @@ func (im *Importer) run(ctx context.Context, in *reader) error {
 		if err != nil {
 			return errors.Join(err, im.flush(ctx))
 		}
-		im.lines.Store(t.number)
-		im.bytes.Store(in.read)
+		im.lines.Add(1)
+		im.bytes.Store(in.done())
 		if err := im.take(ctx, t); err != nil {
 			return err
 		}

@@ -77,26 +77,30 @@ type messageLine struct {
 	ReplyTo string         `json:"reply_to"`
 }
 
-// The lines as they are understood. Users and rooms are still named by the application's own ids.
+// The lines as they are understood. Users and rooms are still named by the application's own ids. n counts lines in the order in which they
+// are taken, in which later ones see earlier ones; line is what a person finds in the file.
 type (
 	user struct {
+		n    int64
 		line int64
 		chat.ImportedUser
 	}
 	room struct {
+		n       int64
 		line    int64
 		owner   string
 		members []member
 		chat.ImportedRoom
 	}
 	member struct {
+		n    int64
 		line int64
 		room string
 		user string
 		chat.ImportedMember
 	}
 	message struct {
-		line          int64
+		n, line       int64
 		room, sender  string
 		id, replyTo   string
 		at            time.Time
@@ -134,7 +138,7 @@ func (c checker) user(line int64, b []byte) (u user, err error) {
 	if err := protocol.Unmarshal(b, &l); err != nil {
 		return u, err
 	}
-	u = user{line, chat.ImportedUser{Who: chat.External(l.ID), Nickname: l.Nickname, Username: normal(l.Username), Email: normal(l.Email)}}
+	u = user{line: line, ImportedUser: chat.ImportedUser{Who: chat.External(l.ID), Nickname: l.Nickname, Username: normal(l.Username), Email: normal(l.Email)}}
 	if u.CreatedAt, err = c.time("created_at", l.CreatedAt); err != nil {
 		return u, err
 	}

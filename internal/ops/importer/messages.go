@@ -51,11 +51,11 @@ func (im *Importer) storeMessages(ctx context.Context, ms []message) error {
 
 // resolve finds what the application's own ids in a message stand for.
 func (im *Importer) resolve(c *chunk, m message) (to chat.ImportedMessage, err *chat.Error) {
-	r, line := im.rooms[m.room], m.line
-	if r.id == 0 || r.line >= line {
+	r := im.rooms[m.room]
+	if r.id == 0 || r.n >= m.n {
 		return to, noRoom(m.room)
 	}
-	sender := im.userAt(m.sender, line)
+	sender := im.userAt(m.sender, m.n)
 	if sender == 0 {
 		return to, noUser("sender", m.sender)
 	}

@@ -56,3 +56,7 @@ func (r *reader) next() (t text, err error) {
 	}
 	return t, nil
 }
+
+func (r *reader) done() int64 { return r.read }
+
+func (*reader) close() error { return nil }

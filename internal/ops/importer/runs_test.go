@@ -13,8 +13,11 @@ import (
 func TestRuns(t *testing.T) {
 	r := newRuns()
 	for _, m := range []chat.Message{
-		{Room: 1, Seq: 3, Ord: 2, Sender: 7}, {Room: 1, Seq: 4, Ord: 3, Sender: 8}, {Room: 1, Seq: 6, Ord: 4, Sender: 7},
-		{Room: 2, Seq: 2, Ord: 1, Sender: 7}, {Room: 1, Seq: 4, Ord: 3, Sender: 8},
+		{Room: 1, Seq: 3, Ord: 2, Sender: 7},
+		{Room: 1, Seq: 4, Ord: 3, Sender: 8},
+		{Room: 1, Seq: 6, Ord: 4, Sender: 7},
+		{Room: 2, Seq: 2, Ord: 1, Sender: 7},
+		{Room: 1, Seq: 4, Ord: 3, Sender: 8},
 		{Room: 1, Seq: 9, Ord: 7, Sender: 8},
 	} {
 		r.add(&m)
