@@ -25,6 +25,7 @@ type cli struct {
 	User       userCmd       `cmd:"" help:"Show a user, disable or enable one, set a password, list and end sessions."`
 	Room       roomCmd       `cmd:"" help:"Show a room, give it another owner, dissolve it."`
 	Key        keyCmd        `cmd:"" help:"Make, list and revoke keys for the application's backend."`
+	Import     importCmd     `cmd:"" help:"Bring users, rooms and messages from elsewhere into the installation."`
 	Audit      auditCmd      `cmd:"" help:"Show what was done to accounts and rooms, and by whom."`
 	Partitions partitionsCmd `cmd:"" help:"Show the live workers and the owner of each partition."`
 	Epoch      epochCmd      `cmd:"" help:"Raise the rooms' epoch after a restore."`

@@ -31,6 +31,7 @@ const (
 	ActKeyCreated    ActKind = "key_created"
 	ActKeyRevoked    ActKind = "key_revoked"
 	ActKeyCall       ActKind = "key_call"
+	ActImported      ActKind = "imported"
 )
 
 // ActSpec is a row of the table of kinds of acts.
@@ -61,6 +62,7 @@ var acts = []ActSpec{
 	{ActKeyCreated, true, "an operator made a key for the application's backend; its id and name are in the detail"},
 	{ActKeyRevoked, true, "an operator revoked a key"},
 	{ActKeyCall, false, "a call with a key: the route and the status of the answer are in the detail"},
+	{ActImported, false, "an operator imported users, rooms and messages; how many is in the detail"},
 }
 
 // ActSpecs returns the registry of kinds of acts.

@@ -196,6 +196,7 @@ func TestOperatorsRights(t *testing.T) {
 			storetest.Exec(t, env, "UPDATE "+f.name+".messages SET ord = ord + 7", "UPDATE "+f.name+".members SET read_count = read_count + 7",
 				"UPDATE "+f.name+".rooms SET msg_count = msg_count + 7")
 			ok(t, o.Operator.VerifyUnread(ctx, true, func(operator.Drift) {}))
+			importAs(t, o, us[0])
 			ok(t, o.Rooms.Close(ctx, room.ID))
 			ok(t, o.Operator.BumpEpoch(ctx, room.ID))
 			_, err = o.Operator.UserInfo(ctx, us[0])
@@ -214,6 +215,30 @@ func TestOperatorsRights(t *testing.T) {
 			_, _, err = f.worker.Operator.Burden(ctx)
 			ok(t, err)
 		})
+	}
+}
+
+// importAs does what chatctl import does: all kinds of rows, a room whose making moves back in time, and read pointers.
+func importAs(t *testing.T, o *store.Store, owner chat.UserID) {
+	t.Helper()
+	ctx := t.Context()
+	made, err := o.Accounts.ImportUsers(ctx, []chat.ImportedUser{{Who: chat.External("7"), Nickname: "N", Email: "n@example.com"}}, false)
+	ok(t, err)
+	user := chat.UserID(made[0].ID)
+	made, err = o.Rooms.ImportRooms(ctx, []chat.ImportedRoom{
+		{Ext: "r", Type: chat.Group, Visibility: chat.Public, Name: "R", Owner: owner, Members: []chat.ImportedMember{{User: owner}}},
+		{Ext: "d", Type: chat.Direct, Visibility: chat.Private, Members: []chat.ImportedMember{{User: owner, Role: chat.Plain}, {User: user, Role: chat.Plain}}},
+	})
+	ok(t, err)
+	room := chat.RoomID(made[0].ID)
+	sent, err := o.Messages.ImportMessages(ctx, []chat.ImportedMessage{{Room: room, Sender: user, ClientMsgID: "1", At: time.Now().Add(-time.Hour), Content: "hi", Undated: true}})
+	ok(t, err)
+	_, err = o.Rooms.ImportMembers(ctx, room, []chat.ImportedMember{{User: user, Role: chat.Admin}}, 0)
+	ok(t, err)
+	m := sent[0].Message
+	ok(t, o.Messages.ImportRead(ctx, []chat.ImportedRun{{Room: room, Seq: m.Seq, Ord: m.Ord, Senders: map[chat.UserID]chat.ImportedEnd{user: {Seq: m.Seq, Ord: m.Ord}}}}))
+	if sent[0].Err != nil || made[0].Err != nil || made[1].Err != nil {
+		t.Errorf("%+v, %+v", sent, made)
 	}
 }
 

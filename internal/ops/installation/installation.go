@@ -125,6 +125,16 @@ func Load(path string, into any, environ []string) error {
 	return errors.Join(errs...)
 }
 
+// Limits are the sizes that the installation's file sets; those that it doesn't name have their defaults.
+func (in *Installation) Limits() (chat.Limits, error) {
+	own := struct {
+		Sections `yaml:",inline"`
+		Limits   chat.Limits `yaml:"limits"`
+	}{Sections: in.Sections, Limits: chat.DefaultLimits()}
+	err := Load(in.File, &own, in.Environ)
+	return own.Limits, err
+}
+
 // StoreOptions are those of the primary.
 func (in *Installation) StoreOptions() (db.Options, error) {
 	o, err := mysql.Options(in.Database, in.RabbitMQ.Partitions)

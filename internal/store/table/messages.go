@@ -32,6 +32,8 @@ var (
 	// LastMessage is what a list shows of the newest message of a room whose id and last seq are known; Kind stays empty
 	// if there is none.
 	LastMessage = Log.Without("room_id", "seq", "ord")
+	// Named is what a message is found by besides its place.
+	Named = Messages.Only("seq", "client_msg_id")
 	// Ords are how many users' messages there are up to each.
 	Ords = Messages.Only("room_id", "seq", "ord", "kind")
 )

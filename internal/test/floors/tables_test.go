@@ -67,6 +67,7 @@ var house = []family{
 		{"."},
 		{"report", "privatestack"},
 	}, "it measures the system from outside, and the servers by themselves"},
+	{"internal/ops/importer", 3, []string{"internal/chat", "internal/protocol"}, nil, "it reads and checks a file; where its lines go it declares, and only its command knows"},
 	{"internal/ops/grants", 3, []string{"internal/chat", "internal/broker", "internal/state", "internal/store", "internal/ops/management"}, nil, "what each role may do stands with the adapters; it puts that together"},
 	{"internal/ops/spread", 3, []string{"internal/chat", "internal/broker", "internal/store"}, nil, "who owns which partition follows from the live workers alone"},
 	{"internal/gateway", 3, stationMayImport, [][]string{
@@ -96,7 +97,7 @@ var house = []family{
 	{"cmd/gateway", 6, command("internal/gateway", "internal/auth", "internal/broker", "internal/wiring/keys", "internal/wiring/rabbit"), nil, whyCmd},
 	{"cmd/worker", 6, command("internal/worker", "internal/wiring/rabbit", "internal/wiring/redis", "internal/wiring/mysql", "internal/broker", "internal/store", "internal/state"), nil, whyCmd},
 	{"cmd/api", 6, command("internal/api", "internal/auth", "internal/wiring/keys", "internal/wiring/redis", "internal/wiring/mysql", "internal/store", "internal/state", "web"), nil, whyCmd},
-	{"cmd/chatctl", 6, command("internal/ops/stack", "internal/ops/bench", "internal/ops/grants", "internal/ops/management", "internal/ops/installation", "internal/ops/spread", "internal/ops/doctor", "internal/auth", "internal/broker", "internal/store", "internal/state"), nil, whyCmd},
+	{"cmd/chatctl", 6, command("internal/ops/stack", "internal/ops/bench", "internal/ops/grants", "internal/ops/importer", "internal/ops/management", "internal/ops/installation", "internal/ops/spread", "internal/ops/doctor", "internal/auth", "internal/broker", "internal/store", "internal/state"), nil, whyCmd},
 
 	{"internal/test", 7, nil, [][]string{
 		{"testkit/history", "testkit/faultproxy", "wscases"},
@@ -122,6 +123,7 @@ var importers = map[string][]string{
 	"internal/ops/bench":        {"cmd/chatctl"},
 	"internal/ops/management":   {"cmd/chatctl", "internal/ops/grants", "internal/ops/doctor"},
 	"internal/ops/grants":       {"cmd/chatctl"},
+	"internal/ops/importer":     {"cmd/chatctl"},
 	"internal/ops/installation": {"cmd/chatctl", "internal/ops/doctor"},
 	"internal/ops/spread":       {"cmd/chatctl", "internal/ops/doctor"},
 	"internal/ops/doctor":       {"cmd/chatctl"},
