@@ -92,6 +92,11 @@ type keyListCmd struct {
 	JSON bool `help:"Print JSON."`
 }
 
+// Help shows an example.
+func (*keyListCmd) Help() string {
+	return "The last use is exact to a minute.\n\n  chatctl key list --json"
+}
+
 // keyView is what an operator sees of a key.
 type keyView struct {
 	ID         string       `json:"id"`
@@ -131,6 +136,11 @@ func (c *keyListCmd) Run(ctx context.Context, s *installation.Settings, io *stre
 // keyRevokeCmd is `chatctl key revoke`.
 type keyRevokeCmd struct {
 	ID string `arg:"" help:"The key's id: the part after sk_, up to the next _."`
+}
+
+// Help shows an example.
+func (*keyRevokeCmd) Help() string {
+	return "Calls with the key are answered 401 from then on. What was done with it stays.\n\n  chatctl key revoke 6f1c0a4de2b39587"
 }
 
 // Run revokes.
