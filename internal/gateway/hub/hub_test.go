@@ -43,6 +43,7 @@ func (f *fake) RequestRoom(r chat.RoomID) { f.requested = append(f.requested, r)
 func (f *fake) ReviewWatch(users []chat.UserID, number uint64) {
 	f.reviews = append(f.reviews, review{doubted: users, number: number})
 }
+
 func (f *fake) Push(fr Frame) bool {
 	f.got, f.last = append(f.got, short(fr)), payloadOf(fr)
 	if f.pushed != nil {
