@@ -135,18 +135,22 @@ func (b *batch) reset() {
 
 // lockRooms takes the rooms' row locks in the order of their ids, as every transaction does. The index is forced: on a
 // small table a scan would be chosen, and it would wait for rooms that the batch doesn't touch.
-func (b *batch) lockRooms() (q db.Query) {
+func (b *batch) lockRooms() db.Query {
+	return b.lock(table.RoomHeads, func(row *table.Room) {
+		b.rooms[row.ID] = &room{headOf(row), !row.DissolvedAt.IsZero(), EntryTime(b.now, row.ActiveAt)}
+	})
+}
+
+func (b *batch) lock(columns *table.Table[table.Room], take func(row *table.Room)) (q db.Query) {
 	ids := make([]chat.RoomID, len(b.sends))
 	for i, s := range b.sends {
 		ids[i] = s.Room
 	}
-	q.Add("SELECT " + table.RoomHeads.Select() + " FROM rooms r FORCE INDEX (PRIMARY) WHERE r.id IN (")
+	q.Add("SELECT " + columns.Select() + " FROM rooms r FORCE INDEX (PRIMARY) WHERE r.id IN (")
 	db.List(&q.Statement, db.SortedIDs(ids))
 	q.Add(") ORDER BY r.id" + roomLock())
 	var row table.Room
-	q.Into(table.RoomHeads.Cells(&row), func() {
-		b.rooms[row.ID] = &room{headOf(&row), !row.DissolvedAt.IsZero(), EntryTime(b.now, row.ActiveAt)}
-	})
+	q.Into(columns.Cells(&row), func() { take(&row) })
 	return q
 }
 

@@ -82,20 +82,11 @@ func (b *imports) commit(ask db.Ask) (writes []*db.Statement, err error) {
 }
 
 // lockRooms takes the rooms' row locks as Append does.
-func (b *imports) lockRooms() (q db.Query) {
-	ids := make([]chat.RoomID, len(b.sends))
-	for i, s := range b.sends {
-		ids[i] = s.Room
-	}
-	q.Add("SELECT " + table.ImportedRooms.Select() + " FROM rooms r FORCE INDEX (PRIMARY) WHERE r.id IN (")
-	db.List(&q.Statement, db.SortedIDs(ids))
-	q.Add(") ORDER BY r.id" + roomLock())
-	var row table.Room
-	q.Into(table.ImportedRooms.Cells(&row), func() {
-		b.rooms[row.ID] = &room{headOf(&row), !row.DissolvedAt.IsZero(), row.ActiveAt}
+func (b *imports) lockRooms() db.Query {
+	return b.lock(table.ImportedRooms, func(row *table.Room) {
+		b.rooms[row.ID] = &room{headOf(row), !row.DissolvedAt.IsZero(), row.ActiveAt}
 		b.direct[row.ID] = row.Type == chat.Direct
 	})
-	return q
 }
 
 // judge decides one message. A message that is there already is found before any other rule is asked.
