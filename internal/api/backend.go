@@ -21,7 +21,7 @@ type PeopleBody struct {
 	Users []NamedPersonBody `json:"users" required:"true" minItems:"1" maxItems:"100" rule:"each user once"`
 }
 
-// NamedPersonBody is a PersonBody and whom it is about.
+// NamedPersonBody is a PersonBody with the id of its user, as an entry of a list.
 type NamedPersonBody struct {
 	ID        string  `json:"id" required:"true" minLength:"1" maxBytes:"140" doc:"ext:<own id> or ext64:<base64url of an own id>; a number: somebody who is there already" example:"ext:ann"`
 	Nickname  *string `json:"nickname,omitempty" minLength:"1" maxLength:"64" text:"line" example:"Ann"`

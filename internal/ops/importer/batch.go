@@ -34,7 +34,7 @@ type stored struct {
 	mark uint32 // of who wrote what; 0: it isn't known
 }
 
-// moment counts the messages of a room without an id that look the same and have the same time: they are told apart by their number.
+// moment counts equal messages of one room that have no id in the file and the same time: each gets a number, which becomes part of its client_msg_id.
 type moment struct {
 	at   time.Time
 	seen map[[32]byte]uint64

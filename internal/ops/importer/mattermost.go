@@ -105,7 +105,7 @@ type mattermost struct {
 	read    int64
 }
 
-// newMattermost reads the whole file. progress is told how much.
+// newMattermost reads the whole file, and reports to progress how far it has come.
 func newMattermost(ctx context.Context, r io.Reader, leftOut *map[string]int64, progress *atomic.Int64) (*mattermost, error) {
 	*leftOut = map[string]int64{}
 	m := &mattermost{leftOut: leftOut, teams: map[string]string{}, rooms: map[string]*mmRoom{}, posts: sorter{limit: sortBytes}}
