@@ -61,19 +61,19 @@ $(BINARIES:%=bin/%-linux-amd64): bin/%-linux-amd64:
 
 .PHONY: test
 test: build ## Run all tests: unit, integration and end-to-end, on private real servers.
-	@$(SERVERS) --mysql8 -- $(GO) test $(TESTFLAGS) -tags "integration e2e" $(PKG)
+	@$(SERVERS) --mysql8 -- .ci/gotest $(GO) test $(TESTFLAGS) -tags "integration e2e" $(PKG)
 
 .PHONY: test-unit
 test-unit: ## Run the tests that need no server.
-	$(GO) test $(TESTFLAGS) $(PKG)
+	@.ci/gotest $(GO) test $(TESTFLAGS) $(PKG)
 
 .PHONY: test-integration
 test-integration: build ## Run unit and integration tests on private real servers.
-	@$(SERVERS) --mysql8 -- $(GO) test $(TESTFLAGS) -tags integration $(PKG)
+	@$(SERVERS) --mysql8 -- .ci/gotest $(GO) test $(TESTFLAGS) -tags integration $(PKG)
 
 .PHONY: test-e2e
 test-e2e: build ## Run the end-to-end tests with the real binaries.
-	@$(SERVERS) -- $(GO) test $(TESTFLAGS) -tags e2e ./internal/test/e2e/...
+	@$(SERVERS) -- .ci/gotest $(GO) test $(TESTFLAGS) -tags e2e ./internal/test/e2e/...
 
 .PHONY: test-attacks
 test-attacks: build ## Try attacks on real processes; print them by family, and the matrix of routes, frames and roles.
