@@ -92,7 +92,7 @@ func (w *world) round(all *result, length time.Duration, full bool) {
 	var cards []fault
 	for start := time.Now(); time.Since(start) < length || full && all.killed() < leastKills && time.Since(start) < length+90*time.Second; {
 		if len(cards) == 0 {
-			cards = chosen(deck(r))
+			cards = chosen(w.deck(r))
 		}
 		if !w.step(all, cards[0], r) {
 			break

@@ -47,6 +47,7 @@ type world struct {
 	t   *testing.T
 	o   plan
 	srv *servers
+	dir string // for what a failed run leaves behind
 	*testkit.Fleet
 	links links
 	api   testkit.API
@@ -59,7 +60,9 @@ type world struct {
 	probes  *prober
 	shelf   *shelf
 	blind   atomic.Int64 // workers that never work, so far
-	removed sync.Map     // roomUser → *atomic.Int64: removals that the api confirmed
+	site    *site        // nil: single servers
+	deck    func(*rand.Rand) []fault
+	removed sync.Map // roomUser → *atomic.Int64: removals that the api confirmed
 	found   findings
 
 	offered, held atomic.Int64
@@ -99,7 +102,8 @@ func calm() map[string]string {
 // newWorld starts the product behind proxies, without users.
 func newWorld(t *testing.T, o plan) *world {
 	t.Helper()
-	w := &world{t: t, o: o, srv: machine(t), links: links{}, h: history.New(), began: time.Now()}
+	w := &world{t: t, o: o, srv: machine(t), links: links{}, h: history.New(), began: time.Now(), deck: deck}
+	w.dir = w.srv.dir.Path()
 	if o.Plant != "" {
 		faultyBinaries(t)
 	} else if o.Env["CHAT_FAULTS_KILL"] != "" {
@@ -124,6 +128,14 @@ func newWorld(t *testing.T, o plan) *world {
 		},
 	})
 	w.Stop(t, "worker-3")
+	w.open(gateways)
+	return w
+}
+
+// open puts proxies between the clients and the gateways.
+func (w *world) open(gateways int) {
+	t := w.t
+	t.Helper()
 	w.api = w.API(1)
 	for i := 1; i <= gateways; i++ {
 		u, err := url.Parse(w.WS(i))
@@ -141,7 +153,6 @@ func newWorld(t *testing.T, o plan) *world {
 		}
 		w.wg.Wait()
 	})
-	return w
 }
 
 // url is where a client connects: another gateway with every attempt, beginning with first.
