@@ -320,19 +320,14 @@ func (s *site) killSentinel() fault {
 func (s *site) failover(name string) fault {
 	return fault{name, "mysql", func(ctx context.Context, _ *world, _ *rand.Rand) (time.Time, string, error) {
 		old := s.primary
-		undo := func() error { return nil }
 		var err error
 		switch name {
 		case "MySQL's primary killed":
 			err = signalIn(old.dir, stack.MySQL8, syscall.SIGKILL)
 		case "MySQL's primary stopped":
 			err = signalIn(old.dir, stack.MySQL8, syscall.SIGSTOP)
-			undo = func() error { // what stood still for so long is started anew
-				return signalIn(old.dir, stack.MySQL8, syscall.SIGKILL)
-			}
 		default:
 			err = s.lab.Loss(ctx, old.host, 100, s.others(old.addr), s.others(old.addr))
-			undo = func() error { return s.lab.Heal(context.WithoutCancel(ctx), old.host) }
 		}
 		if err != nil {
 			return time.Time{}, old.host, err
@@ -343,8 +338,13 @@ func (s *site) failover(name string) fault {
 			return at, old.host, err
 		}
 		say("    %s takes writes %.2f s after the loss of %s", s.primary.host, at.Sub(begun).Seconds(), old.host)
-		if err := undo(); err != nil {
+		if err := s.lab.Heal(context.WithoutCancel(ctx), old.host); err != nil {
 			return at, old.host, err
+		}
+		if name != "MySQL's primary killed" { // its commits wait for a replica that it will never have: it is started anew
+			if err := signalIn(old.dir, stack.MySQL8, syscall.SIGKILL); err != nil {
+				return at, old.host, err
+			}
 		}
 		return at, old.host + " → " + s.primary.host, s.rejoin(ctx)
 	}}
