@@ -203,6 +203,9 @@ func (p *Publisher) send(inc *incarnation, e *entry) error {
 	}
 	e.confirm = c
 	p.sent.pushBack(e)
+	if inc.opened != nil && !inc.opened[e.target] {
+		p.open(inc, e)
+	}
 	if p.sent.n == 1 {
 		poke(p.work)
 	}
@@ -318,7 +321,7 @@ func (c *confirmer) release(e *entry, err error) {
 	if e.owner != nil {
 		e.owner.pending -= e.records
 	}
-	if e.nacks > 0 || p.suspect > 0 || p.closing {
+	if e.nacks > 0 || e.first || p.suspect > 0 || p.closing {
 		p.freed(e)
 	}
 }

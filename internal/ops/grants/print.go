@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"chat-service/internal/broker"
+	"chat-service/internal/broker/rights"
 	"chat-service/internal/ops/management"
 	"chat-service/internal/state"
 	"chat-service/internal/store/operator"
@@ -99,7 +100,7 @@ func Needs() (needs []Need) {
 	}
 	needs = append(needs, Need{"MySQL", "the database", map[string]string{string(operator.MigrationRole): operator.MigrationRights}})
 	bus := map[string]map[string]string{"configure": {}, "write": {}, "read": {}}
-	for _, r := range broker.Roles() {
+	for _, r := range rights.Roles() {
 		rights := broker.Options{}.Rights(r)
 		bus["configure"][string(r)], bus["write"][string(r)], bus["read"][string(r)] = rights.Configure, rights.Write, rights.Read
 	}

@@ -61,7 +61,7 @@ func startSite(t *testing.T) *site {
 	out := stack.NewProgress(os.Stdout)
 	s := &site{dir: s0(t, filepath.Join(path, "test"), out)}
 	hosts := []string{"m1", "m2", "m3", "d1", "d2"}
-	s.lab = lab.New(t, packages(t), out, slices.Concat(hosts, product)...)
+	s.lab = lab.New(t, tools(t, out), slices.Concat(hosts, product)...)
 	s.vip = s.lab.Floating()
 	var names []string
 	for _, host := range hosts[:3] {
@@ -116,6 +116,22 @@ func startSite(t *testing.T) *site {
 		t.Setenv(name, value)
 	}
 	return s
+}
+
+// tools are the programs of a lab, from Debian's packages where this machine has none.
+func tools(t *testing.T, out *stack.Progress) (found lab.Tools) {
+	t.Helper()
+	for _, tool := range []struct {
+		to        *lab.Tool
+		name, pkg string
+	}{{&found.IP, "ip", "iproute2"}, {&found.TC, "tc", "iproute2"}, {&found.NFT, "nft", "nftables"}} {
+		p, err := stack.FindTool(t.Context(), packages(t), out, tool.name, tool.pkg)
+		if err != nil {
+			t.Fatalf("a network of namespaces: %v", err)
+		}
+		*tool.to = lab.Tool{Path: p.Path, Env: p.Env}
+	}
+	return found
 }
 
 // packages is the folder of downloaded packages.

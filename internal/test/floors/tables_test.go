@@ -39,7 +39,7 @@ var house = []family{
 	{"internal/envelope", 1, []string{"internal/chat"}, nil, whyContract},
 
 	{"internal/auth", 2, []string{"internal/chat"}, nil, whyAdapter},
-	{"internal/broker", 2, []string{"internal/chat", "internal/envelope", "internal/telemetry", "internal/faults", "internal/trust"}, [][]string{{"nodes"}, {"."}}, whyAdapter},
+	{"internal/broker", 2, []string{"internal/chat", "internal/envelope", "internal/telemetry", "internal/faults", "internal/trust"}, [][]string{{"nodes", "rights"}, {"."}}, whyAdapter},
 	{"internal/state", 2, []string{"internal/chat", "internal/telemetry", "internal/faults", "internal/trust"}, nil, whyAdapter},
 	{"internal/store", 2, []string{"internal/chat", "internal/envelope", "internal/telemetry", "internal/faults", "internal/trust"}, [][]string{
 		{"skeleton"},
@@ -100,7 +100,7 @@ var house = []family{
 	{"cmd/chatctl", 6, command("internal/ops/stack", "internal/ops/bench", "internal/ops/grants", "internal/ops/importer", "internal/ops/management", "internal/ops/installation", "internal/ops/spread", "internal/ops/doctor", "internal/auth", "internal/broker", "internal/store", "internal/state"), nil, whyCmd},
 
 	{"internal/test", 7, nil, [][]string{
-		{"testkit/history", "testkit/faultproxy", "wscases"},
+		{"testkit/history", "testkit/faultproxy", "testkit/lab", "wscases"},
 		{"testkit"},
 		{"e2e", "attacks", "browser", "chaos", "cluster", "conformance", "deploy", "road", "tables", "floors"},
 	}, whyTest},

@@ -10,20 +10,25 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"chat-service/internal/ops/stack"
 )
 
 // commandWithin bounds each of the commands that set the network up.
 const commandWithin = 20 * time.Second
 
+// Tool is a program, with the variables that it needs over those of this process.
+type Tool struct {
+	Path string
+	Env  []string
+}
+
+// Tools are the programs that make the network: ip and tc of iproute2, nft of nftables.
+type Tools struct{ IP, TC, NFT Tool }
+
 // Lab is a network of hosts. Its methods may be called from several goroutines, but not for one host at the same time.
 type Lab struct {
 	id    string
 	net   string // the first three bytes of all addresses
-	ip    stack.Program
-	nft   stack.Program
-	tc    stack.Program
+	tools Tools
 	hosts map[string]string // name → address
 	slow  map[string]bool
 }
@@ -37,37 +42,27 @@ func Root() string {
 }
 
 // New makes a lab with the hosts named, which lasts until the test ends. The test itself has the address ….1 in it.
-func New(t testing.TB, cache string, out *stack.Progress, hosts ...string) *Lab {
+func New(t testing.TB, tools Tools, hosts ...string) *Lab {
 	t.Helper()
 	if why := Root(); why != "" {
 		t.Fatal(why)
 	}
-	l := &Lab{id: "chatlab" + strconv.Itoa(os.Getpid()), hosts: map[string]string{}, slow: map[string]bool{}}
-	for _, tool := range []struct {
-		p         *stack.Program
-		name, pkg string
-	}{{&l.ip, "ip", "iproute2"}, {&l.tc, "tc", "iproute2"}, {&l.nft, "nft", "nftables"}} {
-		found, err := stack.FindTool(t.Context(), cache, out, tool.name, tool.pkg)
-		if err != nil {
-			t.Fatalf("a network of namespaces: %v", err)
-		}
-		*tool.p = found
-	}
+	l := &Lab{tools: tools, id: "chatlab" + strconv.Itoa(os.Getpid()), hosts: map[string]string{}, slow: map[string]bool{}}
 	l.sweep(t)
 	l.net = l.free(t)
 	bridge := "cl" + strconv.Itoa(os.Getpid())
-	l.must(t, l.ip, "link", "add", bridge, "type", "bridge")
-	t.Cleanup(func() { _ = l.run(context.Background(), l.ip, "link", "del", bridge) })
-	l.must(t, l.ip, "addr", "add", l.net+".1/24", "dev", bridge)
-	l.must(t, l.ip, "link", "set", bridge, "up")
+	l.must(t, l.tools.IP, "link", "add", bridge, "type", "bridge")
+	t.Cleanup(func() { _ = l.run(context.Background(), l.tools.IP, "link", "del", bridge) })
+	l.must(t, l.tools.IP, "addr", "add", l.net+".1/24", "dev", bridge)
+	l.must(t, l.tools.IP, "link", "set", bridge, "up")
 	for i, name := range hosts {
 		addr, ns, outer := fmt.Sprintf("%s.%d", l.net, 11+i), l.ns(name), fmt.Sprintf("cv%d.%d", os.Getpid(), i)
-		l.must(t, l.ip, "netns", "add", ns)
-		t.Cleanup(func() { _ = l.run(context.Background(), l.ip, "netns", "del", ns) })
-		l.must(t, l.ip, "link", "add", outer, "type", "veth", "peer", "name", "e0", "netns", ns)
-		l.must(t, l.ip, "link", "set", outer, "master", bridge, "up")
+		l.must(t, l.tools.IP, "netns", "add", ns)
+		t.Cleanup(func() { _ = l.run(context.Background(), l.tools.IP, "netns", "del", ns) })
+		l.must(t, l.tools.IP, "link", "add", outer, "type", "veth", "peer", "name", "e0", "netns", ns)
+		l.must(t, l.tools.IP, "link", "set", outer, "master", bridge, "up")
 		for _, args := range [][]string{{"link", "set", "lo", "up"}, {"link", "set", "e0", "up"}, {"addr", "add", addr + "/24", "dev", "e0"}} {
-			l.must(t, l.ip, append([]string{"-n", ns}, args...)...)
+			l.must(t, l.tools.IP, append([]string{"-n", ns}, args...)...)
 		}
 		l.hosts[name] = addr
 	}
@@ -85,8 +80,8 @@ func (l *Lab) sweep(t testing.TB) {
 		number, _, _ := strings.Cut(rest, "-")
 		pid, err := strconv.Atoi(number)
 		if mine && err == nil && syscall.Kill(pid, 0) != nil {
-			_ = l.run(t.Context(), l.ip, "netns", "del", e.Name())
-			_ = l.run(t.Context(), l.ip, "link", "del", "cl"+number)
+			_ = l.run(t.Context(), l.tools.IP, "netns", "del", e.Name())
+			_ = l.run(t.Context(), l.tools.IP, "link", "del", "cl"+number)
 		}
 	}
 }
@@ -94,7 +89,7 @@ func (l *Lab) sweep(t testing.TB) {
 // free is a network that nobody on this machine uses.
 func (l *Lab) free(t testing.TB) string {
 	t.Helper()
-	used := l.must(t, l.ip, "-o", "-4", "addr")
+	used := l.must(t, l.tools.IP, "-o", "-4", "addr")
 	for n := range 200 {
 		if prefix := fmt.Sprintf("10.77.%d", (os.Getpid()+n)%200); !strings.Contains(used, prefix+".") {
 			return prefix
@@ -114,22 +109,24 @@ func (l *Lab) Addr(host string) string { return l.hosts[host] }
 func (l *Lab) Floating() string { return l.net + ".100" }
 
 // Within stands in front of a command that is to run on a host.
-func (l *Lab) Within(host string) []string { return []string{l.ip.Path, "netns", "exec", l.ns(host)} }
+func (l *Lab) Within(host string) []string {
+	return []string{l.tools.IP.Path, "netns", "exec", l.ns(host)}
+}
 
 // Move gives a floating address to a host, and takes it from all others: connections to it end when they are used.
 func (l *Lab) Move(ctx context.Context, addr, to string) error {
 	for host := range l.hosts {
-		_ = l.run(ctx, l.ip, "-n", l.ns(host), "addr", "del", addr+"/24", "dev", "e0") // most don't have it
+		_ = l.run(ctx, l.tools.IP, "-n", l.ns(host), "addr", "del", addr+"/24", "dev", "e0") // most don't have it
 	}
-	if err := l.run(ctx, l.ip, "-n", l.ns(to), "addr", "add", addr+"/24", "dev", "e0"); err != nil {
+	if err := l.run(ctx, l.tools.IP, "-n", l.ns(to), "addr", "add", addr+"/24", "dev", "e0"); err != nil {
 		return err
 	}
 	for host := range l.hosts {
-		if err := l.run(ctx, l.ip, "-n", l.ns(host), "neigh", "flush", "all"); err != nil {
+		if err := l.run(ctx, l.tools.IP, "-n", l.ns(host), "neigh", "flush", "all"); err != nil {
 			return err
 		}
 	}
-	return l.run(ctx, l.ip, "neigh", "flush", "to", l.net+".0/24")
+	return l.run(ctx, l.tools.IP, "neigh", "flush", "to", l.net+".0/24")
 }
 
 // Loss drops so many percent of the packets that a host gets from, and sends to, the addresses named, in addition to what it drops already.
@@ -153,14 +150,14 @@ func (l *Lab) Loss(ctx context.Context, host string, percent int, from, to []str
 // Slow lets a host send no more than so many kilobits a second.
 func (l *Lab) Slow(ctx context.Context, host string, kbit int) error {
 	l.slow[host] = true
-	return l.run(ctx, l.tc, "-n", l.ns(host), "qdisc", "replace", "dev", "e0", "root", "tbf", "rate", strconv.Itoa(kbit)+"kbit", "burst", "16kb", "latency", "500ms")
+	return l.run(ctx, l.tools.TC, "-n", l.ns(host), "qdisc", "replace", "dev", "e0", "root", "tbf", "rate", strconv.Itoa(kbit)+"kbit", "burst", "16kb", "latency", "500ms")
 }
 
 // Heal ends everything that Loss and Slow have made at a host.
 func (l *Lab) Heal(ctx context.Context, host string) error {
 	if l.slow[host] {
 		l.slow[host] = false
-		if err := l.run(ctx, l.tc, "-n", l.ns(host), "qdisc", "del", "dev", "e0", "root"); err != nil {
+		if err := l.run(ctx, l.tools.TC, "-n", l.ns(host), "qdisc", "del", "dev", "e0", "root"); err != nil {
 			return err
 		}
 	}
@@ -170,21 +167,21 @@ func (l *Lab) Heal(ctx context.Context, host string) error {
 func (l *Lab) filter(ctx context.Context, host, rules string) error {
 	ctx, cancel := context.WithTimeout(ctx, commandWithin)
 	defer cancel()
-	args := append(l.Within(host), l.nft.Path, "-f", "-")
+	args := append(l.Within(host), l.tools.NFT.Path, "-f", "-")
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
-	cmd.Env, cmd.Stdin = append(os.Environ(), l.nft.Env...), strings.NewReader(rules)
+	cmd.Env, cmd.Stdin = append(os.Environ(), l.tools.NFT.Env...), strings.NewReader(rules)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("filter at %s: %w\n%s", host, err, out)
 	}
 	return nil
 }
 
-func (l *Lab) run(ctx context.Context, p stack.Program, args ...string) error {
+func (l *Lab) run(ctx context.Context, p Tool, args ...string) error {
 	_, err := l.output(ctx, p, args...)
 	return err
 }
 
-func (l *Lab) output(ctx context.Context, p stack.Program, args ...string) (string, error) {
+func (l *Lab) output(ctx context.Context, p Tool, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, commandWithin)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, p.Path, args...)
@@ -196,7 +193,7 @@ func (l *Lab) output(ctx context.Context, p stack.Program, args ...string) (stri
 	return string(out), nil
 }
 
-func (l *Lab) must(t testing.TB, p stack.Program, args ...string) string {
+func (l *Lab) must(t testing.TB, p Tool, args ...string) string {
 	t.Helper()
 	out, err := l.output(t.Context(), p, args...)
 	if err != nil {
