@@ -80,6 +80,7 @@ func TestCluster(t *testing.T) {
 	all := newResult()
 	w.round(all, time.Duration(minutes*float64(time.Minute)), false)
 	all.print(seed)
+	fmt.Printf("nodes of RabbitMQ that had to be restarted by hand  %d\n", w.site.restarts)
 	if minutes >= clusterMinutes && !t.Failed() && (total(all.faults) < clusterLeastNodes || all.acked < leastAcked) {
 		t.Errorf("harness invalid: %d faults and %d acknowledged messages, wanted %d and %d", total(all.faults), all.acked, clusterLeastNodes, leastAcked)
 	}
@@ -120,17 +121,6 @@ func (s *site) peers(n *node) (list []string) {
 		}
 	}
 	return list
-}
-
-// ready waits for RabbitMQ to be whole: the loss of a second node would be the loss of the majority.
-func (s *site) ready(ctx context.Context) error {
-	return s.until(ctx, "whole cluster of RabbitMQ", func() (bool, error) {
-		ok, why := s.whole(ctx)
-		if !ok {
-			return false, fmt.Errorf("%s", why)
-		}
-		return true, nil
-	})
 }
 
 // without waits until service is whole although a node is away.

@@ -34,8 +34,9 @@ type site struct {
 	dbs   []*database
 	vip   string // at which the processes find MySQL: it is on the primary's machine
 
-	mu      sync.Mutex
-	primary *database
+	mu       sync.Mutex
+	primary  *database
+	restarts int // of nodes of RabbitMQ that didn't come back by themselves
 }
 
 // node is a machine with RabbitMQ, Redis and a sentinel.
@@ -305,7 +306,46 @@ func (n *node) api(ctx context.Context, path string, into any) error {
 	return json.NewDecoder(res.Body).Decode(into)
 }
 
-// whole reports whether all nodes of RabbitMQ run and all quorum queues have all members, by each node's own account.
+// ready waits for RabbitMQ to be whole: the loss of a second node would be the loss of the majority. A node that isn't back after a while
+// is restarted, as an operator would do: RabbitMQ 3.10 doesn't always come back by itself when a partition has healed.
+func (s *site) ready(ctx context.Context) error {
+	for try := 0; ; try++ {
+		var lost []*node
+		end := time.Now().Add(byItself)
+		for ; time.Now().Before(end) && ctx.Err() == nil; pause(ctx, 200*time.Millisecond) {
+			var why string
+			if lost, why = s.lost(ctx); why == "" {
+				return nil
+			} else if try == 3 {
+				return fmt.Errorf("RabbitMQ isn't whole although nodes were restarted: %s", why)
+			}
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		for _, n := range lost {
+			say("    RabbitMQ on %s isn't back by itself after %v: restarted", n.host, byItself)
+			s.restarts++
+			_ = signalIn(n.dir, stack.RabbitMQ, syscall.SIGKILL) // it may have ended just now
+		}
+	}
+}
+
+const byItself = 40 * time.Second
+
+// lost are the nodes of RabbitMQ that aren't there by their own or by another one's account.
+func (s *site) lost(ctx context.Context) (list []*node, why string) {
+	if ok, why := s.whole(ctx); ok {
+		return nil, ""
+	} else if host, _, cut := strings.Cut(why, ":"); cut {
+		i := slices.IndexFunc(s.nodes, func(n *node) bool { return n.host == host })
+		return s.nodes[i : i+1], why
+	}
+	return nil, why
+}
+
+// whole reports whether all nodes of RabbitMQ run and all quorum queues have all members, by each node's own account; if not, why begins
+// with the node that isn't there.
 func (s *site) whole(ctx context.Context) (ok bool, why string) {
 	for _, n := range s.nodes {
 		var all []struct {
@@ -317,7 +357,8 @@ func (s *site) whole(ctx context.Context) (ok bool, why string) {
 		}
 		for _, one := range all {
 			if !one.Running || len(all) < len(s.nodes) {
-				return false, n.host + " takes " + one.Name + " for down"
+				name, _, _ := strings.Cut(one.Name, "@")
+				return false, name + ": taken for down by " + n.host
 			}
 		}
 		var queues []struct {
@@ -329,7 +370,9 @@ func (s *site) whole(ctx context.Context) (ok bool, why string) {
 		}
 		for _, q := range queues {
 			if len(q.Online) < len(q.Members) {
-				return false, fmt.Sprintf("%s: %s has %d of %d members", n.host, q.Name, len(q.Online), len(q.Members))
+				away := slices.DeleteFunc(q.Members, func(m string) bool { return slices.Contains(q.Online, m) })
+				name, _, _ := strings.Cut(away[0], "@")
+				return false, fmt.Sprintf("%s: not a member of %s, by %s", name, q.Name, n.host)
 			}
 		}
 	}
