@@ -168,8 +168,8 @@ $(LEAKS) $(SBOM) $(VULN): .ci/scanners/go.mod .ci/scanners/go.sum
 	cd .ci/scanners && $(GO) build -o $(CURDIR)/$@ $$(awk '/\/$(@F)(\/v[0-9]+)?$$/ { print $$NF; exit }' go.mod)
 
 .PHONY: check
-check: ## Run everything that CI runs: formatting, vet, lint, secrets, bill of materials, all tests and four minutes of faults.
-	@for step in fmt-check vet lint leaks sbom test "chaos SEED=$(or $(SEED),12)"; do \
+check: ## Run everything that CI runs: formatting, vet, lint, secrets, bill of materials, all tests, four minutes of faults and two of a cluster's.
+	@for step in fmt-check vet lint leaks sbom test "chaos SEED=$(or $(SEED),12)" chaos-cluster-brief; do \
 		echo "== make $$step"; begun=$$SECONDS; \
 		$(MAKE) --no-print-directory $$step; \
 		echo "== make $$step: ok, $$((SECONDS - begun)) s"; \
@@ -217,7 +217,20 @@ chaos-scenarios: ## Run single faults, each with its own bar: failpoints, lost t
 	@$(CHAOS) -run '$(or $(RUN),^Test(Failpoints|LastWord|OlderBackup|Spread|RedisAway|RollingRestart|Drain|Storm|SlowConsumer|Poison)$$)'
 
 .PHONY: chaos-cluster
-chaos-cluster: build ## Kill and stop nodes of a RabbitMQ cluster of three (LOSSES=2) under load; print when acks flow again, without the node.
+chaos-cluster: build ## Machines of servers as namespaces, their faults and partitions, under load, for MINUTES=6 (root only).
+	@CHAOS_SEED=$(or $(SEED),$(shell date +%s)) CHAOS_MINUTES=$(or $(MINUTES),6) CHAOS_ONLY="$(ONLY)" $(GO) test -tags chaos -count=1 -v -timeout 90m -run '^TestCluster$$' ./internal/test/chaos
+
+.PHONY: chaos-cluster-brief
+chaos-cluster-brief: # two minutes of chaos-cluster, where network namespaces can be made
+	@if unshare --net true 2>/dev/null; then $(MAKE) --no-print-directory chaos-cluster MINUTES=2 SEED=12; \
+	else echo "left out: this machine lets nobody make network namespaces (root is needed): $$(unshare --net true 2>&1)"; fi
+
+.PHONY: chaos-cluster-negative
+chaos-cluster-negative: build ## Plant the bugs that several nodes bring to light (BUG=a,b: only those): each must be caught (root only).
+	@CHAOS_BUG="$(BUG)" $(GO) test -tags chaos -count=1 -v -timeout 40m -run '^TestClusterPlanted$$' ./internal/test/chaos
+
+.PHONY: node-losses
+node-losses: build ## Kill and stop nodes of a RabbitMQ cluster of three (LOSSES=2) under load; print when acks flow again, without the node.
 	@CLUSTER_LOSSES=$(or $(LOSSES),2) CHAT_TEST_BIN=$(CURDIR)/bin $(GO) test -tags chaos -count=1 -v -timeout 30m ./internal/test/cluster
 
 .PHONY: chaos-negative

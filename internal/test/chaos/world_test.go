@@ -40,6 +40,7 @@ type plan struct {
 	Rest    time.Duration     // how long coming to rest may take, instead of a minute
 	// Gateways is 2 unless set.
 	Gateways int
+	Stale    bool // on a site: one worker goes to a server itself, not to the address that follows the primary
 }
 
 // world is the product with its links, its users and everything that they do.
