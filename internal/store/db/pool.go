@@ -16,7 +16,8 @@ import (
 type pool struct {
 	g       *gorm.DB
 	db      *sql.DB
-	scripts *sql.DB // whose connections take several statements at once
+	scripts *sql.DB  // whose connections take several statements at once
+	primary *primary // nil: a replica's
 	hooks   Hooks
 }
 
@@ -24,9 +25,12 @@ type pool struct {
 const maxScripts = 4
 
 // open makes the pool of one server. It doesn't dial: an unreachable server shows at the first statement.
-func (o Options) open(addr string) (*pool, error) {
+func (o Options) open(addr string, primary *primary) (*pool, error) {
 	c := o.driverConfig(addr)
-	db, err := dial(c)
+	if primary != nil {
+		c.DialFunc = primary.dial
+	}
+	db, err := dial(c, primary)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +54,7 @@ func (o Options) open(addr string) (*pool, error) {
 	}
 	many := c.Clone()
 	many.MultiStatements = true
-	scripts, err := dial(many)
+	scripts, err := dial(many, primary)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -58,14 +62,17 @@ func (o Options) open(addr string) (*pool, error) {
 	scripts.SetMaxIdleConns(maxScripts)
 	scripts.SetConnMaxLifetime(o.ConnMaxLifetime)
 	scripts.SetConnMaxIdleTime(o.ConnMaxIdleTime)
-	return &pool{g: g, db: db, scripts: scripts, hooks: o.Hooks}, nil
+	return &pool{g: g, db: db, scripts: scripts, primary: primary, hooks: o.Hooks}, nil
 }
 
-// dial makes a bare pool of database/sql.
-func dial(c *mysql.Config) (*sql.DB, error) {
+// dial makes a bare pool of database/sql; primary: only to a server that takes writes.
+func dial(c *mysql.Config, primary *primary) (*sql.DB, error) {
 	conn, err := newConnector(c)
 	if err != nil {
 		return nil, err
+	}
+	if primary != nil {
+		return sql.OpenDB(primaryConnector{conn, primary}), nil
 	}
 	return sql.OpenDB(conn), nil
 }

@@ -53,9 +53,12 @@ func (s *Store) SchemaReady(ctx context.Context) error {
 	return s.d.Judge(schema.Ready(ctx, s.d.SQL()))
 }
 
-// Ready is SchemaReady, and checks that the server's limits leave room for what the service sends.
+// Ready is SchemaReady, and checks that the server takes writes, and that its limits leave room for what the service sends.
 func (s *Store) Ready(ctx context.Context) error {
 	if err := s.SchemaReady(ctx); err != nil {
+		return err
+	}
+	if err := s.d.TakesWrites(ctx); err != nil {
 		return err
 	}
 	var packet int64
