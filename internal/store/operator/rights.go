@@ -29,7 +29,7 @@ type TableRights struct {
 func AllRights() []TableRights {
 	return []TableRights{
 		{"meta", "SELECT, INSERT", "SELECT, INSERT, DELETE", "SELECT"},
-		{"workers", "", "SELECT, INSERT, UPDATE, DELETE", "SELECT"},
+		{"workers", "SELECT (beat_at)", "SELECT, INSERT, UPDATE, DELETE", "SELECT"},
 		{"users", "SELECT, INSERT, UPDATE", "SELECT, UPDATE (last_seen, skeleton)", "SELECT, INSERT, UPDATE (status, password_hash)"},
 		{"sessions", "SELECT, INSERT, UPDATE", "SELECT, DELETE", "SELECT, UPDATE (revoked_at)"},
 		{"refresh_tokens", "SELECT, INSERT, UPDATE (used_at), DELETE", "SELECT (session_id), DELETE", ""},
