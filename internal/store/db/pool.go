@@ -2,6 +2,7 @@ package db
 
 import (
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"time"
 
@@ -87,5 +88,13 @@ func (p *pool) Stats() sql.DBStats {
 	}
 }
 
-// Close closes the pool, after the statements in flight.
-func (p *pool) Close() error { return errors.Join(p.db.Close(), p.scripts.Close()) }
+// Close closes the pool, after the statements in flight. Connections that primary has closed before are no error.
+func (p *pool) Close() error {
+	var errs []error
+	for _, pool := range []*sql.DB{p.db, p.scripts} {
+		if err := pool.Close(); !errors.Is(err, driver.ErrBadConn) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -88,9 +88,10 @@ func (c primaryConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	asked := time.Now()
 	readOnly, server, err := serverOf(ctx, conn)
 	if err == nil {
-		err = c.of.judge(ctx, raw, readOnly, server)
+		err = c.of.judge(ctx, raw, asked, readOnly, server)
 	}
 	if err != nil {
 		return nil, errors.Join(err, conn.Close())
@@ -132,10 +133,16 @@ func (e *readOnlyError) Error() string {
 		"the primary (SET GLOBAL read_only=OFF)", e.addr, e.server)
 }
 
-// judge takes what a server says of itself.
-func (p *primary) judge(ctx context.Context, conn *primaryConn, readOnly bool, server string) error {
+// errLeft ends a connection whose server said that it takes writes when all others were just being closed: it may have been before.
+var errLeft = fmt.Errorf("a write was refused meanwhile: %w", driver.ErrBadConn)
+
+// judge takes what a server says of itself, asked at that time.
+func (p *primary) judge(ctx context.Context, conn *primaryConn, asked time.Time, readOnly bool, server string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.left.After(asked) {
+		return errLeft
+	}
 	was := p.server
 	if conn != nil {
 		conn.server = server

@@ -234,6 +234,12 @@ func testDemoted(t *testing.T, m *moved, demote string, write func(*moved, conte
 	if err := m.d.TakesWrites(ctx); err != nil {
 		t.Error(err)
 	}
+	m.warm(t)
+	m.onB(demote)
+	_ = m.write(ctx)
+	if err := m.d.Close(); err != nil {
+		t.Errorf("close, with connections that are closed already: %v", err)
+	}
 	if n := m.log.count("the primary is another server now"); n != 1 {
 		t.Errorf("said %d times that there is another primary, want once:\n%s", n, &m.log.b)
 	}
