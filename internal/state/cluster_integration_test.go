@@ -91,3 +91,32 @@ func TestLayoutOfOneServer(t *testing.T) {
 		t.Errorf("a start with a replica says:\n%s", said)
 	}
 }
+
+// TestForget: all keys of the prefix go, on every node, and no others.
+func TestForget(t *testing.T) {
+	t.Parallel()
+	nodes := testkit.StartRedisCluster(t, 3)
+	s := open(t, func(o *state.Options) { o.Addrs = []string{nodes[0].Addr} })
+	other := open(t, func(o *state.Options) { o.Addrs, o.Prefix = []string{nodes[0].Addr}, "another" })
+	ctx := t.Context()
+	for _, one := range []*state.State{s, other} {
+		_, err := one.Check(ctx)
+		must(t, err)
+	}
+	must(t, other.BeatGateway(ctx, "b", time.Minute))
+	must(t, s.BeatGateway(ctx, "a", time.Minute))
+	for u := range chat.UserID(30) {
+		if _, _, err := register(ctx, s, socket(u+1, "s", "a", chat.SocketID(u+1))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n, err := s.Forget(ctx); err != nil || n < 30 {
+		t.Errorf("forgot %d keys, %v", n, err)
+	}
+	if n, err := s.Forget(ctx); err != nil || n != 0 {
+		t.Errorf("%d keys are left, %v", n, err)
+	}
+	if live, _, err := other.Leases(ctx); err != nil || len(live) != 1 {
+		t.Errorf("another installation's gateways: %v, %v", live, err)
+	}
+}
