@@ -218,12 +218,15 @@ func (x *examination) judgePartitions(ctx context.Context, c *operator.Server) {
 	var err error
 	x.recorded, err = c.Partitions(ctx)
 	switch want := x.RabbitMQ.Partitions; {
+	case chat.KindOf(err) == chat.Conflict:
+		x.r.fail("run that command to its end: no process starts until then", "partitions: %v", err)
+		x.recorded = 0
 	case err != nil:
 		x.r.fail("run chatctl migrate", "partitions: %v", err)
 	case x.recorded == 0:
 		x.r.ok("no process has run yet: the first one will fix the number of partitions at %d", want)
 	case x.recorded != want:
-		x.r.fail(fmt.Sprintf("set rabbitmq.partitions to %d; docs/operations.md says how to change it for an installation", x.recorded),
+		x.r.fail(fmt.Sprintf("set rabbitmq.partitions to %d; chatctl partitions resize changes the installation's", x.recorded),
 			"the installation has %d partitions, the configuration says %d: processes refuse to start with it", x.recorded, want)
 	default:
 		x.r.ok("the installation has %d partitions, as configured", want)
