@@ -22,6 +22,7 @@ import (
 	"chat-service/internal/store/db"
 	"chat-service/internal/store/operator"
 	"chat-service/internal/test/testkit"
+	"chat-service/internal/test/testkit/sqldump"
 )
 
 const old = 8
@@ -286,7 +287,7 @@ func TestResizeGoesOn(t *testing.T) {
 func TestRestoreGoesOn(t *testing.T) {
 	in := newInstallation(t)
 	file := filepath.Join(t.TempDir(), "chat.sql")
-	testkit.Dump(t, in.db, file)
+	sqldump.Dump(t, in.db.DSN, file)
 	b := Backup{Dump: file}
 	in.exec(t, "UPDATE rooms SET epoch = 5")
 	for _, step := range []string{"fence", "load", "schema", "queues", "redis", "record"} {

@@ -20,6 +20,7 @@ import (
 	"chat-service/internal/chat"
 	"chat-service/internal/test/testkit"
 	"chat-service/internal/test/testkit/history"
+	"chat-service/internal/test/testkit/sqldump"
 )
 
 // standstillPatience bounds what a step of these tests may take on a busy machine.
@@ -265,7 +266,7 @@ func TestRestoreUnderLoad(t *testing.T) {
 	w.flows(t)
 	begun := w.h.Now()
 	file := filepath.Join(t.TempDir(), "chat.sql")
-	testkit.Dump(t, w.DB, file)
+	sqldump.Dump(t, w.DB.DSN, file)
 	w.flows(t)
 	said := w.standstill(t, w.Command(t, "migration", "restore", file, "--yes"))
 	cut := w.h.Now()

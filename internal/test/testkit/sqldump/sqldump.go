@@ -1,4 +1,5 @@
-package testkit
+// Package sqldump writes a database to a file as mariadb-dump does, which is not among the private servers' packages.
+package sqldump
 
 import (
 	"database/sql"
@@ -8,20 +9,28 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/go-sql-driver/mysql"
 )
 
-// Dump writes a database to a file as mariadb-dump --single-transaction does, which is not among the private servers' packages.
-func Dump(t testing.TB, db Database, path string) {
+// Dump writes what the database of a DSN has at one moment, as with --single-transaction.
+func Dump(t testing.TB, dsn, path string) {
 	t.Helper()
 	f, err := os.Create(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	plain, err := sql.Open("mysql", strings.Replace(db.DSN, "parseTime=true", "parseTime=false", 1)) // times as they are written
+	cfg, err := mysql.ParseDSN(dsn)
 	if err != nil {
 		t.Fatal(err)
 	}
+	cfg.ParseTime = false // times as they are written
+	connector, err := mysql.NewConnector(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain := sql.OpenDB(connector)
 	defer plain.Close()
 	conn, err := plain.Conn(t.Context())
 	if err != nil {
