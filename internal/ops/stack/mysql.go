@@ -89,9 +89,9 @@ func (s *Stack) initSQL() string {
 }
 
 // baseArgs are needed by every start, --no-defaults first: this machine's own configuration must not apply.
-// MariaDB begins by deleting temporary tables, so each server has a folder of its own for them.
+// MariaDB begins by deleting temporary tables, so each run directory has its own.
 func baseArgs(in install, data string) []string {
-	args := []string{"--no-defaults", "--datadir=" + data, "--tmpdir=" + temporary(data)}
+	args := []string{"--no-defaults", "--datadir=" + data, "--tmpdir=" + filepath.Dir(data)}
 	if os.Getuid() == 0 {
 		args = append(args, "--user=root")
 	}
@@ -106,15 +106,9 @@ func baseArgs(in install, data string) []string {
 	return append(args, "--lc-messages-dir="+filepath.Join(share))
 }
 
-// temporary is the folder of a server's temporary files.
-func temporary(data string) string { return strings.TrimSuffix(data, ".tmp") + ".temp" }
-
 // initMySQL creates the system tables in a temporary folder and renames it, so that a failed first run leaves
 // no incomplete data directory.
 func (s *Stack) initMySQL(ctx context.Context, name, data string, in install) error {
-	if err := os.MkdirAll(temporary(data), 0o700); err != nil {
-		return fmt.Errorf("create %s data: %w", name, err)
-	}
 	if _, err := os.Stat(filepath.Join(data, "mysql")); err == nil {
 		return nil
 	}

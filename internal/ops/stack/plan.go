@@ -27,11 +27,11 @@ func (r *run) productEnv() (map[string]string, error) {
 	}
 	if s, ok := r.servers.Server(Redis); ok && s.Origin != fromEnv {
 		env["CHAT_REDIS_HOST"], env["CHAT_REDIS_PORT"], env["CHAT_REDIS_PASSWORD"] = s.Host, strconv.Itoa(s.Port), s.Password
-		r.noList(env, "CHAT_REDIS_ADDRS")
+		maps.Copy(env, config.NoList(r.o.Configs, "CHAT_REDIS_ADDRS"))
 	}
 	if s, ok := r.servers.Server(RabbitMQ); ok && s.Origin != fromEnv {
 		env["CHAT_RABBITMQ_URL"] = s.AMQPURL()
-		r.noList(env, "CHAT_RABBITMQ_URLS")
+		maps.Copy(env, config.NoList(r.o.Configs, "CHAT_RABBITMQ_URLS"))
 	}
 	if os.Getenv("CHAT_JWT_SECRET") == "" && os.Getenv("CHAT_JWT_SECRET_FILE") == "" {
 		s, err := secret(r.dir.path)
@@ -41,32 +41,6 @@ func (r *run) productEnv() (map[string]string, error) {
 		env["CHAT_JWT_SECRET"] = s
 	}
 	return env, nil
-}
-
-// lists are the variables whose keys name several servers, in place of the one that a run starts.
-var lists = []string{"CHAT_REDIS_ADDRS", "CHAT_RABBITMQ_URLS"}
-
-// noList empties a list that one of the files has, and which would take the place of the run's own server. Otherwise it isn't mentioned:
-// programs of earlier releases refuse variables that they don't know.
-func (r *run) noList(env map[string]string, name string) {
-	for _, process := range []string{"api", "gateway", "worker"} {
-		if listed(filepath.Join(r.o.Configs, process+".yaml"), name) {
-			env[name] = ""
-		}
-	}
-}
-
-// listed reports whether a process's file fills one of lists. What else is wrong with the file the process says.
-func listed(file, name string) bool {
-	var f struct {
-		Redis    config.Redis    `yaml:"redis"`
-		RabbitMQ config.RabbitMQ `yaml:"rabbitmq"`
-	}
-	_ = config.Load(file, &f, config.Environ(nil))
-	if name == "CHAT_REDIS_ADDRS" {
-		return len(f.Redis.Addrs) > 0
-	}
-	return len(f.RabbitMQ.URLs) > 0
 }
 
 // plan lists the product's processes with their ports, and makes the front door for them.
@@ -124,10 +98,9 @@ func (r *run) planApp(name string) (App, frontdoor.Backend, error) {
 	if err != nil {
 		return App{}, frontdoor.Backend{}, fmt.Errorf("resolve %s: %w", program, err)
 	}
-	file, env := filepath.Join(r.o.Configs, program+".yaml"), maps.Clone(r.env)
-	maps.DeleteFunc(env, func(name, value string) bool { return slices.Contains(lists, name) && !listed(file, name) })
 	a := App{Ready: ready, Spec: Spec{
-		Name: name, Path: bin, Args: []string{"-config", file}, Env: mergeEnv(os.Environ(), env, own), Stop: stop,
+		Name: name, Path: bin, Args: []string{"-config", filepath.Join(r.o.Configs, program+".yaml")},
+		Env: mergeEnv(os.Environ(), r.env, own), Stop: stop,
 	}}
 	return a, b, nil
 }

@@ -2,5 +2,5 @@
 // cluster of three, killed and stopped, and the primary of MariaDB and of MySQL, killed or demoted. The checker of testkit judges what the
 // clients saw.
 //
-// It holds tests only (build tag chaos; `make chaos-cluster`, `make failover`).
+// It holds tests only (build tag chaos; `make node-losses`, `make failover`).
 package cluster
