@@ -231,7 +231,11 @@ chaos-cluster-negative: build ## Plant the bugs that several nodes bring to ligh
 
 .PHONY: node-losses
 node-losses: build ## Kill and stop nodes of a RabbitMQ cluster of three (LOSSES=2) under load; print when acks flow again, without the node.
-	@CLUSTER_LOSSES=$(or $(LOSSES),2) CHAT_TEST_BIN=$(CURDIR)/bin $(GO) test -tags chaos -count=1 -v -timeout 30m ./internal/test/cluster
+	@CLUSTER_LOSSES=$(or $(LOSSES),2) CHAT_TEST_BIN=$(CURDIR)/bin $(GO) test -tags chaos -count=1 -v -timeout 30m -run '^TestLostNode$$' ./internal/test/cluster
+
+.PHONY: failover
+failover: build ## Kill the primary of MariaDB and of MySQL under load, or only demote it, and promote the replica; print when acks flow again.
+	@$(SERVERS) -- env CHAT_TEST_BIN=$(CURDIR)/bin $(GO) test -tags chaos -count=1 -v -timeout 30m -run '^TestFailover$$' ./internal/test/cluster
 
 .PHONY: chaos-negative
 chaos-negative: ## Plant one bug at a time and fail unless the suite catches it (BUG=no_dedup: only that one).

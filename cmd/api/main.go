@@ -16,6 +16,7 @@ import (
 	"chat-service/internal/state"
 	"chat-service/internal/store"
 	"chat-service/internal/store/audit"
+	"chat-service/internal/store/db"
 	"chat-service/internal/telemetry"
 	"chat-service/internal/wiring/keys"
 )
@@ -65,10 +66,13 @@ func wire(cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
 			calls.Notify() // nearly every write leaves something in the outbox
 		}
 	}
+	replicas := db.NewReplicaMetrics(reg)
+	so.Hooks.HistoryRead = replicas.HistoryRead
 	stores, err := store.Open(so)
 	if err != nil {
 		return nil, err
 	}
+	replicas.Of(reg, stores.DB)
 	recorder := audit.NewRecorder(stores.Audit, log)
 	ports := api.Ports{
 		Accounts: stores.Accounts, People: stores.Accounts, Sessions: stores.Accounts, Identities: stores.Accounts, Keys: stores.Accounts, Wardens: stores.Accounts,
@@ -94,6 +98,7 @@ func wire(cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
 		{Name: "redis", Start: func(ctx context.Context) error { return cache.Admit(ctx, log) }, Stop: func(context.Context) error { return cache.Close() }},
 		{Name: "call notifier", Start: calls.Start, Stop: calls.Stop},
 		{Name: "mysql", Start: stores.Operator.AwaitReady, Stop: func(context.Context) error { return stores.Close() }},
+		{Name: "replicas", Run: stores.DB.WatchReplicas},
 		{Name: "audit trail", Start: recorder.Start, Stop: recorder.Stop},
 		{Name: "api", Start: server.Start, Fatal: server.Fatal(), Weight: 3, Stop: func(ctx context.Context) error {
 			debug.Drain()

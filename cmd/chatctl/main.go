@@ -28,6 +28,7 @@ type cli struct {
 	Import     importCmd     `cmd:"" help:"Bring users, rooms and messages from elsewhere into the installation."`
 	Audit      auditCmd      `cmd:"" help:"Show what was done to accounts and rooms, and by whom."`
 	Partitions partitionsCmd `cmd:"" help:"Show the live workers and the owner of each partition."`
+	Restore    restoreCmd    `cmd:"" help:"Restore a backup of MySQL: load it, make clients resync, empty queues and Redis."`
 	Epoch      epochCmd      `cmd:"" help:"Raise the rooms' epoch after a restore."`
 	Dead       deadCmd       `cmd:"" help:"List, show or delete commands that failed for good."`
 	Bench      benchCmd      `cmd:"" help:"Measure the system: scenarios S1 to S11, audited, with a table and a plot."`

@@ -19,6 +19,7 @@ import (
 	"chat-service/internal/state"
 	"chat-service/internal/store"
 	"chat-service/internal/telemetry"
+	"chat-service/internal/wiring/rabbit"
 	"chat-service/internal/worker"
 )
 
@@ -95,6 +96,7 @@ func wire(cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
 	return []daemon.Part{
 		{Name: "debug listener", Start: listener.Start, Stop: listener.Stop, Fatal: listener.Failed()},
 		{Name: "servers", Run: func(ctx context.Context) error { return listener.Watch(ctx, log, cfg.Server.GiveUp.D()) }},
+		{Name: "broker addresses", Run: rabbit.Reach(cfg.RabbitMQ, log)},
 		{Name: "redis", Start: func(ctx context.Context) error { return cache.Admit(ctx, log) }, Stop: func(context.Context) error { return cache.Close() }},
 		{Name: "call notifier", Start: calls.Start, Stop: calls.Stop},
 		{Name: "mysql", Start: stores.Operator.AwaitReady, Stop: func(context.Context) error { return stores.Close() }},

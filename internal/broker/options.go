@@ -206,4 +206,5 @@ func (o Options) GatewayQueue(gateway, boot string) string {
 // gatewayQueues begins the name of every gateway's queue; the rest is its chat.GatewayID.
 func (o Options) gatewayQueues() string { return o.name("gw.") }
 
-func (o Options) inQueue(p int) string { return o.name("in." + strconv.Itoa(p)) }
+// InQueue is the name of partition p's queue.
+func (o Options) InQueue(p int) string { return o.name("in." + strconv.Itoa(p)) }

@@ -189,6 +189,14 @@ func TestDoctorComparesTheFiles(t *testing.T) {
 			"half a rotation",
 			"", "jwt:\n  secret: new-new-new\n  key_id: b\n  keys: [a=old-old-old]\n", "jwt:\n  secret: old-old-old\n  key_id: a\n", Fail, "jwt.keys",
 		},
+		{
+			"brokers of two virtual hosts",
+			"rabbitmq:\n  urls: [\"amqp://u:long-and-odd-7@a/v\", \"amqp://u:long-and-odd-7@b/w\"]\n", "", "", Fail, "entry 2 (b) has another virtual host than entry 1 (a)",
+		},
+		{
+			"brokers with two users",
+			"rabbitmq:\n  urls: [\"amqp://u:long-and-odd-7@a/v\", \"amqp://x:long-and-odd-7@b/v\"]\n", "", "", Fail, "entry 2 (b) has another user",
+		},
 		{"weak secret in release", "", "server:\n  mode: release\n" + "rabbitmq:\n  url: amqp://u:long-and-odd-7@h/\n", "", Fail, "jwt.secret"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -107,15 +107,16 @@ func Needs() (needs []Need) {
 	for _, verb := range []string{"configure", "write", "read"} {
 		needs = append(needs, Need{"RabbitMQ", verb, bus[verb]})
 	}
-	cache := map[string]map[string]string{"commands": {}, "keys": {}, "keys, read only": {}, "channels": {}}
+	cache := map[string]map[string]string{"commands": {}, "keys": {}, "keys, read only": {}, "keys, write only": {}, "channels": {}}
 	for _, r := range state.Roles() {
 		rights := state.Options{}.Rights(r)
 		cache["commands"][string(r)] = strings.Join(rights.Commands, " ")
 		cache["keys"][string(r)] = strings.Join(rights.Keys, " ")
 		cache["keys, read only"][string(r)] = strings.Join(rights.Reads, " ")
+		cache["keys, write only"][string(r)] = strings.Join(rights.Writes, " ")
 		cache["channels"][string(r)] = strings.Join(rights.Channels, " ")
 	}
-	for _, what := range []string{"commands", "keys", "keys, read only", "channels"} {
+	for _, what := range []string{"commands", "keys", "keys, read only", "keys, write only", "channels"} {
 		needs = append(needs, Need{"Redis", what, cache[what]})
 	}
 	return needs

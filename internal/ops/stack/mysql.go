@@ -89,8 +89,9 @@ func (s *Stack) initSQL() string {
 }
 
 // baseArgs are needed by every start, --no-defaults first: this machine's own configuration must not apply.
+// MariaDB begins by deleting temporary tables, so each run directory has its own.
 func baseArgs(in install, data string) []string {
-	args := []string{"--no-defaults", "--datadir=" + data}
+	args := []string{"--no-defaults", "--datadir=" + data, "--tmpdir=" + filepath.Dir(data)}
 	if os.Getuid() == 0 {
 		args = append(args, "--user=root")
 	}

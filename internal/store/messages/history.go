@@ -228,9 +228,12 @@ func (s *Store) fromReplica(ctx context.Context, room chat.Room, of chat.Span, a
 			" WHERE r.id = ? AND r.epoch = ? AND r.last_seq >= ? AND r.change_seq >= ? ORDER BY x.seq",
 			of.From, of.To, room.ID, room.Epoch, seq, changes)
 		ms, err = ReadLog(tx, &q, int(of.To-of.From)+1)
+		if err == nil && chat.Seq(len(ms)) != of.To-of.From+1 {
+			return db.ErrBehind
+		}
 		return err
 	})
-	if !ok || chat.Seq(len(ms)) != of.To-of.From+1 {
+	if !ok {
 		return nil, false
 	}
 	return ms, true

@@ -28,8 +28,8 @@ type TableRights struct {
 // AllRights lists every table of the schema. The migration's user has MigrationRights on the whole database instead.
 func AllRights() []TableRights {
 	return []TableRights{
-		{"meta", "SELECT, INSERT", "SELECT, INSERT, DELETE", "SELECT"},
-		{"workers", "", "SELECT, INSERT, UPDATE, DELETE", "SELECT"},
+		{"meta", "SELECT, INSERT", "SELECT, INSERT, DELETE", "SELECT, UPDATE (v)"},
+		{"workers", "SELECT (beat_at)", "SELECT, INSERT, UPDATE, DELETE", "SELECT"},
 		{"users", "SELECT, INSERT, UPDATE", "SELECT, UPDATE (last_seen, skeleton)", "SELECT, INSERT, UPDATE (status, password_hash)"},
 		{"sessions", "SELECT, INSERT, UPDATE", "SELECT, DELETE", "SELECT, UPDATE (revoked_at)"},
 		{"refresh_tokens", "SELECT, INSERT, UPDATE (used_at), DELETE", "SELECT (session_id), DELETE", ""},

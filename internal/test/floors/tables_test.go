@@ -39,7 +39,7 @@ var house = []family{
 	{"internal/envelope", 1, []string{"internal/chat"}, nil, whyContract},
 
 	{"internal/auth", 2, []string{"internal/chat"}, nil, whyAdapter},
-	{"internal/broker", 2, []string{"internal/chat", "internal/envelope", "internal/telemetry", "internal/faults", "internal/trust"}, [][]string{{"nodes", "rights"}, {"."}}, whyAdapter},
+	{"internal/broker", 2, []string{"internal/chat", "internal/envelope", "internal/telemetry", "internal/faults", "internal/trust"}, [][]string{{"nodes", "rights"}, {"."}, {"queues"}}, whyAdapter},
 	{"internal/state", 2, []string{"internal/chat", "internal/telemetry", "internal/faults", "internal/trust"}, nil, whyAdapter},
 	{"internal/store", 2, []string{"internal/chat", "internal/envelope", "internal/telemetry", "internal/faults", "internal/trust"}, [][]string{
 		{"skeleton"},
@@ -89,6 +89,8 @@ var house = []family{
 		"internal/chat", "internal/config", "internal/broker", "internal/state", "internal/store", "internal/ops/stack", "configs",
 		"internal/wiring/rabbit", "internal/wiring/redis", "internal/wiring/mysql",
 	}, nil, "it finds and opens an installation's servers for operators' commands, and knows none of the commands"},
+	{"internal/ops/standstill", 4, []string{"internal/chat", "internal/broker", "internal/state", "internal/store", "internal/ops/spread"}, nil,
+		"what may only be done while nothing runs stands in one place, with the wait for that"},
 	{"internal/ops/doctor", 5, []string{
 		"internal/chat", "internal/config", "internal/telemetry", "internal/trust", "internal/broker", "internal/state", "internal/store",
 		"internal/ops/installation", "internal/ops/spread", "internal/ops/management",
@@ -97,7 +99,7 @@ var house = []family{
 	{"cmd/gateway", 6, command("internal/gateway", "internal/auth", "internal/broker", "internal/wiring/keys", "internal/wiring/rabbit"), nil, whyCmd},
 	{"cmd/worker", 6, command("internal/worker", "internal/wiring/rabbit", "internal/wiring/redis", "internal/wiring/mysql", "internal/broker", "internal/store", "internal/state"), nil, whyCmd},
 	{"cmd/api", 6, command("internal/api", "internal/auth", "internal/wiring/keys", "internal/wiring/redis", "internal/wiring/mysql", "internal/store", "internal/state", "web"), nil, whyCmd},
-	{"cmd/chatctl", 6, command("internal/ops/stack", "internal/ops/bench", "internal/ops/grants", "internal/ops/importer", "internal/ops/management", "internal/ops/installation", "internal/ops/spread", "internal/ops/doctor", "internal/auth", "internal/broker", "internal/store", "internal/state"), nil, whyCmd},
+	{"cmd/chatctl", 6, command("internal/ops/stack", "internal/ops/bench", "internal/ops/grants", "internal/ops/importer", "internal/ops/management", "internal/ops/installation", "internal/ops/spread", "internal/ops/standstill", "internal/ops/doctor", "internal/auth", "internal/broker", "internal/store", "internal/state"), nil, whyCmd},
 
 	{"internal/test", 7, nil, [][]string{
 		{"testkit/history", "testkit/faultproxy", "testkit/lab", "wscases"},
@@ -125,7 +127,8 @@ var importers = map[string][]string{
 	"internal/ops/grants":       {"cmd/chatctl"},
 	"internal/ops/importer":     {"cmd/chatctl"},
 	"internal/ops/installation": {"cmd/chatctl", "internal/ops/doctor"},
-	"internal/ops/spread":       {"cmd/chatctl", "internal/ops/doctor"},
+	"internal/ops/spread":       {"cmd/chatctl", "internal/ops/doctor", "internal/ops/standstill"},
+	"internal/ops/standstill":   {"cmd/chatctl"},
 	"internal/ops/doctor":       {"cmd/chatctl"},
 	"internal/store/storetest":  {},
 	"internal/store/fakestore":  {},

@@ -340,6 +340,30 @@ func (f *Fleet) Restart(t testing.TB, name string) {
 	f.AwaitReady(t, name)
 }
 
+// SetEnv changes a variable of every process, for its next start, and of chatctl.
+func (f *Fleet) SetEnv(t testing.TB, name, value string) {
+	t.Helper()
+	set := func(env []string) []string {
+		return append(slices.DeleteFunc(slices.Clone(env), func(kv string) bool { return strings.HasPrefix(kv, name+"=") }), name+"="+value)
+	}
+	for _, p := range f.Names() {
+		one := f.process(t, p)
+		one.env = set(one.env)
+	}
+	f.operator, f.admin = set(f.operator), set(f.admin)
+}
+
+// Command is a run of chatctl that the caller starts, with the database's user of a role: operator or migration.
+func (f *Fleet) Command(t testing.TB, role string, args ...string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), filepath.Join(f.build.Bin, "chatctl"), args...)
+	cmd.Dir, cmd.Env = f.build.Root, f.operator
+	if name, password, ok := f.User(t, "mysql", role); ok {
+		cmd.Env = append(slices.Clip(cmd.Env), "CHAT_DATABASE_USER="+name, "CHAT_DATABASE_PASSWORD="+password)
+	}
+	return cmd
+}
+
 // Replace is Restart with the programs of another build.
 func (f *Fleet) Replace(t testing.TB, name string, b Build) {
 	t.Helper()
