@@ -52,6 +52,7 @@ var house = []family{
 		{"."},
 		{"storetest", "fakestore"},
 	}, whyAdapter},
+	{"internal/webhook", 2, []string{"internal/chat"}, nil, "it speaks HTTP to strangers, and nobody else does; what is posted, and when, it doesn't know"},
 	{"internal/ops/stack", 2, []string{"internal/chat", "internal/config", "internal/telemetry", "internal/daemon", "internal/protocol"}, [][]string{
 		{"frontdoor", "dpkg", "aptsource", "greeting"},
 		{"."},
@@ -95,9 +96,9 @@ var house = []family{
 	}, nil, "it examines from outside what the processes run with, and leaves printing to its command"},
 
 	{"cmd/gateway", 6, command("internal/gateway", "internal/auth", "internal/broker", "internal/wiring/keys", "internal/wiring/rabbit"), nil, whyCmd},
-	{"cmd/worker", 6, command("internal/worker", "internal/wiring/rabbit", "internal/wiring/redis", "internal/wiring/mysql", "internal/broker", "internal/store", "internal/state"), nil, whyCmd},
-	{"cmd/api", 6, command("internal/api", "internal/auth", "internal/wiring/keys", "internal/wiring/redis", "internal/wiring/mysql", "internal/store", "internal/state", "web"), nil, whyCmd},
-	{"cmd/chatctl", 6, command("internal/ops/stack", "internal/ops/bench", "internal/ops/grants", "internal/ops/importer", "internal/ops/management", "internal/ops/installation", "internal/ops/spread", "internal/ops/doctor", "internal/auth", "internal/broker", "internal/store", "internal/state"), nil, whyCmd},
+	{"cmd/worker", 6, command("internal/worker", "internal/webhook", "internal/wiring/rabbit", "internal/wiring/redis", "internal/wiring/mysql", "internal/broker", "internal/store", "internal/state"), nil, whyCmd},
+	{"cmd/api", 6, command("internal/api", "internal/webhook", "internal/auth", "internal/wiring/keys", "internal/wiring/redis", "internal/wiring/mysql", "internal/store", "internal/state", "web"), nil, whyCmd},
+	{"cmd/chatctl", 6, command("internal/ops/stack", "internal/ops/bench", "internal/ops/grants", "internal/ops/importer", "internal/ops/management", "internal/ops/installation", "internal/ops/spread", "internal/ops/doctor", "internal/auth", "internal/broker", "internal/store", "internal/state", "internal/webhook"), nil, whyCmd},
 
 	{"internal/test", 7, nil, [][]string{
 		{"testkit/history", "testkit/faultproxy", "wscases"},
