@@ -19,7 +19,8 @@ import (
 // loopback is what endpoints on this machine need.
 var loopback = Networks{netip.MustParsePrefix("127.0.0.0/8")}
 
-const secretA = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+// known is a secret: that of the specification's examples.
+var known = []byte{0x31, 0xf2, 0x90, 0xf6, 0xbf, 0x06, 0x29, 0x8a, 0xab, 0x4f, 0x08, 0xd4, 0x3c, 0x3f, 0x08, 0x2c, 0xf6, 0x48, 0xa3, 0x62, 0xda, 0x2d, 0xa4, 0xb0}
 
 // receiver is a server with a certificate, and a client that may post to it.
 func receiver(t *testing.T, o Options, h http.HandlerFunc) (*Client, *httptest.Server) {
@@ -47,7 +48,7 @@ func server(t *testing.T, h http.Handler) *httptest.Server {
 
 // to is a delivery to an address, which may be private.
 func to(url string) Delivery {
-	return Delivery{URL: url, Secrets: []string{secretA}, ID: "msg_1_2_0", At: time.Now(), Body: []byte(`{"type":"message.sent"}`), AllowPrivate: true}
+	return Delivery{URL: url, Secrets: [][]byte{known}, ID: "msg_1_2_0", At: time.Now(), Body: []byte(`{"type":"message.sent"}`), AllowPrivate: true}
 }
 
 // names is a name server. Each question for a name takes the next of its addresses; the last one stays.

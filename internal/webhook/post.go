@@ -24,7 +24,7 @@ import (
 const (
 	Timeout     = 15 * time.Second // for all of it: resolving, dialling, posting and the answer
 	maxAnswer   = 64 << 10         // bytes that are read of an answer's body, and of its header
-	maxNote     = 300              // bytes of an answer's note
+	maxNote     = 190              // bytes of an answer's note
 	maxSecrets  = 4
 	idlePerHost = 4 // connections that wait for the next post …
 	idleInAll   = 64
@@ -34,7 +34,7 @@ const (
 // Delivery is one post.
 type Delivery struct {
 	URL          string
-	Secrets      []string  // the endpoint's, and while it is replaced the one before: each signs
+	Secrets      [][]byte  // the endpoint's, and while it is replaced the one before: each signs
 	ID           string    // of the event; the same at every try
 	At           time.Time // of this try: receivers refuse what is old
 	Body         []byte    // JSON
@@ -146,10 +146,9 @@ func (c *Client) request(ctx context.Context, d Delivery) (*http.Request, error)
 		return nil, fmt.Errorf("sign: %d secrets, want 1 to %d", len(d.Secrets), maxSecrets)
 	}
 	signatures := make([]string, len(d.Secrets))
-	for i, text := range d.Secrets {
-		secret, err := ParseSecret(text)
-		if err != nil {
-			return nil, fmt.Errorf("sign: %w", err)
+	for i, secret := range d.Secrets {
+		if len(secret) < minSecret {
+			return nil, fmt.Errorf("sign: a secret of %d bytes, want at least %d", len(secret), minSecret)
 		}
 		signatures[i] = Sign(secret, d.ID, d.At, d.Body)
 	}

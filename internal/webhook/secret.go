@@ -21,13 +21,18 @@ const (
 )
 
 // NewSecret makes the secret of an endpoint.
-func NewSecret() string {
-	var b [secretBytes]byte
-	_, _ = rand.Read(b[:]) // never fails
-	return secretPrefix + base64.StdEncoding.EncodeToString(b[:])
+func NewSecret() []byte {
+	b := make([]byte, secretBytes)
+	_, _ = rand.Read(b) // never fails
+	return b
 }
 
-// ParseSecret returns the bytes of a secret. Errors never hold them.
+// SecretText writes a secret as its owner keeps it.
+func SecretText(secret []byte) string {
+	return secretPrefix + base64.StdEncoding.EncodeToString(secret)
+}
+
+// ParseSecret reads what SecretText wrote. Errors never hold it.
 func ParseSecret(text string) ([]byte, error) {
 	encoded, found := strings.CutPrefix(text, secretPrefix)
 	secret, err := base64.StdEncoding.Strict().DecodeString(encoded)
