@@ -1,8 +1,6 @@
 package webhook
 
 import (
-	"errors"
-	"fmt"
 	"net/netip"
 	"slices"
 
@@ -11,23 +9,6 @@ import (
 
 // Networks are the networks beside the public ones that the operator lets endpoints reach, if these ask for it.
 type Networks []netip.Prefix
-
-// ParseNetworks reads them; a plain address is a network of one.
-func ParseNetworks(list []string) (ns Networks, err error) {
-	var errs []error
-	for _, text := range list {
-		p, err := netip.ParsePrefix(text)
-		if a, e := netip.ParseAddr(text); e == nil && a.Zone() == "" {
-			p, err = netip.PrefixFrom(a, a.BitLen()), nil
-		}
-		if err != nil || p.Addr().Is4In6() {
-			errs = append(errs, fmt.Errorf("%q is neither an address nor a network such as 10.0.0.0/8", text))
-			continue
-		}
-		ns = append(ns, p.Masked())
-	}
-	return ns, errors.Join(errs...)
-}
 
 // special are the networks that no public host is in, by IANA's registries of special purposes. Of IPv6 only 2000::/3 is given out.
 var special = []struct {
