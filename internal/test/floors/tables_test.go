@@ -46,6 +46,7 @@ var house = []family{
 		{"table", "db"},
 		{"schema"},
 		{"outbox", "audit"},
+		{"webhooks"},
 		{"messages"},
 		{"rooms", "accounts", "changes"},
 		{"operator"},
