@@ -3,6 +3,7 @@ package fakestore
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"strconv"
 	"sync"
@@ -43,6 +44,7 @@ type Store struct {
 	workers  map[string]worker
 	dead     []chat.DeadCommand
 	calls    map[string]int
+	lives    []chat.WebhookEvent
 
 	failing
 }
@@ -119,6 +121,50 @@ func (s *Store) Log(id chat.RoomID) (ms []chat.Message) {
 		}
 	})
 	return ms
+}
+
+// Look looks at a room: its log, what was changed in it, and since when it is quiet; there is false if there is none.
+func (s *Store) Look(id chat.RoomID) (r chat.Room, log []chat.Message, done []Happened, active time.Time, there bool) {
+	s.set(func() {
+		if at := s.rooms[id]; at != nil {
+			r, log, done, there = at.Room, slices.Clone(at.log), slices.Clone(at.happened), true
+			if active = at.activeAt; at.changedAt.After(active) {
+				active = at.changedAt
+			}
+		}
+	})
+	return r, log, done, active, there
+}
+
+// RoomIDs lists the rooms, ascending.
+func (s *Store) RoomIDs() (ids []chat.RoomID) {
+	s.set(func() { ids = slices.Sorted(maps.Keys(s.rooms)) })
+	return ids
+}
+
+// Named returns the application's own id of a room.
+func (s *Store) Named(id chat.RoomID) (ext string) {
+	s.set(func() {
+		for e, room := range s.external {
+			if room == id {
+				ext = e
+			}
+		}
+	})
+	return ext
+}
+
+// Lives returns what happened to accounts, as endpoints are told of it.
+func (s *Store) Lives() (es []chat.WebhookEvent) {
+	s.set(func() { es = slices.Clone(s.lives) })
+	for i := range es {
+		s.set(func() { es[i].User = *s.users[es[i].User.ID] })
+	}
+	return es
+}
+
+func (s *Store) live(id chat.UserID, kind chat.WebhookKind, at time.Time) {
+	s.lives = append(s.lives, chat.WebhookEvent{Kind: kind, At: at, User: chat.User{ID: id}, Row: uint64(len(s.lives) + 1)})
 }
 
 // Cursor returns the last client_seq of a session in a room.
