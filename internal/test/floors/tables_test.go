@@ -79,7 +79,7 @@ var house = []family{
 	{"internal/worker", 3, stationMayImport, [][]string{
 		{"deliver"},
 		{"line"},
-		{"lanes", "sockets", "catchup", "jobs"},
+		{"lanes", "sockets", "catchup", "jobs", "webhooks"},
 		{"."},
 	}, whyStation},
 	{"internal/api", 3, stationMayImport, [][]string{
