@@ -39,7 +39,6 @@ const (
 	pageFresh    = 250 * time.Millisecond // a page is read anew after that: texts are posted as they are
 	settleAfter  = time.Second            // a run of posts is settled after that: so much is repeated if the process dies
 	failingPosts = 2                      // posts at once to an endpoint that fails
-	leaseMargin  = 5 * time.Second
 	dueAtOnce    = 200
 	sweepAtOnce  = 500
 	waitingMax   = 50_000 // rooms of one endpoint that wait in memory; what finds no place is found by the walk

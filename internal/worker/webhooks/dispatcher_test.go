@@ -32,6 +32,7 @@ type stage struct {
 	ons   []*atomic.Bool
 	stops []func()
 	sent  int
+	poll  time.Duration // of what is started next
 }
 
 // book is the store, which may fail to settle.
@@ -138,7 +139,7 @@ func play(t *testing.T, act func(s *stage)) {
 func (s *stage) start() (stop func()) {
 	on := &atomic.Bool{}
 	d := webhooks.New(webhooks.Options{
-		Boot: fmt.Sprint("boot", len(s.all)), Book: s.book, Poster: &s.posts, On: on, Now: time.Now, Logger: slog.New(slog.DiscardHandler),
+		Boot: fmt.Sprint("boot", len(s.all)), Poll: s.poll, Book: s.book, Poster: &s.posts, On: on, Now: time.Now, Logger: slog.New(slog.DiscardHandler),
 		Metrics: webhooks.NewMetrics(prometheus.NewRegistry()),
 	})
 	ctx, cancel := context.WithCancel(s.t.Context())
@@ -283,7 +284,11 @@ func TestPassesOverWhatIsNotWanted(t *testing.T) {
 // TestTries: an event is tried by the table of Standard Webhooks, and an endpoint that takes nothing for 75 hours is disabled.
 func TestTries(t *testing.T) {
 	play(t, func(s *stage) {
+		s.stops[0]()
+		s.poll, s.all, s.ons = 20*time.Second, nil, nil // of many days
+		s.start()
 		w := s.hook()
+		s.wait(20 * time.Second)
 		s.posts.answers(status(500))
 		s.say(s.room(7), "a")
 		s.wait(200 * time.Hour)
@@ -294,7 +299,7 @@ func TestTries(t *testing.T) {
 		var least time.Duration
 		for i, wait := range webhooks.Retries() {
 			least += wait
-			if most := least + least/10 + 2*time.Second*time.Duration(i+1); got[i+1] < least || got[i+1] > most {
+			if most := least + least/10 + 20*time.Second*time.Duration(i+1); got[i+1] < least || got[i+1] > most {
 				t.Errorf("try %d came after %v, want %v to %v", i+2, got[i+1], least, most)
 			}
 		}

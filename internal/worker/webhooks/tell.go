@@ -43,7 +43,7 @@ func (d *Dispatcher) tell(ctx context.Context, hook chat.Webhook, at chat.Webhoo
 	return r.page(ctx)
 }
 
-// lease is for how long a cursor is claimed: longer than a post.
+// lease is for how long a cursor is claimed. A third of it must be left at a post, which takes a quarter at most.
 func (d *Dispatcher) lease() time.Duration { return 4 * d.o.Timeout }
 
 // run is a claimed cursor on its way.
@@ -116,7 +116,7 @@ func (r *run) read(ctx context.Context) (es []chat.WebhookEvent, at time.Time, o
 // held makes sure that the claim outlasts the next post, and that not too much is repeated if this process dies.
 func (r *run) held(ctx context.Context) bool {
 	at := r.d.o.Now()
-	if r.until.Sub(at) >= r.d.o.Timeout+leaseMargin && at.Sub(r.settled) < settleAfter {
+	if r.until.Sub(at) >= r.d.lease()/3 && at.Sub(r.settled) < settleAfter {
 		return true
 	}
 	until := at.Add(r.d.lease())
