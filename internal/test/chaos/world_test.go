@@ -36,6 +36,7 @@ type plan struct {
 	Quiet   bool              // nothing but ordinary members
 	Plain   bool              // nobody changes messages
 	Posts   bool              // REST senders don't pause
+	Hooked  bool              // an endpoint is told of everything
 	Prompt  bool              // only workers fail: what is stored is acknowledged in time
 	Rest    time.Duration     // how long coming to rest may take, instead of a minute
 	// Gateways is 2 unless set.
@@ -58,6 +59,7 @@ type world struct {
 	people  []*person
 	probes  *prober
 	shelf   *shelf
+	hooks   *endpoint    // nil: none
 	blind   atomic.Int64 // workers that never work, so far
 	removed sync.Map     // roomUser → *atomic.Int64: removals that the api confirmed
 	found   findings
@@ -111,6 +113,9 @@ func newWorld(t *testing.T, o plan) *world {
 	if o.Plant != "" {
 		env["CHAT_FAULTS_PLANT"] = o.Plant
 	}
+	if o.Hooked {
+		hooked(env)
+	}
 	maps.Copy(env, o.Env)
 	gateways := max(o.Gateways, 2)
 	w.Fleet = testkit.StartFleet(t, testkit.FleetOptions{
@@ -125,6 +130,9 @@ func newWorld(t *testing.T, o plan) *world {
 	})
 	w.Stop(t, "worker-3")
 	w.api = w.API(1)
+	if o.Hooked {
+		w.hear()
+	}
 	for i := 1; i <= gateways; i++ {
 		u, err := url.Parse(w.WS(i))
 		if err != nil {
@@ -424,6 +432,9 @@ func (w *world) resting() (bool, string) {
 				return false, fmt.Sprintf("%s has the changes of room %d up to %d of %d", p.name, rm.id, at, changes[rm.id])
 			}
 		}
+	}
+	if ok, why := w.told(); !ok {
+		return false, why
 	}
 	return w.queuesEmpty()
 }
