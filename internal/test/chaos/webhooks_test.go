@@ -22,20 +22,20 @@ type endpoint struct {
 
 // hooked are settings of workers that post to this machine, and try again within the time that a round has.
 func hooked(env map[string]string) {
-	env["CHAT_WEBHOOKS_ALLOW_PRIVATE"], env["CHAT_WEBHOOKS_RETRY"], env["CHAT_WEBHOOKS_TIMEOUT"] = "127.0.0.0/8", "100ms,300ms,1s,2s", "2s"
+	env["CHAT_WEBHOOKS_ALLOW_PRIVATE"], env["CHAT_WEBHOOKS_RETRY"], env["CHAT_WEBHOOKS_TIMEOUT"] = "127.0.0.0/8", "200ms,500ms,1s,2s", "2s"
 }
 
 // hear makes an endpoint before there is anything to tell. At times it fails before it takes an event, and at times after.
 func (w *world) hear() {
 	w.hooks = &endpoint{Receiver: testkit.StartReceiver(w.t)}
 	w.hooks.Answer(func(testkit.Received) int {
-		switch dice := rand.IntN(100); {
+		switch dice := rand.IntN(200); {
 		case w.hooks.down.Load(), dice < 2:
 			return 0
-		case dice < 5:
+		case dice < 4:
 			return http.StatusInternalServerError
-		case dice < 6:
-			time.Sleep(300 * time.Millisecond)
+		case dice < 5:
+			pause(w.t.Context(), 300*time.Millisecond)
 		}
 		return http.StatusNoContent
 	})

@@ -24,7 +24,7 @@ type Options struct {
 	Timeout  time.Duration   // of a post: the Poster's
 	Parallel int             // posts at once to one endpoint
 	InAll    int             // posts at once
-	Poll     time.Duration   // pause between looks at endpoints, and at cursors that are due
+	Poll     time.Duration   // pause between looks at endpoints, and at cursors that are due: by default half of the first wait, at most a second
 	Sweep    time.Duration   // pause between walks
 
 	Patience time.Duration // deadline of a statement
@@ -88,11 +88,11 @@ type room struct {
 // New makes a dispatcher; Run sets it to work.
 func New(o Options) *Dispatcher {
 	o.Parallel, o.InAll = cmp.Or(o.Parallel, 16), cmp.Or(o.InAll, 128)
-	o.Poll, o.Sweep = cmp.Or(o.Poll, time.Second), cmp.Or(o.Sweep, 10*time.Second)
 	o.Timeout, o.GiveUp, o.Patience = cmp.Or(o.Timeout, 15*time.Second), cmp.Or(o.GiveUp, 75*time.Hour), cmp.Or(o.Patience, 3*time.Second)
 	if len(o.Retry) == 0 {
 		o.Retry = Retries()
 	}
+	o.Poll, o.Sweep = cmp.Or(o.Poll, min(time.Second, max(o.Retry[0]/2, 50*time.Millisecond))), cmp.Or(o.Sweep, 10*time.Second)
 	return &Dispatcher{o: o, wake: make(chan struct{}, 1), woken: map[chat.RoomID]struct{}{}, targets: map[chat.WebhookID]*target{}}
 }
 

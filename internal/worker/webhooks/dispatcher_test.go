@@ -173,7 +173,7 @@ func (s *stage) hook(kinds ...chat.WebhookKind) chat.Webhook {
 
 // wait lets time pass, and everything happen that happens by then.
 func (s *stage) wait(d time.Duration) {
-	time.Sleep(d)
+	<-time.After(d)
 	synctest.Wait()
 }
 
@@ -470,7 +470,7 @@ func TestManyDispatchers(t *testing.T) {
 		s.start()
 		s.start()
 		s.posts.answers(func(context.Context, webhooks.Post) (webhooks.Answer, error) {
-			time.Sleep(time.Millisecond)
+			<-time.After(time.Millisecond)
 			return webhooks.Answer{Status: 200}, nil
 		})
 		for i := range chat.RoomID(5) {
@@ -485,7 +485,7 @@ func TestManyDispatchers(t *testing.T) {
 					d.Woken([]chat.RoomID{r + 1})
 				}
 			}
-			time.Sleep(3 * time.Millisecond)
+			<-time.After(3 * time.Millisecond)
 		}
 		s.wait(10 * time.Second)
 		got := s.posts.ids(w.URL)

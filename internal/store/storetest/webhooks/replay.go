@@ -12,7 +12,7 @@ func replayed(t *trial) {
 	u := t.user()
 	room := t.room(u)
 	old := t.say(room, u, "old")
-	time.Sleep(2 * time.Millisecond) // times are kept to the millisecond
+	tick()
 	w := t.hook()
 	a := t.say(room, u, "a")
 	t.change(chat.Change{Room: room, Seq: a.Seq, User: u, Kind: chat.ChangePin, On: true})
@@ -73,7 +73,7 @@ func replayedSince(t *trial) {
 	for _, at := range places {
 		tell(at)
 	}
-	time.Sleep(2 * time.Millisecond) // times are kept to the millisecond
+	tick()
 	since := time.Now()
 	t.say(places[1].Room, u, "x")
 	want := tell(places[1])

@@ -137,6 +137,9 @@ func (t *trial) change(c chat.Change) chat.Changed {
 	return done[0]
 }
 
+// tick waits until the clock is another millisecond: times are kept so exactly.
+func tick() { <-time.After(2 * time.Millisecond) }
+
 // later is a time after all that has happened.
 func later() time.Time { return time.Now().Add(time.Hour) }
 
@@ -196,7 +199,7 @@ func begins(t *trial) {
 	room, quiet := t.room(u), t.room(u)
 	old := t.say(room, u, "old")
 	t.change(chat.Change{Room: room, Seq: old.Seq, User: u, Kind: chat.ChangePin, On: true})
-	time.Sleep(2 * time.Millisecond) // times are kept to the millisecond
+	tick()
 	w := t.hook()
 	n := t.say(room, u, "new")
 	t.change(chat.Change{Room: room, Seq: old.Seq, User: u, Kind: chat.ChangePin})
