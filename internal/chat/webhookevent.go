@@ -37,12 +37,13 @@ type WebhookEvent struct {
 	Kind  WebhookKind
 	At    time.Time // when it happened
 	Room  RoomID    // 0: it happened to a user
-	Ext   string    // the application's own id of the room; "": it has none
+	Ext   string    // the application's own id of the room, or of the User; "": it has none
 	Epoch uint64    // of the room
 
 	Seq     Seq       // of the entry, or of the message that was changed
 	Changes ChangeSeq // of the change; 0: it is an entry
-	By      UserID    // who changed it
+	By      UserID    // who wrote or changed it
+	ByExt   string    // the application's own id of them; "": they have none
 	Key     string    // of a reaction
 	Message Message   // as it is now
 

@@ -142,16 +142,20 @@ func (s *Store) RoomIDs() (ids []chat.RoomID) {
 	return ids
 }
 
-// Named returns the application's own id of a room.
-func (s *Store) Named(id chat.RoomID) (ext string) {
+// Outside returns the application's own ids of rooms and accounts.
+func (s *Store) Outside() (rooms map[chat.RoomID]string, users map[chat.UserID]string) {
+	rooms, users = map[chat.RoomID]string{}, map[chat.UserID]string{}
 	s.set(func() {
-		for e, room := range s.external {
-			if room == id {
-				ext = e
+		for ext, id := range s.external {
+			rooms[id] = ext
+		}
+		for who, id := range s.known {
+			if who.Issuer == "" {
+				users[id] = who.Subject
 			}
 		}
 	})
-	return ext
+	return rooms, users
 }
 
 // Lives returns what happened to accounts, as endpoints are told of it.

@@ -33,7 +33,7 @@ func AllRights() []TableRights {
 		{"users", "SELECT, INSERT, UPDATE", "SELECT, UPDATE (last_seen, skeleton)", "SELECT, INSERT, UPDATE (status, password_hash)"},
 		{"sessions", "SELECT, INSERT, UPDATE", "SELECT, DELETE", "SELECT, UPDATE (revoked_at)"},
 		{"refresh_tokens", "SELECT, INSERT, UPDATE (used_at), DELETE", "SELECT (session_id), DELETE", ""},
-		{"identities", "SELECT, INSERT", "", "SELECT, INSERT"},
+		{"identities", "SELECT, INSERT", "SELECT", "SELECT, INSERT"},
 		{"api_keys", "SELECT, UPDATE (last_used_at)", "", "SELECT, INSERT, UPDATE (revoked_at)"},
 		{"rooms", "SELECT, INSERT, UPDATE", "SELECT, UPDATE", "SELECT, INSERT, UPDATE"},
 		{"members", "SELECT, INSERT, UPDATE", "SELECT, INSERT, UPDATE", "SELECT, INSERT, UPDATE"},

@@ -39,8 +39,13 @@ func roomPage(tx db.Tx, cur chat.WebhookCursor, limit int) ([]chat.WebhookEvent,
 		return nil, err
 	}
 	epoch, ext, err := named(tx, cur.Room)
+	if err != nil {
+		return nil, err
+	}
+	people, err := outside(tx, merged, func(e *chat.WebhookEvent) chat.UserID { return e.By })
 	for i := range merged {
-		merged[i].Epoch, merged[i].Ext = epoch, ext
+		e := &merged[i]
+		e.Epoch, e.Ext, e.ByExt = epoch, ext, people[e.By]
 	}
 	return merged, err
 }
@@ -146,6 +151,28 @@ func named(tx db.Tx, room chat.RoomID) (epoch uint64, ext string, err error) {
 	return found[0].epoch, found[0].Ext, nil
 }
 
+// outside returns the application's own ids of the events' users, of those that have one.
+func outside(tx db.Tx, es []chat.WebhookEvent, of func(*chat.WebhookEvent) chat.UserID) (map[chat.UserID]string, error) {
+	ids := make([]chat.UserID, len(es))
+	for i := range es {
+		ids[i] = of(&es[i])
+	}
+	if ids = db.SortedIDs(ids); len(ids) == 0 {
+		return nil, nil
+	}
+	key := chat.External("").IssuerKey()
+	var q db.Statement
+	q.Add("SELECT "+table.Identities.Select()+" FROM identities i FORCE INDEX (identities_user) WHERE i.issuer = ? AND i.user_id IN (", key[:])
+	db.List(&q, ids)
+	q.Add(")")
+	rows, err := db.Collect(tx, &q, table.Identities.Cells)
+	exts := make(map[chat.UserID]string, len(rows))
+	for _, r := range rows {
+		exts[r.User] = r.Subject
+	}
+	return exts, err
+}
+
 // userPage returns what happened to accounts, by the order in which that was left.
 func userPage(tx db.Tx, cur chat.WebhookCursor, limit int) (es []chat.WebhookEvent, err error) {
 	var q db.Statement
@@ -172,5 +199,9 @@ func userPage(tx db.Tx, cur chat.WebhookCursor, limit int) (es []chat.WebhookEve
 		u.ID = r.User
 		es = append(es, chat.WebhookEvent{Kind: r.Kind, At: r.At, User: u, Row: r.ID, Then: cur})
 	}
-	return es, nil
+	exts, err := outside(tx, es, func(e *chat.WebhookEvent) chat.UserID { return e.User.ID })
+	for i := range es {
+		es[i].Ext = exts[es[i].User.ID]
+	}
+	return es, err
 }

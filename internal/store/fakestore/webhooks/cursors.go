@@ -94,10 +94,11 @@ func (s *Store) users(at chat.WebhookPlace, limit int) (es []chat.WebhookEvent) 
 func (s *Store) WebhookPage(_ context.Context, cur chat.WebhookCursor, limit int) (es []chat.WebhookEvent, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	rooms, users := s.log.Outside()
 	if cur.Room == 0 {
 		es = s.users(cur.WebhookPlace, limit)
 		for i := range es {
-			es[i].Then = cur
+			es[i].Then, es[i].Ext = cur, users[es[i].User.ID]
 		}
 		return es, nil
 	}
@@ -120,7 +121,7 @@ func (s *Store) WebhookPage(_ context.Context, cur chat.WebhookCursor, limit int
 		default:
 			return es, nil
 		}
-		e.Epoch, e.Ext, e.Then = r.Epoch, s.log.Named(cur.Room), at
+		e.Epoch, e.Ext, e.ByExt, e.Then = r.Epoch, rooms[cur.Room], users[e.By], at
 		es = append(es, e)
 	}
 	return es, nil

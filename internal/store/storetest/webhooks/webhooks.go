@@ -71,6 +71,7 @@ type trial struct {
 	cursors Cursors
 	ctx     context.Context //nolint:containedctx // of the test
 	tokens  int
+	exts    map[chat.UserID]string // of users
 }
 
 func (t *trial) ok(err error) {
@@ -105,8 +106,13 @@ func (t *trial) hook(kinds ...chat.WebhookKind) chat.Webhook {
 
 func (t *trial) user() chat.UserID {
 	t.Helper()
-	u, _, err := t.Identities.Provide(t.ctx, chat.External(rand.Text()), chat.User{Nickname: "n"})
+	ext := rand.Text()
+	u, _, err := t.Identities.Provide(t.ctx, chat.External(ext), chat.User{Nickname: "n"})
 	t.ok(err)
+	if t.exts == nil {
+		t.exts = map[chat.UserID]string{}
+	}
+	t.exts[u.ID] = ext
 	return u.ID
 }
 
@@ -245,7 +251,7 @@ func merged(t *trial) {
 		t.same(ids(t.all(cur, limit)), want, fmt.Sprintf("in pages of %d", limit))
 	}
 	es := t.all(cur, 20)
-	if e := es[3]; e.Key != "👍" || e.By != u || e.Room != room || e.Message.Seq != a.Seq || e.Message.Content != "b" || e.At.IsZero() {
+	if e := es[3]; e.Key != "👍" || e.By != u || e.ByExt != t.exts[u] || e.Room != room || e.Message.Seq != a.Seq || e.Message.Content != "b" || e.At.IsZero() {
 		t.Errorf("the reaction: %+v", e)
 	}
 	if e := es[4]; e.By != u || e.Message.Kind != chat.System {
@@ -430,7 +436,7 @@ func accounts(t *trial) {
 	var got []string
 	for _, e := range es {
 		got = append(got, fmt.Sprint(e.Kind, " ", e.User.ID))
-		if e.User.Username == "" || !strings.HasPrefix(e.ID(), fmt.Sprintf("usr_%d_", e.User.ID)) || e.At.IsZero() || e.Room != 0 {
+		if e.User.Username == "" || e.Ext != t.exts[e.User.ID] || !strings.HasPrefix(e.ID(), fmt.Sprintf("usr_%d_", e.User.ID)) || e.At.IsZero() || e.Room != 0 {
 			t.Errorf("event %s: %+v", e.ID(), e)
 		}
 	}
