@@ -2,7 +2,6 @@ package api
 
 import (
 	"net/url"
-	"strings"
 
 	"chat-service/internal/api/server"
 	"chat-service/internal/chat"
@@ -36,7 +35,7 @@ func (s *station) me(c *server.Call) error {
 // updateMe changes what the body holds: a field that is left out stays as it is, an empty email or avatar_url is
 // removed.
 func (s *station) updateMe(c *server.Call, b MeBody) error {
-	p := chat.UserPatch{Nickname: trimmed(b.Nickname), AvatarURL: trimmed(b.AvatarURL)}
+	p := chat.UserPatch{Nickname: server.Trimmed(b.Nickname), AvatarURL: server.Trimmed(b.AvatarURL)}
 	var k server.Checks
 	if b.Email != nil {
 		email := normal(*b.Email)
@@ -78,15 +77,6 @@ func (s *station) mayMove(c *server.Call, email, password string) error {
 	return err
 }
 
-// trimmed is strings.TrimSpace of a field that may be left out.
-func trimmed(s *string) *string {
-	if s == nil {
-		return nil
-	}
-	t := strings.TrimSpace(*s)
-	return &t
-}
-
 // webURL reports whether s may be shown as a picture: empty, or a web address that carries no password.
 func webURL(s string) bool {
 	if s == "" {
@@ -104,7 +94,7 @@ func (s *station) users(c *server.Call) error {
 	prefix := normal(q.Text("q"))
 	cursor, limit := q.Page()
 	q.Check.Require(prefix != "", "q", "is required")
-	after, err := idCursor(listUsers, cursor)
+	after, err := server.IDCursor(server.ListUsers, cursor)
 	q.Check.Add(err)
 	if err := q.Check.Err(); err != nil {
 		return err
@@ -123,7 +113,7 @@ func (s *station) users(c *server.Call) error {
 	if err != nil {
 		return err
 	}
-	list, next := cut(listUsers, list, limit, func(u chat.User) chat.UserID { return u.ID })
+	list, next := server.Cut(server.ListUsers, list, limit, func(u chat.User) chat.UserID { return u.ID })
 	return c.OK(UsersReply{server.Views(list, protocol.UserView), next})
 }
 

@@ -84,7 +84,7 @@ func (s *station) named(c *server.Call) (chat.User, error) {
 
 // patch checks what the application says of a user; field prefixes the names of fields.
 func (b PersonBody) patch(field string, k *server.Checks) chat.UserPatch {
-	p := chat.UserPatch{Nickname: trimmed(b.Nickname), AvatarURL: trimmed(b.AvatarURL)}
+	p := chat.UserPatch{Nickname: server.Trimmed(b.Nickname), AvatarURL: server.Trimmed(b.AvatarURL)}
 	if p.AvatarURL != nil {
 		k.Require(webURL(*p.AvatarURL), field+"avatar_url", "must be an http or https address without a user")
 	}
@@ -96,7 +96,7 @@ func (s *station) put(c *server.Call, r chat.Ref, p chat.UserPatch) (u chat.User
 	if r.ID == 0 {
 		who := chat.External(r.Own)
 		u, made, err = s.ports.Identities.Provide(c.Ctx, who, chat.User{
-			Nickname: cmp.Or(orElse(p.Nickname, ""), nickname(r.Own), who.Username()), AvatarURL: orElse(p.AvatarURL, ""),
+			Nickname: cmp.Or(server.OrElse(p.Nickname, ""), nickname(r.Own), who.Username()), AvatarURL: server.OrElse(p.AvatarURL, ""),
 			Status: chat.Active, CreatedAt: s.now(),
 		})
 		if err != nil {
@@ -174,7 +174,7 @@ func (s *station) openFor(c *server.Call, b SessionBody) error {
 	}
 	u.PasswordHash = "" // the session doesn't depend on it
 	n, refresh := s.newSession(c, u, b.Device)
-	ttl := time.Duration(orElse(b.TTLSeconds, 0)) * time.Second
+	ttl := time.Duration(server.OrElse(b.TTLSeconds, 0)) * time.Second
 	if ttl > 0 {
 		n.Until, refresh = n.Session.CreatedAt.Add(ttl), ""
 		n.Session.ExpiresAt = n.Until

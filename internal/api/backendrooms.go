@@ -105,8 +105,8 @@ func (s *station) newSpace(c *server.Call, b SpaceBody) (n chat.NewRoom, err err
 		return n, err
 	}
 	n = chat.NewRoom{
-		Name: strings.TrimSpace(*b.Name), Description: strings.TrimSpace(orElse(b.Description, "")),
-		Visibility: orElse(b.Visibility, chat.Private), HistoryAll: orElse(b.HistoryAll, false),
+		Name: strings.TrimSpace(*b.Name), Description: strings.TrimSpace(server.OrElse(b.Description, "")),
+		Visibility: server.OrElse(b.Visibility, chat.Private), HistoryAll: server.OrElse(b.HistoryAll, false),
 	}
 	owner, err := s.inBody(c, "owner", *b.Owner)
 	if err != nil {
@@ -135,7 +135,7 @@ func (s *station) changeSpace(c *server.Call, r chat.Room, b SpaceBody) error {
 			return err
 		}
 	}
-	p := chat.RoomPatch{Name: trimmed(b.Name), Description: trimmed(b.Description), Visibility: b.Visibility, HistoryAll: b.HistoryAll}
+	p := chat.RoomPatch{Name: server.Trimmed(b.Name), Description: server.Trimmed(b.Description), Visibility: b.Visibility, HistoryAll: b.HistoryAll}
 	if p != (chat.RoomPatch{}) {
 		m, err := s.ports.Rooms.UpdateRoom(c.Ctx, r.ID, r.Owner, p)
 		if err != nil {

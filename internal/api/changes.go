@@ -58,10 +58,10 @@ const mineSpan = 1000
 
 // edit changes what a message says.
 func (s *station) edit(c *server.Call, b EditBody) error {
-	ch := chat.Change{Kind: chat.ChangeEdit, IfVersion: orElse(b.IfVersion, 0)}
+	ch := chat.Change{Kind: chat.ChangeEdit, IfVersion: server.OrElse(b.IfVersion, 0)}
 	var k server.Checks
 	if b.Content.Set {
-		text := orElse(b.Content.Value, "")
+		text := server.OrElse(b.Content.Value, "")
 		if ch.Content = &text; text != "" {
 			k.Add(chat.CheckContent(text, s.opts.Limits.MessageBytes))
 		}
@@ -237,7 +237,7 @@ func (s *station) reactors(c *server.Call) error {
 	}
 	return c.OK(ReactorsReply{server.Views(rs, func(r chat.Reactor) ReactorView {
 		return ReactorView{r.User, chat.FormatTime(r.At)}
-	}), orNull(next)})
+	}), server.OrNull(next)})
 }
 
 // ownReacts lists the caller's own reactions to a stretch of messages.

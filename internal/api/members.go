@@ -59,7 +59,7 @@ func memberView(m chat.MemberUser, now time.Time) MemberView {
 func (s *station) members(c *server.Call) error {
 	q := c.Query()
 	cursor, limit := q.Page()
-	after, err := idCursor(listMembers, cursor)
+	after, err := server.IDCursor(server.ListMembers, cursor)
 	q.Check.Add(err)
 	if err := q.Check.Err(); err != nil {
 		return err
@@ -68,7 +68,7 @@ func (s *station) members(c *server.Call) error {
 	if err != nil {
 		return err
 	}
-	list, next := cut(listMembers, list, limit, func(m chat.MemberUser) chat.UserID { return m.Member.User })
+	list, next := server.Cut(server.ListMembers, list, limit, func(m chat.MemberUser) chat.UserID { return m.Member.User })
 	now := s.now()
 	return c.OK(MembersReply{server.Views(list, func(m chat.MemberUser) MemberView { return memberView(m, now) }), next})
 }

@@ -55,7 +55,7 @@ func (s *station) post(c *server.Call, b MessageBody) error { return s.postBy(c,
 
 // postBy sends a message of a user's: the caller's, or somebody's in whose name a key does.
 func (s *station) postBy(c *server.Call, sender chat.UserID, b MessageBody) error {
-	m := chat.Send{Room: c.Room, Sender: sender, Session: c.Session, Content: b.Content, ReplyTo: orElse(b.ReplyTo, 0)}
+	m := chat.Send{Room: c.Room, Sender: sender, Session: c.Session, Content: b.Content, ReplyTo: server.OrElse(b.ReplyTo, 0)}
 	var k server.Checks
 	data, err := s.data(b.Data)
 	m.Data = data

@@ -73,15 +73,15 @@ func (s *station) findRooms(c *server.Call, name, cursor string, limit int) erro
 	if err != nil {
 		return err
 	}
-	return c.OK(publicRoomsReply{orNull(next), server.Views(list, protocol.RoomView)})
+	return c.OK(publicRoomsReply{server.OrNull(next), server.Views(list, protocol.RoomView)})
 }
 
 // createRoom creates a group, or passes on to direct. The caller need not be named among the members, and may be.
 func (s *station) createRoom(c *server.Call, b RoomBody) error {
 	var k server.Checks
-	visibility := orElse(b.Visibility, chat.Private)
+	visibility := server.OrElse(b.Visibility, chat.Private)
 	others := slices.DeleteFunc(server.Once(b.MemberIDs), func(id chat.UserID) bool { return id == c.User })
-	if orElse(b.Type, chat.Group) == chat.Direct {
+	if server.OrElse(b.Type, chat.Group) == chat.Direct {
 		if len(others) == 0 && len(b.MemberIDs) > 0 {
 			others = []chat.UserID{c.User} // notes to oneself
 		}
@@ -105,14 +105,6 @@ func (s *station) createRoom(c *server.Call, b RoomBody) error {
 		return err
 	}
 	return roomCreated(c, m)
-}
-
-// orElse is what a field holds, or otherwise if it was left out.
-func orElse[T any](field *T, otherwise T) T {
-	if field == nil {
-		return otherwise
-	}
-	return *field
 }
 
 // direct finds or makes the one direct room of the caller and another user, or of the caller alone: only one that is made is taken from
@@ -165,7 +157,7 @@ func (s *station) room(c *server.Call) error {
 // updateRoom changes what the body holds. Who may, the store judges on the locked room.
 func (s *station) updateRoom(c *server.Call, b RoomPatchBody) error {
 	p := chat.RoomPatch{
-		Name: trimmed(b.Name), Description: trimmed(b.Description), Visibility: b.Visibility, HistoryAll: b.HistoryAll,
+		Name: server.Trimmed(b.Name), Description: server.Trimmed(b.Description), Visibility: b.Visibility, HistoryAll: b.HistoryAll,
 	}
 	m, err := s.ports.Rooms.UpdateRoom(c.Ctx, c.Room, c.User, p)
 	if err != nil {
