@@ -1,8 +1,7 @@
 package api
 
 import (
-	"net/url"
-
+	"chat-service/internal/api/names"
 	"chat-service/internal/api/server"
 	"chat-service/internal/chat"
 	"chat-service/internal/protocol"
@@ -38,12 +37,12 @@ func (s *station) updateMe(c *server.Call, b MeBody) error {
 	p := chat.UserPatch{Nickname: server.Trimmed(b.Nickname), AvatarURL: server.Trimmed(b.AvatarURL)}
 	var k server.Checks
 	if b.Email != nil {
-		email := normal(*b.Email)
+		email := names.Normal(*b.Email)
 		p.Email = &email
 		k.Add(chat.CheckEmail(email))
 	}
 	if p.AvatarURL != nil {
-		k.Require(webURL(*p.AvatarURL), "avatar_url", "must be an http or https address without a user")
+		k.Require(names.WebURL(*p.AvatarURL), "avatar_url", "must be an http or https address without a user")
 	}
 	if err := k.Err(); err != nil {
 		return err
@@ -77,21 +76,11 @@ func (s *station) mayMove(c *server.Call, email, password string) error {
 	return err
 }
 
-// webURL reports whether s may be shown as a picture: empty, or a web address that carries no password.
-func webURL(s string) bool {
-	if s == "" {
-		return true
-	}
-	u, err := url.Parse(s)
-	return err == nil && u.Host != "" && u.User == nil &&
-		(u.Scheme == "https" || u.Scheme == "http")
-}
-
 // users finds others by the beginning of a name, compared in the form in which names are stored, as far as the directory is open: names
 // are public then, email addresses are not.
 func (s *station) users(c *server.Call) error {
 	q := c.Query()
-	prefix := normal(q.Text("q"))
+	prefix := names.Normal(q.Text("q"))
 	cursor, limit := q.Page()
 	q.Check.Require(prefix != "", "q", "is required")
 	after, err := server.IDCursor(server.ListUsers, cursor)

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"chat-service/internal/api/names"
 	"chat-service/internal/api/server"
 	"chat-service/internal/chat"
 )
@@ -86,7 +87,7 @@ func (s *station) named(c *server.Call) (chat.User, error) {
 func (b PersonBody) patch(field string, k *server.Checks) chat.UserPatch {
 	p := chat.UserPatch{Nickname: server.Trimmed(b.Nickname), AvatarURL: server.Trimmed(b.AvatarURL)}
 	if p.AvatarURL != nil {
-		k.Require(webURL(*p.AvatarURL), field+"avatar_url", "must be an http or https address without a user")
+		k.Require(names.WebURL(*p.AvatarURL), field+"avatar_url", "must be an http or https address without a user")
 	}
 	return p
 }
@@ -96,7 +97,7 @@ func (s *station) put(c *server.Call, r chat.Ref, p chat.UserPatch) (u chat.User
 	if r.ID == 0 {
 		who := chat.External(r.Own)
 		u, made, err = s.ports.Identities.Provide(c.Ctx, who, chat.User{
-			Nickname: cmp.Or(server.OrElse(p.Nickname, ""), nickname(r.Own), who.Username()), AvatarURL: server.OrElse(p.AvatarURL, ""),
+			Nickname: cmp.Or(server.OrElse(p.Nickname, ""), names.Nickname(r.Own), who.Username()), AvatarURL: server.OrElse(p.AvatarURL, ""),
 			Status: chat.Active, CreatedAt: s.now(),
 		})
 		if err != nil {

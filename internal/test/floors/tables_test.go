@@ -81,7 +81,7 @@ var house = []family{
 		{"."},
 	}, whyStation},
 	{"internal/api", 3, stationMayImport, [][]string{
-		{"server"},
+		{"server", "names"},
 		{"."},
 	}, whyStation},
 
