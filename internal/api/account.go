@@ -7,8 +7,6 @@ import (
 	"chat-service/internal/protocol"
 )
 
-const maxQuery = 256 // bytes of a search
-
 // MeBody changes those fields of the caller's account that it holds.
 type MeBody struct {
 	Nickname  *string `json:"nickname,omitempty" minLength:"1" maxLength:"64" text:"line" example:"Ann"`
@@ -88,7 +86,7 @@ func (s *station) users(c *server.Call) error {
 	if err := q.Check.Err(); err != nil {
 		return err
 	}
-	if err := s.searches(c); err != nil {
+	if err := s.attempts.Search(c.Ctx, c.User, s.opts.Limits.SearchRate()); err != nil {
 		return err
 	}
 	find := chat.UserSearch{Prefix: prefix, After: chat.UserID(after), Limit: limit + 1}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"chat-service/internal/api/rooms"
 	"chat-service/internal/api/server"
 	"chat-service/internal/chat"
 )
@@ -16,6 +17,7 @@ type station struct {
 	live     *server.LiveCache
 	keys     *server.KeyCache // nil: no key is known
 	attempts *server.Attempts
+	rooms    *rooms.Verbs
 }
 
 // New makes the server of all routes; nothing listens yet. It fails only if the OpenAPI document can't be made.
@@ -29,6 +31,13 @@ func New(opts Options, ports Ports) (*server.Server, error) {
 		live:     server.NewLiveCache(ports.Sessions, opts.Now),
 		attempts: server.NewAttempts(ports.Throttle, opts.Now, opts.Metrics.Metrics),
 	}
+	s.rooms = rooms.New(rooms.Options{
+		Limits: opts.Limits, Patience: opts.Patience, Now: opts.Now, Attempts: s.attempts,
+		Recent: opts.Metrics.Recent, Degraded: opts.Metrics.Degraded,
+	}, rooms.Ports{
+		Accounts: ports.Accounts, Rooms: ports.Rooms, Members: ports.Members, Lists: ports.Lists,
+		Messages: ports.Messages, Changes: ports.Changes, Recents: ports.Recents,
+	})
 	if ports.Keys != nil {
 		s.keys = server.NewKeyCache(ports.Keys, opts.Now)
 	}

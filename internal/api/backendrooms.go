@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"chat-service/internal/api/rooms"
 	"chat-service/internal/api/server"
 	"chat-service/internal/chat"
 	"chat-service/internal/protocol"
@@ -184,7 +185,7 @@ func (s *station) putMember(c *server.Call) error {
 	if err != nil {
 		return err
 	}
-	return c.OK(AddReply{append([]chat.UserID{}, added...)})
+	return c.OK(rooms.AddReply{Added: append([]chat.UserID{}, added...)})
 }
 
 // dropMember removes one member, in the owner's name.
@@ -219,7 +220,7 @@ func (s *station) postAs(c *server.Call, b SaidBody) error {
 	if c.Target = u.ID; u.Status == chat.Disabled {
 		return chat.E(chat.Blocked, "")
 	}
-	return s.postBy(c, u.ID, MessageBody{b.Content, b.Data, b.ReplyTo, b.ClientMsgID})
+	return s.rooms.PostBy(c, u.ID, rooms.MessageBody{Content: b.Content, Data: b.Data, ReplyTo: b.ReplyTo, ClientMsgID: b.ClientMsgID})
 }
 
 // recallFor takes a message back: in a group in its owner's name, who may at any time, in a direct room in its author's.
@@ -241,7 +242,7 @@ func (s *station) recallFor(c *server.Call) error {
 	if r.Type == chat.Direct {
 		by = ms[0].Sender
 	}
-	return s.changeBy(c, by, chat.Change{Kind: chat.ChangeRecall}, &server.Checks{})
+	return s.rooms.ChangeBy(c, by, chat.Change{Kind: chat.ChangeRecall}, &server.Checks{})
 }
 
 // wholeHistory reads a stretch of any living room.
@@ -249,7 +250,7 @@ func (s *station) wholeHistory(c *server.Call) error {
 	if _, err := s.space(c); err != nil {
 		return err
 	}
-	q, err := historyQuery(c)
+	q, err := rooms.HistoryQuery(c)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package api
 import (
 	"net/http"
 
+	"chat-service/internal/api/rooms"
 	"chat-service/internal/api/server"
 	"chat-service/internal/chat"
 	"chat-service/internal/protocol"
@@ -20,7 +21,7 @@ func (s *station) backendRoutes() []server.Route {
 		},
 		{
 			Method: "POST", Path: "/server/users", ID: "putUsers", Scope: chat.ScopeUsers, Summary: "Make or change up to 100 users",
-			Reply: PeopleReply{}, Errors: kinds(chat.NotFound), Do: server.Takes(s.putPeople),
+			Reply: PeopleReply{}, Errors: server.Kinds(chat.NotFound), Do: server.Takes(s.putPeople),
 		},
 		{
 			Method: "GET", Path: user, ID: "showUser", Scope: chat.ScopeRead, Summary: "Show a user", Reply: PersonView{}, Do: server.Plain(s.showPerson),
@@ -28,7 +29,7 @@ func (s *station) backendRoutes() []server.Route {
 		{
 			Method: "POST", Path: user + "/tokens", ID: "openSession", Scope: chat.ScopeTokens,
 			Summary: "Open a session for a user whom the application has authenticated", Reply: SessionReply{},
-			Errors: kinds(chat.Blocked), Do: server.Takes(s.openFor),
+			Errors: server.Kinds(chat.Blocked), Do: server.Takes(s.openFor),
 		},
 		{
 			Method: "POST", Path: user + "/tokens/revoke", ID: "endSessions", Scope: chat.ScopeTokens, Summary: "End all of a user's sessions",
@@ -53,7 +54,7 @@ func (s *station) backendRoomRoutes() []server.Route {
 		{
 			Method: "PUT", Path: room, ID: "putRoom", Scope: chat.ScopeRooms, Summary: "Make a group of the application's own, or change a group",
 			Reply: protocol.Room{}, Status: http.StatusCreated, Again: http.StatusOK,
-			Errors: kinds(chat.Conflict, chat.RoomFull), Do: server.Takes(s.putRoom),
+			Errors: server.Kinds(chat.Conflict, chat.RoomFull), Do: server.Takes(s.putRoom),
 			Rule: "a new room takes name and owner; a number names a room that is there already",
 		},
 		{
@@ -62,21 +63,21 @@ func (s *station) backendRoomRoutes() []server.Route {
 		},
 		{
 			Method: "PUT", Path: member, ID: "putMember", Scope: chat.ScopeRooms, Summary: "Add a member, unless they are in the room already",
-			Reply: AddReply{}, Errors: kinds(chat.RoomFull), Do: server.Plain(s.putMember),
+			Reply: rooms.AddReply{}, Errors: server.Kinds(chat.RoomFull), Do: server.Plain(s.putMember),
 		},
 		{
-			Method: "DELETE", Path: member, ID: "dropMember", Scope: chat.ScopeRooms, Summary: "Remove a member", Errors: kinds(chat.Conflict),
+			Method: "DELETE", Path: member, ID: "dropMember", Scope: chat.ScopeRooms, Summary: "Remove a member", Errors: server.Kinds(chat.Conflict),
 			Do: server.Plain(s.dropMember),
 		},
 		{
 			Method: "GET", Path: messages, ID: "wholeHistory", Scope: chat.ScopeRead, Summary: "Read history, as users do, all of it",
-			Params: historyParams(), Reply: HistoryReply{}, Do: server.Plain(s.wholeHistory),
+			Params: rooms.HistoryParams(), Reply: rooms.HistoryReply{}, Do: server.Plain(s.wholeHistory),
 		},
 		{
 			Method: "POST", Path: messages, ID: "postAs", Scope: chat.ScopeMessages,
 			Summary: "Send a message in a member's name; 200 if a retry finds it already sent", Keyed: true,
 			Reply: protocol.ShownMessage{}, Status: http.StatusCreated, Again: http.StatusOK,
-			Errors: kinds(chat.Muted, chat.Blocked), Do: server.Takes(s.postAs),
+			Errors: server.Kinds(chat.Muted, chat.Blocked), Do: server.Takes(s.postAs),
 			Rule: "content or data; Idempotency-Key counts where there is no client_msg_id",
 		},
 		{

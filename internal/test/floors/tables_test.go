@@ -82,6 +82,7 @@ var house = []family{
 	}, whyStation},
 	{"internal/api", 3, stationMayImport, [][]string{
 		{"server", "names"},
+		{"rooms"},
 		{"."},
 	}, whyStation},
 

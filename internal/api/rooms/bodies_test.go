@@ -1,4 +1,4 @@
-package api
+package rooms
 
 import (
 	"reflect"
