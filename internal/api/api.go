@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"chat-service/internal/api/backend"
 	"chat-service/internal/api/rooms"
 	"chat-service/internal/api/server"
 	"chat-service/internal/chat"
@@ -18,6 +19,7 @@ type station struct {
 	keys     *server.KeyCache // nil: no key is known
 	attempts *server.Attempts
 	rooms    *rooms.Verbs
+	backend  *backend.Verbs
 }
 
 // New makes the server of all routes; nothing listens yet. It fails only if the OpenAPI document can't be made.
@@ -37,6 +39,10 @@ func New(opts Options, ports Ports) (*server.Server, error) {
 	}, rooms.Ports{
 		Accounts: ports.Accounts, Rooms: ports.Rooms, Members: ports.Members, Lists: ports.Lists,
 		Messages: ports.Messages, Changes: ports.Changes, Recents: ports.Recents,
+	})
+	s.backend = backend.New(backend.Options{Now: opts.Now, Live: s.live, Rooms: s.rooms, NewSession: s.newSession}, backend.Ports{
+		Accounts: ports.Accounts, Identities: ports.Identities, Sessions: ports.Sessions, Tokens: ports.Tokens, Wardens: ports.Wardens,
+		Spaces: ports.Spaces, Logs: ports.Logs, Rooms: ports.Rooms, Members: ports.Members, Audit: ports.Audit,
 	})
 	if ports.Keys != nil {
 		s.keys = server.NewKeyCache(ports.Keys, opts.Now)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"chat-service/internal/api/backend"
 	"chat-service/internal/api/rooms"
 	"chat-service/internal/api/server"
 	"chat-service/internal/chat"
@@ -19,9 +20,9 @@ type Ports struct {
 	Identities Identities
 	Foreigns   Foreigns
 	Keys       server.Keys
-	Wardens    Wardens
-	Spaces     Spaces
-	Logs       Logs
+	Wardens    backend.Wardens
+	Spaces     backend.Spaces
+	Logs       backend.Logs
 	Rooms      rooms.Rooms
 	Members    rooms.Members
 	Lists      rooms.Lists
@@ -86,31 +87,6 @@ type Identities interface {
 type Foreigns interface {
 	// Judge returns whom a token vouches for: chat.TokenExpired, chat.Unauthenticated, or chat.Unavailable if there are no keys to judge it by.
 	Judge(token string) (chat.Vouched, error)
-}
-
-// Wardens shut accounts and open them again: chat.NotFound if there is none.
-type Wardens interface {
-	// DisableUser ends all sessions, and closes the sockets.
-	DisableUser(ctx context.Context, id chat.UserID) error
-	EnableUser(ctx context.Context, id chat.UserID) error
-}
-
-// Spaces are rooms as the application's backend knows them: all of them, whoever is in them.
-type Spaces interface {
-	// Room and ExternalRoom return a room, a dissolved one too: chat.NotFound if there is none.
-	Room(ctx context.Context, id chat.RoomID) (chat.Room, error)
-	ExternalRoom(ctx context.Context, ext string) (chat.Room, error)
-	// ProvideRoom finds the room of an id of the application's own, or makes it; made says which.
-	ProvideRoom(ctx context.Context, ext string, n chat.NewRoom) (r chat.Room, made bool, err error)
-	// Appoint makes a member the owner.
-	Appoint(ctx context.Context, room chat.RoomID, to chat.UserID) (chat.Room, error)
-}
-
-// Logs are the rooms' messages as the application's backend sees them: all of them.
-type Logs interface {
-	WholeHistory(ctx context.Context, q chat.HistoryQuery) (chat.HistoryPage, error)
-	// Messages returns those with seqs from … to, ascending, at most limit.
-	Messages(ctx context.Context, room chat.RoomID, from, to chat.Seq, limit int) ([]chat.Message, error)
 }
 
 // Presences knows who has a live socket.

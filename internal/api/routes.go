@@ -25,8 +25,7 @@ func (s *station) routes() []server.Route {
 		server.Tagged("auth", s.authRoutes()),
 		server.Tagged("users", s.userRoutes()),
 		s.rooms.Routes(),
-		server.Tagged("server", s.backendRoutes()),
-		server.Tagged("server", s.backendRoomRoutes()),
+		s.backend.Routes(),
 	)
 }
 

@@ -83,6 +83,7 @@ var house = []family{
 	{"internal/api", 3, stationMayImport, [][]string{
 		{"server", "names"},
 		{"rooms"},
+		{"backend"},
 		{"."},
 	}, whyStation},
 

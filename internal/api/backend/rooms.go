@@ -1,4 +1,4 @@
-package api
+package backend
 
 import (
 	"fmt"
@@ -30,8 +30,8 @@ type SaidBody struct {
 }
 
 // space finds the living room that the path names, which is the call's room then: chat.NotFound if there is none.
-func (s *station) space(c *server.Call) (chat.Room, error) {
-	r, err := s.anySpace(c)
+func (v *Verbs) space(c *server.Call) (chat.Room, error) {
+	r, err := v.anySpace(c)
 	if err == nil && !r.DissolvedAt.IsZero() {
 		err = chat.E(chat.NotFound, "no such room")
 	}
@@ -39,22 +39,22 @@ func (s *station) space(c *server.Call) (chat.Room, error) {
 }
 
 // anySpace is space of a dissolved room, too.
-func (s *station) anySpace(c *server.Call) (r chat.Room, err error) {
+func (v *Verbs) anySpace(c *server.Call) (r chat.Room, err error) {
 	if c.RoomRef.ID != 0 {
-		r, err = s.ports.Spaces.Room(c.Ctx, chat.RoomID(c.RoomRef.ID))
+		r, err = v.ports.Spaces.Room(c.Ctx, chat.RoomID(c.RoomRef.ID))
 	} else {
-		r, err = s.ports.Spaces.ExternalRoom(c.Ctx, c.RoomRef.Own)
+		r, err = v.ports.Spaces.ExternalRoom(c.Ctx, c.RoomRef.Own)
 	}
 	c.Room = r.ID
 	return r, err
 }
 
 // inBody finds the user whom a body names: chat.Invalid about the field if that is nobody.
-func (s *station) inBody(c *server.Call, field, text string) (chat.User, error) {
+func (v *Verbs) inBody(c *server.Call, field, text string) (chat.User, error) {
 	ref, err := chat.ParseRef(field, text)
 	var u chat.User
 	if err == nil {
-		u, err = s.person(c, ref)
+		u, err = v.person(c, ref)
 	}
 	if chat.KindOf(err) == chat.NotFound {
 		err = chat.BadField(field, "names nobody")
@@ -63,7 +63,7 @@ func (s *station) inBody(c *server.Call, field, text string) (chat.User, error) 
 }
 
 // putRoom makes a group, or changes one. The changes are by the owner, because clients know only users; the audit trail says who it was.
-func (s *station) putRoom(c *server.Call, b SpaceBody) error {
+func (v *Verbs) putRoom(c *server.Call, b SpaceBody) error {
 	var k server.Checks
 	for i, text := range b.Members { // also those of a room that is there, for whom they are nothing new
 		_, err := chat.ParseRef(fmt.Sprintf("members[%d]", i), text)
@@ -74,31 +74,31 @@ func (s *station) putRoom(c *server.Call, b SpaceBody) error {
 	if err := k.Err(); err != nil {
 		return err
 	}
-	r, err := s.anySpace(c)
+	r, err := v.anySpace(c)
 	switch {
 	case err == nil && !r.DissolvedAt.IsZero():
 		return chat.E(chat.Conflict, "the room was dissolved: its id names no other one")
 	case err == nil:
-		return s.changeSpace(c, r, b)
+		return v.changeSpace(c, r, b)
 	case chat.KindOf(err) != chat.NotFound || c.RoomRef.ID != 0:
 		return err
 	}
-	n, err := s.newSpace(c, b)
+	n, err := v.newSpace(c, b)
 	if err != nil {
 		return err
 	}
-	r, made, err := s.ports.Spaces.ProvideRoom(c.Ctx, c.RoomRef.Own, n)
+	r, made, err := v.ports.Spaces.ProvideRoom(c.Ctx, c.RoomRef.Own, n)
 	if err != nil {
 		return err
 	}
 	if c.Room = r.ID; made {
 		return c.Created("/server/rooms/"+r.ID.String(), protocol.RoomView(r))
 	}
-	return s.changeSpace(c, r, b) // another call was quicker
+	return v.changeSpace(c, r, b) // another call was quicker
 }
 
 // newSpace is the group that the body describes.
-func (s *station) newSpace(c *server.Call, b SpaceBody) (n chat.NewRoom, err error) {
+func (v *Verbs) newSpace(c *server.Call, b SpaceBody) (n chat.NewRoom, err error) {
 	var k server.Checks
 	k.Require(b.Name != nil, "name", "is required for a new room")
 	k.Require(b.Owner != nil, "owner", "is required for a new room")
@@ -109,13 +109,13 @@ func (s *station) newSpace(c *server.Call, b SpaceBody) (n chat.NewRoom, err err
 		Name: strings.TrimSpace(*b.Name), Description: strings.TrimSpace(server.OrElse(b.Description, "")),
 		Visibility: server.OrElse(b.Visibility, chat.Private), HistoryAll: server.OrElse(b.HistoryAll, false),
 	}
-	owner, err := s.inBody(c, "owner", *b.Owner)
+	owner, err := v.inBody(c, "owner", *b.Owner)
 	if err != nil {
 		return n, err
 	}
 	n.Owner = owner.ID
 	for i, text := range b.Members {
-		u, err := s.inBody(c, fmt.Sprintf("members[%d]", i), text)
+		u, err := v.inBody(c, fmt.Sprintf("members[%d]", i), text)
 		if err != nil {
 			return n, err
 		}
@@ -125,27 +125,27 @@ func (s *station) newSpace(c *server.Call, b SpaceBody) (n chat.NewRoom, err err
 }
 
 // changeSpace changes what the body holds of a group: first what it is like, in the old owner's name, then who owns it.
-func (s *station) changeSpace(c *server.Call, r chat.Room, b SpaceBody) error {
+func (v *Verbs) changeSpace(c *server.Call, r chat.Room, b SpaceBody) error {
 	if r.Type == chat.Direct {
 		return chat.MayEdit(r, chat.Member{})
 	}
 	owner := chat.User{ID: r.Owner}
 	var err error
 	if b.Owner != nil {
-		if owner, err = s.inBody(c, "owner", *b.Owner); err != nil {
+		if owner, err = v.inBody(c, "owner", *b.Owner); err != nil {
 			return err
 		}
 	}
 	p := chat.RoomPatch{Name: server.Trimmed(b.Name), Description: server.Trimmed(b.Description), Visibility: b.Visibility, HistoryAll: b.HistoryAll}
 	if p != (chat.RoomPatch{}) {
-		m, err := s.ports.Rooms.UpdateRoom(c.Ctx, r.ID, r.Owner, p)
+		m, err := v.ports.Rooms.UpdateRoom(c.Ctx, r.ID, r.Owner, p)
 		if err != nil {
 			return err
 		}
 		r = m.Room
 	}
 	if owner.ID != r.Owner {
-		if r, err = s.ports.Spaces.Appoint(c.Ctx, r.ID, owner.ID); chat.KindOf(err) == chat.NotFound {
+		if r, err = v.ports.Spaces.Appoint(c.Ctx, r.ID, owner.ID); chat.KindOf(err) == chat.NotFound {
 			return chat.BadField("owner", "must be a member of the room")
 		} else if err != nil {
 			return err
@@ -155,8 +155,8 @@ func (s *station) changeSpace(c *server.Call, r chat.Room, b SpaceBody) error {
 }
 
 // showRoom shows any living room.
-func (s *station) showRoom(c *server.Call) error {
-	r, err := s.space(c)
+func (v *Verbs) showRoom(c *server.Call) error {
+	r, err := v.space(c)
 	if err != nil {
 		return err
 	}
@@ -164,10 +164,10 @@ func (s *station) showRoom(c *server.Call) error {
 }
 
 // membership finds a group and the user whom the path names.
-func (s *station) membership(c *server.Call) (chat.Room, error) {
-	r, err := s.space(c)
+func (v *Verbs) membership(c *server.Call) (chat.Room, error) {
+	r, err := v.space(c)
 	if err == nil {
-		_, err = s.named(c)
+		_, err = v.named(c)
 	}
 	if err == nil && r.Type == chat.Direct {
 		err = chat.MayInvite(r, chat.Member{})
@@ -176,12 +176,12 @@ func (s *station) membership(c *server.Call) (chat.Room, error) {
 }
 
 // putMember adds one member, in the owner's name.
-func (s *station) putMember(c *server.Call) error {
-	r, err := s.membership(c)
+func (v *Verbs) putMember(c *server.Call) error {
+	r, err := v.membership(c)
 	if err != nil {
 		return err
 	}
-	added, err := s.ports.Members.AddMembers(c.Ctx, r.ID, r.Owner, []chat.UserID{c.Target})
+	added, err := v.ports.Members.AddMembers(c.Ctx, r.ID, r.Owner, []chat.UserID{c.Target})
 	if err != nil {
 		return err
 	}
@@ -189,16 +189,16 @@ func (s *station) putMember(c *server.Call) error {
 }
 
 // dropMember removes one member, in the owner's name.
-func (s *station) dropMember(c *server.Call) error {
-	r, err := s.membership(c)
+func (v *Verbs) dropMember(c *server.Call) error {
+	r, err := v.membership(c)
 	if err != nil {
 		return err
 	}
-	return c.Gone(s.ports.Members.RemoveMember(c.Ctx, r.ID, r.Owner, c.Target))
+	return c.Gone(v.ports.Members.RemoveMember(c.Ctx, r.ID, r.Owner, c.Target))
 }
 
 // postAs sends a message in a member's name, by the rules that hold for them.
-func (s *station) postAs(c *server.Call, b SaidBody) error {
+func (v *Verbs) postAs(c *server.Call, b SaidBody) error {
 	key, there, err := c.Key()
 	var k server.Checks
 	if k.Add(err); err == nil && there {
@@ -210,51 +210,51 @@ func (s *station) postAs(c *server.Call, b SaidBody) error {
 	if err := k.Err(); err != nil {
 		return err
 	}
-	if _, err := s.space(c); err != nil {
+	if _, err := v.space(c); err != nil {
 		return err
 	}
-	u, err := s.inBody(c, "as", b.As)
+	u, err := v.inBody(c, "as", b.As)
 	if err != nil {
 		return err
 	}
 	if c.Target = u.ID; u.Status == chat.Disabled {
 		return chat.E(chat.Blocked, "")
 	}
-	return s.rooms.PostBy(c, u.ID, rooms.MessageBody{Content: b.Content, Data: b.Data, ReplyTo: b.ReplyTo, ClientMsgID: b.ClientMsgID})
+	return v.opts.Rooms.PostBy(c, u.ID, rooms.MessageBody{Content: b.Content, Data: b.Data, ReplyTo: b.ReplyTo, ClientMsgID: b.ClientMsgID})
 }
 
 // recallFor takes a message back: in a group in its owner's name, who may at any time, in a direct room in its author's.
-func (s *station) recallFor(c *server.Call) error {
-	r, err := s.space(c)
+func (v *Verbs) recallFor(c *server.Call) error {
+	r, err := v.space(c)
 	if err != nil {
 		return err
 	}
-	ms, err := s.ports.Logs.Messages(c.Ctx, r.ID, c.Seq, c.Seq, 1)
+	ms, err := v.ports.Logs.Messages(c.Ctx, r.ID, c.Seq, c.Seq, 1)
 	switch {
 	case err != nil:
 		return err
 	case len(ms) == 0:
 		return chat.E(chat.NotFound, "no such message")
 	case ms[0].Kind == chat.System:
-		return chat.MayRecall(r, chat.Member{}, ms[0], s.now(), 0)
+		return chat.MayRecall(r, chat.Member{}, ms[0], v.opts.Now(), 0)
 	}
 	by := r.Owner
 	if r.Type == chat.Direct {
 		by = ms[0].Sender
 	}
-	return s.rooms.ChangeBy(c, by, chat.Change{Kind: chat.ChangeRecall}, &server.Checks{})
+	return v.opts.Rooms.ChangeBy(c, by, chat.Change{Kind: chat.ChangeRecall}, &server.Checks{})
 }
 
 // wholeHistory reads a stretch of any living room.
-func (s *station) wholeHistory(c *server.Call) error {
-	if _, err := s.space(c); err != nil {
+func (v *Verbs) wholeHistory(c *server.Call) error {
+	if _, err := v.space(c); err != nil {
 		return err
 	}
 	q, err := rooms.HistoryQuery(c)
 	if err != nil {
 		return err
 	}
-	p, err := s.ports.Logs.WholeHistory(c.Ctx, q)
+	p, err := v.ports.Logs.WholeHistory(c.Ctx, q)
 	if err != nil {
 		return err
 	}
