@@ -131,7 +131,7 @@ func TestSaid(t *testing.T) {
 		`{"as":"ext:bob","content":"other","client_msg_id":"m-1"}`:           "409 idempotency_conflict",
 		`{"as":"ext:cem","content":"x"}`:                                     "404 not_found", // not in the room
 		`{"as":"ext:nobody","content":"x"}`:                                  "422 invalid",
-		`{"as":"system","content":"x"}`:                                      "422 invalid",
+		`{"as":"System","content":"x"}`:                                      "422 invalid",
 		`{"as":"0","content":"x"}`:                                           "422 invalid",
 		`{"content":"x"}`:                                                    "422 invalid",
 		`{"as":"ext:bob"}`:                                                   "422 invalid",
@@ -211,4 +211,52 @@ func TestRecalledFor(t *testing.T) {
 
 func recalledBy(b *bench, user int) string {
 	return fmt.Sprint(map[string]any{"by": user, "at": chat.FormatTime(b.now())})
+}
+
+// TestSaidBySystem: the application speaks in nobody's name: a system message that counts for nobody as unread, is there once, and is
+// changed by nobody but the application, which may recall it.
+func TestSaidBySystem(t *testing.T) {
+	b, key := furnished(t)
+	const path = "server/rooms/ext:r/messages"
+	bob, ann := b.token(key, "ext:bob"), b.token(key, "ext:ann")
+	a := b.do(201, "POST", path, key, `{"as":"system","content":"sold <out>","data":{"sku":1},"reply_to":1,"client_msg_id":"s-1"}`)
+	if a.body["kind"] != "system" || a.body["sender_id"] != 0.0 || a.body["seq"] != 2.0 || a.body["reply_to"] != 1.0 ||
+		a.body["content"] != `{"event":"said","by":0,"text":"sold <out>"}` || fmt.Sprint(a.body["data"]) != "map[sku:1]" {
+		t.Errorf("said %s", a.raw)
+	}
+	if u := b.do(200, "GET", "unread", bob, ""); u.body["total"] != 0.0 {
+		t.Errorf("somebody has it unread: %s", u.raw)
+	}
+	again := b.raw("POST", path, key, "application/json", `{"as":"system","content":"sold <out>","data":{"sku":1},"reply_to":1}`, "Idempotency-Key", "s-1")
+	if again.status != 200 || again.body["seq"] != 2.0 {
+		t.Errorf("again: %d %s", again.status, again.raw)
+	}
+	b.problem(b.raw("POST", path, key, "application/json", `{"as":"system","content":"other","client_msg_id":"s-1"}`), 409, "idempotency_conflict")
+	b.do(201, "POST", path, key, `{"as":"ext:bob","content":"mine","client_msg_id":"s-1"}`) // another sender's ids are others
+	for _, body := range []string{`{"as":"system"}`, `{"as":"system","content":" "}`, `{"as":"system","content":"x","reply_to":99}`} {
+		b.problem(b.raw("POST", path, key, "application/json", body), 422, "invalid")
+	}
+	b.do(201, "POST", path, key, `{"as":"system","data":{}}`)
+	b.problem(b.raw("POST", "server/rooms/99/messages", key, "application/json", `{"as":"system","content":"x"}`), 404, "not_found")
+
+	for _, call := range []string{"DELETE rooms/1/messages/2", "PUT rooms/1/messages/2/pin", "PUT rooms/1/messages/2/reactions/x"} {
+		method, at, _ := strings.Cut(call, " ")
+		b.problem(b.raw(method, at, ann, "", ""), 403, "forbidden")
+	}
+	b.problem(b.raw("PATCH", "rooms/1/messages/2", ann, "application/json", `{"content":"x"}`), 403, "forbidden")
+	for range 2 {
+		gone := b.raw("DELETE", path+"/2", key, "", "", "Idempotency-Key", "k")
+		if gone.status != 200 || gone.body["content"] != "" || fmt.Sprint(gone.body["recalled"]) != recalledBy(b, 0) || gone.body["data"] != nil {
+			t.Errorf("recalled: %d %s", gone.status, gone.raw)
+		}
+	}
+	b.problem(b.raw("DELETE", path+"/1", key, "", ""), 403, "forbidden") // that the room was made
+	if a := b.do(200, "POST", path, key, `{"as":"system","content":"sold <out>","data":{"sku":1},"reply_to":1,"client_msg_id":"s-1"}`); a.body["content"] != "" {
+		t.Errorf("a retry brings it back: %s", a.raw)
+	}
+	cem := b.token(key, "ext:cem")
+	b.do(201, "POST", "rooms", cem, `{"type":"direct","member_ids":[1]}`)
+	b.do(201, "POST", "server/rooms/2/messages", key, `{"as":"system","content":"hello"}`)
+	b.do(204, "DELETE", "rooms/1", ann, "")
+	b.problem(b.raw("POST", path, key, "application/json", `{"as":"system","content":"x"}`), 404, "not_found")
 }

@@ -22,7 +22,7 @@ type SpaceBody struct {
 
 // SaidBody is a message to send in somebody's name.
 type SaidBody struct {
-	As          string        `json:"as" required:"true" minLength:"1" maxBytes:"140" rule:"a member, as in a path: a number, ext: or ext64:" example:"ext:ann"`
+	As          string        `json:"as" required:"true" minLength:"1" maxBytes:"140" rule:"a member, as in a path: a number, ext: or ext64:; or system" doc:"system: a system message that says content, of nobody" example:"ext:ann"`
 	Content     string        `json:"content,omitempty" limit:"message_bytes" rule:"something to see, and no NUL; empty only beside data" example:"Hello"`
 	Data        server.Object `json:"data,omitzero" rule:"an object within limits.data_bytes and limits.data_depth, no name twice"`
 	ReplyTo     *chat.Seq     `json:"reply_to,omitempty" minimum:"1" rule:"a message of the same room that the member may see"`
@@ -197,7 +197,10 @@ func (v *Verbs) dropMember(c *server.Call) error {
 	return c.Gone(v.ports.Members.RemoveMember(c.Ctx, r.ID, r.Owner, c.Target))
 }
 
-// postAs sends a message in a member's name, by the rules that hold for them.
+// asSystem is who says what no user does.
+const asSystem = "system"
+
+// postAs sends a message in a member's name, by the rules that hold for them, or in the system's.
 func (v *Verbs) postAs(c *server.Call, b SaidBody) error {
 	key, there, err := c.Key()
 	var k server.Checks
@@ -213,9 +216,11 @@ func (v *Verbs) postAs(c *server.Call, b SaidBody) error {
 	if _, err := v.space(c); err != nil {
 		return err
 	}
-	u, err := v.inBody(c, "as", b.As)
-	if err != nil {
-		return err
+	var u chat.User // nobody is the system
+	if b.As != asSystem {
+		if u, err = v.inBody(c, "as", b.As); err != nil {
+			return err
+		}
 	}
 	if c.Target = u.ID; u.Status == chat.Disabled {
 		return chat.E(chat.Blocked, "")
@@ -223,7 +228,8 @@ func (v *Verbs) postAs(c *server.Call, b SaidBody) error {
 	return v.opts.Rooms.PostBy(c, u.ID, rooms.MessageBody{Content: b.Content, Data: b.Data, ReplyTo: b.ReplyTo, ClientMsgID: b.ClientMsgID})
 }
 
-// recallFor takes a message back: in a group in its owner's name, who may at any time, in a direct room in its author's.
+// recallFor takes a message back: in a group in its owner's name, who may at any time, in a direct room in its author's; what the
+// application said as the system in nobody's.
 func (v *Verbs) recallFor(c *server.Call) error {
 	r, err := v.space(c)
 	if err != nil {
@@ -235,6 +241,8 @@ func (v *Verbs) recallFor(c *server.Call) error {
 		return err
 	case len(ms) == 0:
 		return chat.E(chat.NotFound, "no such message")
+	case ms[0].Said():
+		return v.opts.Rooms.ChangeBy(c, 0, chat.Change{Kind: chat.ChangeRecall, App: true}, &server.Checks{})
 	case ms[0].Kind == chat.System:
 		return chat.MayRecall(r, chat.Member{}, ms[0], v.opts.Now(), 0)
 	}

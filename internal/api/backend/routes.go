@@ -74,7 +74,7 @@ func (v *Verbs) roomRoutes() []server.Route {
 		},
 		{
 			Method: "POST", Path: messages, ID: "postAs", Scope: chat.ScopeMessages,
-			Summary: "Send a message in a member's name; 200 if a retry finds it already sent", Keyed: true,
+			Summary: "Send a message in a member's name, or in the system's; 200 if a retry finds it already sent", Keyed: true,
 			Reply: protocol.ShownMessage{}, Status: http.StatusCreated, Again: http.StatusOK,
 			Errors: server.Kinds(chat.Muted, chat.Blocked), Do: server.Takes(v.postAs),
 			Rule: "content or data; Idempotency-Key counts where there is no client_msg_id",

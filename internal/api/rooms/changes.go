@@ -129,8 +129,10 @@ func (v *Verbs) ChangeBy(c *server.Call, by chat.UserID, ch chat.Change, k *serv
 	if err := k.Err(); err != nil {
 		return err
 	}
-	if err := v.attempts.Message(c.Ctx, by, v.opts.Limits.MessageRate()); err != nil {
-		return err
+	if !ch.App {
+		if err := v.attempts.Message(c.Ctx, by, v.opts.Limits.MessageRate()); err != nil {
+			return err
+		}
 	}
 	done, err := v.ports.Changes.PostChange(c.Ctx, ch, v.now())
 	if err != nil {

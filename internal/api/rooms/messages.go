@@ -53,7 +53,8 @@ type UnreadReply struct {
 // the same: the log's rows are unique by it.
 func (v *Verbs) post(c *server.Call, b MessageBody) error { return v.PostBy(c, c.User, b) }
 
-// PostBy sends a message of a user's: the caller's, or somebody's in whose name a key does.
+// PostBy sends a message of a user's: the caller's, or somebody's in whose name a key does. By user 0 it is a system message of the
+// application's.
 func (v *Verbs) PostBy(c *server.Call, sender chat.UserID, b MessageBody) error {
 	m := chat.Send{Room: c.Room, Sender: sender, Session: c.Session, Content: b.Content, ReplyTo: server.OrElse(b.ReplyTo, 0)}
 	var k server.Checks
@@ -71,10 +72,7 @@ func (v *Verbs) PostBy(c *server.Call, sender chat.UserID, b MessageBody) error 
 	if err := k.Err(); err != nil {
 		return err
 	}
-	if err := v.attempts.Message(c.Ctx, sender, v.opts.Limits.MessageRate()); err != nil {
-		return err
-	}
-	sent, err := v.ports.Messages.Post(c.Ctx, m, v.now())
+	sent, err := v.send(c.Ctx, m)
 	if err != nil {
 		return err
 	}
@@ -90,6 +88,18 @@ func (v *Verbs) PostBy(c *server.Call, sender chat.UserID, b MessageBody) error 
 		return err
 	}
 	return c.Reply(status, protocol.ShownMessageView(sent.Message, mine[sent.Message.Seq]))
+}
+
+// send posts a message within its sender's allowance. The application has none of its own: its calls are counted.
+func (v *Verbs) send(ctx context.Context, m chat.Send) (chat.Sent, error) {
+	if m.Sender == 0 {
+		m.Content = chat.SaidContent(m.Content)
+		return v.ports.Messages.PostSaid(ctx, m, v.now())
+	}
+	if err := v.attempts.Message(ctx, m.Sender, v.opts.Limits.MessageRate()); err != nil {
+		return chat.Sent{}, err
+	}
+	return v.ports.Messages.Post(ctx, m, v.now())
 }
 
 // newMsgID makes a client_msg_id for a client that sent none.

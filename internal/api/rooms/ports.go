@@ -69,6 +69,8 @@ type Lists interface {
 type Messages interface {
 	// Post appends one message, or finds the one that an earlier call with its client_msg_id left.
 	Post(ctx context.Context, s chat.Send, now time.Time) (chat.Sent, error)
+	// PostSaid is Post of a system message of the application's, whose content is what chat.SaidContent makes.
+	PostSaid(ctx context.Context, s chat.Send, now time.Time) (chat.Sent, error)
 	// ReadAndTell moves a read pointer and announces it to the user's other devices.
 	ReadAndTell(ctx context.Context, m chat.ReadMark) (chat.ReadState, error)
 	// History reads a stretch of what the user may see; chat.NotFound if that is nothing.

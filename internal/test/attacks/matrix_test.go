@@ -204,6 +204,7 @@ var routes = []cells{
 	{"POST /server/rooms/{room}/messages", "as another", private, toKeys("404 403"), func(c *cast, _ user) any {
 		return obj{"as": fmt.Sprint(c.newcomer.ID), "content": "hello"}
 	}},
+	{"POST /server/rooms/{room}/messages", "as the system", dm, toKeys("201 403"), func(*cast, user) any { return obj{"as": "system", "content": "hello"} }},
 	{"DELETE /server/rooms/{room}/messages/{seq}", "", dm, toKeys("200 403"), nil},
 	{"DELETE /server/rooms/{room}/messages/{seq}", "", private, toKeys("200 403"), nil},
 }

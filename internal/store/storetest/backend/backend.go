@@ -34,8 +34,9 @@ type Spaces interface {
 	Appoint(ctx context.Context, room chat.RoomID, to chat.UserID) (chat.Room, error)
 }
 
-// Logs are whole logs.
+// Logs are whole logs, and what the application writes in them itself.
 type Logs interface {
+	PostSaid(ctx context.Context, s chat.Send, now time.Time) (chat.Sent, error)
 	WholeHistory(ctx context.Context, q chat.HistoryQuery) (chat.HistoryPage, error)
 }
 
@@ -44,6 +45,7 @@ func Conform(t *testing.T, s storetest.Subject, keys Keys, spaces Spaces, logs L
 	t.Run("keys", func(t *testing.T) { kept(t, keys) })
 	t.Run("own rooms", func(t *testing.T) { provided(t, s, spaces) })
 	t.Run("whole history", func(t *testing.T) { whole(t, s, spaces, logs) })
+	t.Run("said by the application", func(t *testing.T) { said(t, s, spaces, logs) })
 }
 
 func ok(t *testing.T, err error) {
