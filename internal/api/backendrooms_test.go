@@ -260,3 +260,80 @@ func TestSaidBySystem(t *testing.T) {
 	b.do(204, "DELETE", "rooms/1", ann, "")
 	b.problem(b.raw("POST", path, key, "application/json", `{"as":"system","content":"x"}`), 404, "not_found")
 }
+
+// TestDirectRoomsByKey: two users have one direct room, whoever opens it, in whichever order.
+func TestDirectRoomsByKey(t *testing.T) {
+	b, key := furnished(t)
+	body := func(members string) string { return `{"type":"direct","members":` + members + `}` }
+	a := b.do(201, "POST", "server/rooms", key, body(`["ext:ann","ext:cem"]`))
+	if a.body["type"] != "direct" || a.body["id"] != 2.0 || a.body["member_count"] != 2.0 || a.head.Get("Location") != "/api/v1/server/rooms/2" {
+		t.Errorf("made %s", a.raw)
+	}
+	if again := b.do(200, "POST", "server/rooms", key, body(`["3","ext:ann"]`)); again.body["id"] != 2.0 {
+		t.Errorf("again: %s", again.raw)
+	}
+	b.do(201, "POST", "server/rooms", key, body(`["ext:bob"]`))
+	if list := b.do(200, "GET", "rooms", b.token(key, "ext:cem"), ""); fmt.Sprint(list.list("rooms", "id")) != "[2]" {
+		t.Errorf("cem's rooms: %s", list.raw)
+	}
+	for members, field := range map[string]string{
+		`["1","1"]`: "members[1]", `["ext:ann","1"]`: "members[1]", `["ext:nobody"]`: "members[0]", `["1","x"]`: "members[1]", `[]`: "members", `["1","2","3"]`: "members", `null`: "members",
+		`["1",null]`: "members[1]", `["1",""]`: "members[1]",
+	} {
+		a := b.raw("POST", "server/rooms", key, "application/json", body(members))
+		if b.problem(a, 422, "invalid"); fmt.Sprint(a.fields()) != "["+field+"]" {
+			t.Errorf("%s names %v", members, a.fields())
+		}
+	}
+	for _, bad := range []string{`{"members":["1","2"]}`, `{"type":"group","members":["1","2"]}`, `{"type":null,"members":["1","2"]}`} {
+		b.problem(b.raw("POST", "server/rooms", key, "application/json", bad), 422, "invalid")
+	}
+	b.problem(b.raw("DELETE", "server/rooms/2", key, "", ""), 403, "forbidden")
+	b.problem(b.raw("PUT", "server/rooms/2/members/ext:ann", key, "application/json", `{"role":"admin"}`), 403, "forbidden")
+}
+
+// TestRolesAndEndByKey: a member is made an admin and a member again, as the owner would; a room ends once.
+func TestRolesAndEndByKey(t *testing.T) {
+	b, key := furnished(t)
+	role := func() any {
+		a := b.do(200, "GET", "server/rooms/ext:r/members?limit=1", key, "")
+		if a.body["next_cursor"] != nil {
+			a = b.do(200, "GET", "server/rooms/1/members?limit=1&cursor="+a.body["next_cursor"].(string), key, "")
+		}
+		return a.list("members", "role")[0]
+	}
+	for _, step := range []struct{ body, want string }{{`{"role":"admin"}`, "admin"}, {`{"role":"admin"}`, "admin"}, {``, "admin"}, {`{}`, "admin"}, {`{"role":"member"}`, "member"}} {
+		ct := "application/json"
+		if step.body == "" {
+			ct = ""
+		}
+		if a := b.raw("PUT", "server/rooms/ext:r/members/ext:bob", key, ct, step.body); a.status != 200 || role() != step.want {
+			t.Errorf("%s: %d %s, role %v", step.body, a.status, a.raw, role())
+		}
+	}
+	if a := b.do(200, "PUT", "server/rooms/ext:r/members/ext:cem", key, `{"role":"admin"}`); fmt.Sprint(a.body["added"]) != "[3]" {
+		t.Errorf("added %s", a.raw)
+	}
+	b.problem(b.raw("PUT", "server/rooms/ext:r/members/ext:ann", key, "application/json", `{"role":"member"}`), 409, "conflict") // the owner
+	for _, bad := range []string{`{"role":"owner"}`, `{"role":""}`, `{"role":1}`} {
+		b.problem(b.raw("PUT", "server/rooms/ext:r/members/ext:bob", key, "application/json", bad), 422, "invalid")
+	}
+	b.problem(b.raw("PUT", "server/rooms/ext:r/members/ext:bob", key, "application/json", `{"rank":1}`), 400, "unknown_field")
+	if a := b.do(200, "GET", "server/users/ext:bob/rooms?limit=1", key, ""); fmt.Sprint(a.list("rooms", "role")) != "[member]" {
+		t.Errorf("bob's rooms: %s", a.raw)
+	}
+	b.problem(b.raw("GET", "server/users/ext:nobody/rooms", key, "", ""), 404, "not_found")
+	b.problem(b.raw("GET", "server/users/1/rooms?cursor=x", key, "", ""), 400, "invalid")
+	b.problem(b.raw("GET", "server/rooms/1/members?limit=0", key, "", ""), 422, "invalid")
+	b.problem(b.raw("GET", "server/rooms/9/members", key, "", ""), 404, "not_found")
+	if a := b.do(200, "GET", "server/rooms/ext:r/messages/1", key, ""); a.body["kind"] != "system" {
+		t.Errorf("the first message: %s", a.raw)
+	}
+	b.problem(b.raw("GET", "server/rooms/ext:r/messages/99", key, "", ""), 404, "not_found")
+
+	b.do(204, "DELETE", "server/rooms/ext:r", key, "")
+	for _, call := range []string{"DELETE server/rooms/ext:r", "GET server/rooms/1", "GET server/rooms/1/members", "PUT server/rooms/1/members/3", "GET server/rooms/1/messages/1", "DELETE server/rooms/99"} {
+		method, at, _ := strings.Cut(call, " ")
+		b.problem(b.raw(method, at, key, "", ""), 404, "not_found")
+	}
+}

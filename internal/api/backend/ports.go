@@ -50,6 +50,8 @@ type Tokens interface {
 
 // Rooms changes rooms in a user's name.
 type Rooms interface {
+	// DirectRoom finds or makes the one direct room of two people.
+	DirectRoom(ctx context.Context, a, b chat.UserID) (m chat.Membership, created bool, err error)
 	UpdateRoom(ctx context.Context, room chat.RoomID, by chat.UserID, p chat.RoomPatch) (chat.Membership, error)
 }
 
@@ -59,6 +61,7 @@ type Members interface {
 	AddMembers(ctx context.Context, room chat.RoomID, by chat.UserID, ids []chat.UserID) ([]chat.UserID, error)
 	// RemoveMember is a kick, or leaving if by is target.
 	RemoveMember(ctx context.Context, room chat.RoomID, by, target chat.UserID) error
+	SetRole(ctx context.Context, room chat.RoomID, by, target chat.UserID, to chat.Role) (chat.Member, error)
 }
 
 // Audit records acts that no transaction records. It never blocks and never fails.
@@ -82,6 +85,10 @@ type Spaces interface {
 	ProvideRoom(ctx context.Context, ext string, n chat.NewRoom) (r chat.Room, made bool, err error)
 	// Appoint makes a member the owner.
 	Appoint(ctx context.Context, room chat.RoomID, to chat.UserID) (chat.Room, error)
+	// Close dissolves a group.
+	Close(ctx context.Context, room chat.RoomID) error
+	// WholeMembers lists the members of a room, by user id above after.
+	WholeMembers(ctx context.Context, room chat.RoomID, after chat.UserID, limit int) ([]chat.MemberUser, error)
 }
 
 // Logs are the rooms' messages as the application's backend sees them: all of them.

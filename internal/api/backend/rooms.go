@@ -20,6 +20,17 @@ type SpaceBody struct {
 	Members     []string         `json:"members,omitempty" limit:"members_call" rule:"each as in a path" doc:"of a new room, besides the owner"`
 }
 
+// DirectBody names who is in a direct room.
+type DirectBody struct {
+	Type    chat.RoomType `json:"type" required:"true" enum:"direct" doc:"groups are made by PUT" example:"direct"`
+	Members []string      `json:"members" required:"true" minItems:"1" maxItems:"2" rule:"two users, each as in a path, or one who writes notes" example:"[\"ext:ann\",\"ext:bob\"]"`
+}
+
+// PlaceBody is what the application says of a member; it may be left out.
+type PlaceBody struct {
+	Role *chat.Role `json:"role,omitempty" enum:"admin,member" doc:"left out: as it is" example:"admin"`
+}
+
 // SaidBody is a message to send in somebody's name.
 type SaidBody struct {
 	As          string        `json:"as" required:"true" minLength:"1" maxBytes:"140" rule:"a member, as in a path: a number, ext: or ext64:; or system" doc:"system: a system message that says content, of nobody" example:"ext:ann"`
@@ -175,13 +186,16 @@ func (v *Verbs) membership(c *server.Call) (chat.Room, error) {
 	return r, err
 }
 
-// putMember adds one member, in the owner's name.
-func (v *Verbs) putMember(c *server.Call) error {
+// putMember adds one member, in the owner's name, and gives them the role that the body names.
+func (v *Verbs) putMember(c *server.Call, b PlaceBody) error {
 	r, err := v.membership(c)
 	if err != nil {
 		return err
 	}
 	added, err := v.ports.Members.AddMembers(c.Ctx, r.ID, r.Owner, []chat.UserID{c.Target})
+	if err == nil && b.Role != nil {
+		_, err = v.ports.Members.SetRole(c.Ctx, r.ID, r.Owner, c.Target, *b.Role)
+	}
 	if err != nil {
 		return err
 	}
@@ -195,6 +209,65 @@ func (v *Verbs) dropMember(c *server.Call) error {
 		return err
 	}
 	return c.Gone(v.ports.Members.RemoveMember(c.Ctx, r.ID, r.Owner, c.Target))
+}
+
+// dissolve ends a group for everybody.
+func (v *Verbs) dissolve(c *server.Call) error {
+	r, err := v.space(c)
+	if err == nil {
+		err = v.ports.Spaces.Close(c.Ctx, r.ID)
+	}
+	return c.Gone(err)
+}
+
+// openDirect finds or makes the one direct room of two users, or of one with themselves.
+func (v *Verbs) openDirect(c *server.Call, b DirectBody) error {
+	var ids []chat.UserID
+	for i, text := range b.Members {
+		u, err := v.inBody(c, fmt.Sprintf("members[%d]", i), text)
+		if err != nil {
+			return err
+		}
+		ids = append(ids, u.ID)
+	}
+	if len(ids) == 2 && ids[0] == ids[1] {
+		return chat.BadField("members[1]", "is there twice")
+	}
+	m, made, err := v.ports.Rooms.DirectRoom(c.Ctx, ids[0], ids[len(ids)-1])
+	if err != nil {
+		return err
+	}
+	if c.Room = m.Room.ID; made {
+		return c.Created("/server/rooms/"+m.Room.ID.String(), protocol.RoomView(m.Room))
+	}
+	return c.OK(protocol.RoomView(m.Room))
+}
+
+// wholeMembers lists who is in any living room.
+func (v *Verbs) wholeMembers(c *server.Call) error {
+	r, err := v.space(c)
+	if err != nil {
+		return err
+	}
+	return v.opts.Rooms.MembersBy(c, func(after chat.UserID, limit int) ([]chat.MemberUser, error) {
+		return v.ports.Spaces.WholeMembers(c.Ctx, r.ID, after, limit)
+	})
+}
+
+// showMessage shows one message of any living room.
+func (v *Verbs) showMessage(c *server.Call) error {
+	r, err := v.space(c)
+	if err != nil {
+		return err
+	}
+	ms, err := v.ports.Logs.Messages(c.Ctx, r.ID, c.Seq, c.Seq, 1)
+	if err == nil && len(ms) == 0 {
+		err = chat.E(chat.NotFound, "no such message")
+	}
+	if err != nil {
+		return err
+	}
+	return c.Write(protocol.AppendShownTo(c.Buffer(), &ms[0], nil))
 }
 
 // asSystem is who says what no user does.

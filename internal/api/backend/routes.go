@@ -26,6 +26,10 @@ func (v *Verbs) userRoutes() []server.Route {
 			Method: "GET", Path: user, ID: "showUser", Scope: chat.ScopeRead, Summary: "Show a user", Reply: PersonView{}, Do: server.Plain(v.showPerson),
 		},
 		{
+			Method: "GET", Path: user + "/rooms", ID: "roomsOf", Scope: chat.ScopeRead, Summary: "List a user's rooms, as they see them",
+			Params: server.PageParams(), Reply: rooms.RoomsReply{}, Do: server.Plain(v.roomsOf),
+		},
+		{
 			Method: "POST", Path: user + "/tokens", ID: "openSession", Scope: chat.ScopeTokens,
 			Summary: "Open a session for a user whom the application has authenticated", Reply: SessionReply{},
 			Errors: server.Kinds(chat.Blocked), Do: server.Takes(v.openFor),
@@ -61,8 +65,20 @@ func (v *Verbs) roomRoutes() []server.Route {
 			Do: server.Plain(v.showRoom),
 		},
 		{
-			Method: "PUT", Path: member, ID: "putMember", Scope: chat.ScopeRooms, Summary: "Add a member, unless they are in the room already",
-			Reply: rooms.AddReply{}, Errors: server.Kinds(chat.RoomFull), Do: server.Plain(v.putMember),
+			Method: "DELETE", Path: room, ID: "closeRoom", Scope: chat.ScopeRooms, Summary: "Dissolve a group", Do: server.Plain(v.dissolve),
+		},
+		{
+			Method: "POST", Path: "/server/rooms", ID: "openDirect", Scope: chat.ScopeRooms,
+			Summary: "Find or make the one direct room of two users", Reply: protocol.Room{}, Status: http.StatusCreated, Again: http.StatusOK,
+			Do: server.Takes(v.openDirect),
+		},
+		{
+			Method: "GET", Path: room + "/members", ID: "wholeMembers", Scope: chat.ScopeRead, Summary: "List the members of a room",
+			Params: server.PageParams(), Reply: rooms.MembersReply{}, Do: server.Plain(v.wholeMembers),
+		},
+		{
+			Method: "PUT", Path: member, ID: "putMember", Scope: chat.ScopeRooms, Summary: "Add a member, unless they are in the room already, or give one a role",
+			Reply: rooms.AddReply{}, Errors: server.Kinds(chat.RoomFull, chat.Conflict), Do: server.MayTake(v.putMember),
 		},
 		{
 			Method: "DELETE", Path: member, ID: "dropMember", Scope: chat.ScopeRooms, Summary: "Remove a member", Errors: server.Kinds(chat.Conflict),
@@ -71,6 +87,10 @@ func (v *Verbs) roomRoutes() []server.Route {
 		{
 			Method: "GET", Path: messages, ID: "wholeHistory", Scope: chat.ScopeRead, Summary: "Read history, as users do, all of it",
 			Params: rooms.HistoryParams(), Reply: rooms.HistoryReply{}, Do: server.Plain(v.wholeHistory),
+		},
+		{
+			Method: "GET", Path: messages + "/{seq}", ID: "showMessage", Scope: chat.ScopeRead, Summary: "Show a message",
+			Reply: protocol.ShownMessage{}, Do: server.Plain(v.showMessage),
 		},
 		{
 			Method: "POST", Path: messages, ID: "postAs", Scope: chat.ScopeMessages,

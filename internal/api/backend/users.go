@@ -167,6 +167,15 @@ func (v *Verbs) showPerson(c *server.Call) error {
 	return c.OK(personView(u))
 }
 
+// roomsOf lists a user's rooms, as they see them.
+func (v *Verbs) roomsOf(c *server.Call) error {
+	u, err := v.named(c)
+	if err != nil {
+		return err
+	}
+	return v.opts.Rooms.RoomsOf(c, u.ID)
+}
+
 // openFor opens a session for a user. One with a time of its own has no refresh token: it would end with it all the same.
 func (v *Verbs) openFor(c *server.Call, b SessionBody) error {
 	u, err := v.named(c)

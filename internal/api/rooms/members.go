@@ -55,8 +55,15 @@ func memberView(m chat.MemberUser, now time.Time) MemberView {
 	return v
 }
 
-// members lists a page of a room's members. One more than the page holds is read, to know whether there is a next one.
+// members lists a page of a room's members.
 func (v *Verbs) members(c *server.Call) error {
+	return v.MembersBy(c, func(after chat.UserID, limit int) ([]chat.MemberUser, error) {
+		return v.ports.Lists.Members(c.Ctx, c.Room, c.User, after, limit)
+	})
+}
+
+// MembersBy lists a page of the members that read finds. One more than the page holds is read, to know whether there is a next one.
+func (v *Verbs) MembersBy(c *server.Call, read func(after chat.UserID, limit int) ([]chat.MemberUser, error)) error {
 	q := c.Query()
 	cursor, limit := q.Page()
 	after, err := server.IDCursor(server.ListMembers, cursor)
@@ -64,7 +71,7 @@ func (v *Verbs) members(c *server.Call) error {
 	if err := q.Check.Err(); err != nil {
 		return err
 	}
-	list, err := v.ports.Lists.Members(c.Ctx, c.Room, c.User, chat.UserID(after), limit+1)
+	list, err := read(chat.UserID(after), limit+1)
 	if err != nil {
 		return err
 	}

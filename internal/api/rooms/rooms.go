@@ -57,11 +57,25 @@ func (v *Verbs) rooms(c *server.Call) error {
 	if visibility != "" {
 		return v.findRooms(c, name, cursor, limit)
 	}
-	list, next, err := v.ports.Lists.RoomList(c.Ctx, c.User, cursor, limit)
+	return v.roomsOf(c, c.User, cursor, limit)
+}
+
+func (v *Verbs) roomsOf(c *server.Call, user chat.UserID, cursor string, limit int) error {
+	list, next, err := v.ports.Lists.RoomList(c.Ctx, user, cursor, limit)
 	if err != nil {
 		return err
 	}
 	return c.Write(protocol.AppendRoomsReply(c.Buffer(), list, next))
+}
+
+// RoomsOf lists a user's rooms as they see them, for somebody else.
+func (v *Verbs) RoomsOf(c *server.Call, user chat.UserID) error {
+	q := c.Query()
+	cursor, limit := q.Page()
+	if err := q.Check.Err(); err != nil {
+		return err
+	}
+	return v.roomsOf(c, user, cursor, limit)
 }
 
 // findRooms finds public rooms by a part of their name.
