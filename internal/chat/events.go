@@ -3,6 +3,7 @@ package chat
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 )
 
 // EventName names what a system message reports: the "event" of its content.
@@ -21,6 +22,7 @@ const (
 	EventUnmuted   EventName = "unmuted"
 	EventOwner     EventName = "owner"
 	EventDissolved EventName = "dissolved"
+	EventSaid      EventName = "said"
 )
 
 // EventSpec is a row of Events.
@@ -47,6 +49,7 @@ var events = []EventSpec{
 	{EventUnmuted, false, "", WebhookMemberUnmuted, "a member may send again"},
 	{EventOwner, false, "", WebhookRoomOwner, "the room has another owner"},
 	{EventDissolved, false, LeftDissolved, WebhookRoomDissolved, "the room was dissolved"},
+	{EventSaid, false, "", WebhookSent, "the application wrote something in no user's name"},
 }
 
 // SystemEvent is the content of a system message, as JSON.
@@ -59,6 +62,21 @@ type SystemEvent struct {
 	Visibility  Visibility `json:"visibility,omitempty"`
 	Role        Role       `json:"role,omitempty"`
 	Until       string     `json:"until,omitempty"` // in TimeLayout
+	Text        string     `json:"text,omitempty"`  // of EventSaid
+}
+
+// SaidContent is the content of a system message in which the application says something.
+func SaidContent(text string) string {
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(SystemEvent{Event: EventSaid, Text: text}) // such a struct can always be written
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// Said reports whether the application wrote the system message, or wrote it before it was recalled.
+func (m *Message) Said() bool {
+	return m.Kind == System && m.ClientMsgID != ""
 }
 
 // Added returns the users that an entry of a room's log made members, by what its content says; nil for a message of a user.

@@ -213,3 +213,14 @@ func (s *Server) Mounted() []string {
 	}
 	return out
 }
+
+// Kinds lists the errors of a row besides those that its form brings along (Route).
+func Kinds(ks ...chat.Kind) []chat.Kind { return ks }
+
+// Tagged puts rows into a group.
+func Tagged(tag string, rows []Route) []Route {
+	for i := range rows {
+		rows[i].Tag = tag
+	}
+	return rows
+}

@@ -96,6 +96,9 @@ func (s *Store) PostChange(ctx context.Context, c chat.Change, now time.Time) (c
 	switch {
 	case d.Err != nil:
 	case d.Repeat:
+		if c.App {
+			break
+		}
 		m := s.rooms[c.Room].members[c.User]
 		if from, to, _ := m.Window(s.rooms[c.Room].LastSeq); c.Seq < from || c.Seq > to {
 			return chat.Changed{Change: c, Err: noMessage()}, nil
@@ -138,6 +141,9 @@ func (s *Store) change(c chat.Change, now time.Time) chat.Changed {
 		return no(noSession())
 	}
 	m := r.in(c.User)
+	if c.App && r != nil {
+		m = &chat.Member{}
+	}
 	switch {
 	case m == nil || !r.DissolvedAt.IsZero():
 		return no(noRoom())
@@ -186,7 +192,11 @@ func (s *Store) apply(r *room, by chat.Member, m *chat.Message, c chat.Change, n
 		}
 		return r.edit(m, c, now)
 	case chat.ChangeRecall:
-		if err := chat.MayRecall(r.Room, by, *m, now, limits.RecallWindow); err != nil || m.Recalled() {
+		err := chat.MayRecall(r.Room, by, *m, now, limits.RecallWindow)
+		if c.App {
+			err = chat.MayTakeBack(*m)
+		}
+		if err != nil || m.Recalled() {
 			return false, err
 		}
 		m.Content, m.Data = "", ""
@@ -283,7 +293,7 @@ func (r *room) react(m *chat.Message, c chat.Change, now time.Time, most int) (c
 // recalledAfter counts the recalled messages after a number of users' messages.
 func (r *room) recalledAfter(count uint64) (n uint64) {
 	for i := range r.log {
-		if r.log[i].Recalled() && r.log[i].Ord > count {
+		if r.log[i].Recalled() && r.log[i].Kind != chat.System && r.log[i].Ord > count {
 			n++
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
+	"chat-service/internal/store/fakestore/keyring"
 	"chat-service/internal/store/skeleton"
 )
 
@@ -37,7 +38,6 @@ type Store struct {
 	sessions map[chat.SessionID]*session
 	tokens   map[[32]byte]*token
 	known    map[chat.Identity]chat.UserID
-	keys     map[string]chat.Key
 	external map[string]chat.RoomID
 	outbox   []row
 	lastRow  uint64
@@ -47,6 +47,7 @@ type Store struct {
 	lives    []chat.WebhookEvent
 
 	failing
+	*keyring.Ring
 }
 
 // New makes an empty store.
@@ -55,10 +56,12 @@ func New(o Options) *Store {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Store{
+	s := &Store{
 		o: o, rooms: map[chat.RoomID]*room{}, users: map[chat.UserID]*chat.User{}, looks: map[string]bool{}, sessions: map[chat.SessionID]*session{},
-		tokens: map[[32]byte]*token{}, known: map[chat.Identity]chat.UserID{}, keys: map[string]chat.Key{}, external: map[string]chat.RoomID{}, workers: map[string]worker{}, calls: map[string]int{},
+		tokens: map[[32]byte]*token{}, known: map[chat.Identity]chat.UserID{}, external: map[string]chat.RoomID{}, workers: map[string]worker{}, calls: map[string]int{},
 	}
+	s.Ring = keyring.New(s.begin, s.now)
+	return s
 }
 
 // failing is how the store fails.

@@ -38,6 +38,7 @@ func bodies(other uint64) map[string]obj {
 		"POST /server/users":                       {"users": []obj{{"id": "ext:" + fresh()}}},
 		"POST /server/users/{user}/tokens":         {"ttl_seconds": 60},
 		"PUT /server/rooms/{room}":                 {"name": "mine"},
+		"POST /server/rooms":                       {"type": "direct", "members": []string{fmt.Sprint(other)}},
 		"POST /server/rooms/{room}/messages":       {"as": fmt.Sprint(other), "content": "x"},
 	}
 }

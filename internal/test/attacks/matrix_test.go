@@ -193,6 +193,17 @@ var routes = []cells{
 	{"PUT /server/rooms/{room}", "", public, toKeys("200 403"), rename},
 	{"GET /server/rooms/{room}", "", dm, toKeys("200 403"), nil},
 	{"GET /server/rooms/{room}", "", private, toKeys("200 403"), nil},
+	{"GET /server/users/{user}/rooms", "", anyRoom, toKeys("200 403"), nil},
+	{"POST /server/rooms", "", anyRoom, toKeys("201 403"), func(c *cast, _ user) any {
+		return obj{"type": "direct", "members": []string{fmt.Sprint(c.target.ID), fmt.Sprint(c.newcomer.ID)}}
+	}},
+	{"DELETE /server/rooms/{room}", "", dm, toKeys("403 403"), nil},
+	{"DELETE /server/rooms/{room}", "", private, toKeys("204 403"), nil},
+	{"GET /server/rooms/{room}/members", "", dm, toKeys("200 403"), nil},
+	{"GET /server/rooms/{room}/members", "", private, toKeys("200 403"), nil},
+	{"GET /server/rooms/{room}/messages/{seq}", "", dm, toKeys("200 403"), nil},
+	{"GET /server/rooms/{room}/messages/{seq}", "", private, toKeys("200 403"), nil},
+	{"PUT /server/rooms/{room}/members/{user}", "promotion", private, toKeys("200 403"), promotion},
 	{"PUT /server/rooms/{room}/members/{user}", "", dm, toKeys("403 403"), nil},
 	{"PUT /server/rooms/{room}/members/{user}", "", private, toKeys("200 403"), nil},
 	{"DELETE /server/rooms/{room}/members/{user}", "", dm, toKeys("403 403"), nil},
@@ -204,6 +215,7 @@ var routes = []cells{
 	{"POST /server/rooms/{room}/messages", "as another", private, toKeys("404 403"), func(c *cast, _ user) any {
 		return obj{"as": fmt.Sprint(c.newcomer.ID), "content": "hello"}
 	}},
+	{"POST /server/rooms/{room}/messages", "as the system", dm, toKeys("201 403"), func(*cast, user) any { return obj{"as": "system", "content": "hello"} }},
 	{"DELETE /server/rooms/{room}/messages/{seq}", "", dm, toKeys("200 403"), nil},
 	{"DELETE /server/rooms/{room}/messages/{seq}", "", private, toKeys("200 403"), nil},
 }

@@ -83,7 +83,9 @@ var house = []family{
 		{"."},
 	}, whyStation},
 	{"internal/api", 3, stationMayImport, [][]string{
-		{"server"},
+		{"server", "names"},
+		{"rooms"},
+		{"backend"},
 		{"."},
 	}, whyStation},
 

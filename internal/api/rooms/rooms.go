@@ -1,4 +1,4 @@
-package api
+package rooms
 
 import (
 	"slices"
@@ -45,7 +45,7 @@ type publicRoomsReply struct {
 }
 
 // rooms lists the caller's rooms or, with visibility=public, finds those that anybody may join.
-func (s *station) rooms(c *server.Call) error {
+func (v *Verbs) rooms(c *server.Call) error {
 	q := c.Query()
 	visibility := q.Text("visibility")
 	name := strings.TrimSpace(q.Text("q"))
@@ -55,39 +55,53 @@ func (s *station) rooms(c *server.Call) error {
 		return err
 	}
 	if visibility != "" {
-		return s.findRooms(c, name, cursor, limit)
+		return v.findRooms(c, name, cursor, limit)
 	}
-	list, next, err := s.ports.Lists.RoomList(c.Ctx, c.User, cursor, limit)
+	return v.roomsOf(c, c.User, cursor, limit)
+}
+
+func (v *Verbs) roomsOf(c *server.Call, user chat.UserID, cursor string, limit int) error {
+	list, next, err := v.ports.Lists.RoomList(c.Ctx, user, cursor, limit)
 	if err != nil {
 		return err
 	}
 	return c.Write(protocol.AppendRoomsReply(c.Buffer(), list, next))
 }
 
-// findRooms finds public rooms by a part of their name.
-func (s *station) findRooms(c *server.Call, name, cursor string, limit int) error {
-	if err := s.searches(c); err != nil {
+// RoomsOf lists a user's rooms as they see them, for somebody else.
+func (v *Verbs) RoomsOf(c *server.Call, user chat.UserID) error {
+	q := c.Query()
+	cursor, limit := q.Page()
+	if err := q.Check.Err(); err != nil {
 		return err
 	}
-	list, next, err := s.ports.Lists.PublicRooms(c.Ctx, name, cursor, limit)
+	return v.roomsOf(c, user, cursor, limit)
+}
+
+// findRooms finds public rooms by a part of their name.
+func (v *Verbs) findRooms(c *server.Call, name, cursor string, limit int) error {
+	if err := v.attempts.Search(c.Ctx, c.User, v.opts.Limits.SearchRate()); err != nil {
+		return err
+	}
+	list, next, err := v.ports.Lists.PublicRooms(c.Ctx, name, cursor, limit)
 	if err != nil {
 		return err
 	}
-	return c.OK(publicRoomsReply{orNull(next), server.Views(list, protocol.RoomView)})
+	return c.OK(publicRoomsReply{server.OrNull(next), server.Views(list, protocol.RoomView)})
 }
 
 // createRoom creates a group, or passes on to direct. The caller need not be named among the members, and may be.
-func (s *station) createRoom(c *server.Call, b RoomBody) error {
+func (v *Verbs) createRoom(c *server.Call, b RoomBody) error {
 	var k server.Checks
-	visibility := orElse(b.Visibility, chat.Private)
+	visibility := server.OrElse(b.Visibility, chat.Private)
 	others := slices.DeleteFunc(server.Once(b.MemberIDs), func(id chat.UserID) bool { return id == c.User })
-	if orElse(b.Type, chat.Group) == chat.Direct {
+	if server.OrElse(b.Type, chat.Group) == chat.Direct {
 		if len(others) == 0 && len(b.MemberIDs) > 0 {
 			others = []chat.UserID{c.User} // notes to oneself
 		}
 		k.Require(len(others) == 1, "member_ids", "must name exactly one other user, or only the caller")
 		k.Require(visibility != chat.Public, "visibility", "a direct room is private")
-		return s.direct(c, others, k.Err())
+		return v.direct(c, others, k.Err())
 	}
 	n := chat.NewRoom{
 		Owner: c.User, Name: strings.TrimSpace(b.Name), Description: strings.TrimSpace(b.Description),
@@ -96,32 +110,24 @@ func (s *station) createRoom(c *server.Call, b RoomBody) error {
 	if err := chat.CheckLine("name", n.Name, 1, len(n.Name)); err != nil { // a direct room needs none
 		return err
 	}
-	made, err := s.making(c, len(others))
+	made, err := v.making(c, len(others))
 	if err != nil {
 		return err
 	}
-	m, err := s.ports.Rooms.CreateRoom(c.Ctx, n)
+	m, err := v.ports.Rooms.CreateRoom(c.Ctx, n)
 	if made(err == nil); err != nil {
 		return err
 	}
 	return roomCreated(c, m)
 }
 
-// orElse is what a field holds, or otherwise if it was left out.
-func orElse[T any](field *T, otherwise T) T {
-	if field == nil {
-		return otherwise
-	}
-	return *field
-}
-
 // direct finds or makes the one direct room of the caller and another user, or of the caller alone: only one that is made is taken from
 // their allowance. bad is what is wrong with the body.
-func (s *station) direct(c *server.Call, others []chat.UserID, bad error) error {
+func (v *Verbs) direct(c *server.Call, others []chat.UserID, bad error) error {
 	if bad != nil {
 		return bad
 	}
-	m, err := s.ports.Rooms.FindDirect(c.Ctx, c.User, others[0])
+	m, err := v.ports.Rooms.FindDirect(c.Ctx, c.User, others[0])
 	if err == nil {
 		return c.OK(protocol.ListedRoomView(m))
 	} else if chat.KindOf(err) != chat.NotFound {
@@ -131,11 +137,11 @@ func (s *station) direct(c *server.Call, others []chat.UserID, bad error) error 
 	if others[0] == c.User {
 		invited = 0
 	}
-	made, err := s.making(c, invited)
+	made, err := v.making(c, invited)
 	if err != nil {
 		return err
 	}
-	m, created, err := s.ports.Rooms.DirectRoom(c.Ctx, c.User, others[0])
+	m, created, err := v.ports.Rooms.DirectRoom(c.Ctx, c.User, others[0])
 	if made(created); err != nil {
 		return err
 	}
@@ -151,8 +157,8 @@ func roomCreated(c *server.Call, m chat.Membership) error {
 }
 
 // room shows a room to its members, and a public one to everybody, then without the fields that depend on membership.
-func (s *station) room(c *server.Call) error {
-	m, err := s.ports.Rooms.View(c.Ctx, c.Room, c.User)
+func (v *Verbs) room(c *server.Call) error {
+	m, err := v.ports.Rooms.View(c.Ctx, c.Room, c.User)
 	if err != nil {
 		return err
 	}
@@ -163,11 +169,11 @@ func (s *station) room(c *server.Call) error {
 }
 
 // updateRoom changes what the body holds. Who may, the store judges on the locked room.
-func (s *station) updateRoom(c *server.Call, b RoomPatchBody) error {
+func (v *Verbs) updateRoom(c *server.Call, b RoomPatchBody) error {
 	p := chat.RoomPatch{
-		Name: trimmed(b.Name), Description: trimmed(b.Description), Visibility: b.Visibility, HistoryAll: b.HistoryAll,
+		Name: server.Trimmed(b.Name), Description: server.Trimmed(b.Description), Visibility: b.Visibility, HistoryAll: b.HistoryAll,
 	}
-	m, err := s.ports.Rooms.UpdateRoom(c.Ctx, c.Room, c.User, p)
+	m, err := v.ports.Rooms.UpdateRoom(c.Ctx, c.Room, c.User, p)
 	if err != nil {
 		return err
 	}
@@ -175,13 +181,13 @@ func (s *station) updateRoom(c *server.Call, b RoomPatchBody) error {
 }
 
 // dissolve ends a group for everybody.
-func (s *station) dissolve(c *server.Call) error {
-	return c.Gone(s.ports.Rooms.Dissolve(c.Ctx, c.Room, c.User))
+func (v *Verbs) dissolve(c *server.Call) error {
+	return c.Gone(v.ports.Rooms.Dissolve(c.Ctx, c.Room, c.User))
 }
 
 // transfer makes another member the owner; the caller stays as an admin.
-func (s *station) transfer(c *server.Call, b OwnerBody) error {
-	r, err := s.ports.Members.Transfer(c.Ctx, c.Room, c.User, b.UserID)
+func (v *Verbs) transfer(c *server.Call, b OwnerBody) error {
+	r, err := v.ports.Members.Transfer(c.Ctx, c.Room, c.User, b.UserID)
 	if err != nil {
 		return err
 	}

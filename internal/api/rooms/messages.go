@@ -1,4 +1,4 @@
-package api
+package rooms
 
 import (
 	"cmp"
@@ -51,16 +51,17 @@ type UnreadReply struct {
 
 // post sends a message. Without a client_msg_id a lost answer can't be retried safely, but the message gets one all
 // the same: the log's rows are unique by it.
-func (s *station) post(c *server.Call, b MessageBody) error { return s.postBy(c, c.User, b) }
+func (v *Verbs) post(c *server.Call, b MessageBody) error { return v.PostBy(c, c.User, b) }
 
-// postBy sends a message of a user's: the caller's, or somebody's in whose name a key does.
-func (s *station) postBy(c *server.Call, sender chat.UserID, b MessageBody) error {
-	m := chat.Send{Room: c.Room, Sender: sender, Session: c.Session, Content: b.Content, ReplyTo: orElse(b.ReplyTo, 0)}
+// PostBy sends a message of a user's: the caller's, or somebody's in whose name a key does. By user 0 it is a system message of the
+// application's.
+func (v *Verbs) PostBy(c *server.Call, sender chat.UserID, b MessageBody) error {
+	m := chat.Send{Room: c.Room, Sender: sender, Session: c.Session, Content: b.Content, ReplyTo: server.OrElse(b.ReplyTo, 0)}
 	var k server.Checks
-	data, err := s.data(b.Data)
+	data, err := v.data(b.Data)
 	m.Data = data
 	if k.Add(err); b.Content != "" || err == nil && data == "" {
-		k.Add(chat.CheckContent(b.Content, s.opts.Limits.MessageBytes))
+		k.Add(chat.CheckContent(b.Content, v.opts.Limits.MessageBytes))
 	}
 	if b.ClientMsgID != nil {
 		m.ClientMsgID = *b.ClientMsgID
@@ -71,10 +72,7 @@ func (s *station) postBy(c *server.Call, sender chat.UserID, b MessageBody) erro
 	if err := k.Err(); err != nil {
 		return err
 	}
-	if err := s.attempts.Message(c.Ctx, sender, s.opts.Limits.MessageRate()); err != nil {
-		return err
-	}
-	sent, err := s.ports.Messages.Post(c.Ctx, m, s.now())
+	sent, err := v.send(c.Ctx, m)
 	if err != nil {
 		return err
 	}
@@ -85,11 +83,23 @@ func (s *station) postBy(c *server.Call, sender chat.UserID, b MessageBody) erro
 	if sent.Duplicate {
 		status = http.StatusOK
 	}
-	mine, err := s.mine(c.Ctx, c.Room, sender, []chat.Message{sent.Message}) // a retry may find it changed
+	mine, err := v.mine(c.Ctx, c.Room, sender, []chat.Message{sent.Message}) // a retry may find it changed
 	if err != nil {
 		return err
 	}
 	return c.Reply(status, protocol.ShownMessageView(sent.Message, mine[sent.Message.Seq]))
+}
+
+// send posts a message within its sender's allowance. The application has none of its own: its calls are counted.
+func (v *Verbs) send(ctx context.Context, m chat.Send) (chat.Sent, error) {
+	if m.Sender == 0 {
+		m.Content = chat.SaidContent(m.Content)
+		return v.ports.Messages.PostSaid(ctx, m, v.now())
+	}
+	if err := v.attempts.Message(ctx, m.Sender, v.opts.Limits.MessageRate()); err != nil {
+		return chat.Sent{}, err
+	}
+	return v.ports.Messages.Post(ctx, m, v.now())
 }
 
 // newMsgID makes a client_msg_id for a client that sent none.
@@ -100,25 +110,25 @@ func newMsgID() string {
 }
 
 // history answers with bytes that are appended without reflection: a page may hold a hundred messages.
-func (s *station) history(c *server.Call) error {
-	q, err := historyQuery(c)
+func (v *Verbs) history(c *server.Call) error {
+	q, err := HistoryQuery(c)
 	if err != nil {
 		return err
 	}
-	p, err := s.readHistory(c.Ctx, q)
+	p, err := v.readHistory(c.Ctx, q)
 	if err != nil {
 		return err
 	}
-	mine, err := s.mine(c.Ctx, q.Room, q.User, p.Messages)
+	mine, err := v.mine(c.Ctx, q.Room, q.User, p.Messages)
 	if err != nil {
 		return err
 	}
 	return c.Write(protocol.AppendHistoryReply(c.Buffer(), p, q, mine))
 }
 
-// historyQuery reads the two forms of a request: by page, or by one seq and a limit. limit alone is the size of the
+// HistoryQuery reads the two forms of a request: by page, or by one seq and a limit. limit alone is the size of the
 // newest page.
-func historyQuery(c *server.Call) (chat.HistoryQuery, error) {
+func HistoryQuery(c *server.Call) (chat.HistoryQuery, error) {
 	q := c.Query()
 	h := chat.HistoryQuery{Room: c.Room, User: c.User}
 	seqs := 0
@@ -152,9 +162,9 @@ func historyQuery(c *server.Call) (chat.HistoryQuery, error) {
 // readHistory reads from the store, or, if it is the newest page, from the cache. Which messages the user may see and
 // what the newest one is, only the store can say; the cache is used only if it holds exactly the page that follows
 // from that, in the states that belong to the room's last change.
-func (s *station) readHistory(ctx context.Context, q chat.HistoryQuery) (chat.HistoryPage, error) {
-	if s.ports.Recents == nil || q.Page != 1 {
-		return s.ports.Messages.History(ctx, q)
+func (v *Verbs) readHistory(ctx context.Context, q chat.HistoryQuery) (chat.HistoryPage, error) {
+	if v.ports.Recents == nil || q.Page != 1 {
+		return v.ports.Messages.History(ctx, q)
 	}
 	var asked, hit bool
 	var failed error
@@ -163,26 +173,26 @@ func (s *station) readHistory(ctx context.Context, q chat.HistoryQuery) (chat.Hi
 			return nil, false
 		}
 		asked = true
-		ms, failed = s.ports.Recents.Recent(ctx, q.Room, page.Epoch, page.Changes)
+		ms, failed = v.ports.Recents.Recent(ctx, q.Room, page.Epoch, page.Changes)
 		ms, ok = tail(ms, to, int(to-from)+1)
 		hit = ok && failed == nil
 		return ms, hit
 	}
-	p, err := s.ports.Messages.History(ctx, q)
+	p, err := v.ports.Messages.History(ctx, q)
 	switch {
 	case hit:
-		s.opts.Metrics.Recent.WithLabelValues("hit").Inc()
+		v.opts.Recent.WithLabelValues("hit").Inc()
 		return p, err
 	case !asked:
 		return p, err
 	}
 	if err == nil && failed == nil && !p.Ended && len(p.Messages) > 0 {
-		failed = s.ports.Recents.Warm(ctx, q.Room, p.Epoch, p.Changes, p.Messages)
+		failed = v.ports.Recents.Warm(ctx, q.Room, p.Epoch, p.Changes, p.Messages)
 	}
 	if failed != nil {
-		s.opts.Metrics.Degraded.WithLabelValues("recents").Inc()
+		v.opts.Degraded.WithLabelValues("recents").Inc()
 	}
-	s.opts.Metrics.Recent.WithLabelValues("miss").Inc()
+	v.opts.Recent.WithLabelValues("miss").Inc()
 	return p, err
 }
 
@@ -197,8 +207,8 @@ func tail(ms []chat.Message, upTo chat.Seq, n int) (cut []chat.Message, ok bool)
 }
 
 // read moves the read pointer. A seq beyond the room's last one means "all", so clients need not know it.
-func (s *station) read(c *server.Call, b ReadBody) error {
-	st, err := s.ports.Messages.ReadAndTell(c.Ctx, chat.ReadMark{Room: c.Room, User: c.User, Seq: *b.Seq})
+func (v *Verbs) read(c *server.Call, b ReadBody) error {
+	st, err := v.ports.Messages.ReadAndTell(c.Ctx, chat.ReadMark{Room: c.Room, User: c.User, Seq: *b.Seq})
 	if err != nil {
 		return err
 	}
@@ -209,8 +219,8 @@ func (s *station) read(c *server.Call, b ReadBody) error {
 }
 
 // unread counts from counters that every message and read pointer carry; no message is read for it.
-func (s *station) unread(c *server.Call) error {
-	total, per, err := s.ports.Lists.Unread(c.Ctx, c.User)
+func (v *Verbs) unread(c *server.Call) error {
+	total, per, err := v.ports.Lists.Unread(c.Ctx, c.User)
 	if err != nil {
 		return err
 	}

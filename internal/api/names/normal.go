@@ -1,4 +1,4 @@
-package api
+package names
 
 import (
 	"strings"
@@ -6,8 +6,8 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// normal brings usernames, emails and what is searched for into the one form in which they are stored and compared:
+// Normal brings usernames, emails and what is searched for into the one form in which they are stored and compared:
 // NFKC, lower case, without surrounding space. Lower-casing can leave NFKC, so that comes last again.
-func normal(s string) string {
+func Normal(s string) string {
 	return strings.TrimSpace(norm.NFKC.String(strings.ToLower(norm.NFKC.String(s))))
 }

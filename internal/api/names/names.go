@@ -1,4 +1,4 @@
-package api
+package names
 
 import (
 	"strings"
@@ -9,9 +9,9 @@ import (
 	"chat-service/internal/chat"
 )
 
-// checkUsername checks a new username that is in its normal form: chat's rule, RFC 8265's class for identifiers, letters of one
+// CheckUsername checks a new username that is in its normal form: chat's rule, RFC 8265's class for identifiers, letters of one
 // script (UTS 39, highly restrictive), and no word that the API's paths need. Names that exist stay.
-func checkUsername(name string) error {
+func CheckUsername(name string) error {
 	if err := chat.CheckUsername(name); err != nil {
 		return err
 	}

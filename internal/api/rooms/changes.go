@@ -1,4 +1,4 @@
-package api
+package rooms
 
 import (
 	"context"
@@ -57,46 +57,46 @@ type PinsReply struct {
 const mineSpan = 1000
 
 // edit changes what a message says.
-func (s *station) edit(c *server.Call, b EditBody) error {
-	ch := chat.Change{Kind: chat.ChangeEdit, IfVersion: orElse(b.IfVersion, 0)}
+func (v *Verbs) edit(c *server.Call, b EditBody) error {
+	ch := chat.Change{Kind: chat.ChangeEdit, IfVersion: server.OrElse(b.IfVersion, 0)}
 	var k server.Checks
 	if b.Content.Set {
-		text := orElse(b.Content.Value, "")
+		text := server.OrElse(b.Content.Value, "")
 		if ch.Content = &text; text != "" {
-			k.Add(chat.CheckContent(text, s.opts.Limits.MessageBytes))
+			k.Add(chat.CheckContent(text, v.opts.Limits.MessageBytes))
 		}
 	}
 	if b.Data.Set {
-		data, err := s.data(b.Data)
+		data, err := v.data(b.Data)
 		k.Add(err)
 		ch.Data = &data
 	}
 	k.Require(b.Content.Set || b.Data.Set, "content", "give content or data")
-	return s.change(c, ch, &k)
+	return v.change(c, ch, &k)
 }
 
 // data reads a message's data in its canonical form; "" if there is none.
-func (s *station) data(o server.Object) (string, error) {
+func (v *Verbs) data(o server.Object) (string, error) {
 	if o.Raw == nil {
 		return "", nil
 	}
-	return chat.CanonicalData(o.Raw, s.opts.Limits.DataBytes, s.opts.Limits.DataDepth)
+	return chat.CanonicalData(o.Raw, v.opts.Limits.DataBytes, v.opts.Limits.DataDepth)
 }
 
 // recall takes a message back.
-func (s *station) recall(c *server.Call) error {
-	return s.change(c, chat.Change{Kind: chat.ChangeRecall}, &server.Checks{})
+func (v *Verbs) recall(c *server.Call) error {
+	return v.change(c, chat.Change{Kind: chat.ChangeRecall}, &server.Checks{})
 }
 
 // pin pins a message, or takes the pin off.
-func (s *station) pin(on bool) server.Handler {
+func (v *Verbs) pin(on bool) server.Handler {
 	return func(c *server.Call) error {
-		return s.change(c, chat.Change{Kind: chat.ChangePin, On: on}, &server.Checks{})
+		return v.change(c, chat.Change{Kind: chat.ChangePin, On: on}, &server.Checks{})
 	}
 }
 
 // react adds the caller's reaction to a message, or takes it away.
-func (s *station) react(on bool) server.Handler {
+func (v *Verbs) react(on bool) server.Handler {
 	return func(c *server.Call) error {
 		key, err := c.Text("key")
 		if err != nil {
@@ -104,18 +104,18 @@ func (s *station) react(on bool) server.Handler {
 		}
 		var k server.Checks
 		k.Add(chat.CheckReactionKey(key))
-		return s.change(c, chat.Change{Kind: chat.ChangeReaction, Key: key, On: on}, &k)
+		return v.change(c, chat.Change{Kind: chat.ChangeReaction, Key: key, On: on}, &k)
 	}
 }
 
 // change carries a change out under the request's Idempotency-Key, and answers with the message as it is then. Without a key a lost
 // answer can't be retried safely, but the change gets one all the same: it is remembered by it.
-func (s *station) change(c *server.Call, ch chat.Change, k *server.Checks) error {
-	return s.changeBy(c, c.User, ch, k)
+func (v *Verbs) change(c *server.Call, ch chat.Change, k *server.Checks) error {
+	return v.ChangeBy(c, c.User, ch, k)
 }
 
-// changeBy is change by a user: the caller, or somebody in whose name a key acts.
-func (s *station) changeBy(c *server.Call, by chat.UserID, ch chat.Change, k *server.Checks) error {
+// ChangeBy is change by a user: the caller, or somebody in whose name a key acts.
+func (v *Verbs) ChangeBy(c *server.Call, by chat.UserID, ch chat.Change, k *server.Checks) error {
 	ch.Room, ch.Seq, ch.User, ch.Session = c.Room, c.Seq, by, c.Session
 	id, there, err := c.Key()
 	switch k.Add(err); {
@@ -129,22 +129,24 @@ func (s *station) changeBy(c *server.Call, by chat.UserID, ch chat.Change, k *se
 	if err := k.Err(); err != nil {
 		return err
 	}
-	if err := s.attempts.Message(c.Ctx, by, s.opts.Limits.MessageRate()); err != nil {
-		return err
+	if !ch.App {
+		if err := v.attempts.Message(c.Ctx, by, v.opts.Limits.MessageRate()); err != nil {
+			return err
+		}
 	}
-	done, err := s.ports.Changes.PostChange(c.Ctx, ch, s.now())
+	done, err := v.ports.Changes.PostChange(c.Ctx, ch, v.now())
 	if err != nil {
 		return err
 	}
 	if done.Err != nil {
 		return done.Err
 	}
-	return s.showOne(c, by, done.Message)
+	return v.showOne(c, by, done.Message)
 }
 
 // showOne answers with one message, and the user's own reactions to it.
-func (s *station) showOne(c *server.Call, user chat.UserID, m chat.Message) error {
-	mine, err := s.mine(c.Ctx, c.Room, user, []chat.Message{m})
+func (v *Verbs) showOne(c *server.Call, user chat.UserID, m chat.Message) error {
+	mine, err := v.mine(c.Ctx, c.Room, user, []chat.Message{m})
 	if err != nil {
 		return err
 	}
@@ -153,7 +155,7 @@ func (s *station) showOne(c *server.Call, user chat.UserID, m chat.Message) erro
 
 // mine finds the user's own reactions to messages of a room. It asks the store only where somebody may have reacted whom the message
 // doesn't name.
-func (s *station) mine(ctx context.Context, room chat.RoomID, user chat.UserID, ms []chat.Message) (map[chat.Seq][]string, error) {
+func (v *Verbs) mine(ctx context.Context, room chat.RoomID, user chat.UserID, ms []chat.Message) (map[chat.Seq][]string, error) {
 	var own map[chat.Seq][]string
 	var asked []chat.Seq
 	for i := range ms {
@@ -175,7 +177,7 @@ func (s *station) mine(ctx context.Context, room chat.RoomID, user chat.UserID, 
 			continue
 		}
 		answered = from + mineSpan - 1
-		all, err := s.ports.Changes.MyReactions(ctx, room, user, from, min(answered, asked[len(asked)-1]))
+		all, err := v.ports.Changes.MyReactions(ctx, room, user, from, min(answered, asked[len(asked)-1]))
 		if err != nil {
 			return nil, err
 		}
@@ -201,17 +203,17 @@ func ownReactions(rs []chat.Reaction, user chat.UserID) (keys []string, sure boo
 }
 
 // oneMessage shows a message.
-func (s *station) oneMessage(c *server.Call) error {
-	m, err := s.ports.Changes.One(c.Ctx, c.Room, c.User, c.Seq)
+func (v *Verbs) oneMessage(c *server.Call) error {
+	m, err := v.ports.Changes.One(c.Ctx, c.Room, c.User, c.Seq)
 	if err != nil {
 		return err
 	}
-	return s.showOne(c, c.User, m)
+	return v.showOne(c, c.User, m)
 }
 
 // versions lists what a message said before.
-func (s *station) versions(c *server.Call) error {
-	vs, err := s.ports.Changes.Versions(c.Ctx, c.Room, c.User, c.Seq)
+func (v *Verbs) versions(c *server.Call) error {
+	vs, err := v.ports.Changes.Versions(c.Ctx, c.Room, c.User, c.Seq)
 	if err != nil {
 		return err
 	}
@@ -221,7 +223,7 @@ func (s *station) versions(c *server.Call) error {
 }
 
 // reactors lists a page of those who reacted to a message with a key.
-func (s *station) reactors(c *server.Call) error {
+func (v *Verbs) reactors(c *server.Call) error {
 	q := c.Query()
 	key := q.Text("key")
 	cursor, limit := q.Page()
@@ -229,7 +231,7 @@ func (s *station) reactors(c *server.Call) error {
 	if err := q.Check.Err(); err != nil {
 		return err
 	}
-	rs, next, err := s.ports.Changes.Reactors(c.Ctx, chat.ReactorsQuery{
+	rs, next, err := v.ports.Changes.Reactors(c.Ctx, chat.ReactorsQuery{
 		Room: c.Room, User: c.User, Seq: c.Seq, Key: key, Cursor: cursor, Limit: limit,
 	})
 	if err != nil {
@@ -237,11 +239,11 @@ func (s *station) reactors(c *server.Call) error {
 	}
 	return c.OK(ReactorsReply{server.Views(rs, func(r chat.Reactor) ReactorView {
 		return ReactorView{r.User, chat.FormatTime(r.At)}
-	}), orNull(next)})
+	}), server.OrNull(next)})
 }
 
 // ownReacts lists the caller's own reactions to a stretch of messages.
-func (s *station) ownReacts(c *server.Call) error {
+func (v *Verbs) ownReacts(c *server.Call) error {
 	q := c.Query()
 	from, to := chat.Seq(q.Number("from_seq")), chat.Seq(q.Number("to_seq"))
 	q.Check.Require(from <= to, "to_seq", "must not be below from_seq")
@@ -249,7 +251,7 @@ func (s *station) ownReacts(c *server.Call) error {
 		return err
 	}
 	to = min(to, from+mineSpan-1)
-	all, err := s.ports.Changes.MyReactions(c.Ctx, c.Room, c.User, from, to)
+	all, err := v.ports.Changes.MyReactions(c.Ctx, c.Room, c.User, from, to)
 	if err != nil {
 		return err
 	}
@@ -261,12 +263,12 @@ func (s *station) ownReacts(c *server.Call) error {
 }
 
 // pins lists the pinned messages that the caller may see.
-func (s *station) pins(c *server.Call) error {
-	ms, err := s.ports.Changes.Pins(c.Ctx, c.Room, c.User)
+func (v *Verbs) pins(c *server.Call) error {
+	ms, err := v.ports.Changes.Pins(c.Ctx, c.Room, c.User)
 	if err != nil {
 		return err
 	}
-	mine, err := s.mine(c.Ctx, c.Room, c.User, ms)
+	mine, err := v.mine(c.Ctx, c.Room, c.User, ms)
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package api
+package rooms
 
 import (
 	"time"
@@ -55,28 +55,35 @@ func memberView(m chat.MemberUser, now time.Time) MemberView {
 	return v
 }
 
-// members lists a page of a room's members. One more than the page holds is read, to know whether there is a next one.
-func (s *station) members(c *server.Call) error {
+// members lists a page of a room's members.
+func (v *Verbs) members(c *server.Call) error {
+	return v.MembersBy(c, func(after chat.UserID, limit int) ([]chat.MemberUser, error) {
+		return v.ports.Lists.Members(c.Ctx, c.Room, c.User, after, limit)
+	})
+}
+
+// MembersBy lists a page of the members that read finds. One more than the page holds is read, to know whether there is a next one.
+func (v *Verbs) MembersBy(c *server.Call, read func(after chat.UserID, limit int) ([]chat.MemberUser, error)) error {
 	q := c.Query()
 	cursor, limit := q.Page()
-	after, err := idCursor(listMembers, cursor)
+	after, err := server.IDCursor(server.ListMembers, cursor)
 	q.Check.Add(err)
 	if err := q.Check.Err(); err != nil {
 		return err
 	}
-	list, err := s.ports.Lists.Members(c.Ctx, c.Room, c.User, chat.UserID(after), limit+1)
+	list, err := read(chat.UserID(after), limit+1)
 	if err != nil {
 		return err
 	}
-	list, next := cut(listMembers, list, limit, func(m chat.MemberUser) chat.UserID { return m.Member.User })
-	now := s.now()
+	list, next := server.Cut(server.ListMembers, list, limit, func(m chat.MemberUser) chat.UserID { return m.Member.User })
+	now := v.now()
 	return c.OK(MembersReply{server.Views(list, func(m chat.MemberUser) MemberView { return memberView(m, now) }), next})
 }
 
 // addMembers adds users, or lets the caller join a public room; which of the two is the store's rule, judged on
 // locked rows.
-func (s *station) addMembers(c *server.Call, b AddBody) error {
-	added, err := s.invite(c, server.Once(b.MemberIDs))
+func (v *Verbs) addMembers(c *server.Call, b AddBody) error {
+	added, err := v.invite(c, server.Once(b.MemberIDs))
 	if err != nil {
 		return err
 	}
@@ -84,32 +91,32 @@ func (s *station) addMembers(c *server.Call, b AddBody) error {
 }
 
 // removeMember removes another member, or lets the caller leave.
-func (s *station) removeMember(c *server.Call) error {
-	return c.Gone(s.ports.Members.RemoveMember(c.Ctx, c.Room, c.User, c.Target))
+func (v *Verbs) removeMember(c *server.Call) error {
+	return c.Gone(v.ports.Members.RemoveMember(c.Ctx, c.Room, c.User, c.Target))
 }
 
 // updateMember changes the role or the mute. The answer shows the member as the transaction left them.
-func (s *station) updateMember(c *server.Call, b MemberPatchBody) error {
-	until, mute, err := b.check(s.now())
+func (v *Verbs) updateMember(c *server.Call, b MemberPatchBody) error {
+	until, mute, err := b.check(v.now())
 	if err != nil {
 		return err
 	}
 	var m chat.Member
 	if b.Role != nil {
-		if m, err = s.ports.Members.SetRole(c.Ctx, c.Room, c.User, c.Target, *b.Role); err != nil {
+		if m, err = v.ports.Members.SetRole(c.Ctx, c.Room, c.User, c.Target, *b.Role); err != nil {
 			return err
 		}
 	}
 	if mute {
-		if m, err = s.ports.Members.Mute(c.Ctx, c.Room, c.User, c.Target, until); err != nil {
+		if m, err = v.ports.Members.Mute(c.Ctx, c.Room, c.User, c.Target, until); err != nil {
 			return err
 		}
 	}
-	u, err := s.ports.Accounts.User(c.Ctx, c.Target)
+	u, err := v.ports.Accounts.User(c.Ctx, c.Target)
 	if err != nil {
 		return err
 	}
-	return c.OK(memberView(chat.MemberUser{Member: m, User: u}, s.now()))
+	return c.OK(memberView(chat.MemberUser{Member: m, User: u}, v.now()))
 }
 
 // check returns until when to mute, and whether to. Role and mute exclude each other: each is a transaction of its

@@ -1,4 +1,4 @@
-package api
+package backend
 
 import (
 	"cmp"
@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"chat-service/internal/api/names"
 	"chat-service/internal/api/server"
 	"chat-service/internal/chat"
 )
@@ -68,58 +69,58 @@ func personView(u chat.User) PersonView {
 }
 
 // person finds whom a Ref names: chat.NotFound if there is nobody.
-func (s *station) person(c *server.Call, r chat.Ref) (chat.User, error) {
+func (v *Verbs) person(c *server.Call, r chat.Ref) (chat.User, error) {
 	if r.ID != 0 {
-		return s.ports.Accounts.User(c.Ctx, chat.UserID(r.ID))
+		return v.ports.Accounts.User(c.Ctx, chat.UserID(r.ID))
 	}
-	return s.ports.Identities.Identity(c.Ctx, chat.External(r.Own))
+	return v.ports.Identities.Identity(c.Ctx, chat.External(r.Own))
 }
 
 // named finds whom the path names, who is the call's target then.
-func (s *station) named(c *server.Call) (chat.User, error) {
-	u, err := s.person(c, c.UserRef)
+func (v *Verbs) named(c *server.Call) (chat.User, error) {
+	u, err := v.person(c, c.UserRef)
 	c.Target = u.ID
 	return u, err
 }
 
 // patch checks what the application says of a user; field prefixes the names of fields.
 func (b PersonBody) patch(field string, k *server.Checks) chat.UserPatch {
-	p := chat.UserPatch{Nickname: trimmed(b.Nickname), AvatarURL: trimmed(b.AvatarURL)}
+	p := chat.UserPatch{Nickname: server.Trimmed(b.Nickname), AvatarURL: server.Trimmed(b.AvatarURL)}
 	if p.AvatarURL != nil {
-		k.Require(webURL(*p.AvatarURL), field+"avatar_url", "must be an http or https address without a user")
+		k.Require(names.WebURL(*p.AvatarURL), field+"avatar_url", "must be an http or https address without a user")
 	}
 	return p
 }
 
 // put makes an own user of the application, or changes one. Of calls at the same moment one makes the user, and the others change them.
-func (s *station) put(c *server.Call, r chat.Ref, p chat.UserPatch) (u chat.User, made bool, err error) {
+func (v *Verbs) put(c *server.Call, r chat.Ref, p chat.UserPatch) (u chat.User, made bool, err error) {
 	if r.ID == 0 {
 		who := chat.External(r.Own)
-		u, made, err = s.ports.Identities.Provide(c.Ctx, who, chat.User{
-			Nickname: cmp.Or(orElse(p.Nickname, ""), nickname(r.Own), who.Username()), AvatarURL: orElse(p.AvatarURL, ""),
-			Status: chat.Active, CreatedAt: s.now(),
+		u, made, err = v.ports.Identities.Provide(c.Ctx, who, chat.User{
+			Nickname: cmp.Or(server.OrElse(p.Nickname, ""), names.Nickname(r.Own), who.Username()), AvatarURL: server.OrElse(p.AvatarURL, ""),
+			Status: chat.Active, CreatedAt: v.opts.Now(),
 		})
 		if err != nil {
 			return u, false, err
 		}
 		if made {
-			s.ports.Audit.Record(c.Ctx, chat.Act{Kind: chat.ActRegistered, User: u.ID, Detail: "by a key"})
+			v.ports.Audit.Record(c.Ctx, chat.Act{Kind: chat.ActRegistered, User: u.ID, Detail: "by a key"})
 			return u, true, nil
 		}
 		r.ID = uint64(u.ID)
 	}
-	u, err = s.ports.Accounts.UpdateUser(c.Ctx, chat.UserID(r.ID), p)
+	u, err = v.ports.Accounts.UpdateUser(c.Ctx, chat.UserID(r.ID), p)
 	return u, false, err
 }
 
 // putPerson makes or changes one user.
-func (s *station) putPerson(c *server.Call, b PersonBody) error {
+func (v *Verbs) putPerson(c *server.Call, b PersonBody) error {
 	var k server.Checks
 	p := b.patch("", &k)
 	if err := k.Err(); err != nil {
 		return err
 	}
-	u, made, err := s.put(c, c.UserRef, p)
+	u, made, err := v.put(c, c.UserRef, p)
 	if err != nil {
 		return err
 	}
@@ -132,7 +133,7 @@ func (s *station) putPerson(c *server.Call, b PersonBody) error {
 
 // putPeople makes or changes many. All of them are checked before one is made; where one fails then, those before it stay, and the
 // same call goes on.
-func (s *station) putPeople(c *server.Call, b PeopleBody) error {
+func (v *Verbs) putPeople(c *server.Call, b PeopleBody) error {
 	var k server.Checks
 	refs, patches, seen := make([]chat.Ref, len(b.Users)), make([]chat.UserPatch, len(b.Users)), map[chat.Ref]bool{}
 	for i, x := range b.Users {
@@ -148,7 +149,7 @@ func (s *station) putPeople(c *server.Call, b PeopleBody) error {
 	}
 	views := make([]PersonView, len(refs))
 	for i, r := range refs {
-		u, _, err := s.put(c, r, patches[i])
+		u, _, err := v.put(c, r, patches[i])
 		if err != nil {
 			return err
 		}
@@ -158,32 +159,41 @@ func (s *station) putPeople(c *server.Call, b PeopleBody) error {
 }
 
 // showPerson shows one user, a disabled one too.
-func (s *station) showPerson(c *server.Call) error {
-	u, err := s.named(c)
+func (v *Verbs) showPerson(c *server.Call) error {
+	u, err := v.named(c)
 	if err != nil {
 		return err
 	}
 	return c.OK(personView(u))
 }
 
+// roomsOf lists a user's rooms, as they see them.
+func (v *Verbs) roomsOf(c *server.Call) error {
+	u, err := v.named(c)
+	if err != nil {
+		return err
+	}
+	return v.opts.Rooms.RoomsOf(c, u.ID)
+}
+
 // openFor opens a session for a user. One with a time of its own has no refresh token: it would end with it all the same.
-func (s *station) openFor(c *server.Call, b SessionBody) error {
-	u, err := s.named(c)
+func (v *Verbs) openFor(c *server.Call, b SessionBody) error {
+	u, err := v.named(c)
 	if err != nil {
 		return err
 	}
 	u.PasswordHash = "" // the session doesn't depend on it
-	n, refresh := s.newSession(c, u, b.Device)
-	ttl := time.Duration(orElse(b.TTLSeconds, 0)) * time.Second
+	n, refresh := v.opts.NewSession(c, u, b.Device)
+	ttl := time.Duration(server.OrElse(b.TTLSeconds, 0)) * time.Second
 	if ttl > 0 {
 		n.Until, refresh = n.Session.CreatedAt.Add(ttl), ""
 		n.Session.ExpiresAt = n.Until
 	}
-	if err := s.ports.Sessions.OpenSession(c.Ctx, n); err != nil {
+	if err := v.ports.Sessions.OpenSession(c.Ctx, n); err != nil {
 		return err
 	}
-	s.ports.Audit.Record(c.Ctx, chat.Act{Kind: chat.ActLogin, User: u.ID, Session: n.Session.ID, Detail: n.Session.Device})
-	access, lifetime, err := s.ports.Tokens.IssueFor(u.ID, n.Session.ID, ttl)
+	v.ports.Audit.Record(c.Ctx, chat.Act{Kind: chat.ActLogin, User: u.ID, Session: n.Session.ID, Detail: n.Session.Device})
+	access, lifetime, err := v.ports.Tokens.IssueFor(u.ID, n.Session.ID, ttl)
 	if err != nil {
 		return err
 	}
@@ -191,27 +201,27 @@ func (s *station) openFor(c *server.Call, b SessionBody) error {
 }
 
 // endAll ends all of a user's sessions.
-func (s *station) endAll(c *server.Call) error {
-	u, err := s.named(c)
+func (v *Verbs) endAll(c *server.Call) error {
+	u, err := v.named(c)
 	if err == nil {
-		err = s.ports.Sessions.RevokeSessions(c.Ctx, u.ID, "")
-		s.live.ForgetUser(u.ID)
+		err = v.ports.Sessions.RevokeSessions(c.Ctx, u.ID, "")
+		v.opts.Live.ForgetUser(u.ID)
 	}
 	return c.Done(err)
 }
 
 // disable shuts an account, or opens it again.
-func (s *station) disable(on bool) server.Handler {
+func (v *Verbs) disable(on bool) server.Handler {
 	return func(c *server.Call) error {
-		u, err := s.named(c)
+		u, err := v.named(c)
 		switch {
 		case err != nil:
 			return err
 		case on:
-			err = s.ports.Wardens.DisableUser(c.Ctx, u.ID)
-			s.live.ForgetUser(u.ID)
+			err = v.ports.Wardens.DisableUser(c.Ctx, u.ID)
+			v.opts.Live.ForgetUser(u.ID)
 		default:
-			err = s.ports.Wardens.EnableUser(c.Ctx, u.ID)
+			err = v.ports.Wardens.EnableUser(c.Ctx, u.ID)
 		}
 		if err != nil {
 			return err
