@@ -35,10 +35,10 @@ func TestAddressesAreJudged(t *testing.T) {
 }
 
 func TestURLsAreChecked(t *testing.T) {
-	long := "https://app.example.com/" + strings.Repeat("x", MaxURLBytes)
+	long := "https://app.example.com/" + strings.Repeat("x", chat.MaxWebhookURL)
 	for url, says := range map[string]string{
 		"https://app.example.com/hooks": "", "https://app.example.com": "", "https://APP.example.com.:8443/a?b=c": "", "https://8.8.8.8/": "",
-		"https://[2606:4700:4700::1111]:443/": "", "https://xn--bcher-kva.example/": "", "https://a_b.example.com/": "", long[:MaxURLBytes]: "",
+		"https://[2606:4700:4700::1111]:443/": "", "https://xn--bcher-kva.example/": "", "https://a_b.example.com/": "", long[:chat.MaxWebhookURL]: "",
 		"": "no address", "app.example.com": "no address", "https://": "no address", "https:app": "no address", "https:///x": "no address",
 		"https://a b.example.com/": "no address", "https://app.example.com/\x00": "no address", "https://[::1": "no address", "https://app.example.com:x/": "no address",
 		"http://app.example.com/": "must be https", "ftp://app.example.com/": "must be https", "file:///etc/passwd": "no address", "gopher://a.example:70/_": "must be https",
@@ -52,9 +52,9 @@ func TestURLsAreChecked(t *testing.T) {
 		"https://bücher.example/": "punycode", "https://app..example.com/": "punycode", "https://.example.com/": "punycode", "https://" + strings.Repeat("a", 64) + ".example/": "punycode",
 		"https://１２７.０.０.１/": "punycode", "https://127。0。0。1/": "punycode", "https://%6c%6f/": "no address",
 	} {
-		err := Networks{}.Check(url, false)
+		err := Endpoints{}.Check(url, false)
 		var e *chat.Error
-		if says == "" && err != nil || says != "" && (!errors.As(err, &e) || e.Kind != chat.Invalid || !strings.Contains(e.Msg, says)) {
+		if says == "" && err != nil || says != "" && (!errors.As(err, &e) || e.Kind != chat.Invalid || len(e.Fields) != 1 || e.Fields[0].Field != "url" || !strings.Contains(e.Msg, says)) {
 			t.Errorf("%.60q: %v, want %q", url, err, says)
 		}
 	}
@@ -66,12 +66,12 @@ func TestPrivateURLsAreCheckedByWhatTheOperatorAllows(t *testing.T) {
 		"http://localhost:9000/": "", "http://10.1.2.3/": "", "https://10.1.2.3/": "", "http://hooks.internal/": "", "https://app.example.com/": "", "https://8.8.8.8/": "",
 		"http://8.8.8.8/": "only https", "http://192.168.0.1/": "webhooks.allow_private", "https://[::1]/": "webhooks.allow_private", "http://2130706433/": "usual form",
 	} {
-		if err := ns.Check(url, true); (err == nil) != (says == "") || err != nil && !strings.Contains(err.Error(), says) {
+		if err := (Endpoints{ns}).Check(url, true); (err == nil) != (says == "") || err != nil && !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v, want %q", url, err, says)
 		}
 	}
 	var e *chat.Error
-	if err := (Networks{}).Check("https://app.example.com/", true); !errors.As(err, &e) || e.Kind != chat.Forbidden {
+	if err := (Endpoints{}).Check("https://app.example.com/", true); !errors.As(err, &e) || len(e.Fields) != 1 || e.Fields[0].Field != "allow_private" {
 		t.Errorf("without the operator's leave: %v", err)
 	}
 }

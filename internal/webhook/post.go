@@ -22,9 +22,9 @@ import (
 
 // The bounds of a post.
 const (
-	Timeout     = 15 * time.Second // for all of it: resolving, dialling, posting and the answer
-	maxAnswer   = 64 << 10         // bytes that are read of an answer's body, and of its header
-	maxNote     = 190              // bytes of an answer's note
+	Timeout     = 15 * time.Second       // for all of it: resolving, dialling, posting and the answer
+	maxAnswer   = 64 << 10               // bytes that are read of an answer's body, and of its header
+	maxNote     = chat.MaxWebhookRefusal // bytes of an answer's note
 	maxSecrets  = 4
 	idlePerHost = 4 // connections that wait for the next post …
 	idleInAll   = 64
@@ -147,8 +147,8 @@ func (c *Client) request(ctx context.Context, d Delivery) (*http.Request, error)
 	}
 	signatures := make([]string, len(d.Secrets))
 	for i, secret := range d.Secrets {
-		if len(secret) < minSecret {
-			return nil, fmt.Errorf("sign: a secret of %d bytes, want at least %d", len(secret), minSecret)
+		if len(secret) < chat.MinWebhookSecret {
+			return nil, fmt.Errorf("sign: a secret of %d bytes, want at least %d", len(secret), chat.MinWebhookSecret)
 		}
 		signatures[i] = Sign(secret, d.ID, d.At, d.Body)
 	}

@@ -2,7 +2,6 @@ package webhook
 
 import (
 	"bytes"
-	"encoding/base64"
 	"io"
 	"net/http"
 	"strings"
@@ -10,35 +9,13 @@ import (
 	"time"
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
-)
 
-func TestSecrets(t *testing.T) {
-	a, b := SecretText(NewSecret()), SecretText(NewSecret())
-	if a == b {
-		t.Errorf("made %s twice", a)
-	}
-	if raw, err := ParseSecret(a); err != nil || len(raw) != secretBytes {
-		t.Errorf("what was made can't be read: %d bytes, %v", len(raw), err)
-	}
-	of := func(n int) string { return secretPrefix + base64.StdEncoding.EncodeToString(make([]byte, n)) }
-	for _, good := range []string{of(24), of(25), of(64)} {
-		if _, err := ParseSecret(good); err != nil {
-			t.Errorf("%s: %v", good, err)
-		}
-	}
-	for _, bad := range []string{
-		"", "whsec_", of(23), of(65), strings.TrimPrefix(of(32), secretPrefix), of(24) + "\n", of(32) + "=", strings.TrimRight(of(32), "="),
-		"whsec_" + base64.URLEncoding.EncodeToString([]byte(strings.Repeat("\xff", 24))), "WHSEC_" + of(24)[6:], of(24)[:20] + "\n" + of(24)[20:],
-	} {
-		if raw, err := ParseSecret(bad); err == nil || len(raw) > 0 || len(bad) > 20 && strings.Contains(err.Error(), bad[6:]) {
-			t.Errorf("%q: %d bytes, error %v: want an error that doesn't hold it", bad, len(raw), err)
-		}
-	}
-}
+	"chat-service/internal/chat"
+)
 
 // The example of the specification's own libraries.
 func TestSignatureIsTheStandards(t *testing.T) {
-	secret, err := ParseSecret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+	secret, err := chat.ParseWebhookSecret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
 	if err != nil || !bytes.Equal(secret, known) {
 		t.Fatal(secret, err)
 	}
@@ -64,7 +41,7 @@ func TestPostsAreVerifiedByThePublicLibrary(t *testing.T) {
 		w.WriteHeader(http.StatusNoContent)
 	})
 	d := to(s.URL + "/hooks?app=1")
-	fresh := NewSecret()
+	fresh := Endpoints{}.NewSecret()
 	d.Secrets = [][]byte{fresh, known}
 	a, err := c.Post(t.Context(), d)
 	if err != nil || a.Status != http.StatusNoContent || !a.Accepted() || a.Note != "" || a.Took <= 0 {
@@ -75,7 +52,7 @@ func TestPostsAreVerifiedByThePublicLibrary(t *testing.T) {
 		t.Errorf("posted %s with %v", got.body, got.header)
 	}
 	verify := func(secret []byte, body string) error {
-		w, err := standardwebhooks.NewWebhook(SecretText(secret))
+		w, err := standardwebhooks.NewWebhook(chat.WebhookSecretText(secret))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -83,13 +60,13 @@ func TestPostsAreVerifiedByThePublicLibrary(t *testing.T) {
 	}
 	for _, secret := range d.Secrets {
 		if err := verify(secret, string(d.Body)); err != nil {
-			t.Errorf("by %s: %v", SecretText(secret), err)
+			t.Errorf("by %s: %v", chat.WebhookSecretText(secret), err)
 		}
 		if err := verify(secret, string(d.Body)+" "); err == nil {
 			t.Error("an altered body passes")
 		}
 	}
-	if err := verify(NewSecret(), string(d.Body)); err == nil {
+	if err := verify(Endpoints{}.NewSecret(), string(d.Body)); err == nil {
 		t.Error("a secret that isn't the endpoint's fits")
 	}
 }

@@ -9,23 +9,10 @@ import (
 	"chat-service/internal/chat"
 )
 
-// MaxURLBytes bounds an endpoint's address.
-const MaxURLBytes = 2048
-
-// Check judges an endpoint's address when it is made, as far as that can be done without resolving its name; the rest is done at every
-// post. private: the endpoint asks for private addresses.
-func (ns Networks) Check(address string, private bool) error {
-	if private && len(ns) == 0 {
-		return chat.E(chat.Forbidden, "the operator allows no private addresses: webhooks.allow_private is empty")
-	}
-	_, err := ns.parse(address, private)
-	return err
-}
-
 // parse reads an endpoint's address.
 func (ns Networks) parse(address string, private bool) (*url.URL, error) {
-	if len(address) > MaxURLBytes {
-		return nil, chat.E(chat.Invalid, "the address is longer than %d bytes", MaxURLBytes)
+	if len(address) > chat.MaxWebhookURL {
+		return nil, chat.E(chat.Invalid, "the address is longer than %d bytes", chat.MaxWebhookURL)
 	}
 	u, err := url.Parse(address) // its error says what was given, which may hold a password
 	if err != nil || u.Host == "" || u.Opaque != "" {

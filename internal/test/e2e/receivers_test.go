@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"chat-service/internal/chat"
 	"chat-service/internal/test/testkit"
 	"chat-service/internal/webhook"
 )
@@ -70,7 +71,7 @@ func startExample(t *testing.T, listen string, secrets [][]byte, command ...stri
 	cmd := exec.Command(command[0], command[1:]...)
 	texts := make([]string, len(secrets))
 	for i, secret := range secrets {
-		texts[i] = webhook.SecretText(secret)
+		texts[i] = chat.WebhookSecretText(secret)
 	}
 	cmd.Env = append(os.Environ(), "WEBHOOK_SECRETS="+strings.Join(texts, " "), "LISTEN="+listen)
 	cmd.Stderr = os.Stderr
@@ -160,7 +161,7 @@ func TestReceivers(t *testing.T) {
 func receives(t *testing.T, command []string) {
 	client := webhook.New(webhook.Options{Private: webhook.Networks{netip.MustParsePrefix("127.0.0.1/32")}})
 	defer client.Close()
-	before, next, other := webhook.NewSecret(), webhook.NewSecret(), webhook.NewSecret()
+	before, next, other := webhook.Endpoints{}.NewSecret(), webhook.Endpoints{}.NewSecret(), webhook.Endpoints{}.NewSecret()
 	rotating, _ := startExample(t, "127.0.0.1:0", [][]byte{next, before}, command...)
 	late, _ := startExample(t, "127.0.0.1:0", [][]byte{before}, command...)
 	const body = `{"type":"message.sent","timestamp":"2026-01-01T00:00:00Z","data":{"room_id":9007199254740991,"seq":7,"change_seq":0,"message":{"content":"Grüße 🙂"}}}`
