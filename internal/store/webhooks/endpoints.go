@@ -33,17 +33,17 @@ func (s *Store) CreateWebhook(ctx context.Context, w chat.Webhook) (chat.Webhook
 	}
 	w.CreatedBy = chat.OriginOf(ctx).By
 	err := s.d.Tx(ctx, "create webhook", db.Once, func(tx db.Tx) error {
-		var n int
-		if err := tx.Raw("SELECT COUNT(*) FROM webhooks").Scan(&n).Error; err != nil {
-			return err
-		}
-		if n >= chat.MaxWebhooks {
-			return chat.E(chat.LimitReached, "there are %d webhooks, which is the limit", n)
-		}
 		w.CreatedAt = s.d.Now()
 		id, err := table.Webhooks.Create(tx.DB, &w)
 		if err != nil {
 			return err
+		}
+		var n int // it waits for those that are being made with lower ids, and they for none: of many at once some are made
+		if err := tx.Raw("SELECT COUNT(*) FROM webhooks WHERE id < ? FOR UPDATE", id).Scan(&n).Error; err != nil {
+			return err
+		}
+		if n >= chat.MaxWebhooks {
+			return chat.E(chat.LimitReached, "there are %d webhooks, which is the limit", n)
 		}
 		w.ID = chat.WebhookID(id)
 		return s.audit.Add(tx, chat.Act{Kind: chat.ActHookCreated, Detail: detail(w.ID, w.Name)})
