@@ -13,6 +13,9 @@ type Webhooks struct {
 	AllowPrivate []string `yaml:"allow_private"`
 }
 
+// DefaultWebhooks lets endpoints be at public addresses alone.
+func DefaultWebhooks() Webhooks { return Webhooks{AllowPrivate: []string{}} }
+
 // Networks reads AllowPrivate; a plain address is a network of one.
 func (w Webhooks) Networks() (ns []netip.Prefix, err error) {
 	var errs []error
