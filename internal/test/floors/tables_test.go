@@ -93,6 +93,7 @@ var house = []family{
 		"internal/chat", "internal/config", "internal/broker", "internal/state", "internal/store", "internal/ops/stack", "configs",
 		"internal/wiring/rabbit", "internal/wiring/redis", "internal/wiring/mysql",
 	}, nil, "it finds and opens an installation's servers for operators' commands, and knows none of the commands"},
+	{"internal/ops/hooks", 3, []string{"internal/chat", "internal/store", "internal/webhook"}, nil, "which installation it works on, and how it prints, only its command knows"},
 	{"internal/ops/doctor", 5, []string{
 		"internal/chat", "internal/config", "internal/telemetry", "internal/trust", "internal/broker", "internal/state", "internal/store",
 		"internal/ops/installation", "internal/ops/spread", "internal/ops/management",
@@ -101,7 +102,7 @@ var house = []family{
 	{"cmd/gateway", 6, command("internal/gateway", "internal/auth", "internal/broker", "internal/wiring/keys", "internal/wiring/rabbit"), nil, whyCmd},
 	{"cmd/worker", 6, command("internal/worker", "internal/webhook", "internal/wiring/rabbit", "internal/wiring/redis", "internal/wiring/mysql", "internal/broker", "internal/store", "internal/state"), nil, whyCmd},
 	{"cmd/api", 6, command("internal/api", "internal/webhook", "internal/auth", "internal/wiring/keys", "internal/wiring/redis", "internal/wiring/mysql", "internal/store", "internal/state", "web"), nil, whyCmd},
-	{"cmd/chatctl", 6, command("internal/ops/stack", "internal/ops/bench", "internal/ops/grants", "internal/ops/importer", "internal/ops/management", "internal/ops/installation", "internal/ops/spread", "internal/ops/doctor", "internal/auth", "internal/broker", "internal/store", "internal/state", "internal/webhook"), nil, whyCmd},
+	{"cmd/chatctl", 6, command("internal/ops/stack", "internal/ops/bench", "internal/ops/grants", "internal/ops/importer", "internal/ops/management", "internal/ops/installation", "internal/ops/spread", "internal/ops/doctor", "internal/ops/hooks", "internal/auth", "internal/broker", "internal/store", "internal/state"), nil, whyCmd},
 
 	{"internal/test", 7, nil, [][]string{
 		{"testkit/history", "testkit/faultproxy", "wscases"},
@@ -128,6 +129,7 @@ var importers = map[string][]string{
 	"internal/ops/management":   {"cmd/chatctl", "internal/ops/grants", "internal/ops/doctor"},
 	"internal/ops/grants":       {"cmd/chatctl"},
 	"internal/ops/importer":     {"cmd/chatctl"},
+	"internal/ops/hooks":        {"cmd/chatctl"},
 	"internal/ops/installation": {"cmd/chatctl", "internal/ops/doctor"},
 	"internal/ops/spread":       {"cmd/chatctl", "internal/ops/doctor"},
 	"internal/ops/doctor":       {"cmd/chatctl"},
