@@ -55,7 +55,7 @@ export function systemText(model, m) {
   if (!c || typeof c !== 'object') return m.content;
   const users = (c.user_ids ?? []).map((id) => isolate(name(model, id))).join(', ');
   const key = has(`sys_${c.event}`) ? `sys_${c.event}` : 'sys_other';
-  return t(key, { by: c.by ? name(model, c.by) : '', users, name: c.name ?? '', event: c.event ?? '' });
+  return t(key, { by: c.by ? name(model, c.by) : '', users, name: c.name ?? '', text: c.text ?? '', event: c.event ?? '' });
 }
 
 function preview(model, m) {

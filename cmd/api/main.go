@@ -18,6 +18,7 @@ import (
 	"chat-service/internal/store/audit"
 	"chat-service/internal/store/db"
 	"chat-service/internal/telemetry"
+	"chat-service/internal/webhook"
 	"chat-service/internal/wiring/keys"
 )
 
@@ -56,7 +57,8 @@ func wire(cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
 	issuer, terr := auth.NewTokens(to)
 	hasher, herr := auth.NewHasher(cfg.Auth.Argon2, auth.NewPolicy(cfg.Server.Release()))
 	others, ferr := cfg.Auth.foreigns()
-	if err := errors.Join(serr, rerr, oerr, terr, herr, ferr); err != nil {
+	networks, nerr := cfg.Webhooks.Networks()
+	if err := errors.Join(serr, rerr, oerr, terr, herr, ferr, nerr); err != nil {
 		return nil, err
 	}
 	cache := state.Open(ro, state.NewMetrics(reg))
@@ -76,7 +78,7 @@ func wire(cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
 	recorder := audit.NewRecorder(stores.Audit, log)
 	ports := api.Ports{
 		Accounts: stores.Accounts, People: stores.Accounts, Sessions: stores.Accounts, Identities: stores.Accounts, Keys: stores.Accounts, Wardens: stores.Accounts,
-		Spaces: stores.Rooms, Logs: stores.Messages,
+		Spaces: stores.Rooms, Logs: stores.Messages, Webhooks: stores.Webhooks, Endpoints: webhook.Endpoints{Private: networks},
 		Rooms: stores.Rooms, Members: stores.Rooms, Lists: stores.Rooms, Messages: stores.Messages, Changes: stores.Changes,
 		Passwords: hasher, Tokens: issuer, Refreshes: auth.NewRefreshTokens(cfg.refreshKey()),
 		Recents: cache, Presences: cache, Throttle: cache, Audit: recorder,

@@ -84,6 +84,11 @@ func wire(cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
 	o.Routes, o.Allowances, o.Calls, o.Presence, o.Registry, o.Leases = cache, cache, cache, cache, cache, cache
 	q := &queues{Consumers: consumers, control: control, out: pub, now: time.Now}
 	o.Bus, o.Consume = broker.NewDeliveries(pub), q
+	webhooks, endPosts, err := cfg.Webhooks.options(stores)
+	if err != nil {
+		return nil, err
+	}
+	o.Webhooks = webhooks
 	w, err := worker.New(o)
 	if err != nil {
 		return nil, err
@@ -103,6 +108,7 @@ func wire(cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
 		{Name: "publisher", Stop: pub.Close},
 		{Name: "control queue", Stop: control.Close},
 		{Name: "inbound queues", Stop: consumers.Close},
+		{Name: "posts", Stop: func(context.Context) error { endPosts(); return nil }},
 		{Name: "worker", Start: w.Start, Stop: w.Stop, Weight: 3},
 	}, nil
 }

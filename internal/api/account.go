@@ -1,15 +1,11 @@
 package api
 
 import (
-	"net/url"
-	"strings"
-
+	"chat-service/internal/api/names"
 	"chat-service/internal/api/server"
 	"chat-service/internal/chat"
 	"chat-service/internal/protocol"
 )
-
-const maxQuery = 256 // bytes of a search
 
 // MeBody changes those fields of the caller's account that it holds.
 type MeBody struct {
@@ -36,15 +32,15 @@ func (s *station) me(c *server.Call) error {
 // updateMe changes what the body holds: a field that is left out stays as it is, an empty email or avatar_url is
 // removed.
 func (s *station) updateMe(c *server.Call, b MeBody) error {
-	p := chat.UserPatch{Nickname: trimmed(b.Nickname), AvatarURL: trimmed(b.AvatarURL)}
+	p := chat.UserPatch{Nickname: server.Trimmed(b.Nickname), AvatarURL: server.Trimmed(b.AvatarURL)}
 	var k server.Checks
 	if b.Email != nil {
-		email := normal(*b.Email)
+		email := names.Normal(*b.Email)
 		p.Email = &email
 		k.Add(chat.CheckEmail(email))
 	}
 	if p.AvatarURL != nil {
-		k.Require(webURL(*p.AvatarURL), "avatar_url", "must be an http or https address without a user")
+		k.Require(names.WebURL(*p.AvatarURL), "avatar_url", "must be an http or https address without a user")
 	}
 	if err := k.Err(); err != nil {
 		return err
@@ -78,38 +74,19 @@ func (s *station) mayMove(c *server.Call, email, password string) error {
 	return err
 }
 
-// trimmed is strings.TrimSpace of a field that may be left out.
-func trimmed(s *string) *string {
-	if s == nil {
-		return nil
-	}
-	t := strings.TrimSpace(*s)
-	return &t
-}
-
-// webURL reports whether s may be shown as a picture: empty, or a web address that carries no password.
-func webURL(s string) bool {
-	if s == "" {
-		return true
-	}
-	u, err := url.Parse(s)
-	return err == nil && u.Host != "" && u.User == nil &&
-		(u.Scheme == "https" || u.Scheme == "http")
-}
-
 // users finds others by the beginning of a name, compared in the form in which names are stored, as far as the directory is open: names
 // are public then, email addresses are not.
 func (s *station) users(c *server.Call) error {
 	q := c.Query()
-	prefix := normal(q.Text("q"))
+	prefix := names.Normal(q.Text("q"))
 	cursor, limit := q.Page()
 	q.Check.Require(prefix != "", "q", "is required")
-	after, err := idCursor(listUsers, cursor)
+	after, err := server.IDCursor(server.ListUsers, cursor)
 	q.Check.Add(err)
 	if err := q.Check.Err(); err != nil {
 		return err
 	}
-	if err := s.searches(c); err != nil {
+	if err := s.attempts.Search(c.Ctx, c.User, s.opts.Limits.SearchRate()); err != nil {
 		return err
 	}
 	find := chat.UserSearch{Prefix: prefix, After: chat.UserID(after), Limit: limit + 1}
@@ -123,7 +100,7 @@ func (s *station) users(c *server.Call) error {
 	if err != nil {
 		return err
 	}
-	list, next := cut(listUsers, list, limit, func(u chat.User) chat.UserID { return u.ID })
+	list, next := server.Cut(server.ListUsers, list, limit, func(u chat.User) chat.UserID { return u.ID })
 	return c.OK(UsersReply{server.Views(list, protocol.UserView), next})
 }
 

@@ -63,15 +63,6 @@ func TestUserPages(t *testing.T) {
 	}
 }
 
-func TestNormal(t *testing.T) {
-	for in, want := range map[string]string{" Ann ": "ann", "ＡＮＮ": "ann", "ﬁsh": "fish", "İx": "ix", "K": "k"} {
-		got := normal(in)
-		if got != want || normal(got) != got {
-			t.Errorf("normal(%q) = %q, then %q", in, got, normal(got))
-		}
-	}
-}
-
 // TestDirectory: where it isn't open, strangers can't be found, nor looked up by their ids; those in a room with one can.
 func TestDirectory(t *testing.T) {
 	for directory, searches := range map[chat.Directory]bool{chat.DirectoryAll: true, chat.DirectoryShared: true, chat.DirectoryOff: false} {

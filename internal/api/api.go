@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"chat-service/internal/api/backend"
+	"chat-service/internal/api/rooms"
 	"chat-service/internal/api/server"
 	"chat-service/internal/chat"
 )
@@ -16,6 +18,8 @@ type station struct {
 	live     *server.LiveCache
 	keys     *server.KeyCache // nil: no key is known
 	attempts *server.Attempts
+	rooms    *rooms.Verbs
+	backend  *backend.Verbs
 }
 
 // New makes the server of all routes; nothing listens yet. It fails only if the OpenAPI document can't be made.
@@ -29,6 +33,18 @@ func New(opts Options, ports Ports) (*server.Server, error) {
 		live:     server.NewLiveCache(ports.Sessions, opts.Now),
 		attempts: server.NewAttempts(ports.Throttle, opts.Now, opts.Metrics.Metrics),
 	}
+	s.rooms = rooms.New(rooms.Options{
+		Limits: opts.Limits, Patience: opts.Patience, Now: opts.Now, Attempts: s.attempts,
+		Recent: opts.Metrics.Recent, Degraded: opts.Metrics.Degraded,
+	}, rooms.Ports{
+		Accounts: ports.Accounts, Rooms: ports.Rooms, Members: ports.Members, Lists: ports.Lists,
+		Messages: ports.Messages, Changes: ports.Changes, Recents: ports.Recents,
+	})
+	s.backend = backend.New(backend.Options{Now: opts.Now, Live: s.live, Rooms: s.rooms, NewSession: s.newSession}, backend.Ports{
+		Accounts: ports.Accounts, Identities: ports.Identities, Sessions: ports.Sessions, Tokens: ports.Tokens, Wardens: ports.Wardens,
+		Spaces: ports.Spaces, Logs: ports.Logs, Rooms: ports.Rooms, Members: ports.Members, Audit: ports.Audit,
+		Webhooks: ports.Webhooks, Endpoints: ports.Endpoints,
+	})
 	if ports.Keys != nil {
 		s.keys = server.NewKeyCache(ports.Keys, opts.Now)
 	}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 
+	"chat-service/internal/api/names"
 	"chat-service/internal/api/server"
 	"chat-service/internal/chat"
 	"chat-service/internal/protocol"
@@ -54,14 +55,14 @@ func (s *station) register(c *server.Call, b RegisterBody) error {
 		return chat.E(chat.Forbidden, "nobody can register here")
 	}
 	u := chat.User{
-		Username: normal(b.Username), Nickname: strings.TrimSpace(b.Nickname),
+		Username: names.Normal(b.Username), Nickname: strings.TrimSpace(b.Nickname),
 		Status: chat.Active, CreatedAt: s.now(),
 	}
 	if b.Email != nil {
-		u.Email = normal(*b.Email)
+		u.Email = names.Normal(*b.Email)
 	}
 	var k server.Checks
-	k.Add(checkUsername(u.Username))
+	k.Add(names.CheckUsername(u.Username))
 	k.Add(chat.CheckEmail(u.Email))
 	k.Add(s.checkPassword("password", b.Password, u.Username))
 	if err := k.Err(); err != nil {
@@ -107,7 +108,7 @@ func (s *station) login(c *server.Call, b LoginBody) error {
 	if s.opts.NoPasswords {
 		return errNoPasswords
 	}
-	login := normal(b.Username)
+	login := names.Normal(b.Username)
 	if err := s.attempts.Await(c.Ctx, "login", c.Address(), s.opts.Limits.LoginRate(), s.opts.Patience); err != nil {
 		return err
 	}

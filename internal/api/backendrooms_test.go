@@ -131,7 +131,7 @@ func TestSaid(t *testing.T) {
 		`{"as":"ext:bob","content":"other","client_msg_id":"m-1"}`:           "409 idempotency_conflict",
 		`{"as":"ext:cem","content":"x"}`:                                     "404 not_found", // not in the room
 		`{"as":"ext:nobody","content":"x"}`:                                  "422 invalid",
-		`{"as":"system","content":"x"}`:                                      "422 invalid",
+		`{"as":"System","content":"x"}`:                                      "422 invalid",
 		`{"as":"0","content":"x"}`:                                           "422 invalid",
 		`{"content":"x"}`:                                                    "422 invalid",
 		`{"as":"ext:bob"}`:                                                   "422 invalid",
@@ -211,4 +211,129 @@ func TestRecalledFor(t *testing.T) {
 
 func recalledBy(b *bench, user int) string {
 	return fmt.Sprint(map[string]any{"by": user, "at": chat.FormatTime(b.now())})
+}
+
+// TestSaidBySystem: the application speaks in nobody's name: a system message that counts for nobody as unread, is there once, and is
+// changed by nobody but the application, which may recall it.
+func TestSaidBySystem(t *testing.T) {
+	b, key := furnished(t)
+	const path = "server/rooms/ext:r/messages"
+	bob, ann := b.token(key, "ext:bob"), b.token(key, "ext:ann")
+	a := b.do(201, "POST", path, key, `{"as":"system","content":"sold <out>","data":{"sku":1},"reply_to":1,"client_msg_id":"s-1"}`)
+	if a.body["kind"] != "system" || a.body["sender_id"] != 0.0 || a.body["seq"] != 2.0 || a.body["reply_to"] != 1.0 ||
+		a.body["content"] != `{"event":"said","by":0,"text":"sold <out>"}` || fmt.Sprint(a.body["data"]) != "map[sku:1]" {
+		t.Errorf("said %s", a.raw)
+	}
+	if u := b.do(200, "GET", "unread", bob, ""); u.body["total"] != 0.0 {
+		t.Errorf("somebody has it unread: %s", u.raw)
+	}
+	again := b.raw("POST", path, key, "application/json", `{"as":"system","content":"sold <out>","data":{"sku":1},"reply_to":1}`, "Idempotency-Key", "s-1")
+	if again.status != 200 || again.body["seq"] != 2.0 {
+		t.Errorf("again: %d %s", again.status, again.raw)
+	}
+	b.problem(b.raw("POST", path, key, "application/json", `{"as":"system","content":"other","client_msg_id":"s-1"}`), 409, "idempotency_conflict")
+	b.do(201, "POST", path, key, `{"as":"ext:bob","content":"mine","client_msg_id":"s-1"}`) // another sender's ids are others
+	for _, body := range []string{`{"as":"system"}`, `{"as":"system","content":" "}`, `{"as":"system","content":"x","reply_to":99}`} {
+		b.problem(b.raw("POST", path, key, "application/json", body), 422, "invalid")
+	}
+	b.do(201, "POST", path, key, `{"as":"system","data":{}}`)
+	b.problem(b.raw("POST", "server/rooms/99/messages", key, "application/json", `{"as":"system","content":"x"}`), 404, "not_found")
+
+	for _, call := range []string{"DELETE rooms/1/messages/2", "PUT rooms/1/messages/2/pin", "PUT rooms/1/messages/2/reactions/x"} {
+		method, at, _ := strings.Cut(call, " ")
+		b.problem(b.raw(method, at, ann, "", ""), 403, "forbidden")
+	}
+	b.problem(b.raw("PATCH", "rooms/1/messages/2", ann, "application/json", `{"content":"x"}`), 403, "forbidden")
+	for range 2 {
+		gone := b.raw("DELETE", path+"/2", key, "", "", "Idempotency-Key", "k")
+		if gone.status != 200 || gone.body["content"] != "" || fmt.Sprint(gone.body["recalled"]) != recalledBy(b, 0) || gone.body["data"] != nil {
+			t.Errorf("recalled: %d %s", gone.status, gone.raw)
+		}
+	}
+	b.problem(b.raw("DELETE", path+"/1", key, "", ""), 403, "forbidden") // that the room was made
+	if a := b.do(200, "POST", path, key, `{"as":"system","content":"sold <out>","data":{"sku":1},"reply_to":1,"client_msg_id":"s-1"}`); a.body["content"] != "" {
+		t.Errorf("a retry brings it back: %s", a.raw)
+	}
+	cem := b.token(key, "ext:cem")
+	b.do(201, "POST", "rooms", cem, `{"type":"direct","member_ids":[1]}`)
+	b.do(201, "POST", "server/rooms/2/messages", key, `{"as":"system","content":"hello"}`)
+	b.do(204, "DELETE", "rooms/1", ann, "")
+	b.problem(b.raw("POST", path, key, "application/json", `{"as":"system","content":"x"}`), 404, "not_found")
+}
+
+// TestDirectRoomsByKey: two users have one direct room, whoever opens it, in whichever order.
+func TestDirectRoomsByKey(t *testing.T) {
+	b, key := furnished(t)
+	body := func(members string) string { return `{"type":"direct","members":` + members + `}` }
+	a := b.do(201, "POST", "server/rooms", key, body(`["ext:ann","ext:cem"]`))
+	if a.body["type"] != "direct" || a.body["id"] != 2.0 || a.body["member_count"] != 2.0 || a.head.Get("Location") != "/api/v1/server/rooms/2" {
+		t.Errorf("made %s", a.raw)
+	}
+	if again := b.do(200, "POST", "server/rooms", key, body(`["3","ext:ann"]`)); again.body["id"] != 2.0 {
+		t.Errorf("again: %s", again.raw)
+	}
+	b.do(201, "POST", "server/rooms", key, body(`["ext:bob"]`))
+	if list := b.do(200, "GET", "rooms", b.token(key, "ext:cem"), ""); fmt.Sprint(list.list("rooms", "id")) != "[2]" {
+		t.Errorf("cem's rooms: %s", list.raw)
+	}
+	for members, field := range map[string]string{
+		`["1","1"]`: "members[1]", `["ext:ann","1"]`: "members[1]", `["ext:nobody"]`: "members[0]", `["1","x"]`: "members[1]", `[]`: "members", `["1","2","3"]`: "members", `null`: "members",
+		`["1",null]`: "members[1]", `["1",""]`: "members[1]",
+	} {
+		a := b.raw("POST", "server/rooms", key, "application/json", body(members))
+		if b.problem(a, 422, "invalid"); fmt.Sprint(a.fields()) != "["+field+"]" {
+			t.Errorf("%s names %v", members, a.fields())
+		}
+	}
+	for _, bad := range []string{`{"members":["1","2"]}`, `{"type":"group","members":["1","2"]}`, `{"type":null,"members":["1","2"]}`} {
+		b.problem(b.raw("POST", "server/rooms", key, "application/json", bad), 422, "invalid")
+	}
+	b.problem(b.raw("DELETE", "server/rooms/2", key, "", ""), 403, "forbidden")
+	b.problem(b.raw("PUT", "server/rooms/2/members/ext:ann", key, "application/json", `{"role":"admin"}`), 403, "forbidden")
+}
+
+// TestRolesAndEndByKey: a member is made an admin and a member again, as the owner would; a room ends once.
+func TestRolesAndEndByKey(t *testing.T) {
+	b, key := furnished(t)
+	role := func() any {
+		a := b.do(200, "GET", "server/rooms/ext:r/members?limit=1", key, "")
+		if a.body["next_cursor"] != nil {
+			a = b.do(200, "GET", "server/rooms/1/members?limit=1&cursor="+a.body["next_cursor"].(string), key, "")
+		}
+		return a.list("members", "role")[0]
+	}
+	for _, step := range []struct{ body, want string }{{`{"role":"admin"}`, "admin"}, {`{"role":"admin"}`, "admin"}, {``, "admin"}, {`{}`, "admin"}, {`{"role":"member"}`, "member"}} {
+		ct := "application/json"
+		if step.body == "" {
+			ct = ""
+		}
+		if a := b.raw("PUT", "server/rooms/ext:r/members/ext:bob", key, ct, step.body); a.status != 200 || role() != step.want {
+			t.Errorf("%s: %d %s, role %v", step.body, a.status, a.raw, role())
+		}
+	}
+	if a := b.do(200, "PUT", "server/rooms/ext:r/members/ext:cem", key, `{"role":"admin"}`); fmt.Sprint(a.body["added"]) != "[3]" {
+		t.Errorf("added %s", a.raw)
+	}
+	b.problem(b.raw("PUT", "server/rooms/ext:r/members/ext:ann", key, "application/json", `{"role":"member"}`), 409, "conflict") // the owner
+	for _, bad := range []string{`{"role":"owner"}`, `{"role":""}`, `{"role":1}`} {
+		b.problem(b.raw("PUT", "server/rooms/ext:r/members/ext:bob", key, "application/json", bad), 422, "invalid")
+	}
+	b.problem(b.raw("PUT", "server/rooms/ext:r/members/ext:bob", key, "application/json", `{"rank":1}`), 400, "unknown_field")
+	if a := b.do(200, "GET", "server/users/ext:bob/rooms?limit=1", key, ""); fmt.Sprint(a.list("rooms", "role")) != "[member]" {
+		t.Errorf("bob's rooms: %s", a.raw)
+	}
+	b.problem(b.raw("GET", "server/users/ext:nobody/rooms", key, "", ""), 404, "not_found")
+	b.problem(b.raw("GET", "server/users/1/rooms?cursor=x", key, "", ""), 400, "invalid")
+	b.problem(b.raw("GET", "server/rooms/1/members?limit=0", key, "", ""), 422, "invalid")
+	b.problem(b.raw("GET", "server/rooms/9/members", key, "", ""), 404, "not_found")
+	if a := b.do(200, "GET", "server/rooms/ext:r/messages/1", key, ""); a.body["kind"] != "system" {
+		t.Errorf("the first message: %s", a.raw)
+	}
+	b.problem(b.raw("GET", "server/rooms/ext:r/messages/99", key, "", ""), 404, "not_found")
+
+	b.do(204, "DELETE", "server/rooms/ext:r", key, "")
+	for _, call := range []string{"DELETE server/rooms/ext:r", "GET server/rooms/1", "GET server/rooms/1/members", "PUT server/rooms/1/members/3", "GET server/rooms/1/messages/1", "DELETE server/rooms/99"} {
+		method, at, _ := strings.Cut(call, " ")
+		b.problem(b.raw(method, at, key, "", ""), 404, "not_found")
+	}
 }

@@ -2,16 +2,11 @@ package api
 
 import (
 	"cmp"
-	"strings"
 
-	"golang.org/x/text/unicode/norm"
-
+	"chat-service/internal/api/names"
 	"chat-service/internal/api/server"
 	"chat-service/internal/chat"
 )
-
-// maxPicture is the length of an address of a picture in bytes (MeBody).
-const maxPicture = 512
 
 // ExchangeBody trades a token of the application's own issuer for a session.
 type ExchangeBody struct {
@@ -93,8 +88,8 @@ func (s *station) provide(c *server.Call, v chat.Vouched) (chat.User, error) {
 		s.notExchanged(c, "no account")
 		return chat.User{}, chat.E(chat.Forbidden, "the token's user has no account here, and auth.issuers says to make none (auto_provision)")
 	}
-	u := chat.User{Nickname: cmp.Or(nickname(v.Name), v.Username()), Status: chat.Active, CreatedAt: s.now()}
-	if len(v.Picture) <= maxPicture && webURL(v.Picture) {
+	u := chat.User{Nickname: cmp.Or(names.Nickname(v.Name), v.Username()), Status: chat.Active, CreatedAt: s.now()}
+	if len(v.Picture) <= names.MaxPicture && names.WebURL(v.Picture) {
 		u.AvatarURL = v.Picture
 	}
 	u, made, err := s.ports.Identities.Provide(c.Ctx, v.Identity, u)
@@ -103,18 +98,3 @@ func (s *station) provide(c *server.Call, v chat.Vouched) (chat.User, error) {
 	}
 	return u, err
 }
-
-// nickname makes a nickname of a name that its user didn't type here, "" if it can't be one: a bad name is no reason to keep somebody out.
-func nickname(name string) string {
-	name = strings.TrimSpace(norm.NFC.String(name))
-	if runes := []rune(name); len(runes) > maxNickname {
-		name = strings.TrimSpace(string(runes[:maxNickname]))
-	}
-	if chat.CheckLine("name", name, 1, maxNickname) != nil {
-		return ""
-	}
-	return name
-}
-
-// maxNickname is the length of a nickname in characters (MeBody).
-const maxNickname = 64

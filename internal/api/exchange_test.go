@@ -10,6 +10,7 @@ import (
 	"testing"
 	"unicode"
 
+	"chat-service/internal/api/names"
 	"chat-service/internal/chat"
 	"chat-service/internal/store/skeleton"
 )
@@ -231,7 +232,7 @@ func TestNoPasswords(t *testing.T) {
 // TestIdentitiesHaveNamesOfTheirOwn: no username that can be registered has a "~", or looks as if it had one.
 func TestIdentitiesHaveNamesOfTheirOwn(t *testing.T) {
 	name := chat.Identity{Issuer: "i", Subject: "s"}.Username()
-	if checkUsername(name) == nil || name[0] != '~' || len(name) != 33 {
+	if names.CheckUsername(name) == nil || name[0] != '~' || len(name) != 33 {
 		t.Fatalf("%q can be registered", name)
 	}
 	for r := range rune(unicode.MaxRune) {

@@ -9,11 +9,6 @@ import (
 	"chat-service/internal/chat"
 )
 
-const (
-	defaultPageSize = 20 // messages
-	maxPageSize     = 100
-)
-
 // bodyLimit bounds a request's body in bytes: JSON may spend six on one of a message's, as an escape, and of its data.
 func bodyLimit(l chat.Limits) int {
 	return max(64<<10, 6*(cmp.Or(l.MessageBytes, 1<<20)+cmp.Or(l.DataBytes, 1<<20))+8<<10)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"testing"
 
+	"chat-service/internal/api/rooms"
 	"chat-service/internal/protocol"
 )
 
@@ -23,14 +24,14 @@ func TestHandWrittenReplies(t *testing.T) {
 	b.do(201, "POST", "rooms/1/messages", ann, `{"content":"gone","reply_to":2}`)
 	b.do(200, "DELETE", "rooms/1/messages/3", ann, "")
 	for path, into := range map[string]any{
-		"rooms":                         &RoomsReply{},
-		"rooms?limit=1":                 &RoomsReply{},
+		"rooms":                         &rooms.RoomsReply{},
+		"rooms?limit=1":                 &rooms.RoomsReply{},
 		"rooms/1/messages/2":            &protocol.ShownMessage{},
 		"rooms/1/messages/3":            &protocol.ShownMessage{},
-		"rooms/1/pins":                  &PinsReply{},
-		"rooms/1/messages":              &HistoryReply{},
-		"rooms/1/messages?after_seq=0":  &HistoryReply{},
-		"rooms/2/messages?before_seq=0": &HistoryReply{},
+		"rooms/1/pins":                  &rooms.PinsReply{},
+		"rooms/1/messages":              &rooms.HistoryReply{},
+		"rooms/1/messages?after_seq=0":  &rooms.HistoryReply{},
+		"rooms/2/messages?before_seq=0": &rooms.HistoryReply{},
 	} {
 		a := b.do(200, "GET", path, ann, "")
 		if err := json.Unmarshal(a.raw, into); err != nil {

@@ -21,8 +21,8 @@ const (
 // Change asks for a change of one message.
 type Change struct {
 	Room      RoomID
-	Seq       Seq // of the message
-	User      UserID
+	Seq       Seq    // of the message
+	User      UserID // 0: the application
 	Session   SessionID
 	ID        string // the user's own id for the change, unique per room and user
 	Kind      ChangeKind
@@ -31,6 +31,7 @@ type Change struct {
 	IfVersion uint64  // ChangeEdit: only if the message has this version; 0: whichever it has
 	Key       string  // ChangeReaction
 	On        bool    // ChangeReaction, ChangePin: set, or taken away
+	App       bool    // the application asks, with no User: it is in no room, and may recall what MayTakeBack says
 }
 
 // Changed is the outcome of one Change.

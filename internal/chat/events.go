@@ -3,6 +3,7 @@ package chat
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 )
 
 // EventName names what a system message reports: the "event" of its content.
@@ -21,6 +22,7 @@ const (
 	EventUnmuted   EventName = "unmuted"
 	EventOwner     EventName = "owner"
 	EventDissolved EventName = "dissolved"
+	EventSaid      EventName = "said"
 )
 
 // EventSpec is a row of Events.
@@ -28,6 +30,7 @@ type EventSpec struct {
 	Name    EventName
 	Adds    bool        // the named users became members of a room that was there before
 	Removes LeaveReason // why the named users, or all of a room that is dissolved, are no members any more; "": they are
+	Webhook WebhookKind // what endpoints are told
 	Doc     string      // what happened
 }
 
@@ -35,17 +38,18 @@ type EventSpec struct {
 func Events() []EventSpec { return slices.Clone(events) }
 
 var events = []EventSpec{
-	{EventCreated, false, "", "the room was created, with its first members"},
-	{EventJoined, true, "", "a user joined a public room"},
-	{EventAdded, true, "", "members were added"},
-	{EventLeft, false, LeftSelf, "a member left"},
-	{EventRemoved, false, LeftKicked, "a member was removed"},
-	{EventUpdated, false, "", "name, description or visibility changed"},
-	{EventRole, false, "", "a member's role changed"},
-	{EventMuted, false, "", "a member was muted"},
-	{EventUnmuted, false, "", "a member may send again"},
-	{EventOwner, false, "", "the room has another owner"},
-	{EventDissolved, false, LeftDissolved, "the room was dissolved"},
+	{EventCreated, false, "", WebhookRoomCreated, "the room was created, with its first members"},
+	{EventJoined, true, "", WebhookMemberJoined, "a user joined a public room"},
+	{EventAdded, true, "", WebhookMemberAdded, "members were added"},
+	{EventLeft, false, LeftSelf, WebhookMemberLeft, "a member left"},
+	{EventRemoved, false, LeftKicked, WebhookMemberRemoved, "a member was removed"},
+	{EventUpdated, false, "", WebhookRoomUpdated, "name, description or visibility changed"},
+	{EventRole, false, "", WebhookMemberRole, "a member's role changed"},
+	{EventMuted, false, "", WebhookMemberMuted, "a member was muted"},
+	{EventUnmuted, false, "", WebhookMemberUnmuted, "a member may send again"},
+	{EventOwner, false, "", WebhookRoomOwner, "the room has another owner"},
+	{EventDissolved, false, LeftDissolved, WebhookRoomDissolved, "the room was dissolved"},
+	{EventSaid, false, "", WebhookSent, "the application wrote something in no user's name"},
 }
 
 // SystemEvent is the content of a system message, as JSON.
@@ -58,6 +62,21 @@ type SystemEvent struct {
 	Visibility  Visibility `json:"visibility,omitempty"`
 	Role        Role       `json:"role,omitempty"`
 	Until       string     `json:"until,omitempty"` // in TimeLayout
+	Text        string     `json:"text,omitempty"`  // of EventSaid
+}
+
+// SaidContent is the content of a system message in which the application says something.
+func SaidContent(text string) string {
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(SystemEvent{Event: EventSaid, Text: text}) // such a struct can always be written
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// Said reports whether the application wrote the system message, or wrote it before it was recalled.
+func (m *Message) Said() bool {
+	return m.Kind == System && m.ClientMsgID != ""
 }
 
 // Added returns the users that an entry of a room's log made members, by what its content says; nil for a message of a user.

@@ -46,7 +46,7 @@ type Message struct {
 	Ord         uint64 // how many messages of users the log holds up to and including this entry: unread counts are differences of it
 	Kind        MessageKind
 	Sender      UserID    // 0 of a system message
-	ClientMsgID string    // the sender's own id, unique per room and sender; "" of a system message
+	ClientMsgID string    // the sender's own id, unique per room and sender; "" of a system message that the application didn't write
 	Content     string    // as it is now: an edit replaces it, a recall empties it
 	CreatedAt   time.Time // when the seq was taken, by the server's clock; to the millisecond. Order is by seq
 	Data        string    // a JSON object in canonical form (CanonicalData); "": none

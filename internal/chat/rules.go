@@ -122,6 +122,15 @@ func MayRecall(room Room, by Member, m Message, now time.Time, window time.Durat
 	return nil
 }
 
+// MayTakeBack returns nil if the application may recall the message, at any time: what a user wrote, and what it wrote itself. Other system
+// messages say what happened.
+func MayTakeBack(m Message) error {
+	if m.Kind == System && !m.Said() {
+		return systemMessage()
+	}
+	return nil
+}
+
 // MayReact returns nil if a member may react to the message.
 func MayReact(m Message) error {
 	switch {

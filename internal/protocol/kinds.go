@@ -383,7 +383,7 @@ var serverFrames = append([]FrameSpec{
 	}},
 	{Type: TMessage, Doc: "a message, not to the connection that sent it", Fields: []Field{
 		roomID, seq, need("id", FormText, ""), need("kind", FormText, "`text`, `system`, …"), need("sender_id", FormNumber, ""),
-		need("client_msg_id", FormText, "\"\" of a system message"), need("content", FormText, "\"\" if it was recalled"), createdAt,
+		need("client_msg_id", FormText, "\"\" of a system message that the application didn't write"), need("content", FormText, "\"\" if it was recalled"), createdAt,
 		may("data", FormObject, ""), may("reply_to", FormNumber, ""), may("change_seq", FormNumber, "of its last change; the fields from here on only if it was ever changed"),
 		may("version", FormNumber, "1: as sent"), may("edited_at", FormText, ""), may("recalled", FormObject, "{by, at}"),
 		may("reactions", FormList, "[{key, count, user_ids}], in order of first arrival; the first ten users"), may("pinned", FormObject, "{by, at}"),

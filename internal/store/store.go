@@ -9,6 +9,7 @@ import (
 	"chat-service/internal/store/operator"
 	"chat-service/internal/store/outbox"
 	"chat-service/internal/store/rooms"
+	"chat-service/internal/store/webhooks"
 )
 
 // Store is every store over one database. Safe for use by many goroutines.
@@ -21,6 +22,7 @@ type Store struct {
 	Accounts *accounts.Store
 	Operator *operator.Store
 	Audit    *audit.Store
+	Webhooks *webhooks.Store
 }
 
 // Open opens the database and the stores over it. It doesn't dial: an unreachable server shows at the first verb.
@@ -29,7 +31,7 @@ func Open(o db.Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Store{d, outbox.New(d), messages.New(d), changes.New(d), rooms.New(d), accounts.New(d), operator.New(d), audit.New(d)}, nil
+	return &Store{d, outbox.New(d), messages.New(d), changes.New(d), rooms.New(d), accounts.New(d), operator.New(d), audit.New(d), webhooks.New(d)}, nil
 }
 
 // Close closes the database, after the verbs in flight.

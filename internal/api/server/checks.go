@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"strings"
 
 	"chat-service/internal/chat"
 )
@@ -54,4 +55,21 @@ func Once(ids []chat.UserID) (once []chat.UserID) {
 		seen[id] = true
 	}
 	return once
+}
+
+// OrElse is what a field holds, or otherwise if it was left out.
+func OrElse[T any](field *T, otherwise T) T {
+	if field == nil {
+		return otherwise
+	}
+	return *field
+}
+
+// Trimmed is strings.TrimSpace of a field that may be left out.
+func Trimmed(s *string) *string {
+	if s == nil {
+		return nil
+	}
+	t := strings.TrimSpace(*s)
+	return &t
 }

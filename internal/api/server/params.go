@@ -119,3 +119,6 @@ func pathID(name, text string) (uint64, error) {
 	}
 	return n, nil
 }
+
+// MaxQuery is how many bytes a search has at most.
+const MaxQuery = 256

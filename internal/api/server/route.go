@@ -132,7 +132,7 @@ func (r Route) outcomes() map[int][]string {
 // ids lists the parameters of a path that are ids.
 func ids(path string) (names []string) {
 	for part := range strings.SplitSeq(path, "/") {
-		if slices.Contains([]string{"{room_id}", "{user_id}", "{seq}", "{user}", "{room}"}, part) {
+		if slices.Contains([]string{"{room_id}", "{user_id}", "{seq}", "{user}", "{room}", "{webhook_id}"}, part) {
 			names = append(names, strings.Trim(part, "{}"))
 		}
 	}
@@ -212,4 +212,15 @@ func (s *Server) Mounted() []string {
 		out = append(out, r.Method+" "+strings.TrimPrefix(path, Base))
 	}
 	return out
+}
+
+// Kinds lists the errors of a row besides those that its form brings along (Route).
+func Kinds(ks ...chat.Kind) []chat.Kind { return ks }
+
+// Tagged puts rows into a group.
+func Tagged(tag string, rows []Route) []Route {
+	for i := range rows {
+		rows[i].Tag = tag
+	}
+	return rows
 }

@@ -105,6 +105,11 @@ func (a *Attempts) NoStranger(address string, r chat.Rate) {
 	}
 }
 
+// Search takes a search from a user's allowance: a search without a hit costs the database most.
+func (a *Attempts) Search(ctx context.Context, user chat.UserID, r chat.Rate) error {
+	return a.Allow(ctx, "searches", user.String(), r, 1)
+}
+
 // Message takes one of a user's allowance of messages, from which gateways and workers take, too. Whoever is far from its end in
 // this process costs no question: what they take is reported when they come near to it (docs/adr/0016).
 func (a *Attempts) Message(ctx context.Context, user chat.UserID, r chat.Rate) error {

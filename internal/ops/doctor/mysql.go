@@ -212,6 +212,7 @@ func (x *examination) contents(ctx context.Context, c *operator.Server) {
 	}
 	x.judgePartitions(ctx, c)
 	x.judgeBacklog(ctx, c, db)
+	x.webhooks(ctx, db)
 }
 
 func (x *examination) judgePartitions(ctx context.Context, c *operator.Server) {

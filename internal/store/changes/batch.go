@@ -319,8 +319,8 @@ func (b *batch) heads() []chat.Head {
 // sees reports whether the user may see the message of the change now.
 func (b *batch) sees(c chat.Change) bool {
 	m, r := b.members[chat.Place{Room: c.Room, User: c.User}], b.rooms[c.Room]
-	if r == nil {
-		return false
+	if r == nil || c.App {
+		return c.App
 	}
 	from, to, ok := m.Window(r.Seq)
 	return ok && from <= c.Seq && c.Seq <= to

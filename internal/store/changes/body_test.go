@@ -11,6 +11,7 @@ import (
 var changeFields = map[string]bool{
 	"Room": false, "User": false, "ID": false, // the key under which the body is compared
 	"Session": false, // a retry may come from a new one
+	"App":     false, // says the same as a User of 0
 	"Seq":     true, "Kind": true, "Content": true, "Data": true, "IfVersion": true, "Key": true, "On": true,
 }
 

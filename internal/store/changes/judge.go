@@ -24,7 +24,7 @@ func (b *batch) judge(i int) chat.Changed {
 		return refused(c, chat.E(chat.Unauthenticated, "the session has ended, log in again"))
 	}
 	by := b.members[at]
-	if r == nil || r.dissolved || !by.In() {
+	if r == nil || r.dissolved || !c.App && !by.In() {
 		return refused(c, messages.NoRoom())
 	}
 	if e == nil || c.Seq < by.VisibleFrom {
@@ -77,7 +77,11 @@ func (b *batch) apply(r *room, by chat.Member, e *entry, c chat.Change) (changed
 	case chat.ChangeEdit:
 		return b.edit(by, e, c)
 	case chat.ChangeRecall:
-		if err := chat.MayRecall(of, by, e.message(), b.now, b.limits.RecallWindow); err != nil || !e.State.RecalledAt.IsZero() {
+		err := chat.MayRecall(of, by, e.message(), b.now, b.limits.RecallWindow)
+		if c.App {
+			err = chat.MayTakeBack(e.message())
+		}
+		if err != nil || !e.State.RecalledAt.IsZero() {
 			return false, err
 		}
 		b.recall(r, e, c.User)
@@ -176,7 +180,7 @@ func (b *batch) recall(r *room, e *entry, by chat.UserID) {
 	e.Content, e.Data, e.text, e.recalled = "", "", true, true
 	e.State.Earlier = ""
 	e.State.Reactions, e.State.RecalledBy, e.State.RecalledAt = nil, by, b.now
-	if !countsRecalled() {
+	if !countsRecalled() && e.Kind != chat.System { // nobody has a system message unread
 		r.recalled = max(r.recalled, e.Ord)
 	}
 }

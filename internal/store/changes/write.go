@@ -235,6 +235,9 @@ func storePins(moved []*entry) (ss []*db.Statement) {
 func storeRecalls(moved []*entry) *db.Statement {
 	var rows []table.Recall
 	for _, e := range recalledOf(moved) {
+		if e.Kind == chat.System {
+			continue // its ord is another message's
+		}
 		rows = append(rows, table.Recall{Room: e.Room, Ord: e.Ord, Seq: e.Seq, ChangeSeq: e.State.ChangeSeq})
 	}
 	return insert(table.Recalls, rows)

@@ -75,6 +75,7 @@ func (s *Store) CreateUser(ctx context.Context, u chat.User) (chat.User, error) 
 		return chat.User{}, err
 	}
 	s.create(&u)
+	s.live(u.ID, chat.WebhookUserCreated, u.CreatedAt)
 	return u, nil
 }
 
@@ -194,13 +195,17 @@ func (s *Store) Rehash(ctx context.Context, id chat.UserID, was, hash string) er
 func (s *Store) DisableUser(ctx context.Context, id chat.UserID) error {
 	return s.ofUser(ctx, "DisableUser", id, func(u *chat.User) {
 		u.Status = chat.Disabled
+		s.live(id, chat.WebhookUserDisabled, s.now())
 		s.revokeAll(id, "", true)
 	})
 }
 
 // EnableUser implements accounts.Store's verb.
 func (s *Store) EnableUser(ctx context.Context, id chat.UserID) error {
-	return s.ofUser(ctx, "EnableUser", id, func(u *chat.User) { u.Status = chat.Active })
+	return s.ofUser(ctx, "EnableUser", id, func(u *chat.User) {
+		u.Status = chat.Active
+		s.live(id, chat.WebhookUserEnabled, s.now())
+	})
 }
 
 func (s *Store) ofUser(ctx context.Context, verb string, id chat.UserID, fn func(*chat.User)) error {

@@ -36,6 +36,12 @@ type reactor struct {
 	at chat.ChangeSeq
 }
 
+// Happened is a change, as endpoints are told of it, behind the entry that was the room's last then.
+type Happened struct {
+	After chat.Seq
+	chat.WebhookEvent
+}
+
 // changes is what a room remembers of changes.
 type changes struct {
 	asked    map[changeKey]asked
@@ -43,12 +49,13 @@ type changes struct {
 	versions map[chat.Seq][]chat.Version // oldest first
 	sent     map[chat.Seq]chat.Send      // what messages were sent as
 	pinned   []chat.Seq                  // oldest first
+	happened []Happened
 
 	changedAt time.Time // when a message changed last
 }
 
 func newChanges() changes {
-	return changes{map[changeKey]asked{}, map[reacted][]reactor{}, map[chat.Seq][]chat.Version{}, map[chat.Seq]chat.Send{}, nil, time.Time{}}
+	return changes{map[changeKey]asked{}, map[reacted][]reactor{}, map[chat.Seq][]chat.Version{}, map[chat.Seq]chat.Send{}, nil, nil, time.Time{}}
 }
 
 // Apply implements the stations' ports; see changes.Store.
@@ -89,6 +96,9 @@ func (s *Store) PostChange(ctx context.Context, c chat.Change, now time.Time) (c
 	switch {
 	case d.Err != nil:
 	case d.Repeat:
+		if c.App {
+			break
+		}
 		m := s.rooms[c.Room].members[c.User]
 		if from, to, _ := m.Window(s.rooms[c.Room].LastSeq); c.Seq < from || c.Seq > to {
 			return chat.Changed{Change: c, Err: noMessage()}, nil
@@ -131,6 +141,9 @@ func (s *Store) change(c chat.Change, now time.Time) chat.Changed {
 		return no(noSession())
 	}
 	m := r.in(c.User)
+	if c.App && r != nil {
+		m = &chat.Member{}
+	}
 	switch {
 	case m == nil || !r.DissolvedAt.IsZero():
 		return no(noRoom())
@@ -154,6 +167,9 @@ func (s *Store) change(c chat.Change, now time.Time) chat.Changed {
 		r.Changes++
 		st.ChangeSeq = r.Changes
 		*msg, r.changedAt = next, later(now, r.changedAt)
+		r.happened = append(r.happened, Happened{r.LastSeq, chat.WebhookEvent{
+			Kind: chat.WebhookKindOf(c.Kind, c.On), At: now, Room: c.Room, Seq: c.Seq, Changes: r.Changes, By: c.User, Key: c.Key,
+		}})
 	}
 	d.Message, d.ChangeSeq, d.Version = *msg, msg.ChangeSeq(), msg.Version()
 	r.asked[changeKey{c.User, c.ID}] = asked{c, d.ChangeSeq, d.Version, d.NoOp}
@@ -176,7 +192,11 @@ func (s *Store) apply(r *room, by chat.Member, m *chat.Message, c chat.Change, n
 		}
 		return r.edit(m, c, now)
 	case chat.ChangeRecall:
-		if err := chat.MayRecall(r.Room, by, *m, now, limits.RecallWindow); err != nil || m.Recalled() {
+		err := chat.MayRecall(r.Room, by, *m, now, limits.RecallWindow)
+		if c.App {
+			err = chat.MayTakeBack(*m)
+		}
+		if err != nil || m.Recalled() {
 			return false, err
 		}
 		m.Content, m.Data = "", ""
@@ -273,7 +293,7 @@ func (r *room) react(m *chat.Message, c chat.Change, now time.Time, most int) (c
 // recalledAfter counts the recalled messages after a number of users' messages.
 func (r *room) recalledAfter(count uint64) (n uint64) {
 	for i := range r.log {
-		if r.log[i].Recalled() && r.log[i].Ord > count {
+		if r.log[i].Recalled() && r.log[i].Kind != chat.System && r.log[i].Ord > count {
 			n++
 		}
 	}

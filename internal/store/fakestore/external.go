@@ -60,6 +60,24 @@ func (s *Store) ProvideRoom(ctx context.Context, ext string, n chat.NewRoom) (ch
 	return m.Room, true, nil
 }
 
+// Close implements the stations' ports; see rooms.Store.
+func (s *Store) Close(ctx context.Context, room chat.RoomID) error {
+	end, err := s.begin(ctx, "Close")
+	defer end()
+	if err != nil {
+		return err
+	}
+	r := s.rooms[room]
+	switch {
+	case r == nil || !r.DissolvedAt.IsZero():
+		return noRoom()
+	case r.Type == chat.Direct:
+		return chat.E(chat.Forbidden, "a direct room has no owner")
+	}
+	(&change{s: s, r: r, now: s.now()}).dissolve(r.Owner)
+	return nil
+}
+
 // Appoint implements the stations' ports; see rooms.Store.
 func (s *Store) Appoint(ctx context.Context, room chat.RoomID, to chat.UserID) (chat.Room, error) {
 	end, err := s.begin(ctx, "Appoint")

@@ -2,11 +2,14 @@ package fakestore_test
 
 import (
 	"testing"
+	"time"
 
 	"chat-service/internal/store/fakestore"
+	fake "chat-service/internal/store/fakestore/webhooks"
 	"chat-service/internal/store/storetest"
 	"chat-service/internal/store/storetest/backend"
 	"chat-service/internal/store/storetest/identities"
+	"chat-service/internal/store/storetest/webhooks"
 )
 
 // TestConforms: the fake keeps the rules that the store keeps.
@@ -18,4 +21,6 @@ func TestConforms(t *testing.T) {
 	storetest.Conform(t, whole)
 	identities.Conform(t, whole)
 	backend.Conform(t, whole, s, s, s)
+	h := fake.New(s, 8, time.Now)
+	webhooks.Conform(t, whole, h, h)
 }

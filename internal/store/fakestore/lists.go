@@ -157,6 +157,16 @@ func (s *Store) PublicRooms(ctx context.Context, q, cursor string, limit int) (r
 	return rs, next, nil
 }
 
+// WholeMembers implements the stations' ports; see rooms.Store.
+func (s *Store) WholeMembers(ctx context.Context, room chat.RoomID, after chat.UserID, limit int) ([]chat.MemberUser, error) {
+	end, err := s.begin(ctx, "WholeMembers")
+	defer end()
+	if err != nil || s.rooms[room] == nil {
+		return nil, err
+	}
+	return s.membersOf(s.rooms[room], after, limit), nil
+}
+
 // Members implements the stations' ports; see rooms.Store.
 func (s *Store) Members(ctx context.Context, room chat.RoomID, viewer, after chat.UserID, limit int) (ms []chat.MemberUser, err error) {
 	end, err := s.begin(ctx, "Members")
@@ -171,13 +181,17 @@ func (s *Store) Members(ctx context.Context, room chat.RoomID, viewer, after cha
 	if !v.Member.In() {
 		return nil, chat.E(chat.Forbidden, "only members may see who is in the room")
 	}
-	for u, m := range s.rooms[room].members {
+	return s.membersOf(s.rooms[room], after, limit), nil
+}
+
+func (s *Store) membersOf(r *room, after chat.UserID, limit int) (ms []chat.MemberUser) {
+	for u, m := range r.members {
 		if u > after && m.In() {
 			ms = append(ms, chat.MemberUser{Member: *m, User: s.user(u)})
 		}
 	}
 	slices.SortFunc(ms, func(a, b chat.MemberUser) int { return cmp.Compare(a.User.ID, b.User.ID) })
-	return ms[:min(len(ms), limit)], nil
+	return ms[:min(len(ms), limit)]
 }
 
 // MembersAmong implements the stations' ports; see rooms.Store.

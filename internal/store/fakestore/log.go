@@ -109,6 +109,34 @@ func (s *Store) Post(ctx context.Context, send chat.Send, now time.Time) (chat.S
 	return sent, nil
 }
 
+// PostSaid implements the stations' ports; see messages.Store.
+func (s *Store) PostSaid(ctx context.Context, send chat.Send, now time.Time) (chat.Sent, error) {
+	end, err := s.begin(ctx, "PostSaid")
+	defer end()
+	if err != nil {
+		return chat.Sent{}, err
+	}
+	r := s.rooms[send.Room]
+	if r != nil {
+		i := slices.IndexFunc(r.log, func(m chat.Message) bool { return m.Said() && m.ClientMsgID == send.ClientMsgID })
+		if i >= 0 && !sameBody(r.sent[r.log[i].Seq], send) {
+			return chat.Sent{Err: chat.E(chat.IdempotencyConflict, "client_msg_id was used for another message")}, nil
+		} else if i >= 0 {
+			return chat.Sent{Message: r.log[i], Duplicate: true}, nil
+		}
+	}
+	switch {
+	case r == nil || !r.DissolvedAt.IsZero():
+		return chat.Sent{Err: noRoom()}, nil
+	case send.ReplyTo > r.LastSeq:
+		return chat.Sent{Err: chat.BadField("reply_to", "there is no such message")}, nil
+	}
+	m := r.write(chat.Message{Kind: chat.System, ClientMsgID: send.ClientMsgID, Content: send.Content, Data: send.Data, ReplyTo: send.ReplyTo, CreatedAt: now.UTC()})
+	r.sent[m.Seq] = send
+	s.add(envelope.Announcement{Message: &m, Room: &r.Room})
+	return chat.Sent{Message: m}, nil
+}
+
 // judge decides a send and does it. A duplicate is answered before any other rule.
 func (s *Store) judge(send chat.Send, now time.Time) chat.Sent {
 	if s.poisonText != "" && send.Content == s.poisonText {

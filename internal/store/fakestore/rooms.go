@@ -218,9 +218,13 @@ func (s *Store) Dissolve(ctx context.Context, id chat.RoomID, by chat.UserID) er
 	if err == nil {
 		err = chat.MayOwn(c.r.Room, c.by)
 	}
-	if err != nil {
-		return err
+	if err == nil {
+		c.dissolve(by)
 	}
+	return err
+}
+
+func (c *change) dissolve(by chat.UserID) {
 	c.r.MemberCount, c.r.DissolvedAt = 0, c.now
 	msg := c.report(chat.SystemEvent{Event: chat.EventDissolved, By: by},
 		envelope.Announcement{All: true, Reason: chat.LeftDissolved, Change: chat.RoomDissolved})
@@ -229,7 +233,6 @@ func (s *Store) Dissolve(ctx context.Context, id chat.RoomID, by chat.UserID) er
 			m.LeftSeq = msg.Seq
 		}
 	}
-	return nil
 }
 
 // AddMembers implements the stations' ports; see rooms.Store.

@@ -16,15 +16,20 @@ import (
 // within the same transaction, unless it was a duplicate.
 func (s *Store) Post(ctx context.Context, send chat.Send, now time.Time) (chat.Sent, error) {
 	b := newBatch([]chat.Send{send}, now)
+	return s.post(ctx, b, b.commit)
+}
+
+// post runs a commit of one send, and announces what it led to.
+func (s *Store) post(ctx context.Context, b *batch, commit func(db.Ask) ([]*db.Statement, error)) (chat.Sent, error) {
 	run := func(tx db.Tx) error {
-		writes, err := b.commit(tx.Ask)
+		writes, err := commit(tx.Ask)
 		if err == nil {
 			err = tx.Write(writes...)
 		}
 		if err != nil || len(b.fresh) == 0 {
 			return err
 		}
-		r, err := Room(tx, send.Room)
+		r, err := Room(tx, b.sends[0].Room)
 		if err != nil {
 			return err
 		}

@@ -111,7 +111,7 @@ func verifyRest(tx db.Tx, id chat.RoomID, count tally, repair bool) (drifts []Dr
 // verifyRecalls compares the list of a room's recalled messages with their states.
 func verifyRecalls(tx db.Tx, r *table.Room, repair bool) ([]Drift, error) {
 	const recalled = " FROM message_state t JOIN messages x ON x.room_id = t.room_id AND x.seq = t.seq" +
-		" WHERE t.room_id = ? AND t.recalled_at IS NOT NULL"
+		" WHERE t.room_id = ? AND t.recalled_at IS NOT NULL AND x.kind <> 'system'"
 	var is struct{ Listed, Good, Want, Newest uint64 }
 	err := tx.Raw("SELECT (SELECT COUNT(*) FROM recalls WHERE room_id = ?) AS listed,"+
 		" (SELECT COUNT(*) FROM recalls k JOIN messages x ON x.room_id = k.room_id AND x.seq = k.seq AND x.ord = k.ord"+

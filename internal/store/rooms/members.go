@@ -145,11 +145,16 @@ func (s *Store) Members(ctx context.Context, room chat.RoomID, viewer, after cha
 	if !v.Member.In() {
 		return nil, chat.E(chat.Forbidden, "only members may see who is in the room")
 	}
+	return s.WholeMembers(ctx, room, after, limit)
+}
+
+// WholeMembers is Members for the application's backend: it looks into every room.
+func (s *Store) WholeMembers(ctx context.Context, room chat.RoomID, after chat.UserID, limit int) ([]chat.MemberUser, error) {
 	var q db.Statement
 	q.Add("SELECT "+table.Members.Select()+", "+table.People.Select()+" FROM members m JOIN users u ON u.id = m.user_id"+
 		" WHERE m.room_id = ? AND m.left_seq = 0 AND m.user_id > ? ORDER BY m.user_id LIMIT ?", room, after, limit)
 	var ms []chat.MemberUser
-	err = s.d.Retry(ctx, "read members", func(tx db.Tx) (err error) {
+	err := s.d.Retry(ctx, "read members", func(tx db.Tx) (err error) {
 		ms, err = db.Collect(tx, &q, func(m *chat.MemberUser) []any {
 			return append(table.Members.Cells(&m.Member), table.People.Cells(&m.User)...)
 		})

@@ -38,7 +38,13 @@ func bodies(other uint64) map[string]obj {
 		"POST /server/users":                       {"users": []obj{{"id": "ext:" + fresh()}}},
 		"POST /server/users/{user}/tokens":         {"ttl_seconds": 60},
 		"PUT /server/rooms/{room}":                 {"name": "mine"},
+		"POST /server/rooms":                       {"type": "direct", "members": []string{fmt.Sprint(other)}},
 		"POST /server/rooms/{room}/messages":       {"as": fmt.Sprint(other), "content": "x"},
+		"POST /server/webhooks":                    {"url": "https://hooks.invalid/"},
+		"PATCH /server/webhooks/{webhook_id}":      {"name": "mine"},
+
+		"POST /server/webhooks/{webhook_id}/secret": {"secret": "whsec_x"},
+		"POST /server/webhooks/{webhook_id}/replay": {"event": "msg_1_1_1_0"},
 	}
 }
 
@@ -169,7 +175,7 @@ func bodyless(path string) bool {
 func extraFields(a *attack) {
 	us := a.users(2)
 	room := a.api.CreateRoom(a, us[0], us[1])
-	key := a.key(a, "users,tokens,rooms,messages")
+	key := a.key(a, "users,tokens,rooms,messages,webhooks")
 	with := bodies(us[1].ID)
 	looked := 0
 	for _, r := range api.Routes() {
@@ -181,7 +187,7 @@ func extraFields(a *attack) {
 			continue
 		}
 		path := strings.NewReplacer("{room_id}", fmt.Sprint(room), "{user_id}", fmt.Sprint(us[1].ID), "{seq}", "1",
-			"{room}", fmt.Sprint(room), "{user}", fmt.Sprint(us[1].ID)).Replace(r.Path)
+			"{room}", fmt.Sprint(room), "{user}", fmt.Sprint(us[1].ID), "{webhook_id}", "1").Replace(r.Path)
 		token := us[0].Token
 		if r.Scope != "" {
 			token = key

@@ -94,6 +94,7 @@ func (w *world) verdict() ([]history.Violation, []history.Event, history.Dump) {
 	j.strangers()
 	j.removals()
 	j.unreads()
+	j.webhooks()
 	for _, text := range oneorder.Check(events, time.Minute) {
 		w.found.add("O1", "%s", text)
 	}

@@ -36,6 +36,7 @@ type plan struct {
 	Quiet   bool              // nothing but ordinary members
 	Plain   bool              // nobody changes messages
 	Posts   bool              // REST senders don't pause
+	Hooked  bool              // an endpoint is told of everything
 	Prompt  bool              // only workers fail: what is stored is acknowledged in time
 	Rest    time.Duration     // how long coming to rest may take, instead of a minute
 	// Gateways is 2 unless set.
@@ -60,6 +61,7 @@ type world struct {
 	people  []*person
 	probes  *prober
 	shelf   *shelf
+	hooks   *endpoint    // nil: none
 	blind   atomic.Int64 // workers that never work, so far
 	site    *site        // nil: single servers
 	deck    func(*rand.Rand) []fault
@@ -116,6 +118,9 @@ func newWorld(t *testing.T, o plan) *world {
 	if o.Plant != "" {
 		env["CHAT_FAULTS_PLANT"] = o.Plant
 	}
+	if o.Hooked {
+		hooked(env)
+	}
 	maps.Copy(env, o.Env)
 	gateways := max(o.Gateways, 2)
 	w.Fleet = testkit.StartFleet(t, testkit.FleetOptions{
@@ -138,6 +143,9 @@ func (w *world) open(gateways int) {
 	t := w.t
 	t.Helper()
 	w.api = w.API(1)
+	if w.o.Hooked {
+		w.hear()
+	}
 	for i := 1; i <= gateways; i++ {
 		u, err := url.Parse(w.WS(i))
 		if err != nil {
@@ -436,6 +444,9 @@ func (w *world) resting() (bool, string) {
 				return false, fmt.Sprintf("%s has the changes of room %d up to %d of %d", p.name, rm.id, at, changes[rm.id])
 			}
 		}
+	}
+	if ok, why := w.told(); !ok {
+		return false, why
 	}
 	return w.queuesEmpty()
 }

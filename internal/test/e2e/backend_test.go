@@ -76,6 +76,7 @@ func TestBackend(t *testing.T) {
 	if ms := whole.List("messages"); len(ms) != int(seq) || ms[seq-1].Str("content") != "" || whole.Num("last_seq") != seq {
 		t.Errorf("history: %s", whole)
 	}
+	w.saidBySystem(t, key, room, one)
 	w.madeOnce(t, key)
 	w.badCalls(t, key, bob)
 	w.ends(t, key, bob, one, room)
@@ -99,6 +100,41 @@ func TestBackend(t *testing.T) {
 	secret := key[strings.LastIndex(key, "_")+1:]
 	if log := fleet.Log("api-1", 10_000) + fleet.Log("api-2", 10_000); strings.Contains(log, secret) || strings.Contains(fleet.Chatctl(t, "key", "list"), secret) {
 		t.Error("a key's secret is in a log, or listed")
+	}
+}
+
+// saidBySystem: the application speaks in nobody's name, once however often it calls, and takes it back; a client without news of such an
+// event gets a system message like any other.
+func (w *world) saidBySystem(t *testing.T, key string, room uint64, one *sock) {
+	t.Helper()
+	const path = "/server/rooms/ext:team:1/messages"
+	body := obj{"as": "system", "content": "back at 5", "client_msg_id": "notice-1"}
+	var all sync.WaitGroup
+	seqs, made := make([]uint64, 20), make([]int, 20)
+	for i := range seqs {
+		all.Go(func() {
+			status, f := []testkit.API{w.api, w.strict}[i%2].Do(t, "POST", path, key, body)
+			made[i], seqs[i] = status, f.Num("seq")
+		})
+	}
+	all.Wait()
+	first := 0
+	for i := range seqs {
+		if made[i] == 201 {
+			first++
+		}
+		if seqs[i] != seqs[0] || seqs[i] == 0 {
+			t.Fatalf("twenty calls write %v (%v)", seqs, made)
+		}
+	}
+	m := one.Expect(t, is("message", "room_id", room, "seq", seqs[0], "kind", "system", "sender_id", 0))
+	if first != 1 || m.Str("content") != `{"event":"said","by":0,"text":"back at 5"}` {
+		t.Errorf("%d calls wrote %s", first, m)
+	}
+	w.api.Must(t, 200, "DELETE", fmt.Sprintf("%s/%d", path, seqs[0]), key, nil)
+	c := one.Expect(t, func(f testkit.Frame) bool { return f.Type() == "change" && f.Obj("message").Num("seq") == seqs[0] })
+	if c.Obj("cause").Str("kind") != "recall" || c.Obj("cause").Num("by") != 0 {
+		t.Errorf("the change is %s", c)
 	}
 }
 
@@ -168,7 +204,7 @@ func (w *world) badCalls(t *testing.T, key string, bob user) {
 	refused(t, w.api, want{400, "unknown_field", "email"}, "PUT", "/server/users/ext:x", key, obj{"email": "a@example.com"})
 	refused(t, w.api, want{422, "invalid", "ttl_seconds"}, "POST", "/server/users/ext:ann/tokens", key, obj{"ttl_seconds": 86401})
 	refused(t, w.api, want{422, "invalid", "users"}, "POST", "/server/users", key, obj{"users": make([]obj, 101)})
-	refused(t, w.api, want{422, "invalid", "as"}, "POST", "/server/rooms/ext:team:1/messages", key, obj{"as": "system", "content": "x"})
+	refused(t, w.api, want{422, "invalid", "as"}, "POST", "/server/rooms/ext:team:1/messages", key, obj{"as": "System", "content": "x"})
 	refused(t, w.api, want{422, "invalid", "as"}, "POST", "/server/rooms/ext:team:1/messages", key, obj{"as": "ext:a\x00", "content": "x"})
 	refused(t, w.api, want{409, "conflict", ""}, "DELETE", "/server/rooms/ext:team:1/members/ext:ann", key, nil)
 }

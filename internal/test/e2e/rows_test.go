@@ -36,7 +36,12 @@ var rows = []struct {
 		"PUT /server/users/{user}", "GET /server/users/{user}", "POST /server/users", "POST /server/users/{user}/tokens",
 		"POST /server/users/{user}/tokens/revoke", "PUT /server/users/{user}/disabled", "DELETE /server/users/{user}/disabled",
 		"PUT /server/rooms/{room}", "GET /server/rooms/{room}", "PUT /server/rooms/{room}/members/{user}", "DELETE /server/rooms/{room}/members/{user}",
+		"DELETE /server/rooms/{room}", "POST /server/rooms", "GET /server/rooms/{room}/members", "GET /server/users/{user}/rooms",
+		"GET /server/rooms/{room}/messages/{seq}",
 		"GET /server/rooms/{room}/messages", "POST /server/rooms/{room}/messages", "DELETE /server/rooms/{room}/messages/{seq}",
+		"POST /server/webhooks", "GET /server/webhooks", "GET /server/webhooks/{webhook_id}", "PATCH /server/webhooks/{webhook_id}",
+		"DELETE /server/webhooks/{webhook_id}", "POST /server/webhooks/{webhook_id}/secret", "GET /server/webhooks/{webhook_id}/attempts",
+		"POST /server/webhooks/{webhook_id}/replay",
 	}},
 	{"REST in general", false, []string{
 		"problem details", "hidden rooms are 404", "Retry-After", "openapi.json", "/docs", "member_ids ≤ 500", "room holds at most",

@@ -32,10 +32,13 @@ type Spaces interface {
 	ExternalRoom(ctx context.Context, ext string) (chat.Room, error)
 	ProvideRoom(ctx context.Context, ext string, n chat.NewRoom) (chat.Room, bool, error)
 	Appoint(ctx context.Context, room chat.RoomID, to chat.UserID) (chat.Room, error)
+	Close(ctx context.Context, room chat.RoomID) error
+	WholeMembers(ctx context.Context, room chat.RoomID, after chat.UserID, limit int) ([]chat.MemberUser, error)
 }
 
-// Logs are whole logs.
+// Logs are whole logs, and what the application writes in them itself.
 type Logs interface {
+	PostSaid(ctx context.Context, s chat.Send, now time.Time) (chat.Sent, error)
 	WholeHistory(ctx context.Context, q chat.HistoryQuery) (chat.HistoryPage, error)
 }
 
@@ -44,6 +47,7 @@ func Conform(t *testing.T, s storetest.Subject, keys Keys, spaces Spaces, logs L
 	t.Run("keys", func(t *testing.T) { kept(t, keys) })
 	t.Run("own rooms", func(t *testing.T) { provided(t, s, spaces) })
 	t.Run("whole history", func(t *testing.T) { whole(t, s, spaces, logs) })
+	t.Run("said by the application", func(t *testing.T) { said(t, s, spaces, logs) })
 }
 
 func ok(t *testing.T, err error) {
@@ -161,10 +165,34 @@ func provided(t *testing.T, s storetest.Subject, spaces Spaces) {
 	if r, err = spaces.Appoint(t.Context(), r.ID, us[1]); err != nil || r.Owner != us[1] {
 		t.Errorf("appointed: %+v, %v", r, err)
 	}
-	ok(t, s.Rooms.Dissolve(t.Context(), r.ID, us[1]))
+	listed(t, s, spaces, r.ID, us)
+	ok(t, spaces.Close(t.Context(), r.ID))
+	fails(t, spaces.Close(t.Context(), r.ID), chat.NotFound)
 	if gone, isNew, err := spaces.ProvideRoom(t.Context(), ext, n); err != nil || isNew || gone.ID != r.ID || gone.DissolvedAt.IsZero() {
 		t.Errorf("dissolved: %+v %v %v", gone, isNew, err)
 	}
+}
+
+// listed: who is in a room is what its members see, by pages, and a direct room isn't dissolved.
+func listed(t *testing.T, s storetest.Subject, spaces Spaces, room chat.RoomID, us []chat.UserID) {
+	t.Helper()
+	want, err := s.Lists.Members(t.Context(), room, us[0], 0, 10)
+	ok(t, err)
+	var got []chat.MemberUser
+	for after := chat.UserID(0); ; after = got[len(got)-1].User.ID {
+		page, err := spaces.WholeMembers(t.Context(), room, after, 1)
+		if ok(t, err); len(page) == 0 {
+			break
+		}
+		got = append(got, page...)
+	}
+	if d := cmp.Diff(want, got); d != "" || len(got) != 2 {
+		t.Errorf("members differ:\n%s", d)
+	}
+	m, _, err := s.Rooms.DirectRoom(t.Context(), us[0], us[1])
+	ok(t, err)
+	fails(t, spaces.Close(t.Context(), m.Room.ID), chat.Forbidden)
+	fails(t, spaces.Close(t.Context(), chat.MaxID), chat.NotFound)
 }
 
 // whole: the whole history of a room is what a member reads who was there from the beginning.
