@@ -232,7 +232,8 @@ func (s channelSink) publish(e *entry) (confirm, error) {
 	if e.target.TTL > 0 {
 		msg.Expiration = strconv.FormatInt(e.target.TTL.Milliseconds(), 10)
 	}
-	return s.ch.PublishWithDeferredConfirm(e.target.Exchange, e.target.Key, e.target.Mandatory, false, msg)
+	c, err := s.ch.PublishWithDeferredConfirm(e.target.Exchange, e.target.Key, e.target.Mandatory, false, msg)
+	return waitsFor(c), err
 }
 
 // Write writes b or fails after the timeout; a failed write ends the connection.

@@ -114,12 +114,7 @@ func (o Options) WithDefaults() Options {
 	o.BackoffMax = cmp.Or(o.BackoffMax, max(2*time.Second, o.BackoffMin))
 	o.StandbyDelay = cmp.Or(o.StandbyDelay, 700*time.Millisecond)
 	o.Logger = cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
-	if o.Nodes == nil {
-		o.Nodes = nodes.New()
-	}
-	if o.Metrics == nil {
-		o.Metrics = NewMetrics(nil)
-	}
+	o.Nodes, o.Metrics = cmp.Or(o.Nodes, nodes.New()), cmp.Or(o.Metrics, NewMetrics(nil))
 	return o
 }
 

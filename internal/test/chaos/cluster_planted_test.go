@@ -110,14 +110,15 @@ func (w *world) must(what string, err error) {
 	}
 }
 
-// loseLeaders kills the node of RabbitMQ that leads most queues, again and again.
+// loseLeaders stops the node of RabbitMQ that leads most queues, and kills it, again and again.
 func (w *world) loseLeaders(ctx context.Context, times int) {
 	r := rand.New(rand.NewPCG(w.o.Seed, 17))
 	for range times {
 		n, err := w.site.victim(ctx, r, true)
 		w.must("the leader", err)
+		w.must("its halt", signalIn(n.dir, stack.RabbitMQ, syscall.SIGSTOP))
+		pause(ctx, 5*time.Second)
 		w.must("its end", signalIn(n.dir, stack.RabbitMQ, syscall.SIGKILL))
-		pause(ctx, 4*time.Second)
 	}
 	w.must("RabbitMQ", w.site.ready(ctx))
 }

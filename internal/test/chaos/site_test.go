@@ -331,7 +331,7 @@ func (s *site) ready(ctx context.Context) error {
 	}
 }
 
-const byItself = 40 * time.Second
+const byItself = 90 * time.Second // a busy machine takes long to start one
 
 // lost are the nodes of RabbitMQ that aren't there by their own or by another one's account.
 func (s *site) lost(ctx context.Context) (list []*node, why string) {

@@ -141,7 +141,6 @@ type batch struct {
 	upTo      uint64 // the gateway's highest attach number when the batch was made
 	body      []byte
 	confirmed func()
-	early     bool // planted: it counted as confirmed before it was
 }
 
 // New makes a Publisher. gone is called, and must not block, when a gateway's queue wasn't there: its attaches up to that number are
@@ -187,7 +186,7 @@ func (p *Publisher) offer(ctx context.Context, b *batch) bool {
 
 // give offers a batch once.
 func (p *Publisher) give(b *batch) error {
-	done := p.answerOf(b)
+	done := func(err error) { p.done(b, err) }
 	if b.to == "" {
 		return p.bus.ToAll(b.body, done)
 	}
