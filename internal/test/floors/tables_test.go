@@ -107,7 +107,7 @@ var house = []family{
 	{"cmd/chatctl", 6, command("internal/ops/stack", "internal/ops/bench", "internal/ops/grants", "internal/ops/importer", "internal/ops/management", "internal/ops/installation", "internal/ops/spread", "internal/ops/standstill", "internal/ops/doctor", "internal/ops/hooks", "internal/auth", "internal/broker", "internal/store", "internal/state"), nil, whyCmd},
 
 	{"internal/test", 7, nil, [][]string{
-		{"testkit/history", "testkit/faultproxy", "testkit/lab", "wscases"},
+		{"testkit/history", "testkit/faultproxy", "testkit/authority", "testkit/lab", "wscases"},
 		{"testkit"},
 		{"e2e", "attacks", "browser", "chaos", "cluster", "conformance", "deploy", "road", "tables", "floors"},
 	}, whyTest},
