@@ -47,7 +47,7 @@ type Layout struct {
 }
 
 // Warnings names what is wrong, with what to do.
-func (l Layout) Warnings() (ws []string) {
+func (l *Layout) Warnings() (ws []string) {
 	switch {
 	case l.Cluster && l.Bare > 0:
 		ws = append(ws, fmt.Sprintf("%d of %d slots of the cluster have no living master, and presence is unknown until they have: start the nodes that are down",

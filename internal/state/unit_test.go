@@ -241,7 +241,8 @@ func TestLayoutWarns(t *testing.T) {
 		{"a replica", Layout{Role: "slave"}, []string{"set redis.host to the master"}},
 		{"slots without a master", Layout{Cluster: true, Bare: 3}, []string{"3 of 16384 slots"}},
 		{
-			"two masters, and one sentinel that is away", Layout{Role: "master", Sentinels: []Sentinel{{"a", "", errors.New("away")}, {"b", "m", nil}, {"c", "n", nil}}},
+			"two masters, and one sentinel that is away",
+			Layout{Role: "master", Sentinels: []Sentinel{{"a", "", errors.New("away")}, {"b", "m", nil}, {"c", "n", nil}}},
 			[]string{"sentinel a: away", "sentinel c names another master (n) than the first (m)"},
 		},
 	} {

@@ -97,9 +97,9 @@ type moved struct {
 }
 
 // again is a new store and proxy in front of the same servers, both of which take writes.
-func (p *moved) again(t *testing.T) *moved {
+func (m *moved) again(t *testing.T) *moved {
 	t.Helper()
-	m := &moved{a: p.a, b: p.b, onA: p.onA, onB: p.onB}
+	m = &moved{a: m.a, b: m.b, onA: m.onA, onB: m.onB}
 	m.onA("SET GLOBAL read_only=OFF")
 	m.onB("SET GLOBAL read_only=OFF")
 	var err error

@@ -74,7 +74,8 @@ func (s *Server) Recorded(ctx context.Context) (Recorded, error) {
 
 // Record replaces what is kept, if it is still the same: Conflict if not.
 func (s *Server) Record(ctx context.Context, was, is Recorded) error {
-	res, err := s.pool.ExecContext(ctx, "UPDATE "+s.table("meta")+" SET v = ? WHERE k = 'partitions' AND v = ?", is.text(), was.text())
+	q := "UPDATE " + s.table("meta") + " SET v = ? WHERE k = 'partitions' AND v = ?"
+	res, err := s.pool.ExecContext(ctx, q, is.text(), was.text())
 	if err != nil {
 		return failed("record the number of partitions", err)
 	}

@@ -110,20 +110,8 @@ var (
 
 // dropTables drops what the database has, first the table by which processes know the schema.
 func (s *Server) dropTables(ctx context.Context, conn *sql.Conn, run func(q string) error) error {
-	rows, err := conn.QueryContext(ctx, "SELECT table_name FROM information_schema.tables WHERE table_schema = ? AND table_type = 'BASE TABLE'"+
-		" ORDER BY table_name <> 'goose_db_version'", s.name)
+	names, err := s.tables(ctx, conn)
 	if err != nil {
-		return failed("list the tables", err)
-	}
-	var names []string
-	for rows.Next() {
-		var name string
-		if err := rows.Scan(&name); err != nil {
-			return errors.Join(failed("list the tables", err), rows.Close())
-		}
-		names = append(names, name)
-	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
 		return failed("list the tables", err)
 	}
 	for _, name := range names {
@@ -135,6 +123,23 @@ func (s *Server) dropTables(ctx context.Context, conn *sql.Conn, run func(q stri
 		}
 	}
 	return nil
+}
+
+func (s *Server) tables(ctx context.Context, conn *sql.Conn) (names []string, err error) {
+	rows, err := conn.QueryContext(ctx, "SELECT table_name FROM information_schema.tables WHERE table_schema = ? AND table_type = 'BASE TABLE'"+
+		" ORDER BY table_name <> 'goose_db_version'", s.name)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return nil, err
+		}
+		names = append(names, name)
+	}
+	return names, rows.Err()
 }
 
 // Statements hands out the statements of what mariadb-dump or mysqldump wrote, but those that would change another database, the server, or

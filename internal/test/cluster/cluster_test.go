@@ -32,6 +32,7 @@ type world struct {
 	rooms []uint64
 	said  map[uint64][2]*testkit.Chatter
 	all   []*testkit.Chatter
+	first testkit.User // a member of the first room
 }
 
 func newWorld(t *testing.T) *world {
@@ -65,7 +66,9 @@ func startWorld(t *testing.T, o testkit.FleetOptions) *world {
 	for range 6 {
 		pair := [2]testkit.User{w.API(1).User(t), w.API(1).User(t)}
 		room := w.API(1).CreateRoom(t, pair[0], pair[1])
-		w.rooms = append(w.rooms, room)
+		if w.rooms = append(w.rooms, room); len(w.rooms) == 1 {
+			w.first = pair[0]
+		}
 		both := [2]*testkit.Chatter{}
 		for i, u := range pair {
 			both[i] = testkit.StartChatter(t, testkit.ChatterOptions{

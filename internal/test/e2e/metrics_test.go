@@ -19,7 +19,8 @@ var metricName = regexp.MustCompile("chat_[a-z_]+")
 func TestDocumentedMetricsAreThereFromTheStart(t *testing.T) {
 	t.Parallel()
 	f := testkit.StartFleet(t, testkit.FleetOptions{Gateways: 1, Workers: 1, APIs: 1, Env: calm(), EnvOf: func(process string, env map[string]string) {
-		if strings.HasPrefix(process, "api") { // whose keys can't be fetched: the metric is about that
+		if strings.HasPrefix(process, "api") { // its keys can't be fetched, and it has a replica, of a kind: metrics are about that
+			env["CHAT_DATABASE_REPLICAS"] = env["CHAT_DATABASE_HOST"] + ":" + env["CHAT_DATABASE_PORT"]
 			env["CHAT_AUTH_ISSUERS"] = "[{issuer: i, audience: a, jwks_url: 'http://127.0.0.1:1/keys'}]"
 		}
 	}})
@@ -28,6 +29,14 @@ func TestDocumentedMetricsAreThereFromTheStart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	testkit.Eventually(t, 30*time.Second, func() (bool, string) {
+		for k := range w.metrics(t, "api-1") {
+			if strings.HasPrefix(k, "chat_mysql_replica_lag_seconds{") {
+				return true, ""
+			}
+		}
+		return false, "the api hasn't looked at its replica"
+	})
 	there := map[string]bool{}
 	for _, p := range w.Names() {
 		for k := range w.metrics(t, p) {
