@@ -24,6 +24,7 @@ type serversCmd struct {
 	Dir      string   `default:".run/test" help:"Run directory: ports, data, logs and PIDs of the servers."`
 	PkgCache string   `env:"CHAT_PKG_CACHE" help:"Folder for downloaded packages, shared by several run directories (default: pkg in --dir)."`
 	MySQL8   bool     `name:"mysql8" help:"Start real MySQL beside MariaDB, too."`
+	Sid      []string `help:"Take these servers in the newer versions of Debian's sid: redis, rabbitmq (the latter as root)." placeholder:"SERVER,…" enum:"redis,rabbitmq"`
 	Fresh    bool     `help:"Delete the data of earlier runs."`
 	Command  []string `arg:"" optional:"" passthrough:"" help:"Command to run; without one the addresses are printed and the servers run until Ctrl-C."`
 }
@@ -53,7 +54,11 @@ func (c *serversCmd) Run(ctx context.Context) error {
 		}
 	}
 	env, kinds := c.plan()
-	s, err := stack.Up(ctx, stack.Options{Dir: d, Out: out, PkgCache: c.PkgCache, Kinds: kinds, Vars: testVars, BrokerAPI: true})
+	var sid []stack.Kind
+	for _, name := range c.Sid {
+		sid = append(sid, stack.Kind(name))
+	}
+	s, err := stack.Up(ctx, stack.Options{Dir: d, Out: out, PkgCache: c.PkgCache, Kinds: kinds, Vars: testVars, BrokerAPI: true, Sid: sid})
 	if err != nil {
 		return errors.Join(err, d.Close())
 	}
@@ -118,7 +123,10 @@ func (c *serversCmd) redisProgram(s *stack.Stack, env []string) ([]string, error
 	for _, kv := range srv.Environ {
 		b.WriteString(" '" + kv + "'")
 	}
-	b.WriteString(" '" + srv.Program + "' \"$@\"\n")
+	for _, word := range append([]string{srv.Program}, srv.ProgramArgs...) {
+		b.WriteString(" '" + word + "'")
+	}
+	b.WriteString(" \"$@\"\n")
 	if err := os.WriteFile(path, []byte(b.String()), 0o755); err != nil {
 		return nil, fmt.Errorf("write the redis program: %w", err)
 	}

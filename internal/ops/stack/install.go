@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -108,13 +109,19 @@ func rabbitScript(in install) (string, error) {
 }
 
 // packaged downloads the kind's programs.
-func packaged(ctx context.Context, a *apt, k Kind) (install, error) {
+func packaged(ctx context.Context, a *apt, k Kind, newer bool) (install, error) {
 	b := map[Kind]bundle{
 		MySQL:    {name: "mariadb", packages: []string{"mariadb-server-core"}},
 		Redis:    {name: "redis", packages: []string{"redis-server"}},
 		RabbitMQ: {name: "rabbitmq", packages: []string{"rabbitmq-server"}},
 		MySQL8:   {name: "mysql-sid", packages: []string{"mysql-server-core"}, sid: true},
 	}[k]
+	if newer && !b.sid {
+		b.name, b.sid = b.name+"-sid", true
+		if k == RabbitMQ { // its scripts find nothing else in their root
+			b.packages = append(b.packages, "base-files", "dash", "bash", "coreutils", "sed", "grep", "mawk", "findutils", "hostname", "procps", "util-linux")
+		}
+	}
 	in, err := unpackedInstall(ctx, a, k, b)
 	if errors.Is(err, errNoPrograms) {
 		if err := a.spoil(b); err != nil {
@@ -145,6 +152,45 @@ func unpackedInstall(ctx context.Context, a *apt, k Kind, b bundle) (install, er
 		in.server, err = rabbitScript(in)
 	}
 	return in, err
+}
+
+// rooted returns how to run a program that starts others of sid: with the install as its root, which sees its own path and the folders named.
+func (in install) rooted(s Spec, folders ...string) (Spec, error) {
+	if !in.sid {
+		return s, nil
+	}
+	if os.Geteuid() != 0 {
+		return s, errors.New("servers of sid run in a root of their own, which takes root")
+	}
+	tools := map[string]string{} // this machine's, whatever PATH the program gets
+	for _, name := range []string{"unshare", "sh", "mount", "chroot"} {
+		path, err := install{}.program(name)
+		if err != nil {
+			return s, fmt.Errorf("make a root: %w", err)
+		}
+		tools[name] = path
+	}
+	var b strings.Builder
+	b.WriteString("set -e\n")
+	for _, dir := range append(folders, in.root, "/proc", "/dev", "/sys", os.TempDir()) {
+		to := filepath.Join(in.root, dir)
+		if err := os.MkdirAll(to, 0o755); err != nil {
+			return s, fmt.Errorf("make a root: %w", err)
+		}
+		fmt.Fprintf(&b, "'%s' --bind '%s' '%s'\n", tools["mount"], dir, to)
+	}
+	for _, dir := range []string{"bin", "sbin", "lib", "lib64"} { // what base-files makes when it is configured
+		if err := os.Symlink("usr/"+dir, filepath.Join(in.root, dir)); err != nil && !errors.Is(err, os.ErrExist) {
+			return s, fmt.Errorf("make a root: %w", err)
+		}
+	}
+	if err := writeFile(filepath.Join(in.root, "etc", "hosts"), []byte("127.0.0.1 localhost\n"), 0o644); err != nil {
+		return s, fmt.Errorf("make a root: %w", err)
+	}
+	fmt.Fprintf(&b, "exec '%s' '%s' \"$@\"\n", tools["chroot"], in.root)
+	s.Args = slices.Concat([]string{"--mount", "--propagation", "private", tools["sh"], "-c", b.String(), "sh", s.Path}, s.Args)
+	s.Path = tools["unshare"]
+	return s, nil
 }
 
 // command returns how to run one of the install's programs: those of sid only run under sid's own loader.

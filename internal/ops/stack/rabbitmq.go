@@ -63,11 +63,14 @@ func (s *Stack) startRabbitMQ(ctx context.Context, in install) (Server, error) {
 		Kind: RabbitMQ, Host: s.host, Port: ports[string(RabbitMQ)], User: "guest", Password: "guest", Origin: in.from,
 		APIPort: ports[apiName], EpmdPort: ports[epmdName], helper: epmd,
 	}
-	var err error
-	srv.main, err = s.supervise(Spec{
+	spec, err := in.rooted(Spec{
 		Name: string(RabbitMQ), Path: in.server, Cwd: data, Stop: 20 * time.Second,
 		Env: in.environ(s.node.environ(rabbitEnv(data, s.host, ports))...),
-	})
+	}, s.dir.path)
+	if err != nil {
+		return srv, err
+	}
+	srv.main, err = s.supervise(spec)
 	if err != nil {
 		return srv, err
 	}
@@ -79,10 +82,11 @@ func (s *Stack) startEpmd(in install, data string, port int) (*supervisor, error
 	if err != nil {
 		return nil, err
 	}
-	return s.supervise(Spec{
-		Name: epmdName, Path: epmd, Cwd: data, Env: in.environ(), Stop: 3 * time.Second,
-		Args: []string{"-port", strconv.Itoa(port), "-address", s.host},
-	})
+	path, args, err := in.command(epmd, "-port", strconv.Itoa(port), "-address", s.host)
+	if err != nil {
+		return nil, err
+	}
+	return s.supervise(Spec{Name: epmdName, Path: path, Args: args, Cwd: data, Env: in.environ(), Stop: 3 * time.Second})
 }
 
 // rabbitEnv: RABBITMQ_ALLOW_INPUT makes the script exec the Erlang VM instead of being its parent; -noinput then suppresses

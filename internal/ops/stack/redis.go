@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -18,16 +19,20 @@ func (s *Stack) startRedis(ctx context.Context, in install) (Server, error) {
 	if err := os.MkdirAll(data, 0o755); err != nil {
 		return Server{}, fmt.Errorf("create redis data: %w", err)
 	}
+	path, args, err := in.command(in.server)
+	if err != nil {
+		return Server{}, err
+	}
 	main, err := s.supervise(Spec{
-		Name: string(Redis), Path: in.server, Cwd: data, Env: in.environ(), Stop: 10 * time.Second,
-		Args: append([]string{
+		Name: string(Redis), Path: path, Cwd: data, Env: in.environ(), Stop: 10 * time.Second,
+		Args: slices.Concat(args, []string{
 			"--port", strconv.Itoa(port), "--bind", s.host, "--dir", data, "--daemonize", "no",
 			"--appendonly", "yes", "--appendfsync", "everysec", "--save", "", "--maxmemory-policy", "noeviction",
-		}, s.extra[Redis]...),
+		}, s.extra[Redis]),
 	})
 	if err != nil {
 		return Server{}, err
 	}
-	srv := Server{Kind: Redis, Host: s.host, Port: port, Origin: in.from, Program: in.server, Environ: in.environ(), main: main}
+	srv := Server{Kind: Redis, Host: s.host, Port: port, Origin: in.from, Program: path, ProgramArgs: args, Environ: in.environ(), main: main}
 	return srv, s.await(ctx, srv, 30*time.Second)
 }

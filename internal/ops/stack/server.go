@@ -21,12 +21,14 @@ type Server struct {
 	User     string
 	Password string
 	Database string
-	URL      string   // RabbitMQ given as a URL
-	APIPort  int      // of RabbitMQ's HTTP API; 0: it has none
-	EpmdPort int      // of RabbitMQ's port mapper
-	Origin   string   // where it came from, in words
-	Program  string   // the server's executable; "" when it is given or in a container
-	Environ  []string // environment that the executable needs
+	URL      string // RabbitMQ given as a URL
+	APIPort  int    // of RabbitMQ's HTTP API; 0: it has none
+	EpmdPort int    // of RabbitMQ's port mapper
+	Origin   string // where it came from, in words
+	Program  string // the server's executable; "" when it is given or in a container
+	// ProgramArgs stand in front of the executable's own arguments.
+	ProgramArgs []string
+	Environ     []string // environment that the executable needs
 
 	main      *supervisor // nil when it runs in a container or was given
 	helper    *supervisor

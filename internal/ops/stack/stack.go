@@ -40,6 +40,9 @@ type Options struct {
 	Host string
 	// Within stands in front of each server's command, for example to run it in a network namespace.
 	Within []string
+	// Sid names servers that are taken from Debian's sid, in newer versions: Redis and RabbitMQ. RabbitMQ then runs in a root of its own,
+	// which takes root.
+	Sid []Kind
 	// Extra are further arguments of MySQL and Redis, and lines of RabbitMQ's advanced.config.
 	Extra map[Kind][]string
 }
@@ -64,6 +67,7 @@ type Stack struct {
 	node      *Node
 	host      string
 	within    []string
+	sid       []Kind
 	extra     map[Kind][]string
 
 	mu      sync.Mutex
@@ -80,7 +84,7 @@ func Up(ctx context.Context, o Options) (*Stack, error) {
 	if err != nil {
 		return nil, fmt.Errorf("resolve package cache: %w", err)
 	}
-	s := &Stack{dir: o.Dir, out: o.Out, given: o.Given, vars: o.Vars, apt: newApt(cache, o.Out), servers: map[Kind]Server{}, brokerAPI: o.BrokerAPI, node: o.Node, host: o.Host, within: o.Within, extra: o.Extra}
+	s := &Stack{dir: o.Dir, out: o.Out, given: o.Given, vars: o.Vars, apt: newApt(cache, o.Out), servers: map[Kind]Server{}, brokerAPI: o.BrokerAPI, node: o.Node, host: o.Host, within: o.Within, sid: o.Sid, extra: o.Extra}
 	if s.host == "" {
 		s.host = loopback
 	}
@@ -122,7 +126,8 @@ func (s *Stack) bring(ctx context.Context, k Kind) (Server, error) {
 			return srv, nil
 		}
 	}
-	if in, err := local(ctx, k); err == nil {
+	newer := slices.Contains(s.sid, k)
+	if in, err := local(ctx, k); err == nil && !newer {
 		srv, err := s.start(ctx, k, in)
 		if err == nil || ctx.Err() != nil {
 			return srv, err
@@ -131,12 +136,15 @@ func (s *Stack) bring(ctx context.Context, k Kind) (Server, error) {
 		stopServer(ctx, srv)
 		s.out.Say(string(k), "%s does not start privately, trying packages: %v", in.from, err)
 	}
-	in, aptErr := packaged(ctx, s.apt, k)
+	in, aptErr := packaged(ctx, s.apt, k, newer)
 	if aptErr == nil {
 		return s.start(ctx, k, in)
 	}
 	if ctx.Err() != nil {
 		return Server{}, aptErr
+	}
+	if newer {
+		return Server{}, fmt.Errorf("no newer one: %w", aptErr)
 	}
 	srv, dockerErr := s.startContainer(ctx, k)
 	if dockerErr == nil || srv.Port != 0 {
