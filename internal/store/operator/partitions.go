@@ -74,12 +74,11 @@ func (s *Server) Recorded(ctx context.Context) (Recorded, error) {
 
 // Record replaces what is kept, if it is still the same: Conflict if not.
 func (s *Server) Record(ctx context.Context, was, is Recorded) error {
-	q := "UPDATE " + s.table("meta") + " SET v = ? WHERE k = 'partitions' AND v = ?"
-	res, err := s.pool.ExecContext(ctx, q, is.text(), was.text())
-	if err != nil {
-		return failed("record the number of partitions", err)
-	}
-	if n, err := res.RowsAffected(); err != nil || n == 0 && was != is {
+	n, err := s.change(ctx, "record the number of partitions", "UPDATE "+s.table("meta")+" SET v = ? WHERE k = 'partitions' AND v = ?", is.text(), was.text())
+	switch {
+	case err != nil:
+		return err
+	case n == 0 && was != is:
 		return chat.E(chat.Conflict, "the recorded number of partitions is no longer %s: does another command run?", was.text())
 	}
 	return nil

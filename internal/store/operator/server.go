@@ -76,6 +76,16 @@ func (s *Server) each(ctx context.Context, question, q string, args []any, fn fu
 	return rows.Err()
 }
 
+// change runs a statement, and returns how many rows it changed.
+func (s *Server) change(ctx context.Context, what, q string, args ...any) (int64, error) {
+	res, err := s.pool.ExecContext(ctx, q, args...)
+	if err != nil {
+		return 0, failed(what, err)
+	}
+	n, err := res.RowsAffected()
+	return n, failed(what, err)
+}
+
 // Exists reports whether the database is there.
 func (s *Server) Exists(ctx context.Context) (bool, error) {
 	var n int
