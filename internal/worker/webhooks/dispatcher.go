@@ -24,6 +24,7 @@ type Options struct {
 	Timeout  time.Duration   // of a post: the Poster's
 	Parallel int             // posts at once to one endpoint
 	InAll    int             // posts at once
+	Rate     int             // posts in a second: what is committed goes before what is told
 	Poll     time.Duration   // pause between looks at endpoints, and at cursors that are due: by default half of the first wait, at most a second
 	Sweep    time.Duration   // pause between walks
 
@@ -43,7 +44,8 @@ const (
 	sweepAtOnce  = 500
 	waitingMax   = 50_000 // rooms of one endpoint that wait in memory; what finds no place is found by the walk
 	wokenMax     = 65_536
-	jitter       = 10 // one part in so many of a wait
+	paceBurst    = 50 * time.Millisecond // what was not posted for so long may be posted at once
+	jitter       = 10                    // one part in so many of a wait
 	burdenEvery  = 10 * time.Second
 )
 
@@ -64,6 +66,7 @@ type Dispatcher struct {
 	woken   map[chat.RoomID]struct{}
 	targets map[chat.WebhookID]*target
 	busy    int
+	free    time.Time      // from when on the next post may begin
 	turn    chat.WebhookID // whose turn it is for a free slot: the one after it
 	claims  uint64
 }
@@ -88,6 +91,7 @@ type room struct {
 // New makes a dispatcher; Run sets it to work.
 func New(o Options) *Dispatcher {
 	o.Parallel, o.InAll = cmp.Or(o.Parallel, 16), cmp.Or(o.InAll, 128)
+	o.Rate = cmp.Or(o.Rate, 500)
 	o.Timeout, o.GiveUp, o.Patience = cmp.Or(o.Timeout, 15*time.Second), cmp.Or(o.GiveUp, 75*time.Hour), cmp.Or(o.Patience, 3*time.Second)
 	if len(o.Retry) == 0 {
 		o.Retry = Retries()

@@ -71,18 +71,19 @@ func (r *run) page(ctx context.Context) more {
 		if ctx.Err() != nil {
 			return r.end(ctx, soon, r.d.o.Now())
 		}
-		if told > 0 && r.d.o.Now().Sub(read) > pageFresh {
-			if es, read, ok = r.read(ctx); !ok {
-				return r.end(ctx, soon, r.d.o.Now())
-			}
-			if len(es) == 0 {
-				break
-			}
-		}
 		e := &es[0]
 		if r.hook.Wants(e.Kind) {
 			if !r.held(ctx) {
 				return soon
+			}
+			if r.d.pace(ctx); r.d.o.Now().Sub(read) > pageFresh {
+				if es, read, ok = r.read(ctx); !ok {
+					return r.end(ctx, soon, r.d.o.Now())
+				}
+				if len(es) == 0 || !r.hook.Wants(es[0].Kind) {
+					continue
+				}
+				e = &es[0]
 			}
 			if went := r.post(ctx, e); went != taken {
 				return r.fail(ctx, went)
@@ -98,6 +99,27 @@ func (r *run) page(ctx context.Context) more {
 		return r.end(ctx, now, time.Time{})
 	}
 	return r.end(ctx, enough, time.Time{})
+}
+
+// pace waits until the next post may begin.
+func (d *Dispatcher) pace(ctx context.Context) {
+	d.mu.Lock()
+	at := d.o.Now()
+	if oldest := at.Add(-paceBurst); d.free.Before(oldest) {
+		d.free = oldest
+	}
+	wait := d.free.Sub(at)
+	d.free = d.free.Add(time.Second / time.Duration(d.o.Rate))
+	d.mu.Unlock()
+	if wait <= 0 {
+		return
+	}
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
 }
 
 // read reads what comes next, but for what was told of accounts and isn't deleted yet.
