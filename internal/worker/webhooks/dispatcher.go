@@ -67,6 +67,7 @@ type Dispatcher struct {
 	targets map[chat.WebhookID]*target
 	busy    int
 	free    time.Time      // from when on the next post may begin
+	poked   bool           // the loop will be woken when that is now
 	turn    chat.WebhookID // whose turn it is for a free slot: the one after it
 	claims  uint64
 }
@@ -111,6 +112,10 @@ func (d *Dispatcher) Woken(rooms []chat.RoomID) {
 		d.woken[id] = struct{}{}
 	}
 	d.mu.Unlock()
+	d.poke()
+}
+
+func (d *Dispatcher) poke() {
 	select {
 	case d.wake <- struct{}{}:
 	default:
@@ -149,6 +154,7 @@ func (d *Dispatcher) spread(ctx context.Context) {
 		}
 	}
 	clear(d.woken)
+	d.poked = false
 	d.pump(ctx)
 }
 
@@ -301,7 +307,7 @@ func (d *Dispatcher) enqueue(t *target, id chat.RoomID) {
 
 // pump begins as much as may be under way: endpoints take turns. The lock is held.
 func (d *Dispatcher) pump(ctx context.Context) {
-	for d.busy < d.o.InAll && ctx.Err() == nil {
+	for d.busy < d.o.InAll && ctx.Err() == nil && !d.paced() {
 		t := d.nextTarget()
 		if t == nil {
 			return
@@ -317,6 +323,20 @@ func (d *Dispatcher) pump(ctx context.Context) {
 		hook := t.Webhook
 		d.posts.Go(func() { d.run(ctx, t, hook, id) })
 	}
+}
+
+// paced reports whether posts wait for each other as it is: more runs at once would only read what gets old while it waits. It has pump
+// called again when that is over. The lock is held.
+func (d *Dispatcher) paced() bool {
+	wait := d.free.Sub(d.o.Now())
+	if d.busy < 2 || wait <= time.Second/time.Duration(d.o.Rate) {
+		return false
+	}
+	if !d.poked {
+		d.poked = true
+		time.AfterFunc(wait, d.poke)
+	}
+	return true
 }
 
 // nextTarget is the endpoint after the one that had its turn last, among those that have something to do and may.
