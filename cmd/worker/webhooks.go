@@ -61,7 +61,7 @@ func (w Webhooks) retries() []time.Duration {
 }
 
 func defaultWebhooks() Webhooks {
-	w := Webhooks{GiveUp: config.Duration(75 * time.Hour), Timeout: config.Duration(webhook.Timeout), Parallel: 16, PostsPerSecond: 500}
+	w := Webhooks{GiveUp: config.Duration(75 * time.Hour), Timeout: config.Duration(webhook.Timeout), Parallel: 16, PostsPerSecond: 400}
 	for _, d := range webhooks.Retries() {
 		w.Retry = append(w.Retry, config.Duration(d))
 	}

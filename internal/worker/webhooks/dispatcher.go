@@ -92,7 +92,7 @@ type room struct {
 // New makes a dispatcher; Run sets it to work.
 func New(o Options) *Dispatcher {
 	o.Parallel, o.InAll = cmp.Or(o.Parallel, 16), cmp.Or(o.InAll, 128)
-	o.Rate = cmp.Or(o.Rate, 500)
+	o.Rate = cmp.Or(o.Rate, 400)
 	o.Timeout, o.GiveUp, o.Patience = cmp.Or(o.Timeout, 15*time.Second), cmp.Or(o.GiveUp, 75*time.Hour), cmp.Or(o.Patience, 3*time.Second)
 	if len(o.Retry) == 0 {
 		o.Retry = Retries()
