@@ -28,7 +28,8 @@ func TestWebhookBodies(t *testing.T) {
 				`{"room_id":7,"seq":3,"id":"7:3","kind":"text","sender_id":9,"client_msg_id":"c","content":"hello <b>","created_at":"2026-02-03T04:05:06.789Z"}}}`,
 		},
 		{
-			chat.WebhookEvent{Kind: chat.WebhookReactionAdded, At: at, Room: 7, Ext: "r", Epoch: 1, Seq: 3, Changes: 5, By: 9, ByExt: "ann", Key: "👍", Message: gone}, "msg_7_1_3_5",
+			chat.WebhookEvent{Kind: chat.WebhookReactionAdded, At: at, Room: 7, Ext: "r", Epoch: 1, Seq: 3, Changes: 5, By: 9, ByExt: "ann", Key: "👍", Message: gone},
+			"msg_7_1_3_5",
 			`{"type":"reaction.added","timestamp":"2026-02-03T04:05:06.789Z","data":{"room_id":7,"room_ext":"r","epoch":1,"seq":3,"change_seq":5,"by":9,"by_ext":"ann","key":"👍","message":` +
 				string(protocol.AppendShownMessage(nil, &gone)) + `}}`,
 		},

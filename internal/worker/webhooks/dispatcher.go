@@ -190,7 +190,7 @@ func (d *Dispatcher) failed(ctx context.Context, what string, err error) bool {
 		return err != nil
 	}
 	d.o.Metrics.Errors.Inc()
-	d.o.Logger.WarnContext(ctx, what, "err", err)
+	d.o.Logger.WarnContext(ctx, "a statement about webhooks failed, it is tried again", "what", what, "err", err)
 	return true
 }
 
