@@ -23,6 +23,8 @@ type Webhooks struct {
 	Timeout config.Duration `yaml:"timeout"`
 	// Parallel bounds the posts at once to one endpoint.
 	Parallel int `yaml:"parallel"`
+	// PostsPerSecond bounds the posts of this worker to all endpoints.
+	PostsPerSecond int `yaml:"posts_per_second"`
 }
 
 // Validate checks the networks and the ranges.
@@ -41,6 +43,7 @@ func (w Webhooks) Validate() error {
 	need(w.GiveUp.D() >= time.Minute, "give_up: must be at least 1m")
 	need(w.Timeout.D() >= 100*time.Millisecond && w.Timeout.D() <= time.Minute, "timeout: must be 100ms to 1m")
 	need(w.Parallel >= 1 && w.Parallel <= 128, "parallel: must be 1 to 128")
+	need(w.PostsPerSecond >= 1 && w.PostsPerSecond <= 100_000, "posts_per_second: must be 1 to 100000")
 	return errors.Join(errs...)
 }
 
@@ -58,7 +61,7 @@ func (w Webhooks) retries() []time.Duration {
 }
 
 func defaultWebhooks() Webhooks {
-	w := Webhooks{GiveUp: config.Duration(75 * time.Hour), Timeout: config.Duration(webhook.Timeout), Parallel: 16}
+	w := Webhooks{GiveUp: config.Duration(75 * time.Hour), Timeout: config.Duration(webhook.Timeout), Parallel: 16, PostsPerSecond: 400}
 	for _, d := range webhooks.Retries() {
 		w.Retry = append(w.Retry, config.Duration(d))
 	}
@@ -71,6 +74,7 @@ func (w Webhooks) options(stores *store.Store) (o *webhooks.Options, end func(),
 	client := webhook.New(webhook.Options{Private: private, Timeout: w.Timeout.D()})
 	return &webhooks.Options{
 		Book: stores.Webhooks, Poster: poster{client}, Retry: w.retries(), GiveUp: w.GiveUp.D(), Timeout: w.Timeout.D(), Parallel: w.Parallel,
+		Rate: w.PostsPerSecond,
 	}, client.Close, err
 }
 

@@ -23,7 +23,7 @@ type WebhookData struct {
 	By      chat.UserID     `json:"by,omitempty"`         // whose doing it is
 	ByExt   string          `json:"by_ext,omitempty"`     // the application's own id of them
 	Key     string          `json:"key,omitempty"`        // of a reaction
-	Message *Message        `json:"message,omitempty"`    // as it is now
+	Message json.RawMessage `json:"message,omitempty"`    // a Message, as it is now
 	Event   json.RawMessage `json:"event,omitempty"`      // what an entry reports that no user wrote: its content, as an object
 	User    *User           `json:"user,omitempty"`       // to whom it happened
 	UserExt string          `json:"user_ext,omitempty"`   // the application's own id of them
@@ -37,8 +37,7 @@ func WebhookView(e *chat.WebhookEvent) Webhook {
 		w.Data.User, w.Data.UserExt = &u, e.Ext
 		return w
 	}
-	m := MessageView(e.Message)
-	w.Data = WebhookData{Room: e.Room, Ext: e.Ext, Epoch: e.Epoch, Seq: e.Seq, Changes: e.Changes, By: e.By, ByExt: e.ByExt, Key: e.Key, Message: &m}
+	w.Data = WebhookData{Room: e.Room, Ext: e.Ext, Epoch: e.Epoch, Seq: e.Seq, Changes: e.Changes, By: e.By, ByExt: e.ByExt, Key: e.Key, Message: AppendShownMessage(nil, &e.Message)}
 	if e.Message.Kind == chat.System && json.Valid([]byte(e.Message.Content)) {
 		w.Data.Event = json.RawMessage(e.Message.Content)
 	}

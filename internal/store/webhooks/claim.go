@@ -18,10 +18,11 @@ func (s *Store) ClaimWebhook(ctx context.Context, c chat.WebhookClaim) (cur chat
 	c.Now, c.Until = db.Micros(c.Now), db.Micros(c.Until)
 	err = s.d.Retry(ctx, "claim webhook", func(tx db.Tx) error {
 		for range claimTries {
-			there := false
-			if cur, there, err = cursor(tx, c.WebhookPlace, ""); err != nil {
+			was, there, err := cursor(tx, c.WebhookPlace, "")
+			if err != nil {
 				return err
 			}
+			cur = was
 			switch {
 			case !there:
 				cur, err = s.begin(tx, c)

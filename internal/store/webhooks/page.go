@@ -23,31 +23,54 @@ func (s *Store) WebhookPage(ctx context.Context, cur chat.WebhookCursor, limit i
 	return es, err
 }
 
-// roomPage merges the two logs of a room. The entries are read first: whatever was changed before one of them was committed is there when
-// the changes are read.
+// roomPage merges the two logs of a room, up to where the room was at one moment: whatever was changed before one of its entries is among
+// the changes.
 func roomPage(tx db.Tx, cur chat.WebhookCursor, limit int) ([]chat.WebhookEvent, error) {
-	entries, err := entriesAfter(tx, cur, limit)
+	end, err := endOf(tx, cur.Room)
 	if err != nil {
 		return nil, err
 	}
-	changes, err := changesAfter(tx, cur, limit)
-	if err != nil || len(entries)+len(changes) == 0 {
-		return nil, err
+	var entries []table.Entry
+	var changes []change
+	if end.LastSeq > cur.Seq {
+		if entries, err = entriesAfter(tx, cur, end.LastSeq, limit); err != nil {
+			return nil, err
+		}
+	}
+	if end.Changes > cur.Changes {
+		if changes, err = changesAfter(tx, cur, end.Changes, limit); err != nil {
+			return nil, err
+		}
 	}
 	merged := merge(entries, changes, cur, limit)
-	if err := present(tx, cur.Room, merged); err != nil {
-		return nil, err
-	}
-	epoch, ext, err := named(tx, cur.Room)
-	if err != nil {
+	if err := present(tx, cur.Room, merged); err != nil || len(merged) == 0 {
 		return nil, err
 	}
 	people, err := outside(tx, merged, func(e *chat.WebhookEvent) chat.UserID { return e.By })
 	for i := range merged {
 		e := &merged[i]
-		e.Epoch, e.Ext, e.ByExt = epoch, ext, people[e.By]
+		e.Epoch, e.Ext, e.ByExt = end.Epoch, end.Ext, people[e.By]
 	}
 	return merged, err
+}
+
+// ends is how far a room has come, and the application's own id of it.
+type ends struct {
+	table.Room
+	table.ExternalRoom
+}
+
+var extOnly = table.ExternalRooms.Only("ext")
+
+func endOf(tx db.Tx, room chat.RoomID) (end ends, err error) {
+	var q db.Statement
+	q.Add("SELECT "+table.RoomEnds.Select()+", "+extOnly.Select()+
+		" FROM rooms r LEFT JOIN external_rooms e FORCE INDEX (external_rooms_room) ON e.room_id = r.id WHERE r.id = ?", room)
+	found, err := db.Collect(tx, &q, func(e *ends) []any { return append(table.RoomEnds.Cells(&e.Room), extOnly.Cells(&e.ExternalRoom)...) })
+	if err != nil || len(found) == 0 {
+		return end, err
+	}
+	return found[0], nil
 }
 
 // change is a change as the log has it.
@@ -56,17 +79,17 @@ type change struct {
 	at chat.Seq // it came after that entry
 }
 
-func entriesAfter(tx db.Tx, cur chat.WebhookCursor, limit int) ([]table.Entry, error) {
+func entriesAfter(tx db.Tx, cur chat.WebhookCursor, last chat.Seq, limit int) ([]table.Entry, error) {
 	var q db.Statement
-	q.Add("SELECT "+table.Entries+" FROM messages x FORCE INDEX (PRIMARY)"+table.JoinState+" WHERE x.room_id = ? AND x.seq > ? ORDER BY x.seq LIMIT ?",
-		cur.Room, cur.Seq, limit)
+	q.Add("SELECT "+table.Entries+" FROM messages x FORCE INDEX (PRIMARY)"+table.JoinState+" WHERE x.room_id = ? AND x.seq > ? AND x.seq <= ?"+
+		" ORDER BY x.seq LIMIT ?", cur.Room, cur.Seq, last, limit)
 	return db.Collect(tx, &q, (*table.Entry).Cells)
 }
 
-func changesAfter(tx db.Tx, cur chat.WebhookCursor, limit int) (cs []change, err error) {
+func changesAfter(tx db.Tx, cur chat.WebhookCursor, last chat.ChangeSeq, limit int) (cs []change, err error) {
 	var q db.Statement
-	q.Add("SELECT "+table.Changes.Select()+" FROM room_changes h FORCE INDEX (PRIMARY) WHERE h.room_id = ? AND h.change_seq > ? AND h.noop = ''"+
-		" ORDER BY h.change_seq LIMIT ?", cur.Room, cur.Changes, limit)
+	q.Add("SELECT "+table.Changes.Select()+" FROM room_changes h FORCE INDEX (PRIMARY) WHERE h.room_id = ? AND h.change_seq > ? AND h.change_seq <= ?"+
+		" AND h.noop = '' ORDER BY h.change_seq LIMIT ?", cur.Room, cur.Changes, last, limit)
 	rows, err := db.Collect(tx, &q, table.Changes.Cells)
 	for _, r := range rows {
 		var asked struct {
@@ -133,22 +156,6 @@ func present(tx db.Tx, room chat.RoomID, es []chat.WebhookEvent) error {
 		}
 	}
 	return err
-}
-
-// named returns a room's epoch and the application's own id of it.
-func named(tx db.Tx, room chat.RoomID) (epoch uint64, ext string, err error) {
-	var q db.Statement
-	q.Add("SELECT r.epoch, e.ext FROM rooms r LEFT JOIN external_rooms e FORCE INDEX (external_rooms_room) ON e.room_id = r.id WHERE r.id = ?", room)
-	type names struct {
-		epoch uint64
-		table.ExternalRoom
-	}
-	ext1 := table.ExternalRooms.Only("ext")
-	found, err := db.Collect(tx, &q, func(n *names) []any { return append([]any{table.Number(&n.epoch)}, ext1.Cells(&n.ExternalRoom)...) })
-	if err != nil || len(found) == 0 {
-		return 0, "", err
-	}
-	return found[0].epoch, found[0].Ext, nil
 }
 
 // outside returns the application's own ids of the events' users, of those that have one.

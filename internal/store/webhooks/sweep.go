@@ -2,6 +2,7 @@ package webhooks
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"chat-service/internal/chat"
@@ -15,7 +16,8 @@ const (
 	keepFor    = 7 * 24 * time.Hour
 	keepUsers  = 30 * 24 * time.Hour // what happened to accounts, for an endpoint that is disabled
 	keepRows   = 10_000              // attempts of an endpoint
-	trimRows   = 5_000               // deleted at once
+	trimRows   = 2_000               // deleted at once
+	trimTimes  = 20                  // so often in one walk
 	countRows  = 10_000
 )
 
@@ -107,28 +109,43 @@ func (s *Store) lagging(ctx context.Context, w chat.WebhookSweep, limit int) (ro
 // endSweep ends a walk, and deletes what is old.
 func (s *Store) endSweep(ctx context.Context, w *chat.WebhookSweep) error {
 	w.Done = true
-	return s.d.Retry(ctx, "end webhook sweep", func(tx db.Tx) error {
+	var beyond []uint64 // the first attempt of too many
+	err := s.d.Retry(ctx, "end webhook sweep", func(tx db.Tx) error {
 		err := tx.Exec("UPDATE webhooks SET swept_at = ?, swept_until = ?, swept_by = '' WHERE id = ? AND swept_by = ?",
 			w.Began, w.Now.Add(w.Pause), w.Webhook, w.By).Error
 		if err != nil {
 			return err
 		}
-		var oldest []uint64
-		err = tx.Raw("SELECT id FROM webhook_attempts WHERE webhook_id = ? ORDER BY id DESC LIMIT 1 OFFSET ?", w.Webhook, keepRows).Scan(&oldest).Error
-		if err != nil {
-			return err
-		}
-		if len(oldest) > 0 {
-			err = tx.Exec("DELETE FROM webhook_attempts WHERE webhook_id = ? AND id <= ? ORDER BY id LIMIT ?", w.Webhook, oldest[0], trimRows).Error
-			if err != nil {
-				return err
-			}
-		}
-		if err := tx.Exec("DELETE FROM webhook_attempts WHERE at < ? ORDER BY at LIMIT ?", w.Now.Add(-keepFor), trimRows).Error; err != nil {
-			return err
-		}
-		return tx.Exec("DELETE FROM webhook_events WHERE at < ? ORDER BY id LIMIT ?", w.Now.Add(-keepUsers), trimRows).Error
+		return tx.Raw("SELECT id FROM webhook_attempts WHERE webhook_id = ? ORDER BY id DESC LIMIT 1 OFFSET ?", w.Webhook, keepRows).Scan(&beyond).Error
 	})
+	if err != nil {
+		return err
+	}
+	if len(beyond) > 0 {
+		if err := s.trim(ctx, "DELETE FROM webhook_attempts WHERE webhook_id = ? AND id <= ? ORDER BY id LIMIT ?", w.Webhook, beyond[0]); err != nil {
+			return err
+		}
+	}
+	if err := s.trim(ctx, "DELETE FROM webhook_attempts WHERE at < ? ORDER BY at LIMIT ?", w.Now.Add(-keepFor)); err != nil {
+		return err
+	}
+	return s.trim(ctx, "DELETE FROM webhook_events WHERE at < ? ORDER BY id LIMIT ?", w.Now.Add(-keepUsers))
+}
+
+// trim deletes in small pieces, and what is too much for one walk at the next.
+func (s *Store) trim(ctx context.Context, text string, args ...any) error {
+	for range trimTimes {
+		n := int64(0)
+		err := s.d.Retry(ctx, "trim webhooks", func(tx db.Tx) error {
+			res := tx.Exec(text, append(slices.Clone(args), trimRows)...)
+			n = res.RowsAffected
+			return res.Error
+		})
+		if err != nil || n < trimRows {
+			return err
+		}
+	}
+	return nil
 }
 
 // WebhookBurdens says what waits for endpoints to get well, of those for which something does.

@@ -23,6 +23,7 @@ type endpoint struct {
 // hooked are settings of workers that post to this machine, and try again within the time that a round has.
 func hooked(env map[string]string) {
 	env["CHAT_WEBHOOKS_ALLOW_PRIVATE"], env["CHAT_WEBHOOKS_RETRY"], env["CHAT_WEBHOOKS_TIMEOUT"] = "127.0.0.0/8", "200ms,500ms,1s,2s", "2s"
+	env["CHAT_WEBHOOKS_POSTS_PER_SECOND"] = "2000" // what an outage leaves must be told within the round
 }
 
 // hear makes an endpoint before there is anything to tell. At times it fails before it takes an event, and at times after.

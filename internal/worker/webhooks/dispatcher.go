@@ -24,6 +24,7 @@ type Options struct {
 	Timeout  time.Duration   // of a post: the Poster's
 	Parallel int             // posts at once to one endpoint
 	InAll    int             // posts at once
+	Rate     int             // posts in a second: what is committed goes before what is told
 	Poll     time.Duration   // pause between looks at endpoints, and at cursors that are due: by default half of the first wait, at most a second
 	Sweep    time.Duration   // pause between walks
 
@@ -43,7 +44,8 @@ const (
 	sweepAtOnce  = 500
 	waitingMax   = 50_000 // rooms of one endpoint that wait in memory; what finds no place is found by the walk
 	wokenMax     = 65_536
-	jitter       = 10 // one part in so many of a wait
+	paceBurst    = 50 * time.Millisecond // what was not posted for so long may be posted at once
+	jitter       = 10                    // one part in so many of a wait
 	burdenEvery  = 10 * time.Second
 )
 
@@ -64,6 +66,8 @@ type Dispatcher struct {
 	woken   map[chat.RoomID]struct{}
 	targets map[chat.WebhookID]*target
 	busy    int
+	free    time.Time      // from when on the next post may begin
+	poked   bool           // the loop will be woken when that is now
 	turn    chat.WebhookID // whose turn it is for a free slot: the one after it
 	claims  uint64
 }
@@ -88,6 +92,7 @@ type room struct {
 // New makes a dispatcher; Run sets it to work.
 func New(o Options) *Dispatcher {
 	o.Parallel, o.InAll = cmp.Or(o.Parallel, 16), cmp.Or(o.InAll, 128)
+	o.Rate = cmp.Or(o.Rate, 400)
 	o.Timeout, o.GiveUp, o.Patience = cmp.Or(o.Timeout, 15*time.Second), cmp.Or(o.GiveUp, 75*time.Hour), cmp.Or(o.Patience, 3*time.Second)
 	if len(o.Retry) == 0 {
 		o.Retry = Retries()
@@ -107,6 +112,10 @@ func (d *Dispatcher) Woken(rooms []chat.RoomID) {
 		d.woken[id] = struct{}{}
 	}
 	d.mu.Unlock()
+	d.poke()
+}
+
+func (d *Dispatcher) poke() {
 	select {
 	case d.wake <- struct{}{}:
 	default:
@@ -145,6 +154,7 @@ func (d *Dispatcher) spread(ctx context.Context) {
 		}
 	}
 	clear(d.woken)
+	d.poked = false
 	d.pump(ctx)
 }
 
@@ -180,7 +190,7 @@ func (d *Dispatcher) failed(ctx context.Context, what string, err error) bool {
 		return err != nil
 	}
 	d.o.Metrics.Errors.Inc()
-	d.o.Logger.WarnContext(ctx, what, "err", err)
+	d.o.Logger.WarnContext(ctx, "a statement about webhooks failed, it is tried again", "what", what, "err", err)
 	return true
 }
 
@@ -297,7 +307,7 @@ func (d *Dispatcher) enqueue(t *target, id chat.RoomID) {
 
 // pump begins as much as may be under way: endpoints take turns. The lock is held.
 func (d *Dispatcher) pump(ctx context.Context) {
-	for d.busy < d.o.InAll && ctx.Err() == nil {
+	for d.busy < d.o.InAll && ctx.Err() == nil && !d.paced() {
 		t := d.nextTarget()
 		if t == nil {
 			return
@@ -313,6 +323,20 @@ func (d *Dispatcher) pump(ctx context.Context) {
 		hook := t.Webhook
 		d.posts.Go(func() { d.run(ctx, t, hook, id) })
 	}
+}
+
+// paced reports whether posts wait for each other as it is: more runs at once would only read what gets old while it waits. It has pump
+// called again when that is over. The lock is held.
+func (d *Dispatcher) paced() bool {
+	wait := d.free.Sub(d.o.Now())
+	if d.busy < 2 || wait <= time.Second/time.Duration(d.o.Rate) {
+		return false
+	}
+	if !d.poked {
+		d.poked = true
+		time.AfterFunc(wait, d.poke)
+	}
+	return true
 }
 
 // nextTarget is the endpoint after the one that had its turn last, among those that have something to do and may.

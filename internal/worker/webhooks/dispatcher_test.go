@@ -409,6 +409,7 @@ func TestHangs(t *testing.T) {
 		for i := range chat.RoomID(100) {
 			s.say(s.room(i+1), "a")
 		}
+		s.wait(time.Second)
 		if n := len(s.posts.ids(good.URL)); n != 100 {
 			t.Errorf("the good one got %d", n)
 		}
@@ -420,6 +421,30 @@ func TestHangs(t *testing.T) {
 		s.wait(60 * time.Second)
 		if n := len(s.posts.ids(bad.URL)) - before; n < 6 || n > 10 {
 			t.Errorf("in a minute the bad one got %d posts, want 2 each 15 s", n)
+		}
+	})
+}
+
+// TestPace: so many posts in a second, however much there is to tell.
+func TestPace(t *testing.T) {
+	play(t, func(s *stage) {
+		w := s.hook()
+		for i := range chat.RoomID(20) {
+			s.room(i + 1)
+			for range 100 {
+				s.quietly(i+1, "x")
+			}
+			s.all[0].Woken([]chat.RoomID{i + 1})
+		}
+		synctest.Wait()
+		before := len(s.posts.ids(w.URL))
+		s.wait(2 * time.Second)
+		if n := len(s.posts.ids(w.URL)) - before; before > 50 || n < 700 || n > 800 {
+			t.Errorf("%d posts at once, and %d in two seconds", before, n)
+		}
+		s.wait(4 * time.Second)
+		if n := len(s.posts.ids(w.URL)); n != 2000 {
+			t.Errorf("%d posts in all", n)
 		}
 	})
 }

@@ -52,8 +52,10 @@ type run struct {
 	hook     chat.Webhook
 	cur      chat.WebhookCursor // how far it was told
 	token    string
-	until    time.Time // of the claim
-	settled  time.Time // when the table was told last how far it is
+	until    time.Time           // of the claim
+	settled  time.Time           // when the table was told last how far it is
+	events   []chat.WebhookEvent // that come next, as they were when they were read
+	readAt   time.Time
 	tries    int
 	rows     []uint64 // of accounts
 	attempts []chat.WebhookAttempt
@@ -63,54 +65,89 @@ type run struct {
 
 // page tells a page.
 func (r *run) page(ctx context.Context) more {
-	es, read, ok := r.read(ctx)
-	if !ok {
+	if !r.read(ctx) {
 		return r.end(ctx, soon, r.d.o.Now())
 	}
-	for told := 0; told < pageEvents && len(es) > 0; told++ {
-		if ctx.Err() != nil {
-			return r.end(ctx, soon, r.d.o.Now())
+	for range pageEvents {
+		if len(r.events) == 0 {
+			return r.end(ctx, enough, time.Time{})
 		}
-		if told > 0 && r.d.o.Now().Sub(read) > pageFresh {
-			if es, read, ok = r.read(ctx); !ok {
-				return r.end(ctx, soon, r.d.o.Now())
-			}
-			if len(es) == 0 {
-				break
-			}
-		}
-		e := &es[0]
-		if r.hook.Wants(e.Kind) {
-			if !r.held(ctx) {
-				return soon
-			}
-			if went := r.post(ctx, e); went != taken {
-				return r.fail(ctx, went)
-			}
-		}
-		r.pass(e)
-		es = es[1:]
-		if len(es) == 0 && told+1 == pageEvents {
-			return r.end(ctx, now, time.Time{})
+		if m, over := r.next(ctx); over {
+			return m
 		}
 	}
-	if len(es) > 0 {
-		return r.end(ctx, now, time.Time{})
+	return r.end(ctx, now, time.Time{})
+}
+
+// next tells the next event, or passes over it; over: the run has ended.
+func (r *run) next(ctx context.Context) (m more, over bool) {
+	if ctx.Err() != nil {
+		return r.end(ctx, soon, r.d.o.Now()), true
 	}
-	return r.end(ctx, enough, time.Time{})
+	if !r.hook.Wants(r.events[0].Kind) {
+		r.pass()
+		return enough, false
+	}
+	if !r.held(ctx) {
+		return soon, true
+	}
+	if r.d.pace(ctx); r.d.o.Now().Sub(r.readAt) > pageFresh {
+		return r.again(ctx)
+	}
+	if went := r.post(ctx, &r.events[0]); went != taken {
+		return r.fail(ctx, went), true
+	}
+	r.pass()
+	return enough, false
+}
+
+// again tells the next event as it is now.
+func (r *run) again(ctx context.Context) (m more, over bool) {
+	if !r.read(ctx) {
+		return r.end(ctx, soon, r.d.o.Now()), true
+	}
+	if len(r.events) == 0 || !r.hook.Wants(r.events[0].Kind) {
+		return enough, false
+	}
+	if went := r.post(ctx, &r.events[0]); went != taken {
+		return r.fail(ctx, went), true
+	}
+	r.pass()
+	return enough, false
+}
+
+// pace waits until the next post may begin.
+func (d *Dispatcher) pace(ctx context.Context) {
+	d.mu.Lock()
+	at := d.o.Now()
+	if oldest := at.Add(-paceBurst); d.free.Before(oldest) {
+		d.free = oldest
+	}
+	wait := d.free.Sub(at)
+	d.free = d.free.Add(time.Second / time.Duration(d.o.Rate))
+	d.mu.Unlock()
+	if wait <= 0 {
+		return
+	}
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
 }
 
 // read reads what comes next, but for what was told of accounts and isn't deleted yet.
-func (r *run) read(ctx context.Context) (es []chat.WebhookEvent, at time.Time, ok bool) {
+func (r *run) read(ctx context.Context) (ok bool) {
 	sctx, cancel := r.d.statement(ctx)
 	defer cancel()
-	at = r.d.o.Now()
+	r.readAt = r.d.o.Now()
 	es, err := r.d.o.Book.WebhookPage(sctx, r.cur, pageEvents+len(r.rows))
 	if r.d.failed(ctx, "read what a webhook is told", err) {
-		return nil, at, false
+		return false
 	}
-	es = slices.DeleteFunc(es, func(e chat.WebhookEvent) bool { return e.Row != 0 && slices.Contains(r.rows, e.Row) })
-	return es, at, true
+	r.events = slices.DeleteFunc(es, func(e chat.WebhookEvent) bool { return e.Row != 0 && slices.Contains(r.rows, e.Row) })
+	return true
 }
 
 // held makes sure that the claim outlasts the next post, and that not too much is repeated if this process dies.
@@ -148,7 +185,7 @@ func (r *run) post(ctx context.Context, e *chat.WebhookEvent) outcome {
 		Webhook: r.hook.ID, Event: e.ID(), Kind: e.Kind, Room: e.Room, Seq: e.Seq, Change: e.Changes, At: at.UTC().Truncate(time.Microsecond), Try: r.tries + 1,
 	}
 	if movesEarly() {
-		r.pass(e)
+		r.move(e)
 	}
 	var answer Answer
 	if err == nil {
@@ -202,8 +239,14 @@ func (r *run) judge(went outcome) {
 	r.d.health(r.hook.ID, chat.WebhookFailing, r.disable != "")
 }
 
-// pass moves the cursor behind an event.
-func (r *run) pass(e *chat.WebhookEvent) {
+// pass goes on behind the next event.
+func (r *run) pass() {
+	r.move(&r.events[0])
+	r.events = r.events[1:]
+}
+
+// move moves the cursor behind an event.
+func (r *run) move(e *chat.WebhookEvent) {
 	if r.tries = 0; e.Room == 0 {
 		r.rows = append(r.rows, e.Row)
 		return

@@ -28,7 +28,6 @@ type endpoint struct {
 	chat.Webhook
 	lives             int // what happened to accounts before it was made
 	sweptAt, sweptEnd time.Time
-	sweeper           string
 }
 
 // told is an event of an account that an endpoint has answered.

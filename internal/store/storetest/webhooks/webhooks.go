@@ -96,9 +96,9 @@ func (t *trial) same(got, want any, what string) {
 }
 
 // hook makes an endpoint, which is gone when the trial ends: there may be few.
-func (t *trial) hook(kinds ...chat.WebhookKind) chat.Webhook {
+func (t *trial) hook() chat.Webhook {
 	t.Helper()
-	w, err := t.CreateWebhook(t.ctx, chat.Webhook{Name: "n", URL: "https://example.org/" + rand.Text(), Secret: []byte(rand.Text()), Kinds: kinds})
+	w, err := t.CreateWebhook(t.ctx, chat.Webhook{Name: "n", URL: "https://example.org/" + rand.Text(), Secret: []byte(rand.Text())})
 	t.ok(err)
 	t.Cleanup(func() { _ = t.DeleteWebhook(context.WithoutCancel(t.ctx), w.ID) })
 	return w
@@ -133,14 +133,13 @@ func (t *trial) say(room chat.RoomID, user chat.UserID, text string) chat.Messag
 	return sent[0].Message
 }
 
-func (t *trial) change(c chat.Change) chat.Changed {
+func (t *trial) change(c chat.Change) {
 	t.Helper()
 	c.Session, c.ID = "s", strings.ToLower(rand.Text())
 	done, _, err := t.Changes.Apply(t.ctx, []chat.Change{c}, time.Now())
 	if t.ok(err); done[0].Err != nil {
 		t.Fatal(done[0].Err)
 	}
-	return done[0]
 }
 
 // tick waits until the clock is another millisecond: times are kept so exactly.
