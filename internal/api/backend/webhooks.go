@@ -39,8 +39,8 @@ type SecretBody struct {
 
 // ReplayBody says from where an endpoint is told once more.
 type ReplayBody struct {
-	Event  string `json:"event,omitempty" maxBytes:"100" doc:"webhook-id of an event of a room: it and all that follow in its room" example:"msg_7_1_3_0"`
-	Since  string `json:"since,omitempty" maxBytes:"40" rule:"RFC 3339, not in the future" doc:"what happened since, in all rooms"`
+	Event  string `json:"event,omitempty" maxBytes:"100" doc:"webhook-id of an event of a room, such as msg_7_1_3_0: it and all that follow in its room"`
+	Since  string `json:"since,omitempty" maxBytes:"40" rule:"RFC 3339, not in the future" doc:"what happened since, in all rooms" example:"2026-01-01T00:00:00Z"`
 	Cursor string `json:"cursor,omitempty" maxBytes:"512" doc:"next_cursor of the call before, with the same since"`
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 
 	"chat-service/internal/chat"
 	"chat-service/internal/store/audit"
@@ -182,6 +183,9 @@ func (s *Store) DeleteWebhook(ctx context.Context, id chat.WebhookID) error {
 func (s *Store) WebhookAttempts(ctx context.Context, a chat.AttemptQuery) (as []chat.WebhookAttempt, err error) {
 	if _, err := s.Webhook(ctx, a.Webhook); err != nil {
 		return nil, err
+	}
+	if strings.ContainsFunc(a.Event, func(r rune) bool { return r > unicode.MaxASCII }) {
+		return nil, nil // no event has such a name, and the column can't be compared with it
 	}
 	err = s.d.Retry(ctx, "read webhook attempts", func(tx db.Tx) (err error) {
 		q := tx.Where("webhook_id = ?", a.Webhook)

@@ -146,6 +146,11 @@ func attempts(t *trial) {
 	t.same(list(chat.AttemptQuery{Limit: 1, Before: all[0].ID}), all[1:2], "the next page")
 	t.same(list(chat.AttemptQuery{Limit: 10, Failed: true}), all[1:], "those that failed")
 	t.same(list(chat.AttemptQuery{Limit: 10, Event: all[0].Event}), all[:1], "those of an event")
+	for _, none := range []string{"msg_1", "müßig", "\U0001f642", "'"} {
+		if as := list(chat.AttemptQuery{Limit: 10, Event: none}); len(as) > 0 {
+			t.Errorf("of the event %q: %+v", none, as)
+		}
+	}
 	_, err := t.WebhookAttempts(t.ctx, chat.AttemptQuery{Webhook: 1 << 40, Limit: 1})
 	t.fails(err, chat.NotFound)
 }
