@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+
+	"chat-service/internal/ops/stack/ports"
 )
 
 // ErrLocked is returned while another run holds the run directory.
@@ -22,7 +24,7 @@ var errClosing = errors.New("the run is ending")
 type Dir struct {
 	path  string
 	lock  *os.File
-	ports *ports
+	ports *ports.File
 	spawn *spawner
 
 	mu      sync.Mutex
@@ -73,7 +75,7 @@ func (d *Dir) takeOver(out *Progress) error {
 	if err := endLeftovers(d.path, out); err != nil {
 		return err
 	}
-	p, err := loadPorts(filepath.Join(d.path, "ports.json"))
+	p, err := ports.Load(filepath.Join(d.path, "ports.json"), writeJSON)
 	if err != nil {
 		return err
 	}
@@ -100,7 +102,7 @@ func (d *Dir) ClearData() error {
 }
 
 // Port is the loopback port recorded for name: the same in every run, unless another program has taken it meanwhile.
-func (d *Dir) Port(name string) (int, error) { return d.ports.take(name) }
+func (d *Dir) Port(name string) (int, error) { return d.ports.Take(name) }
 
 // Close ends whatever still runs and unlocks the directory.
 func (d *Dir) Close() error {

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"chat-service/internal/ops/stack/ownroot"
 )
 
 // install says where a server's programs are and what they need to run.
@@ -154,42 +156,16 @@ func unpackedInstall(ctx context.Context, a *apt, k Kind, b bundle) (install, er
 	return in, err
 }
 
-// rooted returns how to run a program that starts others of sid: with the install as its root, which sees its own path and the folders named.
-func (in install) rooted(s Spec, folders ...string) (Spec, error) {
+// rooted returns how to run a program that starts others of sid: with the install as its root, which sees its own path and the folder named.
+func (in install) rooted(s Spec, folder string) (Spec, error) {
 	if !in.sid {
 		return s, nil
 	}
-	if os.Geteuid() != 0 {
-		return s, errors.New("servers of sid run in a root of their own, which takes root")
+	line, err := ownroot.Enter(in.root, []string{folder}, s.Path)
+	if err != nil {
+		return s, fmt.Errorf("run in %s: %w", in.root, err)
 	}
-	tools := map[string]string{} // this machine's, whatever PATH the program gets
-	for _, name := range []string{"unshare", "sh", "mount", "chroot"} {
-		path, err := install{}.program(name)
-		if err != nil {
-			return s, fmt.Errorf("make a root: %w", err)
-		}
-		tools[name] = path
-	}
-	var b strings.Builder
-	b.WriteString("set -e\n")
-	for _, dir := range append(folders, in.root, "/proc", "/dev", "/sys", os.TempDir()) {
-		to := filepath.Join(in.root, dir)
-		if err := os.MkdirAll(to, 0o755); err != nil {
-			return s, fmt.Errorf("make a root: %w", err)
-		}
-		fmt.Fprintf(&b, "'%s' --bind '%s' '%s'\n", tools["mount"], dir, to)
-	}
-	for _, dir := range []string{"bin", "sbin", "lib", "lib64"} { // what base-files makes when it is configured
-		if err := os.Symlink("usr/"+dir, filepath.Join(in.root, dir)); err != nil && !errors.Is(err, os.ErrExist) {
-			return s, fmt.Errorf("make a root: %w", err)
-		}
-	}
-	if err := writeFile(filepath.Join(in.root, "etc", "hosts"), []byte("127.0.0.1 localhost\n"), 0o644); err != nil {
-		return s, fmt.Errorf("make a root: %w", err)
-	}
-	fmt.Fprintf(&b, "exec '%s' '%s' \"$@\"\n", tools["chroot"], in.root)
-	s.Args = slices.Concat([]string{"--mount", "--propagation", "private", tools["sh"], "-c", b.String(), "sh", s.Path}, s.Args)
-	s.Path = tools["unshare"]
+	s.Path, s.Args = line[0], slices.Concat(line[1:], s.Args)
 	return s, nil
 }
 

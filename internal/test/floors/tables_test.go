@@ -55,7 +55,7 @@ var house = []family{
 	}, whyAdapter},
 	{"internal/webhook", 2, []string{"internal/chat"}, nil, "it speaks HTTP to strangers, and nobody else does; what is posted, and when, it doesn't know"},
 	{"internal/ops/stack", 2, []string{"internal/chat", "internal/config", "internal/telemetry", "internal/daemon", "internal/protocol"}, [][]string{
-		{"frontdoor", "dpkg", "aptsource", "greeting"},
+		{"frontdoor", "dpkg", "aptsource", "greeting", "ownroot", "ports"},
 		{"."},
 	}, "it brings up servers for people and tests, and knows nothing of what runs on them"},
 

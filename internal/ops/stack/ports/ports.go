@@ -1,4 +1,5 @@
-package stack
+// Package ports keeps one free loopback port for each name in a file, so that addresses stay the same between runs.
+package ports
 
 import (
 	"encoding/json"
@@ -11,15 +12,16 @@ import (
 	"sync"
 )
 
-// The range lies below the kernel's ephemeral range, so that an outgoing connection cannot occupy a recorded port.
+// Ports are taken from Low up to High. The range lies below the kernel's ephemeral range, so that an outgoing connection cannot occupy a recorded port.
 const (
-	portLow  = 20000
-	portHigh = 30000
+	Low  = 20000
+	High = 30000
 )
 
-// ports records one free loopback port per name in a file, so that addresses stay the same between runs.
-type ports struct {
+// File is such a file, and what this run has taken from it.
+type File struct {
 	path string
+	save func(path string, v any) error
 	free func(port int) bool
 
 	mu    sync.Mutex
@@ -27,8 +29,9 @@ type ports struct {
 	taken map[int]string // by this run: port → name
 }
 
-func loadPorts(path string) (*ports, error) {
-	p := &ports{path: path, free: portFree, kept: map[string]int{}, taken: map[int]string{}}
+// Load reads a file, which need not be there. save replaces it.
+func Load(path string, save func(path string, v any) error) (*File, error) {
+	p := &File{path: path, save: save, free: portFree, kept: map[string]int{}, taken: map[int]string{}}
 	b, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return p, nil
@@ -42,8 +45,8 @@ func loadPorts(path string) (*ports, error) {
 	return p, nil
 }
 
-// take returns the recorded port of name while it is free, else a new one, which it records. Within a run it stays the same.
-func (p *ports) take(name string) (int, error) {
+// Take returns the recorded port of name while it is free, else a new one, which it records. Within a run it stays the same.
+func (p *File) Take(name string) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if port, ok := p.kept[name]; ok && (p.taken[port] == name || p.taken[port] == "" && p.free(port)) {
@@ -55,19 +58,19 @@ func (p *ports) take(name string) (int, error) {
 		other[port] = n != name
 	}
 	for range 200 {
-		port := portLow + rand.IntN(portHigh-portLow)
+		port := Low + rand.IntN(High-Low)
 		if p.taken[port] != "" || other[port] || !p.free(port) {
 			continue
 		}
 		p.kept[name], p.taken[port] = port, name
-		return port, writeJSON(p.path, p.kept)
+		return port, p.save(p.path, p.kept)
 	}
-	return 0, fmt.Errorf("no free loopback port between %d and %d for %s", portLow, portHigh, name)
+	return 0, fmt.Errorf("no free loopback port between %d and %d for %s", Low, High, name)
 }
 
 // portFree reports whether this process could listen on the loopback port now.
 func portFree(port int) bool {
-	l, err := net.Listen("tcp", net.JoinHostPort(loopback, strconv.Itoa(port)))
+	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 	if err != nil {
 		return false
 	}
