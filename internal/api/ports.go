@@ -35,6 +35,7 @@ type Ports struct {
 	Presences  Presences
 	Throttle   server.Throttle
 	Audit      Audit
+	Jobs       backend.Jobs
 }
 
 // Accounts keeps users. Unknown ones are chat.NotFound; taken names are chat.UsernameTaken and chat.EmailTaken.

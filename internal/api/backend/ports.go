@@ -19,6 +19,7 @@ type Ports struct {
 	Rooms      Rooms
 	Members    Members
 	Audit      Audit
+	Jobs       Jobs
 }
 
 // Accounts keeps users: chat.NotFound if there is none.
@@ -62,6 +63,15 @@ type Members interface {
 	// RemoveMember is a kick, or leaving if by is target.
 	RemoveMember(ctx context.Context, room chat.RoomID, by, target chat.UserID) error
 	SetRole(ctx context.Context, room chat.RoomID, by, target chat.UserID, to chat.Role) (chat.Member, error)
+}
+
+// Jobs are work that takes longer than a call.
+type Jobs interface {
+	// StartErase shuts and empties an account, and leaves a job that takes what its user wrote; of one that was erased before it returns
+	// that job.
+	StartErase(ctx context.Context, user chat.UserID) (j chat.Job, made bool, err error)
+	// Job returns a job: chat.NotFound if there is none.
+	Job(ctx context.Context, id chat.JobID) (chat.Job, error)
 }
 
 // Audit records acts that no transaction records. It never blocks and never fails.

@@ -49,6 +49,22 @@ func (v *Verbs) userRoutes() []server.Route {
 	}
 }
 
+// jobRoutes are about what goes on after its call was answered.
+func (v *Verbs) jobRoutes() []server.Route {
+	return []server.Route{
+		{
+			Method: "DELETE", Path: "/server/users/{user}", ID: "endUser", Scope: chat.ScopeUsers,
+			Summary: "Shut an account (204); with erase=true empty it for good, and take back all that its user wrote (202)",
+			Params:  []server.Param{{Name: "erase", Doc: "true: erase the user", Enum: []string{"true", "false"}}},
+			Reply:   JobView{}, Status: http.StatusAccepted, Again: http.StatusNoContent, Do: server.Plain(v.endUser),
+		},
+		{
+			Method: "GET", Path: "/server/jobs/{job}", ID: "job", Scope: chat.ScopeRead, Summary: "Show how far a job is", Reply: JobView{},
+			Do: server.Plain(v.showJob),
+		},
+	}
+}
+
 // roomRoutes are about rooms, who is in them, and what is said there.
 func (v *Verbs) roomRoutes() []server.Route {
 	const room = "/server/rooms/{room}"

@@ -132,7 +132,7 @@ func (r Route) outcomes() map[int][]string {
 // ids lists the parameters of a path that are ids.
 func ids(path string) (names []string) {
 	for part := range strings.SplitSeq(path, "/") {
-		if slices.Contains([]string{"{room_id}", "{user_id}", "{seq}", "{user}", "{room}"}, part) {
+		if slices.Contains([]string{"{room_id}", "{user_id}", "{seq}", "{user}", "{room}", "{job}"}, part) {
 			names = append(names, strings.Trim(part, "{}"))
 		}
 	}

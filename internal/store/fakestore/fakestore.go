@@ -10,6 +10,7 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
+	"chat-service/internal/store/fakestore/joblist"
 	"chat-service/internal/store/fakestore/keyring"
 	"chat-service/internal/store/skeleton"
 )
@@ -46,6 +47,7 @@ type Store struct {
 
 	failing
 	*keyring.Ring
+	*joblist.List
 }
 
 // New makes an empty store.
@@ -59,6 +61,7 @@ func New(o Options) *Store {
 		tokens: map[[32]byte]*token{}, known: map[chat.Identity]chat.UserID{}, external: map[string]chat.RoomID{}, workers: map[string]worker{}, calls: map[string]int{},
 	}
 	s.Ring = keyring.New(s.begin, s.now)
+	s.List = joblist.New(joblist.Host{Begin: s.begin, Now: s.now, Empty: s.empty})
 	return s
 }
 

@@ -18,4 +18,5 @@ func TestConforms(t *testing.T) {
 	storetest.Conform(t, whole)
 	identities.Conform(t, whole)
 	backend.Conform(t, whole, s, s, s)
+	backend.ConformJobs(t, whole, s)
 }

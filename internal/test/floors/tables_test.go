@@ -48,6 +48,7 @@ var house = []family{
 		{"outbox", "audit"},
 		{"messages"},
 		{"rooms", "accounts", "changes"},
+		{"jobs"},
 		{"operator"},
 		{"."},
 		{"storetest", "fakestore"},
