@@ -51,7 +51,8 @@ func New(opts Options, ports Ports) (*server.Server, error) {
 		Addr: opts.Addr, About: about(), Release: opts.Release,
 		Guard: server.Guard{
 			Tokens: ports.Tokens, Live: s.live, Attempts: s.attempts, RequestsPerSecond: opts.Limits.RequestsPerSecond,
-			Strangers: opts.Limits.TokenRate(), Keys: s.keys, Calls: ports.Audit,
+			ServerRequests: opts.Limits.ServerRequests,
+			Strangers:      opts.Limits.TokenRate(), Keys: s.keys, Calls: ports.Audit,
 		},
 		BodyBytes: bodyLimit(opts.Limits), Limits: bodyLimits(opts.Limits), RequestTime: opts.Limits.RequestTime,
 		Origins: opts.Origins, TrustedProxies: opts.TrustedProxies, Site: opts.Site,

@@ -169,8 +169,10 @@ func (e *erasure) apply(asked []chat.Change) error {
 func (s *Store) Traces(tx db.Tx, user chat.UserID, after, upTo chat.RoomID) (chat.RoomID, error) {
 	var q db.Statement
 	q.Add("SELECT r.id FROM rooms r FORCE INDEX (PRIMARY) WHERE r.id > ? AND r.id <= ? AND (", after, upTo)
-	for i, t := range []string{"members m FORCE INDEX (PRIMARY)", "messages m FORCE INDEX (messages_once)", "reactions m FORCE INDEX (PRIMARY)",
-		"room_changes m FORCE INDEX (room_changes_once)"} {
+	for i, t := range []string{
+		"members m FORCE INDEX (PRIMARY)", "messages m FORCE INDEX (messages_once)", "reactions m FORCE INDEX (PRIMARY)",
+		"room_changes m FORCE INDEX (room_changes_once)",
+	} {
 		if i > 0 {
 			q.Add(" OR ")
 		}

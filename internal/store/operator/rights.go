@@ -30,8 +30,10 @@ func AllRights() []TableRights {
 	return []TableRights{
 		{"meta", "SELECT, INSERT", "SELECT, INSERT, DELETE", "SELECT"},
 		{"workers", "", "SELECT, INSERT, UPDATE, DELETE", "SELECT"},
-		{"users", "SELECT, INSERT, UPDATE", "SELECT, UPDATE (last_seen, skeleton)",
-			"SELECT, INSERT, UPDATE (status, password_hash, username, skeleton, nickname, nickname_key, email, avatar_url, last_seen, erased_at)"},
+		{
+			"users", "SELECT, INSERT, UPDATE", "SELECT, UPDATE (last_seen, skeleton)",
+			"SELECT, INSERT, UPDATE (status, password_hash, username, skeleton, nickname, nickname_key, email, avatar_url, last_seen, erased_at)",
+		},
 		{"sessions", "SELECT, INSERT, UPDATE", "SELECT, DELETE", "SELECT, UPDATE (revoked_at, device, ip, origin)"},
 		{"refresh_tokens", "SELECT, INSERT, UPDATE (used_at), DELETE", "SELECT (session_id), DELETE", ""},
 		{"identities", "SELECT, INSERT", "SELECT (user_id), DELETE", "SELECT, INSERT"},

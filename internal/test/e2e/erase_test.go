@@ -42,7 +42,9 @@ func TestErase(t *testing.T) {
 
 	j := w.api.Must(t, 202, "DELETE", "/server/users/ext:ann?erase=true", key, nil)
 	closed(t, gone, 4504)
-	stays.Expect(t, func(f testkit.Frame) bool { return f.Type() == "user" && f.Obj("user").Str("nickname") == "Deleted user" })
+	stays.Expect(t, func(f testkit.Frame) bool {
+		return f.Type() == "user" && f.Obj("user").Str("nickname") == "Deleted user"
+	})
 	path := fmt.Sprintf("/server/jobs/%d", j.Num("id"))
 	for i := range 2 { // the first worker of the moment is one of the two: both die
 		testkit.Eventually(t, patience, func() (bool, string) {
