@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"chat-service/internal/chat"
 )
@@ -63,4 +64,45 @@ func TestErasedByKey(t *testing.T) {
 	b.problem(b.raw("GET", "server/jobs/2", key, "", ""), 404, "not_found")
 	b.problem(b.raw("GET", "server/jobs/0", key, "", ""), 404, "not_found")
 	b.problem(b.raw("GET", "server/jobs/x", key, "", ""), 400, "invalid")
+}
+
+// TestTrailByKey: the application reads the audit trail by pages, newest first, and by what it is about.
+func TestTrailByKey(t *testing.T) {
+	record := new(trail)
+	b, key := furnished(t, func(_ *Options, p *Ports) { p.Trail = record })
+	at := b.now().UTC()
+	for i := range 5 {
+		record.Record(t.Context(), chat.Act{At: at.Add(time.Duration(i) * time.Hour), Kind: chat.ActLogin, By: "user:1", User: chat.UserID(i%2 + 1), Room: 1, IP: "192.0.2.1", Detail: fmt.Sprint(i)})
+	}
+	record.Record(t.Context(), chat.Act{At: at, Kind: chat.ActDisabled, By: "key:k", User: 3, IP: "::1"})
+	for query, want := range map[string]string{
+		"": "[6 5 4 3 2 1]", "?user=ext:ann": "[5 3 1]", "?user=2": "[4 2]", "?room=ext:r": "[5 4 3 2 1]", "?room=9": "[]", "?kind=user_disabled": "[6]", "?kind=": "[6 5 4 3 2 1]",
+		"?ip=192.0.2.1&user=1": "[5 3 1]", "?ip=::1": "[6]", "?since=" + at.Add(3*time.Hour).Format(time.RFC3339): "[5 4]",
+	} {
+		if got := fmt.Sprint(b.do(200, "GET", "server/audit"+query, key, "").list("acts", "id")); got != want {
+			t.Errorf("%s: %s, want %s", query, got, want)
+		}
+	}
+	var seen []any
+	for cursor, next := "", true; next; {
+		a := b.do(200, "GET", "server/audit?limit=4"+cursor, key, "")
+		seen = append(seen, a.list("acts", "id")...)
+		text, more := a.body["next_cursor"].(string)
+		cursor, next = "&cursor="+text, more
+	}
+	if fmt.Sprint(seen) != "[6 5 4 3 2 1]" {
+		t.Errorf("by pages: %v", seen)
+	}
+	for query, field := range map[string]string{
+		"?kind=rumour": "kind", "?user=x": "user", "?user=ext:nobody": "user", "?room=ext:none": "room", "?ip=here": "ip", "?since=yesterday": "since",
+		"?since=0001-01-01T00:00:00Z": "since", "?limit=0": "limit", "?user=1&user=2": "user",
+	} {
+		a := b.raw("GET", "server/audit"+query, key, "", "")
+		if b.problem(a, 422, "invalid"); fmt.Sprint(a.fields()) != "["+field+"]" {
+			t.Errorf("%s names %v", query, a.fields())
+		}
+	}
+	b.problem(b.raw("GET", "server/audit?cursor=x", key, "", ""), 400, "invalid")
+	b.problem(b.raw("GET", "server/audit?user=0", key, "", ""), 404, "not_found")
+	b.problem(b.raw("GET", "server/audit", b.key(chat.ScopeRead), "", ""), 403, "forbidden")
 }

@@ -36,6 +36,7 @@ type Ports struct {
 	Throttle   server.Throttle
 	Audit      Audit
 	Jobs       backend.Jobs
+	Trail      backend.Trail
 }
 
 // Accounts keeps users. Unknown ones are chat.NotFound; taken names are chat.UsernameTaken and chat.EmailTaken.

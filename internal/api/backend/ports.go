@@ -20,6 +20,7 @@ type Ports struct {
 	Members    Members
 	Audit      Audit
 	Jobs       Jobs
+	Trail      Trail
 }
 
 // Accounts keeps users: chat.NotFound if there is none.
@@ -72,6 +73,12 @@ type Jobs interface {
 	StartErase(ctx context.Context, user chat.UserID) (j chat.Job, made bool, err error)
 	// Job returns a job: chat.NotFound if there is none.
 	Job(ctx context.Context, id chat.JobID) (chat.Job, error)
+}
+
+// Trail is what was recorded.
+type Trail interface {
+	// Acts returns the newest acts that q selects, newest first.
+	Acts(ctx context.Context, q chat.ActQuery) ([]chat.Act, error)
 }
 
 // Audit records acts that no transaction records. It never blocks and never fails.

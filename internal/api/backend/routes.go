@@ -59,6 +59,17 @@ func (v *Verbs) jobRoutes() []server.Route {
 			Reply:   JobView{}, Status: http.StatusAccepted, Again: http.StatusNoContent, Do: server.Plain(v.endUser),
 		},
 		{
+			Method: "GET", Path: "/server/audit", ID: "audit", Scope: chat.ScopeModeration, Summary: "Read the audit trail, newest first",
+			Params: append([]server.Param{
+				{Name: "kind", Doc: "only acts of this kind", Enum: actKinds()},
+				{Name: "user", Doc: "only about this user", Bytes: 140, Rule: "as in a path", Example: "ext:ann"},
+				{Name: "room", Doc: "only about this room", Bytes: 140, Rule: "as in a path", Example: "ext:team"},
+				{Name: "ip", Doc: "only from this address", Bytes: 45, Rule: "an IP address"},
+				{Name: "since", Doc: "only since then", Bytes: 40, Rule: "a time, written as RFC 3339"},
+			}, server.PageParams()...),
+			Reply: ActsReply{}, Errors: server.Kinds(chat.NotFound), Do: server.Plain(v.acts),
+		},
+		{
 			Method: "GET", Path: "/server/jobs/{job}", ID: "job", Scope: chat.ScopeRead, Summary: "Show how far a job is", Reply: JobView{},
 			Do: server.Plain(v.showJob),
 		},

@@ -53,7 +53,7 @@ func AllRights() []TableRights {
 		{"outbox", "INSERT", "SELECT, INSERT, DELETE", "SELECT, INSERT"},
 		{"dead_commands", "", "SELECT, INSERT, DELETE", "SELECT, DELETE"},
 		{"jobs", "SELECT, INSERT", "SELECT, UPDATE, DELETE", "SELECT, INSERT"},
-		{"audit", "INSERT", "SELECT (at), DELETE", "SELECT, INSERT"},
+		{"audit", "SELECT, INSERT", "SELECT (at), DELETE", "SELECT, INSERT"},
 		{"goose_db_version", "SELECT", "SELECT", "SELECT"},
 	}
 }

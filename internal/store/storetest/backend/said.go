@@ -53,7 +53,7 @@ func said(t *testing.T, s storetest.Subject, spaces Spaces, logs Logs) {
 			t.Errorf("%+v: %v, want %s", bad.send, x.Err, bad.want)
 		}
 	}
-	takenBack(t, s, r.ID, us[0], m.Seq, mine.Seq)
+	takenBack(t, s, r, m.Seq, mine.Seq)
 	last := post(t, s, chat.Send{Room: r.ID, Sender: us[0], ClientMsgID: "z", Content: "two"})
 	if _, per, err := s.Lists.Unread(t.Context(), us[1]); err != nil || per[r.ID] != 1 || last.Ord != 2 {
 		t.Errorf("unread %v, the last message is %+v: %v", per, last, err)
@@ -65,21 +65,21 @@ func said(t *testing.T, s storetest.Subject, spaces Spaces, logs Logs) {
 }
 
 // takenBack: no member changes what the application wrote, and nobody what happened; the application recalls its own, once.
-func takenBack(t *testing.T, s storetest.Subject, room chat.RoomID, owner chat.UserID, seq, theirs chat.Seq) {
+func takenBack(t *testing.T, s storetest.Subject, r chat.Room, seq, theirs chat.Seq) {
 	t.Helper()
 	change := func(c chat.Change) chat.Changed {
 		t.Helper()
-		c.Room = room
+		c.Room = r.ID
 		d, err := s.Changes.PostChange(t.Context(), c, time.Now())
 		ok(t, err)
 		return d
 	}
 	x := "x"
 	for _, c := range []chat.Change{
-		{User: owner, ID: "1", Seq: seq, Kind: chat.ChangeRecall},
-		{User: owner, ID: "2", Seq: seq, Kind: chat.ChangePin, On: true},
-		{User: owner, ID: "3", Seq: seq, Kind: chat.ChangeReaction, Key: "k", On: true},
-		{User: owner, ID: "4", Seq: seq, Kind: chat.ChangeEdit, Content: &x},
+		{User: r.Owner, ID: "1", Seq: seq, Kind: chat.ChangeRecall},
+		{User: r.Owner, ID: "2", Seq: seq, Kind: chat.ChangePin, On: true},
+		{User: r.Owner, ID: "3", Seq: seq, Kind: chat.ChangeReaction, Key: "k", On: true},
+		{User: r.Owner, ID: "4", Seq: seq, Kind: chat.ChangeEdit, Content: &x},
 		{App: true, ID: "5", Seq: 1, Kind: chat.ChangeRecall}, // that the room was made
 	} {
 		if d := change(c); d.Err == nil || d.Err.Kind != chat.Forbidden {
@@ -92,7 +92,7 @@ func takenBack(t *testing.T, s storetest.Subject, room chat.RoomID, owner chat.U
 			t.Errorf("recall %d: %+v %v", i, d, d.Err)
 		}
 	}
-	change(chat.Change{User: owner, ID: "7", Seq: theirs, Kind: chat.ChangeRecall})
+	change(chat.Change{User: r.Owner, ID: "7", Seq: theirs, Kind: chat.ChangeRecall})
 }
 
 func post(t *testing.T, s storetest.Subject, send chat.Send) chat.Message {
