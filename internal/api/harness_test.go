@@ -92,7 +92,7 @@ func (b *bench) raw(method, path, token, contentType, body string, heads ...stri
 	if a.raw, err = io.ReadAll(res.Body); err != nil {
 		b.Fatal(err)
 	}
-	if bytes.HasPrefix(a.raw, []byte("{")) {
+	if bytes.HasPrefix(a.raw, []byte("{")) && a.head.Get("Content-Type") != "application/x-ndjson" {
 		if err := json.Unmarshal(a.raw, &a.body); err != nil {
 			b.Fatalf("%s %s: %v in %s", method, path, err, a.raw)
 		}

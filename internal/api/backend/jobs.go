@@ -11,9 +11,10 @@ import (
 type JobView struct {
 	ID         chat.JobID    `json:"id"`
 	Kind       chat.JobKind  `json:"kind"`
-	UserID     chat.UserID   `json:"user_id" doc:"whom it is about"`
+	UserID     chat.UserID   `json:"user_id,omitempty" doc:"whom it is about"`
+	RoomID     chat.RoomID   `json:"room_id,omitempty" doc:"which room it is about"`
 	State      chat.JobState `json:"state" doc:"waiting, running or done"`
-	Done       uint64        `json:"done" doc:"how much was done: of an erasure, messages and reactions"`
+	Done       uint64        `json:"done" doc:"how much was done: of an erasure, messages and reactions; of an export nothing need be done"`
 	CreatedAt  string        `json:"created_at"`
 	ChangedAt  string        `json:"changed_at" doc:"when its last step was done"`
 	FinishedAt string        `json:"finished_at,omitempty"`
@@ -24,6 +25,9 @@ func jobView(j chat.Job) JobView {
 	v := JobView{
 		ID: j.ID, Kind: j.Kind, UserID: j.User, State: j.State, Done: j.Done, CreatedAt: chat.FormatTime(j.CreatedAt), ChangedAt: chat.FormatTime(j.ChangedAt),
 		Error: j.Error,
+	}
+	if j.Exports() {
+		v.RoomID = j.Room
 	}
 	if !j.FinishedAt.IsZero() {
 		v.FinishedAt = chat.FormatTime(j.FinishedAt)

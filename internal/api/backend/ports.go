@@ -21,6 +21,8 @@ type Ports struct {
 	Audit      Audit
 	Jobs       Jobs
 	Trail      Trail
+	Exports    Exports
+	Replies    Replies
 }
 
 // Accounts keeps users: chat.NotFound if there is none.
@@ -73,6 +75,24 @@ type Jobs interface {
 	StartErase(ctx context.Context, user chat.UserID) (j chat.Job, made bool, err error)
 	// Job returns a job: chat.NotFound if there is none.
 	Job(ctx context.Context, id chat.JobID) (chat.Job, error)
+}
+
+// Exports reads what is exported: all of it, whoever may see it.
+type Exports interface {
+	// StartExport remembers what is to be exported, and until when it goes: now.
+	StartExport(ctx context.Context, j chat.Job) (chat.Job, error)
+	// RoomPeople lists who was ever in a room or wrote in it, by id above after.
+	RoomPeople(ctx context.Context, room chat.RoomID, after chat.UserID, limit int) ([]chat.UserID, error)
+	// ExportUsers returns users, with their memberships in a room unless that is 0.
+	ExportUsers(ctx context.Context, room chat.RoomID, ids []chat.UserID) ([]chat.ExportedUser, error)
+	// ExportRooms lists the rooms that a user is or was in, by id above after.
+	ExportRooms(ctx context.Context, user chat.UserID, after chat.RoomID, limit int) ([]chat.ExportedRoom, error)
+	ExportRoom(ctx context.Context, room chat.RoomID) (chat.ExportedRoom, error)
+}
+
+// Replies reads messages that others answer.
+type Replies interface {
+	States(ctx context.Context, room chat.RoomID, seqs []chat.Seq) ([]chat.Message, error)
 }
 
 // Trail is what was recorded.

@@ -70,6 +70,17 @@ func (v *Verbs) jobRoutes() []server.Route {
 			Reply: ActsReply{}, Errors: server.Kinds(chat.NotFound), Do: server.Plain(v.acts),
 		},
 		{
+			Method: "POST", Path: "/server/export", ID: "startExport", Scope: chat.ScopeRead,
+			Summary: "Export what there is of a user, or of a room, until now", Reply: JobView{}, Status: http.StatusCreated,
+			Do: server.Takes(v.startExport), Rule: "either user or room",
+		},
+		{
+			Method: "GET", Path: "/server/export/{job}", ID: "exported", Scope: chat.ScopeRead, Lines: true,
+			Summary: "Read a page of an export, as lines that can be imported; the header Next-Cursor leads to the next one",
+			Params:  []server.Param{{Name: "cursor", Doc: "Next-Cursor of the page before", Bytes: 128, Cursor: true, Rule: "as this export returned it, unchanged"}},
+			Do:      server.Plain(v.exported),
+		},
+		{
 			Method: "GET", Path: "/server/jobs/{job}", ID: "job", Scope: chat.ScopeRead, Summary: "Show how far a job is", Reply: JobView{},
 			Do: server.Plain(v.showJob),
 		},

@@ -142,6 +142,21 @@ func (c *Call) Write(body []byte) error {
 	return nil
 }
 
+// HeaderNext is the header that leads from a page of lines to the next one.
+const HeaderNext = "Next-Cursor"
+
+// linesType is the media type of JSON lines.
+const linesType = "application/x-ndjson"
+
+// Lines answers 200 with JSON lines, and the cursor of the next page unless that is empty.
+func (c *Call) Lines(lines []byte, next string) error {
+	c.http.Set(fiber.HeaderContentType, linesType)
+	if next != "" {
+		c.http.Set(HeaderNext, next)
+	}
+	return c.http.Status(http.StatusOK).Send(lines)
+}
+
 // DoneReply is the answer to a change that has nothing to show.
 type DoneReply struct {
 	OK bool `json:"ok"`

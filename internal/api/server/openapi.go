@@ -99,6 +99,10 @@ func operation(r Route, reg huma.Registry, limits map[string]int) *huma.Operatio
 		if r.Reply != nil && status != http.StatusNoContent {
 			res.Content = map[string]*huma.MediaType{"application/json": {Schema: reg.Schema(reflect.TypeOf(r.Reply), true, "")}}
 		}
+		if r.Lines {
+			res.Content = map[string]*huma.MediaType{linesType: {Schema: &huma.Schema{Type: huma.TypeString}}}
+			res.Headers = map[string]*huma.Param{HeaderNext: {Description: "cursor of the next page; left out on the last one", Schema: &huma.Schema{Type: huma.TypeString}}}
+		}
 		op.Responses[strconv.Itoa(status)] = res
 	}
 	problems(r, op, reg)

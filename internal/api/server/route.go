@@ -34,6 +34,7 @@ type Route struct {
 	Status       int // of success; 0: 204 for DELETE, else 200
 	Again        int // of success if it was done before; 0: the same
 	Errors       []chat.Kind
+	Lines        bool   // it answers with JSON lines (Call.Lines) and no Reply
 	Keyed        bool   // it takes the header Idempotency-Key: a repeat under the same key is done once
 	Rule         string // what the body's fields must be together, and JSON Schema can't say
 	Do           Action

@@ -39,6 +39,7 @@ func bodies(other uint64) map[string]obj {
 		"POST /server/users/{user}/tokens":         {"ttl_seconds": 60},
 		"PUT /server/rooms/{room}":                 {"name": "mine"},
 		"POST /server/rooms":                       {"type": "direct", "members": []string{fmt.Sprint(other)}},
+		"POST /server/export":                      {"user": fmt.Sprint(other)},
 		"POST /server/rooms/{room}/messages":       {"as": fmt.Sprint(other), "content": "x"},
 	}
 }

@@ -195,6 +195,8 @@ var routes = []cells{
 	{"GET /server/rooms/{room}", "", private, toKeys("200 403"), nil},
 	{"DELETE /server/users/{user}", "", anyRoom, toKeys("204 403"), nil},
 	{"DELETE /server/users/{user}", "erase", anyRoom, toKeys("202 403"), nil},
+	{"POST /server/export", "", anyRoom, toKeys("201 403"), func(c *cast, _ user) any { return obj{"user": fmt.Sprint(c.target.ID)} }},
+	{"GET /server/export/{job}", "", anyRoom, toKeys("404 403"), nil},
 	{"GET /server/audit", "", anyRoom, toKeys("200 403"), nil},
 	{"GET /server/jobs/{job}", "", anyRoom, toKeys("404 403"), nil},
 	{"GET /server/users/{user}/rooms", "", anyRoom, toKeys("200 403"), nil},

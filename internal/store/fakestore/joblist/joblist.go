@@ -37,13 +37,26 @@ func (l *List) StartErase(ctx context.Context, user chat.UserID) (j chat.Job, ma
 	if err != nil {
 		return j, false, err
 	}
-	if i := slices.IndexFunc(l.jobs, func(j chat.Job) bool { return j.User == user }); again && i >= 0 {
+	if i := slices.IndexFunc(l.jobs, func(j chat.Job) bool { return j.User == user && j.Kind == chat.JobErase }); again && i >= 0 {
 		return l.jobs[i], false, nil
 	}
 	now := l.host.Now()
 	j = chat.Job{ID: chat.JobID(len(l.jobs) + 1), Kind: chat.JobErase, User: user, State: chat.JobWaiting, CreatedAt: now, ChangedAt: now}
 	l.jobs = append(l.jobs, j)
 	return j, true, nil
+}
+
+// StartExport implements the stations' ports; see jobs.Store.
+func (l *List) StartExport(ctx context.Context, j chat.Job) (chat.Job, error) {
+	end, err := l.host.Begin(ctx, "StartExport")
+	defer end()
+	if err != nil {
+		return j, err
+	}
+	now := l.host.Now()
+	j.ID, j.State, j.CreatedAt, j.ChangedAt, j.FinishedAt = chat.JobID(len(l.jobs)+1), chat.JobDone, now, now, now
+	l.jobs = append(l.jobs, j)
+	return j, nil
 }
 
 // Job implements the stations' ports; see jobs.Store.
