@@ -264,3 +264,39 @@ func TestIdentitiesHaveNamesOfTheirOwn(t *testing.T) {
 		}
 	}
 }
+
+// TestOwnSubjects: where an issuer's subjects are the application's own ids, its tokens' users are those whom the backend makes, whoever is
+// first and however many are at once.
+func TestOwnSubjects(t *testing.T) {
+	tokens := vouchers{}
+	for _, who := range []string{"first", "later", "raced"} {
+		tokens[who] = chat.Vouched{Identity: chat.External(who), Name: "By token", Provide: true}
+	}
+	b := newBench(t, func(_ *Options, p *Ports) { p.Foreigns = tokens })
+	key := b.every()
+	made := b.do(201, "PUT", "server/users/ext:first", key, `{"nickname":"By key"}`)
+	if u := userOf(b.do(200, "POST", "auth/exchange", "", exchange("first", ""))); u["id"] != made.body["id"] || u["nickname"] != "By key" {
+		t.Errorf("the token's user is %v", u)
+	}
+	u := userOf(b.do(200, "POST", "auth/exchange", "", exchange("later", "")))
+	if a := b.do(200, "PUT", "server/users/ext:later", key, `{}`); a.body["id"] != u["id"] || a.body["nickname"] != "By token" {
+		t.Errorf("the key's user is %s", a.raw)
+	}
+	var all sync.WaitGroup
+	ids := make([]any, 20)
+	for i := range ids {
+		all.Go(func() {
+			if i%2 == 0 {
+				ids[i] = b.raw("PUT", "server/users/ext:raced", key, "application/json", `{}`).body["id"]
+			} else {
+				ids[i] = userOf(b.raw("POST", "auth/exchange", "", "application/json", exchange("raced", fmt.Sprint(i))))["id"]
+			}
+		})
+	}
+	all.Wait()
+	for _, id := range ids {
+		if id != ids[0] || id == nil {
+			t.Fatalf("one user is %v", ids)
+		}
+	}
+}
