@@ -18,7 +18,7 @@ import (
 const maxError = 190
 
 // walkRooms is how many rooms one look for traces of a user passes at most.
-const walkRooms = 5000
+const walkRooms = 1000
 
 // Store reads and writes the table jobs.
 type Store struct {

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"chat-service/internal/chat"
@@ -49,8 +50,11 @@ func (f *Fleet) chore(ctx context.Context, j chat.Job) {
 	for range choreSilent {
 		next, told, err := f.o.Chores.StepJob(ctx, j.ID, choreWork)
 		switch {
-		case ctx.Err() != nil:
-			return // the worker stops, or the step took too long: the next one begins where the last one ended
+		case ctx.Err() != nil: // the next one begins where the last one ended
+			if errors.Is(ctx.Err(), context.DeadlineExceeded) { // else the worker stops
+				f.o.Logger.WarnContext(ctx, "a step of a job took too long", "job", j.ID, "kind", j.Kind, "err", err)
+			}
+			return
 		case err != nil:
 			f.o.Logger.WarnContext(ctx, "step of a job", "job", j.ID, "kind", j.Kind, "err", err)
 			if err := f.o.Chores.JobFailed(ctx, j.ID, chat.As(err).Kind.String()); err != nil {
