@@ -15,12 +15,12 @@ func (v *Verbs) userRoutes() []server.Route {
 	return []server.Route{
 		{
 			Method: "PUT", Path: user, ID: "putUser", Scope: chat.ScopeUsers, Summary: "Make a user of the application's own, or change a user",
-			Reply: PersonView{}, Status: http.StatusCreated, Again: http.StatusOK, Do: server.Takes(v.putPerson),
+			Reply: PersonView{}, Status: http.StatusCreated, Again: http.StatusOK, Errors: server.Kinds(chat.Conflict), Do: server.Takes(v.putPerson),
 			Rule: "a number names somebody who is there already",
 		},
 		{
 			Method: "POST", Path: "/server/users", ID: "putUsers", Scope: chat.ScopeUsers, Summary: "Make or change up to 100 users",
-			Reply: PeopleReply{}, Errors: server.Kinds(chat.NotFound), Do: server.Takes(v.putPeople),
+			Reply: PeopleReply{}, Errors: server.Kinds(chat.NotFound, chat.Conflict), Do: server.Takes(v.putPeople),
 		},
 		{
 			Method: "GET", Path: user, ID: "showUser", Scope: chat.ScopeRead, Summary: "Show a user", Reply: PersonView{}, Do: server.Plain(v.showPerson),
@@ -44,7 +44,7 @@ func (v *Verbs) userRoutes() []server.Route {
 		},
 		{
 			Method: "DELETE", Path: user + "/disabled", ID: "enableUser", Scope: chat.ScopeModeration,
-			Summary: "Open a disabled account again", Do: server.Plain(v.disable(false)),
+			Summary: "Open a disabled account again", Errors: server.Kinds(chat.Conflict), Do: server.Plain(v.disable(false)),
 		},
 	}
 }
