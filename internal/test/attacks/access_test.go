@@ -171,7 +171,7 @@ func bodyless(path string) bool {
 func extraFields(a *attack) {
 	us := a.users(2)
 	room := a.api.CreateRoom(a, us[0], us[1])
-	key := a.key(a, "users,tokens,rooms,messages")
+	key := a.key(a, "users,tokens,rooms,messages,read")
 	with := bodies(us[1].ID)
 	looked := 0
 	for _, r := range api.Routes() {
