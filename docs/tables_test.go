@@ -28,6 +28,7 @@ func tables() map[string]func() string {
 		"errors": errorTable, "client frames": clientFrameTable, "client fields": clientFieldTable, "server frames": serverFrameTable,
 		"close codes": closeCodeTable, "limits": limitTable, "commands": commandTable, "deliveries": deliveryTable,
 		"announcements": announcementTable, "rights": rightsTable, "refusals": refusalTable,
+		"webhook events": webhookTable,
 	}
 }
 
@@ -92,6 +93,14 @@ func errorTable() string {
 			again = "yes"
 		}
 		row(b, code(s.Code), status, again, s.Doc)
+	}
+	return b.String()
+}
+
+func webhookTable() string {
+	b := rows("type", "when")
+	for _, k := range chat.WebhookKinds() {
+		row(b, code(k.Kind), k.Doc)
 	}
 	return b.String()
 }

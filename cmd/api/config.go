@@ -36,6 +36,7 @@ type Config struct {
 	Users    Users           `yaml:"users"`
 	Limits   Limits          `yaml:"limits"`
 	CORS     CORS            `yaml:"cors"`
+	Webhooks config.Webhooks `yaml:"webhooks"`
 	Debug    config.Debug    `yaml:"debug"`
 	Log      config.Log      `yaml:"log"`
 }
@@ -190,7 +191,7 @@ func defaults() Config {
 		Auth:   Auth{Registration: "open", Passwords: true, Issuers: []Issuer{}, Argon2: auth.DefaultHashOptions(), IdleHours: 7 * 24, RefreshGrace: config.Duration(10 * time.Second)},
 		Users:  Users{Directory: chat.DirectoryAll},
 		Limits: Limits(chat.DefaultLimits().For(chat.ByAPI)),
-		CORS:   CORS{Origins: []string{}}, Debug: config.DefaultDebug(9103), Log: config.DefaultLog(),
+		CORS:   CORS{Origins: []string{}}, Webhooks: config.DefaultWebhooks(), Debug: config.DefaultDebug(9103), Log: config.DefaultLog(),
 	}
 }
 

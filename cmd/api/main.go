@@ -16,7 +16,9 @@ import (
 	"chat-service/internal/state"
 	"chat-service/internal/store"
 	"chat-service/internal/store/audit"
+	"chat-service/internal/store/db"
 	"chat-service/internal/telemetry"
+	"chat-service/internal/webhook"
 	"chat-service/internal/wiring/keys"
 )
 
@@ -55,7 +57,8 @@ func wire(cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
 	issuer, terr := auth.NewTokens(to)
 	hasher, herr := auth.NewHasher(cfg.Auth.Argon2, auth.NewPolicy(cfg.Server.Release()))
 	others, ferr := cfg.Auth.foreigns()
-	if err := errors.Join(serr, rerr, oerr, terr, herr, ferr); err != nil {
+	networks, nerr := cfg.Webhooks.Networks()
+	if err := errors.Join(serr, rerr, oerr, terr, herr, ferr, nerr); err != nil {
 		return nil, err
 	}
 	cache := state.Open(ro, state.NewMetrics(reg))
@@ -65,14 +68,18 @@ func wire(cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
 			calls.Notify() // nearly every write leaves something in the outbox
 		}
 	}
+	replicas := db.NewReplicaMetrics(reg)
+	so.Hooks.HistoryRead = replicas.HistoryRead
 	stores, err := store.Open(so)
 	if err != nil {
 		return nil, err
 	}
+	replicas.Of(reg, stores.DB)
 	recorder := audit.NewRecorder(stores.Audit, log)
 	ports := api.Ports{
 		Accounts: stores.Accounts, People: stores.Accounts, Sessions: stores.Accounts, Identities: stores.Accounts, Keys: stores.Accounts, Wardens: stores.Accounts,
-		Spaces: stores.Rooms, Jobs: stores.Jobs, Trail: stores.Audit, Exports: stores.Jobs, Replies: stores.Changes, Logs: stores.Messages,
+		Spaces: stores.Rooms, Jobs: stores.Jobs, Trail: stores.Audit, Exports: stores.Jobs, Replies: stores.Changes,
+		Logs: stores.Messages, Webhooks: stores.Webhooks, Endpoints: webhook.Endpoints{Private: networks},
 		Rooms: stores.Rooms, Members: stores.Rooms, Lists: stores.Rooms, Messages: stores.Messages, Changes: stores.Changes,
 		Passwords: hasher, Tokens: issuer, Refreshes: auth.NewRefreshTokens(cfg.refreshKey()),
 		Recents: cache, Presences: cache, Throttle: cache, Audit: recorder,
@@ -94,6 +101,7 @@ func wire(cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
 		{Name: "redis", Start: func(ctx context.Context) error { return cache.Admit(ctx, log) }, Stop: func(context.Context) error { return cache.Close() }},
 		{Name: "call notifier", Start: calls.Start, Stop: calls.Stop},
 		{Name: "mysql", Start: stores.Operator.AwaitReady, Stop: func(context.Context) error { return stores.Close() }},
+		{Name: "replicas", Run: stores.DB.WatchReplicas},
 		{Name: "audit trail", Start: recorder.Start, Stop: recorder.Stop},
 		{Name: "api", Start: server.Start, Fatal: server.Fatal(), Weight: 3, Stop: func(ctx context.Context) error {
 			debug.Drain()

@@ -47,7 +47,7 @@ func (c *keyCreateCmd) key(now time.Time) (text string, k chat.Key, err error) {
 	text, k = auth.NewKey()
 	k.Name, k.CreatedAt = strings.TrimSpace(c.Name), now
 	if err := chat.CheckLine("name", k.Name, 1, maxKeyName); err != nil {
-		return "", k, fmt.Errorf("--%w", err)
+		return "", k, flagError(err)
 	}
 	for _, s := range c.Scope {
 		scope := chat.Scope(strings.TrimSpace(s))
@@ -68,6 +68,9 @@ func (c *keyCreateCmd) key(now time.Time) (text string, k chat.Key, err error) {
 	}
 	return text, k, nil
 }
+
+// flagError says which flag is at fault, where the check of a field does.
+func flagError(err error) error { return errors.New("--" + chat.As(err).Msg) }
 
 // Run makes the key. Only the key itself goes to standard output, so that it can be put into a file.
 func (c *keyCreateCmd) Run(ctx context.Context, s *installation.Settings, io *streams) error {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"chat-service/internal/ops/hooks"
 	"chat-service/internal/ops/installation"
 )
 
@@ -25,9 +26,11 @@ type cli struct {
 	User       userCmd       `cmd:"" help:"Show a user, disable or enable one, set a password, list and end sessions."`
 	Room       roomCmd       `cmd:"" help:"Show a room, give it another owner, dissolve it."`
 	Key        keyCmd        `cmd:"" help:"Make, list and revoke keys for the application's backend."`
+	Webhook    hooks.Command `cmd:"" help:"Make, list, disable and delete endpoints that are told of events; see what was posted; tell them again."`
 	Import     importCmd     `cmd:"" help:"Bring users, rooms and messages from elsewhere into the installation."`
 	Audit      auditCmd      `cmd:"" help:"Show what was done to accounts and rooms, and by whom."`
 	Partitions partitionsCmd `cmd:"" help:"Show the live workers and the owner of each partition."`
+	Restore    restoreCmd    `cmd:"" help:"Restore a backup of MySQL: load it, make clients resync, empty queues and Redis."`
 	Epoch      epochCmd      `cmd:"" help:"Raise the rooms' epoch after a restore."`
 	Dead       deadCmd       `cmd:"" help:"List, show or delete commands that failed for good."`
 	Bench      benchCmd      `cmd:"" help:"Measure the system: scenarios S1 to S11, audited, with a table and a plot."`
@@ -42,7 +45,7 @@ func main() {
 	var c cli
 	k := kong.Parse(&c, kong.Name("chatctl"), kong.UsageOnError(),
 		kong.Description("Runs, checks and repairs an installation of the chat service."),
-		kong.BindTo(context.Background(), (*context.Context)(nil)), kong.Bind(&c.Settings, &streams{os.Stdout, os.Stderr}))
+		kong.BindTo(context.Background(), (*context.Context)(nil)), kong.Bind(&c.Settings, &streams{os.Stdout, os.Stderr}, desk(&c.Settings, &streams{os.Stdout, os.Stderr})))
 	err := k.Run()
 	var code exitError
 	switch {

@@ -17,7 +17,7 @@ func chatctl(t *testing.T, args ...string) (stdout, stderr string, err error) {
 	var c cli
 	var out, errs bytes.Buffer
 	k, err := kong.New(&c, kong.Name("chatctl"), kong.Writers(&out, &errs), kong.Exit(func(int) {}),
-		kong.BindTo(t.Context(), (*context.Context)(nil)), kong.Bind(&c.Settings, &streams{&out, &errs}))
+		kong.BindTo(t.Context(), (*context.Context)(nil)), kong.Bind(&c.Settings, &streams{&out, &errs}, desk(&c.Settings, &streams{&out, &errs})))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,6 +79,18 @@ func TestCommandsRefuseWhatIsHalfSaid(t *testing.T) {
 		{"user erase ann", "--yes"},
 		{"room dissolve 4", "--yes"},
 		{"audit --kind rumour", "--help"},
+		{"key create --name= --scope read", "--name: "},
+		{"webhook create", "--url"},
+		{"webhook create --url http://app.example.com", "--url: the address must be https://"},
+		{"webhook create --url https://127.0.0.1/", "a loopback address"},
+		{"webhook create --url https://10.1.2.3/ --allow-private", "--allow-private: the operator allows no private addresses"},
+		{"webhook create --url https://app.example.com --event nothing", "--event"},
+		{"webhook delete 3", "--yes"},
+		{"webhook disable 3 --why=", "--why"},
+		{"webhook attempts 3 --limit 0", "--limit"},
+		{"webhook replay 3", "--since"},
+		{"webhook replay 3 --since 1h --event x", "--event"},
+		{"webhook replay 3 --since=-1h", "negative"},
 		{"audit --limit 0", "--limit"},
 		{"partitions plan", "--workers N"},
 		{"partitions plan --workers 2 --without a", "--workers N"},

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"chat-service/internal/broker"
+	"chat-service/internal/broker/queues"
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
 	"chat-service/internal/ops/doctor"
@@ -105,8 +106,8 @@ func (p *place) consume(t *testing.T) (end func()) {
 	t.Cleanup(end)
 	c.Set([]int{0, 1, 2, 3}, nil)
 	testkit.Eventually(t, 20*time.Second, func() (bool, string) {
-		counts, err := broker.Attended(t.Context(), o)
-		return err == nil && slices.Min(counts) > 0, fmt.Sprint(counts, err)
+		all, err := queues.Look(t.Context(), o)
+		return err == nil && !slices.ContainsFunc(all, func(q queues.Inbound) bool { return q.Consumers == 0 }), fmt.Sprint(all, err)
 	})
 	return end
 }

@@ -15,6 +15,8 @@ import (
 type partitionsCmd struct {
 	Show partitionsShowCmd `cmd:"" default:"withargs" help:"Show the live workers and the owner of each partition (the default)."`
 	Plan partitionsPlanCmd `cmd:"" help:"Show which partitions a change of workers would move; it changes nothing."`
+
+	Resize partitionsResizeCmd `cmd:"" help:"Change the number of partitions, while everything is stopped."`
 }
 
 // partitionsShowCmd is `chatctl partitions show`.

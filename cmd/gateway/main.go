@@ -15,6 +15,7 @@ import (
 	"chat-service/internal/gateway"
 	"chat-service/internal/telemetry"
 	"chat-service/internal/wiring/keys"
+	"chat-service/internal/wiring/rabbit"
 )
 
 func main() { os.Exit(daemon.Main(process())) }
@@ -80,6 +81,7 @@ func wire(cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
 	return []daemon.Part{
 		{Name: "debug listener", Start: debug.Start, Stop: debug.Stop, Fatal: debug.Failed()},
 		{Name: "servers", Run: func(ctx context.Context) error { return debug.Watch(ctx, log, cfg.Server.GiveUp.D()) }},
+		{Name: "broker addresses", Run: rabbit.Reach(cfg.RabbitMQ, log)},
 		{Name: "publisher", Stop: pub.Close},
 		{Name: "deliveries", Stop: in.Close},
 		daemon.Trim(),

@@ -7,6 +7,7 @@ import (
 
 	"chat-service/internal/broker"
 	"chat-service/internal/state"
+	"chat-service/internal/store/webhooks"
 	"chat-service/internal/worker"
 )
 
@@ -14,7 +15,7 @@ import (
 func notifying(n *state.CallNotifier) func(verb string, took time.Duration, err error) {
 	return func(verb string, _ time.Duration, err error) {
 		switch verb {
-		case "mark read", "beat", "sweep":
+		case "mark read", "beat", "sweep", webhooks.Settle:
 		default:
 			if err == nil {
 				n.Notify()

@@ -27,6 +27,7 @@ type Config struct {
 	Redis    config.Redis      `yaml:"redis"`
 	RabbitMQ config.RabbitMQ   `yaml:"rabbitmq"`
 	Worker   Worker            `yaml:"worker"`
+	Webhooks Webhooks          `yaml:"webhooks"`
 	Limits   Limits            `yaml:"limits"`
 	Debug    config.Debug      `yaml:"debug"`
 	Log      config.Log        `yaml:"log"`
@@ -91,7 +92,8 @@ func defaults() Config {
 			DigestEvery: config.Duration(10 * time.Second), OfflineGrace: config.Duration(8 * time.Second),
 			PingInterval: config.Duration(25 * time.Second),
 		},
-		Limits: Limits(chat.DefaultLimits().For(chat.ByWorker)),
+		Webhooks: defaultWebhooks(),
+		Limits:   Limits(chat.DefaultLimits().For(chat.ByWorker)),
 	}
 }
 

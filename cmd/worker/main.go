@@ -19,6 +19,7 @@ import (
 	"chat-service/internal/state"
 	"chat-service/internal/store"
 	"chat-service/internal/telemetry"
+	"chat-service/internal/wiring/rabbit"
 	"chat-service/internal/worker"
 )
 
@@ -84,6 +85,11 @@ func wire(cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
 	o.Routes, o.Allowances, o.Calls, o.Presence, o.Registry, o.Leases = cache, cache, cache, cache, cache, cache
 	q := &queues{Consumers: consumers, control: control, out: pub, now: time.Now}
 	o.Bus, o.Consume = broker.NewDeliveries(pub), q
+	webhooks, endPosts, err := cfg.Webhooks.options(stores)
+	if err != nil {
+		return nil, err
+	}
+	o.Webhooks = webhooks
 	w, err := worker.New(o)
 	if err != nil {
 		return nil, err
@@ -96,12 +102,14 @@ func wire(cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
 	return []daemon.Part{
 		{Name: "debug listener", Start: listener.Start, Stop: listener.Stop, Fatal: listener.Failed()},
 		{Name: "servers", Run: func(ctx context.Context) error { return listener.Watch(ctx, log, cfg.Server.GiveUp.D()) }},
+		{Name: "broker addresses", Run: rabbit.Reach(cfg.RabbitMQ, log)},
 		{Name: "redis", Start: func(ctx context.Context) error { return cache.Admit(ctx, log) }, Stop: func(context.Context) error { return cache.Close() }},
 		{Name: "call notifier", Start: calls.Start, Stop: calls.Stop},
 		{Name: "mysql", Start: stores.Operator.AwaitReady, Stop: func(context.Context) error { return stores.Close() }},
 		{Name: "publisher", Stop: pub.Close},
 		{Name: "control queue", Stop: control.Close},
 		{Name: "inbound queues", Stop: consumers.Close},
+		{Name: "posts", Stop: func(context.Context) error { endPosts(); return nil }},
 		{Name: "worker", Start: w.Start, Stop: w.Stop, Weight: 3},
 	}, nil
 }

@@ -44,6 +44,7 @@ func New(opts Options, ports Ports) (*server.Server, error) {
 		Accounts: ports.Accounts, Identities: ports.Identities, Sessions: ports.Sessions, Tokens: ports.Tokens, Wardens: ports.Wardens,
 		Spaces: ports.Spaces, Logs: ports.Logs, Rooms: ports.Rooms, Members: ports.Members, Audit: ports.Audit, Jobs: ports.Jobs, Trail: ports.Trail,
 		Exports: ports.Exports, Replies: ports.Replies,
+		Webhooks: ports.Webhooks, Endpoints: ports.Endpoints,
 	})
 	if ports.Keys != nil {
 		s.keys = server.NewKeyCache(ports.Keys, opts.Now)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +14,8 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/store/fakestore"
+	hooks "chat-service/internal/store/fakestore/webhooks"
+	"chat-service/internal/webhook"
 )
 
 // fakes are in-memory stand-ins for all ports: the store's fake, which keeps the store's rules, and small ones of the
@@ -20,15 +23,18 @@ import (
 type fakes struct {
 	*clock
 	store *fakestore.Store
+	hooks *hooks.Store
 	state *fakeState
 	auth  *fakeAuth
 }
 
 func newFakes() fakes {
 	c := &clock{at: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
+	s := fakestore.New(fakestore.Options{Limits: chat.DefaultLimits(), Now: c.now})
 	return fakes{
 		clock: c,
-		store: fakestore.New(fakestore.Options{Limits: chat.DefaultLimits(), Now: c.now}),
+		store: s,
+		hooks: hooks.New(s, 1, c.now),
 		state: &fakeState{cached: map[chat.RoomID][]chat.Message{}, epochs: map[chat.RoomID]uint64{}, asOf: map[chat.RoomID]chat.ChangeSeq{}, fails: map[string]int{}, asked: map[string]int{}},
 		auth:  &fakeAuth{},
 	}
@@ -36,7 +42,8 @@ func newFakes() fakes {
 
 func (f fakes) ports() Ports {
 	return Ports{
-		Accounts: f.store, People: f.store, Sessions: f.store, Identities: f.store, Keys: f.store, Wardens: f.store, Jobs: f.store, Trail: new(trail), Exports: fakeExports{f.store}, Replies: f.store, Spaces: f.store, Logs: f.store, Rooms: f.store, Members: f.store, Lists: f.store, Messages: f.store, Changes: f.store,
+		Accounts: f.store, People: f.store, Sessions: f.store, Identities: f.store, Keys: f.store, Wardens: f.store, Jobs: f.store, Trail: new(trail), Exports: fakeExports{f.store}, Replies: f.store, Spaces: f.store, Logs: f.store, Rooms: f.store, Members: f.store, Lists: f.store, Messages: f.store, Changes: f.store, Webhooks: f.hooks,
+		Endpoints: webhook.Endpoints{Private: webhook.Networks{netip.MustParsePrefix("10.1.0.0/16")}},
 		Passwords: f.auth, Tokens: fakeTokens{f.auth}, Refreshes: f.auth, Recents: f.state, Presences: f.state, Throttle: f.state,
 	}
 }

@@ -22,6 +22,8 @@ type Ports struct {
 	Keys       server.Keys
 	Wardens    backend.Wardens
 	Spaces     backend.Spaces
+	Webhooks   backend.Webhooks
+	Endpoints  backend.Endpoints
 	Logs       backend.Logs
 	Rooms      rooms.Rooms
 	Members    rooms.Members

@@ -250,7 +250,7 @@ func TestConfirmReturnDeliver(t *testing.T) {
 		}
 		eventually(t, "delivery", func() bool { return len(k.got()) == 1 && c.Active(0) && !c.Active(1) })
 		equal(t, "delivered", []string{"hello"}, k.got())
-		equal(t, "waiting", 1, waiting(t, o, o.inQueue(1)))
+		equal(t, "waiting", 1, waiting(t, o, o.InQueue(1)))
 	})
 }
 
@@ -385,7 +385,7 @@ func TestSetDoesNotWaitForABlockedHandler(t *testing.T) {
 	}
 	<-h.entered
 	c.Set(nil, nil)
-	eventually(t, "message back in the queue", func() bool { return waiting(t, o, o.inQueue(0)) == 1 })
+	eventually(t, "message back in the queue", func() bool { return waiting(t, o, o.InQueue(0)) == 1 })
 	select {
 	case <-h.closed():
 		t.Error("Closed before Take has returned")
@@ -430,7 +430,7 @@ func TestConsumersComeBack(t *testing.T) {
 		eventually(t, "b", func() bool { return len(k.got()) >= 2 })
 
 		raw(t, o, func(ch *amqp.Channel) {
-			if _, err := ch.QueueDelete(o.inQueue(0), false, false, false); err != nil {
+			if _, err := ch.QueueDelete(o.InQueue(0), false, false, false); err != nil {
 				t.Error(err)
 			}
 		})
@@ -649,7 +649,7 @@ func TestStalledLineFillsTheWindowAndHeals(t *testing.T) {
 	eventually(t, "down", func() bool { return p.Ready() != nil })
 	px.Resume()
 	eventually(t, "confirmed", func() bool { return p.Pending() == 0 })
-	if n := waiting(t, o, o.inQueue(0)); n < sent+1 {
+	if n := waiting(t, o, o.InQueue(0)); n < sent+1 {
 		t.Errorf("%d of %d messages are there", n, sent+1)
 	}
 }
@@ -710,7 +710,7 @@ func TestCloseFlushesToTheBroker(t *testing.T) {
 		}
 		shut(t, p.Close)
 		equal(t, "confirmed", 1000, confirmed)
-		equal(t, "messages", 100, waiting(t, o, o.inQueue(0)))
+		equal(t, "messages", 100, waiting(t, o, o.InQueue(0)))
 	})
 }
 

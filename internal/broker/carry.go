@@ -203,6 +203,9 @@ func (p *Publisher) send(inc *incarnation, e *entry) error {
 	}
 	e.confirm = c
 	p.sent.pushBack(e)
+	if inc.opened != nil && !inc.opened[e.target] {
+		p.open(inc, e)
+	}
 	if p.sent.n == 1 {
 		poke(p.work)
 	}
@@ -229,7 +232,8 @@ func (s channelSink) publish(e *entry) (confirm, error) {
 	if e.target.TTL > 0 {
 		msg.Expiration = strconv.FormatInt(e.target.TTL.Milliseconds(), 10)
 	}
-	return s.ch.PublishWithDeferredConfirm(e.target.Exchange, e.target.Key, e.target.Mandatory, false, msg)
+	c, err := s.ch.PublishWithDeferredConfirm(e.target.Exchange, e.target.Key, e.target.Mandatory, false, msg)
+	return waitsFor(c), err
 }
 
 // Write writes b or fails after the timeout; a failed write ends the connection.
@@ -318,7 +322,7 @@ func (c *confirmer) release(e *entry, err error) {
 	if e.owner != nil {
 		e.owner.pending -= e.records
 	}
-	if e.nacks > 0 || p.suspect > 0 || p.closing {
+	if e.nacks > 0 || e.first || p.suspect > 0 || p.closing {
 		p.freed(e)
 	}
 }

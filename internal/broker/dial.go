@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,7 +25,7 @@ func (o Options) dial(ctx context.Context, purpose string) (*amqp.Connection, ne
 		// The library fills in the server's name on it.
 		TLSClientConfig: o.TLS.Clone(),
 		Dial: func(network, addr string) (net.Conn, error) {
-			d := net.Dialer{Timeout: min(or(o.dialling, o.DialTimeout), o.DialTimeout)}
+			d := net.Dialer{Timeout: min(cmp.Or(o.dialling, o.DialTimeout), o.DialTimeout)}
 			c, err := d.DialContext(ctx, network, addr)
 			if err != nil {
 				return nil, err

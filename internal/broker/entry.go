@@ -23,6 +23,7 @@ type entry struct {
 	id      string // given when it is first sent
 	confirm confirm
 	nacks   int       // refusals by the broker
+	first   bool      // of its target on the channel: the others are held until it is confirmed
 	err     error     // how it ended; nil: acknowledged
 	strikes int       // channels that died while this was the only message in flight
 	due     time.Time // not before, after a refusal

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -94,40 +95,26 @@ type BatchOptions struct {
 	Pending int
 }
 
-// or returns v, or def where v is the zero value.
-func or[T comparable](v, def T) T {
-	var zero T
-	if v == zero {
-		return def
-	}
-	return v
-}
-
 // WithDefaults returns the options with every unset field filled in.
 func (o Options) WithDefaults() Options {
-	o.Prefix = or(o.Prefix, "chat")
-	o.QueueType = or(o.QueueType, Quorum)
-	o.Partitions = or(o.Partitions, 16)
-	o.Name = or(o.Name, o.Prefix)
-	o.Patience = or(o.Patience, 500*time.Millisecond)
-	o.BatchDelay = or(o.BatchDelay, 2*time.Millisecond)
-	o.WindowBytes = or(o.WindowBytes, 32<<20)
-	o.WindowRecords = or(o.WindowRecords, 1<<16)
-	o.MaxBody = or(o.MaxBody, min(4<<20, o.WindowBytes))
-	o.Unconfirmed = or(o.Unconfirmed, 256)
-	o.Heartbeat = or(o.Heartbeat, 8*time.Second)
-	o.DialTimeout = or(o.DialTimeout, 5*time.Second)
-	o.WriteTimeout = or(o.WriteTimeout, 5*time.Second)
-	o.BackoffMin = or(o.BackoffMin, 50*time.Millisecond)
-	o.BackoffMax = or(o.BackoffMax, max(2*time.Second, o.BackoffMin))
-	o.StandbyDelay = or(o.StandbyDelay, 700*time.Millisecond)
-	o.Logger = or(o.Logger, slog.New(slog.DiscardHandler))
-	if o.Nodes == nil {
-		o.Nodes = nodes.New()
-	}
-	if o.Metrics == nil {
-		o.Metrics = NewMetrics(nil)
-	}
+	o.Prefix = cmp.Or(o.Prefix, "chat")
+	o.QueueType = cmp.Or(o.QueueType, Quorum)
+	o.Partitions = cmp.Or(o.Partitions, 16)
+	o.Name = cmp.Or(o.Name, o.Prefix)
+	o.Patience = cmp.Or(o.Patience, 500*time.Millisecond)
+	o.BatchDelay = cmp.Or(o.BatchDelay, 2*time.Millisecond)
+	o.WindowBytes = cmp.Or(o.WindowBytes, 32<<20)
+	o.WindowRecords = cmp.Or(o.WindowRecords, 1<<16)
+	o.MaxBody = cmp.Or(o.MaxBody, min(4<<20, o.WindowBytes))
+	o.Unconfirmed = cmp.Or(o.Unconfirmed, 256)
+	o.Heartbeat = cmp.Or(o.Heartbeat, 8*time.Second)
+	o.DialTimeout = cmp.Or(o.DialTimeout, 5*time.Second)
+	o.WriteTimeout = cmp.Or(o.WriteTimeout, 5*time.Second)
+	o.BackoffMin = cmp.Or(o.BackoffMin, 50*time.Millisecond)
+	o.BackoffMax = cmp.Or(o.BackoffMax, max(2*time.Second, o.BackoffMin))
+	o.StandbyDelay = cmp.Or(o.StandbyDelay, 700*time.Millisecond)
+	o.Logger = cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
+	o.Nodes, o.Metrics = cmp.Or(o.Nodes, nodes.New()), cmp.Or(o.Metrics, NewMetrics(nil))
 	return o
 }
 
@@ -183,7 +170,7 @@ type Target struct {
 	TTL time.Duration
 }
 
-func (o Options) name(s string) string { return or(o.Prefix, "chat") + "." + s }
+func (o Options) name(s string) string { return cmp.Or(o.Prefix, "chat") + "." + s }
 
 // In is the inbound queue of partition p: mandatory and persistent.
 func (o Options) In(p int) Target {
@@ -219,4 +206,5 @@ func (o Options) GatewayQueue(gateway, boot string) string {
 // gatewayQueues begins the name of every gateway's queue; the rest is its chat.GatewayID.
 func (o Options) gatewayQueues() string { return o.name("gw.") }
 
-func (o Options) inQueue(p int) string { return o.name("in." + strconv.Itoa(p)) }
+// InQueue is the name of partition p's queue.
+func (o Options) InQueue(p int) string { return o.name("in." + strconv.Itoa(p)) }

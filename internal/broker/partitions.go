@@ -318,7 +318,7 @@ func (p *partition) open(conn *amqp.Connection) (*inbound, error) {
 	if err != nil {
 		return nil, err
 	}
-	if p.in, err = p.c.o.openInbound(conn, p.c.o.inQueue(p.i), p.c.prefetch); err == nil {
+	if p.in, err = p.c.o.openInbound(conn, p.c.o.InQueue(p.i), p.c.prefetch); err == nil {
 		p.tries = 0
 	}
 	return p.in, err

@@ -125,7 +125,11 @@ type rig struct {
 	log   []string // outcomes in the order of the done calls
 }
 
+// newRig makes one; unless asked for quorum queues it sends from the first message on without waiting.
 func newRig(t *testing.T, o Options) *rig {
+	if o.QueueType == "" {
+		o.QueueType = Classic
+	}
 	r := &rig{t: t, Publisher: newPublisher(o.WithDefaults()), sinks: make(chan *fakeSink, 16)}
 	ctx, cancel := context.WithCancel(t.Context())
 	r.link = &link{o: r.o, cancel: cancel, done: make(chan struct{})}
@@ -404,6 +408,86 @@ func TestNackIsRepeatedBeforeTheRestOfItsTarget(t *testing.T) {
 	})
 }
 
+// RabbitMQ refuses the first message for a quorum queue that has no leader on a channel, and takes the second: the queue gets them in the
+// order of the calls all the same.
+func TestFirstOfATargetOnAChannelGoesAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Options{QueueType: Quorum})
+		s := r.connect(newFakeSink(silent))
+		r.send("1", "2", "3")
+		_ = r.Publish(Target{Key: "other"}, []byte("c"), r.done("c"))
+		synctest.Wait()
+		equal(t, "wire", []string{"1", "c"}, s.bodies())
+		s.confirms[0].resolve(false)
+		synctest.Wait()
+		equal(t, "wire while it pauses", []string{"1", "c"}, s.bodies())
+		time.Sleep(nackPause)
+		synctest.Wait()
+		equal(t, "wire after the pause", []string{"1", "c", "1"}, s.bodies())
+		s.confirms[2].resolve(true)
+		time.Sleep(stuck) // the other target's is older, and not confirmed
+		synctest.Wait()
+		equal(t, "wire with the others", []string{"1", "c", "1", "2", "3"}, s.bodies())
+		r.send("4")
+		synctest.Wait()
+		equal(t, "wire from then on", 6, len(s.bodies()))
+		s.cut(nil)
+		again := r.connect(newFakeSink(silent))
+		equal(t, "wire of the next channel", []string{"c", "2"}, again.bodies())
+		again.cut(nil) // the first of each is lost with the channel, and what was held goes behind it
+		last := r.connect(newFakeSink(taking))
+		equal(t, "wire of the last", []string{"c", "2", "3", "4"}, last.bodies())
+		equal(t, "outcomes", []string{"1", "c", "2", "3", "4"}, r.outcomes())
+	})
+}
+
+// TestRefusedFirstsKeepTheOrder has channels refuse the first message of a target at random, take the rest, and end at random.
+func TestRefusedFirstsKeepTheOrder(t *testing.T) {
+	for seed := range uint64(60) {
+		synctest.Test(t, func(t *testing.T) {
+			rnd := rand.New(rand.NewPCG(seed, 3))
+			r := newRig(t, Options{Unconfirmed: 8, Patience: time.Hour, QueueType: Quorum})
+			var taken, want []string
+			channel := func() *fakeSink {
+				first, dice := true, rand.New(rand.NewPCG(rnd.Uint64(), 5)) // the channel's own
+				return r.connect(newFakeSink(func(e *entry) (ack, now bool) {
+					refused := first && dice.IntN(2) == 0
+					first = false
+					if !refused && !slices.Contains(taken, string(e.body)) {
+						taken = append(taken, string(e.body))
+					}
+					return !refused, refused || dice.IntN(3) > 0 // others are confirmed never: the channel ends before
+				}))
+			}
+			s := channel()
+			for i := range 120 {
+				name := fmt.Sprint(i)
+				want = append(want, name)
+				r.send(name)
+				switch rnd.IntN(6) {
+				case 0:
+					s.cut(nil)
+					s = channel()
+				case 1, 2:
+					time.Sleep(time.Duration(rnd.IntN(120)) * time.Millisecond)
+					synctest.Wait()
+				}
+			}
+			s.cut(nil)
+			r.connect(newFakeSink(func(e *entry) (bool, bool) {
+				if !slices.Contains(taken, string(e.body)) {
+					taken = append(taken, string(e.body))
+				}
+				return true, true
+			}))
+			time.Sleep(10 * time.Second)
+			synctest.Wait()
+			equal(t, "outcomes", len(want), len(r.outcomes()))
+			equal(t, "order in the queue", want, taken)
+		})
+	}
+}
+
 func TestNackForEverIsGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, Options{})
@@ -536,10 +620,10 @@ func TestPanickingDoneHarmsNobody(t *testing.T) {
 // Random cuts, outcomes and loads: every record is done exactly once, none is missing on the wire,
 // and the first appearances keep the order.
 func TestRandomCuts(t *testing.T) {
-	for seed := range uint64(30) {
+	for seed := range uint64(60) {
 		synctest.Test(t, func(t *testing.T) {
 			rnd := rand.New(rand.NewPCG(seed, 1))
-			r := newRig(t, Options{Unconfirmed: 3, Patience: time.Hour})
+			r := newRig(t, Options{Unconfirmed: 3, Patience: time.Hour, QueueType: []string{Classic, Quorum}[seed%2]})
 			b := NewBatcher(r.Publisher, Target{Key: "q"}, join, BatchOptions{Records: 3})
 			var all []*fakeSink
 			var want []string

@@ -66,6 +66,7 @@ type incarnation struct {
 	closes  <-chan *amqp.Error // why the channel was lost; closed when it is closed
 	down    chan struct{}      // closed when the publish loop has stopped using it
 	settled chan struct{}      // closed when its unconfirmed entries are queued again
+	opened  map[Target]bool    // what was published to; nil: that doesn't matter
 	soft    bool               // it ended by a channel exception, which one of the messages may have caused
 	single  bool               // only one message at a time was in flight when it ended
 }
@@ -157,6 +158,9 @@ func (s channelSink) alive() bool { return !s.ch.IsClosed() }
 // serve publishes over inc until it is lost or ctx ends, and returns once everything that it left unconfirmed is queued again.
 func (p *Publisher) serve(ctx context.Context, inc *incarnation) error {
 	inc.down, inc.settled = make(chan struct{}), make(chan struct{})
+	if p.o.QueueType == Quorum {
+		inc.opened = map[Target]bool{}
+	}
 	p.mu.Lock()
 	p.current, p.blocked = inc, false
 	p.noteOutage()

@@ -30,9 +30,18 @@ func (c *confirmer) refused(inc *incarnation, e *entry) bool {
 	return true
 }
 
+// open notes that a target is published to for the first time on a channel. RabbitMQ may refuse the first message for a quorum queue on a
+// channel, while the queue has no leader, and take the second: the others are held until it is confirmed. The caller holds mu.
+func (p *Publisher) open(inc *incarnation, e *entry) {
+	inc.opened[e.target] = true
+	if e.first = true; e.nacks == 0 {
+		p.refused[e.target]++
+	}
+}
+
 // freed lets those go on that an ended entry held up: the held ones of its target, suspects, and Close. The caller holds mu.
 func (p *Publisher) freed(e *entry) {
-	if e.nacks > 0 {
+	if e.nacks > 0 || e.first {
 		p.unhold(e.target)
 	}
 	if p.suspect > 0 {
@@ -45,9 +54,10 @@ func (p *Publisher) freed(e *entry) {
 
 // refuse handles a nack: the entry waits and is sent again, or is given up. The caller holds mu.
 func (c *confirmer) refuse(e *entry) {
-	if e.nacks++; e.nacks == 1 {
+	if e.nacks++; e.nacks == 1 && !e.first {
 		c.p.refused[e.target]++
 	}
+	e.first = false // what was held for it stays so, until it ends
 	if e.nacks >= maxNacks {
 		c.release(e, ErrUnavailable)
 		return
@@ -150,6 +160,10 @@ func (c *confirmer) settle(inc *incarnation) {
 	for e := p.sent.tail; e != nil; e = p.sent.tail {
 		e.remove()
 		e.confirm = nil
+		if e.first && e.nacks == 0 {
+			p.unhold(e.target)
+		}
+		e.first = false
 		p.ready.pushFront(e)
 	}
 	c.suspect(inc, left)

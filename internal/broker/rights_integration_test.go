@@ -29,7 +29,7 @@ func TestLooksBeforeItDeclares(t *testing.T) {
 	}
 	ready(o)
 	raw(t, o, func(ch *amqp.Channel) {
-		if _, err := ch.QueueDeclarePassive(o.inQueue(1), true, false, false, false, nil); err != nil {
+		if _, err := ch.QueueDeclarePassive(o.InQueue(1), true, false, false, false, nil); err != nil {
 			t.Errorf("it made no queue: %v", err)
 		}
 	})

@@ -157,7 +157,7 @@ func (t topology) in(p int) error {
 	if t.o.QueueType == Quorum {
 		args["x-delivery-limit"] = deliveryLimit
 	}
-	name := t.o.inQueue(p)
+	name := t.o.InQueue(p)
 	if err := t.queue(name, args); err != nil {
 		return err
 	}

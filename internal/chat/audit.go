@@ -33,6 +33,12 @@ const (
 	ActKeyRevoked    ActKind = "key_revoked"
 	ActKeyCall       ActKind = "key_call"
 	ActImported      ActKind = "imported"
+	ActHookCreated   ActKind = "webhook_created"
+	ActHookChanged   ActKind = "webhook_changed"
+	ActHookDisabled  ActKind = "webhook_disabled"
+	ActHookEnabled   ActKind = "webhook_enabled"
+	ActHookDeleted   ActKind = "webhook_deleted"
+	ActHookReplayed  ActKind = "webhook_replayed"
 )
 
 // ActSpec is a row of the table of kinds of acts.
@@ -65,6 +71,12 @@ var acts = []ActSpec{
 	{ActKeyRevoked, true, "an operator revoked a key"},
 	{ActKeyCall, false, "a call with a key: the route and the status of the answer are in the detail"},
 	{ActImported, false, "an operator imported users, rooms and messages; how many is in the detail"},
+	{ActHookCreated, true, "an endpoint for webhooks was made; its id and name are in the detail"},
+	{ActHookChanged, true, "an endpoint was changed; its id and what changed are in the detail"},
+	{ActHookDisabled, true, "an endpoint was disabled: by somebody, or because nothing was taken for too long; why is in the detail"},
+	{ActHookEnabled, true, "an endpoint was enabled again"},
+	{ActHookDeleted, true, "an endpoint was deleted"},
+	{ActHookReplayed, true, "an endpoint is told once more what it was told before; from where is in the detail"},
 }
 
 // ActSpecs returns the registry of kinds of acts.

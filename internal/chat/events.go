@@ -30,6 +30,7 @@ type EventSpec struct {
 	Name    EventName
 	Adds    bool        // the named users became members of a room that was there before
 	Removes LeaveReason // why the named users, or all of a room that is dissolved, are no members any more; "": they are
+	Webhook WebhookKind // what endpoints are told
 	Doc     string      // what happened
 }
 
@@ -37,18 +38,18 @@ type EventSpec struct {
 func Events() []EventSpec { return slices.Clone(events) }
 
 var events = []EventSpec{
-	{EventCreated, false, "", "the room was created, with its first members"},
-	{EventJoined, true, "", "a user joined a public room"},
-	{EventAdded, true, "", "members were added"},
-	{EventLeft, false, LeftSelf, "a member left"},
-	{EventRemoved, false, LeftKicked, "a member was removed"},
-	{EventUpdated, false, "", "name, description or visibility changed"},
-	{EventRole, false, "", "a member's role changed"},
-	{EventMuted, false, "", "a member was muted"},
-	{EventUnmuted, false, "", "a member may send again"},
-	{EventOwner, false, "", "the room has another owner"},
-	{EventDissolved, false, LeftDissolved, "the room was dissolved"},
-	{EventSaid, false, "", "the application wrote something in no user's name"},
+	{EventCreated, false, "", WebhookRoomCreated, "the room was created, with its first members"},
+	{EventJoined, true, "", WebhookMemberJoined, "a user joined a public room"},
+	{EventAdded, true, "", WebhookMemberAdded, "members were added"},
+	{EventLeft, false, LeftSelf, WebhookMemberLeft, "a member left"},
+	{EventRemoved, false, LeftKicked, WebhookMemberRemoved, "a member was removed"},
+	{EventUpdated, false, "", WebhookRoomUpdated, "name, description or visibility changed"},
+	{EventRole, false, "", WebhookMemberRole, "a member's role changed"},
+	{EventMuted, false, "", WebhookMemberMuted, "a member was muted"},
+	{EventUnmuted, false, "", WebhookMemberUnmuted, "a member may send again"},
+	{EventOwner, false, "", WebhookRoomOwner, "the room has another owner"},
+	{EventDissolved, false, LeftDissolved, WebhookRoomDissolved, "the room was dissolved"},
+	{EventSaid, false, "", WebhookSent, "the application wrote something in no user's name"},
 }
 
 // SystemEvent is the content of a system message, as JSON.

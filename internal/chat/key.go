@@ -35,7 +35,7 @@ var scopes = []ScopeSpec{
 	{ScopeRooms, "make and change rooms, and who is in them"},
 	{ScopeMessages, "send messages as any member"},
 	{ScopeModeration, "disable and enable users, recall messages, read the audit trail"},
-	{ScopeWebhooks, "reserved: endpoints that are told of events"},
+	{ScopeWebhooks, "make and change the endpoints that are told of events"},
 	{ScopeRead, "read users, rooms and messages"},
 }
 

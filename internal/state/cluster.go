@@ -46,6 +46,30 @@ type Layout struct {
 	Sentinels []Sentinel
 }
 
+// Warnings names what is wrong, with what to do.
+func (l Layout) Warnings() (ws []string) {
+	switch {
+	case l.Cluster && l.Bare > 0:
+		ws = append(ws, fmt.Sprintf("%d of %d slots of the cluster have no living master, and presence is unknown until they have: start the nodes that are down",
+			l.Bare, slotCount))
+	case !l.Cluster && l.Role == "slave":
+		ws = append(ws, "the server is a replica and refuses writes: set redis.host to the master")
+	}
+	first := ""
+	for _, s := range l.Sentinels {
+		switch {
+		case s.Err != nil:
+			ws = append(ws, fmt.Sprintf("sentinel %s: %v: start it, or correct redis.addrs, redis.master and the sentinels' password", s.Addr, s.Err))
+		case first == "":
+			first = s.Master
+		case s.Master != first:
+			ws = append(ws, fmt.Sprintf("sentinel %s names another master (%s) than the first (%s), so processes may write to two: wait a minute for them to "+
+				"agree, then SENTINEL RESET on the one that is wrong", s.Addr, s.Master, first))
+		}
+	}
+	return ws
+}
+
 // Sentinel is whom one of them takes for the master, or why it doesn't say.
 type Sentinel struct {
 	Addr, Master string

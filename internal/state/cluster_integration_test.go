@@ -3,6 +3,8 @@
 package state_test
 
 import (
+	"bytes"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -60,6 +62,17 @@ func TestOneAddressOfAClusterIsEnough(t *testing.T) {
 		}
 		return l.Bare >= 5461 && strings.Join(down, "") == nodes[2].Addr, strings.Join(down, " ")
 	})
+	if said := admitted(t, s); !strings.Contains(said, "slots of the cluster have no living master") {
+		t.Errorf("a start with a lost master says:\n%s", said)
+	}
+}
+
+// admitted is what the log says of Redis when a process starts, which nothing here may keep it from.
+func admitted(t *testing.T, s *state.State) string {
+	t.Helper()
+	var log bytes.Buffer
+	must(t, s.Admit(t.Context(), slog.New(slog.NewTextHandler(&log, nil))))
+	return log.String()
 }
 
 // TestLayoutOfOneServer: it is a master, or a replica that refuses writes.
@@ -73,5 +86,37 @@ func TestLayoutOfOneServer(t *testing.T) {
 	do(t, direct, "REPLICAOF", "127.0.0.1", "1")
 	if l, err := s.Layout(t.Context()); err != nil || l.Role != "slave" {
 		t.Errorf("layout %+v, %v", l, err)
+	}
+	if said := admitted(t, s); !strings.Contains(said, "the server is a replica and refuses writes") {
+		t.Errorf("a start with a replica says:\n%s", said)
+	}
+}
+
+// TestForget: all keys of the prefix go, on every node, and no others.
+func TestForget(t *testing.T) {
+	t.Parallel()
+	nodes := testkit.StartRedisCluster(t, 3)
+	s := open(t, func(o *state.Options) { o.Addrs = []string{nodes[0].Addr} })
+	other := open(t, func(o *state.Options) { o.Addrs, o.Prefix = []string{nodes[0].Addr}, "another" })
+	ctx := t.Context()
+	for _, one := range []*state.State{s, other} {
+		_, err := one.Check(ctx)
+		must(t, err)
+	}
+	must(t, other.BeatGateway(ctx, "b", time.Minute))
+	must(t, s.BeatGateway(ctx, "a", time.Minute))
+	for u := range chat.UserID(30) {
+		if _, _, err := register(ctx, s, socket(u+1, "s", "a", chat.SocketID(u+1))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n, err := s.Forget(ctx); err != nil || n < 30 {
+		t.Errorf("forgot %d keys, %v", n, err)
+	}
+	if n, err := s.Forget(ctx); err != nil || n != 0 {
+		t.Errorf("%d keys are left, %v", n, err)
+	}
+	if live, _, err := other.Leases(ctx); err != nil || len(live) != 1 {
+		t.Errorf("another installation's gateways: %v, %v", live, err)
 	}
 }

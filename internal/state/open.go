@@ -155,6 +155,9 @@ func (s *State) Check(ctx context.Context) (warnings []string, err error) {
 // without it.
 func (s *State) Admit(ctx context.Context, log *slog.Logger) error {
 	warnings, err := s.Check(ctx)
+	if l, err := s.Layout(ctx); err == nil || len(l.Sentinels) > 0 {
+		warnings = append(warnings, l.Warnings()...)
+	}
 	for _, w := range warnings {
 		log.WarnContext(ctx, "redis", "warning", w)
 	}

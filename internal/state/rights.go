@@ -32,6 +32,7 @@ type Rights struct {
 	Commands []string // subcommands as "cluster|slots"
 	Keys     []string // patterns of keys to read and write
 	Reads    []string // patterns of keys to read only
+	Writes   []string // patterns of keys to write only
 	Channels []string
 }
 
@@ -64,8 +65,8 @@ func (o Options) Rights(r Role) Rights {
 		}
 	default:
 		return Rights{
-			Commands: all("publish", "hkeys"),
-			Reads:    []string{sockets, s.leaseKey(), s.blindKey()}, Channels: []string{s.callChannel()},
+			Commands: all("publish", "hkeys", "scan", "del"), // the latter for Forget
+			Reads:    []string{sockets, s.leaseKey(), s.blindKey()}, Writes: []string{s.prefix + ":*"}, Channels: []string{s.callChannel()},
 		}
 	}
 }
@@ -81,6 +82,9 @@ func (r Rights) Rules(passwordSHA256 string) []string {
 	}
 	for _, k := range r.Reads {
 		rules = append(rules, "%R~"+k)
+	}
+	for _, k := range r.Writes {
+		rules = append(rules, "%W~"+k)
 	}
 	for _, c := range r.Channels {
 		rules = append(rules, "&"+c)

@@ -25,7 +25,7 @@ func rolesOf() map[string][]state.Role {
 		"register": worker, "unregister": worker, "beat": worker, "blind": worker, "revived": worker, "bury": worker, "offline later": worker,
 		"offline due": worker, "attach": worker, "detach": worker, "routes": worker, "drop route": worker, "count": worker, "generation": worker,
 		"recent": api, "warm": api, "outdate": {state.APIRole, state.WorkerRole}, "allow": api, "refund": api, "try": api, "settle": api,
-		"take back": api, "count recent": worker, "bury lapsed": worker,
+		"forget": {state.OperatorRole}, "take back": api, "count recent": worker, "bury lapsed": worker,
 	}
 }
 
@@ -37,6 +37,7 @@ func more(t *testing.T, s *state.State) map[string]func() error {
 		_, err := s.Try(ctx, "k", "a stranger's place")
 		return errors.Join(err, s.Settle(ctx, "k", "a stranger's place", false))
 	}
+	all["forget"] = func() error { _, err := s.Forget(ctx); return err }
 	all["count recent"] = func() error {
 		return s.Count(ctx, []chat.Head{{Room: 1, Seq: 1}}, []chat.Message{text(1, 1)})
 	}
@@ -124,6 +125,7 @@ func TestNoRightIsIdle(t *testing.T) {
 			if slices.Contains(elsewhere, command) {
 				continue
 			}
+			must(t, admin.BeatGateway(t.Context(), "left", time.Minute)) // there is something to forget
 			s := as(t, admin, role, []string{addr}, prefix, command)
 			all, failed := more(t, s), false
 			for range 2 {

@@ -227,3 +227,33 @@ func TestDecodeRoute(t *testing.T) {
 		}
 	}
 }
+
+// TestLayoutWarns: what is wrong with the servers' own account is named, what is right isn't.
+func TestLayoutWarns(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		of   Layout
+		says []string
+	}{
+		{"a master", Layout{Role: "master"}, nil},
+		{"a cluster", Layout{Cluster: true}, nil},
+		{"three sentinels", Layout{Role: "master", Sentinels: []Sentinel{{"a", "m", nil}, {"b", "m", nil}, {"c", "m", nil}}}, nil},
+		{"a replica", Layout{Role: "slave"}, []string{"set redis.host to the master"}},
+		{"slots without a master", Layout{Cluster: true, Bare: 3}, []string{"3 of 16384 slots"}},
+		{
+			"two masters, and one sentinel that is away", Layout{Role: "master", Sentinels: []Sentinel{{"a", "", errors.New("away")}, {"b", "m", nil}, {"c", "n", nil}}},
+			[]string{"sentinel a: away", "sentinel c names another master (n) than the first (m)"},
+		},
+	} {
+		ws := tt.of.Warnings()
+		if len(ws) != len(tt.says) {
+			t.Errorf("%s: %v, want %v", tt.name, ws, tt.says)
+			continue
+		}
+		for i, want := range tt.says {
+			if !strings.Contains(ws[i], want) {
+				t.Errorf("%s: %q, want %q", tt.name, ws[i], want)
+			}
+		}
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"chat-service/internal/store/storetest"
 	"chat-service/internal/store/storetest/backend"
 	"chat-service/internal/store/storetest/identities"
+	"chat-service/internal/store/storetest/webhooks"
 )
 
 // TestConforms: the store keeps the rules that its fake keeps, on both servers.
@@ -20,5 +21,6 @@ func TestConforms(t *testing.T) {
 		identities.Conform(t, storetest.SubjectOf(d))
 		backend.Conform(t, storetest.SubjectOf(d), d.Accounts, d.Rooms, d.Messages)
 		backend.ConformJobs(t, storetest.SubjectOf(d), d.Jobs)
+		webhooks.Conform(t, storetest.SubjectOf(d), d.Webhooks, d.Webhooks)
 	})
 }

@@ -5,6 +5,7 @@ package store_test
 import (
 	"database/sql"
 	"fmt"
+	"maps"
 	"net"
 	"slices"
 	"strconv"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
 	"pgregory.net/rapid"
 
 	"chat-service/internal/chat"
@@ -208,6 +210,21 @@ func TestReplicaFence(t *testing.T) {
 	check("left alone", chat.HistoryQuery{Before: seq(3), Limit: 1}, false)
 	now = now.Add(time.Second)
 	check("asked again", chat.HistoryQuery{Before: seq(3), Limit: 1}, true)
+	reg := prometheus.NewRegistry()
+	db.NewReplicaMetrics(reg).Of(reg, d.DB)
+	families, err := reg.Gather()
+	ok(t, err)
+	turns := map[string]float64{}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if f.GetName() == "chat_mysql_replica_reads_total" {
+				turns[m.GetLabel()[0].GetValue()] = m.GetCounter().GetValue()
+			}
+		}
+	}
+	if want := map[string]float64{"answered": 6, "behind": 7, "failed": 1, "resting": 1}; !maps.Equal(turns, want) {
+		t.Errorf("counted %v, want %v", turns, want)
+	}
 }
 
 func TestDeadReplica(t *testing.T) {

@@ -24,6 +24,7 @@ import (
 	"chat-service/internal/store/storetest"
 	"chat-service/internal/store/storetest/backend"
 	"chat-service/internal/store/storetest/identities"
+	"chat-service/internal/store/storetest/webhooks"
 )
 
 // few are stores on one database, each opened as its role's user.
@@ -181,6 +182,8 @@ func TestConformsWithFewRights(t *testing.T) {
 			identities.Conform(t, whole)
 			backend.Conform(t, whole, fewKeys{f.operator.Accounts, f.api.Accounts}, f.api.Rooms, f.api.Messages)
 			backend.ConformJobs(t, whole, fewJobs{f.worker.Jobs, f.api.Jobs})
+			t.Run("by the api", func(t *testing.T) { webhooks.Conform(t, whole, f.api.Webhooks, f.worker.Webhooks) })
+			t.Run("by an operator", func(t *testing.T) { webhooks.Conform(t, whole, f.operator.Webhooks, f.worker.Webhooks) })
 		})
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"chat-service/internal/store/operator"
 	"chat-service/internal/store/outbox"
 	"chat-service/internal/store/rooms"
+	"chat-service/internal/store/webhooks"
 )
 
 // Store is every store over one database. Safe for use by many goroutines.
@@ -23,6 +24,7 @@ type Store struct {
 	Jobs     *jobs.Store
 	Operator *operator.Store
 	Audit    *audit.Store
+	Webhooks *webhooks.Store
 }
 
 // Open opens the database and the stores over it. It doesn't dial: an unreachable server shows at the first verb.
@@ -31,7 +33,7 @@ func Open(o db.Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Store{d, outbox.New(d), messages.New(d), changes.New(d), rooms.New(d), accounts.New(d), jobs.New(d), operator.New(d), audit.New(d)}, nil
+	return &Store{d, outbox.New(d), messages.New(d), changes.New(d), rooms.New(d), accounts.New(d), jobs.New(d), operator.New(d), audit.New(d), webhooks.New(d)}, nil
 }
 
 // Close closes the database, after the verbs in flight.

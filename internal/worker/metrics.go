@@ -6,6 +6,7 @@ import (
 	"chat-service/internal/worker/deliver"
 	"chat-service/internal/worker/line"
 	"chat-service/internal/worker/sockets"
+	"chat-service/internal/worker/webhooks"
 )
 
 // Metrics are the worker's instruments: its own, and those of its packages.
@@ -19,6 +20,8 @@ type Metrics struct {
 	Line    *line.Metrics
 	Deliver *deliver.Metrics
 	Sockets *sockets.Metrics
+
+	Webhooks *webhooks.Metrics
 }
 
 // NewMetrics registers all of them.
@@ -44,7 +47,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Name: "chat_worker_dead_commands",
 			Help: "Commands that were set aside, of all partitions.",
 		}),
-		Line: line.NewMetrics(reg), Deliver: deliver.NewMetrics(reg),
+		Line: line.NewMetrics(reg), Deliver: deliver.NewMetrics(reg), Webhooks: webhooks.NewMetrics(reg),
 	}
 	m.Sockets = sockets.NewMetrics(reg, m.Line.StateErrors)
 	reg.MustRegister(m.Dispatched, m.Unknown, m.Owned, m.OutboxAge, m.Dead)

@@ -13,6 +13,7 @@ import (
 	"chat-service/internal/worker/lanes"
 	"chat-service/internal/worker/line"
 	"chat-service/internal/worker/sockets"
+	"chat-service/internal/worker/webhooks"
 )
 
 // Options are what a Worker needs and how it is tuned. Each package declares the ports that it needs.
@@ -32,6 +33,9 @@ type Options struct {
 	History  catchup.Log
 	Workers  jobs.Workers
 	Chores   jobs.Chores
+
+	// Webhooks are what they need and how they are tuned; the worker adds what it has itself. nil: no webhooks are posted.
+	Webhooks *webhooks.Options
 
 	// Redis.
 	Routes     line.Routes

@@ -16,6 +16,7 @@ import (
 	"chat-service/internal/worker/lanes"
 	"chat-service/internal/worker/line"
 	"chat-service/internal/worker/sockets"
+	"chat-service/internal/worker/webhooks"
 )
 
 // Worker is the station between the inbound queues and the gateways' queues.
@@ -28,6 +29,7 @@ type Worker struct {
 	sockets   *sockets.Sockets
 	catchup   *catchup.Catchup
 	fleet     *jobs.Fleet
+	webhooks  *webhooks.Dispatcher // nil: none
 
 	unknownAt atomic.Int64 // when a command of an unknown kind was logged, Unix nanoseconds
 
@@ -57,6 +59,7 @@ func New(o Options) (*Worker, error) {
 		Rate: o.Limits.MessageRate(), Allowances: o.Allowances,
 		Repair: func(ctx context.Context, j line.Job, head envelope.Point) { w.lanes.Repair(ctx, j, head) },
 		Left:   func(room chat.RoomID, user chat.UserID) { w.lanes.Left(room, user) },
+		Watch:  w.watch(),
 		Now:    o.Now, Logger: o.Logger, Metrics: o.Metrics.Line,
 	})
 	w.lanes = lanes.New(lanes.Options{
@@ -82,6 +85,18 @@ func New(o Options) (*Worker, error) {
 	return w, nil
 }
 
+// watch has webhooks posted, if they are to be, and returns what wakes them.
+func (w *Worker) watch() *line.Watch {
+	if w.o.Webhooks == nil {
+		return nil
+	}
+	watch, o := &line.Watch{}, *w.o.Webhooks
+	o.Boot, o.Patience, o.On, o.Now, o.Logger, o.Metrics = w.o.Boot, w.o.Patience, &watch.On, w.o.Now, w.o.Logger, w.o.Metrics.Webhooks
+	w.webhooks = webhooks.New(o)
+	watch.Woken = w.webhooks.Woken
+	return watch
+}
+
 // Start begins to consume, relay and sweep.
 func (w *Worker) Start(context.Context) error {
 	w.start.Do(func() {
@@ -93,6 +108,9 @@ func (w *Worker) Start(context.Context) error {
 		w.looped.Go(func() { w.fleet.Run(ctx) })
 		w.looped.Go(func() { w.line.Relay(ctx) })
 		w.looped.Go(func() { w.line.Share(ctx) })
+		if w.webhooks != nil {
+			w.looped.Go(func() { w.webhooks.Run(ctx) })
+		}
 		for _, job := range []struct {
 			every time.Duration
 			run   func(context.Context)

@@ -23,6 +23,8 @@ type Ports struct {
 	Trail      Trail
 	Exports    Exports
 	Replies    Replies
+	Webhooks   Webhooks
+	Endpoints  Endpoints
 }
 
 // Accounts keeps users: chat.NotFound if there is none.
@@ -133,4 +135,25 @@ type Logs interface {
 	WholeHistory(ctx context.Context, q chat.HistoryQuery) (chat.HistoryPage, error)
 	// Messages returns those with seqs from … to, ascending, at most limit.
 	Messages(ctx context.Context, room chat.RoomID, from, to chat.Seq, limit int) ([]chat.Message, error)
+}
+
+// Webhooks keeps the endpoints that are told of events, and what was posted to them: chat.NotFound if there is none.
+type Webhooks interface {
+	// CreateWebhook returns it with its id: chat.LimitReached if there are as many as there may be.
+	CreateWebhook(ctx context.Context, w chat.Webhook) (chat.Webhook, error)
+	Webhooks(ctx context.Context) ([]chat.Webhook, error)
+	Webhook(ctx context.Context, id chat.WebhookID) (chat.Webhook, error)
+	UpdateWebhook(ctx context.Context, id chat.WebhookID, p chat.WebhookPatch) (chat.Webhook, error)
+	DeleteWebhook(ctx context.Context, id chat.WebhookID) error
+	// WebhookAttempts returns the newest first.
+	WebhookAttempts(ctx context.Context, q chat.AttemptQuery) ([]chat.WebhookAttempt, error)
+	// ReplayWebhook returns in how many rooms it has an endpoint told once more, and after which one to go on; 0: it is done.
+	ReplayWebhook(ctx context.Context, id chat.WebhookID, r chat.WebhookReplay) (rooms int, next chat.RoomID, err error)
+}
+
+// Endpoints judges where posts may go, and makes what they are signed by.
+type Endpoints interface {
+	// Check refuses an address that must not be posted to, as far as that shows before its name is resolved. The error names the field.
+	Check(address string, private bool) error
+	NewSecret() []byte
 }

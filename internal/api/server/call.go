@@ -21,9 +21,10 @@ type Call struct {
 	User    chat.UserID
 	Session chat.SessionID
 	Room    chat.RoomID
-	Target  chat.UserID // the user that the path names; "me" is the caller
-	Seq     chat.Seq    // the message that the path names
-	Job     chat.JobID  // the job that the path names
+	Target  chat.UserID    // the user that the path names; "me" is the caller
+	Seq     chat.Seq       // the message that the path names
+	Webhook chat.WebhookID // the endpoint that the path names
+	Job     chat.JobID     // the job that the path names
 	// UserRef and RoomRef are whom and what the path of a route with a scope names. Its verb finds them, and sets Target and Room.
 	UserRef, RoomRef chat.Ref
 
@@ -32,7 +33,7 @@ type Call struct {
 	params []Param // of the route
 }
 
-// names reads the room, the message, the job and the user that the path names.
+// names reads what the path names.
 func (c *Call) names() error {
 	if text := c.http.Params("room_id"); text != "" {
 		n, err := pathID("room_id", text)
@@ -54,6 +55,13 @@ func (c *Call) names() error {
 			return err
 		}
 		c.Job = chat.JobID(n)
+	}
+	if text := c.http.Params("webhook_id"); text != "" {
+		n, err := pathID("webhook_id", text)
+		if err != nil {
+			return err
+		}
+		c.Webhook = chat.WebhookID(n)
 	}
 	for name, ref := range map[string]*chat.Ref{"user": &c.UserRef, "room": &c.RoomRef} {
 		text := c.http.Params(name)

@@ -261,7 +261,7 @@ const maxReaction = 32
 func pathSchema(name string) *huma.Schema {
 	id := &huma.Schema{Type: huma.TypeInteger, Minimum: float[int64](1), Maximum: float[int64](chat.MaxID), Examples: []any{1}}
 	switch name {
-	case "room_id", "seq", "job":
+	case "room_id", "seq", "job", "webhook_id":
 		id.Description = "what is no number is 400, a number that no id can be is 404"
 		return id
 	case "user_id":

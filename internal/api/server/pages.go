@@ -9,9 +9,11 @@ import (
 
 // The lists by id, as their cursors know them.
 const (
-	ListUsers   = "users"
-	ListMembers = "members"
-	ListActs    = "acts"
+	ListUsers    = "users"
+	ListMembers  = "members"
+	ListAttempts = "attempts"
+	ListReplays  = "replays"
+	ListActs     = "acts"
 )
 
 // IDCursor reads the cursor of a list by id: 0 for the first page. Those of release 0.1 have no sum, and still count: clients hold them.

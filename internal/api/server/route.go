@@ -133,7 +133,7 @@ func (r Route) outcomes() map[int][]string {
 // ids lists the parameters of a path that are ids.
 func ids(path string) (names []string) {
 	for part := range strings.SplitSeq(path, "/") {
-		if slices.Contains([]string{"{room_id}", "{user_id}", "{seq}", "{user}", "{room}", "{job}"}, part) {
+		if slices.Contains([]string{"{room_id}", "{user_id}", "{seq}", "{user}", "{room}", "{webhook_id}", "{job}"}, part) {
 			names = append(names, strings.Trim(part, "{}"))
 		}
 	}

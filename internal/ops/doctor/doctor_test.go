@@ -59,12 +59,28 @@ func TestDoctorJudges(t *testing.T) {
 			x.judgePools(limit)
 		}
 	}
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	hooks := func(change ...func(*chat.Webhook)) func(*examination) {
+		return func(x *examination) {
+			var ws []chat.Webhook
+			for i, c := range change {
+				w := chat.Webhook{ID: chat.WebhookID(i + 1), URL: "https://app.example.com/"}
+				c(&w)
+				ws = append(ws, w)
+			}
+			x.judgeWebhooks(ws, []chat.WebhookBurden{{Webhook: 1, Rooms: 7}}, now)
+		}
+	}
 	for _, tt := range []struct {
 		name string
 		look func(*examination)
 		want Level
 		says string
 	}{
+		{"no webhooks", hooks(), OK, ""},
+		{"webhooks that are well", hooks(func(*chat.Webhook) {}, func(w *chat.Webhook) { w.FailingSince = now.Add(-14 * time.Minute) }), OK, "2 endpoints"},
+		{"webhook that fails", hooks(func(w *chat.Webhook) { w.FailingSince = now.Add(-time.Hour) }), Warn, "since 2026-03-01 11:00 UTC; 7 rooms wait → see why: chatctl webhook attempts 1 --failed"},
+		{"webhook that was disabled", hooks(func(*chat.Webhook) {}, func(w *chat.Webhook) { w.DisabledAt, w.DisabledWhy = now, "it answered 410 Gone" }), Warn, "it answered 410 Gone; what happens waits → when it can take events again: chatctl webhook enable 2"},
 		{"MariaDB 10.11", func(x *examination) { x.judgeVersion("10.11.6-MariaDB-0+deb12u1") }, OK, "10.11.6"},
 		{"MariaDB 10.5", func(x *examination) { x.judgeVersion("10.5.1-MariaDB") }, Warn, "upgrade"},
 		{"MySQL 9", func(x *examination) { x.judgeVersion("9.7.0") }, OK, "9.7.0"},
@@ -188,6 +204,14 @@ func TestDoctorComparesTheFiles(t *testing.T) {
 		{
 			"half a rotation",
 			"", "jwt:\n  secret: new-new-new\n  key_id: b\n  keys: [a=old-old-old]\n", "jwt:\n  secret: old-old-old\n  key_id: a\n", Fail, "jwt.keys",
+		},
+		{
+			"brokers of two virtual hosts",
+			"rabbitmq:\n  urls: [\"amqp://u:long-and-odd-7@a/v\", \"amqp://u:long-and-odd-7@b/w\"]\n", "", "", Fail, "entry 2 (b) has another virtual host than entry 1 (a)",
+		},
+		{
+			"brokers with two users",
+			"rabbitmq:\n  urls: [\"amqp://u:long-and-odd-7@a/v\", \"amqp://x:long-and-odd-7@b/v\"]\n", "", "", Fail, "entry 2 (b) has another user",
 		},
 		{"weak secret in release", "", "server:\n  mode: release\n" + "rabbitmq:\n  url: amqp://u:long-and-odd-7@h/\n", "", Fail, "jwt.secret"},
 	} {

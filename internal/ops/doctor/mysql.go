@@ -49,7 +49,7 @@ func (x *examination) server(ctx context.Context, c *operator.Server, o db.Optio
 		return
 	}
 	x.judgeVersion(version)
-	x.serverSettings(ctx, c)
+	readOnly := x.serverSettings(ctx, c)
 	if skew, err := c.Skew(ctx); err != nil {
 		x.r.fail("see the server's log", "clock: %v", err)
 	} else {
@@ -61,6 +61,8 @@ func (x *examination) server(ctx context.Context, c *operator.Server, o db.Optio
 		x.r.fail("see the server's log", "database %s: %v", o.DBName, err)
 	case !there:
 		x.r.fail("run chatctl migrate, which creates it", "database %s is missing", o.DBName)
+	case readOnly:
+		x.r.warn("run doctor again when database.host leads to the primary", "schema, replicas and backlog were not checked: the processes refuse a server that takes no writes, and so does this check")
 	default:
 		x.contents(ctx, c)
 	}
@@ -101,12 +103,12 @@ func (x *examination) judgeSkew(skew time.Duration) {
 }
 
 // serverSettings checks the variables that the promises depend on.
-func (x *examination) serverSettings(ctx context.Context, c *operator.Server) {
+func (x *examination) serverSettings(ctx context.Context, c *operator.Server) (readOnly bool) {
 	vars, err := c.Variables(ctx, "innodb_flush_log_at_trx_commit", "sync_binlog", "log_bin", "binlog_format", "read_only", "max_connections", "max_allowed_packet",
 		"server_id", "wsrep_on")
 	if err != nil {
 		x.r.fail("see the server's log", "settings: %v", err)
-		return
+		return false
 	}
 	x.primaryID = vars["server_id"]
 	x.judgeSettings(vars)
@@ -119,7 +121,11 @@ func (x *examination) serverSettings(ctx context.Context, c *operator.Server) {
 	} else {
 		x.r.ok("READ COMMITTED works")
 	}
+	return takesNone(vars)
 }
+
+// takesNone reports whether a server takes no writes.
+func takesNone(vars map[string]string) bool { return strings.EqualFold(vars["read_only"], "ON") }
 
 func (x *examination) judgeSettings(vars map[string]string) {
 	if v := vars["innodb_flush_log_at_trx_commit"]; v != "1" {
@@ -130,8 +136,9 @@ func (x *examination) judgeSettings(vars map[string]string) {
 	if v := vars["sync_binlog"]; vars["log_bin"] == "ON" && v != "1" {
 		x.r.warn("set sync_binlog=1", "sync_binlog is %s: after a failure of the machine, replicas may lack acknowledged messages", v)
 	}
-	if strings.EqualFold(vars["read_only"], "ON") {
-		x.r.fail("set database.host to the primary", "read_only is ON: this is a replica")
+	if takesNone(vars) {
+		x.r.fail("lead database.host to the primary, or make it the primary (SET GLOBAL read_only=OFF)",
+			"read_only is ON: it is a replica, or was demoted; the processes take it for unavailable")
 	}
 	switch n, err := strconv.ParseInt(vars["max_allowed_packet"], 10, 64); {
 	case err != nil:
@@ -205,18 +212,22 @@ func (x *examination) contents(ctx context.Context, c *operator.Server) {
 	}
 	x.judgePartitions(ctx, c)
 	x.judgeBacklog(ctx, c, db)
+	x.webhooks(ctx, db)
 }
 
 func (x *examination) judgePartitions(ctx context.Context, c *operator.Server) {
 	var err error
 	x.recorded, err = c.Partitions(ctx)
 	switch want := x.RabbitMQ.Partitions; {
+	case chat.KindOf(err) == chat.Conflict:
+		x.r.fail("run that command to its end: no process starts until then", "partitions: %v", err)
+		x.recorded = 0
 	case err != nil:
 		x.r.fail("run chatctl migrate", "partitions: %v", err)
 	case x.recorded == 0:
 		x.r.ok("no process has run yet: the first one will fix the number of partitions at %d", want)
 	case x.recorded != want:
-		x.r.fail(fmt.Sprintf("set rabbitmq.partitions to %d; docs/operations.md says how to change it for an installation", x.recorded),
+		x.r.fail(fmt.Sprintf("set rabbitmq.partitions to %d; chatctl partitions resize changes the installation's", x.recorded),
 			"the installation has %d partitions, the configuration says %d: processes refuse to start with it", x.recorded, want)
 	default:
 		x.r.ok("the installation has %d partitions, as configured", want)

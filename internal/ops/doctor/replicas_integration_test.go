@@ -85,6 +85,11 @@ func TestReplicas(t *testing.T) {
 	here("START SLAVE SQL_THREAD", "SET GLOBAL read_only=OFF")
 	want(Fail, "second primary", replica.Addr())
 	here("SET GLOBAL read_only=ON")
+	x = onDatabase(replica)
+	x.mysql(t.Context())
+	if got, text := worst(x.r); got != Fail || !strings.Contains(text, "was demoted") || !strings.Contains(text, "were not checked") || strings.Contains(text, "chatctl migrate") {
+		t.Errorf("a replica in the primary's place: %s:\n%s", got, text)
+	}
 	there("CREATE USER few@'127.0.0.1' IDENTIFIED BY 'few-word-7'", "GRANT SELECT ON "+primary.Database+".* TO few@'127.0.0.1'")
 	testkit.Eventually(t, patience, func() (bool, string) {
 		few := replica

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"net/url"
 
-	"chat-service/internal/broker"
+	"chat-service/internal/broker/rights"
 	"chat-service/internal/ops/management"
 	"chat-service/internal/state"
 	"chat-service/internal/store/operator"
@@ -92,5 +92,5 @@ func setUser(ctx context.Context, m *management.Client, vhost string, u account)
 // account is a user of RabbitMQ.
 type account struct {
 	name, password string
-	rights         broker.Rights
+	rights         rights.Rights
 }

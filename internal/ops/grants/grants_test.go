@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"chat-service/internal/broker"
+	"chat-service/internal/broker/rights"
 	"chat-service/internal/ops/management"
 	"chat-service/internal/state"
 	"chat-service/internal/store/operator"
@@ -231,9 +232,9 @@ func TestManagement(t *testing.T) {
 // TestBusRights: the expressions match the names that the bus uses, and nothing beside them.
 func TestBusRights(t *testing.T) {
 	o := broker.Options{Prefix: "chat.eu"}
-	for role, tt := range map[broker.Role]struct{ configure, not []string }{
-		broker.GatewayRole: {[]string{o.GatewayQueue("gw1", "x")}, []string{o.In(0).Exchange, "chat.eu.in.0", "chat.eu.control", "chatXeu.gw.gw1.x", "a.chat.eu.gw.gw1.x"}},
-		broker.WorkerRole:  {[]string{o.In(0).Exchange, o.Out().Exchange, "chat.eu.dead", o.Control().Key, "chat.eu.in.17"}, []string{"chat.eu.in.", "chat.eu.in.x", "chat.eu.gw.gw1.x"}},
+	for role, tt := range map[rights.Role]struct{ configure, not []string }{
+		rights.Gateway: {[]string{o.GatewayQueue("gw1", "x")}, []string{o.In(0).Exchange, "chat.eu.in.0", "chat.eu.control", "chatXeu.gw.gw1.x", "a.chat.eu.gw.gw1.x"}},
+		rights.Worker:  {[]string{o.In(0).Exchange, o.Out().Exchange, "chat.eu.dead", o.Control().Key, "chat.eu.in.17"}, []string{"chat.eu.in.", "chat.eu.in.x", "chat.eu.gw.gw1.x"}},
 	} {
 		re := regexp.MustCompile(o.Rights(role).Configure)
 		for _, name := range tt.configure {

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"chat-service/internal/broker"
+	"chat-service/internal/broker/rights"
 	"chat-service/internal/state"
 	"chat-service/internal/store/operator"
 )
@@ -61,7 +62,7 @@ func (p Plan) Users(s Server) (us []User) {
 			add(string(r))
 		}
 	case RabbitMQ:
-		for _, r := range broker.Roles() {
+		for _, r := range rights.Roles() {
 			add(string(r))
 		}
 	case Redis:
@@ -103,4 +104,4 @@ func (p Plan) rules(u User, hash string) []string {
 	return p.Redis.Rights(state.Role(u.Role)).Rules(hash)
 }
 
-func (p Plan) rights(u User) broker.Rights { return p.Broker.Rights(broker.Role(u.Role)) }
+func (p Plan) rights(u User) rights.Rights { return p.Broker.Rights(rights.Role(u.Role)) }

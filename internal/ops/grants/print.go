@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"chat-service/internal/broker"
+	"chat-service/internal/broker/rights"
 	"chat-service/internal/ops/management"
 	"chat-service/internal/state"
 	"chat-service/internal/store/operator"
@@ -99,22 +100,23 @@ func Needs() (needs []Need) {
 	}
 	needs = append(needs, Need{"MySQL", "the database", map[string]string{string(operator.MigrationRole): operator.MigrationRights}})
 	bus := map[string]map[string]string{"configure": {}, "write": {}, "read": {}}
-	for _, r := range broker.Roles() {
+	for _, r := range rights.Roles() {
 		rights := broker.Options{}.Rights(r)
 		bus["configure"][string(r)], bus["write"][string(r)], bus["read"][string(r)] = rights.Configure, rights.Write, rights.Read
 	}
 	for _, verb := range []string{"configure", "write", "read"} {
 		needs = append(needs, Need{"RabbitMQ", verb, bus[verb]})
 	}
-	cache := map[string]map[string]string{"commands": {}, "keys": {}, "keys, read only": {}, "channels": {}}
+	cache := map[string]map[string]string{"commands": {}, "keys": {}, "keys, read only": {}, "keys, write only": {}, "channels": {}}
 	for _, r := range state.Roles() {
 		rights := state.Options{}.Rights(r)
 		cache["commands"][string(r)] = strings.Join(rights.Commands, " ")
 		cache["keys"][string(r)] = strings.Join(rights.Keys, " ")
 		cache["keys, read only"][string(r)] = strings.Join(rights.Reads, " ")
+		cache["keys, write only"][string(r)] = strings.Join(rights.Writes, " ")
 		cache["channels"][string(r)] = strings.Join(rights.Channels, " ")
 	}
-	for _, what := range []string{"commands", "keys", "keys, read only", "channels"} {
+	for _, what := range []string{"commands", "keys", "keys, read only", "keys, write only", "channels"} {
 		needs = append(needs, Need{"Redis", what, cache[what]})
 	}
 	return needs

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -100,7 +101,7 @@ func addressGiven(environ []string) bool {
 var unknownKey = regexp.MustCompile(`^.+:\d+: (\S+): is unknown`)
 
 // Load fills into as the processes do, but ignores what only a process knows: whole sections, and keys of the
-// section server. The process that owns them checks them (-check).
+// sections server and webhooks. The process that owns them checks them (-check).
 func Load(path string, into any, environ []string) error {
 	err := config.Load(path, into, config.Environ(environ), config.Shared(configs.Files))
 	var all interface{ Unwrap() []error }
@@ -116,7 +117,7 @@ func Load(path string, into any, environ []string) error {
 	for _, e := range all.Unwrap() {
 		if m := unknownKey.FindStringSubmatch(e.Error()); m != nil {
 			section, _, nested := strings.Cut(m[1], ".")
-			if section == "server" || !nested && !known[section] {
+			if section == "server" || section == "webhooks" || !nested && !known[section] {
 				continue
 			}
 		}
@@ -133,6 +134,18 @@ func (in *Installation) Limits() (chat.Limits, error) {
 	}{Sections: in.Sections, Limits: chat.DefaultLimits()}
 	err := Load(in.File, &own, in.Environ)
 	return own.Limits, err
+}
+
+// PrivateNetworks are the networks that are not public and that endpoints for webhooks may be in.
+func (in *Installation) PrivateNetworks() ([]netip.Prefix, error) {
+	own := struct {
+		Sections `yaml:",inline"`
+		Webhooks config.Webhooks `yaml:"webhooks"`
+	}{Sections: in.Sections, Webhooks: config.DefaultWebhooks()}
+	if err := Load(in.File, &own, in.Environ); err != nil {
+		return nil, err
+	}
+	return own.Webhooks.Networks()
 }
 
 // StoreOptions are those of the primary.

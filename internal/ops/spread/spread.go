@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"chat-service/internal/broker"
+	"chat-service/internal/broker/queues"
 	"chat-service/internal/chat"
 	"chat-service/internal/store"
 )
@@ -89,11 +90,18 @@ const DoUnattended = "read the workers' logs and /readyz: which of them is refus
 // Attend adds how many consumers RabbitMQ counts.
 func (sp Spread) Attend(ctx context.Context, o broker.Options) error {
 	o.Partitions = len(sp.Partitions)
-	counts, err := broker.Attended(ctx, o)
-	for i := range counts {
-		sp.Partitions[i].Consumers = &counts[i]
+	all, err := queues.Look(ctx, o)
+	if err != nil {
+		return err
 	}
-	return err
+	for i, q := range all {
+		n := q.Consumers
+		if !q.There {
+			n = -1
+		}
+		sp.Partitions[i].Consumers = &n
+	}
+	return nil
 }
 
 // Unattended lists the partitions that have an owner and no consumer.

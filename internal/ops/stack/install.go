@@ -24,7 +24,7 @@ var errNoPrograms = errors.New("programs not found")
 
 // program finds name below the root, or on PATH and in the folders where Debian installs servers.
 func (in install) program(name string) (string, error) {
-	dirs := []string{"/usr/sbin", "/usr/bin", "/usr/lib/rabbitmq/bin", "/usr/lib/erlang/bin"}
+	dirs := []string{"/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/lib/rabbitmq/bin", "/usr/lib/erlang/bin"}
 	if in.root == "" {
 		if p, err := exec.LookPath(name); err == nil {
 			return p, nil

@@ -20,7 +20,7 @@ const (
 // directory's own, because other accounts of this machine reach the loopback, too; and statements write no files.
 func (s *Stack) startMySQL(ctx context.Context, k Kind, in install) (Server, error) {
 	name := string(k)
-	port, err := s.dir.Port(name)
+	port, err := s.port(name)
 	if err != nil {
 		return Server{}, err
 	}
@@ -36,11 +36,11 @@ func (s *Stack) startMySQL(ctx context.Context, k Kind, in install) (Server, err
 		return Server{}, err
 	}
 	initFile := data + ".init.sql"
-	if err := writeFile(initFile, []byte(strings.ReplaceAll(initSQL, "PASSWORD", password)), 0o600); err != nil {
+	if err := writeFile(initFile, []byte(strings.ReplaceAll(s.initSQL(), "PASSWORD", password)), 0o600); err != nil {
 		return Server{}, fmt.Errorf("start %s: %w", name, err)
 	}
 	args := append(baseArgs(in, data),
-		fmt.Sprintf("--port=%d", port), "--bind-address="+loopback, "--socket=server.sock",
+		fmt.Sprintf("--port=%d", port), "--bind-address="+s.host, "--socket=server.sock",
 		"--pid-file="+filepath.Join(data, "server.pid"), "--init-file="+initFile,
 		"--character-set-server=utf8mb4", "--max-connections=500", "--max-allowed-packet=64M",
 		"--innodb-buffer-pool-size=256M", "--innodb-flush-log-at-trx-commit=1")
@@ -57,25 +57,41 @@ func (s *Stack) startMySQL(ctx context.Context, k Kind, in install) (Server, err
 	if err != nil {
 		return Server{}, err
 	}
-	main, err := s.dir.supervise(App{Spec: Spec{Name: name, Path: path, Args: args, Env: in.environ(), Cwd: data, Stop: 20 * time.Second}}, s.out)
+	main, err := s.supervise(Spec{Name: name, Path: path, Args: args, Env: in.environ(), Cwd: data, Stop: 20 * time.Second})
 	if err != nil {
 		return Server{}, err
 	}
-	srv := Server{Kind: k, Host: loopback, Port: port, User: databaseUser, Password: password, Database: databaseName, Origin: in.from, main: main}
+	srv := Server{Kind: k, Host: s.host, Port: port, User: databaseUser, Password: password, Database: databaseName, Origin: in.from, main: main}
 	return srv, s.await(ctx, srv, 60*time.Second)
 }
 
 // initSQL runs before the first client connects. 127.0.0.1 needs an account of its own in case names are not resolved.
-const initSQL = `CREATE DATABASE IF NOT EXISTS ` + databaseName + ` CHARACTER SET utf8mb4;
+// None of it is replicated: a replica has accounts of its own.
+const initSQL = `SET sql_log_bin = 0;
+CREATE DATABASE IF NOT EXISTS ` + databaseName + ` CHARACTER SET utf8mb4;
 CREATE USER IF NOT EXISTS 'root'@'127.0.0.1';
 ALTER USER 'root'@'127.0.0.1' IDENTIFIED BY 'PASSWORD';
 ALTER USER 'root'@'localhost' IDENTIFIED BY 'PASSWORD';
 GRANT ALL PRIVILEGES ON *.* TO 'root'@'127.0.0.1' WITH GRANT OPTION;
 `
 
+// remoteSQL is for a server with an address of its own, which clients come to from others.
+const remoteSQL = `CREATE USER IF NOT EXISTS 'root'@'%';
+ALTER USER 'root'@'%' IDENTIFIED BY 'PASSWORD';
+GRANT ALL PRIVILEGES ON *.* TO 'root'@'%' WITH GRANT OPTION;
+`
+
+func (s *Stack) initSQL() string {
+	if s.host == loopback {
+		return initSQL
+	}
+	return initSQL + remoteSQL
+}
+
 // baseArgs are needed by every start, --no-defaults first: this machine's own configuration must not apply.
+// MariaDB begins by deleting temporary tables, so each run directory has its own.
 func baseArgs(in install, data string) []string {
-	args := []string{"--no-defaults", "--datadir=" + data}
+	args := []string{"--no-defaults", "--datadir=" + data, "--tmpdir=" + filepath.Dir(data)}
 	if os.Getuid() == 0 {
 		args = append(args, "--user=root")
 	}

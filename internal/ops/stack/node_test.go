@@ -8,7 +8,7 @@ import (
 
 func TestNodesOfACluster(t *testing.T) {
 	n := &Node{Name: "n2", Peers: []string{"n1", "n2"}}
-	env := n.environ(rabbitEnv("d", map[string]int{epmdName: 7}))
+	env := n.environ(rabbitEnv("d", loopback, map[string]int{epmdName: 7}))
 	if !slices.Contains(env, "RABBITMQ_NODENAME=n2@localhost") || !slices.ContainsFunc(env, func(kv string) bool {
 		return strings.HasPrefix(kv, "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=-noinput ") && strings.HasSuffix(kv, " -setcookie "+nodeCookie)
 	}) {
@@ -18,7 +18,7 @@ func TestNodesOfACluster(t *testing.T) {
 		t.Error(conf)
 	}
 	var alone *Node
-	if env := alone.environ(rabbitEnv("d", nil)); alone.conf() != "" || !slices.Contains(env, "RABBITMQ_NODENAME=chat@localhost") {
+	if env := alone.environ(rabbitEnv("d", loopback, nil)); alone.conf() != "" || !slices.Contains(env, "RABBITMQ_NODENAME=chat@localhost") {
 		t.Errorf("alone: %q", env)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"chat-service/internal/config"
 	"chat-service/internal/ops/stack/frontdoor"
 )
 
@@ -26,10 +27,11 @@ func (r *run) productEnv() (map[string]string, error) {
 	}
 	if s, ok := r.servers.Server(Redis); ok && s.Origin != fromEnv {
 		env["CHAT_REDIS_HOST"], env["CHAT_REDIS_PORT"], env["CHAT_REDIS_PASSWORD"] = s.Host, strconv.Itoa(s.Port), s.Password
-		env["CHAT_REDIS_ADDRS"] = "" // of the files, which would take their place
+		maps.Copy(env, config.NoList(r.o.Configs, "CHAT_REDIS_ADDRS"))
 	}
 	if s, ok := r.servers.Server(RabbitMQ); ok && s.Origin != fromEnv {
-		env["CHAT_RABBITMQ_URL"], env["CHAT_RABBITMQ_URLS"] = s.AMQPURL(), ""
+		env["CHAT_RABBITMQ_URL"] = s.AMQPURL()
+		maps.Copy(env, config.NoList(r.o.Configs, "CHAT_RABBITMQ_URLS"))
 	}
 	if os.Getenv("CHAT_JWT_SECRET") == "" && os.Getenv("CHAT_JWT_SECRET_FILE") == "" {
 		s, err := secret(r.dir.path)

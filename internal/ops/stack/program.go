@@ -49,6 +49,22 @@ func FindProxy(ctx context.Context, cache string, out *Progress, name string) (P
 	return p, err
 }
 
+// FindTool returns a program of this machine, or downloads Debian's package of it into the cache and unpacks it there.
+func FindTool(ctx context.Context, cache string, out *Progress, name, pkg string) (Program, error) {
+	if p, err := (install{}).program(name); err == nil {
+		return Program{Path: p, From: p}, nil
+	}
+	in, err := unpackProgram(ctx, cache, out, bundle{name: pkg, packages: []string{pkg}})
+	if err != nil {
+		return Program{}, err
+	}
+	path, err := in.program(name)
+	if err != nil {
+		return Program{}, fmt.Errorf("no %s in the package %s: %w", name, pkg, err)
+	}
+	return Program{Path: path, From: "package " + pkg, Env: []string{"LD_LIBRARY_PATH=" + in.libraries()}}, nil
+}
+
 var versionText = regexp.MustCompile(`(\d+)\.(\d+)\.(\d+)`)
 
 // versionOf asks a program for its version; nil if it doesn't say.

@@ -11,6 +11,7 @@ import (
 )
 
 const (
+	distName = "rabbitmq-dist"
 	epmdName = "rabbitmq-epmd"
 	apiName  = "rabbitmq-api"
 )
@@ -18,12 +19,12 @@ const (
 // startRabbitMQ starts a one-node broker with its own port mapper (epmd). Both are direct children without a shell
 // in between, so that the recorded PIDs are theirs and nothing outlives the run.
 func (s *Stack) startRabbitMQ(ctx context.Context, in install) (Server, error) {
-	ports := map[string]int{"rabbitmq": 0, "rabbitmq-dist": 0, epmdName: 0}
+	ports := map[string]int{string(RabbitMQ): 0, distName: 0, epmdName: 0}
 	if s.brokerAPI {
 		ports[apiName] = 0
 	}
 	for name := range ports {
-		port, err := s.dir.Port(name)
+		port, err := s.port(name)
 		if err != nil {
 			return Server{}, err
 		}
@@ -36,11 +37,11 @@ func (s *Stack) startRabbitMQ(ctx context.Context, in install) (Server, error) {
 		}
 	}
 	files := map[string]string{
-		"rabbitmq.conf": rabbitConf(ports["rabbitmq"]) + s.node.conf(), "env.conf": "", "enabled_plugins": "[].\n",
+		"rabbitmq.conf": rabbitConf(s.host, ports[string(RabbitMQ)]) + s.node.conf(), "env.conf": "", "enabled_plugins": "[].\n",
 		"advanced.config": "[" + strings.Join(s.extra[RabbitMQ], "\n") + "].\n",
 	}
 	if s.brokerAPI {
-		files["rabbitmq.conf"] += apiConf(ports[apiName])
+		files["rabbitmq.conf"] += apiConf(s.host, ports[apiName])
 		files["enabled_plugins"] = "[rabbitmq_management].\n"
 	}
 	for name, text := range files {
@@ -59,14 +60,14 @@ func (s *Stack) startRabbitMQ(ctx context.Context, in install) (Server, error) {
 		epmd.markReady() // it is ready at once, and restarted like the others if it ends
 	}
 	srv := Server{
-		Kind: RabbitMQ, Host: loopback, Port: ports["rabbitmq"], User: "guest", Password: "guest", Origin: in.from,
+		Kind: RabbitMQ, Host: s.host, Port: ports[string(RabbitMQ)], User: "guest", Password: "guest", Origin: in.from,
 		APIPort: ports[apiName], EpmdPort: ports[epmdName], helper: epmd,
 	}
 	var err error
-	srv.main, err = s.dir.supervise(App{Spec: Spec{
+	srv.main, err = s.supervise(Spec{
 		Name: string(RabbitMQ), Path: in.server, Cwd: data, Stop: 20 * time.Second,
-		Env: in.environ(s.node.environ(rabbitEnv(data, ports))...),
-	}}, s.out)
+		Env: in.environ(s.node.environ(rabbitEnv(data, s.host, ports))...),
+	})
 	if err != nil {
 		return srv, err
 	}
@@ -78,15 +79,15 @@ func (s *Stack) startEpmd(in install, data string, port int) (*supervisor, error
 	if err != nil {
 		return nil, err
 	}
-	return s.dir.supervise(App{Spec: Spec{
+	return s.supervise(Spec{
 		Name: epmdName, Path: epmd, Cwd: data, Env: in.environ(), Stop: 3 * time.Second,
-		Args: []string{"-port", strconv.Itoa(port), "-address", loopback},
-	}}, s.out)
+		Args: []string{"-port", strconv.Itoa(port), "-address", s.host},
+	})
 }
 
 // rabbitEnv: RABBITMQ_ALLOW_INPUT makes the script exec the Erlang VM instead of being its parent; -noinput then suppresses
 // the shell that it would open. -start_epmd false: ours is running already.
-func rabbitEnv(data string, ports map[string]int) []string {
+func rabbitEnv(data, host string, ports map[string]int) []string {
 	return []string{
 		"HOME=" + filepath.Join(data, "home"),
 		"RABBITMQ_NODENAME=chat@localhost",
@@ -96,11 +97,11 @@ func rabbitEnv(data string, ports map[string]int) []string {
 		"RABBITMQ_ADVANCED_CONFIG_FILE=" + filepath.Join(data, "advanced.config"),
 		"RABBITMQ_CONF_ENV_FILE=" + filepath.Join(data, "env.conf"),
 		"RABBITMQ_ENABLED_PLUGINS_FILE=" + filepath.Join(data, "enabled_plugins"),
-		"RABBITMQ_DIST_PORT=" + strconv.Itoa(ports["rabbitmq-dist"]),
+		"RABBITMQ_DIST_PORT=" + strconv.Itoa(ports[distName]),
 		"RABBITMQ_ALLOW_INPUT=1",
-		"RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=-noinput -start_epmd false -kernel inet_dist_use_interface {127,0,0,1}",
+		"RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=-noinput -start_epmd false -kernel inet_dist_use_interface {" + strings.ReplaceAll(host, ".", ",") + "}",
 		"ERL_EPMD_PORT=" + strconv.Itoa(ports[epmdName]),
-		"ERL_EPMD_ADDRESS=" + loopback,
+		"ERL_EPMD_ADDRESS=" + host,
 		"ERL_CRASH_DUMP_BYTES=0",
 	}
 }
@@ -113,7 +114,7 @@ func (n *Node) conf() string {
 	var b strings.Builder
 	b.WriteString("cluster_formation.peer_discovery_backend = classic_config\ncluster_formation.discovery_retry_limit = 2\n")
 	for i, name := range n.Peers {
-		fmt.Fprintf(&b, "cluster_formation.classic_config.nodes.%d = %s@localhost\n", i+1, name)
+		fmt.Fprintf(&b, "cluster_formation.classic_config.nodes.%d = %s\n", i+1, full(name))
 	}
 	return b.String()
 }
@@ -127,19 +128,34 @@ func (n *Node) environ(env []string) []string {
 	for i, kv := range env {
 		switch name, value, _ := strings.Cut(kv, "="); name {
 		case "RABBITMQ_NODENAME":
-			env[i] = name + "=" + n.Name + "@localhost"
+			env[i] = name + "=" + full(n.Name)
 		case "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS":
 			env[i] = name + "=" + value + " -setcookie " + nodeCookie
 		}
 	}
-	return env
+	if n.Name != full(n.Name) {
+		return env
+	}
+	return append(env, "RABBITMQ_USE_LONGNAME=true")
+}
+
+// full is a node's name with its host.
+func full(name string) string {
+	if strings.Contains(name, "@") {
+		return name
+	}
+	return name + "@localhost"
 }
 
 const nodeCookie = "chat-nodes-on-one-machine"
 
 // rabbitConf keeps quorum queues cheap (a small write-ahead log and small segments) and sets alarms that suit a
 // machine that does other things, too.
-func rabbitConf(port int) string {
+func rabbitConf(host string, port int) string {
+	remote := ""
+	if host != loopback {
+		remote = "loopback_users = none\n"
+	}
 	return fmt.Sprintf(`listeners.tcp.1 = %s:%d
 vm_memory_high_watermark.absolute = 1GB
 disk_free_limit.absolute = 200MB
@@ -148,12 +164,12 @@ raft.segment_max_entries = 2048
 log.console = true
 log.console.level = info
 log.file = false
-`, loopback, port)
+`, host, port) + remote
 }
 
 // apiConf has the HTTP API listen, and collect no statistics, which nobody looks at.
-func apiConf(port int) string {
-	return fmt.Sprintf("management.tcp.ip = %s\nmanagement.tcp.port = %d\nmanagement_agent.disable_metrics_collector = true\n", loopback, port)
+func apiConf(host string, port int) string {
+	return fmt.Sprintf("management.tcp.ip = %s\nmanagement.tcp.port = %d\nmanagement_agent.disable_metrics_collector = true\n", host, port)
 }
 
 // rewriteErlang makes an unpacked Erlang find its own files: its start scripts contain an absolute path that no variable

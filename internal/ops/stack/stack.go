@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -35,14 +36,18 @@ type Options struct {
 	BrokerAPI bool
 	// Node makes RabbitMQ a node of a cluster; nil: it is alone.
 	Node *Node
+	// Host is where the servers listen, with their usual ports: an address that they have for themselves. "": the loopback, with free ports.
+	Host string
+	// Within stands in front of each server's command, for example to run it in a network namespace.
+	Within []string
 	// Extra are further arguments of MySQL and Redis, and lines of RabbitMQ's advanced.config.
 	Extra map[Kind][]string
 }
 
-// Node is one RabbitMQ of several on this machine that make a cluster. Each has a run directory of its own; they share the first one's
-// port mapper.
+// Node is one RabbitMQ of several on this machine that make a cluster. Each has a run directory of its own; on the loopback they share the
+// first one's port mapper.
 type Node struct {
-	Name  string   // such as n1
+	Name  string   // such as n1, or n1@10.0.0.1 for a node with an address of its own
 	Peers []string // the names of all nodes
 	Epmd  int      // port of the first one's port mapper, Server.EpmdPort; 0: this is the first
 }
@@ -57,6 +62,8 @@ type Stack struct {
 
 	brokerAPI bool
 	node      *Node
+	host      string
+	within    []string
 	extra     map[Kind][]string
 
 	mu      sync.Mutex
@@ -73,7 +80,10 @@ func Up(ctx context.Context, o Options) (*Stack, error) {
 	if err != nil {
 		return nil, fmt.Errorf("resolve package cache: %w", err)
 	}
-	s := &Stack{dir: o.Dir, out: o.Out, given: o.Given, vars: o.Vars, apt: newApt(cache, o.Out), servers: map[Kind]Server{}, brokerAPI: o.BrokerAPI, node: o.Node, extra: o.Extra}
+	s := &Stack{dir: o.Dir, out: o.Out, given: o.Given, vars: o.Vars, apt: newApt(cache, o.Out), servers: map[Kind]Server{}, brokerAPI: o.BrokerAPI, node: o.Node, host: o.Host, within: o.Within, extra: o.Extra}
+	if s.host == "" {
+		s.host = loopback
+	}
 	g, gctx := errgroup.WithContext(ctx)
 	for _, k := range o.Kinds {
 		g.Go(func() error {
@@ -178,6 +188,27 @@ func (s *Stack) Server(k Kind) (Server, bool) {
 	defer s.mu.Unlock()
 	srv, ok := s.servers[k]
 	return srv, ok
+}
+
+// usual are the ports of servers that have an address for themselves.
+var usual = map[string]int{
+	string(MySQL): 3306, string(MySQL8): 3306, string(Redis): 6379, string(RabbitMQ): 5672, distName: 25672, epmdName: 4369, apiName: 15672,
+}
+
+func (s *Stack) port(name string) (int, error) {
+	if s.host != loopback {
+		return usual[name], nil
+	}
+	return s.dir.Port(name)
+}
+
+// supervise starts a server's program where the stack's servers run.
+func (s *Stack) supervise(spec Spec) (*supervisor, error) {
+	if len(s.within) > 0 {
+		spec.Args = slices.Concat(s.within[1:], []string{spec.Path}, spec.Args)
+		spec.Path = s.within[0]
+	}
+	return s.dir.supervise(App{Spec: spec}, s.out)
 }
 
 // Stop stops the servers that it started, each within its time, and leaves given ones running.

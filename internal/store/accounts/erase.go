@@ -25,6 +25,9 @@ func (s *Store) Empty(tx db.Tx, id chat.UserID) (again bool, err error) {
 	if err := s.audit.Add(tx, chat.Act{Kind: chat.ActErased, User: id}); err != nil {
 		return false, err
 	}
+	if err := s.hooks.AddUser(tx, id, chat.WebhookUserDisabled, s.d.Now()); err != nil {
+		return false, err
+	}
 	if err := s.revokeAll(tx, id, "", true); err != nil {
 		return false, err
 	}

@@ -53,8 +53,10 @@ func (s *Store) Provide(ctx context.Context, who chat.Identity, u chat.User) (ou
 			return taken(err)
 		}
 		out.ID = chat.UserID(id)
-		_, err = table.Identities.Create(tx.DB, &table.Identity{Issuer: who.IssuerKey(), Subject: who.Subject, User: out.ID, CreatedAt: u.CreatedAt})
-		return err
+		if _, err = table.Identities.Create(tx.DB, &table.Identity{Issuer: who.IssuerKey(), Subject: who.Subject, User: out.ID, CreatedAt: u.CreatedAt}); err != nil {
+			return err
+		}
+		return s.hooks.AddUser(tx, out.ID, chat.WebhookUserCreated, u.CreatedAt)
 	})
 	if chat.KindOf(err) == chat.UsernameTaken {
 		out, err = s.Identity(ctx, who)

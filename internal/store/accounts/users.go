@@ -14,6 +14,7 @@ import (
 	"chat-service/internal/store/db"
 	"chat-service/internal/store/outbox"
 	"chat-service/internal/store/table"
+	"chat-service/internal/store/webhooks"
 )
 
 // Store reads and writes the tables users, sessions and refresh_tokens.
@@ -21,10 +22,11 @@ type Store struct {
 	d      *db.DB
 	outbox *outbox.Store
 	audit  *audit.Store
+	hooks  *webhooks.Store
 }
 
 // New opens the store over d.
-func New(d *db.DB) *Store { return &Store{d, outbox.New(d), audit.New(d)} }
+func New(d *db.DB) *Store { return &Store{d, outbox.New(d), audit.New(d), webhooks.New(d)} }
 
 func noUser() error { return chat.E(chat.NotFound, "no such user") }
 
@@ -51,8 +53,10 @@ func (s *Store) CreateUser(ctx context.Context, u chat.User) (chat.User, error) 
 	u.CreatedAt = db.Micros(u.CreatedAt)
 	err := s.d.Tx(ctx, "create user", db.Repeatable, func(tx db.Tx) error {
 		id, err := table.Users.Create(tx.DB, &u)
-		u.ID = chat.UserID(id)
-		return taken(err)
+		if u.ID = chat.UserID(id); err != nil {
+			return taken(err)
+		}
+		return s.hooks.AddUser(tx, u.ID, chat.WebhookUserCreated, u.CreatedAt)
 	})
 	if k := chat.KindOf(err); k == chat.UsernameTaken || k == chat.EmailTaken {
 		// A lost COMMIT may have created it: a password hash is salted, so an equal one is our own row.
@@ -232,11 +236,15 @@ func (s *Store) Rehash(ctx context.Context, id chat.UserID, was, hash string) er
 
 // DisableUser shuts an account: its sessions end, its sockets close. NotFound.
 func (s *Store) DisableUser(ctx context.Context, id chat.UserID) error {
+	now := s.d.Now()
 	return s.d.Tx(ctx, "disable user", db.Repeatable, func(tx db.Tx) error {
 		if err := setUser(tx, id, "status", chat.Disabled); err != nil {
 			return err
 		}
 		if err := s.audit.Add(tx, chat.Act{Kind: chat.ActDisabled, User: id}); err != nil {
+			return err
+		}
+		if err := s.hooks.AddUser(tx, id, chat.WebhookUserDisabled, now); err != nil {
 			return err
 		}
 		return s.revokeAll(tx, id, "", true)
@@ -245,6 +253,7 @@ func (s *Store) DisableUser(ctx context.Context, id chat.UserID) error {
 
 // EnableUser opens a disabled account again; its old sessions stay ended. NotFound; Conflict if it was emptied.
 func (s *Store) EnableUser(ctx context.Context, id chat.UserID) error {
+	now := s.d.Now()
 	return s.d.Tx(ctx, "enable user", db.Repeatable, func(tx db.Tx) error {
 		if _, _, err := lockUser(tx, id); err != nil {
 			return err
@@ -253,6 +262,9 @@ func (s *Store) EnableUser(ctx context.Context, id chat.UserID) error {
 			return err
 		}
 		if err := setUser(tx, id, "status", chat.Active); err != nil {
+			return err
+		}
+		if err := s.hooks.AddUser(tx, id, chat.WebhookUserEnabled, now); err != nil {
 			return err
 		}
 		return s.audit.Add(tx, chat.Act{Kind: chat.ActEnabled, User: id})

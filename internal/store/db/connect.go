@@ -36,10 +36,19 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 	return conn, nil
 }
 
+// OpenPatientServer is OpenServer for statements that take as long as they need.
+func OpenPatientServer(o Options) (*sql.DB, error) {
+	c := o.withDefaults().serverConfig()
+	c.ReadTimeout = 0
+	return openServer(c)
+}
+
 // OpenServer makes a pool of one connection to the primary for an operator's questions: nothing is set on the
 // connection, and no database chosen. It doesn't dial.
-func OpenServer(o Options) (*sql.DB, error) {
-	c, err := mysql.NewConnector(o.serverConfig())
+func OpenServer(o Options) (*sql.DB, error) { return openServer(o.serverConfig()) }
+
+func openServer(config *mysql.Config) (*sql.DB, error) {
+	c, err := mysql.NewConnector(config)
 	if err != nil {
 		return nil, fmt.Errorf("database settings: %w", err)
 	}

@@ -29,13 +29,13 @@ func Open(o Options) (*DB, error) {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	d := &DB{o: o.withDefaults()}
-	p, err := d.o.open(d.o.primary())
+	p, err := d.o.open(d.o.primary(), newPrimary(d.o))
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	d.pool = p
 	for _, addr := range d.o.Replicas {
-		p, err := d.o.open(addr)
+		p, err := d.o.open(addr, nil)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("open replica %s: %w", addr, err), d.Close())
 		}
@@ -61,7 +61,7 @@ func (d *DB) SQL() *sql.DB { return d.db }
 func (d *DB) DialPatient() (*sql.DB, error) {
 	o := d.o
 	o.ReadTimeout = 0
-	return dial(o.driverConfig(o.primary()))
+	return dial(o.driverConfig(o.primary()), nil)
 }
 
 // Now is the application's clock, in the precision of a DATETIME(6).

@@ -93,20 +93,29 @@ func lost(err error) bool {
 		return true
 	}
 	var ne net.Error
-	return errors.Is(err, driver.ErrBadConn) || errors.Is(err, mysql.ErrInvalidConn) ||
+	return refusesWrites(err) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, mysql.ErrInvalidConn) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, sql.ErrConnDone) ||
 		errors.Is(err, mysql.ErrBusyBuffer) || errors.Is(err, mysql.ErrMalformPkt) || errors.Is(err, mysql.ErrPktSync) ||
 		errors.As(err, &ne)
 }
 
-// noRoom reports whether the server takes no writes for the moment: its disk is full, or it became a replica. Whatever the road, that
-// is no fault of the request.
+// noRoom reports whether the server's disk is full. Whatever the road, that is no fault of the request.
 func noRoom(err error) bool {
 	switch Number(err) {
-	case erDiskFull, erWriteFile, erTableFull, erOption, erReadOnlyTx, erReadOnlyMode:
+	case erDiskFull, erWriteFile, erTableFull:
 		return true
 	}
 	return false
+}
+
+// refusesWrites reports whether the server is no primary, or no longer.
+func refusesWrites(err error) bool {
+	switch Number(err) {
+	case erOption, erReadOnlyTx, erReadOnlyMode:
+		return true
+	}
+	var e *readOnlyError
+	return errors.As(err, &e)
 }
 
 // Failed translates an error of the driver into one of package chat and names the verb. Nil stays nil.
@@ -117,11 +126,11 @@ func Failed(verb string, err error) error {
 		return nil
 	case errors.As(err, &known):
 		return err
+	case noRoom(err), refusesWrites(err):
+		return chat.Wrap(chat.Unavailable, fmt.Errorf("%s: %w", verb, err), "the database takes no writes now")
 	case lost(err), conflicted(err), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled),
 		errors.Is(err, sql.ErrTxDone):
 		return chat.Wrap(chat.Unavailable, fmt.Errorf("%s: %w", verb, err), "the database can't answer now")
-	case noRoom(err):
-		return chat.Wrap(chat.Unavailable, fmt.Errorf("%s: %w", verb, err), "the database takes no writes now")
 	case Number(err) == NoSuchTable:
 		return chat.Wrap(chat.Unavailable, fmt.Errorf("%s: %w (run chatctl migrate)", verb, err), "the database isn't ready")
 	default:

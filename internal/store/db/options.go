@@ -111,7 +111,6 @@ func (o Options) driverConfig(addr string) *mysql.Config {
 	c.Collation = "utf8mb4_bin"
 	c.ParseTime, c.Loc = true, time.UTC
 	c.InterpolateParams = true
-	c.RejectReadOnly = true
 	c.ClientFoundRows = true // an UPDATE to the same values still counts the row
 	c.Timeout, c.ReadTimeout, c.WriteTimeout = o.Timeout, o.ReadTimeout, o.WriteTimeout
 	c.Params = map[string]string{"sql_mode": sqlMode}
@@ -120,10 +119,10 @@ func (o Options) driverConfig(addr string) *mysql.Config {
 }
 
 // serverConfig is driverConfig for an operator's questions to the primary: no database is chosen, so that it works
-// before there is one, and the server is taken as it is, read-only ones and their own sql_mode too.
+// before there is one, and the server is taken as it is, with its own sql_mode.
 func (o Options) serverConfig() *mysql.Config {
 	c := o.driverConfig(o.primary())
 	c.DBName, c.Params = "", nil
-	c.RejectReadOnly, c.ClientFoundRows = false, false
+	c.ClientFoundRows = false
 	return c
 }

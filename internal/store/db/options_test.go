@@ -19,7 +19,7 @@ func TestOptionsValidate(t *testing.T) {
 
 func TestDriverConfig(t *testing.T) {
 	dsn := Options{User: "u", Password: "p@ss/word"}.withDefaults().driverConfig("h:1").FormatDSN()
-	for _, want := range []string{"parseTime=true", "interpolateParams=true", "rejectReadOnly=true", "collation=utf8mb4_bin", "timeout=5s", "readTimeout=30s", "writeTimeout=30s", "STRICT_TRANS_TABLES"} {
+	for _, want := range []string{"parseTime=true", "interpolateParams=true", "collation=utf8mb4_bin", "timeout=5s", "readTimeout=30s", "writeTimeout=30s", "STRICT_TRANS_TABLES"} {
 		if !strings.Contains(dsn, want) {
 			t.Errorf("%s lacks %s", dsn, want)
 		}
@@ -33,7 +33,7 @@ func TestDriverConfig(t *testing.T) {
 func TestBoundsOfAPool(t *testing.T) {
 	for bound, want := range map[int]int{0: 32, 5: 5, -1: 0} {
 		o := Options{MaxOpen: bound}.withDefaults()
-		p, err := o.open("127.0.0.1:1")
+		p, err := o.open("127.0.0.1:1", nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -47,7 +47,7 @@ func (p *pool) tx(ctx context.Context, verb string, rerun Again, once func() (co
 		if err == nil {
 			return nil
 		}
-		repeatable := conflicted(err) || lost(err) && (!committing || rerun == Repeatable)
+		repeatable := conflicted(err) || refusesWrites(err) || lost(err) && (!committing || rerun == Repeatable)
 		if !repeatable || !p.again(ctx, verb, try, err) {
 			return Failed(verb, err)
 		}

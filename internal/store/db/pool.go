@@ -3,6 +3,7 @@ package db
 import (
 	"database/sql"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/go-sql-driver/mysql"
@@ -16,7 +17,8 @@ import (
 type pool struct {
 	g       *gorm.DB
 	db      *sql.DB
-	scripts *sql.DB // whose connections take several statements at once
+	scripts *sql.DB  // whose connections take several statements at once
+	primary *primary // nil: a replica's
 	hooks   Hooks
 }
 
@@ -24,9 +26,12 @@ type pool struct {
 const maxScripts = 4
 
 // open makes the pool of one server. It doesn't dial: an unreachable server shows at the first statement.
-func (o Options) open(addr string) (*pool, error) {
+func (o Options) open(addr string, primary *primary) (*pool, error) {
 	c := o.driverConfig(addr)
-	db, err := dial(c)
+	if primary != nil {
+		c.DialFunc = primary.dial
+	}
+	db, err := dial(c, primary)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +55,7 @@ func (o Options) open(addr string) (*pool, error) {
 	}
 	many := c.Clone()
 	many.MultiStatements = true
-	scripts, err := dial(many)
+	scripts, err := dial(many, primary)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -58,14 +63,17 @@ func (o Options) open(addr string) (*pool, error) {
 	scripts.SetMaxIdleConns(maxScripts)
 	scripts.SetConnMaxLifetime(o.ConnMaxLifetime)
 	scripts.SetConnMaxIdleTime(o.ConnMaxIdleTime)
-	return &pool{g: g, db: db, scripts: scripts, hooks: o.Hooks}, nil
+	return &pool{g: g, db: db, scripts: scripts, primary: primary, hooks: o.Hooks}, nil
 }
 
-// dial makes a bare pool of database/sql.
-func dial(c *mysql.Config) (*sql.DB, error) {
+// dial makes a bare pool of database/sql; primary: only to a server that takes writes.
+func dial(c *mysql.Config, primary *primary) (*sql.DB, error) {
 	conn, err := newConnector(c)
 	if err != nil {
 		return nil, err
+	}
+	if primary != nil {
+		return sql.OpenDB(primaryConnector{conn, primary}), nil
 	}
 	return sql.OpenDB(conn), nil
 }
@@ -80,5 +88,13 @@ func (p *pool) Stats() sql.DBStats {
 	}
 }
 
-// Close closes the pool, after the statements in flight.
-func (p *pool) Close() error { return errors.Join(p.db.Close(), p.scripts.Close()) }
+// Close closes the pool, after the statements in flight. Connections that primary has closed before are no error; the driver's has no name.
+func (p *pool) Close() error {
+	var errs []error
+	for _, pool := range []*sql.DB{p.db, p.scripts} {
+		if err := pool.Close(); err != nil && !strings.HasSuffix(err.Error(), "bad connection") {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -44,6 +44,7 @@ func (p *pool) Tx(ctx context.Context, verb string, rerun Again, fn func(tx Tx) 
 
 // again waits before another try; false means that there must be none.
 func (p *pool) again(ctx context.Context, verb string, try int, err error) bool {
+	p.heed(ctx, err)
 	if try == txTries || ctx.Err() != nil {
 		return false
 	}
@@ -80,6 +81,7 @@ func (p *pool) Retry(ctx context.Context, verb string, fn func(tx Tx) error) err
 		if err == nil || !conflicted(err) && !lost(err) || ctx.Err() != nil {
 			break
 		}
+		p.heed(ctx, err)
 		if p.hooks.Retry != nil {
 			p.hooks.Retry(verb, reason(err))
 		}
@@ -88,6 +90,13 @@ func (p *pool) Retry(ctx context.Context, verb string, fn func(tx Tx) error) err
 		}
 	}
 	return Failed(verb, err)
+}
+
+// heed leaves a primary that refused a write.
+func (p *pool) heed(ctx context.Context, err error) {
+	if p.primary != nil && refusesWrites(err) && Number(err) != 0 {
+		p.primary.leave(ctx, err)
+	}
 }
 
 func reason(err error) string {

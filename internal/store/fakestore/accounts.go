@@ -75,6 +75,7 @@ func (s *Store) CreateUser(ctx context.Context, u chat.User) (chat.User, error) 
 		return chat.User{}, err
 	}
 	s.create(&u)
+	s.live(u.ID, chat.WebhookUserCreated, u.CreatedAt)
 	return u, nil
 }
 
@@ -194,6 +195,7 @@ func (s *Store) Rehash(ctx context.Context, id chat.UserID, was, hash string) er
 func (s *Store) DisableUser(ctx context.Context, id chat.UserID) error {
 	return s.ofUser(ctx, "DisableUser", id, func(u *chat.User) {
 		u.Status = chat.Disabled
+		s.live(id, chat.WebhookUserDisabled, s.now())
 		s.revokeAll(id, "", true)
 	})
 }
@@ -208,6 +210,7 @@ func (s *Store) EnableUser(ctx context.Context, id chat.UserID) error {
 	u, err := s.living(id)
 	if err == nil {
 		u.Status = chat.Active
+		s.live(id, chat.WebhookUserEnabled, s.now())
 	}
 	return err
 }
@@ -219,6 +222,7 @@ func (s *Store) empty(id chat.UserID) (again bool, err error) {
 		return err == nil, err
 	}
 	*u = chat.User{ID: id, Username: chat.ErasedUsername(id), Nickname: chat.ErasedName, Status: chat.Disabled, CreatedAt: u.CreatedAt}
+	s.live(id, chat.WebhookUserDisabled, s.now())
 	s.revokeAll(id, "", true)
 	s.add(envelope.Announcement{Profile: &chat.User{ID: id, Username: u.Username, Nickname: u.Nickname, CreatedAt: u.CreatedAt}})
 	return false, nil

@@ -36,6 +36,12 @@ type reactor struct {
 	at chat.ChangeSeq
 }
 
+// Happened is a change, as endpoints are told of it, behind the entry that was the room's last then.
+type Happened struct {
+	After chat.Seq
+	chat.WebhookEvent
+}
+
 // changes is what a room remembers of changes.
 type changes struct {
 	asked    map[changeKey]asked
@@ -43,12 +49,13 @@ type changes struct {
 	versions map[chat.Seq][]chat.Version // oldest first
 	sent     map[chat.Seq]chat.Send      // what messages were sent as
 	pinned   []chat.Seq                  // oldest first
+	happened []Happened
 
 	changedAt time.Time // when a message changed last
 }
 
 func newChanges() changes {
-	return changes{map[changeKey]asked{}, map[reacted][]reactor{}, map[chat.Seq][]chat.Version{}, map[chat.Seq]chat.Send{}, nil, time.Time{}}
+	return changes{map[changeKey]asked{}, map[reacted][]reactor{}, map[chat.Seq][]chat.Version{}, map[chat.Seq]chat.Send{}, nil, nil, time.Time{}}
 }
 
 // Apply implements the stations' ports; see changes.Store.
@@ -160,6 +167,9 @@ func (s *Store) change(c chat.Change, now time.Time) chat.Changed {
 		r.Changes++
 		st.ChangeSeq = r.Changes
 		*msg, r.changedAt = next, later(now, r.changedAt)
+		r.happened = append(r.happened, Happened{r.LastSeq, chat.WebhookEvent{
+			Kind: chat.WebhookKindOf(c.Kind, c.On), At: now, Room: c.Room, Seq: c.Seq, Changes: r.Changes, By: c.User, Key: c.Key,
+		}})
 	}
 	d.Message, d.ChangeSeq, d.Version = *msg, msg.ChangeSeq(), msg.Version()
 	r.asked[changeKey{c.User, c.ID}] = asked{c, d.ChangeSeq, d.Version, d.NoOp}

@@ -3,6 +3,7 @@ package fakestore
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"strconv"
 	"sync"
@@ -12,6 +13,7 @@ import (
 	"chat-service/internal/envelope"
 	"chat-service/internal/store/fakestore/joblist"
 	"chat-service/internal/store/fakestore/keyring"
+	"chat-service/internal/store/fakestore/roster"
 	"chat-service/internal/store/skeleton"
 )
 
@@ -41,13 +43,14 @@ type Store struct {
 	external map[string]chat.RoomID
 	outbox   []row
 	lastRow  uint64
-	workers  map[string]worker
 	dead     []chat.DeadCommand
 	calls    map[string]int
+	lives    []chat.WebhookEvent
 
 	failing
 	*keyring.Ring
 	*joblist.List
+	*roster.Roster
 }
 
 // New makes an empty store.
@@ -58,9 +61,9 @@ func New(o Options) *Store {
 	}
 	s := &Store{
 		o: o, rooms: map[chat.RoomID]*room{}, users: map[chat.UserID]*chat.User{}, looks: map[string]bool{}, sessions: map[chat.SessionID]*session{},
-		tokens: map[[32]byte]*token{}, known: map[chat.Identity]chat.UserID{}, external: map[string]chat.RoomID{}, workers: map[string]worker{}, calls: map[string]int{},
+		tokens: map[[32]byte]*token{}, known: map[chat.Identity]chat.UserID{}, external: map[string]chat.RoomID{}, calls: map[string]int{},
 	}
-	s.Ring = keyring.New(s.begin, s.now)
+	s.Ring, s.Roster = keyring.New(s.begin, s.now), roster.New(s.begin, s.now)
 	s.List = joblist.New(joblist.Host{Begin: s.begin, Now: s.now, Empty: s.empty})
 	return s
 }
@@ -125,6 +128,54 @@ func (s *Store) Log(id chat.RoomID) (ms []chat.Message) {
 		}
 	})
 	return ms
+}
+
+// Look looks at a room: its log, what was changed in it, and since when it is quiet; there is false if there is none.
+func (s *Store) Look(id chat.RoomID) (r chat.Room, log []chat.Message, done []Happened, active time.Time, there bool) {
+	s.set(func() {
+		if at := s.rooms[id]; at != nil {
+			r, log, done, there = at.Room, slices.Clone(at.log), slices.Clone(at.happened), true
+			if active = at.activeAt; at.changedAt.After(active) {
+				active = at.changedAt
+			}
+		}
+	})
+	return r, log, done, active, there
+}
+
+// RoomIDs lists the rooms, ascending.
+func (s *Store) RoomIDs() (ids []chat.RoomID) {
+	s.set(func() { ids = slices.Sorted(maps.Keys(s.rooms)) })
+	return ids
+}
+
+// Outside returns the application's own ids of rooms and accounts.
+func (s *Store) Outside() (rooms map[chat.RoomID]string, users map[chat.UserID]string) {
+	rooms, users = map[chat.RoomID]string{}, map[chat.UserID]string{}
+	s.set(func() {
+		for ext, id := range s.external {
+			rooms[id] = ext
+		}
+		for who, id := range s.known {
+			if who.Issuer == "" {
+				users[id] = who.Subject
+			}
+		}
+	})
+	return rooms, users
+}
+
+// Lives returns what happened to accounts, as endpoints are told of it.
+func (s *Store) Lives() (es []chat.WebhookEvent) {
+	s.set(func() { es = slices.Clone(s.lives) })
+	for i := range es {
+		s.set(func() { es[i].User = *s.users[es[i].User.ID] })
+	}
+	return es
+}
+
+func (s *Store) live(id chat.UserID, kind chat.WebhookKind, at time.Time) {
+	s.lives = append(s.lives, chat.WebhookEvent{Kind: kind, At: at, User: chat.User{ID: id}, Row: uint64(len(s.lives) + 1)})
 }
 
 // Cursor returns the last client_seq of a session in a room.

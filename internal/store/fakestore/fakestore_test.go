@@ -2,11 +2,14 @@ package fakestore_test
 
 import (
 	"testing"
+	"time"
 
 	"chat-service/internal/store/fakestore"
+	fake "chat-service/internal/store/fakestore/webhooks"
 	"chat-service/internal/store/storetest"
 	"chat-service/internal/store/storetest/backend"
 	"chat-service/internal/store/storetest/identities"
+	"chat-service/internal/store/storetest/webhooks"
 )
 
 // TestConforms: the fake keeps the rules that the store keeps.
@@ -19,4 +22,6 @@ func TestConforms(t *testing.T) {
 	identities.Conform(t, whole)
 	backend.Conform(t, whole, s, s, s)
 	backend.ConformJobs(t, whole, s)
+	h := fake.New(s, 8, time.Now)
+	webhooks.Conform(t, whole, h, h)
 }

@@ -39,6 +39,7 @@ func (s *Store) Provide(ctx context.Context, who chat.Identity, u chat.User) (ou
 	}
 	s.create(&u)
 	s.known[who] = u.ID
+	s.live(u.ID, chat.WebhookUserCreated, u.CreatedAt)
 	return u, true, nil
 }
 

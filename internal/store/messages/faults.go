@@ -59,3 +59,11 @@ func (r *room) repeated() {
 		r.MsgCount++
 	}
 }
+
+// fence is how far a copy must be for a stretch; planted replica_unfenced: as far as it is.
+func fence(room chat.Room, of chat.Span, asked chat.HistoryQuery) (chat.Seq, chat.ChangeSeq) {
+	if faults.Planted("replica_unfenced") {
+		return 0, 0
+	}
+	return max(of.To, asked.MinSeq), max(room.Changes, asked.MinChanges)
+}

@@ -223,13 +223,17 @@ func below(s, n chat.Seq) chat.Seq {
 func (s *Store) fromReplica(ctx context.Context, room chat.Room, of chat.Span, asked chat.HistoryQuery) (ms []chat.Message, ok bool) {
 	ok = s.d.OnReplica(ctx, func(tx db.Tx) (err error) {
 		var q db.Statement
+		seq, changes := fence(room, of, asked)
 		q.Add("SELECT "+table.Entries+" FROM rooms r JOIN messages x ON x.room_id = r.id AND x.seq BETWEEN ? AND ?"+table.JoinState+
 			" WHERE r.id = ? AND r.epoch = ? AND r.last_seq >= ? AND r.change_seq >= ? ORDER BY x.seq",
-			of.From, of.To, room.ID, room.Epoch, max(of.To, asked.MinSeq), max(room.Changes, asked.MinChanges))
+			of.From, of.To, room.ID, room.Epoch, seq, changes)
 		ms, err = ReadLog(tx, &q, int(of.To-of.From)+1)
+		if err == nil && chat.Seq(len(ms)) != of.To-of.From+1 {
+			return db.ErrBehind
+		}
 		return err
 	})
-	if !ok || chat.Seq(len(ms)) != of.To-of.From+1 {
+	if !ok {
 		return nil, false
 	}
 	return ms, true

@@ -53,9 +53,16 @@ func (s *Store) SchemaReady(ctx context.Context) error {
 	return s.d.Judge(schema.Ready(ctx, s.d.SQL()))
 }
 
-// Ready is SchemaReady, and checks that the server's limits leave room for what the service sends.
+// Ready is SchemaReady, and checks that the server takes writes, that the number of partitions is still this one, and that the server's limits
+// leave room for what the service sends.
 func (s *Store) Ready(ctx context.Context) error {
 	if err := s.SchemaReady(ctx); err != nil {
+		return err
+	}
+	if err := s.d.TakesWrites(ctx); err != nil {
+		return err
+	}
+	if err := s.agree(ctx); err != nil {
 		return err
 	}
 	var packet int64
@@ -87,7 +94,7 @@ func (s *Store) AwaitReady(ctx context.Context) error {
 	said := ""
 	for {
 		err := s.Ready(ctx)
-		if err == nil {
+		if err == nil || chat.KindOf(err) == chat.Conflict {
 			err = s.Partitions(ctx, s.d.Partitions())
 		}
 		if err == nil || chat.KindOf(err) == chat.Conflict {
@@ -113,6 +120,9 @@ func (s *Store) Partitions(ctx context.Context, want int) error {
 		return err
 	}
 	if have != strconv.Itoa(want) {
+		if r, err := recordedOf(have); err == nil && r.Busy() != nil {
+			return r.Busy()
+		}
 		return chat.E(chat.Conflict, "this installation has %s partitions, this process is configured for %d", have, want)
 	}
 	return nil

@@ -28,19 +28,19 @@ type TableRights struct {
 // AllRights lists every table of the schema. The migration's user has MigrationRights on the whole database instead.
 func AllRights() []TableRights {
 	return []TableRights{
-		{"meta", "SELECT, INSERT", "SELECT, INSERT, DELETE", "SELECT"},
-		{"workers", "", "SELECT, INSERT, UPDATE, DELETE", "SELECT"},
+		{"meta", "SELECT, INSERT", "SELECT, INSERT, DELETE", "SELECT, UPDATE (v)"},
+		{"workers", "SELECT (beat_at)", "SELECT, INSERT, UPDATE, DELETE", "SELECT"},
 		{
 			"users", "SELECT, INSERT, UPDATE", "SELECT, UPDATE (last_seen, skeleton)",
 			"SELECT, INSERT, UPDATE (status, password_hash, username, skeleton, nickname, nickname_key, email, avatar_url, last_seen, erased_at)",
 		},
 		{"sessions", "SELECT, INSERT, UPDATE", "SELECT, DELETE", "SELECT, UPDATE (revoked_at, device, ip, origin)"},
 		{"refresh_tokens", "SELECT, INSERT, UPDATE (used_at), DELETE", "SELECT (session_id), DELETE", ""},
-		{"identities", "SELECT, INSERT", "SELECT (user_id), DELETE", "SELECT, INSERT"},
+		{"identities", "SELECT, INSERT", "SELECT, DELETE", "SELECT, INSERT"},
 		{"api_keys", "SELECT, UPDATE (last_used_at)", "", "SELECT, INSERT, UPDATE (revoked_at)"},
 		{"rooms", "SELECT, INSERT, UPDATE", "SELECT, UPDATE", "SELECT, INSERT, UPDATE"},
 		{"members", "SELECT, INSERT, UPDATE", "SELECT, INSERT, UPDATE", "SELECT, INSERT, UPDATE"},
-		{"external_rooms", "SELECT, INSERT", "", "SELECT, INSERT"},
+		{"external_rooms", "SELECT, INSERT", "SELECT", "SELECT, INSERT"},
 		{"room_names", "SELECT, INSERT, UPDATE, DELETE", "SELECT, INSERT, UPDATE, DELETE", "SELECT (room_id), INSERT, DELETE"},
 		{"room_parts", "SELECT, INSERT, DELETE", "SELECT, INSERT, DELETE", "SELECT (room_id), INSERT, DELETE"},
 		{"messages", "SELECT, INSERT, UPDATE (kind, content, data)", "SELECT, INSERT, UPDATE (kind, content, data, body_hash)", "SELECT, INSERT, UPDATE (ord, created_at)"},
@@ -49,11 +49,15 @@ func AllRights() []TableRights {
 		{"pins", "SELECT, INSERT, DELETE", "SELECT, INSERT, DELETE", ""},
 		{"recalls", "SELECT, INSERT", "SELECT, INSERT", "SELECT, INSERT, DELETE"},
 		{"sender_cursors", "", "SELECT, INSERT, UPDATE, DELETE", ""},
-		{"room_changes", "SELECT, INSERT", "SELECT, INSERT, UPDATE (hash, payload)", ""},
+		{"room_changes", "SELECT, INSERT", "SELECT, INSERT, UPDATE (hash, payload)", "SELECT"},
 		{"outbox", "INSERT", "SELECT, INSERT, DELETE", "SELECT, INSERT"},
 		{"dead_commands", "", "SELECT, INSERT, DELETE", "SELECT, DELETE"},
 		{"jobs", "SELECT, INSERT", "SELECT, UPDATE, DELETE", "SELECT, INSERT"},
-		{"audit", "SELECT, INSERT", "SELECT (at), DELETE", "SELECT, INSERT"},
+		{"audit", "SELECT, INSERT", "SELECT (at), INSERT, DELETE", "SELECT, INSERT"},
+		{"webhooks", "SELECT, INSERT, UPDATE, DELETE", "SELECT, UPDATE (failing_since, disabled_at, disabled_why, swept_at, swept_by, swept_until)", "SELECT, INSERT, UPDATE, DELETE"},
+		{"webhook_rooms", "SELECT, UPDATE, DELETE", "SELECT, INSERT, UPDATE", "SELECT, UPDATE, DELETE"},
+		{"webhook_events", "SELECT (webhook_id), INSERT, DELETE", "SELECT, DELETE", "SELECT (webhook_id), INSERT, DELETE"},
+		{"webhook_attempts", "SELECT, DELETE", "SELECT, INSERT, DELETE", "SELECT, DELETE"},
 		{"goose_db_version", "SELECT", "SELECT", "SELECT"},
 	}
 }

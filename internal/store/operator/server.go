@@ -28,6 +28,9 @@ func Open(o db.Options) (*Server, error) {
 	return &Server{pool: raw, name: o.DBName}, nil
 }
 
+// Name is the database's.
+func (s *Server) Name() string { return s.name }
+
 // Close closes the connection.
 func (s *Server) Close() error { return s.pool.Close() }
 
@@ -115,13 +118,13 @@ func (s *Server) Migrations(ctx context.Context) (ms []Migration, err error) {
 }
 
 // Partitions is the number that the installation was made with; 0 if no process has run yet. Unlike Store.Partitions it
-// records nothing.
+// records nothing. Conflict while a command changes the installation.
 func (s *Server) Partitions(ctx context.Context) (n int, err error) {
-	err = s.one(ctx, "read the number of partitions", "SELECT v FROM "+s.table("meta")+" WHERE k = 'partitions'", nil, &n)
-	if errors.Is(err, sql.ErrNoRows) || noSchema(err) {
-		return 0, nil
+	r, err := s.Recorded(ctx)
+	if err == nil {
+		err = r.Busy()
 	}
-	return n, err
+	return r.Partitions, err
 }
 
 // Backlog is how many announcements wait, and how old the oldest is by the server's clock.

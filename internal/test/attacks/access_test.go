@@ -41,6 +41,11 @@ func bodies(other uint64) map[string]obj {
 		"POST /server/rooms":                       {"type": "direct", "members": []string{fmt.Sprint(other)}},
 		"POST /server/export":                      {"user": fmt.Sprint(other)},
 		"POST /server/rooms/{room}/messages":       {"as": fmt.Sprint(other), "content": "x"},
+		"POST /server/webhooks":                    {"url": "https://hooks.invalid/"},
+		"PATCH /server/webhooks/{webhook_id}":      {"name": "mine"},
+
+		"POST /server/webhooks/{webhook_id}/secret": {"secret": "whsec_x"},
+		"POST /server/webhooks/{webhook_id}/replay": {"event": "msg_1_1_1_0"},
 	}
 }
 
@@ -171,7 +176,7 @@ func bodyless(path string) bool {
 func extraFields(a *attack) {
 	us := a.users(2)
 	room := a.api.CreateRoom(a, us[0], us[1])
-	key := a.key(a, "users,tokens,rooms,messages,read")
+	key := a.key(a, "users,tokens,rooms,messages,webhooks,read")
 	with := bodies(us[1].ID)
 	looked := 0
 	for _, r := range api.Routes() {
@@ -183,7 +188,7 @@ func extraFields(a *attack) {
 			continue
 		}
 		path := strings.NewReplacer("{room_id}", fmt.Sprint(room), "{user_id}", fmt.Sprint(us[1].ID), "{seq}", "1",
-			"{room}", fmt.Sprint(room), "{user}", fmt.Sprint(us[1].ID)).Replace(r.Path)
+			"{room}", fmt.Sprint(room), "{user}", fmt.Sprint(us[1].ID), "{webhook_id}", "1").Replace(r.Path)
 		token := us[0].Token
 		if r.Scope != "" {
 			token = key

@@ -25,6 +25,8 @@ var roles = []string{"anonymous", "ended", "disabled", "stranger", "ex", "member
 const (
 	keyed   = "key with the scope"
 	unkeyed = "key without it"
+	// elsewhere is who stands in for unkeyed, whose key is for webhooks, at routes about these.
+	elsewhere = "key for the rest"
 )
 
 // refusedAtOnce are the roles whose sockets get no welcome.
@@ -224,7 +226,19 @@ var routes = []cells{
 	{"POST /server/rooms/{room}/messages", "as the system", dm, toKeys("201 403"), func(*cast, user) any { return obj{"as": "system", "content": "hello"} }},
 	{"DELETE /server/rooms/{room}/messages/{seq}", "", dm, toKeys("200 403"), nil},
 	{"DELETE /server/rooms/{room}/messages/{seq}", "", private, toKeys("200 403"), nil},
+	{"POST /server/webhooks", "", anyRoom, toKeys("201 403"), func(*cast, user) any { return endpoint }},
+	{"POST /server/webhooks", "at a private address", anyRoom, toKeys("422_invalid 403"), func(*cast, user) any { return obj{"url": "https://10.0.0.1/"} }},
+	{"GET /server/webhooks", "", anyRoom, toKeys("200 403"), nil},
+	{"GET /server/webhooks/{webhook_id}", "", anyRoom, toKeys("200 403"), nil},
+	{"PATCH /server/webhooks/{webhook_id}", "", anyRoom, toKeys("200 403"), func(*cast, user) any { return obj{"name": "Another"} }},
+	{"DELETE /server/webhooks/{webhook_id}", "", anyRoom, toKeys("204 403"), nil},
+	{"POST /server/webhooks/{webhook_id}/secret", "", anyRoom, toKeys("200 403"), nil},
+	{"GET /server/webhooks/{webhook_id}/attempts", "", anyRoom, toKeys("200 403"), nil},
+	{"POST /server/webhooks/{webhook_id}/replay", "", anyRoom, toKeys("200 403"), func(*cast, user) any { return obj{"since": "2026-01-01T00:00:00Z"} }},
 }
+
+// endpoint is a body that makes one to which nothing is posted.
+var endpoint = obj{"url": "https://hooks.invalid/", "enabled": false}
 
 // frames is the matrix of what clients send: an error's code, a close code, or what comes: ack, joined … "read" and "typing" reach the
 // sender's other device and another member; "presence n" shows n of the users asked for; "kept" is a socket that goes on.
@@ -368,7 +382,8 @@ func (f *fleet) outsiders(t *testing.T) map[string]user {
 	f.Chatctl(t, "user", "disable", fmt.Sprint(disabled.ID))
 	return map[string]user{
 		"ended": ended, "disabled": disabled,
-		keyed: {Token: f.key(t, "users,tokens,rooms,messages,moderation,read")}, unkeyed: {Token: f.key(t, "webhooks")},
+		keyed: {Token: f.key(t, "users,tokens,rooms,messages,moderation,read,webhooks")}, unkeyed: {Token: f.key(t, "webhooks")},
+		elsewhere: {Token: f.key(t, "users,tokens,rooms,messages,moderation,read")},
 	}
 }
 
@@ -403,6 +418,16 @@ func (a *attack) answered(row cells, c *cast, role string) string {
 	a.Helper()
 	u := c.by[role]
 	method, path, _ := strings.Cut(row.call, " ")
+	hook := "1"
+	if strings.Contains(path, "/server/webhooks") {
+		switch role {
+		case unkeyed:
+			u = c.by[elsewhere]
+		case keyed:
+			hook = fmt.Sprint(a.api.Must(a, 201, "POST", "/server/webhooks", u.Token, endpoint).Num("id"))
+			defer a.api.Do(a, "DELETE", "/server/webhooks/"+hook, u.Token, nil) // there may be few
+		}
+	}
 	session := "none"
 	switch row.variant {
 	case "own":
@@ -418,7 +443,7 @@ func (a *attack) answered(row cells, c *cast, role string) string {
 		about = "me"
 	}
 	path = strings.NewReplacer("{room_id}", fmt.Sprint(c.room), "{user_id}", about, "{session_id}", session,
-		"{seq}", fmt.Sprint(c.last), "{key}", "%F0%9F%91%8D", "{user}", fmt.Sprint(c.target.ID), "{room}", fmt.Sprint(c.room), "{job}", "9007199254740991").Replace(path)
+		"{seq}", fmt.Sprint(c.last), "{key}", "%F0%9F%91%8D", "{user}", fmt.Sprint(c.target.ID), "{room}", fmt.Sprint(c.room), "{webhook_id}", hook, "{job}", "9007199254740991").Replace(path)
 	if row.variant == "erase" {
 		path += "?erase=true"
 	}

@@ -170,19 +170,20 @@ func (w *world) pager(i int, u testkit.User, rooms []*room) {
 	r := w.rnd(900 + i)
 	w.found.act(func(ctx context.Context) {
 		for ctx.Err() == nil {
-			w.page(ctx, name, u, rooms[r.IntN(len(rooms))].id)
+			w.page(ctx, name, u, rooms[r.IntN(len(rooms))].id, 1)
+			w.page(ctx, name, u, rooms[r.IntN(len(rooms))].id, 2+r.IntN(6)) // older ones may come from a replica that lags
 			w.list(ctx, name, u)
 			pause(ctx, between(r, 100*time.Millisecond, 600*time.Millisecond))
 		}
 	})
 }
 
-// page reads the newest page of a room and records what it tells.
-func (w *world) page(ctx context.Context, name string, u testkit.User, room uint64) {
+// page reads a page of a room, 1 is the newest, and records what it tells.
+func (w *world) page(ctx context.Context, name string, u testkit.User, room uint64, page int) {
 	began := w.h.Now()
 	rctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
-	r, err := w.api.Call(rctx, http.MethodGet, fmt.Sprintf("/rooms/%d/messages?page_size=40", room), u.Token, nil)
+	r, err := w.api.Call(rctx, http.MethodGet, fmt.Sprintf("/rooms/%d/messages?page_size=40&page=%d", room, page), u.Token, nil)
 	if err != nil || r.Status != http.StatusOK {
 		return
 	}

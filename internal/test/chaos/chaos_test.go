@@ -55,7 +55,7 @@ func TestChaos(t *testing.T) {
 	seed := uint64(fromEnv("CHAOS_SEED", float64(time.Now().Unix())))
 	minutes := fromEnv("CHAOS_MINUTES", usualMinutes)
 	say("chaos: SEED=%d MINUTES=%g", seed, minutes)
-	o := plan{Clients: int(fromEnv("CHAOS_CLIENTS", usualClients)), Rooms: 24, Rate: fromEnv("CHAOS_RATE", usualRate), Numbers: true, Plain: fromEnv("CHAOS_CHANGES", 1) == 0}
+	o := plan{Clients: int(fromEnv("CHAOS_CLIENTS", usualClients)), Rooms: 24, Rate: fromEnv("CHAOS_RATE", usualRate), Numbers: true, Plain: fromEnv("CHAOS_CHANGES", 1) == 0, Hooked: fromEnv("CHAOS_WEBHOOKS", 1) != 0}
 	all := newResult()
 	end := time.Now().Add(time.Duration(minutes * float64(time.Minute)))
 	for n := uint64(0); n == 0 || time.Until(end) > 30*time.Second && !t.Failed(); n++ {
@@ -82,6 +82,9 @@ func TestChaos(t *testing.T) {
 func (w *world) round(all *result, length time.Duration, full bool) {
 	w.t.Helper()
 	w.traffic()
+	if w.hooks != nil {
+		w.wg.Go(func() { w.outage(w.t.Context(), length) })
+	}
 	r := rand.New(rand.NewPCG(w.o.Seed, 3))
 	since := time.Now()
 	if d, missing := w.probes.await(since, served); missing != "" {
@@ -92,7 +95,7 @@ func (w *world) round(all *result, length time.Duration, full bool) {
 	var cards []fault
 	for start := time.Now(); time.Since(start) < length || full && all.killed() < leastKills && time.Since(start) < length+90*time.Second; {
 		if len(cards) == 0 {
-			cards = chosen(deck(r))
+			cards = chosen(w.deck(r))
 		}
 		if !w.step(all, cards[0], r) {
 			break

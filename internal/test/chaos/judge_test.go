@@ -94,6 +94,7 @@ func (w *world) verdict() ([]history.Violation, []history.Event, history.Dump) {
 	j.strangers()
 	j.removals()
 	j.unreads()
+	j.webhooks()
 	for _, text := range oneorder.Check(events, time.Minute) {
 		w.found.add("O1", "%s", text)
 	}
@@ -465,7 +466,7 @@ func show(e history.Event) string {
 
 // keep writes the histories and logs to a folder and returns its name.
 func (w *world) keep(events []history.Event, dump history.Dump, name string) string {
-	dir := filepath.Join(w.srv.dir.Path(), fmt.Sprintf("failed-%s-seed%d-%s", name, w.o.Seed, time.Now().Format("150405")))
+	dir := filepath.Join(w.dir, fmt.Sprintf("failed-%s-seed%d-%s", name, w.o.Seed, time.Now().Format("150405")))
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err.Error()
 	}

@@ -137,7 +137,7 @@ func (p *pipe) turn(k int, text string) bool {
 			whole = false
 		}
 	}
-	if k == 0 || !whole || len(p.sent) >= 200 {
+	if k == 0 || !whole || len(p.sent) >= 600 {
 		return whole && k != 0
 	}
 	id := fmt.Sprintf("%s.%d", p.name[len("piper-"):], k)

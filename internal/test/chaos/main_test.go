@@ -44,7 +44,7 @@ func machine(t *testing.T) *servers {
 func plainBinaries(t *testing.T) {
 	t.Helper()
 	if shared.plain == "" {
-		shared.plain = build(t, "plain")
+		shared.plain = build(t, machine(t).dir.Path(), "plain")
 	}
 	t.Setenv(testkit.BinVar, shared.plain)
 }
@@ -53,14 +53,14 @@ func plainBinaries(t *testing.T) {
 func faultyBinaries(t *testing.T) {
 	t.Helper()
 	if shared.faulty == "" {
-		shared.faulty = build(t, "faulty", "-tags", "faults")
+		shared.faulty = build(t, machine(t).dir.Path(), "faulty", "-tags", "faults")
 	}
 	t.Setenv(testkit.BinVar, shared.faulty)
 }
 
-func build(t *testing.T, name string, flags ...string) string {
+func build(t *testing.T, under, name string, flags ...string) string {
 	t.Helper()
-	dir := filepath.Join(machine(t).dir.Path(), "bin-"+name) + string(filepath.Separator)
+	dir := filepath.Join(under, "bin-"+name) + string(filepath.Separator)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}

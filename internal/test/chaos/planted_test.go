@@ -22,9 +22,11 @@ type control struct {
 	rules []string
 	env   map[string]string
 	posts bool
-	rate  float64
-	ready func(w *world) // before anybody writes
-	play  func(ctx context.Context, w *world)
+	// hooked: an endpoint is told of everything.
+	hooked bool
+	rate   float64
+	ready  func(w *world) // before anybody writes
+	play   func(ctx context.Context, w *world)
 }
 
 // controls are the planted bugs. The place of each is in the product, marked by faults.Planted.
@@ -59,6 +61,7 @@ func controls() []control {
 		{bug: "count_recalled", what: "a recalled message counts as unread", rules: []string{"C5"}, play: justLoad(6 * time.Second)},
 		{bug: "show_hidden", what: "who joined later is told of earlier messages", rules: []string{"C6"}, play: justLoad(8 * time.Second)},
 		{bug: "sync_leaver", what: "who was removed catches up on changes", rules: []string{"C6"}, play: justLoad(8 * time.Second)},
+		{bug: "webhook_moves_early", what: "a cursor moves before the endpoint has answered", rules: []string{"W1"}, hooked: true, play: justLoad(8 * time.Second)},
 		{bug: "hub_no_gap", what: "the hub delivers over a gap", rules: []string{"I6"}, play: stealSome},
 	}
 }
@@ -104,7 +107,7 @@ func TestPlanted(t *testing.T) {
 // run plays a control and returns the expected rules that were broken, and all violations.
 func (c *control) run(t *testing.T) (caught []string, all []history.Violation) {
 	o := plan{
-		Seed: 1, Clients: 48, Rooms: 8, Rate: 100, Numbers: true, Plant: c.bug, Posts: c.posts, Rest: 15 * time.Second,
+		Seed: 1, Clients: 48, Rooms: 8, Rate: 100, Numbers: true, Plant: c.bug, Posts: c.posts, Hooked: c.hooked || c.bug == "", Rest: 15 * time.Second,
 		Env: map[string]string{"CHAT_WORKER_DIGEST_EVERY": "2s"},
 	}
 	if c.bug == "" {

@@ -35,10 +35,10 @@ func (w *world) judged(name string) {
 
 // TestFailpoints kills workers exactly before the COMMIT, after it, after the publishing and before the inbound ack.
 func TestFailpoints(t *testing.T) {
-	for _, point := range []string{"before_commit=60", "after_commit=60", "after_publish=60", "before_ack=60"} {
+	for _, point := range []string{"before_commit=60", "after_commit=60", "after_publish=60", "before_ack=60", "webhook_answered=60"} {
 		t.Run(point, func(t *testing.T) {
 			o := small(11)
-			o.Env["CHAT_FAULTS_KILL"], o.Env["CHAT_GATEWAY_ANSWER_TIMEOUT"], o.Prompt = point, "6s", true
+			o.Env["CHAT_FAULTS_KILL"], o.Env["CHAT_GATEWAY_ANSWER_TIMEOUT"], o.Prompt, o.Hooked = point, "6s", true, true
 			w := newWorld(t, o)
 			w.settle()
 			w.traffic()

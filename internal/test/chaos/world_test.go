@@ -36,10 +36,12 @@ type plan struct {
 	Quiet   bool              // nothing but ordinary members
 	Plain   bool              // nobody changes messages
 	Posts   bool              // REST senders don't pause
+	Hooked  bool              // an endpoint is told of everything
 	Prompt  bool              // only workers fail: what is stored is acknowledged in time
 	Rest    time.Duration     // how long coming to rest may take, instead of a minute
 	// Gateways is 2 unless set.
 	Gateways int
+	Stale    bool // on a site: one worker goes to a server itself, not to the address that follows the primary
 }
 
 // world is the product with its links, its users and everything that they do.
@@ -47,6 +49,7 @@ type world struct {
 	t   *testing.T
 	o   plan
 	srv *servers
+	dir string // for what a failed run leaves behind
 	*testkit.Fleet
 	links links
 	api   testkit.API
@@ -58,8 +61,11 @@ type world struct {
 	people  []*person
 	probes  *prober
 	shelf   *shelf
+	hooks   *endpoint    // nil: none
 	blind   atomic.Int64 // workers that never work, so far
-	removed sync.Map     // roomUser → *atomic.Int64: removals that the api confirmed
+	site    *site        // nil: single servers
+	deck    func(*rand.Rand) []fault
+	removed sync.Map // roomUser → *atomic.Int64: removals that the api confirmed
 	found   findings
 
 	offered, held atomic.Int64
@@ -99,7 +105,8 @@ func calm() map[string]string {
 // newWorld starts the product behind proxies, without users.
 func newWorld(t *testing.T, o plan) *world {
 	t.Helper()
-	w := &world{t: t, o: o, srv: machine(t), links: links{}, h: history.New(), began: time.Now()}
+	w := &world{t: t, o: o, srv: machine(t), links: links{}, h: history.New(), began: time.Now(), deck: deck}
+	w.dir = w.srv.dir.Path()
 	if o.Plant != "" {
 		faultyBinaries(t)
 	} else if o.Env["CHAT_FAULTS_KILL"] != "" {
@@ -110,6 +117,9 @@ func newWorld(t *testing.T, o plan) *world {
 	env := calm()
 	if o.Plant != "" {
 		env["CHAT_FAULTS_PLANT"] = o.Plant
+	}
+	if o.Hooked {
+		hooked(env)
 	}
 	maps.Copy(env, o.Env)
 	gateways := max(o.Gateways, 2)
@@ -124,7 +134,18 @@ func newWorld(t *testing.T, o plan) *world {
 		},
 	})
 	w.Stop(t, "worker-3")
+	w.open(gateways)
+	return w
+}
+
+// open puts proxies between the clients and the gateways.
+func (w *world) open(gateways int) {
+	t := w.t
+	t.Helper()
 	w.api = w.API(1)
+	if w.o.Hooked {
+		w.hear()
+	}
 	for i := 1; i <= gateways; i++ {
 		u, err := url.Parse(w.WS(i))
 		if err != nil {
@@ -141,7 +162,6 @@ func newWorld(t *testing.T, o plan) *world {
 		}
 		w.wg.Wait()
 	})
-	return w
 }
 
 // url is where a client connects: another gateway with every attempt, beginning with first.
@@ -424,6 +444,9 @@ func (w *world) resting() (bool, string) {
 				return false, fmt.Sprintf("%s has the changes of room %d up to %d of %d", p.name, rm.id, at, changes[rm.id])
 			}
 		}
+	}
+	if ok, why := w.told(); !ok {
+		return false, why
 	}
 	return w.queuesEmpty()
 }

@@ -24,10 +24,10 @@ const (
 	pace       = 100 * time.Millisecond
 )
 
-// world is the product on three nodes, with a few rooms in which two members talk.
+// world is the product, with a few rooms in which two members talk.
 type world struct {
 	*testkit.Fleet
-	nodes []*node
+	nodes []*node // of RabbitMQ, if it is a cluster
 	h     *history.History
 	rooms []uint64
 	said  map[uint64][2]*testkit.Chatter
@@ -36,21 +36,32 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{nodes: startNodes(t), h: history.New(), said: map[uint64][2]*testkit.Chatter{}}
+	nodes := startNodes(t)
 	var urls []string
-	for _, n := range w.nodes {
+	for _, n := range nodes {
 		urls = append(urls, n.through(t))
 	}
-	w.Fleet = testkit.StartFleet(t, testkit.FleetOptions{Gateways: 2, Workers: 2, APIs: 1, Admin: true, Env: map[string]string{
-		"CHAT_RABBITMQ_QUEUE_TYPE": "quorum", "CHAT_RABBITMQ_PARTITIONS": "4", "CHAT_AUTH_ARGON2_MEMORY_KIB": "1024", "CHAT_AUTH_ARGON2_TIME": "1",
-		"CHAT_LIMITS_LOGIN_PER_MINUTE": "0", "CHAT_LIMITS_REGISTER_PER_MINUTE": "0", "CHAT_LIMITS_MESSAGES_PER_SECOND": "0",
-		"CHAT_LIMITS_CONNECTS_PER_MINUTE": "0", "CHAT_GATEWAY_DRAIN": "2s", "CHAT_LOG_LEVEL": "debug",
-	}, EnvOf: func(process string, env map[string]string) {
+	w := startWorld(t, testkit.FleetOptions{Admin: true, EnvOf: func(process string, env map[string]string) {
+		env["CHAT_RABBITMQ_QUEUE_TYPE"] = "quorum"
 		if !strings.HasPrefix(process, "api") { // which uses no RabbitMQ
 			delete(env, "CHAT_RABBITMQ_URL")
 			env["CHAT_RABBITMQ_URLS"] = strings.Join(urls, ",")
 		}
 	}})
+	w.nodes = nodes
+	return w
+}
+
+// startWorld starts two gateways, two workers and an api, and whoever talks.
+func startWorld(t *testing.T, o testkit.FleetOptions) *world {
+	t.Helper()
+	o.Gateways, o.Workers, o.APIs = 2, 2, 1
+	o.Env = map[string]string{
+		"CHAT_RABBITMQ_PARTITIONS": "4", "CHAT_AUTH_ARGON2_MEMORY_KIB": "1024", "CHAT_AUTH_ARGON2_TIME": "1",
+		"CHAT_LIMITS_LOGIN_PER_MINUTE": "0", "CHAT_LIMITS_REGISTER_PER_MINUTE": "0", "CHAT_LIMITS_MESSAGES_PER_SECOND": "0",
+		"CHAT_LIMITS_CONNECTS_PER_MINUTE": "0", "CHAT_GATEWAY_DRAIN": "2s", "CHAT_LOG_LEVEL": "debug",
+	}
+	w := &world{Fleet: testkit.StartFleet(t, o), h: history.New(), said: map[uint64][2]*testkit.Chatter{}}
 	for range 6 {
 		pair := [2]testkit.User{w.API(1).User(t), w.API(1).User(t)}
 		room := w.API(1).CreateRoom(t, pair[0], pair[1])
@@ -175,6 +186,30 @@ func (w *world) loss(t *testing.T, way string) (leaders, first, all time.Duratio
 	return leaders, first, all
 }
 
+// judge waits until every client has got its answers, ends them, and checks what they saw. It returns how many messages were acknowledged.
+func (w *world) judge(t *testing.T) (acked int) {
+	t.Helper()
+	testkit.Eventually(t, patience, func() (bool, string) {
+		for _, c := range w.all {
+			if ok, why := c.AtRest(); !ok {
+				return false, why
+			}
+		}
+		return true, ""
+	})
+	for _, c := range w.all {
+		c.Stop()
+	}
+	events := w.h.Events()
+	for _, e := range events {
+		if e.Kind == history.Acked {
+			acked++
+		}
+	}
+	history.MustHold(t, events, history.LoadDump(t, w.DB.DB))
+	return acked
+}
+
 // TestLostNode loses a node again and again, by turns killed and stopped, and wants each time that acks flow before it comes back, and
 // nothing lost in the end. The times are printed, not judged: they are the machine's, too.
 func TestLostNode(t *testing.T) {
@@ -200,24 +235,7 @@ func TestLostNode(t *testing.T) {
 	cancel()
 	talking.Wait()
 	testkit.Eventually(t, patience, func() (bool, string) { return whole(t.Context(), w.nodes) })
-	testkit.Eventually(t, patience, func() (bool, string) {
-		for _, c := range w.all {
-			if ok, why := c.AtRest(); !ok {
-				return false, why
-			}
-		}
-		return true, ""
-	})
-	for _, c := range w.all {
-		c.Stop()
-	}
-	events, acked := w.h.Events(), 0
-	for _, e := range events {
-		if e.Kind == history.Acked {
-			acked++
-		}
-	}
-	history.MustHold(t, events, history.LoadDump(t, w.DB.DB))
+	acked := w.judge(t)
 	for way, list := range times {
 		slices.Sort(list)
 		fmt.Printf("%d × %s: median %.1f s, worst %.1f s\n", len(list), way, list[len(list)/2].Seconds(), list[len(list)-1].Seconds())

@@ -1,5 +1,6 @@
-// Package cluster loses nodes of a RabbitMQ cluster of three on this machine, killed and stopped, while everything is connected to them
-// and leads there, and measures when acks flow again. The checker of testkit judges what the clients saw.
+// Package cluster loses servers under load while everything is connected to them, and measures when acks flow again: nodes of a RabbitMQ
+// cluster of three, killed and stopped, and the primary of MariaDB and of MySQL, killed or demoted. The checker of testkit judges what the
+// clients saw.
 //
-// It holds tests only (build tag chaos; `make chaos-cluster`).
+// It holds tests only (build tag chaos; `make node-losses`, `make failover`).
 package cluster

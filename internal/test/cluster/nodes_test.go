@@ -99,13 +99,16 @@ func (n *node) through(t *testing.T) string {
 }
 
 // pid is the process that runs now, 0 if there is none.
-func (n *node) pid() int {
-	b, err := os.ReadFile(filepath.Join(n.dir.Path(), "pids.json"))
+func (n *node) pid() int { return pidOf(n.dir, stack.RabbitMQ) }
+
+// pidOf is the process of a server that runs now in a directory, 0 if there is none.
+func pidOf(dir *stack.Dir, kind stack.Kind) int {
+	b, err := os.ReadFile(filepath.Join(dir.Path(), "pids.json"))
 	pids := map[string]int{}
 	if err != nil || json.Unmarshal(b, &pids) != nil {
 		return 0
 	}
-	return pids[string(stack.RabbitMQ)]
+	return pids[string(kind)]
 }
 
 func (n *node) signal(t *testing.T, pid int, s syscall.Signal) {

@@ -85,6 +85,7 @@ type fuzzer struct {
 	export   uint64   // a job
 	sessions []string
 	cursors  []string
+	webhook  string // an endpoint's id
 	client   *http.Client
 	seen     map[string]map[int]int // operation → status → how often
 	verdicts map[verdict]int
@@ -145,7 +146,7 @@ func newFuzzer(t *testing.T, f *testkit.Fleet, seed uint64) *fuzzer {
 	for range 3 {
 		z.users = append(z.users, api.User(t))
 	}
-	out := f.Chatctl(t, "key", "create", "--name", "fuzz", "--scope", "users,tokens,rooms,messages,moderation,read")
+	out := f.Chatctl(t, "key", "create", "--name", "fuzz", "--scope", "users,tokens,rooms,messages,moderation,read,webhooks")
 	z.key, _, _ = strings.Cut(out[strings.Index(out, "sk_"):], "\n")
 	api.Must(t, 200, "POST", "/server/users", z.key, map[string]any{"users": []map[string]any{{"id": "ext:ann"}, {"id": ownUsers[0]}, {"id": ownUsers[1]}}})
 	z.export = api.Must(t, 201, "POST", "/server/export", z.key, map[string]any{"user": "ext:ann"}).Num("id")
@@ -217,6 +218,10 @@ func (z *fuzzer) furnish() {
 	for i, room := range z.own {
 		z.api.Must(z.t, 200, "PUT", "/server/rooms/"+room+"/members/"+ownUsers[i], z.key, nil)
 	}
+	for _, w := range z.api.Must(z.t, 200, "GET", "/server/webhooks", z.key, nil).List("webhooks") { // there may be few
+		z.api.Must(z.t, 204, "DELETE", fmt.Sprintf("/server/webhooks/%d", w.Num("id")), z.key, nil)
+	}
+	z.webhook = fmt.Sprint(z.api.Must(z.t, 201, "POST", "/server/webhooks", z.key, map[string]any{"url": "https://hooks.invalid/", "enabled": false}).Num("id"))
 	z.sessions = nil
 	for _, s := range z.api.Must(z.t, 200, "GET", "/auth/sessions", member.Token, nil).List("sessions") {
 		z.sessions = append(z.sessions, s.Str("id"))
@@ -241,7 +246,7 @@ func (z *fuzzer) examples() {
 	for _, op := range z.doc.operations {
 		r := request{op: op, what: "the document's example", method: op.method, token: z.token(op, z.users[0]), verdict: fits}
 		r.path = strings.NewReplacer("{room_id}", fmt.Sprint(z.rooms[0]), "{user_id}", fmt.Sprint(z.users[1].ID), "{session_id}", z.sessions[0],
-			"{seq}", fmt.Sprint(firstText), "{key}", url.PathEscape("👍"), "{user}", ownUsers[0], "{room}", z.own[0], "{job}", fmt.Sprint(z.export)).Replace(op.path)
+			"{seq}", fmt.Sprint(firstText), "{key}", url.PathEscape("👍"), "{user}", ownUsers[0], "{room}", z.own[0], "{webhook_id}", z.webhook, "{job}", fmt.Sprint(z.export)).Replace(op.path)
 		r.path += "?" + required(op).Encode()
 		if op.body != nil {
 			body := []byte(encoded(z.there(op.body.example.(object))))
@@ -369,6 +374,8 @@ func (z *fuzzer) path(op *operation, good bool) string {
 			}
 		case p.name == "job":
 			v = pick(z.dice, []string{fmt.Sprint(z.export), "9007199254740991"})
+		case p.name == "webhook_id":
+			v = pick(z.dice, []string{z.webhook, z.webhook, z.webhook, "9007199254740991"})
 		case p.name == "seq":
 			v = pick(z.dice, []string{"1", "2", "3", "4", "5", "9007199254740991"})
 		case p.name == "key":

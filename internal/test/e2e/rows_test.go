@@ -39,6 +39,9 @@ var rows = []struct {
 		"DELETE /server/users/{user}", "GET /server/jobs/{job}", "GET /server/audit", "POST /server/export", "GET /server/export/{job}", "DELETE /server/rooms/{room}", "POST /server/rooms", "GET /server/rooms/{room}/members", "GET /server/users/{user}/rooms",
 		"GET /server/rooms/{room}/messages/{seq}",
 		"GET /server/rooms/{room}/messages", "POST /server/rooms/{room}/messages", "DELETE /server/rooms/{room}/messages/{seq}",
+		"POST /server/webhooks", "GET /server/webhooks", "GET /server/webhooks/{webhook_id}", "PATCH /server/webhooks/{webhook_id}",
+		"DELETE /server/webhooks/{webhook_id}", "POST /server/webhooks/{webhook_id}/secret", "GET /server/webhooks/{webhook_id}/attempts",
+		"POST /server/webhooks/{webhook_id}/replay",
 	}},
 	{"REST in general", false, []string{
 		"problem details", "hidden rooms are 404", "Retry-After", "openapi.json", "/docs", "member_ids ≤ 500", "room holds at most",

@@ -19,11 +19,12 @@ import (
 
 	"chat-service/internal/ops/stack"
 	"chat-service/internal/test/testkit"
+	"chat-service/internal/test/testkit/authority"
 )
 
 // secured is a set of servers of its own that speak TLS, with certificates of a private authority for the host "localhost".
 type secured struct {
-	ca, stranger                   *testkit.Authority
+	ca, stranger                   *authority.Authority
 	cert, key, expired, expiredKey string // for localhost
 	mysql, redis, rabbit           stack.Server
 	redisTLS, rabbitTLS            string // ports
@@ -32,7 +33,7 @@ type secured struct {
 
 func startSecured(t *testing.T) *secured {
 	t.Helper()
-	s := &secured{ca: testkit.NewAuthority(t, "private"), stranger: testkit.NewAuthority(t, "stranger"), bin: testkit.Binaries(t), root: testkit.Root(t)}
+	s := &secured{ca: authority.New(t, "private"), stranger: authority.New(t, "stranger"), bin: testkit.Binaries(t), root: testkit.Root(t)}
 	s.expired, s.expiredKey = s.ca.Issue(t, "localhost", time.Now().Add(-time.Hour))
 	old := s.expired + ".old" // the next one for the host overwrites it
 	move(t, s.expired, old)

@@ -39,13 +39,14 @@ var house = []family{
 	{"internal/envelope", 1, []string{"internal/chat"}, nil, whyContract},
 
 	{"internal/auth", 2, []string{"internal/chat"}, nil, whyAdapter},
-	{"internal/broker", 2, []string{"internal/chat", "internal/envelope", "internal/telemetry", "internal/faults", "internal/trust"}, [][]string{{"nodes"}, {"."}}, whyAdapter},
+	{"internal/broker", 2, []string{"internal/chat", "internal/envelope", "internal/telemetry", "internal/faults", "internal/trust"}, [][]string{{"nodes", "rights"}, {"."}, {"queues"}}, whyAdapter},
 	{"internal/state", 2, []string{"internal/chat", "internal/telemetry", "internal/faults", "internal/trust"}, nil, whyAdapter},
 	{"internal/store", 2, []string{"internal/chat", "internal/envelope", "internal/telemetry", "internal/faults", "internal/trust"}, [][]string{
 		{"skeleton"},
 		{"table", "db"},
 		{"schema"},
 		{"outbox", "audit"},
+		{"webhooks"},
 		{"messages"},
 		{"rooms", "accounts", "changes"},
 		{"jobs"},
@@ -53,6 +54,7 @@ var house = []family{
 		{"."},
 		{"storetest", "fakestore"},
 	}, whyAdapter},
+	{"internal/webhook", 2, []string{"internal/chat"}, nil, "it speaks HTTP to strangers, and nobody else does; what is posted, and when, it doesn't know"},
 	{"internal/ops/stack", 2, []string{"internal/chat", "internal/config", "internal/telemetry", "internal/daemon", "internal/protocol"}, [][]string{
 		{"frontdoor", "dpkg", "aptsource", "greeting"},
 		{"."},
@@ -78,7 +80,7 @@ var house = []family{
 	{"internal/worker", 3, stationMayImport, [][]string{
 		{"deliver"},
 		{"line"},
-		{"lanes", "sockets", "catchup", "jobs"},
+		{"lanes", "sockets", "catchup", "jobs", "webhooks"},
 		{"."},
 	}, whyStation},
 	{"internal/api", 3, stationMayImport, [][]string{
@@ -92,18 +94,21 @@ var house = []family{
 		"internal/chat", "internal/config", "internal/broker", "internal/state", "internal/store", "internal/ops/stack", "configs",
 		"internal/wiring/rabbit", "internal/wiring/redis", "internal/wiring/mysql",
 	}, nil, "it finds and opens an installation's servers for operators' commands, and knows none of the commands"},
+	{"internal/ops/standstill", 4, []string{"internal/chat", "internal/broker", "internal/state", "internal/store", "internal/ops/spread"}, nil,
+		"what may only be done while nothing runs stands in one place, with the wait for that"},
+	{"internal/ops/hooks", 3, []string{"internal/chat", "internal/store", "internal/webhook"}, nil, "which installation it works on, and how it prints, only its command knows"},
 	{"internal/ops/doctor", 5, []string{
 		"internal/chat", "internal/config", "internal/telemetry", "internal/trust", "internal/broker", "internal/state", "internal/store",
 		"internal/ops/installation", "internal/ops/spread", "internal/ops/management",
 	}, nil, "it examines from outside what the processes run with, and leaves printing to its command"},
 
 	{"cmd/gateway", 6, command("internal/gateway", "internal/auth", "internal/broker", "internal/wiring/keys", "internal/wiring/rabbit"), nil, whyCmd},
-	{"cmd/worker", 6, command("internal/worker", "internal/wiring/rabbit", "internal/wiring/redis", "internal/wiring/mysql", "internal/broker", "internal/store", "internal/state"), nil, whyCmd},
-	{"cmd/api", 6, command("internal/api", "internal/auth", "internal/wiring/keys", "internal/wiring/redis", "internal/wiring/mysql", "internal/store", "internal/state", "web"), nil, whyCmd},
-	{"cmd/chatctl", 6, command("internal/ops/stack", "internal/ops/bench", "internal/ops/grants", "internal/ops/importer", "internal/ops/management", "internal/ops/installation", "internal/ops/spread", "internal/ops/doctor", "internal/auth", "internal/broker", "internal/store", "internal/state"), nil, whyCmd},
+	{"cmd/worker", 6, command("internal/worker", "internal/webhook", "internal/wiring/rabbit", "internal/wiring/redis", "internal/wiring/mysql", "internal/broker", "internal/store", "internal/state"), nil, whyCmd},
+	{"cmd/api", 6, command("internal/api", "internal/webhook", "internal/auth", "internal/wiring/keys", "internal/wiring/redis", "internal/wiring/mysql", "internal/store", "internal/state", "web"), nil, whyCmd},
+	{"cmd/chatctl", 6, command("internal/ops/stack", "internal/ops/bench", "internal/ops/grants", "internal/ops/importer", "internal/ops/management", "internal/ops/installation", "internal/ops/spread", "internal/ops/standstill", "internal/ops/doctor", "internal/ops/hooks", "internal/auth", "internal/broker", "internal/store", "internal/state"), nil, whyCmd},
 
 	{"internal/test", 7, nil, [][]string{
-		{"testkit/history", "testkit/faultproxy", "wscases"},
+		{"testkit/history", "testkit/faultproxy", "testkit/authority", "testkit/lab", "wscases"},
 		{"testkit"},
 		{"e2e", "attacks", "browser", "chaos", "cluster", "conformance", "deploy", "road", "tables", "floors"},
 	}, whyTest},
@@ -127,8 +132,10 @@ var importers = map[string][]string{
 	"internal/ops/management":   {"cmd/chatctl", "internal/ops/grants", "internal/ops/doctor"},
 	"internal/ops/grants":       {"cmd/chatctl"},
 	"internal/ops/importer":     {"cmd/chatctl"},
+	"internal/ops/hooks":        {"cmd/chatctl"},
 	"internal/ops/installation": {"cmd/chatctl", "internal/ops/doctor"},
-	"internal/ops/spread":       {"cmd/chatctl", "internal/ops/doctor"},
+	"internal/ops/spread":       {"cmd/chatctl", "internal/ops/doctor", "internal/ops/standstill"},
+	"internal/ops/standstill":   {"cmd/chatctl"},
 	"internal/ops/doctor":       {"cmd/chatctl"},
 	"internal/store/storetest":  {},
 	"internal/store/fakestore":  {},

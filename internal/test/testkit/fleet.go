@@ -26,6 +26,8 @@ type FleetOptions struct {
 	// EnvOf changes the variables of one process ("gateway-1", "worker-2", "api-1"), e.g. to put a Proxy in between. It may
 	// add and delete.
 	EnvOf func(process string, env map[string]string)
+	// Where says on which address a process listens, and what stands in front of its command; nil: on the loopback, and nothing.
+	Where func(process string) (host string, within []string)
 	// BuildOf says which programs a process runs; nil: this tree's everywhere. The schema is always this tree's.
 	BuildOf func(process string) Build
 	// Admin has the processes use the tests' own accounts instead of users with few rights: for servers that lose their users on the way.
@@ -108,14 +110,14 @@ func (f *Fleet) environment(t testing.TB, o FleetOptions, kind, name string) map
 	}
 	f.few(t, kind, env)
 	if kind != "chatctl" {
-		host, port := FreeAddr(t)
+		host, port := f.listen(t, o, name)
 		env["CHAT_DEBUG_HOST"], env["CHAT_DEBUG_PORT"] = host, port
 		f.mu.Lock()
 		f.debug[name] = net.JoinHostPort(host, port)
 		f.mu.Unlock()
 	}
 	if kind == "gateway" || kind == "api" {
-		host, port := FreeAddr(t)
+		host, port := f.listen(t, o, name)
 		env["CHAT_SERVER_HOST"], env["CHAT_SERVER_PORT"] = host, port
 		f.mu.Lock()
 		f.public[name] = net.JoinHostPort(host, port)
@@ -129,6 +131,16 @@ func (f *Fleet) environment(t testing.TB, o FleetOptions, kind, name string) map
 		o.EnvOf(name, env)
 	}
 	return env
+}
+
+// listen is where a process may listen.
+func (f *Fleet) listen(t testing.TB, o FleetOptions, name string) (host, port string) {
+	t.Helper()
+	host, port = FreeAddr(t)
+	if o.Where != nil {
+		host, _ = o.Where(name)
+	}
+	return host, port
 }
 
 // environ is the test's environment with the CHAT_ variables replaced.
@@ -174,6 +186,9 @@ func (f *Fleet) add(t testing.TB, kind, name string, o FleetOptions) {
 	p := &process{
 		name: name, bin: filepath.Join(b.Bin, kind), dir: b.Root, env: environ(f.environment(t, o, kind, name)),
 		args: []string{"-config", filepath.Join("configs", kind+".yaml")}, log: filepath.Join(f.logs, name+".log"),
+	}
+	if o.Where != nil {
+		_, p.within = o.Where(name)
 	}
 	if err := p.start(); err != nil {
 		t.Fatalf("start %s: %v", name, err)
@@ -323,6 +338,30 @@ func (f *Fleet) Restart(t testing.TB, name string) {
 		t.Fatalf("start %s: %v", name, err)
 	}
 	f.AwaitReady(t, name)
+}
+
+// SetEnv changes a variable of every process, for its next start, and of chatctl.
+func (f *Fleet) SetEnv(t testing.TB, name, value string) {
+	t.Helper()
+	set := func(env []string) []string {
+		return append(slices.DeleteFunc(slices.Clone(env), func(kv string) bool { return strings.HasPrefix(kv, name+"=") }), name+"="+value)
+	}
+	for _, p := range f.Names() {
+		one := f.process(t, p)
+		one.env = set(one.env)
+	}
+	f.operator, f.admin = set(f.operator), set(f.admin)
+}
+
+// Command is a run of chatctl that the caller starts, with the database's user of a role: operator or migration.
+func (f *Fleet) Command(t testing.TB, role string, args ...string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), filepath.Join(f.build.Bin, "chatctl"), args...)
+	cmd.Dir, cmd.Env = f.build.Root, f.operator
+	if name, password, ok := f.User(t, "mysql", role); ok {
+		cmd.Env = append(slices.Clip(cmd.Env), "CHAT_DATABASE_USER="+name, "CHAT_DATABASE_PASSWORD="+password)
+	}
+	return cmd
 }
 
 // Replace is Restart with the programs of another build.

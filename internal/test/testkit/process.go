@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -17,9 +18,11 @@ type process struct {
 	name string
 	bin  string
 	args []string
-	dir  string
-	env  []string
-	log  string // file; restarts append
+	// within stands in front of the command; nil: nothing does.
+	within []string
+	dir    string
+	env    []string
+	log    string // file; restarts append
 
 	mu   sync.Mutex
 	cmd  *exec.Cmd
@@ -34,7 +37,8 @@ func (p *process) start() error {
 		return err
 	}
 	defer out.Close() // the child has a copy
-	cmd := exec.Command(p.bin, p.args...)
+	line := slices.Concat(p.within, []string{p.bin}, p.args)
+	cmd := exec.Command(line[0], line[1:]...)
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = p.dir, p.env, out, out
 	cmd.SysProcAttr = childAttr()
 	done, started := make(chan struct{}), make(chan error)

@@ -24,16 +24,24 @@ func (e ReplyError) Error() string { return string(e) }
 
 // DialRedis connects to host:port and selects a database.
 func DialRedis(addr string, db int) (*Redis, error) {
+	r, err := DialSentinel(addr)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := r.Do("SELECT", strconv.Itoa(db)); err != nil {
+		_ = r.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+// DialSentinel connects to host:port, where there are no databases.
+func DialSentinel(addr string) (*Redis, error) {
 	conn, err := net.DialTimeout("tcp", addr, 5*time.Second)
 	if err != nil {
 		return nil, err
 	}
-	r := &Redis{conn: conn, r: bufio.NewReader(conn)}
-	if _, err := r.Do("SELECT", strconv.Itoa(db)); err != nil {
-		_ = conn.Close()
-		return nil, err
-	}
-	return r, nil
+	return &Redis{conn: conn, r: bufio.NewReader(conn)}, nil
 }
 
 // Close ends the connection.

@@ -65,7 +65,12 @@ func (c *Catchup) sync(ctx context.Context, jobs []line.Job, out *deliver.Parcel
 	for i := 0; i < len(jobs) && c.allowed(&jobs[i]); i++ {
 		cmds = append(cmds, &jobs[i].Cmd)
 	}
+	var last *envelope.Command
 	n, err := Answer(ctx, c.o.Log, c.o.Bounds, cmds, func(cmd *envelope.Command, f Frame) {
+		if cmd != last { // a part that comes late, or never, must not be followed by a word that all is there
+			last = cmd
+			out.Whole()
+		}
 		out.ToGateway(cmd.Gateway, &envelope.Delivery{
 			Kind: envelope.ToSocket, Gateway: cmd.Gateway, Socket: cmd.Socket,
 			Frame: f.Text, Room: f.Room, Epoch: f.Epoch, Seq: f.UpTo, AtSeq: f.Shows,

@@ -23,6 +23,8 @@ type Parcels struct {
 	closed []*parcel
 	open   map[chat.GatewayID]*parcel
 	order  []*parcel // the open ones, as they were opened
+	whole  bool      // what is added now must not be divided
+	full   bool      // meanwhile a batch has become as large as one should be
 
 	tickets []*Ticket
 	then    []func()
@@ -80,12 +82,25 @@ func (ps *Parcels) add(to chat.GatewayID, record []byte) {
 	}
 	p.records = append(p.records, record)
 	p.size += len(record)
-	if p.size >= parcelBytes || len(p.records) >= parcelRecords {
+	switch full := p.size >= parcelBytes || len(p.records) >= parcelRecords; {
+	case full && ps.whole:
+		ps.full = true
+	case full:
 		ps.close()
 	}
 }
 
+// Whole has what is added from now on, until it is called again or the parcels are published, travel in one batch for each gateway: it
+// arrives as a whole or not at all. The caller bounds it.
+func (ps *Parcels) Whole() {
+	if ps.full {
+		ps.close()
+	}
+	ps.whole = true
+}
+
 func (ps *Parcels) close() {
+	ps.whole, ps.full = false, false
 	ps.closed = append(ps.closed, ps.order...)
 	ps.order = nil
 	clear(ps.open)

@@ -64,6 +64,29 @@ func TestParcelsKeepTheOrder(t *testing.T) {
 	}
 }
 
+// TestWholeAnswersAreNotDivided adds answers that are larger than a batch, and what isn't one.
+func TestWholeAnswersAreNotDivided(t *testing.T) {
+	b := &bus{}
+	p, _ := newPublisher(b)
+	ps := NewParcels()
+	answer := func(g chat.GatewayID, n int) {
+		for i := range n {
+			ps.ToGateway(g, frame(chat.Seq(i+1)))
+		}
+	}
+	answer("a", 10)
+	ps.Whole()
+	answer("a", 3*parcelRecords)
+	ps.Whole()
+	answer("a", 5)
+	ps.Whole()
+	answer("b", parcelRecords+1)
+	p.Publish(t.Context(), ps)
+	if want := []int{10 + 3*parcelRecords, 5, parcelRecords + 1}; !slices.Equal(b.to, []chat.GatewayID{"a", "a", "b"}) || !slices.Equal(b.records, want) {
+		t.Errorf("published to %q with %v records, want %v", b.to, b.records, want)
+	}
+}
+
 func TestTicketsWaitForEveryConfirm(t *testing.T) {
 	b := &bus{full: 5} // it is offered again until the broker takes it
 	p, lost := newPublisher(b)

@@ -41,6 +41,8 @@ type Options struct {
 	Repair func(ctx context.Context, j Job, head envelope.Point)
 	// Left is called when a user's leaving is announced.
 	Left func(room chat.RoomID, user chat.UserID)
+	// Watch wants to know where something is committed; nil: nobody does.
+	Watch *Watch
 
 	Now     func() time.Time
 	Logger  *slog.Logger
@@ -59,7 +61,7 @@ type Line struct {
 
 // New makes a line. Handle must be called before Run sets it to work.
 func New(o Options) *Line {
-	l := &Line{o: o, behind: newWriteBehind(o.Routes, o.Outbox, o.Metrics.StateErrors)}
+	l := &Line{o: o, behind: newWriteBehind(o)}
 	l.spent.bound(o.Rate)
 	l.owned.Store(&[]int{})
 	for range o.Committers {

@@ -176,8 +176,9 @@ func (c *Committer) sendChange(r *room, x *chat.Changed, prev chat.ChangeSeq, ou
 	c.route(&d, out)
 }
 
-// outdates has the recent lists forget what an edit or a recall has changed.
+// outdates has the recent lists forget what an edit or a recall has changed, and reports the change to whoever watches.
 func (c *Committer) outdates(x *chat.Changed) {
+	c.l.behind.hear(x.Change.Room)
 	if x.Change.Kind == chat.ChangeEdit || x.Change.Kind == chat.ChangeRecall || x.Change.Kind == chat.ChangeErase {
 		c.l.behind.outdate(x.Change.Room)
 	}

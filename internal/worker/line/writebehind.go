@@ -25,11 +25,13 @@ type writeBehind struct {
 	routes Routes
 	outbox Outbox
 	errors prometheus.Counter // what Redis refused, and what was left out
+	watch  *Watch             // nil: nobody
 
 	mu    sync.Mutex
 	heads map[chat.RoomID]chat.Head
 	msgs  []chat.Message
 	stale map[chat.RoomID]bool // the release before may keep messages of these that were changed
+	heard []chat.RoomID        // in which a message was changed
 	moves []chat.RouteMove
 	drops []dropped
 	done  []announcedRows
@@ -47,8 +49,8 @@ type announcedRows struct {
 	ids []uint64
 }
 
-func newWriteBehind(routes Routes, outbox Outbox, errors prometheus.Counter) *writeBehind {
-	return &writeBehind{routes: routes, outbox: outbox, errors: errors, heads: map[chat.RoomID]chat.Head{}, stale: map[chat.RoomID]bool{}, wake: make(chan struct{}, 1)}
+func newWriteBehind(o Options) *writeBehind {
+	return &writeBehind{routes: o.Routes, outbox: o.Outbox, errors: o.Metrics.StateErrors, watch: o.Watch, heads: map[chat.RoomID]chat.Head{}, stale: map[chat.RoomID]bool{}, wake: make(chan struct{}, 1)}
 }
 
 // count merges room heads and adds to the recent messages: stop 9 of a message's road. The messages are as they were sent, so a head
@@ -156,6 +158,9 @@ func (b *writeBehind) flush(ctx context.Context) {
 	b.heads, b.msgs, b.moves, b.drops, b.done = map[chat.RoomID]chat.Head{}, nil, nil, nil, nil
 	stale := slices.Collect(maps.Keys(b.stale))
 	clear(b.stale)
+	if b.watch != nil && b.watch.On.Load() {
+		b.report(heads)
+	}
 	b.mu.Unlock()
 	if len(stale) > 0 {
 		b.forget(ctx, stale)

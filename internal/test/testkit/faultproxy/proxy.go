@@ -19,11 +19,11 @@ const (
 
 // Proxy is a TCP proxy that injects faults. All its methods act on open connections and on later ones.
 type Proxy struct {
-	upstream string
 	listener net.Listener
 	wg       sync.WaitGroup
 
 	mu       sync.Mutex
+	upstream string
 	changed  chan struct{} // closed and replaced when anything below changes
 	held     Direction
 	latency  time.Duration
@@ -85,6 +85,9 @@ func (p *Proxy) Refuse(on bool) { p.set(func() { p.refuse = on }) }
 // LimitBytes lets n more bytes through, both directions together, then cuts.
 func (p *Proxy) LimitBytes(n int64) { p.set(func() { p.budget = n }) }
 
+// Lead forwards new connections to another server; open ones stay with theirs.
+func (p *Proxy) Lead(upstream string) { p.set(func() { p.upstream = upstream }) }
+
 // Cut resets all open connections.
 func (p *Proxy) Cut() {
 	p.mu.Lock()
@@ -141,7 +144,10 @@ func (p *Proxy) accept() {
 
 func (p *Proxy) forward(l *link) {
 	defer p.wg.Done()
-	s, err := net.DialTimeout("tcp", p.upstream, 5*time.Second)
+	p.mu.Lock()
+	upstream := p.upstream
+	p.mu.Unlock()
+	s, err := net.DialTimeout("tcp", upstream, 5*time.Second)
 	p.mu.Lock()
 	l.server = s
 	p.mu.Unlock()

@@ -1,4 +1,5 @@
-package testkit
+// Package authority is a private certificate authority of a test.
+package authority
 
 import (
 	"crypto/ecdsa"
@@ -14,7 +15,7 @@ import (
 	"time"
 )
 
-// Authority is a private certificate authority of a test.
+// Authority issues certificates.
 type Authority struct {
 	Path string // its certificate, in PEM
 
@@ -24,8 +25,8 @@ type Authority struct {
 	n    int64
 }
 
-// NewAuthority makes one, whose files are in a folder of the test's.
-func NewAuthority(t testing.TB, name string) *Authority {
+// New makes one, whose files are in a folder of the test's.
+func New(t testing.TB, name string) *Authority {
 	t.Helper()
 	a := &Authority{dir: t.TempDir()}
 	a.cert = &x509.Certificate{
