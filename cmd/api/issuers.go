@@ -40,13 +40,15 @@ type Issuer struct {
 	PictureClaim string `yaml:"picture_claim"`
 	// AutoProvision makes an account for a user who has none.
 	AutoProvision bool `yaml:"auto_provision"`
+	// Subjects says whose names its subjects are: "issuer", its own, or "external", the application's ids of users, as in its backend's calls.
+	Subjects string `yaml:"subjects"`
 	// Leeway is how far the issuer's clock may differ.
 	Leeway config.Duration `yaml:"leeway"`
 }
 
 // SetDefaults implements config.Defaulted.
 func (i *Issuer) SetDefaults() {
-	i.SubjectClaim, i.NameClaim, i.PictureClaim, i.Leeway = "sub", "name", "picture", config.Duration(30*time.Second)
+	i.SubjectClaim, i.NameClaim, i.PictureClaim, i.Subjects, i.Leeway = "sub", "name", "picture", "issuer", config.Duration(30*time.Second)
 }
 
 // validate checks what can be checked without the files.
@@ -69,6 +71,9 @@ func (i *Issuer) validate() []error {
 	}
 	if i.SubjectClaim == "" {
 		errs = append(errs, errors.New("subject_claim: is empty: set the claim that names the user, such as sub"))
+	}
+	if i.Subjects != "issuer" && i.Subjects != "external" {
+		errs = append(errs, fmt.Errorf("subjects: is %q: set issuer, or external if they are the ids of users in the backend's calls", i.Subjects))
 	}
 	if i.Leeway < 0 || i.Leeway.D() > auth.MaxForeignLeeway {
 		errs = append(errs, fmt.Errorf("leeway: is %v: set 0s to %v", i.Leeway, auth.MaxForeignLeeway))
@@ -158,7 +163,7 @@ func (a Auth) foreigns() (foreigns, error) {
 		}
 		all = append(all, auth.ForeignIssuer{
 			Issuer: i.Issuer, Audience: i.Audience, Keys: keys, Subject: i.SubjectClaim, Name: i.NameClaim, Picture: i.PictureClaim,
-			Provide: i.AutoProvision, Leeway: i.Leeway.D(),
+			Provide: i.AutoProvision, External: i.Subjects == "external", Leeway: i.Leeway.D(),
 		})
 	}
 	err := errors.Join(errs...)
@@ -181,8 +186,8 @@ func (f foreigns) parts(debug *telemetry.Debug, fetched *prometheus.GaugeVec, lo
 			good.Set(1)
 			log.Info("an issuer's keys were fetched", "issuer", issuer)
 		}
-		debug.Observe("keys of "+issuer, func(context.Context) error { return r.Problem() })
-		parts = append(parts, daemon.Part{Name: "keys of " + issuer, Run: r.Run})
+		debug.Observe(telemetry.IssuerKeys+issuer, func(context.Context) error { return r.Problem() })
+		parts = append(parts, daemon.Part{Name: telemetry.IssuerKeys + issuer, Run: r.Run})
 	}
 	return parts
 }

@@ -50,6 +50,8 @@ func TestIssuers(t *testing.T) {
 		"[{" + good + ", leeway: -1s}]":                                     "entry 1: leeway: is -1s",
 		"[{" + good + ", subject_claim: ''}]":                               "entry 1: subject_claim: is empty",
 		"[{" + good + "}, {" + good + "}]":                                  "entry 2: i is there twice",
+		"[{" + good + ", subjects: external}]":                              "",
+		"[{" + good + ", subjects: mine}]":                                  "entry 1: subjects: is \"mine\"",
 		"[{" + good + ", secret: x}]":                                       "secret: is unknown",
 		"[{" + good + ", auto_provision: perhaps}]":                         "auto_provision",
 		"[{issuer: i, audience: a, secret_file: " + dir + "/none}]":         "entry 1: secret_file: open",

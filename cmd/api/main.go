@@ -78,7 +78,8 @@ func wire(cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
 	recorder := audit.NewRecorder(stores.Audit, log)
 	ports := api.Ports{
 		Accounts: stores.Accounts, People: stores.Accounts, Sessions: stores.Accounts, Identities: stores.Accounts, Keys: stores.Accounts, Wardens: stores.Accounts,
-		Spaces: stores.Rooms, Logs: stores.Messages, Webhooks: stores.Webhooks, Endpoints: webhook.Endpoints{Private: networks},
+		Spaces: stores.Rooms, Jobs: stores.Jobs, Trail: stores.Audit, Exports: stores.Jobs, Replies: stores.Changes,
+		Logs: stores.Messages, Webhooks: stores.Webhooks, Endpoints: webhook.Endpoints{Private: networks},
 		Rooms: stores.Rooms, Members: stores.Rooms, Lists: stores.Rooms, Messages: stores.Messages, Changes: stores.Changes,
 		Passwords: hasher, Tokens: issuer, Refreshes: auth.NewRefreshTokens(cfg.refreshKey()),
 		Recents: cache, Presences: cache, Throttle: cache, Audit: recorder,

@@ -76,6 +76,7 @@ func TestCommandsRefuseWhatIsHalfSaid(t *testing.T) {
 		{"room x", "x"},
 		{"user", "id|name"},
 		{"user disable", "id|name"},
+		{"user erase ann", "--yes"},
 		{"room dissolve 4", "--yes"},
 		{"audit --kind rumour", "--help"},
 		{"key create --name= --scope read", "--name: "},
@@ -108,7 +109,7 @@ func TestUnreachableServersAreExplained(t *testing.T) {
 	clean(t)
 	t.Setenv("CHAT_DATABASE_HOST", "127.0.0.1")
 	t.Setenv("CHAT_DATABASE_PORT", "1")
-	for _, line := range []string{"migrate", "migrate --status", "user 1", "room 1", "user disable 1", "user sessions 1", "room dissolve 1 --yes", "audit", "partitions", "unread verify", "epoch bump --yes", "dead list", "dead show 1", "dead drop 1"} {
+	for _, line := range []string{"migrate", "migrate --status", "user 1", "room 1", "user disable 1", "user erase 1 --yes", "user sessions 1", "room dissolve 1 --yes", "audit", "partitions", "unread verify", "epoch bump --yes", "dead list", "dead show 1", "dead drop 1"} {
 		_, _, err := chatctl(t, strings.Fields(line)...)
 		if err == nil || !strings.Contains(err.Error(), "127.0.0.1:1 (from") || !strings.Contains(err.Error(), "start it") {
 			t.Errorf("chatctl %s: %v", line, err)

@@ -22,6 +22,7 @@ type userCmd struct {
 	Show     userShowCmd     `cmd:"" default:"withargs" help:"Show an account, without its password (the default)."`
 	Disable  userDisableCmd  `cmd:"" help:"Shut an account: its sessions end and its sockets close at once."`
 	Enable   userEnableCmd   `cmd:"" help:"Open a disabled account again."`
+	Erase    userEraseCmd    `cmd:"" help:"Shut and empty an account for good, and take back all that its user wrote."`
 	Password userPasswordCmd `cmd:"" help:"Set a new password; all sessions end."`
 	Sessions userSessionsCmd `cmd:"" help:"List live sessions with their addresses, or end them."`
 }

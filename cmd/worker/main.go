@@ -81,6 +81,7 @@ func wire(cfg *Config, log *slog.Logger) ([]daemon.Part, error) {
 	o.Changes = stores.Changes
 	o.Log, o.Outbox, o.Members = lineLog{stores.Messages, stores.Accounts, stores.Operator}, stores.Outbox, laneLog{stores.Rooms, stores.Messages, stores.Accounts}
 	o.Accounts, o.History, o.Workers = socketLog{stores.Accounts, stores.Rooms}, historyLog{stores.Messages, stores.Changes}, fleetLog{stores.Operator, stores.Rooms}
+	o.Chores = stores.Jobs
 	o.Routes, o.Allowances, o.Calls, o.Presence, o.Registry, o.Leases = cache, cache, cache, cache, cache, cache
 	q := &queues{Consumers: consumers, control: control, out: pub, now: time.Now}
 	o.Bus, o.Consume = broker.NewDeliveries(pub), q

@@ -42,7 +42,8 @@ func New(opts Options, ports Ports) (*server.Server, error) {
 	})
 	s.backend = backend.New(backend.Options{Now: opts.Now, Live: s.live, Rooms: s.rooms, NewSession: s.newSession}, backend.Ports{
 		Accounts: ports.Accounts, Identities: ports.Identities, Sessions: ports.Sessions, Tokens: ports.Tokens, Wardens: ports.Wardens,
-		Spaces: ports.Spaces, Logs: ports.Logs, Rooms: ports.Rooms, Members: ports.Members, Audit: ports.Audit,
+		Spaces: ports.Spaces, Logs: ports.Logs, Rooms: ports.Rooms, Members: ports.Members, Audit: ports.Audit, Jobs: ports.Jobs, Trail: ports.Trail,
+		Exports: ports.Exports, Replies: ports.Replies,
 		Webhooks: ports.Webhooks, Endpoints: ports.Endpoints,
 	})
 	if ports.Keys != nil {
@@ -52,7 +53,8 @@ func New(opts Options, ports Ports) (*server.Server, error) {
 		Addr: opts.Addr, About: about(), Release: opts.Release,
 		Guard: server.Guard{
 			Tokens: ports.Tokens, Live: s.live, Attempts: s.attempts, RequestsPerSecond: opts.Limits.RequestsPerSecond,
-			Strangers: opts.Limits.TokenRate(), Keys: s.keys, Calls: ports.Audit,
+			ServerRequests: opts.Limits.ServerRequests,
+			Strangers:      opts.Limits.TokenRate(), Keys: s.keys, Calls: ports.Audit,
 		},
 		BodyBytes: bodyLimit(opts.Limits), Limits: bodyLimits(opts.Limits), RequestTime: opts.Limits.RequestTime,
 		Origins: opts.Origins, TrustedProxies: opts.TrustedProxies, Site: opts.Site,

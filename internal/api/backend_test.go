@@ -155,7 +155,7 @@ func TestKeysAreRemembered(t *testing.T) {
 
 // TestKeysAreBounded: wrong keys use up an address's allowance, like wrong tokens, before they cost a question; good ones have a pace.
 func TestKeysAreBounded(t *testing.T) {
-	b, record := keyBench(t, func(o *Options, _ *Ports) { o.Limits.RequestsPerSecond = 5 })
+	b, record := keyBench(t, func(o *Options, _ *Ports) { o.Limits.RequestsPerSecond, o.Limits.ServerRequests = 1, 5 })
 	limit := chat.DefaultLimits().TokenRate().Burst
 	last := 0
 	known := b.key(chat.ScopeRead)

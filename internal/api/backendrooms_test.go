@@ -11,9 +11,9 @@ import (
 )
 
 // furnished has three users of the application's own, and a room of two of them.
-func furnished(t *testing.T) (b *bench, key string) {
+func furnished(t *testing.T, change ...func(*Options, *Ports)) (b *bench, key string) {
 	t.Helper()
-	b, _ = keyBench(t)
+	b, _ = keyBench(t, change...)
 	key = b.every()
 	b.do(200, "POST", "server/users", key, `{"users":[{"id":"ext:ann"},{"id":"ext:bob"},{"id":"ext:cem"}]}`)
 	b.do(201, "PUT", "server/rooms/ext:r", key, `{"name":"Room","owner":"ext:ann","members":["ext:bob","1","2"]}`)

@@ -45,6 +45,20 @@ func (r *trail) Record(_ context.Context, a chat.Act) {
 	r.acts = append(r.acts, a)
 }
 
+// Acts implements backend.Trail: the acts have the ids 1, 2 … in their order.
+func (r *trail) Acts(_ context.Context, q chat.ActQuery) (found []chat.Act, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i, a := range slices.Backward(r.acts) {
+		a.ID = uint64(i + 1)
+		if len(found) < q.Limit && (q.Before == 0 || a.ID < q.Before) && (q.User == 0 || q.User == a.User) && (q.Room == 0 || q.Room == a.Room) &&
+			(len(q.Kinds) == 0 || slices.Contains(q.Kinds, a.Kind)) && (q.IP == "" || q.IP == a.IP) && !a.At.Before(q.Since) {
+			found = append(found, a)
+		}
+	}
+	return found, nil
+}
+
 // kinds lists what was recorded since it was asked last.
 func (r *trail) kinds() (ks []string) {
 	r.mu.Lock()
@@ -247,6 +261,42 @@ func TestIdentitiesHaveNamesOfTheirOwn(t *testing.T) {
 				t.Errorf("%v and %v have one name", i, other)
 			}
 			seen[key] = i
+		}
+	}
+}
+
+// TestOwnSubjects: where an issuer's subjects are the application's own ids, its tokens' users are those whom the backend makes, whoever is
+// first and however many are at once.
+func TestOwnSubjects(t *testing.T) {
+	tokens := vouchers{}
+	for _, who := range []string{"first", "later", "raced"} {
+		tokens[who] = chat.Vouched{Identity: chat.External(who), Name: "By token", Provide: true}
+	}
+	b := newBench(t, func(_ *Options, p *Ports) { p.Foreigns = tokens })
+	key := b.every()
+	made := b.do(201, "PUT", "server/users/ext:first", key, `{"nickname":"By key"}`)
+	if u := userOf(b.do(200, "POST", "auth/exchange", "", exchange("first", ""))); u["id"] != made.body["id"] || u["nickname"] != "By key" {
+		t.Errorf("the token's user is %v", u)
+	}
+	u := userOf(b.do(200, "POST", "auth/exchange", "", exchange("later", "")))
+	if a := b.do(200, "PUT", "server/users/ext:later", key, `{}`); a.body["id"] != u["id"] || a.body["nickname"] != "By token" {
+		t.Errorf("the key's user is %s", a.raw)
+	}
+	var all sync.WaitGroup
+	ids := make([]any, 20)
+	for i := range ids {
+		all.Go(func() {
+			if i%2 == 0 {
+				ids[i] = b.raw("PUT", "server/users/ext:raced", key, "application/json", `{}`).body["id"]
+			} else {
+				ids[i] = userOf(b.raw("POST", "auth/exchange", "", "application/json", exchange("raced", fmt.Sprint(i))))["id"]
+			}
+		})
+	}
+	all.Wait()
+	for _, id := range ids {
+		if id != ids[0] || id == nil {
+			t.Fatalf("one user is %v", ids)
 		}
 	}
 }

@@ -42,7 +42,7 @@ func newFakes() fakes {
 
 func (f fakes) ports() Ports {
 	return Ports{
-		Accounts: f.store, People: f.store, Sessions: f.store, Identities: f.store, Keys: f.store, Wardens: f.store, Spaces: f.store, Logs: f.store, Rooms: f.store, Members: f.store, Lists: f.store, Messages: f.store, Changes: f.store, Webhooks: f.hooks,
+		Accounts: f.store, People: f.store, Sessions: f.store, Identities: f.store, Keys: f.store, Wardens: f.store, Jobs: f.store, Trail: new(trail), Exports: fakeExports{f.store}, Replies: f.store, Spaces: f.store, Logs: f.store, Rooms: f.store, Members: f.store, Lists: f.store, Messages: f.store, Changes: f.store, Webhooks: f.hooks,
 		Endpoints: webhook.Endpoints{Private: webhook.Networks{netip.MustParsePrefix("10.1.0.0/16")}},
 		Passwords: f.auth, Tokens: fakeTokens{f.auth}, Refreshes: f.auth, Recents: f.state, Presences: f.state, Throttle: f.state,
 	}

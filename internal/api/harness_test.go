@@ -32,7 +32,7 @@ func newBench(t *testing.T, change ...func(*Options, *Ports)) *bench {
 		Addr: "127.0.0.1:0", Limits: chat.DefaultLimits(), Now: f.now, Origins: []string{"https://app.example.com"},
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
 	}
-	o.Limits.RequestsPerSecond = 0
+	o.Limits.RequestsPerSecond, o.Limits.ServerRequests = 0, 0
 	p := f.ports()
 	for _, c := range change {
 		c(&o, &p)
@@ -92,7 +92,7 @@ func (b *bench) raw(method, path, token, contentType, body string, heads ...stri
 	if a.raw, err = io.ReadAll(res.Body); err != nil {
 		b.Fatal(err)
 	}
-	if bytes.HasPrefix(a.raw, []byte("{")) {
+	if bytes.HasPrefix(a.raw, []byte("{")) && a.head.Get("Content-Type") != "application/x-ndjson" {
 		if err := json.Unmarshal(a.raw, &a.body); err != nil {
 			b.Fatalf("%s %s: %v in %s", method, path, err, a.raw)
 		}

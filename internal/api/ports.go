@@ -37,6 +37,10 @@ type Ports struct {
 	Presences  Presences
 	Throttle   server.Throttle
 	Audit      Audit
+	Jobs       backend.Jobs
+	Trail      backend.Trail
+	Exports    backend.Exports
+	Replies    backend.Replies
 }
 
 // Accounts keeps users. Unknown ones are chat.NotFound; taken names are chat.UsernameTaken and chat.EmailTaken.

@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 
 // fill replaces the parameters of a path by ids that exist.
 func fill(path string) string {
-	return server.Base + strings.NewReplacer("{room_id}", "1", "{user_id}", "1", "{session_id}", "x", "{seq}", "1", "{key}", "x", "{user}", "1", "{room}", "1", "{webhook_id}", "1").Replace(path)
+	return server.Base + strings.NewReplacer("{room_id}", "1", "{user_id}", "1", "{session_id}", "x", "{seq}", "1", "{key}", "x", "{user}", "1", "{room}", "1", "{webhook_id}", "1", "{job}", "1").Replace(path)
 }
 
 // TestGuard walks every route without a token and with a bad, an expired and a revoked one.

@@ -26,6 +26,7 @@ type ForeignIssuer struct {
 	// Subject, Name and Picture name the claims that are read.
 	Subject, Name, Picture string
 	Provide                bool // accounts are made at first sight
+	External               bool // its subjects are the application's own ids of users: they are the users whom a backend's calls name
 	Leeway                 time.Duration
 }
 
@@ -89,8 +90,12 @@ func (f *Foreigns) Judge(token string) (chat.Vouched, error) {
 	case ambiguous(token):
 		return chat.Vouched{}, badToken(errors.New("a name occurs twice"))
 	}
+	who := chat.Identity{Issuer: i.Issuer, Subject: subject(claims[i.Subject])}
+	if i.External {
+		who = chat.External(who.Subject)
+	}
 	v := chat.Vouched{
-		Identity: chat.Identity{Issuer: i.Issuer, Subject: subject(claims[i.Subject])}, Name: text(claims, i.Name), Picture: text(claims, i.Picture), Provide: i.Provide,
+		Identity: who, Name: text(claims, i.Name), Picture: text(claims, i.Picture), Provide: i.Provide,
 	}
 	if !v.Valid() {
 		return chat.Vouched{}, badToken(fmt.Errorf("the claim %s names nobody: 1 to %d bytes without control characters do", i.Subject, chat.MaxSubject))

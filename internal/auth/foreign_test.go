@@ -157,6 +157,21 @@ func TestForeignAlgorithms(t *testing.T) {
 	}
 }
 
+// TestForeignSubjectsAsOwnIDs: where an issuer's subjects are the application's own ids, its tokens vouch for the users of those.
+func TestForeignSubjectsAsOwnIDs(t *testing.T) {
+	s := makeSigners()
+	f, err := NewForeigns([]ForeignIssuer{{
+		Issuer: "https://app.example", Audience: "chat", Keys: fixed(t)(SharedSecret(s.secret)), Subject: "sub", External: true,
+	}}, func() time.Time { return noon })
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := f.Judge(foreignToken(t, jwt.SigningMethodHS256, s.secret, nil, nil))
+	if err != nil || v.Identity != chat.External("ann") || v.Username() != chat.External("ann").Username() {
+		t.Errorf("it vouches for %+v, %v", v, err)
+	}
+}
+
 // TestForeignTokens: what a token of a known key must be, besides signed.
 func TestForeignTokens(t *testing.T) {
 	s := makeSigners()

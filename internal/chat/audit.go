@@ -26,6 +26,7 @@ const (
 	ActTokenReused   ActKind = "refresh_token_reused"
 	ActDisabled      ActKind = "user_disabled"
 	ActEnabled       ActKind = "user_enabled"
+	ActErased        ActKind = "user_erased"
 	ActOwner         ActKind = "room_owner"
 	ActDissolved     ActKind = "room_dissolved"
 	ActKeyCreated    ActKind = "key_created"
@@ -63,6 +64,7 @@ var acts = []ActSpec{
 	{ActTokenReused, true, "a refresh token was used again after its grace: the session ended"},
 	{ActDisabled, true, "an operator, or the application by a key, disabled the account"},
 	{ActEnabled, true, "an operator, or the application by a key, enabled the account"},
+	{ActErased, true, "an operator, or the application by a key, began to erase a user: the account was shut and emptied"},
 	{ActOwner, true, "an operator made a member the owner of a room"},
 	{ActDissolved, true, "an operator dissolved a room"},
 	{ActKeyCreated, true, "an operator made a key for the application's backend; its id and name are in the detail"},

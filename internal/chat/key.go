@@ -34,7 +34,7 @@ var scopes = []ScopeSpec{
 	{ScopeTokens, "log users in, and end their sessions"},
 	{ScopeRooms, "make and change rooms, and who is in them"},
 	{ScopeMessages, "send messages as any member"},
-	{ScopeModeration, "disable and enable users, recall messages"},
+	{ScopeModeration, "disable and enable users, recall messages, read the audit trail"},
 	{ScopeWebhooks, "make and change the endpoints that are told of events"},
 	{ScopeRead, "read users, rooms and messages"},
 }

@@ -57,6 +57,7 @@ type Limits struct {
 	RegisterPerMinute int           `yaml:"register_per_minute" json:"-"`
 	BadTokens         int           `yaml:"bad_tokens_per_minute" json:"-"`
 	RequestsPerSecond int           `yaml:"requests_per_second" json:"-"`
+	ServerRequests    int           `yaml:"server_requests_per_second" json:"-"`
 	RequestTime       time.Duration `yaml:"request_time" json:"-"`
 }
 
@@ -71,7 +72,7 @@ func DefaultLimits() Limits {
 		SocketsPerUser: 100, ConnectsPerMinute: 600, Unauthenticated: 5000, UnauthPerAddress: 500, HandshakeFailures: 600,
 		SessionsPerUser: 100, UserMessagesPerSecond: 50, UserFramesPerSecond: 100, UserMessageBurst: 200, RoomsPerHour: 1000, InvitationsPerHour: 20_000,
 		SearchesPerMinute: 120, LoginPerMinute: 600, RegisterPerMinute: 240, LoginFailures: 300, BadTokens: 3000,
-		RequestsPerSecond: 200, RequestTime: 10 * time.Second,
+		RequestsPerSecond: 200, ServerRequests: 250, RequestTime: 10 * time.Second,
 	}
 }
 
@@ -262,6 +263,7 @@ var limits = []LimitSpec{
 	{"register_per_minute", ByAPI, false, "accounts per minute", "one IP address makes", false},
 	{"bad_tokens_per_minute", ByAPI, false, "requests per minute", "one IP address makes at one api without a valid token: none, one that nobody signed, a refresh token that nobody has", false},
 	{"requests_per_second", ByAPI, false, "requests per second", "one user at one api, after a burst of twice as many", false},
+	{"server_requests_per_second", ByAPI, false, "requests per second", "one key of the application's backend at one api, after a burst of twice as many", false},
 	{"request_time", ByAPI, false, "time", "the work on one request", false},
 }
 

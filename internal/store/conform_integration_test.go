@@ -20,6 +20,7 @@ func TestConforms(t *testing.T) {
 		storetest.Conform(t, storetest.SubjectOf(d))
 		identities.Conform(t, storetest.SubjectOf(d))
 		backend.Conform(t, storetest.SubjectOf(d), d.Accounts, d.Rooms, d.Messages)
+		backend.ConformJobs(t, storetest.SubjectOf(d), d.Jobs)
 		webhooks.Conform(t, storetest.SubjectOf(d), d.Webhooks, d.Webhooks)
 	})
 }

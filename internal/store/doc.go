@@ -10,6 +10,7 @@
 //	messages   the rooms' logs; append.go is the commit of a message
 //	rooms      rooms and their members
 //	accounts   users and login sessions
+//	jobs       work that takes longer than a call, in steps
 //	operator   the installation: the fleet of workers, counting and repairing, questions about the server itself
 //
 // This package only opens them over one database. It refuses to judge what it can't see under a lock: the rules of

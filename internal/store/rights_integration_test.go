@@ -18,6 +18,7 @@ import (
 	"chat-service/internal/store/accounts"
 	"chat-service/internal/store/changes"
 	"chat-service/internal/store/db"
+	"chat-service/internal/store/jobs"
 	"chat-service/internal/store/messages"
 	"chat-service/internal/store/operator"
 	"chat-service/internal/store/storetest"
@@ -82,6 +83,10 @@ type (
 		*accounts.Store
 		worker, operator *accounts.Store
 	}
+	fewJobs struct {
+		*jobs.Store
+		api *jobs.Store
+	}
 	fewFleet struct {
 		*operator.Store
 		operator *operator.Store
@@ -103,6 +108,12 @@ func (m fewMessages) Messages(ctx context.Context, room chat.RoomID, from, to ch
 func (m fewMessages) Spans(ctx context.Context, spans []chat.Span, bytes int) ([]chat.Message, bool, error) {
 	return m.worker.Spans(ctx, spans, bytes)
 }
+
+func (j fewJobs) StartErase(ctx context.Context, user chat.UserID) (chat.Job, bool, error) {
+	return j.api.StartErase(ctx, user)
+}
+
+func (j fewJobs) Job(ctx context.Context, id chat.JobID) (chat.Job, error) { return j.api.Job(ctx, id) }
 
 func (c fewChanges) Apply(ctx context.Context, batch []chat.Change, now time.Time) ([]chat.Changed, []chat.Head, error) {
 	return c.worker.Apply(ctx, batch, now)
@@ -170,6 +181,7 @@ func TestConformsWithFewRights(t *testing.T) {
 			storetest.Conform(t, whole)
 			identities.Conform(t, whole)
 			backend.Conform(t, whole, fewKeys{f.operator.Accounts, f.api.Accounts}, f.api.Rooms, f.api.Messages)
+			backend.ConformJobs(t, whole, fewJobs{f.worker.Jobs, f.api.Jobs})
 			t.Run("by the api", func(t *testing.T) { webhooks.Conform(t, whole, f.api.Webhooks, f.worker.Webhooks) })
 			t.Run("by an operator", func(t *testing.T) { webhooks.Conform(t, whole, f.operator.Webhooks, f.worker.Webhooks) })
 		})

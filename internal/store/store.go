@@ -5,6 +5,7 @@ import (
 	"chat-service/internal/store/audit"
 	"chat-service/internal/store/changes"
 	"chat-service/internal/store/db"
+	"chat-service/internal/store/jobs"
 	"chat-service/internal/store/messages"
 	"chat-service/internal/store/operator"
 	"chat-service/internal/store/outbox"
@@ -20,6 +21,7 @@ type Store struct {
 	Changes  *changes.Store
 	Rooms    *rooms.Store
 	Accounts *accounts.Store
+	Jobs     *jobs.Store
 	Operator *operator.Store
 	Audit    *audit.Store
 	Webhooks *webhooks.Store
@@ -31,7 +33,7 @@ func Open(o db.Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Store{d, outbox.New(d), messages.New(d), changes.New(d), rooms.New(d), accounts.New(d), operator.New(d), audit.New(d), webhooks.New(d)}, nil
+	return &Store{d, outbox.New(d), messages.New(d), changes.New(d), rooms.New(d), accounts.New(d), jobs.New(d), operator.New(d), audit.New(d), webhooks.New(d)}, nil
 }
 
 // Close closes the database, after the verbs in flight.

@@ -27,6 +27,9 @@ type Readiness struct {
 	draining bool
 }
 
+// IssuerKeys begins the names of the checks of issuers' keys; the issuer follows.
+const IssuerKeys = "keys of "
+
 // Report is the body of /readyz: Status is "ready", "not ready" or "draining", Checks have "ok" or the error. Lasting are those whose
 // error waiting doesn't mend.
 type Report struct {

@@ -334,7 +334,7 @@ func (w *fakes) make(t *testing.T, tune ...func(*Options)) *Worker {
 	t.Helper()
 	o := Options{
 		Boot: "me", Partitions: 4, Metrics: NewMetrics(prometheus.NewRegistry()), Log: w.store, Outbox: w.store, Members: w.store, Accounts: w.store,
-		History: w.store, Workers: w.store, Routes: w, Changes: w.store, Allowances: w, Calls: w, Presence: w, Registry: w, Leases: w, Bus: w, Consume: w,
+		History: w.store, Workers: w.store, Chores: w.store, Routes: w, Changes: w.store, Allowances: w, Calls: w, Presence: w, Registry: w, Leases: w, Bus: w, Consume: w,
 		OutboxPoll: time.Millisecond, Beat: 5 * time.Millisecond,
 		DeadAfter: time.Second, GiveUp: 30 * time.Millisecond, OfflineGrace: 8 * time.Second,
 		MaxSockets: 10, MaxSyncRooms: 100, PeerReads: 50, Limits: chat.DefaultLimits(), ProtocolLimit: protocol.DefaultLimits(),

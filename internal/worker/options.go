@@ -32,6 +32,7 @@ type Options struct {
 	Accounts sockets.Accounts
 	History  catchup.Log
 	Workers  jobs.Workers
+	Chores   jobs.Chores
 
 	// Webhooks are what they need and how they are tuned; the worker adds what it has itself. nil: no webhooks are posted.
 	Webhooks *webhooks.Options
@@ -113,7 +114,7 @@ func (o *Options) Validate() error {
 	need(o.Partitions > 0, "Partitions must be at least 1")
 	need(o.Committers > 0 && o.Lanes > 0 && o.BatchRecords > 0, "Committers, Lanes and BatchRecords must be at least 1")
 	need(o.DeadAfter > o.Beat, "DeadAfter must exceed Beat")
-	need(o.Log != nil && o.Changes != nil && o.Outbox != nil && o.Members != nil && o.Accounts != nil && o.History != nil && o.Workers != nil, "a store port is missing")
+	need(o.Log != nil && o.Changes != nil && o.Outbox != nil && o.Members != nil && o.Accounts != nil && o.History != nil && o.Workers != nil && o.Chores != nil, "a store port is missing")
 	need(o.Routes != nil && o.Allowances != nil && o.Calls != nil && o.Presence != nil && o.Registry != nil && o.Leases != nil, "a state port is missing")
 	need(o.Bus != nil && o.Consume != nil, "a broker port is missing")
 	need(o.Metrics != nil, "Metrics is missing")

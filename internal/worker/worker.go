@@ -70,7 +70,7 @@ func New(o Options) (*Worker, error) {
 	})
 	w.fleet = jobs.NewFleet(jobs.Options{
 		Boot: o.Boot, Partitions: o.Partitions, Beat: o.Beat, DeadAfter: o.DeadAfter, Lease: o.Lease, Line: w.line,
-		Workers: o.Workers, Consume: o.Consume, Now: o.Now, Logger: o.Logger, Owned: o.Metrics.Owned,
+		Workers: o.Workers, Chores: o.Chores, Consume: o.Consume, Now: o.Now, Logger: o.Logger, Owned: o.Metrics.Owned,
 		OutboxAge: o.Metrics.OutboxAge, Dead: o.Metrics.Dead,
 	})
 	w.sockets = sockets.New(sockets.Options{
@@ -121,6 +121,7 @@ func (w *Worker) Start(context.Context) error {
 			{time.Second, w.sockets.SweepOffline},
 			{time.Minute, w.fleet.SweepEnded},
 			{time.Second, w.fleet.IndexNames},
+			{jobs.ChoreEvery, w.fleet.DoChores},
 			{10 * time.Second, w.fleet.Weigh},
 		} {
 			w.looped.Go(func() { jobs.Every(ctx, job.every, w.o.Patience, job.run) })

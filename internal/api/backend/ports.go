@@ -19,6 +19,10 @@ type Ports struct {
 	Rooms      Rooms
 	Members    Members
 	Audit      Audit
+	Jobs       Jobs
+	Trail      Trail
+	Exports    Exports
+	Replies    Replies
 	Webhooks   Webhooks
 	Endpoints  Endpoints
 }
@@ -64,6 +68,39 @@ type Members interface {
 	// RemoveMember is a kick, or leaving if by is target.
 	RemoveMember(ctx context.Context, room chat.RoomID, by, target chat.UserID) error
 	SetRole(ctx context.Context, room chat.RoomID, by, target chat.UserID, to chat.Role) (chat.Member, error)
+}
+
+// Jobs are work that takes longer than a call.
+type Jobs interface {
+	// StartErase shuts and empties an account, and leaves a job that takes what its user wrote; of one that was erased before it returns
+	// that job.
+	StartErase(ctx context.Context, user chat.UserID) (j chat.Job, made bool, err error)
+	// Job returns a job: chat.NotFound if there is none.
+	Job(ctx context.Context, id chat.JobID) (chat.Job, error)
+}
+
+// Exports reads what is exported: all of it, whoever may see it.
+type Exports interface {
+	// StartExport remembers what is to be exported, and until when it goes: now.
+	StartExport(ctx context.Context, j chat.Job) (chat.Job, error)
+	// RoomPeople lists who was ever in a room or wrote in it, by id above after.
+	RoomPeople(ctx context.Context, room chat.RoomID, after chat.UserID, limit int) ([]chat.UserID, error)
+	// ExportUsers returns users, with their memberships in a room unless that is 0.
+	ExportUsers(ctx context.Context, room chat.RoomID, ids []chat.UserID) ([]chat.ExportedUser, error)
+	// ExportRooms lists the rooms that a user is or was in, by id above after.
+	ExportRooms(ctx context.Context, user chat.UserID, after chat.RoomID, limit int) ([]chat.ExportedRoom, error)
+	ExportRoom(ctx context.Context, room chat.RoomID) (chat.ExportedRoom, error)
+}
+
+// Replies reads messages that others answer.
+type Replies interface {
+	States(ctx context.Context, room chat.RoomID, seqs []chat.Seq) ([]chat.Message, error)
+}
+
+// Trail is what was recorded.
+type Trail interface {
+	// Acts returns the newest acts that q selects, newest first.
+	Acts(ctx context.Context, q chat.ActQuery) ([]chat.Act, error)
 }
 
 // Audit records acts that no transaction records. It never blocks and never fails.

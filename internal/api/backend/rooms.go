@@ -23,7 +23,7 @@ type SpaceBody struct {
 // DirectBody names who is in a direct room.
 type DirectBody struct {
 	Type    chat.RoomType `json:"type" required:"true" enum:"direct" doc:"groups are made by PUT" example:"direct"`
-	Members []string      `json:"members" required:"true" minItems:"1" maxItems:"2" rule:"two users, each as in a path, or one who writes notes" example:"[\"ext:ann\",\"ext:bob\"]"`
+	Members []string      `json:"members" required:"true" minItems:"1" maxItems:"2" rule:"two users, each as in a path, or one who writes notes" example:"[\"ext:ann\"]"`
 }
 
 // PlaceBody is what the application says of a member; it may be left out.

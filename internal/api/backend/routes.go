@@ -15,12 +15,12 @@ func (v *Verbs) userRoutes() []server.Route {
 	return []server.Route{
 		{
 			Method: "PUT", Path: user, ID: "putUser", Scope: chat.ScopeUsers, Summary: "Make a user of the application's own, or change a user",
-			Reply: PersonView{}, Status: http.StatusCreated, Again: http.StatusOK, Do: server.Takes(v.putPerson),
+			Reply: PersonView{}, Status: http.StatusCreated, Again: http.StatusOK, Errors: server.Kinds(chat.Conflict), Do: server.Takes(v.putPerson),
 			Rule: "a number names somebody who is there already",
 		},
 		{
 			Method: "POST", Path: "/server/users", ID: "putUsers", Scope: chat.ScopeUsers, Summary: "Make or change up to 100 users",
-			Reply: PeopleReply{}, Errors: server.Kinds(chat.NotFound), Do: server.Takes(v.putPeople),
+			Reply: PeopleReply{}, Errors: server.Kinds(chat.NotFound, chat.Conflict), Do: server.Takes(v.putPeople),
 		},
 		{
 			Method: "GET", Path: user, ID: "showUser", Scope: chat.ScopeRead, Summary: "Show a user", Reply: PersonView{}, Do: server.Plain(v.showPerson),
@@ -44,7 +44,45 @@ func (v *Verbs) userRoutes() []server.Route {
 		},
 		{
 			Method: "DELETE", Path: user + "/disabled", ID: "enableUser", Scope: chat.ScopeModeration,
-			Summary: "Open a disabled account again", Do: server.Plain(v.disable(false)),
+			Summary: "Open a disabled account again", Errors: server.Kinds(chat.Conflict), Do: server.Plain(v.disable(false)),
+		},
+	}
+}
+
+// jobRoutes are about what goes on after its call was answered.
+func (v *Verbs) jobRoutes() []server.Route {
+	return []server.Route{
+		{
+			Method: "DELETE", Path: "/server/users/{user}", ID: "endUser", Scope: chat.ScopeUsers,
+			Summary: "Shut an account (204); with erase=true empty it for good, and take back all that its user wrote (202)",
+			Params:  []server.Param{{Name: "erase", Doc: "true: erase the user", Enum: []string{"true", "false"}}},
+			Reply:   JobView{}, Status: http.StatusAccepted, Again: http.StatusNoContent, Do: server.Plain(v.endUser),
+		},
+		{
+			Method: "GET", Path: "/server/audit", ID: "audit", Scope: chat.ScopeModeration, Summary: "Read the audit trail, newest first",
+			Params: append([]server.Param{
+				{Name: "kind", Doc: "only acts of this kind", Enum: actKinds()},
+				{Name: "user", Doc: "only about this user", Bytes: 140, Rule: "as in a path", Example: "ext:ann"},
+				{Name: "room", Doc: "only about this room", Bytes: 140, Rule: "as in a path", Example: "ext:team"},
+				{Name: "ip", Doc: "only from this address", Bytes: 45, Rule: "an IP address"},
+				{Name: "since", Doc: "only since then", Bytes: 40, Rule: "a time, written as RFC 3339"},
+			}, server.PageParams()...),
+			Reply: ActsReply{}, Errors: server.Kinds(chat.NotFound), Do: server.Plain(v.acts),
+		},
+		{
+			Method: "POST", Path: "/server/export", ID: "startExport", Scope: chat.ScopeRead,
+			Summary: "Export what there is of a user, or of a room, until now", Reply: JobView{}, Status: http.StatusCreated,
+			Do: server.Takes(v.startExport), Rule: "either user or room",
+		},
+		{
+			Method: "GET", Path: "/server/export/{job}", ID: "exported", Scope: chat.ScopeRead, Lines: true,
+			Summary: "Read a page of an export, as lines that can be imported; the header Next-Cursor leads to the next one",
+			Params:  []server.Param{{Name: "cursor", Doc: "Next-Cursor of the page before", Bytes: 128, Cursor: true, Rule: "as this export returned it, unchanged"}},
+			Do:      server.Plain(v.exported),
+		},
+		{
+			Method: "GET", Path: "/server/jobs/{job}", ID: "job", Scope: chat.ScopeRead, Summary: "Show how far a job is", Reply: JobView{},
+			Do: server.Plain(v.showJob),
 		},
 	}
 }

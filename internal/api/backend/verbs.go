@@ -31,5 +31,5 @@ func New(opts Options, ports Ports) *Verbs { return &Verbs{opts, ports} }
 
 // Routes are the package's rows of the route table.
 func (v *Verbs) Routes() []server.Route {
-	return server.Tagged("server", slices.Concat(v.userRoutes(), v.roomRoutes(), v.webhookRoutes()))
+	return server.Tagged("server", slices.Concat(v.userRoutes(), v.roomRoutes(), v.webhookRoutes(), v.jobRoutes()))
 }

@@ -24,6 +24,7 @@ type Call struct {
 	Target  chat.UserID    // the user that the path names; "me" is the caller
 	Seq     chat.Seq       // the message that the path names
 	Webhook chat.WebhookID // the endpoint that the path names
+	Job     chat.JobID     // the job that the path names
 	// UserRef and RoomRef are whom and what the path of a route with a scope names. Its verb finds them, and sets Target and Room.
 	UserRef, RoomRef chat.Ref
 
@@ -47,6 +48,13 @@ func (c *Call) names() error {
 			return err
 		}
 		c.Seq = chat.Seq(n)
+	}
+	if text := c.http.Params("job"); text != "" {
+		n, err := pathID("job", text)
+		if err != nil {
+			return err
+		}
+		c.Job = chat.JobID(n)
 	}
 	if text := c.http.Params("webhook_id"); text != "" {
 		n, err := pathID("webhook_id", text)
@@ -140,6 +148,21 @@ func (c *Call) Write(body []byte) error {
 	c.http.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSONCharsetUTF8)
 	c.http.Status(http.StatusOK).Response().SwapBody(body)
 	return nil
+}
+
+// HeaderNext is the header that leads from a page of lines to the next one.
+const HeaderNext = "Next-Cursor"
+
+// linesType is the media type of JSON lines.
+const linesType = "application/x-ndjson"
+
+// Lines answers 200 with JSON lines, and the cursor of the next page unless that is empty.
+func (c *Call) Lines(lines []byte, next string) error {
+	c.http.Set(fiber.HeaderContentType, linesType)
+	if next != "" {
+		c.http.Set(HeaderNext, next)
+	}
+	return c.http.Status(http.StatusOK).Send(lines)
 }
 
 // DoneReply is the answer to a change that has nothing to show.

@@ -17,6 +17,8 @@ type Guard struct {
 	Attempts *Attempts
 	// RequestsPerSecond bounds one user's requests to this process, after a burst of twice as many; 0 is no bound.
 	RequestsPerSecond int
+	// ServerRequests bounds those with one key in the same way.
+	ServerRequests int
 	// Strangers bounds one address's requests to this process without a valid token or key.
 	Strangers chat.Rate
 	// Keys knows those of the application's backend, who may call routes with a scope; nil: no key is known.

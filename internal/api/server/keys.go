@@ -145,7 +145,7 @@ func (s *Server) keyed(r Route) fiber.Handler {
 	return func(c *fiber.Ctx) error {
 		key, err := s.keyOf(c)
 		if err == nil {
-			err = s.opts.Guard.Attempts.pace("key:"+key.ID, s.opts.Guard.RequestsPerSecond)
+			err = s.opts.Guard.Attempts.pace("key:"+key.ID, s.opts.Guard.ServerRequests)
 		}
 		if err != nil {
 			return err

@@ -96,8 +96,12 @@ func operation(r Route, reg huma.Registry, limits map[string]int) *huma.Operatio
 	}
 	for _, status := range []int{r.success(), cmp.Or(r.Again, r.success())} {
 		res := &huma.Response{Description: http.StatusText(status)}
-		if r.Reply != nil {
+		if r.Reply != nil && status != http.StatusNoContent {
 			res.Content = map[string]*huma.MediaType{"application/json": {Schema: reg.Schema(reflect.TypeOf(r.Reply), true, "")}}
+		}
+		if r.Lines {
+			res.Content = map[string]*huma.MediaType{linesType: {Schema: &huma.Schema{Type: huma.TypeString}}}
+			res.Headers = map[string]*huma.Param{HeaderNext: {Description: "cursor of the next page; left out on the last one", Schema: &huma.Schema{Type: huma.TypeString}}}
 		}
 		op.Responses[strconv.Itoa(status)] = res
 	}
@@ -257,7 +261,7 @@ const maxReaction = 32
 func pathSchema(name string) *huma.Schema {
 	id := &huma.Schema{Type: huma.TypeInteger, Minimum: float[int64](1), Maximum: float[int64](chat.MaxID), Examples: []any{1}}
 	switch name {
-	case "room_id", "seq", "webhook_id":
+	case "room_id", "seq", "job", "webhook_id":
 		id.Description = "what is no number is 400, a number that no id can be is 404"
 		return id
 	case "user_id":

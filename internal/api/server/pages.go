@@ -13,6 +13,7 @@ const (
 	ListMembers  = "members"
 	ListAttempts = "attempts"
 	ListReplays  = "replays"
+	ListActs     = "acts"
 )
 
 // IDCursor reads the cursor of a list by id: 0 for the first page. Those of release 0.1 have no sum, and still count: clients hold them.
@@ -40,7 +41,7 @@ func WriteIDCursor(list string, id uint64) string {
 }
 
 // Cut shortens a list that was read one longer than limit, and makes the cursor of the next page if there is one.
-func Cut[T any](list string, items []T, limit int, id func(T) chat.UserID) ([]T, *string) {
+func Cut[T any, ID ~uint64](list string, items []T, limit int, id func(T) ID) ([]T, *string) {
 	if len(items) <= limit {
 		return items, nil
 	}

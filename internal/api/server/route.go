@@ -34,6 +34,7 @@ type Route struct {
 	Status       int // of success; 0: 204 for DELETE, else 200
 	Again        int // of success if it was done before; 0: the same
 	Errors       []chat.Kind
+	Lines        bool   // it answers with JSON lines (Call.Lines) and no Reply
 	Keyed        bool   // it takes the header Idempotency-Key: a repeat under the same key is done once
 	Rule         string // what the body's fields must be together, and JSON Schema can't say
 	Do           Action
@@ -132,7 +133,7 @@ func (r Route) outcomes() map[int][]string {
 // ids lists the parameters of a path that are ids.
 func ids(path string) (names []string) {
 	for part := range strings.SplitSeq(path, "/") {
-		if slices.Contains([]string{"{room_id}", "{user_id}", "{seq}", "{user}", "{room}", "{webhook_id}"}, part) {
+		if slices.Contains([]string{"{room_id}", "{user_id}", "{seq}", "{user}", "{room}", "{webhook_id}", "{job}"}, part) {
 			names = append(names, strings.Trim(part, "{}"))
 		}
 	}

@@ -294,6 +294,17 @@ func TestDoctorReadsReadiness(t *testing.T) {
 	if _, text := worst(x.r); !strings.Contains(text, "correct the password") || !strings.Contains(text, "start it again") || strings.Contains(text, "by itself when") {
 		t.Errorf("a lasting failure:\n%s", text)
 	}
+	var issuers telemetry.Readiness
+	issuers.Observe(telemetry.IssuerKeys+"https://good.example", func(context.Context) error { return nil })
+	issuers.Observe(telemetry.IssuerKeys+"https://bad.example", func(context.Context) error { return sick })
+	api := httptest.NewServer(&issuers)
+	defer api.Close()
+	x = patient()
+	x.o.Ready = []string{api.URL}
+	x.processes(t.Context())
+	if got, text := worst(x.r); got != Warn || !strings.Contains(text, "good.example could be fetched") || !strings.Contains(text, "bad.example: no answer → check auth.issuers") {
+		t.Errorf("keys of issuers: %s:\n%s", got, text)
+	}
 	x = patient()
 	x.debug = map[string]string{"worker": "127.0.0.1:1", "api": "0.0.0.0:0"}
 	x.processes(t.Context())

@@ -34,12 +34,28 @@ func (x *examination) processes(ctx context.Context) {
 			x.r.fail("see its log; start it again", "%s: %s: %v", name, urls[name], err)
 		case rep.Status == "ready":
 			x.r.ok("%s is ready", name)
+			x.issuers(name, rep)
 		default:
 			do := "what it names is unavailable; it becomes ready by itself when that is back"
 			if len(rep.Lasting) > 0 {
 				do = "waiting doesn't mend it: do what it says; start it again if its configuration has changed, or if it has given up (server.give_up)"
 			}
 			x.r.fail(do, "%s is %s: %s", name, rep.Status, failing(rep))
+		}
+	}
+}
+
+// issuers says of each of the application's issuers whose keys are fetched whether the process has them. It is ready all the same.
+func (x *examination) issuers(process string, rep telemetry.Report) {
+	for _, check := range slices.Sorted(maps.Keys(rep.Checks)) {
+		issuer, ok := strings.CutPrefix(check, telemetry.IssuerKeys)
+		switch state := rep.Checks[check]; {
+		case !ok:
+		case state == "ok":
+			x.r.ok("%s: the keys of the issuer %s could be fetched", process, issuer)
+		default:
+			x.r.warn("check auth.issuers in its file, and whether jwks_url can be reached from there: tokens of this issuer may be refused",
+				"%s: the keys of the issuer %s: %s", process, issuer, state)
 		}
 	}
 }

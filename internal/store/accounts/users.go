@@ -127,7 +127,7 @@ func (s *Store) find(ctx context.Context, verb string, where func(tx db.Tx) db.T
 }
 
 // UpdateUser changes an account's profile and returns it; another nickname or picture is announced to those who see it. NotFound,
-// EmailTaken.
+// EmailTaken; Conflict if the account was emptied.
 func (s *Store) UpdateUser(ctx context.Context, id chat.UserID, p chat.UserPatch) (chat.User, error) {
 	var u chat.User
 	var cols []string
@@ -144,6 +144,9 @@ func (s *Store) UpdateUser(ctx context.Context, id chat.UserID, p chat.UserPatch
 		return s.User(ctx, id)
 	}
 	err := s.d.Tx(ctx, "update user", db.Repeatable, func(tx db.Tx) error {
+		if err := living(tx, id); err != nil {
+			return err
+		}
 		if p.Email != nil {
 			if err := s.recordEmail(tx, id, *p.Email); err != nil {
 				return err
@@ -203,6 +206,9 @@ func (s *Store) recordEmail(tx db.Tx, id chat.UserID, email string) error {
 func (s *Store) SetPassword(ctx context.Context, id chat.UserID, was, hash string, keep chat.SessionID) error {
 	return s.d.Tx(ctx, "set password", db.Repeatable, func(tx db.Tx) error {
 		has, _, err := lockUser(tx, id)
+		if err == nil {
+			err = living(tx, id)
+		}
 		switch {
 		case err != nil:
 			return err
@@ -245,10 +251,16 @@ func (s *Store) DisableUser(ctx context.Context, id chat.UserID) error {
 	})
 }
 
-// EnableUser opens a disabled account again; its old sessions stay ended. NotFound.
+// EnableUser opens a disabled account again; its old sessions stay ended. NotFound; Conflict if it was emptied.
 func (s *Store) EnableUser(ctx context.Context, id chat.UserID) error {
 	now := s.d.Now()
 	return s.d.Tx(ctx, "enable user", db.Repeatable, func(tx db.Tx) error {
+		if _, _, err := lockUser(tx, id); err != nil {
+			return err
+		}
+		if err := living(tx, id); err != nil {
+			return err
+		}
 		if err := setUser(tx, id, "status", chat.Active); err != nil {
 			return err
 		}

@@ -17,6 +17,7 @@ type batch struct {
 	now     time.Time
 	limits  chat.Limits
 	refusal *chat.Error // not nil: the answer to all that would be accepted
+	erasing bool        // nobody asks whether the changes are allowed: see Erase
 
 	// What the last run answered, and what it knew.
 	done    []chat.Changed // by index

@@ -24,7 +24,10 @@ func (b *batch) judge(i int) chat.Changed {
 		return refused(c, chat.E(chat.Unauthenticated, "the session has ended, log in again"))
 	}
 	by := b.members[at]
-	if r == nil || r.dissolved || !c.App && !by.In() {
+	if b.erasing {
+		by = chat.Member{User: c.User}
+	}
+	if r == nil || !b.erasing && (r.dissolved || !c.App && !by.In()) {
 		return refused(c, messages.NoRoom())
 	}
 	if e == nil || c.Seq < by.VisibleFrom {
@@ -86,6 +89,12 @@ func (b *batch) apply(r *room, by chat.Member, e *entry, c chat.Change) (changed
 		}
 		b.recall(r, e, c.User)
 		return true, nil
+	case chat.ChangeErase:
+		if !b.erasing {
+			break
+		}
+		b.recall(r, e, c.User)
+		return true, nil
 	case chat.ChangeReaction:
 		if err := chat.MayReact(e.message()); err != nil {
 			return false, err
@@ -96,9 +105,8 @@ func (b *batch) apply(r *room, by chat.Member, e *entry, c chat.Change) (changed
 			return false, err
 		}
 		return b.pin(r, e, c)
-	default:
-		return false, chat.E(chat.Invalid, "nobody can ask for a change of kind %q", c.Kind)
 	}
+	return false, chat.E(chat.Invalid, "nobody can ask for a change of kind %q", c.Kind)
 }
 
 // answer gives a change its number, or says that it changed nothing.

@@ -147,7 +147,7 @@ func (s *Store) UpdateUser(ctx context.Context, id chat.UserID, p chat.UserPatch
 	if err != nil {
 		return chat.User{}, err
 	}
-	u, err := s.find(id)
+	u, err := s.living(id)
 	if err == nil && p.Email != nil {
 		err = s.free(id, "", *p.Email)
 	}
@@ -202,10 +202,39 @@ func (s *Store) DisableUser(ctx context.Context, id chat.UserID) error {
 
 // EnableUser implements accounts.Store's verb.
 func (s *Store) EnableUser(ctx context.Context, id chat.UserID) error {
-	return s.ofUser(ctx, "EnableUser", id, func(u *chat.User) {
+	end, err := s.begin(ctx, "EnableUser")
+	defer end()
+	if err != nil {
+		return err
+	}
+	u, err := s.living(id)
+	if err == nil {
 		u.Status = chat.Active
 		s.live(id, chat.WebhookUserEnabled, s.now())
-	})
+	}
+	return err
+}
+
+// empty shuts and empties an account for good.
+func (s *Store) empty(id chat.UserID) (again bool, err error) {
+	u, err := s.find(id)
+	if err != nil || u.Username == chat.ErasedUsername(id) {
+		return err == nil, err
+	}
+	*u = chat.User{ID: id, Username: chat.ErasedUsername(id), Nickname: chat.ErasedName, Status: chat.Disabled, CreatedAt: u.CreatedAt}
+	s.live(id, chat.WebhookUserDisabled, s.now())
+	s.revokeAll(id, "", true)
+	s.add(envelope.Announcement{Profile: &chat.User{ID: id, Username: u.Username, Nickname: u.Nickname, CreatedAt: u.CreatedAt}})
+	return false, nil
+}
+
+// living finds an account that was not emptied.
+func (s *Store) living(id chat.UserID) (*chat.User, error) {
+	u, err := s.find(id)
+	if err == nil && u.Username == chat.ErasedUsername(id) {
+		err = chat.E(chat.Conflict, "the user was erased")
+	}
+	return u, err
 }
 
 func (s *Store) ofUser(ctx context.Context, verb string, id chat.UserID, fn func(*chat.User)) error {

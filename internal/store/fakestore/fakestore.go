@@ -11,7 +11,9 @@ import (
 
 	"chat-service/internal/chat"
 	"chat-service/internal/envelope"
+	"chat-service/internal/store/fakestore/joblist"
 	"chat-service/internal/store/fakestore/keyring"
+	"chat-service/internal/store/fakestore/roster"
 	"chat-service/internal/store/skeleton"
 )
 
@@ -41,13 +43,14 @@ type Store struct {
 	external map[string]chat.RoomID
 	outbox   []row
 	lastRow  uint64
-	workers  map[string]worker
 	dead     []chat.DeadCommand
 	calls    map[string]int
 	lives    []chat.WebhookEvent
 
 	failing
 	*keyring.Ring
+	*joblist.List
+	*roster.Roster
 }
 
 // New makes an empty store.
@@ -58,9 +61,10 @@ func New(o Options) *Store {
 	}
 	s := &Store{
 		o: o, rooms: map[chat.RoomID]*room{}, users: map[chat.UserID]*chat.User{}, looks: map[string]bool{}, sessions: map[chat.SessionID]*session{},
-		tokens: map[[32]byte]*token{}, known: map[chat.Identity]chat.UserID{}, external: map[string]chat.RoomID{}, workers: map[string]worker{}, calls: map[string]int{},
+		tokens: map[[32]byte]*token{}, known: map[chat.Identity]chat.UserID{}, external: map[string]chat.RoomID{}, calls: map[string]int{},
 	}
-	s.Ring = keyring.New(s.begin, s.now)
+	s.Ring, s.Roster = keyring.New(s.begin, s.now), roster.New(s.begin, s.now)
+	s.List = joblist.New(joblist.Host{Begin: s.begin, Now: s.now, Empty: s.empty})
 	return s
 }
 

@@ -21,6 +21,7 @@ func TestConforms(t *testing.T) {
 	storetest.Conform(t, whole)
 	identities.Conform(t, whole)
 	backend.Conform(t, whole, s, s, s)
+	backend.ConformJobs(t, whole, s)
 	h := fake.New(s, 8, time.Now)
 	webhooks.Conform(t, whole, h, h)
 }

@@ -1,7 +1,6 @@
 package fakestore
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -105,18 +104,12 @@ func (s *Store) Announced(ctx context.Context, ids []uint64) error {
 	return err
 }
 
-// worker is a worker that beat.
-type worker struct {
-	chat.LiveWorker
-	at time.Time
-}
-
 // Beat implements the stations' ports; see operator.Store. While the store is stalled it waits until ctx ends.
 func (s *Store) Beat(ctx context.Context, w chat.LiveWorker) error {
 	end, err := s.begin(ctx, "Beat")
 	stalled := s.stalled
 	if err == nil && !stalled {
-		s.workers[w.Boot] = worker{w, s.now()}
+		s.Beaten(w)
 	}
 	end()
 	if !stalled {
@@ -125,32 +118,6 @@ func (s *Store) Beat(ctx context.Context, w chat.LiveWorker) error {
 	<-ctx.Done()
 	s.set(func() { s.late++ })
 	return ctx.Err()
-}
-
-// Workers implements the stations' ports; see operator.Store.
-func (s *Store) Workers(ctx context.Context, deadAfter time.Duration) (ws []chat.LiveWorker, err error) {
-	end, err := s.begin(ctx, "Workers")
-	defer end()
-	if err != nil {
-		return nil, err
-	}
-	for _, w := range s.workers {
-		if w.at.After(s.now().Add(-deadAfter)) {
-			ws = append(ws, w.LiveWorker)
-		}
-	}
-	slices.SortFunc(ws, func(a, b chat.LiveWorker) int { return cmp.Compare(a.Boot, b.Boot) })
-	return ws, nil
-}
-
-// Retire implements the stations' ports; see operator.Store.
-func (s *Store) Retire(ctx context.Context, boot string) error {
-	end, err := s.begin(ctx, "Retire")
-	defer end()
-	if err == nil {
-		delete(s.workers, boot)
-	}
-	return err
 }
 
 // Quarantine implements the stations' ports; see operator.Store.

@@ -29,6 +29,9 @@ func (s *Store) post(ctx context.Context, b *batch, commit func(db.Ask) ([]*db.S
 		if err != nil || len(b.fresh) == 0 {
 			return err
 		}
+		if err := shut(tx, b.sends[0].Sender); err != nil {
+			return err
+		}
 		r, err := Room(tx, b.sends[0].Room)
 		if err != nil {
 			return err
@@ -49,6 +52,16 @@ func (s *Store) post(ctx context.Context, b *batch, commit func(db.Ask) ([]*db.S
 		return chat.Sent{}, err
 	}
 	return b.sent[0], nil
+}
+
+// shut is Blocked for a sender whose account is disabled. A call by REST was judged before its room was locked; what is erased then must
+// not come after that.
+func shut(tx db.Tx, sender chat.UserID) error {
+	var n int64
+	if err := tx.Table("users").Where("id = ? AND status = ?", sender, chat.Disabled).Count(&n).Error; err != nil || n == 0 {
+		return err
+	}
+	return chat.E(chat.Blocked, "")
 }
 
 // Say takes the room's next seq for a system message, inside a transaction that holds the room's row lock and stores

@@ -9,7 +9,7 @@ import (
 )
 
 // Sweep deletes what nobody can use any more: sessions that ended before the given time with their refresh tokens,
-// client_seq cursors not moved since, and older acts of the audit trail, at most limit of each. n is how many rows were deleted, 0 when nothing is left.
+// client_seq cursors not moved since, finished jobs, and older acts of the audit trail, at most limit of each. n is how many rows were deleted, 0 when nothing is left.
 // before must lie further back than a session can live, or a live one would lose its cursors.
 //
 // It also stores the skeletons of accounts that a process of the release before has made.
@@ -39,8 +39,12 @@ func (s *Store) Sweep(ctx context.Context, before time.Time, limit int) (n int64
 		if res.Error != nil {
 			return res.Error
 		}
+		jobs := tx.Exec("DELETE FROM jobs WHERE state = ? AND changed_at < ? ORDER BY changed_at LIMIT ?", chat.JobDone, db.Micros(before), limit)
+		if jobs.Error != nil {
+			return jobs.Error
+		}
 		acts := tx.Exec("DELETE FROM audit WHERE at < ? ORDER BY at LIMIT ?", db.Micros(before), limit)
-		n += res.RowsAffected + acts.RowsAffected
+		n += res.RowsAffected + jobs.RowsAffected + acts.RowsAffected
 		return acts.Error
 	})
 	return n, err

@@ -193,7 +193,7 @@ func (s *Store) WebhookAttempts(ctx context.Context, a chat.AttemptQuery) (as []
 			q = q.Where("id < ?", a.Before)
 		}
 		if a.Event != "" {
-			q = q.Where("event = ?", a.Event)
+			q = q.Where("event = ?", []byte(a.Event)) // bytes: the column is ASCII, and a text that isn't would be an error
 		}
 		if a.Failed {
 			q = q.Where("refusal <> ''")

@@ -39,6 +39,7 @@ func bodies(other uint64) map[string]obj {
 		"POST /server/users/{user}/tokens":         {"ttl_seconds": 60},
 		"PUT /server/rooms/{room}":                 {"name": "mine"},
 		"POST /server/rooms":                       {"type": "direct", "members": []string{fmt.Sprint(other)}},
+		"POST /server/export":                      {"user": fmt.Sprint(other)},
 		"POST /server/rooms/{room}/messages":       {"as": fmt.Sprint(other), "content": "x"},
 		"POST /server/webhooks":                    {"url": "https://hooks.invalid/"},
 		"PATCH /server/webhooks/{webhook_id}":      {"name": "mine"},
@@ -175,7 +176,7 @@ func bodyless(path string) bool {
 func extraFields(a *attack) {
 	us := a.users(2)
 	room := a.api.CreateRoom(a, us[0], us[1])
-	key := a.key(a, "users,tokens,rooms,messages,webhooks")
+	key := a.key(a, "users,tokens,rooms,messages,webhooks,read")
 	with := bodies(us[1].ID)
 	looked := 0
 	for _, r := range api.Routes() {

@@ -195,6 +195,12 @@ var routes = []cells{
 	{"PUT /server/rooms/{room}", "", public, toKeys("200 403"), rename},
 	{"GET /server/rooms/{room}", "", dm, toKeys("200 403"), nil},
 	{"GET /server/rooms/{room}", "", private, toKeys("200 403"), nil},
+	{"DELETE /server/users/{user}", "", anyRoom, toKeys("204 403"), nil},
+	{"DELETE /server/users/{user}", "erase", anyRoom, toKeys("202 403"), nil},
+	{"POST /server/export", "", anyRoom, toKeys("201 403"), func(c *cast, _ user) any { return obj{"user": fmt.Sprint(c.target.ID)} }},
+	{"GET /server/export/{job}", "", anyRoom, toKeys("404 403"), nil},
+	{"GET /server/audit", "", anyRoom, toKeys("200 403"), nil},
+	{"GET /server/jobs/{job}", "", anyRoom, toKeys("404 403"), nil},
 	{"GET /server/users/{user}/rooms", "", anyRoom, toKeys("200 403"), nil},
 	{"POST /server/rooms", "", anyRoom, toKeys("201 403"), func(c *cast, _ user) any {
 		return obj{"type": "direct", "members": []string{fmt.Sprint(c.target.ID), fmt.Sprint(c.newcomer.ID)}}
@@ -437,7 +443,10 @@ func (a *attack) answered(row cells, c *cast, role string) string {
 		about = "me"
 	}
 	path = strings.NewReplacer("{room_id}", fmt.Sprint(c.room), "{user_id}", about, "{session_id}", session,
-		"{seq}", fmt.Sprint(c.last), "{key}", "%F0%9F%91%8D", "{user}", fmt.Sprint(c.target.ID), "{room}", fmt.Sprint(c.room), "{webhook_id}", hook).Replace(path)
+		"{seq}", fmt.Sprint(c.last), "{key}", "%F0%9F%91%8D", "{user}", fmt.Sprint(c.target.ID), "{room}", fmt.Sprint(c.room), "{webhook_id}", hook, "{job}", "9007199254740991").Replace(path)
+	if row.variant == "erase" {
+		path += "?erase=true"
+	}
 	if strings.HasSuffix(row.call, "/reactions") {
 		path += "?key=x"
 	}

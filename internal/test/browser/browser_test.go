@@ -57,7 +57,7 @@ func TestPage(t *testing.T) {
 func service(t *testing.T) string {
 	f := testkit.StartFleet(t, testkit.FleetOptions{Gateways: 1, Workers: 1, APIs: 1, Env: map[string]string{
 		"CHAT_AUTH_ARGON2_MEMORY_KIB": "1024", "CHAT_AUTH_ARGON2_TIME": "1",
-		"CHAT_LIMITS_LOGIN_PER_MINUTE": "0", "CHAT_LIMITS_REGISTER_PER_MINUTE": "0", "CHAT_LIMITS_REQUESTS_PER_SECOND": "0",
+		"CHAT_LIMITS_LOGIN_PER_MINUTE": "0", "CHAT_LIMITS_REGISTER_PER_MINUTE": "0", "CHAT_LIMITS_REQUESTS_PER_SECOND": "0", "CHAT_LIMITS_SERVER_REQUESTS_PER_SECOND": "0",
 		"CHAT_LIMITS_MESSAGES_PER_SECOND": "0", "CHAT_LIMITS_USER_MESSAGES_PER_SECOND": "0", "CHAT_LIMITS_USER_FRAMES_PER_SECOND": "0", "CHAT_GATEWAY_DRAIN": "200ms",
 	}})
 	host := func(url string) string {

@@ -199,6 +199,14 @@ func (d *document) check(op *operation, a answer, edge bool) error {
 	if judge == nil {
 		return fmt.Errorf("content type %q isn't documented", a.header.Get("Content-Type"))
 	}
+	if media == "application/x-ndjson" {
+		for line := range bytes.Lines(a.body) {
+			if !json.Valid(line) || line[len(line)-1] != '\n' {
+				return fmt.Errorf("a line is no JSON: %q", line)
+			}
+		}
+		return nil
+	}
 	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(a.body))
 	if err != nil {
 		return fmt.Errorf("the body is no JSON: %w", err)

@@ -80,6 +80,9 @@ type fuzzer struct {
 	users    []testkit.User
 	key      string // of the application's backend
 	rooms    []uint64
+	own      []string // rooms of the application's own
+	made     int      // ids that own has used up
+	export   uint64   // a job
 	sessions []string
 	cursors  []string
 	webhook  string // an endpoint's id
@@ -146,21 +149,40 @@ func newFuzzer(t *testing.T, f *testkit.Fleet, seed uint64) *fuzzer {
 	out := f.Chatctl(t, "key", "create", "--name", "fuzz", "--scope", "users,tokens,rooms,messages,moderation,read,webhooks")
 	z.key, _, _ = strings.Cut(out[strings.Index(out, "sk_"):], "\n")
 	api.Must(t, 200, "POST", "/server/users", z.key, map[string]any{"users": []map[string]any{{"id": "ext:ann"}, {"id": ownUsers[0]}, {"id": ownUsers[1]}}})
-	for _, room := range ownRooms {
-		status, r := api.Do(t, "PUT", "/server/rooms/"+room, z.key, map[string]any{"name": "Own", "owner": "ext:ann"})
-		if status != http.StatusCreated && status != http.StatusOK { // the fuzzer before this one made it
-			t.Fatalf("a room of the application's own: %d %s", status, r)
-		}
-	}
+	z.export = api.Must(t, 201, "POST", "/server/export", z.key, map[string]any{"user": "ext:ann"}).Num("id")
 	z.furnish()
 	return z
 }
 
-// ownUsers and ownRooms are ids of the application's own. The document's examples are about the user ext:ann.
-var (
-	ownUsers = []string{"ext:user-1", "ext:user-2"}
-	ownRooms = []string{"ext:room-1", "ext64:cm9vbS0y"}
-)
+// ownUsers are ids of the application's own. The document's examples are about the user ext:ann.
+var ownUsers = []string{"ext:user-1", "ext:user-2"}
+
+// settle makes the two rooms of the application's own, under other ids where requests have dissolved those that they had.
+func (z *fuzzer) settle() {
+	z.t.Helper()
+	if z.own == nil {
+		z.own = []string{"ext:room-1", "ext64:cm9vbS0y"}
+	}
+	for i := range z.own {
+		for tries := 0; ; tries++ {
+			if status, _ := z.api.Do(z.t, "GET", "/server/rooms/"+z.own[i], z.key, nil); status == http.StatusOK {
+				break
+			}
+			status, r := z.api.Do(z.t, "PUT", "/server/rooms/"+z.own[i], z.key, map[string]any{"name": "Own", "owner": "ext:ann"})
+			if status == http.StatusCreated {
+				break
+			}
+			if status != http.StatusConflict || tries == 1000 {
+				z.t.Fatalf("a room of the application's own: %d %s", status, r)
+			}
+			z.made++
+			name := fmt.Sprintf("room-%d-%d", i, z.made)
+			if z.own[i] = "ext:" + name; i == 1 {
+				z.own[i] = "ext64:" + base64.RawURLEncoding.EncodeToString([]byte(name))
+			}
+		}
+	}
+}
 
 // token is one that the operation takes: the user's, or the backend's key.
 func (z *fuzzer) token(op *operation, u testkit.User) string {
@@ -192,7 +214,8 @@ func (z *fuzzer) furnish() {
 			z.api.Must(z.t, 201, "POST", fmt.Sprintf("/rooms/%d/messages", room), owner.Token, map[string]any{"content": fmt.Sprint("message ", i, j)})
 		}
 	}
-	for i, room := range ownRooms {
+	z.settle()
+	for i, room := range z.own {
 		z.api.Must(z.t, 200, "PUT", "/server/rooms/"+room+"/members/"+ownUsers[i], z.key, nil)
 	}
 	for _, w := range z.api.Must(z.t, 200, "GET", "/server/webhooks", z.key, nil).List("webhooks") { // there may be few
@@ -223,7 +246,7 @@ func (z *fuzzer) examples() {
 	for _, op := range z.doc.operations {
 		r := request{op: op, what: "the document's example", method: op.method, token: z.token(op, z.users[0]), verdict: fits}
 		r.path = strings.NewReplacer("{room_id}", fmt.Sprint(z.rooms[0]), "{user_id}", fmt.Sprint(z.users[1].ID), "{session_id}", z.sessions[0],
-			"{seq}", fmt.Sprint(firstText), "{key}", url.PathEscape("👍"), "{user}", ownUsers[0], "{room}", ownRooms[0], "{webhook_id}", z.webhook).Replace(op.path)
+			"{seq}", fmt.Sprint(firstText), "{key}", url.PathEscape("👍"), "{user}", ownUsers[0], "{room}", z.own[0], "{webhook_id}", z.webhook, "{job}", fmt.Sprint(z.export)).Replace(op.path)
 		r.path += "?" + required(op).Encode()
 		if op.body != nil {
 			body := []byte(encoded(z.there(op.body.example.(object))))
@@ -343,12 +366,14 @@ func (z *fuzzer) path(op *operation, good bool) string {
 		case p.name == "user_id":
 			v = pick(z.dice, []string{"me", fmt.Sprint(z.users[1].ID), fmt.Sprint(z.users[2].ID), "9007199254740991"})
 		case p.name == "user":
-			v = pick(z.dice, append(ownUsers, "ext:ann", "9007199254740991"))
+			v = pick(z.dice, append(slices.Clone(ownUsers), "ext:ann", "9007199254740991"))
 		case p.name == "room":
-			v = pick(z.dice, append(ownRooms, "9007199254740991"))
-			if op.id != "putRoom" && z.dice.often(30) { // whose example names an owner who isn't in it
+			v = pick(z.dice, append(slices.Clone(z.own), "9007199254740991"))
+			if op.id != "putRoom" && z.dice.often(40) { // whose example names an owner who isn't in it
 				v = fmt.Sprint(pick(z.dice, z.rooms))
 			}
+		case p.name == "job":
+			v = pick(z.dice, []string{fmt.Sprint(z.export), "9007199254740991"})
 		case p.name == "webhook_id":
 			v = pick(z.dice, []string{z.webhook, z.webhook, z.webhook, "9007199254740991"})
 		case p.name == "seq":
@@ -670,7 +695,7 @@ func (z *fuzzer) try(r request) {
 	if err := z.judge(r, a); err != nil {
 		z.fault(r, a, err)
 	}
-	if z.dice.often(1) || slices.Contains([]string{"dissolveRoom", "removeMember", "dropMember"}, r.op.id) && a.status == http.StatusNoContent {
+	if z.dice.often(1) || slices.Contains([]string{"dissolveRoom", "removeMember", "dropMember", "closeRoom"}, r.op.id) && a.status == http.StatusNoContent {
 		z.furnish()
 	}
 }

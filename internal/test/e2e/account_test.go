@@ -35,7 +35,7 @@ func TestUnreadableBodies(t *testing.T) {
 	good(t, "code invalid", "code unknown_field")
 	u, other := w.api.User(t), w.api.User(t)
 	room := w.api.CreateRoom(t, u, other)
-	key, _ := newKey(t, w.Fleet, "users,tokens,rooms,messages,moderation")
+	key, _ := newKey(t, w.Fleet, "users,tokens,rooms,messages,moderation,read")
 	bodiless := []string{"{key}", "pin", "disabled", "revoke"} // the ends of their paths
 	for _, c := range calls() {
 		method, path, _ := strings.Cut(c, " ")

@@ -90,6 +90,13 @@ func TestBackend(t *testing.T) {
 		}
 		return true, ""
 	})
+	good(t, "GET /server/audit")
+	page := w.api.Must(t, 200, "GET", "/server/audit?kind=user_disabled&user=ext:bob&limit=1", key, nil)
+	if as := page.List("acts"); len(as) != 1 || as[0].Str("by") != "key:"+id || as[0].Num("user_id") != bob.ID || as[0].Str("ip") == "" {
+		t.Errorf("the trail by the key: %s", page)
+	}
+	bad(t, "GET /server/audit")
+	refused(t, w.api, want{422, "invalid", "kind"}, "GET", "/server/audit?kind=rumour", key, nil)
 	fleet.Chatctl(t, "key", "revoke", id)
 	begun := time.Now()
 	testkit.Eventually(t, 3*time.Second, func() (bool, string) {

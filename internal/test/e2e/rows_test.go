@@ -36,7 +36,7 @@ var rows = []struct {
 		"PUT /server/users/{user}", "GET /server/users/{user}", "POST /server/users", "POST /server/users/{user}/tokens",
 		"POST /server/users/{user}/tokens/revoke", "PUT /server/users/{user}/disabled", "DELETE /server/users/{user}/disabled",
 		"PUT /server/rooms/{room}", "GET /server/rooms/{room}", "PUT /server/rooms/{room}/members/{user}", "DELETE /server/rooms/{room}/members/{user}",
-		"DELETE /server/rooms/{room}", "POST /server/rooms", "GET /server/rooms/{room}/members", "GET /server/users/{user}/rooms",
+		"DELETE /server/users/{user}", "GET /server/jobs/{job}", "GET /server/audit", "POST /server/export", "GET /server/export/{job}", "DELETE /server/rooms/{room}", "POST /server/rooms", "GET /server/rooms/{room}/members", "GET /server/users/{user}/rooms",
 		"GET /server/rooms/{room}/messages/{seq}",
 		"GET /server/rooms/{room}/messages", "POST /server/rooms/{room}/messages", "DELETE /server/rooms/{room}/messages/{seq}",
 		"POST /server/webhooks", "GET /server/webhooks", "GET /server/webhooks/{webhook_id}", "PATCH /server/webhooks/{webhook_id}",

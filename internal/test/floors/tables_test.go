@@ -49,6 +49,7 @@ var house = []family{
 		{"webhooks"},
 		{"messages"},
 		{"rooms", "accounts", "changes"},
+		{"jobs"},
 		{"operator"},
 		{"."},
 		{"storetest", "fakestore"},

@@ -32,6 +32,7 @@ type Options struct {
 
 	Line    Line
 	Workers Workers
+	Chores  Chores
 	Consume Partitions
 
 	Now    func() time.Time
@@ -56,6 +57,7 @@ type Fleet struct {
 	doubt   time.Time   // until then another worker may act for this one
 	named   chat.RoomID // how far the walk over public rooms is; the job's alone
 	rests   int         // calls for which that walk pauses; the job's alone
+	idle    int         // calls for which nobody looks for jobs; the chores' alone
 	standby map[int]int // partitions stood by for → beats for which they have been active here
 }
 

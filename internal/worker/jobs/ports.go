@@ -21,6 +21,16 @@ type Workers interface {
 	IndexNames(ctx context.Context, after chat.RoomID, limit int) (next chat.RoomID, indexed int, err error)
 }
 
+// Chores are work that takes longer than a call, in steps that MySQL keeps.
+type Chores interface {
+	// OpenJobs lists jobs that aren't done, those first that have waited longest.
+	OpenJobs(ctx context.Context, limit int) ([]chat.Job, error)
+	// StepJob does the next step of a job, at most so many messages of it; told is how many changes clients are told of.
+	StepJob(ctx context.Context, id chat.JobID, atOnce int) (j chat.Job, told int, err error)
+	// JobFailed notes why a step failed.
+	JobFailed(ctx context.Context, id chat.JobID, why string) error
+}
+
 // Partitions are the inbound queues of this process.
 type Partitions interface {
 	// Set makes exactly the given partitions consumed, those stood by for a moment later than the owned ones; released ones are closed

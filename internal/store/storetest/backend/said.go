@@ -53,6 +53,20 @@ func said(t *testing.T, s storetest.Subject, spaces Spaces, logs Logs) {
 			t.Errorf("%+v: %v, want %s", bad.send, x.Err, bad.want)
 		}
 	}
+	takenBack(t, s, r, m.Seq, mine.Seq)
+	last := post(t, s, chat.Send{Room: r.ID, Sender: us[0], ClientMsgID: "z", Content: "two"})
+	if _, per, err := s.Lists.Unread(t.Context(), us[1]); err != nil || per[r.ID] != 1 || last.Ord != 2 {
+		t.Errorf("unread %v, the last message is %+v: %v", per, last, err)
+	}
+	ok(t, s.Rooms.Dissolve(t.Context(), r.ID, us[0]))
+	if x, err := logs.PostSaid(t.Context(), chat.Send{Room: r.ID, ClientMsgID: "b", Content: send.Content}, time.Now()); err != nil || x.Err == nil || x.Err.Kind != chat.NotFound {
+		t.Errorf("in a dissolved room: %+v %v", x, err)
+	}
+}
+
+// takenBack: no member changes what the application wrote, and nobody what happened; the application recalls its own, once.
+func takenBack(t *testing.T, s storetest.Subject, r chat.Room, seq, theirs chat.Seq) {
+	t.Helper()
 	change := func(c chat.Change) chat.Changed {
 		t.Helper()
 		c.Room = r.ID
@@ -62,29 +76,23 @@ func said(t *testing.T, s storetest.Subject, spaces Spaces, logs Logs) {
 	}
 	x := "x"
 	for _, c := range []chat.Change{
-		{User: us[0], ID: "1", Seq: m.Seq, Kind: chat.ChangeRecall}, {User: us[0], ID: "2", Seq: m.Seq, Kind: chat.ChangePin, On: true},
-		{User: us[0], ID: "3", Seq: m.Seq, Kind: chat.ChangeReaction, Key: "k", On: true}, {User: us[0], ID: "4", Seq: m.Seq, Kind: chat.ChangeEdit, Content: &x},
+		{User: r.Owner, ID: "1", Seq: seq, Kind: chat.ChangeRecall},
+		{User: r.Owner, ID: "2", Seq: seq, Kind: chat.ChangePin, On: true},
+		{User: r.Owner, ID: "3", Seq: seq, Kind: chat.ChangeReaction, Key: "k", On: true},
+		{User: r.Owner, ID: "4", Seq: seq, Kind: chat.ChangeEdit, Content: &x},
 		{App: true, ID: "5", Seq: 1, Kind: chat.ChangeRecall}, // that the room was made
 	} {
 		if d := change(c); d.Err == nil || d.Err.Kind != chat.Forbidden {
 			t.Errorf("%+v: %v", c, d.Err)
 		}
 	}
-	took := chat.Change{App: true, ID: "6", Seq: m.Seq, Kind: chat.ChangeRecall}
+	took := chat.Change{App: true, ID: "6", Seq: seq, Kind: chat.ChangeRecall}
 	for i := range 2 {
 		if d := change(took); d.Err != nil || d.Repeat != (i > 0) || d.Message.Content != "" || !d.Message.Recalled() || d.Message.State.RecalledBy != 0 || d.ChangeSeq != 1 {
 			t.Errorf("recall %d: %+v %v", i, d, d.Err)
 		}
 	}
-	change(chat.Change{User: us[0], ID: "7", Seq: mine.Seq, Kind: chat.ChangeRecall})
-	last := post(t, s, chat.Send{Room: r.ID, Sender: us[0], ClientMsgID: "z", Content: "two"})
-	if _, per, err := s.Lists.Unread(t.Context(), us[1]); err != nil || per[r.ID] != 1 || last.Ord != 2 {
-		t.Errorf("unread %v, the last message is %+v: %v", per, last, err)
-	}
-	ok(t, s.Rooms.Dissolve(t.Context(), r.ID, us[0]))
-	if x, err := logs.PostSaid(t.Context(), chat.Send{Room: r.ID, ClientMsgID: "b", Content: send.Content}, time.Now()); err != nil || x.Err == nil || x.Err.Kind != chat.NotFound {
-		t.Errorf("in a dissolved room: %+v %v", x, err)
-	}
+	change(chat.Change{User: r.Owner, ID: "7", Seq: theirs, Kind: chat.ChangeRecall})
 }
 
 func post(t *testing.T, s storetest.Subject, send chat.Send) chat.Message {
