@@ -695,7 +695,7 @@ func (z *fuzzer) try(r request) {
 	if err := z.judge(r, a); err != nil {
 		z.fault(r, a, err)
 	}
-	if z.dice.often(1) || slices.Contains([]string{"dissolveRoom", "removeMember", "dropMember", "closeRoom"}, r.op.id) && a.status == http.StatusNoContent {
+	if z.dice.often(1) || slices.Contains([]string{"dissolveRoom", "removeMember", "dropMember", "closeRoom", "deleteWebhook"}, r.op.id) && a.status == http.StatusNoContent {
 		z.furnish()
 	}
 }

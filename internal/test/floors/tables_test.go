@@ -94,8 +94,12 @@ var house = []family{
 		"internal/chat", "internal/config", "internal/broker", "internal/state", "internal/store", "internal/ops/stack", "configs",
 		"internal/wiring/rabbit", "internal/wiring/redis", "internal/wiring/mysql",
 	}, nil, "it finds and opens an installation's servers for operators' commands, and knows none of the commands"},
-	{"internal/ops/standstill", 4, []string{"internal/chat", "internal/broker", "internal/state", "internal/store", "internal/ops/spread"}, nil,
-		"what may only be done while nothing runs stands in one place, with the wait for that"},
+	{
+		"internal/ops/standstill", 4,
+		[]string{"internal/chat", "internal/broker", "internal/state", "internal/store", "internal/ops/spread"},
+		nil,
+		"what may only be done while nothing runs stands in one place, with the wait for that",
+	},
 	{"internal/ops/hooks", 3, []string{"internal/chat", "internal/store", "internal/webhook"}, nil, "which installation it works on, and how it prints, only its command knows"},
 	{"internal/ops/doctor", 5, []string{
 		"internal/chat", "internal/config", "internal/telemetry", "internal/trust", "internal/broker", "internal/state", "internal/store",

@@ -40,6 +40,9 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Name: "chat_worker_webhook_errors_total", Help: "Statements about webhooks that failed; they are tried again.",
 		}),
 	}
+	for _, outcome := range []string{"taken", "refused", "unanswered"} {
+		m.Posts.WithLabelValues(outcome) // there from the start
+	}
 	reg.MustRegister(m.Posts, m.Lag, m.Waiting, m.Held, m.Dropped, m.Off, m.Errors)
 	return m
 }

@@ -18,24 +18,7 @@ func said(t *testing.T, s storetest.Subject, spaces Spaces, logs Logs) {
 	ok(t, err)
 	mine := post(t, s, chat.Send{Room: r.ID, Sender: us[0], ClientMsgID: "a", Content: "one"})
 	send := chat.Send{Room: r.ID, ClientMsgID: "a", Content: chat.SaidContent("sold <out>"), Data: `{"a":1}`, ReplyTo: 1}
-	const at = 20
-	sent := make([]chat.Sent, at)
-	var all sync.WaitGroup
-	for i := range at {
-		all.Go(func() {
-			var err error
-			if sent[i], err = logs.PostSaid(t.Context(), send, time.Now()); err != nil || sent[i].Err != nil {
-				t.Errorf("say: %v %v", err, sent[i].Err)
-			}
-		})
-	}
-	all.Wait()
-	first := 0
-	for _, x := range sent {
-		if !x.Duplicate {
-			first++
-		}
-	}
+	sent, first := saidAtOnce(t, logs, send, 20)
 	m := sent[0].Message
 	if first != 1 || m.Seq != 3 || m.Ord != 1 || m.Kind != chat.System || m.Sender != 0 || m.Content != send.Content || m.Data != send.Data || !m.Said() {
 		t.Fatalf("%d calls wrote %+v", first, m)
@@ -62,6 +45,28 @@ func said(t *testing.T, s storetest.Subject, spaces Spaces, logs Logs) {
 	if x, err := logs.PostSaid(t.Context(), chat.Send{Room: r.ID, ClientMsgID: "b", Content: send.Content}, time.Now()); err != nil || x.Err == nil || x.Err.Kind != chat.NotFound {
 		t.Errorf("in a dissolved room: %+v %v", x, err)
 	}
+}
+
+// saidAtOnce writes a message n times at once, and counts those that were the first.
+func saidAtOnce(t *testing.T, logs Logs, send chat.Send, n int) (sent []chat.Sent, first int) {
+	t.Helper()
+	sent = make([]chat.Sent, n)
+	var all sync.WaitGroup
+	for i := range n {
+		all.Go(func() {
+			var err error
+			if sent[i], err = logs.PostSaid(t.Context(), send, time.Now()); err != nil || sent[i].Err != nil {
+				t.Errorf("say: %v %v", err, sent[i].Err)
+			}
+		})
+	}
+	all.Wait()
+	for _, x := range sent {
+		if !x.Duplicate {
+			first++
+		}
+	}
+	return sent, first
 }
 
 // takenBack: no member changes what the application wrote, and nobody what happened; the application recalls its own, once.
