@@ -229,6 +229,10 @@ chaos-cluster-brief: # two minutes of chaos-cluster, where network namespaces ca
 chaos-cluster-negative: build ## Plant the bugs that several nodes bring to light (BUG=a,b: only those): each must be caught (root only).
 	@CHAOS_BUG="$(BUG)" $(GO) test -tags chaos -count=1 -v -timeout 40m -run '^TestClusterPlanted$$' ./internal/test/chaos
 
+.PHONY: matrix
+matrix: build ## Try the service on RabbitMQ, Redis and databases in old and new versions, each with each (about 10 minutes; root only).
+	@.ci/matrix
+
 .PHONY: node-losses
 node-losses: build ## Kill and stop nodes of a RabbitMQ cluster of three (LOSSES=2) under load; print when acks flow again, without the node.
 	@CLUSTER_LOSSES=$(or $(LOSSES),2) CHAT_TEST_BIN=$(CURDIR)/bin $(GO) test -tags chaos -count=1 -v -timeout 30m -run '^TestLostNode$$' ./internal/test/cluster

@@ -4,6 +4,7 @@ package testkit
 
 import (
 	"database/sql"
+	"strings"
 	"testing"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -97,4 +98,40 @@ func TestFreshRedisDBs(t *testing.T) {
 	if _, err := r.Do("NOSUCH"); err == nil {
 		t.Error("an error reply passes for success")
 	}
+}
+
+// TestVersions asks the servers what they are: `make matrix` shows it beside its results.
+func TestVersions(t *testing.T) {
+	var database string
+	if err := FreshDatabase(t).DB.QueryRow("SELECT CONCAT(@@version_comment, ' ', @@version)").Scan(&database); err != nil {
+		t.Fatal(err)
+	}
+	r, err := DialRedis(RedisAddr(t), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	v, err := r.Do("INFO", "server")
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, _ := v.(string)
+	redis := ""
+	for line := range strings.Lines(info) {
+		for _, field := range []string{"redis_version:", "valkey_version:"} {
+			if rest, ok := strings.CutPrefix(line, field); ok {
+				redis = strings.TrimSuffix(field, "_version:") + " " + strings.TrimSpace(rest)
+			}
+		}
+	}
+	conn, err := amqp.Dial(AMQPURL(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	rabbit, _ := conn.Properties["version"].(string)
+	if database == "" || redis == "" || rabbit == "" {
+		t.Errorf("a server doesn't say what it is: %q, %q, %q", database, redis, rabbit)
+	}
+	t.Logf("versions: RabbitMQ %s, %s, %s", rabbit, database, redis)
 }
