@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"strconv"
@@ -149,6 +150,10 @@ func TestFramesOfAllSockets(t *testing.T) {
 	for i := range 4 {
 		[]*client{one, two}[i%2].send(`{"type":"typing","room_id":7}`)
 	}
+	testkit.Eventually(t, patience, func() (bool, string) { // each socket has a goroutine of its own
+		n := len(gt.bus.commands(envelope.Typing))
+		return n == 4, fmt.Sprintf("%d of 4 are read", n)
+	})
 	for _, s := range []*client{one, two} {
 		s.send(`{"type":"ping"}`)
 		if f := s.want("error"); f.Code != "rate_limited" || !f.Retry || f.RetryMS <= 0 || f.RetryMS > 2000 {
