@@ -143,6 +143,7 @@ function listen(c) {
   c.on('state', mine(onState));
   c.on('welcome', mine(onWelcome));
   c.on('message', mine((m) => { mark(m); if (!model.add(m)) refreshRoom(m.room_id); else know([m.sender_id, ...mentioned(m)]); draw(); }));
+  c.on('change', mine((f) => { if (model.change(f)) reload(f.room_id); draw(); }));
   c.on('read', mine((f) => { model.read(f); draw(); }));
   c.on('typing', mine((f) => { model.typing(f, Date.now()); know([f.user_id]); draw(); setTimeout(draw, 6100); }));
   c.on('presence', mine((f) => { for (const u of f.users) model.presence.set(u.user_id, u); draw(); }));
@@ -163,7 +164,8 @@ function onState({ state, code }) {
 
 async function onWelcome(w) {
   Object.assign(model.me, w.user);
-  const c = chat, unknown = model.welcome(w);
+  const c = chat, old = model.outdated(w), unknown = model.welcome(w);
+  for (const id of old) if (id === openId) reload(id); else model.forgetMessages(id);
   if (openId && !model.room(openId) && !unknown.includes(openId)) shut(); // it went while there was no connection
   draw();
   try {
@@ -185,6 +187,20 @@ function onLeft(f) {
   if (f.room_id === openId) shut();
   if (has(`reason_${f.reason}`)) toast(t(`reason_${f.reason}`));
   draw();
+}
+
+/** Loads a room's newest messages again, in place of those that are here. */
+async function reload(id) {
+  const c = chat;
+  try {
+    const page = await api.call('GET', `/rooms/${id}/messages?page=1&page_size=${PAGE}`);
+    if (c !== chat) return;
+    model.forgetMessages(id);
+    model.page(id, page, true);
+    draw();
+  } catch (err) {
+    if (err.retry) setTimeout(() => { if (c === chat) reload(id); }, 2000 + 3000 * Math.random());
+  }
 }
 
 async function onResync({ room_id, epoch }) {

@@ -15,7 +15,7 @@
  *     so that it is stored once; one message per room is under way at a time, so that retries keep the order.
  *   - Reconnects wait a random time within a growing bound, obey close codes, `goaway` and `retry_after_ms`.
  *
- * Events: state {state, code?, in_ms?}, welcome, message, read, typing, presence, joined, left, room, head, goaway,
+ * Events: state {state, code?, in_ms?}, welcome, message, change, read, typing, presence, joined, left, room, head, goaway,
  * error (a refusal that belongs to no send), resync {room_id, epoch}: load the newest page, then call reset().
  */
 
@@ -230,7 +230,7 @@ export class ChatClient {
       case 'joined': this.#seen(f.room); break;
       case 'left': if (f.reason !== 'unsubscribed') this.#forget(f.room_id); break;
       case 'goaway': this.#timer('goaway', f.after_ms + this.#o.random() * 1000, () => this.#move()); break;
-      case 'read': case 'typing': case 'presence': case 'room': break;
+      case 'read': case 'typing': case 'presence': case 'room': case 'change': break;
       default: return; // pong, and types that are newer than this client
     }
     this.#emit(f.type, withoutType(f));

@@ -18,6 +18,7 @@ export class Model {
     const { unread, read_seq, ...rest } = listed;
     Object.assign(r, rest, { last_message: last, read_seq: Math.max(read_seq ?? 0, r.read_seq) });
     if (fresh) Object.assign(r, { unread, counted: listed.last_seq ?? r.counted });
+    r.changed ??= listed.change_seq ?? 0; // of the changes, up to which one the messages here are known to be as they are
     this.rooms.set(r.id, r);
     if (listed.peer) this.users.set(listed.peer.id, listed.peer);
     return r;
@@ -57,6 +58,32 @@ export class Model {
     if (older) r.hasOlder = page.has_more && page.messages.length > 0;
   }
 
+  /**
+   * A message was edited, recalled, pinned or reacted to. Answers true where changes before it were missed: then load the messages again.
+   * Only fields that may have changed are in the frame.
+   */
+  change(f) {
+    const r = this.rooms.get(f.room_id);
+    if (!r || f.change_seq <= r.changed) return false;
+    const missed = f.prev > r.changed, old = f.message && r.messages.get(f.message.seq);
+    r.changed = f.change_seq;
+    if (old && (old.change_seq ?? 0) < f.change_seq) {
+      const m = { ...old, ...f.message };
+      if (m.recalled) Object.assign(m, { content: '', reactions: [] });
+      if (m.recalled && !old.recalled && m.seq > r.read_seq && m.sender_id !== this.me.id && r.unread > 0) r.unread--;
+      r.messages.set(m.seq, m);
+      if (r.last_message?.seq === m.seq) r.last_message = m;
+    }
+    return missed;
+  }
+
+  /** The rooms of a `welcome` in which something was changed meanwhile; their messages here are old. */
+  outdated(w) {
+    const old = w.rooms.filter((x) => (x.change_seq ?? 0) > (this.rooms.get(x.id)?.changed ?? Infinity));
+    for (const x of old) this.rooms.get(x.id).changed = x.change_seq;
+    return old.map((x) => x.id);
+  }
+
   /** Throws a room's messages away: its view could not be made whole. */
   forgetMessages(roomId) {
     const r = this.rooms.get(roomId);
@@ -64,7 +91,7 @@ export class Model {
   }
 
   #keep(r, m) {
-    r.messages.set(m.seq, m);
+    if ((r.messages.get(m.seq)?.change_seq ?? 0) <= (m.change_seq ?? 0)) r.messages.set(m.seq, m); // never back to an earlier state
     if (m.sender_id === this.me.id && m.client_msg_id) r.pending.delete(m.client_msg_id);
     if (!r.last_message || m.seq > r.last_message.seq) r.last_message = m;
   }

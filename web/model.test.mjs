@@ -30,6 +30,27 @@ test('read frames of mine move the badge, of others the ticks, never backwards',
   assert.equal(r.peerRead.get(2), 3);
 });
 
+test('changes: the newest state stays, whichever way it comes, and what was missed is told', () => {
+  const model = new Model(me);
+  const r = model.put(listed({ change_seq: 4, unread: 2 }));
+  model.page(7, { messages: [m(1), m(2), m(3)], has_more: false }, true);
+  const change = (change_seq, prev, message) => model.change({ room_id: 7, change_seq, prev, message: message && { ...message, change_seq } });
+  assert.equal(change(5, 4, { seq: 2, content: 'y', edited_at: '2026-01-03T00:00:00.000Z', version: 2 }), false);
+  assert.deepEqual([r.messages.get(2).content, r.messages.get(2).version, r.messages.get(2).sender_id], ['y', 2, 2]);
+  assert.equal(change(5, 4, { seq: 2, content: 'again' }), false); // a repeat
+  assert.equal(change(4, 3, { seq: 2, content: 'older' }), false);
+  model.page(7, { messages: [m(2)], has_more: false }, false); // was read before the edit
+  assert.equal(r.messages.get(2).content, 'y');
+  assert.equal(change(6, 5, { seq: 3, content: '', recalled: { by: 2, at: '2026-01-03T00:00:00.000Z' } }), false);
+  assert.deepEqual([r.messages.get(3).content, r.last_message.recalled.by, r.unread], ['', 2, 1]);
+  assert.equal(change(9, 8, { seq: 1, reactions: [{ key: '👍', count: 1, user_ids: [2] }] }), true); // 7 and 8 were missed
+  assert.equal(r.messages.get(1).reactions[0].count, 1);
+  assert.equal(change(10, 9), false); // nothing that is seen here
+  assert.equal(r.changed, 10);
+  assert.deepEqual(model.outdated({ rooms: [{ id: 7, change_seq: 12 }, { id: 8, change_seq: 3 }] }), [7]);
+  assert.deepEqual(model.outdated({ rooms: [{ id: 7, change_seq: 12 }] }), []);
+});
+
 test('only the newest run without a hole is shown', () => {
   const model = new Model(me);
   const r = model.put(listed());

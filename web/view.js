@@ -61,7 +61,7 @@ export function systemText(model, m) {
 function preview(model, m) {
   if (!m) return '';
   if (m.kind === 'system') return systemText(model, m);
-  return `${isolate(m.sender_id === model.me.id ? t('you') : name(model, m.sender_id))}: ${isolate(m.content)}`;
+  return `${isolate(m.sender_id === model.me.id ? t('you') : name(model, m.sender_id))}: ${m.recalled ? t('recalled') : isolate(m.content)}`;
 }
 
 const rows = new Map(); // room id → its li
@@ -143,7 +143,7 @@ export function drawMessages(model, r, { retry, edit, stick }) {
   arrange(list, want.map(([key, what, make]) => {
     let li = items.get(key);
     if (!li) { li = make(model, r, what, { retry, edit }); items.set(key, li); }
-    li.update();
+    li.update(what);
     return li;
   }));
   $('older').hidden = !r.loaded || !r.hasOlder;
@@ -219,11 +219,18 @@ function sentItem(model, r, m) {
     return li;
   }
   const mine = m.sender_id === model.me.id;
-  const who = h('p', { className: 'who', dir: 'auto' }), mark = h('span');
-  const li = h('li', { className: mine ? 'mine' : '' }, mine || r.peer ? null : who, h('p', { className: 'body', dir: 'auto' }, m.content),
-    h('p', { className: 'meta' }, h('time', { dateTime: m.created_at, title: `#${m.seq}` }, shortTime(m.created_at, true)), mine ? mark : null));
-  li.update = () => {
+  const who = h('p', { className: 'who', dir: 'auto' }), mark = h('span'), body = h('p', { className: 'body', dir: 'auto' });
+  const liked = h('p', { className: 'liked', hidden: true }), edited = h('span', { hidden: true });
+  const li = h('li', { className: mine ? 'mine' : '' }, mine || r.peer ? null : who, body, liked,
+    h('p', { className: 'meta' }, edited, h('time', { dateTime: m.created_at, title: `#${m.seq}` }, shortTime(m.created_at, true)), mine ? mark : null));
+  li.update = (now) => {
     write(who, name(model, m.sender_id));
+    write(body, now.recalled ? t('recalled') : now.content);
+    body.classList.toggle('gone', Boolean(now.recalled));
+    write(edited, now.edited_at ? t('edited') : '');
+    edited.hidden = !now.edited_at || Boolean(now.recalled);
+    write(liked, (now.reactions ?? []).map((x) => `${isolate(x.key)} ${x.count}`).join('   '));
+    liked.hidden = !now.reactions?.length;
     if (mine) write(mark, [...r.peerRead.values()].some((seq) => seq >= m.seq) ? `✓✓ ${t('read')}` : `✓ ${t('sent')}`);
   };
   return li;

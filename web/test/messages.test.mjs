@@ -69,6 +69,29 @@ test('a reconnect closes no dialog; a room that was lost meanwhile is closed', a
   assert.ok(await page.locator('#dialog').evaluate((el) => el.open));
 });
 
+test('what others edit, recall and react to is seen, also after a reconnect', async (t) => {
+  const ada = await person('Ada'), bob = await person('Bob'), room = await group('Changes', ada, bob), line = scissors();
+  const [first, second] = [await post(bob, room, 'frist'), await post(bob, room, 'secret')];
+  const page = await visit(t, { as: ada, ready: line.ready });
+  await enter(page, room);
+  const message = (text) => page.locator('#messages li', { hasText: text });
+  await message('frist').waitFor();
+  await call('PATCH', `/rooms/${room.id}/messages/${first.seq}`, bob.token, { content: 'first' });
+  await page.locator('#messages li', { hasText: /first.*edited/ }).waitFor();
+  await call('PUT', `/rooms/${room.id}/messages/${first.seq}/reactions/${encodeURIComponent('👍')}`, bob.token);
+  await message('first').locator('.liked', { hasText: '1' }).waitFor();
+  await call('DELETE', `/rooms/${room.id}/messages/${second.seq}`, bob.token);
+  await message('Message recalled').waitFor();
+  assert.equal(await message('secret').count(), 0);
+  assert.match(await row(page, room).locator('.last').textContent(), /Message recalled/);
+  line.cut = true;
+  await line.close();
+  await page.locator('#status', { hasText: 'No connection' }).waitFor();
+  await call('PATCH', `/rooms/${room.id}/messages/${first.seq}`, bob.token, { content: 'the very first' });
+  line.cut = false;
+  await message('the very first').waitFor();
+});
+
 test('one\'s own message from another device begins no line', async (t) => {
   const ada = await person('Ada'), bob = await person('Bob'), room = await group('Mine', ada, bob);
   for (let i = 0; i < 30; i++) await post(ada, room, `old ${i}`);
