@@ -35,8 +35,9 @@ func TestUnreadableBodies(t *testing.T) {
 	good(t, "code invalid", "code unknown_field")
 	u, other := w.api.User(t), w.api.User(t)
 	room := w.api.CreateRoom(t, u, other)
-	key, _ := newKey(t, w.Fleet, "users,tokens,rooms,messages,moderation,read")
-	bodiless := []string{"{key}", "pin", "disabled", "revoke"} // the ends of their paths
+	key, _ := newKey(t, w.Fleet, "users,tokens,rooms,messages,moderation,webhooks,read")
+	hook := w.api.Must(t, 201, "POST", "/server/webhooks", key, obj{"url": "https://hooks.invalid/", "enabled": false}).Num("id")
+	bodiless := []string{"{key}", "pin", "disabled", "revoke", "secret"} // the ends of their paths
 	for _, c := range calls() {
 		method, path, _ := strings.Cut(c, " ")
 		if method == "GET" || method == "DELETE" || slices.Contains(bodiless, path[strings.LastIndexByte(path, '/')+1:]) {
@@ -47,7 +48,7 @@ func TestUnreadableBodies(t *testing.T) {
 			token = key
 		}
 		path = strings.NewReplacer("{room_id}", fmt.Sprint(room), "{user_id}", fmt.Sprint(other.ID), "{seq}", "1", "{key}", "x",
-			"{user}", fmt.Sprint(other.ID), "{room}", fmt.Sprint(room)).Replace(path)
+			"{user}", fmt.Sprint(other.ID), "{room}", fmt.Sprint(room), "{webhook_id}", fmt.Sprint(hook)).Replace(path)
 		for _, b := range unreadable {
 			if optional && b.name == "empty" {
 				continue
