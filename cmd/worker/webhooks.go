@@ -73,7 +73,7 @@ func (w Webhooks) options(stores *store.Store) (o *webhooks.Options, end func(),
 	private, err := w.networks()
 	client := webhook.New(webhook.Options{Private: private, Timeout: w.Timeout.D()})
 	return &webhooks.Options{
-		Book: stores.Webhooks, Poster: poster{client}, Retry: w.retries(), GiveUp: w.GiveUp.D(), Timeout: w.Timeout.D(), Parallel: w.Parallel,
+		Book: stores.Webhooks, Notes: stores.Webhooks, Poster: poster{client}, Retry: w.retries(), GiveUp: w.GiveUp.D(), Timeout: w.Timeout.D(), Parallel: w.Parallel,
 		Rate: w.PostsPerSecond,
 	}, client.Close, err
 }

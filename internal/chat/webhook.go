@@ -37,6 +37,8 @@ const (
 	WebhookUserCreated     WebhookKind = "user.created"
 	WebhookUserDisabled    WebhookKind = "user.disabled"
 	WebhookUserEnabled     WebhookKind = "user.enabled"
+	WebhookUserOnline      WebhookKind = "user.online"
+	WebhookUserOffline     WebhookKind = "user.offline"
 	// WebhookOther is an entry of a room's log that this release has no name for: one of a later release.
 	WebhookOther WebhookKind = "room.other"
 )
@@ -45,31 +47,35 @@ const (
 type WebhookKindSpec struct {
 	Kind WebhookKind
 	Doc  string // what happened
+	// Named: only an endpoint that names it is told, and as well as can be.
+	Named bool
 }
 
 var webhookKinds = []WebhookKindSpec{
-	{WebhookSent, "a user's message was sent"},
-	{WebhookEdited, "its author edited a message"},
-	{WebhookRecalled, "a message was recalled: it has no content any more"},
-	{WebhookPinned, "a message was pinned"},
-	{WebhookUnpinned, "a message is no longer pinned"},
-	{WebhookReactionAdded, "a user reacted to a message"},
-	{WebhookReactionRemoved, "a user took a reaction back"},
-	{WebhookRoomCreated, "a room was created, with its first members"},
-	{WebhookRoomUpdated, "a room's name, description or visibility changed"},
-	{WebhookRoomOwner, "a room has another owner"},
-	{WebhookRoomDissolved, "a room was dissolved"},
-	{WebhookMemberJoined, "a user joined a public room"},
-	{WebhookMemberAdded, "members were added to a room"},
-	{WebhookMemberLeft, "a member left a room"},
-	{WebhookMemberRemoved, "a member was removed from a room"},
-	{WebhookMemberRole, "a member's role changed"},
-	{WebhookMemberMuted, "a member was muted"},
-	{WebhookMemberUnmuted, "a member may send again"},
-	{WebhookOther, "something happened to a room that this release has no name for; the message says what"},
-	{WebhookUserCreated, "an account was made, but for imported ones"},
-	{WebhookUserDisabled, "an account was disabled"},
-	{WebhookUserEnabled, "a disabled account was enabled"},
+	{Kind: WebhookSent, Doc: "a user's message was sent"},
+	{Kind: WebhookEdited, Doc: "its author edited a message"},
+	{Kind: WebhookRecalled, Doc: "a message was recalled: it has no content any more"},
+	{Kind: WebhookPinned, Doc: "a message was pinned"},
+	{Kind: WebhookUnpinned, Doc: "a message is no longer pinned"},
+	{Kind: WebhookReactionAdded, Doc: "a user reacted to a message"},
+	{Kind: WebhookReactionRemoved, Doc: "a user took a reaction back"},
+	{Kind: WebhookRoomCreated, Doc: "a room was created, with its first members"},
+	{Kind: WebhookRoomUpdated, Doc: "a room's name, description or visibility changed"},
+	{Kind: WebhookRoomOwner, Doc: "a room has another owner"},
+	{Kind: WebhookRoomDissolved, Doc: "a room was dissolved"},
+	{Kind: WebhookMemberJoined, Doc: "a user joined a public room"},
+	{Kind: WebhookMemberAdded, Doc: "members were added to a room"},
+	{Kind: WebhookMemberLeft, Doc: "a member left a room"},
+	{Kind: WebhookMemberRemoved, Doc: "a member was removed from a room"},
+	{Kind: WebhookMemberRole, Doc: "a member's role changed"},
+	{Kind: WebhookMemberMuted, Doc: "a member was muted"},
+	{Kind: WebhookMemberUnmuted, Doc: "a member may send again"},
+	{Kind: WebhookOther, Doc: "something happened to a room that this release has no name for; the message says what"},
+	{Kind: WebhookUserCreated, Doc: "an account was made, but for imported ones"},
+	{Kind: WebhookUserDisabled, Doc: "an account was disabled"},
+	{Kind: WebhookUserEnabled, Doc: "a disabled account was enabled"},
+	{Kind: WebhookUserOnline, Doc: "a user came online; best effort, and only for endpoints that name it", Named: true},
+	{Kind: WebhookUserOffline, Doc: "a user went offline, some seconds after the last connection ended; best effort, and only for endpoints that name it", Named: true},
 }
 
 // WebhookKinds returns the registry of kinds of events.
@@ -78,6 +84,19 @@ func WebhookKinds() []WebhookKindSpec { return slices.Clone(webhookKinds) }
 // Known reports whether there is such a kind.
 func (k WebhookKind) Known() bool {
 	return slices.ContainsFunc(webhookKinds, func(s WebhookKindSpec) bool { return s.Kind == k })
+}
+
+// named reports whether only endpoints that name the kind are told of it.
+func (k WebhookKind) named() bool {
+	return slices.ContainsFunc(webhookKinds, func(s WebhookKindSpec) bool { return s.Kind == k && s.Named })
+}
+
+// WebhookNote is something about a user that one endpoint is to be told, as well as can be.
+type WebhookNote struct {
+	Webhook WebhookID
+	User    UserID
+	Kind    WebhookKind
+	At      time.Time
 }
 
 // Webhook is an endpoint of the application's backend, which is told of what is committed.
@@ -98,7 +117,9 @@ type Webhook struct {
 }
 
 // Wants reports whether the endpoint is to be told of events of a kind.
-func (w Webhook) Wants(k WebhookKind) bool { return len(w.Kinds) == 0 || slices.Contains(w.Kinds, k) }
+func (w Webhook) Wants(k WebhookKind) bool {
+	return len(w.Kinds) == 0 && !k.named() || slices.Contains(w.Kinds, k)
+}
 
 // Secrets are what signs at a time, the present one first.
 func (w Webhook) Secrets(now time.Time) [][]byte {

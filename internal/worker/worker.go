@@ -77,7 +77,7 @@ func New(o Options) (*Worker, error) {
 		Partitions: o.Partitions, Lease: o.Lease, OfflineGrace: o.OfflineGrace, Patience: o.Patience, MaxSockets: o.MaxSockets, UserSockets: o.Limits.SocketsPerUser,
 		PingInterval: o.PingInterval, Limits: o.ProtocolLimit, Life: w.ctx, Line: w.line, Publisher: w.publisher,
 		Accounts: o.Accounts, Registry: o.Registry, Leases: o.Leases, Fleet: w.fleet, Heartbeats: o.Consume,
-		Now: o.Now, Logger: o.Logger, Metrics: o.Metrics.Sockets,
+		Now: o.Now, Logger: o.Logger, Metrics: o.Metrics.Sockets, Shown: w.shown,
 	})
 	rows, verbs := index(w.table())
 	w.dispatch = rows
@@ -95,6 +95,13 @@ func (w *Worker) watch() *line.Watch {
 	w.webhooks = webhooks.New(o)
 	watch.Woken = w.webhooks.Woken
 	return watch
+}
+
+// shown tells webhooks who came and went.
+func (w *Worker) shown(users []chat.UserID, online bool) {
+	if w.webhooks != nil {
+		w.webhooks.Shown(users, online)
+	}
 }
 
 // Start begins to consume, relay and sweep.

@@ -56,7 +56,7 @@ func AllRights() []TableRights {
 		{"audit", "SELECT, INSERT", "SELECT (at), INSERT, DELETE", "SELECT, INSERT"},
 		{"webhooks", "SELECT, INSERT, UPDATE, DELETE", "SELECT, UPDATE (failing_since, disabled_at, disabled_why, swept_at, swept_by, swept_until)", "SELECT, INSERT, UPDATE, DELETE"},
 		{"webhook_rooms", "SELECT, UPDATE, DELETE", "SELECT, INSERT, UPDATE", "SELECT, UPDATE, DELETE"},
-		{"webhook_events", "SELECT (webhook_id), INSERT, DELETE", "SELECT, DELETE", "SELECT (webhook_id), INSERT, DELETE"},
+		{"webhook_events", "SELECT (webhook_id), INSERT, DELETE", "SELECT, INSERT, DELETE", "SELECT (webhook_id), INSERT, DELETE"},
 		{"webhook_attempts", "SELECT, DELETE", "SELECT, INSERT, DELETE", "SELECT, DELETE"},
 		{"goose_db_version", "SELECT", "SELECT", "SELECT"},
 	}

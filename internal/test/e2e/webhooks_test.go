@@ -157,3 +157,37 @@ func TestWebhooksBesideTheReleaseBefore(t *testing.T) {
 		}()
 	}
 }
+
+// TestWebhooksOfPresence: an endpoint that names user.online and user.offline is told who comes and goes.
+func TestWebhooksOfPresence(t *testing.T) {
+	t.Parallel()
+	f := testkit.StartFleet(t, testkit.FleetOptions{Gateways: 1, Workers: 1, APIs: 1, Env: calm(), EnvOf: func(process string, env map[string]string) {
+		if strings.HasPrefix(process, "worker") {
+			hooked(env)
+		}
+	}})
+	w := &world{Fleet: f, api: f.API(1)}
+	us := w.users(t, 2)
+	room := w.api.CreateRoom(t, us[0])
+	r, all := testkit.StartReceiver(t), testkit.StartReceiver(t)
+	w.exec(t, "UPDATE webhooks SET kinds = 'user.online,user.offline' WHERE id = ?", r.Register(t, f))
+	all.Register(t, f)
+	w.post(t, us[0], room, "now the worker knows both")
+	told(t, all, room, 1)
+	s := w.dial(t, 1, us[1])
+	want := func(n int, kind string) {
+		t.Helper()
+		testkit.Eventually(t, time.Minute, func() (bool, string) {
+			es := r.Events()
+			return len(es) == n && es[n-1].Event.Str("type") == kind && es[n-1].Event.Obj("data").Obj("user").Num("id") == us[1].ID, fmt.Sprintf("%s isn't told: %v", kind, types(es))
+		})
+	}
+	want(1, "user.online")
+	s.Close()
+	want(2, "user.offline")
+	for _, kind := range types(all.Events()) {
+		if strings.HasSuffix(kind, "line") {
+			t.Errorf("an endpoint that names no event is told %s", kind)
+		}
+	}
+}

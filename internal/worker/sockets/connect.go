@@ -66,6 +66,11 @@ func (s *Sockets) letIn(ctx context.Context, ps []*passage, out *deliver.Parcels
 	}
 	if len(online) > 0 {
 		out.ToAll(&envelope.Delivery{Kind: envelope.Presences, States: online})
+		came := make([]chat.UserID, len(online))
+		for i, p := range online {
+			came[i] = p.User
+		}
+		s.o.Shown(came, true)
 	}
 }
 

@@ -37,6 +37,7 @@ func (s *Sockets) wentOffline(ctx context.Context, users []chat.UserID) {
 		s.o.Logger.WarnContext(ctx, "keep last seen", "users", len(users), "err", err)
 	}
 	s.publishPresence(ctx, &d)
+	s.o.Shown(users, false)
 	// Users who are back meanwhile may have been shown online by another worker before this reached the gateways.
 	fresh, cancel := context.WithTimeout(s.o.Life, s.o.Patience) // what waited for the broker may have used up ctx
 	defer cancel()
@@ -44,14 +45,15 @@ func (s *Sockets) wentOffline(ctx context.Context, users []chat.UserID) {
 	if err != nil {
 		s.o.Metrics.StateErrors.Inc()
 	}
-	back := envelope.Delivery{Kind: envelope.Presences}
+	back, here := envelope.Delivery{Kind: envelope.Presences}, []chat.UserID(nil)
 	for _, p := range ps {
 		if p.Known && p.Online {
-			back.States = append(back.States, envelope.Presence{User: p.User, Online: true})
+			back.States, here = append(back.States, envelope.Presence{User: p.User, Online: true}), append(here, p.User)
 		}
 	}
 	if len(back.States) > 0 {
 		s.publishPresence(fresh, &back)
+		s.o.Shown(here, true)
 	}
 }
 

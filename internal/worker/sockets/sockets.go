@@ -32,6 +32,7 @@ type Options struct {
 	Leases     Leases
 	Fleet      Fleet
 	Heartbeats Heartbeats
+	Shown      func(users []chat.UserID, online bool) // is told who was shown as online or offline; must not block
 
 	Now     func() time.Time
 	Logger  *slog.Logger

@@ -18,6 +18,7 @@ type Options struct {
 	Boot   string // names this process
 	Book   Book
 	Poster Poster
+	Notes  Notes
 
 	Retry    []time.Duration // how long to wait after the first failure of an event, after the second, …; the last one stays
 	GiveUp   time.Duration   // an endpoint that took nothing for so long is disabled
@@ -44,6 +45,7 @@ const (
 	sweepAtOnce  = 500
 	waitingMax   = 50_000 // rooms of one endpoint that wait in memory; what finds no place is found by the walk
 	wokenMax     = 65_536
+	shownMax     = 4096                  // users who came or went since the last poll; more are not told
 	paceBurst    = 50 * time.Millisecond // what was not posted for so long may be posted at once
 	jitter       = 10                    // one part in so many of a wait
 	burdenEvery  = 10 * time.Second
@@ -64,6 +66,7 @@ type Dispatcher struct {
 
 	mu      sync.Mutex
 	woken   map[chat.RoomID]struct{}
+	shown   []chat.WebhookNote // of no endpoint yet
 	targets map[chat.WebhookID]*target
 	busy    int
 	free    time.Time      // from when on the next post may begin
@@ -115,6 +118,68 @@ func (d *Dispatcher) Woken(rooms []chat.RoomID) {
 	d.poke()
 }
 
+// Shown notes that users were shown as online, or as offline, for the endpoints that want to know. It doesn't block; what is more than
+// can be told is left out.
+func (d *Dispatcher) Shown(users []chat.UserID, online bool) {
+	kind := chat.WebhookUserOffline
+	if online {
+		kind = chat.WebhookUserOnline
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.wanted(kind) {
+		return
+	}
+	for _, u := range users {
+		if len(d.shown) >= shownMax {
+			d.o.Metrics.Dropped.Inc()
+			return
+		}
+		d.shown = append(d.shown, chat.WebhookNote{User: u, Kind: kind, At: d.o.Now()})
+	}
+}
+
+// wanted reports whether an endpoint wants to be told of a kind. The lock is held.
+func (d *Dispatcher) wanted(kind chat.WebhookKind) bool {
+	for _, t := range d.targets {
+		if t.Wants(kind) {
+			return true
+		}
+	}
+	return false
+}
+
+// note leaves for the endpoints who came and went since the last poll. What the database refuses is not told.
+func (d *Dispatcher) note(ctx context.Context) {
+	d.mu.Lock()
+	shown := d.shown
+	d.shown = nil
+	var notes []chat.WebhookNote
+	told := map[*target]bool{}
+	for _, n := range shown {
+		for id, t := range d.targets {
+			if t.Wants(n.Kind) {
+				n.Webhook, told[t] = id, true
+				notes = append(notes, n)
+			}
+		}
+	}
+	d.mu.Unlock()
+	if len(notes) == 0 {
+		return
+	}
+	sctx, cancel := d.statement(ctx)
+	defer cancel()
+	if d.failed(ctx, "note who came and went", d.o.Notes.NoteWebhooks(sctx, notes)) {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for t := range told {
+		d.enqueue(t, 0)
+	}
+}
+
 func (d *Dispatcher) poke() {
 	select {
 	case d.wake <- struct{}{}:
@@ -163,6 +228,7 @@ func (d *Dispatcher) poll(ctx context.Context) {
 	if !d.refresh(ctx) {
 		return
 	}
+	d.note(ctx)
 	d.due(ctx)
 	d.sweepAll(ctx)
 	d.mu.Lock()

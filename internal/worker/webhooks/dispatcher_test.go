@@ -139,7 +139,7 @@ func play(t *testing.T, act func(s *stage)) {
 func (s *stage) start() (stop func()) {
 	on := &atomic.Bool{}
 	d := webhooks.New(webhooks.Options{
-		Boot: fmt.Sprint("boot", len(s.all)), Poll: s.poll, Book: s.book, Poster: &s.posts, On: on, Now: time.Now, Logger: slog.New(slog.DiscardHandler),
+		Boot: fmt.Sprint("boot", len(s.all)), Poll: s.poll, Book: s.book, Notes: s.book, Poster: &s.posts, On: on, Now: time.Now, Logger: slog.New(slog.DiscardHandler),
 		Metrics: webhooks.NewMetrics(prometheus.NewRegistry()),
 	})
 	ctx, cancel := context.WithCancel(s.t.Context())
@@ -589,6 +589,34 @@ func TestAccounts(t *testing.T) {
 		s.wait(time.Hour)
 		if n := len(s.posts.ids(all.URL)); n != 2 {
 			t.Errorf("posted %d times", n)
+		}
+	})
+}
+
+// TestPresence: who came and went is told to endpoints that name it, to no others, and no more of it than is bounded.
+func TestPresence(t *testing.T) {
+	play(t, func(s *stage) {
+		u, err := s.log.CreateUser(t.Context(), chat.User{Username: "ann", Nickname: "Ann", Email: "ann@example.org"})
+		s.ok(err)
+		all := s.hook()
+		s.all[0].Shown([]chat.UserID{u.ID}, true) // nobody wants to know
+		w := s.hook(chat.WebhookUserOnline, chat.WebhookUserOffline)
+		s.all[0].Shown([]chat.UserID{u.ID}, true)
+		s.all[0].Shown([]chat.UserID{u.ID}, false)
+		s.wait(3 * time.Second)
+		if got := s.posts.ids(w.URL); len(got) != 2 || !strings.HasSuffix(got[0], "_online") || !strings.HasSuffix(got[1], "_offline") {
+			t.Errorf("posted %v", got)
+		}
+		if got := s.posts.ids(all.URL); len(got) != 0 {
+			t.Errorf("posted %v to an endpoint that names no event", got)
+		}
+		if body := string(s.posts.last().Body); !strings.Contains(body, `"type":"user.offline"`) || !strings.Contains(body, `"username":"ann"`) {
+			t.Errorf("posted %s", body)
+		}
+		s.all[0].Shown(slices.Repeat([]chat.UserID{u.ID}, 5000), true)
+		s.wait(time.Minute)
+		if got := len(s.posts.ids(w.URL)); got != 2+4096 {
+			t.Errorf("posted %d", got)
 		}
 	})
 }

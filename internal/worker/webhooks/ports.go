@@ -23,6 +23,11 @@ type Book interface {
 	WebhookBurdens(ctx context.Context, ids []chat.WebhookID) ([]chat.WebhookBurden, error)
 }
 
+// Notes keeps what endpoints are to be told of users: MySQL.
+type Notes interface {
+	NoteWebhooks(ctx context.Context, notes []chat.WebhookNote) error
+}
+
 // Post is one request to an endpoint.
 type Post struct {
 	URL          string

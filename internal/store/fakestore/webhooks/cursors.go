@@ -87,8 +87,30 @@ func (s *Store) users(at chat.WebhookPlace, limit int) (es []chat.WebhookEvent) 
 			es = append(es, l)
 		}
 	}
+	for _, n := range s.notes {
+		if n.hook == at.Webhook && !s.done[told{n.hook, n.event.Row}] && len(es) < limit {
+			es = append(es, n.event)
+		}
+	}
 	return es
 }
+
+// NoteWebhooks implements the stations' ports; see webhooks.Store of the store.
+func (s *Store) NoteWebhooks(ctx context.Context, notes []chat.WebhookNote) error {
+	for _, n := range notes {
+		u, err := s.log.User(ctx, n.User)
+		if err != nil {
+			return err
+		}
+		s.mu.Lock()
+		s.notes = append(s.notes, note{n.Webhook, chat.WebhookEvent{Kind: n.Kind, At: n.At, User: u, Row: notedFrom + uint64(len(s.notes))}})
+		s.mu.Unlock()
+	}
+	return nil
+}
+
+// notedFrom is the first row of a note: rows of accounts are below.
+const notedFrom = 1 << 40
 
 // WebhookPage implements the stations' ports; see webhooks.Store of the store.
 func (s *Store) WebhookPage(_ context.Context, cur chat.WebhookCursor, limit int) (es []chat.WebhookEvent, err error) {

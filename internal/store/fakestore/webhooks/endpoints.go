@@ -22,6 +22,7 @@ type Store struct {
 	cursors  map[chat.WebhookPlace]*chat.WebhookCursor
 	attempts []chat.WebhookAttempt
 	done     map[told]bool
+	notes    []note
 }
 
 type endpoint struct {
@@ -34,6 +35,12 @@ type endpoint struct {
 type told struct {
 	hook chat.WebhookID
 	row  uint64
+}
+
+// note is what NoteWebhooks left.
+type note struct {
+	hook  chat.WebhookID
+	event chat.WebhookEvent
 }
 
 // New makes the fake over a log; now is its clock.

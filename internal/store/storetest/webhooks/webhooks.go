@@ -35,6 +35,7 @@ type Cursors interface {
 	DueWebhooks(ctx context.Context, ids []chat.WebhookID, now time.Time, limit int) ([]chat.WebhookPlace, error)
 	SweepWebhook(ctx context.Context, w chat.WebhookSweep) ([]chat.RoomID, chat.WebhookSweep, error)
 	WebhookBurdens(ctx context.Context, ids []chat.WebhookID) ([]chat.WebhookBurden, error)
+	NoteWebhooks(ctx context.Context, notes []chat.WebhookNote) error
 }
 
 // Conform runs the rules on an implementation.
@@ -51,6 +52,7 @@ func Conform(t *testing.T, s storetest.Subject, hooks Endpoints, cursors Cursors
 		"an endpoint that gets well is told at once":               recovers,
 		"a disabled endpoint goes on where it was":                 disabled,
 		"what happens to accounts is told once":                    accounts,
+		"what is noted of users is told to whom it is for":         noted,
 		"attempts are listed, the newest first":                    attempts,
 		"a replay by event":                                        replayed,
 		"a replay by time":                                         replayedSince,
@@ -458,5 +460,41 @@ func accounts(t *trial) {
 	t.ok(t.cursors.SettleWebhook(t.ctx, x))
 	if ps, err := t.cursors.DueWebhooks(t.ctx, []chat.WebhookID{w.ID}, now, 100); err != nil || len(ps) > 0 {
 		t.Errorf("due when all is told: %v %v", ps, err)
+	}
+}
+
+// noted: what is noted of users is told to the endpoint that it was noted for, in its order, and once.
+func noted(t *trial) {
+	w, other, u := t.hook(), t.hook(), t.user()
+	now := later()
+	at := chat.WebhookPlace{Webhook: w.ID}
+	cur := t.mine(at, now)
+	x := free(cur, now)
+	for _, e := range t.page(cur, 10) {
+		x.Rows = append(x.Rows, e.Row) // the account itself
+	}
+	t.ok(t.cursors.SettleWebhook(t.ctx, x))
+	t.ok(t.cursors.NoteWebhooks(t.ctx, nil))
+	t.ok(t.cursors.NoteWebhooks(t.ctx, []chat.WebhookNote{
+		{Webhook: w.ID, User: u, Kind: chat.WebhookUserOnline, At: now}, {Webhook: w.ID, User: u, Kind: chat.WebhookUserOffline, At: now.Add(time.Second)},
+	}))
+	ps, err := t.cursors.DueWebhooks(t.ctx, []chat.WebhookID{w.ID}, now, 100)
+	t.ok(err)
+	t.same(ps, []chat.WebhookPlace{at}, "due")
+	cur = t.mine(at, now)
+	es := t.page(cur, 10)
+	if len(es) != 2 || es[0].Kind != chat.WebhookUserOnline || es[1].Kind != chat.WebhookUserOffline || es[0].User.ID != u || es[0].User.Username == "" || !es[1].At.After(es[0].At) {
+		t.Fatalf("told %+v", es)
+	}
+	for _, e := range t.page(t.mine(chat.WebhookPlace{Webhook: other.ID}, now), 10) {
+		if e.Kind != chat.WebhookUserCreated {
+			t.Errorf("another endpoint is told %s", e.Kind)
+		}
+	}
+	x = free(cur, now)
+	x.Rows = []uint64{es[0].Row, es[1].Row}
+	t.ok(t.cursors.SettleWebhook(t.ctx, x))
+	if left := t.page(t.mine(at, now), 10); len(left) > 0 {
+		t.Errorf("told twice: %v", ids(left))
 	}
 }
