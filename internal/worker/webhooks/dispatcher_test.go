@@ -114,6 +114,13 @@ func (p *posts) times(id string) (ds []time.Duration) {
 	return ds
 }
 
+// peak is how many posts were under way at once, at most.
+func (p *posts) peak() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.most
+}
+
 func (p *posts) last() webhooks.Post {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -413,8 +420,8 @@ func TestHangs(t *testing.T) {
 		if n := len(s.posts.ids(good.URL)); n != 100 {
 			t.Errorf("the good one got %d", n)
 		}
-		if s.posts.most != 16+1 {
-			t.Errorf("%d posts at once", s.posts.most)
+		if most := s.posts.peak(); most != 16+1 {
+			t.Errorf("%d posts at once", most)
 		}
 		s.wait(20 * time.Second)
 		before := len(s.posts.ids(bad.URL))
