@@ -20,12 +20,12 @@ import (
 // siteControls are the bugs that only several nodes bring to light, and nothing, which must be clean under all that they are played with.
 func siteControls() []siteControl {
 	return []siteControl{
-		{what: "nothing: the same faults must find no fault", play: func(ctx context.Context, w *world) {
-			w.loseLeaders(ctx, 2)
+		{what: "nothing: what RabbitMQ does must find no fault", prompt: true, play: func(ctx context.Context, w *world) { w.loseLeaders(ctx, 2) }},
+		{what: "nothing: what MySQL does must find no fault", play: func(ctx context.Context, w *world) {
 			w.lagBehind(ctx)
 			w.changePrimary(ctx, true)
 		}},
-		{bug: "confirm_early", what: "confirmed before the quorum has it", rules: []string{"F3", "I6", "I14"}, play: func(ctx context.Context, w *world) { w.loseLeaders(ctx, 4) }},
+		{bug: "confirm_early", what: "confirmed before the quorum has it", rules: []string{"N2"}, prompt: true, play: func(ctx context.Context, w *world) { w.loseLeaders(ctx, 4) }},
 		{bug: "stale_primary", what: "a demoted primary is still written to", rules: []string{"I12", "I1", "I3"}, play: func(ctx context.Context, w *world) { w.changePrimary(ctx, false) }},
 		{bug: "replica_unfenced", what: "a replica is read however old it is", rules: []string{"C4"}, play: func(ctx context.Context, w *world) { w.lagBehind(ctx) }},
 	}
@@ -34,6 +34,7 @@ func siteControls() []siteControl {
 type siteControl struct {
 	bug, what string
 	rules     []string
+	prompt    bool // nothing but RabbitMQ fails: what was taken is answered in time
 	play      func(ctx context.Context, w *world)
 }
 
@@ -79,7 +80,7 @@ func (c *siteControl) run(t *testing.T) (caught []string, all []history.Violatio
 		plant = "nothing"
 	}
 	w := newCluster(t, plan{
-		Seed: 1, Clients: 48, Rooms: 8, Rate: 80, Numbers: true, Plant: plant, Prompt: true, Rest: 90 * time.Second, Stale: c.bug == "stale_primary",
+		Seed: 1, Clients: 48, Rooms: 8, Rate: 80, Numbers: true, Plant: plant, Prompt: c.prompt, Rest: 90 * time.Second, Stale: c.bug == "stale_primary",
 		Env: map[string]string{"CHAT_GATEWAY_ANSWER_TIMEOUT": "40s"},
 	})
 	w.settle()

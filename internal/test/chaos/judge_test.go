@@ -191,6 +191,7 @@ func (j *judge) prompt() {
 	if !j.w.o.Prompt {
 		return
 	}
+	j.unanswered()
 	stored := map[string]uint64{}
 	for _, m := range j.dump.Messages {
 		stored[m.ClientMsgID] = m.Seq
@@ -201,6 +202,26 @@ func (j *judge) prompt() {
 		}
 	}
 }
+
+// unanswered: what a gateway took is answered long before it gives up: a command may come late, by another node, but isn't lost.
+func (j *judge) unanswered() {
+	if j.w.site == nil {
+		return
+	}
+	sent := map[string]time.Duration{}
+	for _, e := range j.events {
+		switch at, ok := sent[e.ID]; {
+		case !strings.HasPrefix(e.Client, "piper"):
+		case e.Kind == history.Sent:
+			sent[e.ID] = e.At
+		case e.Kind == history.Nacked && ok && e.At-at > longest:
+			j.w.found.add("N2", "message %s of %s in room %d was answered with %q after %v: its gateway had taken it, and nobody got it", e.ID, e.Client, e.Room, e.Word, e.At-at)
+		}
+	}
+}
+
+// longest is how long an answer may take on a site where only nodes of RabbitMQ are lost: its gateways wait for 40 s.
+const longest = 30 * time.Second
 
 // strangers: nobody's message stands in a room where he was no member.
 func (j *judge) strangers() {
