@@ -11,7 +11,7 @@ import (
 	"chat-service/internal/worker/webhooks"
 )
 
-// Webhooks is how the application's endpoints are told of what is committed.
+// Webhooks is how the application's endpoints are notified of what is committed.
 type Webhooks struct {
 	// AllowPrivate are networks that are not public and that endpoints may be in, if they ask for it; the api reads them, too.
 	AllowPrivate []string `yaml:"allow_private"`
