@@ -25,7 +25,7 @@ type Options struct {
 	Timeout  time.Duration   // of a post: the Poster's
 	Parallel int             // posts at once to one endpoint
 	InAll    int             // posts at once
-	Rate     int             // posts in a second: what is committed goes before what is told
+	Rate     int             // posts in a second; a quarter of it while more happens than could be told: what is committed goes first
 	Poll     time.Duration   // pause between looks at endpoints, and at cursors that are due: by default half of the first wait, at most a second
 	Sweep    time.Duration   // pause between walks
 
@@ -47,8 +47,10 @@ const (
 	wokenMax     = 65_536
 	shownMax     = 4096                  // users who came or went since the last poll; more are not told
 	paceBurst    = 50 * time.Millisecond // what was not posted for so long may be posted at once
+	yield        = 4                     // one part in so many of Rate while more happens than could be told
 	jitter       = 10                    // one part in so many of a wait
 	burdenEvery  = 10 * time.Second
+	balanceEvery = 500 * time.Millisecond
 )
 
 // Retries are the waits of Standard Webhooks: ten tries within 75 hours.
@@ -69,6 +71,9 @@ type Dispatcher struct {
 	shown   []chat.WebhookNote // of no endpoint yet
 	targets map[chat.WebhookID]*target
 	busy    int
+	wakes   int // since weighed, each for one event at least
+	weighed time.Time
+	yields  bool           // more happens than could be told
 	free    time.Time      // from when on the next post may begin
 	poked   bool           // the loop will be woken when that is now
 	turn    chat.WebhookID // whose turn it is for a free slot: the one after it
@@ -107,6 +112,7 @@ func New(o Options) *Dispatcher {
 // Woken notes that something was committed in rooms. It doesn't block.
 func (d *Dispatcher) Woken(rooms []chat.RoomID) {
 	d.mu.Lock()
+	d.wakes += len(rooms)
 	for _, id := range rooms {
 		if len(d.woken) >= wokenMax {
 			d.o.Metrics.Dropped.Inc()
@@ -233,6 +239,7 @@ func (d *Dispatcher) poll(ctx context.Context) {
 	d.sweepAll(ctx)
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.balance()
 	waiting := 0
 	for _, t := range d.targets {
 		for _, id := range t.later {
@@ -395,7 +402,7 @@ func (d *Dispatcher) pump(ctx context.Context) {
 // called again when that is over. The lock is held.
 func (d *Dispatcher) paced() bool {
 	wait := d.free.Sub(d.o.Now())
-	if d.busy < 2 || wait <= time.Second/time.Duration(d.o.Rate) {
+	if d.busy < 2 || wait <= d.step() {
 		return false
 	}
 	if !d.poked {
@@ -403,6 +410,24 @@ func (d *Dispatcher) paced() bool {
 		time.AfterFunc(wait, d.poke)
 	}
 	return true
+}
+
+// balance looks whether more happens than could be told. Then posts get behind in any case: they are made up for when there is less to
+// commit, instead of taking from it. The lock is held.
+func (d *Dispatcher) balance() {
+	if at := d.o.Now(); d.weighed.IsZero() || at.Sub(d.weighed) >= balanceEvery {
+		d.yields = !d.weighed.IsZero() && float64(d.wakes) > at.Sub(d.weighed).Seconds()*float64(d.o.Rate)
+		d.wakes, d.weighed = 0, at
+	}
+}
+
+// step is the time from one post to the next. The lock is held.
+func (d *Dispatcher) step() time.Duration {
+	step := time.Second / time.Duration(d.o.Rate)
+	if d.yields {
+		step *= yield
+	}
+	return step
 }
 
 // nextTarget is the endpoint after the one that had its turn last, among those that have something to do and may.

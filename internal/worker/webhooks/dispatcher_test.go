@@ -456,6 +456,38 @@ func TestPace(t *testing.T) {
 	})
 }
 
+// TestPaceGivesWay: while more happens than could be told, a quarter of the posts, and the rest when it is over.
+func TestPaceGivesWay(t *testing.T) {
+	play(t, func(s *stage) {
+		w := s.hook()
+		const rooms = 500
+		for i := range chat.RoomID(rooms) {
+			s.room(i + 1)
+		}
+		before, told := 0, 0
+		for second := range 6 {
+			for i := range chat.RoomID(rooms) {
+				s.quietly(i+1, "x")
+				s.all[0].Woken([]chat.RoomID{i + 1})
+			}
+			s.wait(time.Second)
+			if before, told = told, len(s.posts.ids(w.URL)); second >= 2 && (told-before < 80 || told-before > 110) {
+				t.Errorf("second %d: %d posts", second, told-before)
+			}
+		}
+		s.wait(2 * time.Second) // it is noticed within one
+		before = len(s.posts.ids(w.URL))
+		s.wait(2 * time.Second)
+		if n := len(s.posts.ids(w.URL)) - before; n < 700 || n > 800 {
+			t.Errorf("%d posts in two seconds when it was over", n)
+		}
+		s.wait(5 * time.Second)
+		if n := len(s.posts.ids(w.URL)); n != 6*rooms {
+			t.Errorf("%d posts in all", n)
+		}
+	})
+}
+
 // TestRecallBetweenTries: what was recalled isn't told any more.
 func TestRecallBetweenTries(t *testing.T) {
 	play(t, func(s *stage) {

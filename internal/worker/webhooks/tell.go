@@ -124,7 +124,7 @@ func (d *Dispatcher) pace(ctx context.Context) {
 		d.free = oldest
 	}
 	wait := d.free.Sub(at)
-	d.free = d.free.Add(time.Second / time.Duration(d.o.Rate))
+	d.free = d.free.Add(d.step())
 	d.mu.Unlock()
 	if wait <= 0 {
 		return
