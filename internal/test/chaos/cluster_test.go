@@ -86,6 +86,7 @@ func TestCluster(t *testing.T) {
 	all := newResult()
 	w.round(all, time.Duration(minutes*float64(time.Minute)), false)
 	all.print(seed)
+	w.site.printLosses()
 	fmt.Printf("nodes of RabbitMQ that had to be restarted by hand  %d\n", w.site.restarts)
 	if minutes >= clusterMinutes && !t.Failed() && (total(all.faults) < clusterLeastNodes || all.acked < leastAcked) {
 		t.Errorf("harness invalid: %d faults and %d acknowledged messages, wanted %d and %d", total(all.faults), all.acked, clusterLeastNodes, leastAcked)
@@ -137,28 +138,19 @@ func (s *site) peers(n *node) (list []string) {
 	return list
 }
 
-// without waits until service is whole although a node is away.
-func (w *world) without(since time.Time, what string) {
-	if d, missing := w.probes.await(since, withoutNode); missing != "" {
-		w.found.add("N1", "%v after the loss of %s, and without it, %s isn't served", withoutNode, what, missing)
-	} else {
-		say("    without %s: whole again %.2f s after the loss", what, d.Seconds())
-	}
-}
-
 // killRabbit kills a node of RabbitMQ: the one that leads most queues, or any.
 func (s *site) killRabbit(leader bool) fault {
 	name := "RabbitMQ node killed"
 	if leader {
 		name = "RabbitMQ's leader killed"
 	}
-	return fault{name, "rabbitmq", func(ctx context.Context, _ *world, r *rand.Rand) (time.Time, string, error) {
+	return fault{name, "rabbitmq", func(ctx context.Context, w *world, r *rand.Rand) (time.Time, string, error) {
 		n, err := s.victim(ctx, r, leader)
 		if err != nil {
 			return time.Time{}, "", err
 		}
-		since := time.Now()
-		return since, n.host, signalIn(n.dir, stack.RabbitMQ, syscall.SIGKILL)
+		since, err := w.loseNode(ctx, n, name, func() error { return signalIn(n.dir, stack.RabbitMQ, syscall.SIGKILL) })
+		return since, n.host, err
 	}}
 }
 
@@ -180,23 +172,22 @@ func (s *site) stopRabbit() fault {
 		if err != nil {
 			return time.Time{}, "", err
 		}
-		since := time.Now()
-		if err := signalIn(n.dir, stack.RabbitMQ, syscall.SIGSTOP); err != nil {
+		since, err := w.loseNode(ctx, n, "RabbitMQ's leader stopped", func() error { return signalIn(n.dir, stack.RabbitMQ, syscall.SIGSTOP) })
+		if err != nil {
 			return since, n.host, err
 		}
-		w.without(since, "RabbitMQ on "+n.host)
 		return since, n.host, signalIn(n.dir, stack.RabbitMQ, syscall.SIGKILL)
 	}}
 }
 
 func (s *site) restartRabbit() fault {
-	return fault{"RabbitMQ node restarted in order", "", func(ctx context.Context, _ *world, r *rand.Rand) (time.Time, string, error) {
+	return fault{"RabbitMQ node restarted in order", "", func(ctx context.Context, w *world, r *rand.Rand) (time.Time, string, error) {
 		n, err := s.victim(ctx, r, false)
 		if err != nil {
 			return time.Time{}, "", err
 		}
-		since := time.Now()
-		return since, n.host, signalIn(n.dir, stack.RabbitMQ, syscall.SIGTERM)
+		since, err := w.loseNode(ctx, n, "RabbitMQ node restarted in order", func() error { return signalIn(n.dir, stack.RabbitMQ, syscall.SIGTERM) })
+		return since, n.host, err
 	}}
 }
 
@@ -230,12 +221,11 @@ func (s *site) cut(name string, which func(*node) (from, to []string)) fault {
 		if err != nil {
 			return time.Time{}, "", err
 		}
-		since := time.Now()
 		from, to := which(n)
-		if err := s.lab.Loss(ctx, n.host, 100, from, to); err != nil {
+		since, err := w.loseNode(ctx, n, name, func() error { return s.lab.Loss(ctx, n.host, 100, from, to) })
+		if err != nil {
 			return since, n.host, err
 		}
-		w.without(since, n.host)
 		pause(ctx, between(r, time.Second, 5*time.Second))
 		return since, n.host, s.lab.Heal(context.WithoutCancel(ctx), n.host)
 	}}

@@ -37,6 +37,7 @@ type site struct {
 	mu       sync.Mutex
 	primary  *database
 	restarts int // of nodes of RabbitMQ that didn't come back by themselves
+	losses   []loss
 }
 
 // node is a machine with RabbitMQ, Redis and a sentinel.
@@ -48,7 +49,7 @@ type node struct {
 }
 
 // settings of RabbitMQ are those of docs/clusters.md.
-const settings = "{rabbit, [{cluster_partition_handling, pause_minority}]}, {kernel, [{net_ticktime, 5}, {net_setuptime, 1}]}"
+const settings = "{rabbit, [{cluster_partition_handling, pause_minority}]}, {kernel, [{net_ticktime, 3}, {net_setuptime, 1}]}, {aten, [{poll_interval, 1000}]}"
 
 // product are the machines of the product's processes.
 var product = []string{"gateway-1", "gateway-2", "worker-1", "worker-2", "api-1"}

@@ -26,7 +26,7 @@ import (
 const patience = 2 * time.Minute
 
 // settings are those of docs/clusters.md.
-const settings = "{rabbit, [{cluster_partition_handling, pause_minority}]}, {kernel, [{net_ticktime, 5}, {net_setuptime, 1}]}"
+const settings = "{rabbit, [{cluster_partition_handling, pause_minority}]}, {kernel, [{net_ticktime, 3}, {net_setuptime, 1}]}, {aten, [{poll_interval, 1000}]}"
 
 // node is one RabbitMQ of the cluster, with the proxy by which the product reaches it.
 type node struct {
