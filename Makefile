@@ -217,8 +217,8 @@ chaos-scenarios: ## Run single faults, each with its own bar: failpoints, lost t
 	@$(CHAOS) -run '$(or $(RUN),^Test(Failpoints|LastWord|OlderBackup|Spread|RedisAway|RollingRestart|Drain|Storm|SlowConsumer|Poison)$$)'
 
 .PHONY: chaos-cluster
-chaos-cluster: build ## Machines of servers as namespaces, their faults and partitions, under load, for MINUTES=6 (root only).
-	@CHAOS_SEED=$(or $(SEED),$(shell date +%s)) CHAOS_MINUTES=$(or $(MINUTES),6) CHAOS_ONLY="$(ONLY)" $(GO) test -tags chaos -count=1 -v -timeout 90m -run '^TestCluster$$' ./internal/test/chaos
+chaos-cluster: build ## Machines of servers as namespaces, their faults and partitions, under load, for MINUTES=6 (SID=rabbitmq,redis: newer ones; root only).
+	@CHAOS_SID="$(SID)" CHAOS_SEED=$(or $(SEED),$(shell date +%s)) CHAOS_MINUTES=$(or $(MINUTES),6) CHAOS_ONLY="$(ONLY)" $(GO) test -tags chaos -count=1 -v -timeout 90m -run '^TestCluster$$' ./internal/test/chaos
 
 .PHONY: chaos-cluster-brief
 chaos-cluster-brief: # two minutes of chaos-cluster, where network namespaces can be made

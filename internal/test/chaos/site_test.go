@@ -79,7 +79,7 @@ func startSite(t *testing.T) *site {
 	options := func(host string, kinds ...stack.Kind) stack.Options {
 		return stack.Options{
 			Dir: s0(t, filepath.Join(path, host), out), Out: out, PkgCache: packages(t), Kinds: kinds, Host: s.lab.Addr(host), Within: s.lab.Within(host),
-			BrokerAPI: true, Extra: map[stack.Kind][]string{stack.RabbitMQ: {settings}, stack.Redis: {"--protected-mode", "no"}},
+			BrokerAPI: true, Sid: newer(), Extra: map[stack.Kind][]string{stack.RabbitMQ: {settings}, stack.Redis: {"--protected-mode", "no"}},
 		}
 	}
 	var wg sync.WaitGroup
@@ -109,6 +109,9 @@ func startSite(t *testing.T) *site {
 	if t.Failed() {
 		t.FailNow()
 	}
+	if slices.Contains(newer(), stack.RabbitMQ) {
+		s.setPolicy(t)
+	}
 	s.watchRedis(t)
 	s.replicate(t)
 	for name, value := range map[string]string{
@@ -118,6 +121,33 @@ func startSite(t *testing.T) *site {
 		t.Setenv(name, value)
 	}
 	return s
+}
+
+// newer are the servers that are taken in the newer versions of Debian's sid (CHAOS_SID).
+func newer() (kinds []stack.Kind) {
+	for _, name := range strings.FieldsFunc(os.Getenv("CHAOS_SID"), func(r rune) bool { return r == ',' }) {
+		kinds = append(kinds, stack.Kind(name))
+	}
+	return kinds
+}
+
+// setPolicy sets docs/clusters.md's policy, which RabbitMQ before 4.3 refuses. Queues of tests have names of their own.
+func (s *site) setPolicy(t *testing.T) {
+	t.Helper()
+	body := `{"pattern": ".*", "definition": {"consumer-disconnected-timeout": 1000}, "apply-to": "quorum_queues"}`
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, "http://"+s.nodes[0].addr+":15672/api/policies/%2F/chat-consumers", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.SetBasicAuth("guest", "guest")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if say("policy consumer-disconnected-timeout: %s", res.Status); res.StatusCode >= 300 {
+		t.Fatal("RabbitMQ refuses the policy")
+	}
 }
 
 // tools are the programs of a lab, from Debian's packages where this machine has none.
