@@ -12,6 +12,7 @@ import (
 
 	"chat-service/internal/test/testkit"
 	"chat-service/internal/test/testkit/history"
+	"chat-service/internal/test/testkit/release"
 )
 
 // neighbours is a fleet of two of each process, of which some are of one build and some of a later one.
@@ -36,7 +37,7 @@ func TestNeighbours(t *testing.T) {
 // tried.
 func everyWay(t *testing.T) {
 	t.Parallel()
-	n := startNeighbours(t, buildBefore(t), thisBuild(t), "gateway-2", "api-2")
+	n := startNeighbours(t, release.Before(t), thisBuild(t), "gateway-2", "api-2")
 	n.stage(t, "workers of the release before")
 	n.Replace(t, "worker-2", n.later)
 	n.stage(t, "a worker of each")
@@ -250,7 +251,7 @@ func (n *neighbours) understood(t *testing.T) {
 // no acknowledged message is lost, doubled or out of order at any member.
 func rollingUpgrade(t *testing.T) {
 	t.Parallel()
-	n := startNeighbours(t, buildBefore(t), thisBuild(t))
+	n := startNeighbours(t, release.Before(t), thisBuild(t))
 	c := n.crowd(t)
 	guest := n.users(t, 1)[0]
 	for i, step := range []struct {

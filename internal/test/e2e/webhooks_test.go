@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"chat-service/internal/test/testkit"
+	"chat-service/internal/test/testkit/release"
 )
 
 // hooked are settings of workers that post to receivers of this machine, and soon again.
@@ -126,7 +127,7 @@ func moment(t *testing.T, text string) time.Time {
 // TestWebhooksBesideTheReleaseBefore: rooms of a worker of the release before are told of, too: this release's walks find them.
 func TestWebhooksBesideTheReleaseBefore(t *testing.T) {
 	t.Parallel()
-	earlier, later := buildBefore(t), thisBuild(t)
+	earlier, later := release.Before(t), thisBuild(t)
 	f := testkit.StartFleet(t, testkit.FleetOptions{
 		Gateways: 1, Workers: 2, APIs: 1, Env: calm(),
 		BuildOf: func(process string) testkit.Build {
