@@ -220,6 +220,10 @@ chaos-scenarios: ## Run single faults, each with its own bar: failpoints, lost t
 chaos-cluster: build ## Machines of servers as namespaces, their faults and partitions, under load, for MINUTES=6 (SID=rabbitmq,redis: newer ones; root only).
 	@CHAOS_SID="$(SID)" CHAOS_SEED=$(or $(SEED),$(shell date +%s)) CHAOS_MINUTES=$(or $(MINUTES),6) CHAOS_ONLY="$(ONLY)" $(GO) test -tags chaos -count=1 -v -timeout 90m -run '^TestCluster$$' ./internal/test/chaos
 
+.PHONY: chaos-cluster-move
+chaos-cluster-move: build ## Move an installation of the release before from one RabbitMQ to three, under load, step by step (root only).
+	@$(GO) test -tags chaos -count=1 -v -timeout 20m -run '^TestMove$$' ./internal/test/chaos
+
 .PHONY: chaos-cluster-brief
 chaos-cluster-brief: # two minutes of chaos-cluster, where network namespaces can be made
 	@if unshare --net true 2>/dev/null; then $(MAKE) --no-print-directory chaos-cluster MINUTES=2 SEED=12; \

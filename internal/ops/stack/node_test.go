@@ -10,7 +10,7 @@ func TestNodesOfACluster(t *testing.T) {
 	n := &Node{Name: "n2", Peers: []string{"n1", "n2"}}
 	env := n.environ(rabbitEnv("d", loopback, map[string]int{epmdName: 7}))
 	if !slices.Contains(env, "RABBITMQ_NODENAME=n2@localhost") || !slices.ContainsFunc(env, func(kv string) bool {
-		return strings.HasPrefix(kv, "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=-noinput ") && strings.HasSuffix(kv, " -setcookie "+nodeCookie)
+		return strings.HasPrefix(kv, "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=-noinput ") && strings.HasSuffix(kv, " -setcookie "+NodeCookie)
 	}) {
 		t.Errorf("%q", env)
 	}

@@ -134,7 +134,7 @@ func (n *Node) environ(env []string) []string {
 		case "RABBITMQ_NODENAME":
 			env[i] = name + "=" + full(n.Name)
 		case "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS":
-			env[i] = name + "=" + value + " -setcookie " + nodeCookie
+			env[i] = name + "=" + value + " -setcookie " + NodeCookie
 		}
 	}
 	if n.Name != full(n.Name) {
@@ -151,7 +151,8 @@ func full(name string) string {
 	return name + "@localhost"
 }
 
-const nodeCookie = "chat-nodes-on-one-machine"
+// NodeCookie is the word by which the nodes of a cluster know each other.
+const NodeCookie = "chat-nodes-on-one-machine"
 
 // rabbitConf keeps quorum queues cheap (a small write-ahead log and small segments) and sets alarms that suit a
 // machine that does other things, too.

@@ -15,6 +15,7 @@ import (
 	"chat-service/internal/ops/stack"
 	"chat-service/internal/test/testkit"
 	"chat-service/internal/test/testkit/history"
+	"chat-service/internal/test/testkit/release"
 )
 
 // What `make chaos-cluster` runs unless told otherwise, and what a run of that length must reach.
@@ -27,7 +28,7 @@ const (
 // newCluster starts the product on a site.
 func newCluster(t *testing.T, o plan) *world {
 	t.Helper()
-	s := startSite(t)
+	s := startSite(t, o.Before)
 	w := &world{t: t, o: o, links: links{}, h: history.New(), began: time.Now(), dir: s.dir.Path(), site: s, deck: s.deck}
 	flags := []string{}
 	if o.Plant != "" {
@@ -40,11 +41,17 @@ func newCluster(t *testing.T, o plan) *world {
 		env["CHAT_FAULTS_PLANT"] = o.Plant
 	}
 	maps.Copy(env, o.Env)
+	var buildOf func(string) testkit.Build
+	if o.Before {
+		maps.DeleteFunc(env, func(name, _ string) bool { return slices.Contains(sinceThen, name) })
+		before := release.Before(t)
+		buildOf = func(string) testkit.Build { return before }
+	}
 	w.Fleet = testkit.StartFleet(t, testkit.FleetOptions{
-		Gateways: 2, Workers: 2, APIs: 1, Env: env, Admin: true,
+		Gateways: 2, Workers: 2, APIs: 1, Env: env, Admin: true, BuildOf: buildOf,
 		Where: func(process string) (string, []string) { return s.lab.Addr(process), s.lab.Within(process) },
 		EnvOf: func(process string, env map[string]string) {
-			if process == "chatctl" {
+			if process == "chatctl" || o.Before {
 				return
 			}
 			env["CHAT_DATABASE_USER"], env["CHAT_DATABASE_PASSWORD"] = w.databaseUser(t)

@@ -42,10 +42,11 @@ type site struct {
 
 // node is a machine with RabbitMQ, Redis and a sentinel.
 type node struct {
-	host, addr string
-	dir        *stack.Dir
-	st         *stack.Stack
-	sentinel   *stack.Proc
+	name, host, addr string
+	within           []string // runs a program on it
+	dir              *stack.Dir
+	st               *stack.Stack
+	sentinel         *stack.Proc
 }
 
 // settings of RabbitMQ are those of docs/clusters.md.
@@ -54,7 +55,8 @@ const settings = "{rabbit, [{cluster_partition_handling, pause_minority}]}, {ker
 // product are the machines of the product's processes.
 var product = []string{"gateway-1", "gateway-2", "worker-1", "worker-2", "api-1"}
 
-func startSite(t *testing.T) *site {
+// startSite starts the servers. Where they are apart each RabbitMQ is a cluster of its own.
+func startSite(t *testing.T, apart bool) *site {
 	t.Helper()
 	path := os.Getenv(dirVar)
 	if path == "" {
@@ -96,7 +98,10 @@ func startSite(t *testing.T) *site {
 	for i, host := range hosts[:3] {
 		o := options(host, stack.RabbitMQ, stack.Redis)
 		o.Node = &stack.Node{Name: names[i], Peers: names}
-		n := &node{host: host, addr: s.lab.Addr(host), dir: o.Dir}
+		if apart {
+			o.Node.Peers = names[i : i+1]
+		}
+		n := &node{name: names[i], host: host, addr: s.lab.Addr(host), within: o.Within, dir: o.Dir}
 		s.nodes = append(s.nodes, n)
 		if i == 0 { // the others join it
 			n.st = up(host, o)

@@ -41,6 +41,7 @@ type plan struct {
 	Rest    time.Duration     // how long coming to rest may take, instead of a minute
 	// Gateways is 2 unless set.
 	Gateways int
+	Before   bool // on a site: its RabbitMQs aren't a cluster yet, and the processes are of the release before and know one of them
 	Stale    bool // on a site: one worker goes to a server itself, not to the address that follows the primary
 }
 
