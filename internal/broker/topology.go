@@ -65,13 +65,18 @@ func (t topology) pipelined(fn func(t topology) error) error {
 // errUndeclared: it is made by a worker's start, so waiting mends it.
 var errUndeclared = errors.New("the exchanges and queues don't exist yet, and this user may not make them: start a worker, which does")
 
-// withShared runs fn, which declares what the workers own, as Options.Looks says. Looking needs no rights, declaring does.
+// withShared runs fn, which declares what the workers own, as Options.Looks says. Looking needs no rights, declaring does. But RabbitMQ
+// 4.2.6 and 4.3.0 let only those look who may declare, and later ones only those who have some right: what a gateway has none on is taken
+// to be there then. If it isn't, messages are refused.
 func (o Options) withShared(conn *amqp.Connection, fn func(t topology) error) error {
 	if !o.Looks {
 		return o.withTopology(conn, fn)
 	}
 	var refused *amqp.Error
 	err := o.onChannel(conn, true, fn)
+	if errors.As(err, &refused) && refused.Code == amqp.AccessRefused {
+		return nil
+	}
 	if !errors.As(err, &refused) || refused.Code != amqp.NotFound || strings.Contains(refused.Reason, "inaccessible") {
 		return err
 	}
