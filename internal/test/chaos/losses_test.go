@@ -5,13 +5,10 @@ package chaos
 import (
 	"context"
 	"fmt"
-	"net"
 	"slices"
-	"sync"
-	"sync/atomic"
 	"time"
 
-	amqp "github.com/rabbitmq/amqp091-go"
+	"chat-service/internal/test/testkit/rabbit"
 )
 
 // loss is what a node's absence cost, from when it was lost.
@@ -24,22 +21,23 @@ type loss struct {
 
 // loseNode takes a node of RabbitMQ away by do, and waits until service is whole without it.
 func (w *world) loseNode(ctx context.Context, n *node, what string, do func() error) (since time.Time, err error) {
-	watch, err := w.site.watchLeader(ctx, n)
+	other := w.site.nodes[(slices.Index(w.site.nodes, n)+1)%len(w.site.nodes)]
+	watch, err := rabbit.WatchLeader(ctx, n.rabbit(), other.rabbit())
 	if err != nil {
 		return time.Now(), err
 	}
-	defer watch.end()
+	defer watch.End()
 	since = time.Now()
 	if err := do(); err != nil {
 		return since, err
 	}
 	own := make(chan time.Duration, 1)
-	go func() { own <- watch.confirmed(ctx, since) }()
+	go func() { own <- watch.Confirmed(ctx, since) }()
 	l := w.without(since, what+" "+n.host)
 	select {
 	case l.rabbit = <-own:
 	case <-time.After(5 * time.Second):
-		watch.end()
+		watch.End()
 		l.rabbit = <-own
 	}
 	l.what = what
@@ -119,64 +117,3 @@ func (s *site) printLosses() {
 			of(func(l loss) time.Duration { return l.whole }), of(func(l loss) time.Duration { return l.rabbit }))
 	}
 }
-
-// leaderless measures how long a quorum queue that is led by a lost node takes to confirm again, asked at another node.
-type leaderless struct {
-	conn  *amqp.Connection
-	queue string
-}
-
-// watchLeader makes a queue that a node leads.
-func (s *site) watchLeader(ctx context.Context, lost *node) (l leaderless, err error) {
-	other := s.nodes[(slices.Index(s.nodes, lost)+1)%len(s.nodes)]
-	dial := func(n *node) (*amqp.Connection, error) {
-		return amqp.DialConfig("amqp://guest:guest@"+n.addr+":5672/", amqp.Config{Dial: func(network, addr string) (net.Conn, error) {
-			d := net.Dialer{Timeout: 5 * time.Second}
-			return d.DialContext(ctx, network, addr)
-		}})
-	}
-	at, err := dial(lost)
-	if err != nil {
-		return l, err
-	}
-	defer at.Close()
-	ch, err := at.Channel()
-	if err != nil {
-		return l, err
-	}
-	l.queue = fmt.Sprint("watched.", time.Now().UnixNano())
-	if _, err := ch.QueueDeclare(l.queue, true, false, false, false, amqp.Table{"x-queue-type": "quorum", "x-expires": 120_000}); err != nil {
-		return l, err
-	}
-	l.conn, err = dial(other)
-	return l, err
-}
-
-// confirmed returns how long after since the queue took a message, 0 if it isn't known. Each try has a channel of its own: one that has
-// met a queue without a leader may refuse everything.
-func (l leaderless) confirmed(ctx context.Context, since time.Time) time.Duration {
-	var took atomic.Int64
-	var tries sync.WaitGroup
-	for took.Load() == 0 && ctx.Err() == nil && !l.conn.IsClosed() {
-		tries.Go(func() {
-			ch, err := l.conn.Channel()
-			if err != nil || ch.Confirm(false) != nil {
-				return
-			}
-			defer ch.Close()
-			c, err := ch.PublishWithDeferredConfirmWithContext(ctx, "", l.queue, false, false, amqp.Publishing{Body: []byte("?")})
-			if err != nil {
-				return
-			}
-			if ok, err := c.WaitContext(ctx); ok && err == nil {
-				took.CompareAndSwap(0, int64(time.Since(since)))
-			}
-		})
-		pause(ctx, 200*time.Millisecond)
-	}
-	_ = l.conn.CloseDeadline(time.Now().Add(time.Second))
-	tries.Wait()
-	return time.Duration(took.Load())
-}
-
-func (l leaderless) end() { _ = l.conn.CloseDeadline(time.Now().Add(time.Second)) }

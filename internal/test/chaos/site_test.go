@@ -20,6 +20,7 @@ import (
 	"chat-service/internal/ops/stack"
 	"chat-service/internal/test/testkit"
 	"chat-service/internal/test/testkit/lab"
+	"chat-service/internal/test/testkit/rabbit"
 )
 
 // patience bounds what is waited for that isn't measured: a busy machine starts three nodes slowly.
@@ -48,9 +49,6 @@ type node struct {
 	st               *stack.Stack
 	sentinel         *stack.Proc
 }
-
-// settings of RabbitMQ are those of docs/clusters.md.
-const settings = "{rabbit, [{cluster_partition_handling, pause_minority}]}, {kernel, [{net_ticktime, 3}, {net_setuptime, 1}]}, {aten, [{poll_interval, 1000}]}"
 
 // product are the machines of the product's processes.
 var product = []string{"gateway-1", "gateway-2", "worker-1", "worker-2", "api-1"}
@@ -81,7 +79,7 @@ func startSite(t *testing.T, apart bool) *site {
 	options := func(host string, kinds ...stack.Kind) stack.Options {
 		return stack.Options{
 			Dir: s0(t, filepath.Join(path, host), out), Out: out, PkgCache: packages(t), Kinds: kinds, Host: s.lab.Addr(host), Within: s.lab.Within(host),
-			BrokerAPI: true, Sid: newer(), Extra: map[stack.Kind][]string{stack.RabbitMQ: {settings}, stack.Redis: {"--protected-mode", "no"}},
+			BrokerAPI: true, Sid: newer(), Extra: map[stack.Kind][]string{stack.RabbitMQ: {rabbit.Settings}, stack.Redis: {"--protected-mode", "no"}},
 		}
 	}
 	var wg sync.WaitGroup
@@ -322,24 +320,17 @@ func signalIn(dir *stack.Dir, k stack.Kind, sig syscall.Signal) error {
 	return syscall.Kill(-pid, sig)
 }
 
-// api asks a node's HTTP API.
-func (n *node) api(ctx context.Context, path string, into any) error {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.addr+":15672"+path, nil)
-	if err != nil {
-		return err
+// rabbit is the node as package rabbit has it.
+func (n *node) rabbit() rabbit.Node {
+	return rabbit.Node{Name: n.name, API: n.addr + ":15672", AMQP: "amqp://guest:guest@" + n.addr + ":5672/"}
+}
+
+// rabbits are all nodes.
+func (s *site) rabbits() (list []rabbit.Node) {
+	for _, n := range s.nodes {
+		list = append(list, n.rabbit())
 	}
-	req.SetBasicAuth("guest", "guest")
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer res.Body.Close()
-	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s: %s", path, res.Status)
-	}
-	return json.NewDecoder(res.Body).Decode(into)
+	return list
 }
 
 // ready waits for RabbitMQ to be whole: the loss of a second node would be the loss of the majority. A node that isn't back after a while
@@ -371,66 +362,20 @@ const byItself = 90 * time.Second // a busy machine takes long to start one
 
 // lost are the nodes of RabbitMQ that aren't there by their own or by another one's account.
 func (s *site) lost(ctx context.Context) (list []*node, why string) {
-	if ok, why := s.whole(ctx); ok {
+	ok, name, why := rabbit.Whole(ctx, s.rabbits())
+	if ok {
 		return nil, ""
-	} else if host, _, cut := strings.Cut(why, ":"); cut {
-		i := slices.IndexFunc(s.nodes, func(n *node) bool { return n.host == host })
-		return s.nodes[i : i+1], why
 	}
-	return nil, why
-}
-
-// whole reports whether all nodes of RabbitMQ run and all quorum queues have all members, by each node's own account; if not, why begins
-// with the node that isn't there.
-func (s *site) whole(ctx context.Context) (ok bool, why string) {
 	for _, n := range s.nodes {
-		var all []struct {
-			Name    string
-			Running bool
-		}
-		if err := n.api(ctx, "/api/nodes", &all); err != nil {
-			return false, n.host + ": " + err.Error()
-		}
-		for _, one := range all {
-			if !one.Running || len(all) < len(s.nodes) {
-				name, _, _ := strings.Cut(one.Name, "@")
-				return false, name + ": taken for down by " + n.host
-			}
-		}
-		var queues []struct {
-			Name            string
-			Members, Online []string
-		}
-		if err := n.api(ctx, "/api/queues", &queues); err != nil {
-			return false, n.host + ": " + err.Error()
-		}
-		for _, q := range queues {
-			if len(q.Online) < len(q.Members) {
-				away := slices.DeleteFunc(q.Members, func(m string) bool { return slices.Contains(q.Online, m) })
-				name, _, _ := strings.Cut(away[0], "@")
-				return false, fmt.Sprintf("%s: not a member of %s, by %s", name, q.Name, n.host)
-			}
+		if n.name == name {
+			list = append(list, n)
 		}
 	}
-	return true, ""
+	return list, why
 }
 
-// leader is the node that leads most queues of the product.
+// leader is the node that leads most queues.
 func (s *site) leader(ctx context.Context) (*node, error) {
-	var queues []struct{ Leader string }
-	if err := s.nodes[0].api(ctx, "/api/queues", &queues); err != nil {
-		return nil, err
-	}
-	leads := map[string]int{}
-	for _, q := range queues {
-		_, addr, _ := strings.Cut(q.Leader, "@")
-		leads[addr]++
-	}
-	most := s.nodes[0]
-	for _, n := range s.nodes {
-		if leads[n.addr] > leads[most.addr] {
-			most = n
-		}
-	}
-	return most, nil
+	i, err := rabbit.Busiest(ctx, s.rabbits())
+	return s.nodes[i], err
 }

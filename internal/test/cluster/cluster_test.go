@@ -16,6 +16,7 @@ import (
 	"chat-service/internal/chat"
 	"chat-service/internal/test/testkit"
 	"chat-service/internal/test/testkit/history"
+	"chat-service/internal/test/testkit/rabbit"
 )
 
 const (
@@ -154,10 +155,11 @@ func (w *world) ready(ctx context.Context) (bool, string) {
 func (w *world) loss(t *testing.T, way string) (leaders, first, all time.Duration) {
 	t.Helper()
 	testkit.Eventually(t, patience, func() (bool, string) { return whole(t.Context(), w.nodes) })
-	victim, err := most(t.Context(), w.nodes)
+	busiest, err := rabbit.Busiest(t.Context(), rabbits(w.nodes))
 	if err != nil {
 		t.Fatal(err)
 	}
+	victim := w.nodes[busiest]
 	gather(t, w.nodes, victim)
 	testkit.Eventually(t, patience, func() (bool, string) { return w.ready(t.Context()) })
 	begun := w.h.Now()
@@ -166,7 +168,10 @@ func (w *world) loss(t *testing.T, way string) (leaders, first, all time.Duratio
 		return ok, "acks don't flow before the loss"
 	})
 	other := w.nodes[(slices.Index(w.nodes, victim)+1)%len(w.nodes)]
-	l := watchLeader(t, victim, other)
+	l, err := rabbit.WatchLeader(t.Context(), victim.rabbit(), other.rabbit())
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, n := range w.nodes {
 		n.proxy.Resume()
 	}
@@ -174,7 +179,11 @@ func (w *world) loss(t *testing.T, way string) (leaders, first, all time.Duratio
 	<-time.After(6 * time.Second)
 	since, at := w.h.Now(), time.Now()
 	back := victim.lose(t, way)
-	leaders = l.confirmed(t, at)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if leaders = l.Confirmed(ctx, at); leaders == 0 {
+		t.Errorf("RabbitMQ has no new leader within %v", patience)
+	}
 	healed := false
 	for end := at.Add(healWithin); !healed && time.Now().Before(end); {
 		if first, all, healed = w.flows(since); !healed {

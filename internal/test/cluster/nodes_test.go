@@ -6,8 +6,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
-	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -20,13 +18,11 @@ import (
 	"chat-service/internal/ops/stack"
 	"chat-service/internal/test/testkit"
 	"chat-service/internal/test/testkit/faultproxy"
+	"chat-service/internal/test/testkit/rabbit"
 )
 
 // patience bounds what the tests wait for that isn't measured: a busy machine starts three nodes slowly.
 const patience = 2 * time.Minute
-
-// settings are those of docs/clusters.md.
-const settings = "{rabbit, [{cluster_partition_handling, pause_minority}]}, {kernel, [{net_ticktime, 3}, {net_setuptime, 1}]}, {aten, [{poll_interval, 1000}]}"
 
 // node is one RabbitMQ of the cluster, with the proxy by which the product reaches it.
 type node struct {
@@ -57,7 +53,7 @@ func startNodes(t *testing.T) (nodes []*node) {
 			t.Fatal(err)
 		}
 		s, err := stack.Up(t.Context(), stack.Options{
-			Dir: dir, Out: out, PkgCache: cache, Kinds: kinds, BrokerAPI: true, Node: n, Extra: map[stack.Kind][]string{stack.RabbitMQ: {settings}},
+			Dir: dir, Out: out, PkgCache: cache, Kinds: kinds, BrokerAPI: true, Node: n, Extra: map[stack.Kind][]string{stack.RabbitMQ: {rabbit.Settings}},
 		})
 		if err != nil {
 			_ = dir.Close()
@@ -141,62 +137,29 @@ func (n *node) lose(t *testing.T, way string) (back func()) {
 	return func() { <-gone; n.signal(t, n.pid(), syscall.SIGCONT) }
 }
 
-// api asks the node's HTTP API.
-func (n *node) api(ctx context.Context, path string, into any) error {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d%s", n.APIPort, path), nil)
-	if err != nil {
-		return err
-	}
-	req.SetBasicAuth("guest", "guest")
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer res.Body.Close()
-	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s: %s", path, res.Status)
-	}
-	return json.NewDecoder(res.Body).Decode(into)
+// rabbit is the node as package rabbit has it.
+func (n *node) rabbit() rabbit.Node {
+	return rabbit.Node{Name: n.name, API: fmt.Sprintf("127.0.0.1:%d", n.APIPort), AMQP: n.AMQPURL()}
 }
 
-// whole reports whether all nodes run and all quorum queues have all members, by each node's own account.
-func whole(ctx context.Context, nodes []*node) (ok bool, why string) {
+func rabbits(nodes []*node) (list []rabbit.Node) {
 	for _, n := range nodes {
-		var all []struct {
-			Name    string
-			Running bool
-		}
-		if err := n.api(ctx, "/api/nodes", &all); err != nil {
-			return false, err.Error()
-		}
-		for _, one := range all {
-			if !one.Running {
-				return false, n.name + " takes " + one.Name + " for down"
-			}
-		}
-		var queues []struct {
-			Name            string
-			Members, Online []string
-		}
-		if err := n.api(ctx, "/api/queues", &queues); err != nil {
-			return false, err.Error()
-		}
-		for _, q := range queues {
-			if len(q.Online) < len(q.Members) {
-				return false, fmt.Sprintf("%s has %d of %d members", q.Name, len(q.Online), len(q.Members))
-			}
-		}
+		list = append(list, n.rabbit())
 	}
-	return true, ""
+	return list
+}
+
+// whole reports whether all nodes run and all quorum queues have all members.
+func whole(ctx context.Context, nodes []*node) (ok bool, why string) {
+	ok, _, why = rabbit.Whole(ctx, rabbits(nodes))
+	return ok, why
 }
 
 // depths are the cluster's queues with what waits in them.
 func (n *node) depths(t *testing.T) (list []string) {
 	t.Helper()
-	var queues []struct{ Name, Leader string }
-	if err := n.api(t.Context(), "/api/queues", &queues); err != nil {
+	queues, err := n.rabbit().Queues(t.Context())
+	if err != nil {
 		return []string{err.Error()}
 	}
 	conn, err := amqp.Dial(n.AMQPURL())
@@ -216,25 +179,6 @@ func (n *node) depths(t *testing.T) (list []string) {
 	return list
 }
 
-// most is the node that leads most queues.
-func most(ctx context.Context, nodes []*node) (*node, error) {
-	var queues []struct{ Leader string }
-	if err := nodes[0].api(ctx, "/api/queues", &queues); err != nil {
-		return nil, err
-	}
-	leads := map[string]int{}
-	for _, q := range queues {
-		leads[q.Leader]++
-	}
-	first := nodes[0]
-	for _, n := range nodes {
-		if leads[n.name] > leads[first.name] {
-			first = n
-		}
-	}
-	return first, nil
-}
-
 // gather has all connections of the product made to one node.
 func gather(t *testing.T, nodes []*node, to *node) {
 	t.Helper()
@@ -244,58 +188,4 @@ func gather(t *testing.T, nodes []*node, to *node) {
 			n.proxy.Cut()
 		}
 	}
-}
-
-// leaderless measures how long a quorum queue that is led by lost takes to confirm again, asked at another node.
-type leaderless struct {
-	conn  *amqp.Connection
-	queue string
-}
-
-// watchLeader makes a queue that lost leads.
-func watchLeader(t *testing.T, lost, other *node) leaderless {
-	t.Helper()
-	dial := func(n *node) *amqp.Connection {
-		conn, err := amqp.DialConfig(n.AMQPURL(), amqp.Config{Dial: func(network, addr string) (net.Conn, error) {
-			return net.DialTimeout(network, addr, 5*time.Second)
-		}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return conn
-	}
-	at := dial(lost)
-	defer at.Close()
-	ch, err := at.Channel()
-	if err != nil {
-		t.Fatal(err)
-	}
-	l := leaderless{dial(other), "watched." + fmt.Sprint(time.Now().UnixNano())}
-	if _, err := ch.QueueDeclare(l.queue, true, false, false, false, amqp.Table{"x-queue-type": "quorum"}); err != nil {
-		t.Fatal(err)
-	}
-	return l
-}
-
-// confirmed returns when the queue took a message, and deletes it.
-func (l leaderless) confirmed(t *testing.T, since time.Time) time.Duration {
-	t.Helper()
-	defer l.conn.Close()
-	ch, err := l.conn.Channel()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := ch.Confirm(false); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	c, err := ch.PublishWithDeferredConfirmWithContext(ctx, "", l.queue, false, false, amqp.Publishing{Body: []byte("?")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := c.WaitContext(ctx); err != nil {
-		t.Fatal(err)
-	}
-	return time.Since(since)
 }
