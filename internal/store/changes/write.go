@@ -84,14 +84,14 @@ func (e *entry) size() int { return len(e.Content) + len(e.Data) }
 func updateSome(texts []*entry) *db.Statement {
 	q := &db.Statement{}
 	q.Add("UPDATE messages FORCE INDEX (PRIMARY) SET content = ")
-	caseBySpot(q, texts, func(e *entry) any { return e.Content })
+	db.Case(q, "seq", texts, func(e *entry) (chat.RoomID, any, any) { return e.Room, e.Seq, e.Content })
 	if slices.ContainsFunc(texts, func(e *entry) bool { return e.Kind != e.kind }) {
 		q.Add(", kind = ")
-		caseBySpot(q, texts, func(e *entry) any { return string(e.Kind) })
+		db.Case(q, "seq", texts, func(e *entry) (chat.RoomID, any, any) { return e.Room, e.Seq, string(e.Kind) })
 	}
 	if slices.ContainsFunc(texts, func(e *entry) bool { return e.Data != e.data }) {
 		q.Add(", data = ")
-		caseBySpot(q, texts, func(e *entry) any { return textOrNull(e.Data) })
+		db.Case(q, "seq", texts, func(e *entry) (chat.RoomID, any, any) { return e.Room, e.Seq, textOrNull(e.Data) })
 	}
 	q.Add(" WHERE ")
 	spots(q, texts)
@@ -103,21 +103,6 @@ func textOrNull(s string) any {
 		return nil
 	}
 	return s
-}
-
-// caseBySpot appends a CASE over (room_id, seq), sorted, with the values that pick gives.
-func caseBySpot(q *db.Statement, sorted []*entry, pick func(*entry) any) {
-	q.Add("CASE room_id")
-	for i, e := range sorted {
-		if i == 0 || sorted[i-1].Room != e.Room {
-			q.Add(" WHEN ? THEN CASE seq", e.Room)
-		}
-		q.Add(" WHEN ? THEN ?", e.Seq, pick(e))
-		if i+1 == len(sorted) || sorted[i+1].Room != e.Room {
-			q.Add(" END")
-		}
-	}
-	q.Add(" END")
 }
 
 // spots appends the condition that a row is of one of the entries.

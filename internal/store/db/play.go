@@ -209,17 +209,17 @@ func (s *Statement) Places(cols string, at []chat.Place) {
 	s.Add(")")
 }
 
-// CaseByPlace appends a CASE over (room_id, user_id) with the values that pick gives.
-func (s *Statement) CaseByPlace(at []chat.Place, pick func(chat.Place) uint64) {
+// Case appends a CASE over (room_id, column) for rows that are sorted by both; of returns where a row stands, and its value.
+func Case[T any](s *Statement, column string, sorted []T, of func(T) (room chat.RoomID, at, value any)) {
 	s.Add("CASE room_id")
-	for i, p := range at {
-		if i == 0 || at[i-1].Room != p.Room {
-			s.Add(" WHEN ? THEN CASE user_id", p.Room)
+	last, end := chat.RoomID(0), "" // the room before, and how its part ends
+	for _, row := range sorted {
+		room, at, value := of(row)
+		if room != last {
+			s.Add(end+" WHEN ? THEN CASE "+column, room)
+			last, end = room, " END"
 		}
-		s.Add(" WHEN ? THEN ?", p.User, pick(p))
-		if i+1 == len(at) || at[i+1].Room != p.Room {
-			s.Add(" END")
-		}
+		s.Add(" WHEN ? THEN ?", at, value)
 	}
-	s.Add(" END")
+	s.Add(" END END")
 }

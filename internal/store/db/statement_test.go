@@ -22,3 +22,19 @@ func TestLonePlaceIsWrittenTwice(t *testing.T) {
 		}
 	}
 }
+
+// TestCase: each room's rows are looked for among that room's alone.
+func TestCase(t *testing.T) {
+	at := []chat.Place{{Room: 1, User: 5}, {Room: 1, User: 6}, {Room: 2, User: 5}}
+	for n, want := range map[int]string{
+		1: "CASE room_id WHEN ? THEN CASE user_id WHEN ? THEN ? END END",
+		2: "CASE room_id WHEN ? THEN CASE user_id WHEN ? THEN ? WHEN ? THEN ? END END",
+		3: "CASE room_id WHEN ? THEN CASE user_id WHEN ? THEN ? WHEN ? THEN ? END WHEN ? THEN CASE user_id WHEN ? THEN ? END END",
+	} {
+		var s db.Statement
+		db.Case(&s, "user_id", at[:n], func(p chat.Place) (chat.RoomID, any, any) { return p.Room, p.User, 0 })
+		if got := s.String(); got != want {
+			t.Errorf("%d places: got %s, want %s", n, got, want)
+		}
+	}
+}

@@ -329,9 +329,9 @@ func (b *batch) updateSenders() *db.Statement {
 func movePointers(at []chat.Place, pick func(chat.Place) (chat.Seq, uint64)) *db.Statement {
 	q := &db.Statement{}
 	q.Add("UPDATE members FORCE INDEX (PRIMARY) SET read_seq = ")
-	q.CaseByPlace(at, func(p chat.Place) uint64 { seq, _ := pick(p); return uint64(seq) })
+	db.Case(q, "user_id", at, func(p chat.Place) (chat.RoomID, any, any) { seq, _ := pick(p); return p.Room, p.User, seq })
 	q.Add(", read_count = ")
-	q.CaseByPlace(at, func(p chat.Place) uint64 { _, n := pick(p); return n })
+	db.Case(q, "user_id", at, func(p chat.Place) (chat.RoomID, any, any) { _, n := pick(p); return p.Room, p.User, n })
 	q.Add(" WHERE ")
 	q.Places("room_id, user_id", at)
 	return q
