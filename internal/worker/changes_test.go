@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -14,157 +15,41 @@ import (
 	"chat-service/internal/envelope"
 )
 
-// ledger is a log of changes in memory, beside the store's log of messages. It knows no rules.
-type ledger struct {
-	w *fakes
-
-	mu    sync.Mutex
-	last  map[chat.RoomID]chat.ChangeSeq
-	msgs  map[chat.RoomID]map[chat.Seq]chat.Message
-	done  map[string]chat.Changed // by change_id
-	down  int                     // times that it fails
-	after func()                  // called once, after a batch was committed
-	reads int
-}
-
-func newLedger(w *fakes) *ledger {
-	return &ledger{w: w, last: map[chat.RoomID]chat.ChangeSeq{}, msgs: map[chat.RoomID]map[chat.Seq]chat.Message{}, done: map[string]chat.Changed{}}
-}
-
-// fail has the next n calls fail.
-func (l *ledger) fail(n int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.down = n
-}
-
-func (l *ledger) Apply(_ context.Context, batch []chat.Change, now time.Time) (out []chat.Changed, heads []chat.Head, err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.down > 0 {
-		l.down--
-		return nil, nil, errDown
-	}
-	in := map[chat.RoomID]bool{}
-	for _, c := range batch {
-		out = append(out, l.apply(c, now))
-		in[c.Room] = true
-	}
-	for id := range in {
-		at := l.at(id)
-		heads = append(heads, chat.Head{Room: id, Seq: at, Before: at, Epoch: 1, Changes: l.last[id]})
-	}
-	if l.after != nil {
-		l.after()
-		l.after = nil
-	}
-	return out, heads, nil
-}
-
-func (l *ledger) at(room chat.RoomID) chat.Seq { return chat.Seq(len(l.w.store.Log(room))) }
-
-func (l *ledger) apply(c chat.Change, now time.Time) chat.Changed {
-	log := l.w.store.Log(c.Room)
-	if int(c.Seq) > len(log) {
-		return chat.Changed{Change: c, Err: chat.E(chat.NotFound, "no such message")}
-	}
-	if l.msgs[c.Room] == nil {
-		l.msgs[c.Room] = map[chat.Seq]chat.Message{}
-	}
-	m, there := l.msgs[c.Room][c.Seq]
-	if !there {
-		m = log[c.Seq-1]
-	}
-	if first, seen := l.done[c.ID]; seen {
-		first.Repeat, first.Message = true, m
-		return first
-	}
-	s := chat.State{Version: 1}
-	if m.State != nil {
-		s = *m.State
-	}
-	x := chat.Changed{Change: c, Prev: l.last[c.Room], ChangeSeq: l.last[c.Room] + 1, AtSeq: l.at(c.Room)}
-	switch c.Kind {
-	case chat.ChangeEdit:
-		if x.NoOp = m.Content == *c.Content; !x.NoOp {
-			m.Content, s.Version, s.EditedAt = *c.Content, s.Version+1, now
+// failing has the next n calls of the store's verbs fail; others do their work.
+func (w *fakes) failing(n int, verbs ...string) {
+	var mu sync.Mutex
+	w.store.Before(func(_ context.Context, verb string) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if n == 0 || !slices.Contains(verbs, verb) {
+			return nil
 		}
-	case chat.ChangeRecall:
-		m.Content, s.Reactions, s.RecalledBy, s.RecalledAt = "", nil, c.User, now
-	case chat.ChangeReaction:
-		s.Reactions = append(append([]chat.Reaction{}, s.Reactions...), chat.Reaction{Key: c.Key, Count: 1, Users: []chat.UserID{c.User}})
-	case chat.ChangePin:
-		s.PinnedBy, s.PinnedAt = c.User, now
-	}
-	if x.NoOp {
-		x.ChangeSeq, x.Prev = s.ChangeSeq, 0
-	} else {
-		s.ChangeSeq = x.ChangeSeq
-		m.State, l.last[c.Room] = &s, x.ChangeSeq
-	}
-	l.msgs[c.Room][c.Seq] = m
-	x.Message, x.Version = m, s.Version
-	l.done[c.ID] = x
-	return x
-}
-
-func (l *ledger) States(_ context.Context, room chat.RoomID, seqs []chat.Seq) (ms []chat.Message, err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.reads++; l.down > 0 {
-		l.down--
-		return nil, errDown
-	}
-	for _, q := range seqs {
-		ms = append(ms, l.msgs[room][q])
-	}
-	return ms, nil
-}
-
-func (l *ledger) OwnKeys(_ context.Context, of []chat.Change) ([][]string, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	out := make([][]string, len(of))
-	for i, c := range of {
-		s := l.msgs[c.Room][c.Seq].State
-		for k := 0; s != nil && k < len(s.Reactions); k++ {
-			if s.Reactions[k].Users[0] == c.User {
-				out[i] = append(out[i], s.Reactions[k].Key)
-			}
-		}
-	}
-	return out, nil
+		n--
+		return errDown
+	})
 }
 
 // rest is a change that REST made: it leaves a row in the outbox.
-func (l *ledger) rest(c chat.Change) chat.Changed {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.restLocked(c)
+func (w *fakes) rest(t *testing.T, c chat.Change) {
+	t.Helper()
+	if done, err := w.store.PostChange(t.Context(), c, time.Now()); err != nil || done.Err != nil || done.NoOp {
+		t.Errorf("a change by REST: %+v, %v", done, err)
+	}
 }
 
-func (l *ledger) restLocked(c chat.Change) chat.Changed {
-	x := l.apply(c, time.Now())
-	row := x
-	row.Message = chat.Message{}
-	row.Change.Content = nil
-	l.w.store.Announce(envelope.Announcement{Changed: &row, Partition: c.Room.Partition(4)})
-	return x
-}
-
-// stage is a worker over a room with a message of its member, announced to gateway g2.b, whose member asks by g1.a.
-func stage(t *testing.T, tune ...func(*Options)) (*fakes, *ledger, *Worker) {
+// stage is a worker over a room of a member, with two messages of theirs, and an admin, the writer; it is announced to gateway g2.b, whose member asks by g1.a.
+func stage(t *testing.T, tune ...func(*Options)) (*fakes, *Worker) {
 	t.Helper()
 	w := newFakes()
-	w.room(1, 5, writer)
+	w.room(1, 5)
+	w.store.AddMember(chat.Member{Room: 1, User: writer, Role: chat.Admin, VisibleFrom: 1})
 	w.routes[1] = chat.Route{Known: true, Gateways: map[chat.GatewayID]uint64{"g2.b": 1}}
-	l := newLedger(w)
-	k := w.start(t, append(tune, func(o *Options) { o.Changes = l })...)
+	k := w.start(t, tune...)
 	wait(t, give(k, false, sendCmd(1, 5, "a", "one"), sendCmd(1, 5, "b", "two")), "messages")
 	for range 4 {
 		w.next(t, envelope.InRoom)
 	}
-	return w, l, k
+	return w, k
 }
 
 func editCmd(seq chat.Seq, id, content string) envelope.Command {
@@ -207,7 +92,7 @@ func told(t *testing.T, w *fakes, n int) (all []string, last envelope.Delivery) 
 }
 
 func TestChangeIsDoneThenTold(t *testing.T) {
-	w, _, k := stage(t)
+	w, k := stage(t)
 	acked := give(k, false, editCmd(1, "e1", "uno"), changeCmd(2, "r1", chat.ChangeRecall))
 	for _, want := range []string{`"change_id":"e1","room_id":1,"seq":1,"change_seq":1,"version":2`, `"change_id":"r1","room_id":1,"seq":2,"change_seq":2,"version":1`} {
 		d := w.next(t, envelope.ToSocket)
@@ -226,10 +111,12 @@ func TestChangeIsDoneThenTold(t *testing.T) {
 }
 
 func TestRefusedChanges(t *testing.T) {
-	w, l, k := stage(t)
+	w, k := stage(t)
 	long := editCmd(1, "long", strings.Repeat("x", 17<<10))
 	deep := editCmd(1, "deep", "x")
 	deep.Data, deep.Change.HasData = "[1]", true
+	pin := changeCmd(1, "pin", chat.ChangePin)
+	pin.Change.On = true
 	for _, c := range []struct {
 		cmd  envelope.Command
 		want string
@@ -240,6 +127,7 @@ func TestRefusedChanges(t *testing.T) {
 		{editCmd(1, "nul", "\x00"), `"code":"invalid"`},
 		{reactCmd(1, "k", "a b"), `"code":"invalid"`},
 		{deep, `"code":"invalid"`},
+		{pin, `"code":"forbidden"`},
 	} {
 		wait(t, give(k, false, c.cmd), "acknowledged")
 		d := w.next(t, envelope.ToSocket)
@@ -248,14 +136,14 @@ func TestRefusedChanges(t *testing.T) {
 			t.Errorf("the gateway is told of %q, want %q", d.Ref, c.cmd.ErrorRef)
 		}
 	}
-	l.fail(1000)
+	w.failing(1000, "Apply")
 	wait(t, give(k, false, editCmd(1, "e1", "x")), "acknowledged")
 	has(t, w.next(t, envelope.ToSocket).Frame, `"code":"unavailable"`, `"retry":true`)
 }
 
 // TestRepeatedChange: a repeat gets the first numbers, and shows the message as it is now: it undoes nothing.
 func TestRepeatedChange(t *testing.T) {
-	w, _, k := stage(t)
+	w, k := stage(t)
 	wait(t, give(k, false, editCmd(1, "e1", "uno")), "edit")
 	wait(t, give(k, false, editCmd(1, "e2", "eins")), "another")
 	told(t, w, 2)
@@ -277,13 +165,20 @@ func TestRepeatedChange(t *testing.T) {
 // TestOutboxGoesBeforeAChange: what REST wrote before, the message that a change is about among it, is announced before the change; what it
 // wrote after, later.
 func TestOutboxGoesBeforeAChange(t *testing.T) {
-	w, l, k := stage(t, func(o *Options) { o.OutboxPoll = time.Hour })
+	w, k := stage(t, func(o *Options) { o.OutboxPoll = time.Hour })
 	m := w.post(t, 1)
-	l.rest(chat.Change{Room: 1, Seq: 1, User: writer, ID: "pin", Kind: chat.ChangePin, On: true})
-	l.after = func() {
-		l.restLocked(chat.Change{Room: 1, Seq: 2, User: writer, ID: "late", Kind: chat.ChangePin, On: true})
-	}
-	wait(t, give(k, false, editCmd(m.Seq, "e1", "drei")), "edit")
+	w.rest(t, chat.Change{Room: 1, Seq: 1, User: writer, ID: "pin", Kind: chat.ChangePin, On: true})
+	var once sync.Once
+	w.store.After(func(_ context.Context, verb string) {
+		if verb == "Apply" { // it is committed, and not announced yet
+			once.Do(func() {
+				w.rest(t, chat.Change{Room: 1, Seq: 2, User: writer, ID: "late", Kind: chat.ChangePin, On: true})
+			})
+		}
+	})
+	edit := editCmd(m.Seq, "e1", "drei")
+	edit.User = writer // it is theirs
+	wait(t, give(k, false, edit), "edit")
 	if d := w.next(t, envelope.InRoom); d.Seq != m.Seq {
 		t.Errorf("first %+v, want the message", d)
 	}
@@ -298,11 +193,11 @@ func TestOutboxGoesBeforeAChange(t *testing.T) {
 
 // TestRESTChangesAreToldAsTheyAreNow: a text that was recalled since is not told any more.
 func TestRESTChangesAreToldAsTheyAreNow(t *testing.T) {
-	w, l, k := stage(t, func(o *Options) { o.OutboxPoll = time.Hour })
+	w, k := stage(t, func(o *Options) { o.OutboxPoll = time.Hour })
 	secret := "secret"
-	l.rest(chat.Change{Room: 1, Seq: 1, User: writer, ID: "x1", Kind: chat.ChangeEdit, Content: &secret})
-	l.rest(chat.Change{Room: 1, Seq: 1, User: writer, ID: "x2", Kind: chat.ChangeRecall})
-	l.fail(1)
+	w.rest(t, chat.Change{Room: 1, Seq: 1, User: 5, ID: "x1", Kind: chat.ChangeEdit, Content: &secret})
+	w.rest(t, chat.Change{Room: 1, Seq: 1, User: writer, ID: "x2", Kind: chat.ChangeRecall})
+	w.failing(1, "States")
 	wait(t, give(k, false, sendCmd(1, 5, "c", "three")), "a message") // it doesn't wait for them
 	eventually(t, "it listens", func() bool { w.mu.Lock(); defer w.mu.Unlock(); return w.call != nil })
 	w.call()
@@ -318,7 +213,7 @@ func TestRESTChangesAreToldAsTheyAreNow(t *testing.T) {
 // along, and no number is left out.
 func TestReactionsWaitForEachOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, _, k := stage(t)
+		w, k := stage(t)
 		began := time.Now()
 		react := func(n int, seq chat.Seq) {
 			t.Helper()
@@ -358,7 +253,7 @@ func TestReactionsWaitForEachOther(t *testing.T) {
 // TestReactionsOfACrowd: however many react to one message, the room gets as many frames as after a few.
 func TestReactionsOfACrowd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, _, k := stage(t, func(o *Options) { o.Limits.UserMessagesPerSecond = 0 })
+		w, k := stage(t, func(o *Options) { o.Limits.UserMessagesPerSecond = 0 })
 		const crowd = 1000
 		for n := 0; n < crowd; n += 100 {
 			cmds := make([]envelope.Command, 100)
@@ -377,7 +272,7 @@ func TestReactionsOfACrowd(t *testing.T) {
 
 // TestMine: one's other devices learn which reactions are one's own.
 func TestMine(t *testing.T) {
-	w, _, k := stage(t)
+	w, k := stage(t)
 	wait(t, give(k, false, reactCmd(1, "k1", "a"), reactCmd(1, "k2", "b")), "reactions")
 	w.next(t, envelope.ToUser)
 	d := w.next(t, envelope.ToUser)
@@ -391,7 +286,7 @@ func TestMine(t *testing.T) {
 
 // TestHeadsOfChanges: whoever attaches a room, or hears a digest of it, learns its last change.
 func TestHeadsOfChanges(t *testing.T) {
-	w, _, k := stage(t, func(o *Options) { o.DigestEvery = 5 * time.Millisecond })
+	w, k := stage(t, func(o *Options) { o.DigestEvery = 5 * time.Millisecond })
 	wait(t, give(k, false, editCmd(1, "e1", "uno")), "edit")
 	deadline := time.Now().Add(10 * time.Second)
 	for d := w.next(t, envelope.Heads); len(d.Points) != 1 || d.Points[0].Changes != 1; d = w.next(t, envelope.Heads) {
@@ -433,7 +328,7 @@ func TestSendMoreKeepsItsPlace(t *testing.T) {
 // TestProfiles: a new nickname is shown at once, further ones once a second, as they are then; reactions don't wait for that.
 func TestProfiles(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, _, k := stage(t)
+		w, k := stage(t)
 		eventually(t, "it listens", func() bool { w.mu.Lock(); defer w.mu.Unlock(); return w.call != nil })
 		began := time.Now()
 		rename := func(name string) {
