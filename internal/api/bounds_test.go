@@ -266,3 +266,32 @@ func TestOffIsOff(t *testing.T) {
 		b.do(200, "GET", "users?q=a", token, "")
 	}
 }
+
+// TestReactionsOfARoomByREST: the members of a room share an allowance at this api. Other changes, and other rooms, don't wait, and it isn't
+// counted against who was refused.
+func TestReactionsOfARoomByREST(t *testing.T) {
+	b, ann, room := limited(t, func(l *chat.Limits) {
+		l.RoomReactionsPerSecond, l.RoomReactionBurst, l.UserMessagesPerSecond, l.UserMessageBurst = 1, 3, 0.01, 8
+	})
+	bob := b.join("bob")
+	b.do(200, "POST", "rooms/"+room+"/members", ann, `{"member_ids":[2]}`)
+	b.do(201, "POST", "rooms/"+room+"/messages", ann, `{"content":"x"}`)
+	b.do(201, "POST", "rooms", ann, `{"name":"second"}`)
+	b.do(201, "POST", "rooms/2/messages", ann, `{"content":"x"}`)
+	path := "rooms/" + room + "/messages/3"
+	carl := b.join("carl")
+	for range 5 { // a stranger uses up nothing of it
+		b.problem(b.raw("PUT", path+"/reactions/a", carl, "", ""), 404, "not_found")
+	}
+	b.do(200, "PUT", path+"/reactions/a", ann, "")
+	b.do(200, "PUT", path+"/reactions/a", bob, "")
+	b.do(200, "DELETE", path+"/reactions/a", bob, "")
+	for range 20 {
+		b.refused("PUT", path+"/reactions/b", bob, "")
+	}
+	b.do(200, "PATCH", path, ann, `{"content":"y"}`)
+	b.do(200, "PUT", "rooms/2/messages/2/reactions/a", ann, "")
+	b.pass(time.Second)
+	b.do(200, "PUT", path+"/reactions/b", bob, "") // of theirs none was used up by what was refused
+	b.refused("PUT", path+"/reactions/c", ann, "")
+}

@@ -150,7 +150,10 @@ func (l Limits) FrameRate() Rate {
 	return Rate{l.UserFramesPerSecond, time.Second, int(4 * l.UserFramesPerSecond)}
 }
 
-// ReactionRate is how often a room's members may react, at one gateway.
+// CrowdWait is over how long those come back whose reactions were refused for their room's sake, so that they don't all do so at once.
+const CrowdWait = 2 * time.Second
+
+// ReactionRate is how often a room's members may react, at one gateway or api.
 func (l Limits) ReactionRate() Rate {
 	return Rate{l.RoomReactionsPerSecond, time.Second, l.RoomReactionBurst}
 }
@@ -234,8 +237,8 @@ var limits = []LimitSpec{
 	{"sockets_per_session", ByWorker, false, "sockets", "one login session", false},
 	{"messages_per_second", ByGateway, false, "frames per second", "one socket, after a burst of `message_burst`", false},
 	{"message_burst", ByGateway, false, "frames", "one socket at once", false},
-	{"room_reactions_per_second", ByGateway, false, "reactions per second", "the members of one room at one gateway set or take away, after a burst of `room_reaction_burst`", false},
-	{"room_reaction_burst", ByGateway, false, "reactions", "the members of one room at one gateway, at once", false},
+	{"room_reactions_per_second", ByGateway | ByAPI, false, "reactions per second", "the members of one room at one gateway or api set or take away, after a burst of `room_reaction_burst`", false},
+	{"room_reaction_burst", ByGateway | ByAPI, false, "reactions", "the members of one room at one gateway or api, at once", false},
 	{"peer_reads", ByWorker, false, "members", "rooms with at most this many members show `read` to other members; 0: none does", false},
 	{"edit_window", ByWorker | ByAPI, false, "time", "after sending, in which the author may edit a message", false},
 	{"recall_window", ByWorker | ByAPI, false, "time", "after sending, in which the author may recall a message; admins may at any time", true},

@@ -92,9 +92,7 @@ func (s *socket) tooFast(f *protocol.Frame, wait time.Duration) {
 }
 
 const (
-	// crowdWait is over how long those come back whose reactions were refused, so that they don't all do so at once.
-	crowdWait = 2 * time.Second
-	// crowdPause is for how long their sockets aren't read, and ignoredPause for how long those that come back before their time.
+	// crowdPause is for how long the sockets of a crowd aren't read, and ignoredPause for how long those that come back before their time.
 	crowdPause   = 250 * time.Millisecond
 	ignoredPause = time.Second
 )
@@ -107,7 +105,7 @@ func (s *socket) crowded(f *protocol.Frame, wait time.Duration) {
 	if now.UnixMilli() < s.crowdedTill {
 		pause = ignoredPause
 	} else {
-		wait += jitter(crowdWait)
+		wait += jitter(chat.CrowdWait)
 		s.crowdedTill = now.Add(wait).UnixMilli()
 	}
 	wait = max(wait, time.Duration(s.crowdedTill-now.UnixMilli())*time.Millisecond)

@@ -129,6 +129,11 @@ func (v *Verbs) ChangeBy(c *server.Call, by chat.UserID, ch chat.Change, k *serv
 	if err := k.Err(); err != nil {
 		return err
 	}
+	if ch.Kind == chat.ChangeReaction {
+		if err := v.attempts.React(ch.Room, v.opts.Limits.ReactionRate()); err != nil {
+			return err
+		}
+	}
 	if !ch.App {
 		if err := v.attempts.Message(c.Ctx, by, v.opts.Limits.MessageRate()); err != nil {
 			return err
@@ -139,6 +144,9 @@ func (v *Verbs) ChangeBy(c *server.Call, by chat.UserID, ch chat.Change, k *serv
 		return err
 	}
 	if done.Err != nil {
+		if ch.Kind == chat.ChangeReaction && done.Err.Kind == chat.NotFound {
+			v.attempts.NoReaction(ch.Room, v.opts.Limits.ReactionRate())
+		}
 		return done.Err
 	}
 	return v.showOne(c, by, done.Message)

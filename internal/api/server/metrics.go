@@ -55,7 +55,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 var throttled = map[string]string{
 	"login": "attempts", "logins": "attempts", "account": "attempts", "failures": "attempts", "confirm": "attempts", "register": "attempts",
 	"requests": "requests", "tokens": "requests without a valid token",
-	"messages": "messages", "rooms": "new rooms", "making": "new rooms", "invitations": "invitations", "searches": "searches", "exchanges": "exchanges",
+	"messages": "messages", "reactions": "reactions in this room", "rooms": "new rooms", "making": "new rooms", "invitations": "invitations", "searches": "searches", "exchanges": "exchanges",
 }
 
 // counters makes a vector of counters in the station's namespace.

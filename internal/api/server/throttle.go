@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"math/rand/v2"
 	"strconv"
 	"sync"
 	"time"
@@ -128,6 +129,26 @@ func (a *Attempts) Message(ctx context.Context, user chat.UserID, r chat.Rate) e
 	}
 	a.metrics.Degraded.WithLabelValues("throttle").Inc() // this process has judged already
 	return nil
+}
+
+// React takes a reaction from its room's allowance in this process. Who is refused did nothing wrong, and comes back within some time that
+// is spread, as at a gateway (docs/adr/0018).
+func (a *Attempts) React(room chat.RoomID, r chat.Rate) error {
+	if r.Off() {
+		return nil
+	}
+	wait, _ := a.local.Allow(context.Background(), "reactions:"+room.String(), r, 1, 0)
+	if wait > 0 {
+		wait += rand.N(chat.CrowdWait)
+	}
+	return a.refuse("reactions", wait)
+}
+
+// NoReaction gives back what React took: the room isn't one in which the caller may react, so that strangers use up nothing of it.
+func (a *Attempts) NoReaction(room chat.RoomID, r chat.Rate) {
+	if !r.Off() {
+		_ = a.local.Refund(context.Background(), "reactions:"+room.String(), r, 1)
+	}
 }
 
 // Try is a try at an account's password that was counted and is still to be judged.
