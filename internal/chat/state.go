@@ -28,6 +28,10 @@ type Reaction struct {
 // ShownReactors is how many users a Reaction names.
 const ShownReactors = 10
 
+// RecalledAtOnce is how many reactions a recall deletes itself. What is left can't be seen, because readers ask whether the message is
+// recalled; a chore deletes it.
+const RecalledAtOnce = 1000
+
 // Recalled reports whether the message was taken back: it has no content then, and stays so.
 func (m *Message) Recalled() bool { return m.State != nil && !m.State.RecalledAt.IsZero() }
 

@@ -127,6 +127,7 @@ func (w *Worker) Start(context.Context) error {
 			{time.Second, w.sockets.SweepLeases},
 			{time.Second, w.sockets.SweepOffline},
 			{time.Minute, w.fleet.SweepEnded},
+			{10 * time.Second, w.fleet.ForgetReactions},
 			{time.Second, w.fleet.IndexNames},
 			{jobs.ChoreEvery, w.fleet.DoChores},
 			{10 * time.Second, w.fleet.Weigh},

@@ -87,6 +87,8 @@ type entry struct {
 	moved    bool           // its state is to be written
 	text     bool           // its content is
 	recalled bool           // by the batch
+
+	reactions int // that it had when it was recalled
 }
 
 func newBatch(asked []chat.Change, now time.Time, limits chat.Limits) *batch {

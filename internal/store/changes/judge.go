@@ -187,6 +187,9 @@ func (b *batch) edit(by chat.Member, e *entry, c chat.Change) (changed bool, err
 func (b *batch) recall(r *room, e *entry, by chat.UserID) {
 	e.Content, e.Data, e.text, e.recalled = "", "", true, true
 	e.State.Earlier = ""
+	for _, x := range e.State.Reactions {
+		e.reactions += x.Count
+	}
 	e.State.Reactions, e.State.RecalledBy, e.State.RecalledAt = nil, by, b.now
 	if !countsRecalled() && e.Kind != chat.System { // nobody has a system message unread
 		r.recalled = max(r.recalled, e.Ord)

@@ -11,9 +11,6 @@ import (
 	"chat-service/internal/store/table"
 )
 
-// forgottenAtOnce bounds how many reactions a recall deletes. What is left can't be seen: readers ask whether the message is recalled.
-const forgottenAtOnce = 1000
-
 // writeBytes bounds one statement well below max_allowed_packet (16 MiB on MariaDB), even if every byte is escaped.
 const writeBytes = 4 << 20
 
@@ -38,7 +35,7 @@ func (b *batch) writes() (ss []*db.Statement) {
 	add(b.storeStates(moved)...)
 	add(b.storeReactions(moved)...)
 	add(storePins(moved)...)
-	add(storeRecalls(moved), b.updateRooms())
+	add(storeRecalls(moved), storeLeft(moved), b.updateRooms())
 	return ss
 }
 
@@ -188,7 +185,7 @@ func (b *batch) storeReactions(moved []*entry) (ss []*db.Statement) {
 		q := &db.Statement{}
 		q.Add("DELETE FROM reactions WHERE ")
 		spots(q, recalled)
-		q.Add(" LIMIT ?", forgottenAtOnce)
+		q.Add(" LIMIT ?", chat.RecalledAtOnce)
 		ss = append(ss, q)
 	}
 	return ss

@@ -200,6 +200,7 @@ func (s *Store) apply(r *room, by chat.Member, m *chat.Message, c chat.Change, n
 			return false, err
 		}
 		m.Content, m.Data = "", ""
+		s.Recalled(st.Reactions)
 		st.Reactions, st.RecalledBy, st.RecalledAt = nil, c.User, now
 		delete(r.versions, m.Seq)
 		for k := range r.reacted {

@@ -133,6 +133,11 @@ func (s *Store) step(tx db.Tx, j chat.Job, atOnce int) (chat.Job, int, error) {
 	return j, 0, err
 }
 
+// ForgetReactions deletes at most so many reactions that recalls left behind, and returns how many; more: there may be others.
+func (s *Store) ForgetReactions(ctx context.Context, atOnce int) (n int, more bool, err error) {
+	return s.changes.ForgetReactions(ctx, atOnce)
+}
+
 // JobFailed notes why a step failed. The job stays open: the next step may succeed.
 func (s *Store) JobFailed(ctx context.Context, id chat.JobID, why string) error {
 	j := chat.Job{ChangedAt: s.d.Now(), Error: table.Clip(why, maxError)}

@@ -48,6 +48,7 @@ func AllRights() []TableRights {
 		{"reactions", "SELECT, INSERT, DELETE", "SELECT, INSERT, DELETE", ""},
 		{"pins", "SELECT, INSERT, DELETE", "SELECT, INSERT, DELETE", ""},
 		{"recalls", "SELECT, INSERT", "SELECT, INSERT", "SELECT, INSERT, DELETE"},
+		{"recalled_reactions", "INSERT", "SELECT, INSERT, DELETE", ""},
 		{"sender_cursors", "", "SELECT, INSERT, UPDATE, DELETE", ""},
 		{"room_changes", "SELECT, INSERT", "SELECT, INSERT, UPDATE (hash, payload)", "SELECT"},
 		{"outbox", "INSERT", "SELECT, INSERT, DELETE", "SELECT, INSERT"},

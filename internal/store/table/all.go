@@ -5,7 +5,7 @@ func All() []Listed {
 	return []Listed{
 		Meta.listed(), Workers.listed(), Users.listed(), Sessions.listed(), Tokens.listed(), Identities.listed(), Keys.listed(), Rooms.listed(), Members.listed(),
 		ExternalRooms.listed(), Messages.listed(), Cursors.listed(), Outbox.listed(), DeadCommands.listed(), Audit.listed(),
-		States.listed(), Changes.listed(), Reactions.listed(), Pins.listed(), Recalls.listed(), Jobs.listed(),
+		States.listed(), Changes.listed(), Reactions.listed(), Pins.listed(), Recalls.listed(), LeftOver.listed(), Jobs.listed(),
 		Webhooks.listed(), WebhookCursors.listed(), UserEvents.listed(), WebhookAttempts.listed(),
 	}
 }

@@ -139,6 +139,18 @@ var Pins = define("pins", "p",
 	Column[Pin]{Name: "change_seq", Cell: func(p *Pin) Cell { return (*number)(&p.ChangeSeq) }},
 )
 
+// LeftReactions is a row of recalled_reactions.
+type LeftReactions struct {
+	Room chat.RoomID
+	Seq  chat.Seq
+}
+
+// LeftOver are the recalled messages some of whose reactions are still there.
+var LeftOver = define("recalled_reactions", "w",
+	Column[LeftReactions]{Name: "room_id", Cell: func(l *LeftReactions) Cell { return (*number)(&l.Room) }},
+	Column[LeftReactions]{Name: "seq", Cell: func(l *LeftReactions) Cell { return (*number)(&l.Seq) }},
+)
+
 // Recall is a row of recalls.
 type Recall struct {
 	Room      chat.RoomID

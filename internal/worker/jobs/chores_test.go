@@ -18,6 +18,7 @@ type bench struct {
 	steps  map[chat.JobID]int // left
 	told   int                // by each step
 	broken map[chat.JobID]error
+	left   int // reactions that recalls left behind
 	asked  []string
 	now    time.Time
 }
@@ -43,6 +44,16 @@ func (b *bench) StepJob(_ context.Context, id chat.JobID, _ int) (j chat.Job, to
 		j.State = chat.JobDone
 	}
 	return j, b.told, nil
+}
+
+func (b *bench) ForgetReactions(_ context.Context, atOnce int) (n int, more bool, err error) {
+	b.asked = append(b.asked, fmt.Sprint("forget ", atOnce))
+	if err := b.broken[0]; err != nil {
+		return 0, false, err
+	}
+	n, more = min(atOnce, b.left), b.left > 0
+	b.left -= n
+	return n, more, nil
 }
 
 func (b *bench) JobFailed(_ context.Context, id chat.JobID, why string) error {
@@ -116,5 +127,34 @@ func TestAFailedStepWaits(t *testing.T) {
 	b.broken[0] = errors.New("no server")
 	if got := b.at(f, 1); got != "look" {
 		t.Errorf("without a server it asks %s", got)
+	}
+}
+
+// TestReactionsAreForgottenInSteps: the first worker deletes what recalls left, so much at a call; a failure, or the end, ends the call.
+func TestReactionsAreForgottenInSteps(t *testing.T) {
+	b, f := chores(nil, 0)
+	call := func() int {
+		b.asked = nil
+		f.ForgetReactions(t.Context())
+		return len(b.asked)
+	}
+	if b.left = 2500; call() != 4 || b.left != 0 {
+		t.Errorf("it asks %v, %d are left", b.asked, b.left)
+	}
+	if call() != 1 {
+		t.Errorf("with nothing to do it asks %v", b.asked)
+	}
+	b.left = (reactionSteps + 3) * reactionRows
+	if call() != reactionSteps || b.left != 3*reactionRows {
+		t.Errorf("it asks %v, %d are left", b.asked, b.left)
+	}
+	b.broken[0] = errors.New("no server")
+	if call() != 1 || b.left != 3*reactionRows {
+		t.Errorf("without a server it asks %v", b.asked)
+	}
+	delete(b.broken, 0)
+	f.leader.Store(false)
+	if call() != 0 {
+		t.Errorf("another worker asks %v", b.asked)
 	}
 }

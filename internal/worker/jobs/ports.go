@@ -29,6 +29,8 @@ type Chores interface {
 	StepJob(ctx context.Context, id chat.JobID, atOnce int) (j chat.Job, told int, err error)
 	// JobFailed notes why a step failed.
 	JobFailed(ctx context.Context, id chat.JobID, why string) error
+	// ForgetReactions deletes at most so many reactions that recalls left behind, and returns how many; more: there may be others.
+	ForgetReactions(ctx context.Context, atOnce int) (n int, more bool, err error)
 }
 
 // Partitions are the inbound queues of this process.

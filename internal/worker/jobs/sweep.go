@@ -9,7 +9,10 @@ const (
 	keepEnded = 90 * 24 * time.Hour // longer than any session lives
 	sweepRows = 1000
 	nameRows  = 500
-	nameRests = 10 // calls left out after a walk that found nothing: what it looks for comes only during an upgrade
+
+	reactionRows  = 1000 // in one transaction
+	reactionSteps = 20   // at one call
+	nameRests     = 10   // calls left out after a walk that found nothing: what it looks for comes only during an upgrade
 )
 
 // SweepEnded deletes, at the first among the workers, what login sessions left behind that ended long ago: some of it at each call.
@@ -22,6 +25,27 @@ func (f *Fleet) SweepEnded(ctx context.Context) {
 		f.o.Logger.WarnContext(ctx, "sweep ended sessions", "err", err)
 	} else if n > 0 {
 		f.o.Logger.InfoContext(ctx, "swept ended sessions", "rows", n)
+	}
+}
+
+// ForgetReactions deletes, at the first among the workers, what recalls left of messages with very many reactions: some of it at each call. How
+// far it is, the table of what is left says: another worker goes on.
+func (f *Fleet) ForgetReactions(ctx context.Context) {
+	if !f.Leader() {
+		return
+	}
+	all := 0
+	for range reactionSteps {
+		n, more, err := f.o.Chores.ForgetReactions(ctx, reactionRows)
+		if err != nil {
+			f.o.Logger.WarnContext(ctx, "delete reactions to recalled messages", "err", err)
+		}
+		if all += n; err != nil || !more {
+			break
+		}
+	}
+	if all > 0 {
+		f.o.Logger.InfoContext(ctx, "deleted reactions to recalled messages", "rows", all)
 	}
 }
 

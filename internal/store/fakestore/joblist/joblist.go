@@ -1,4 +1,4 @@
-// Package joblist is the part of the fake store that keeps jobs. There is nothing to do in them: one step ends each.
+// Package joblist is the part of the fake store that keeps jobs, and what recalls left. There is nothing to do in jobs: one step ends each.
 package joblist
 
 import (
@@ -21,6 +21,7 @@ type Host struct {
 type List struct {
 	host Host
 	jobs []chat.Job // jobs[i] has the id i + 1
+	left []int      // reactions that each recall left behind
 }
 
 // New makes an empty list.
