@@ -1,4 +1,4 @@
-/** REST half of the client: calls, tokens and their renewal. See chat-client.js. */
+/** REST half of the client: calls, tokens and their renewal; and the small parts that both halves share. See chat-client.js. */
 
 /** A refusal by the service. `code` is stable, `retry` tells whether the same call may succeed later. */
 export class ChatError extends Error {
@@ -16,6 +16,18 @@ export const encode = (value) => JSON.stringify(value, (_, v) => (typeof v === '
 
 /** Bytes of a text in UTF-8. */
 export const bytesOf = (text) => new TextEncoder().encode(text).length;
+
+/** Tells whether a close code means "do not connect again". */
+export const stops = (code) => (code >= 4500 && code <= 4999) || [1002, 1003, 1007, 1008, 1009].includes(code);
+
+/** A frame's fields. */
+export function withoutType({ type: _, ...rest }) { return rest; }
+
+/** Makes a client_msg_id or change_id: 32 hexadecimal digits. */
+export function newId() {
+  const b = globalThis.crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(b, (x) => x.toString(16).padStart(2, '0')).join('');
+}
 
 /** The promise's result, or ChatError "timeout" after ms. late is called when it is too late. */
 export function within(ms, promise, late = () => {}) {

@@ -13,41 +13,31 @@
  *   - `message` events of a room come in seq order, each once, without holes: gaps are fetched with `sync`.
  *   - `send` resolves only when the message is committed. It is retried with the same client_msg_id over reconnects,
  *     so that it is stored once; one message per room is under way at a time, so that retries keep the order.
+ *   - `change` (edit, recall, react, pin) is retried in the same way with the same change_id, so that it is done once.
  *   - Reconnects wait a random time within a growing bound, obey close codes, `goaway` and `retry_after_ms`.
  *
- * Events: state {state, code?, in_ms?}, welcome, message, change, read, typing, presence, joined, left, room, head, goaway,
- * error (a refusal that belongs to no send), resync {room_id, epoch}: load the newest page, then call reset().
+ * Events: state {state, code?, in_ms?}, welcome, message, change, mine, read, typing, presence, joined, left, room, head, goaway,
+ * error (a refusal that belongs to no send or change), resync {room_id, epoch}: load the newest page, then call reset().
  */
 
-import { ChatError, bytesOf, encode, wellFormed, within } from './chat-api.js';
+import { ChatError, bytesOf, encode, newId, stops, wellFormed, within, withoutType } from './chat-api.js';
+import { Changes } from './chat-changes.js';
 
-export { ChatApi, ChatError, bytesOf, memoryStore } from './chat-api.js';
+export { ChatApi, ChatError, bytesOf, memoryStore, newId, stops } from './chat-api.js';
 
 const HELD_PER_ROOM = 1000; // messages kept while a gap before them is fetched; what is beyond is fetched again
 const STABLE_MS = 60_000; // a connection of this age forgets earlier failures
-const TOKEN_MS = 45_000;
-const WELCOME_MS = 30_000;
+const TOKEN_MS = 45_000, WELCOME_MS = 30_000, PONG_MS = 10_000;
 const WAKE_MS = 5000; // wake() gives a try that is older than this up for a new one
-const PONG_MS = 10_000;
 const ACK_MS = 10_000; // silence after which a send is repeated with the same id
-const SYNC_MS = 15_000;
-const SYNC_AGAIN_MS = 500;
-
-/** Tells whether a close code means "do not connect again". */
-export const stops = (code) => (code >= 4500 && code <= 4999) || [1002, 1003, 1007, 1008, 1009].includes(code);
-
-/** Makes a client_msg_id: 32 hexadecimal digits. */
-export function newId() {
-  const b = globalThis.crypto.getRandomValues(new Uint8Array(16));
-  return Array.from(b, (x) => x.toString(16).padStart(2, '0')).join('');
-}
+const SYNC_MS = 15_000, SYNC_AGAIN_MS = 500;
 
 /** One live connection that heals itself. */
 export class ChatClient {
   #o; #ws = null; #state = 'stopped'; #turn = 0; #tries = 0; #notBefore = 0;
   #timers = {}; #handlers = new Map(); #limits = { sync_rooms: 100, watch: 200 }; #openedAt = 0; #pingMs = 25_000;
   #token; #stale; #me; #rooms = new Map(); #out = new Map(); #queues = new Map();
-  #wants = new Set(); #syncs = new Map(); #refs = 0; #watched = null; #reads = new Map(); #typed = new Map(); #suspects = new Set();
+  #wants = new Set(); #syncs = new Map(); #refs = 0; #watched = null; #reads = new Map(); #typed = new Map(); #suspects = new Set(); #changes;
 
   /**
    * @param {{url: string, token: (stale?: string) => Promise<string>|string, WebSocket?: any, random?: () => number,
@@ -55,6 +45,7 @@ export class ChatClient {
    */
   constructor(o) {
     this.#o = { WebSocket: globalThis.WebSocket, random: Math.random, minDelayMs: 500, maxDelayMs: 25_000, sendTimeoutMs: 60_000, ...o };
+    this.#changes = new Changes({ transmit: (f) => this.#transmit(f), limits: () => this.#limits, random: this.#o.random, timeoutMs: this.#o.sendTimeoutMs });
   }
 
   /** stopped, connecting, online, or waiting (for the next try). */
@@ -72,7 +63,7 @@ export class ChatClient {
 
   start() { if (this.#state === 'stopped') this.#open(); }
 
-  /** Closes for good; sends under way are rejected with code "stopped". */
+  /** Closes for good; sends and changes under way are rejected with code "stopped". */
   stop() { this.#end(1000); }
 
   /** Tries again now: call it when the network is back or the page is shown. A wait that the server asked for is kept. */
@@ -85,13 +76,13 @@ export class ChatClient {
   /**
    * Sends a message. Resolves with {room_id, seq, id, client_msg_id, created_at, duplicate} when it is committed. Rejects with
    * a ChatError; after one with `retry` (or code "timeout") call again with the same id: it can't be stored twice.
-   * A text that is over the service's limits is refused here (code "too_large"): the service would close the connection.
+   * A text that is over the service's limits is refused here (code "too_large"): the service would close the connection. more: {reply_to?}
    */
-  send(roomId, content, clientMsgId = newId()) {
+  send(roomId, content, clientMsgId = newId(), more = {}) {
     const known = this.#out.get(clientMsgId);
     if (known && !known.given) return known.promise;
     if (this.#state === 'stopped') return Promise.reject(new ChatError({ code: 'stopped', retry: true }));
-    const e = { id: clientMsgId, room: roomId, content: wellFormed(content), sent: false, given: false, timers: [] };
+    const e = { id: clientMsgId, room: roomId, content: wellFormed(content), more, sent: false, given: false, timers: [] };
     e.promise = new Promise((resolve, reject) => Object.assign(e, { resolve, reject }));
     e.timers.push(setTimeout(() => this.#give(e, new ChatError({ code: 'timeout', retry: true })), this.#o.sendTimeoutMs));
     this.#out.set(e.id, e);
@@ -99,6 +90,13 @@ export class ChatClient {
     this.#queues.get(roomId).push(e);
     this.#pump(roomId);
     return e.promise;
+  }
+
+  /** Changes a message: type is edit {content}, recall, react {key, on} or pin {on}. Resolves with what `done` says when that is committed; it
+   *  comes as an event, too. After an error with `retry` call again with the same id: it can't be done twice. */
+  change(type, roomId, seq, fields = {}, changeId = newId()) {
+    if (this.#state === 'stopped') return Promise.reject(new ChatError({ code: 'stopped', retry: true }));
+    return this.#changes.ask(type, roomId, seq, fields, changeId);
   }
 
   /** Tells whether a text is over the service's limits, as one message or as the frame around it. */
@@ -189,6 +187,7 @@ export class ChatClient {
     this.#syncs.clear();
     this.#wants.clear();
     for (const r of this.#rooms.values()) r.syncing = false;
+    this.#changes.offline();
     for (const e of this.#out.values()) {
       e.sent = false;
       if (e.given) this.#out.delete(e.id); // sync brings it if it was stored
@@ -212,6 +211,7 @@ export class ChatClient {
     this.#set('stopped', { code });
     for (const e of [...this.#out.values()]) this.#give(e, new ChatError({ code: 'stopped', retry: true }));
     this.#out.clear();
+    this.#changes.stop();
     if (ws) ws.close(1000);
   }
 
@@ -223,14 +223,15 @@ export class ChatClient {
       case 'welcome': return this.#welcome(f);
       case 'message': return this.#place(withoutType(f));
       case 'ack': return this.#acked(f);
-      case 'error': return this.#refused(f);
+      case 'done': return this.#changes.done(withoutType(f));
+      case 'error': return this.#changes.refused(f) || this.#refused(f);
       case 'synced': return this.#synced(f);
       case 'resync': return this.#resync(this.#track(f.room_id, 0), f.epoch);
       case 'head': return this.#heads(f);
       case 'joined': this.#seen(f.room); break;
       case 'left': if (f.reason !== 'unsubscribed') this.#forget(f.room_id); break;
       case 'goaway': this.#timer('goaway', f.after_ms + this.#o.random() * 1000, () => this.#move()); break;
-      case 'read': case 'typing': case 'presence': case 'room': case 'change': break;
+      case 'read': case 'typing': case 'presence': case 'room': case 'change': case 'mine': break;
       default: return; // pong, and types that are newer than this client
     }
     this.#emit(f.type, withoutType(f));
@@ -253,6 +254,7 @@ export class ChatClient {
     if (this.#watched) this.watch(this.#watched);
     this.#flushReads();
     for (const room of this.#queues.keys()) this.#pump(room);
+    this.#changes.online();
   }
 
   #move() { // leave what there is of a connection, and open a new one at once
@@ -287,7 +289,7 @@ export class ChatClient {
     if (!e || e.sent || this.#suspects.size && this.#underWay().length) return;
     if (this.#state === 'online' && this.tooLarge(e.content)) return this.#give(e, new ChatError({ code: 'too_large' }));
     // The id stands before the text, so that it is found even where the text can't be read.
-    if (!this.#transmit({ type: 'message', room_id: e.room, client_msg_id: e.id, content: e.content })) return;
+    if (!this.#transmit({ type: 'message', room_id: e.room, client_msg_id: e.id, ...e.more, content: e.content })) return;
     e.sent = true;
     this.#again(e, ACK_MS);
   }
@@ -302,7 +304,7 @@ export class ChatClient {
   #acked(f) {
     const e = this.#out.get(f.client_msg_id), ack = withoutType(f);
     if (e) this.#settle(e, ack);
-    if (e) this.#place({ room_id: f.room_id, seq: f.seq, id: f.id, kind: 'text', sender_id: this.#me, client_msg_id: e.id, content: e.content, created_at: f.created_at });
+    if (e) this.#place({ room_id: f.room_id, seq: f.seq, id: f.id, kind: 'text', sender_id: this.#me, client_msg_id: e.id, content: e.content, ...e.more, created_at: f.created_at });
     else this.#heads({ rooms: { [f.room_id]: f.seq } }); // not ours any more: fetch it like any other
   }
 
@@ -496,5 +498,3 @@ export class ChatClient {
 
   #clear(name) { clearTimeout(this.#timers[name]); delete this.#timers[name]; }
 }
-
-function withoutType({ type: _, ...rest }) { return rest; }
