@@ -1,10 +1,11 @@
 /** The page: wires model, view and client together. */
 
+import { acts, closeSheet, drawContext, leaveContext, submitEdit, takeReply, wireChanges } from './changes.js';
 import { bytesOf, ChatApi, ChatClient, newId } from './chat-client.js';
 import { closeDialog, openDialog, wireDialog } from './dialogs.js';
 import { choose, explain, has, language, setLanguage, t } from './i18n.js';
 import { Model } from './model.js';
-import { $, clearMessages, drawComposer, drawHeader, drawMessages, drawNewest, drawRooms, drawStatus, drawTyping, isAtEnd, keepEnd, toEnd } from './view.js';
+import { $, clearMessages, drawComposer, drawHeader, drawMessages, drawNewest, drawRooms, drawStatus, drawTyping, isAtEnd, keepEnd, revealMessage, toEnd, wireMessages } from './view.js';
 
 const PAGE = 50;
 const HOME = new URL('.', location.href).pathname; // all addresses are relative to the page's: a proxy may serve it below a path
@@ -42,7 +43,8 @@ function draw(stickToEnd) {
     if (!r) return;
     drawHeader(model, r);
     drawTyping(model, r);
-    drawMessages(model, r, { retry, edit, stick });
+    drawMessages(model, r, { ...acts, retry, edit }, stick);
+    drawContext();
     stick = false;
     markRead(r);
     fillHole(r);
@@ -96,6 +98,7 @@ function leave(why = '') {
   model = new Model(null);
   openId = 0;
   closeDialog();
+  closeSheet();
   clearMessages();
   drawStatus('');
   $('chat').hidden = true;
@@ -144,6 +147,7 @@ function listen(c) {
   c.on('welcome', mine(onWelcome));
   c.on('message', mine((m) => { mark(m); if (!model.add(m)) refreshRoom(m.room_id); else know([m.sender_id, ...mentioned(m)]); draw(); }));
   c.on('change', mine((f) => { if (model.change(f)) reload(f.room_id); draw(); }));
+  c.on('mine', mine((f) => { model.mine(f); draw(); }));
   c.on('read', mine((f) => { model.read(f); draw(); }));
   c.on('typing', mine((f) => { model.typing(f, Date.now()); know([f.user_id]); draw(); setTimeout(draw, 6100); }));
   c.on('presence', mine((f) => { for (const u of f.users) model.presence.set(u.user_id, u); draw(); }));
@@ -338,11 +342,11 @@ async function loadPage(r, query, older) {
   draw();
 }
 
-function loadOlder() {
+async function loadOlder() {
   const r = model.room(openId);
   if (!r?.loaded || !r.hasOlder) return;
   const first = model.shown(r).list[0];
-  if (first) loadPage(r, `before_seq=${first.seq}&limit=${PAGE}`, true);
+  if (first) await loadPage(r, `before_seq=${first.seq}&limit=${PAGE}`, true);
 }
 
 /** The newest page and live messages may leave a hole between them (a replica that lags): fill it from the newer side. */
@@ -364,25 +368,39 @@ function markRead(r) {
   draw();
 }
 
-async function post(roomId, id, content) {
-  model.pend(roomId, id, content);
+/** Leads to a message, through so many older pages at most. */
+async function reveal(seq) {
+  const id = openId;
+  for (let i = 0; i < 40 && id === openId; i++) {
+    if (revealMessage(seq)) return;
+    const before = model.shown(model.room(id)).list[0]?.seq ?? 0;
+    if (before > seq) await loadOlder();
+    await new Promise((done) => setTimeout(done, 50)); // it is drawn, or another page is on its way
+    if (before <= seq || !model.room(id)?.hasOlder) break;
+  }
+  if (id === openId && !revealMessage(seq)) toast(t('notHere'));
+}
+
+async function post(roomId, id, content, reply_to) {
+  model.pend(roomId, id, content, reply_to);
   draw(true);
   const m = model;
   try {
-    const sent = await chat.send(roomId, content, id);
+    const sent = await chat.send(roomId, content, id, reply_to && { reply_to });
     // The message itself comes as an event, except where it was there before.
     m.settle(roomId, id);
-    if (sent.duplicate) m.add({ room_id: roomId, seq: sent.seq, id: sent.id, kind: 'text', sender_id: m.me.id, client_msg_id: id, content, created_at: sent.created_at });
+    if (sent.duplicate) m.add({ room_id: roomId, seq: sent.seq, id: sent.id, kind: 'text', sender_id: m.me.id, client_msg_id: id, content, reply_to, created_at: sent.created_at });
   } catch (err) {
     m.fail(roomId, id, explain(err), err.retry);
   }
   draw();
 }
 
-function retry(p) { post(openId, p.id, p.content); }
+function retry(p) { post(openId, p.id, p.content, p.reply_to); }
 
 /** Takes a message that was refused back into the composer. */
 function edit(p) {
+  leaveContext();
   model.settle(openId, p.id);
   setText([p.content, $('text').value].filter(Boolean).join('\n'));
   $('text').focus();
@@ -408,8 +426,10 @@ function submitMessage(ev) {
   ev?.preventDefault();
   const content = $('text').value;
   if (!content.trim() || !openId || !chat || measure()) return; // too long a text stays, to be shortened
+  if (submitEdit(content)) return;
+  const reply = takeReply();
   setText('');
-  post(openId, newId(), content);
+  post(openId, newId(), content, reply);
 }
 
 // ---- small parts
@@ -441,12 +461,14 @@ function wire() {
   $('scroll').addEventListener('scroll', () => { if ($('scroll').scrollTop < 80) loadOlder(); const r = model.room(openId); if (r) { markRead(r); drawNewest(r); } });
   $('newest').addEventListener('click', () => { toEnd(); draw(true); });
   $('back').addEventListener('click', back);
-  addEventListener('popstate', () => { closeDialog(); if (model.me) route(); });
+  addEventListener('popstate', () => { closeDialog(); closeSheet(); if (model.me) route(); });
   keepEnd();
+  wireMessages();
   $('rooms').addEventListener('pointerdown', () => hold(10_000));
   for (const ev of ['pointerup', 'pointercancel', 'blur']) addEventListener(ev, () => { if (heldUntil > Date.now()) release(Date.now() + 400); });
   for (const ev of ['pointermove', 'scroll']) $('rooms').addEventListener(ev, () => hold(600));
   $('info').addEventListener('click', () => { const r = model.room(openId); if (r) openDialog('members', r); });
+  $('pins').addEventListener('click', () => { const r = model.room(openId); if (r) openDialog('pins', r); });
   for (const ev of ['online', 'focus']) addEventListener(ev, () => { chat?.wake(); draw(); });
   document.addEventListener('visibilitychange', () => { if (!document.hidden) { chat?.wake(); draw(); } });
   addEventListener('storage', (ev) => { // another tab logged out, in, or renewed the token
@@ -459,7 +481,10 @@ function wire() {
       planRenewal();
     }
   });
-  wireDialog({ api, open, people, put: (r) => { model.put(r); watch(); }, get model() { return model; } });
+  const page = { api, open, people, know, reveal, toast, draw, put: (r) => { model.put(r); watch(); }, change: (...a) => chat.change(...a), text: setText,
+    room: () => model.room(openId), get model() { return model; }, get chat() { return chat; } };
+  wireDialog(page);
+  wireChanges(page);
 }
 
 wire();

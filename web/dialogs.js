@@ -1,11 +1,11 @@
-/** The one dialog: new chat, new group, find a public room, members and invitation. */
+/** The one dialog: new chat, new group, find a public room, members and invitation, pinned messages. */
 
-import { count, explain, isolate, t } from './i18n.js';
-import { $, dot, h } from './view.js';
+import { count, explain, isolate, shortTime, t } from './i18n.js';
+import { $, dot, excerpt, h, name } from './view.js';
 
 let mode = '', room = null, chosen = new Map(), app = null, turn = 0, timer = 0, acting = false;
 
-/** Wires the dialog to the page: app has model, api, open(id), put(room), people(room). */
+/** Wires the dialog to the page: app has model, api, open(id), put(room), people(room), change(type, room, seq, fields), reveal(seq). */
 export function wireDialog(a) {
   app = a;
   for (const b of document.querySelectorAll('[data-dialog]')) b.addEventListener('click', () => openDialog(b.dataset.dialog));
@@ -21,22 +21,23 @@ export function wireDialog(a) {
 
 export function closeDialog() { if ($('dialog').open) $('dialog').close(); }
 
-/** Opens it as direct, group, find or members (of r). */
+/** Opens it as direct, group, find, members or pins (of r). */
 export function openDialog(as, r = null) {
   mode = as; room = r; chosen = new Map(); turn++;
   const mayInvite = as === 'members' && r.type === 'group' && (r.visibility === 'public' || ['owner', 'admin'].includes(r.role));
-  $('dialog-title').textContent = t({ direct: 'newDirect', group: 'newGroup', find: 'findRoom', members: 'members' }[as]);
+  $('dialog-title').textContent = t({ direct: 'newDirect', group: 'newGroup', find: 'findRoom', members: 'members', pins: 'pins' }[as]);
   $('dialog-group').hidden = as !== 'group';
   $('dialog-name').required = as === 'group';
   $('dialog-name').value = $('dialog-search').value = $('dialog-error').textContent = '';
   $('dialog-public').checked = false;
-  $('dialog-search-label').hidden = as === 'members' && !mayInvite;
+  $('dialog-search-label').hidden = as === 'pins' || as === 'members' && !mayInvite;
   $('dialog-leave').hidden = as !== 'members' || r.type === 'direct' || r.role === 'owner';
   $('dialog-ok').hidden = !(as === 'group' || mayInvite);
   $('dialog-ok').textContent = t(as === 'members' ? 'invite' : 'ok');
   for (const id of ['dialog-found', 'dialog-chosen', 'dialog-members']) $(id).replaceChildren();
   $('dialog').showModal();
   if (as === 'members') attempt(drawMembers);
+  if (as === 'pins') attempt(drawPins);
   if (as === 'find') search();
 }
 
@@ -66,6 +67,22 @@ async function drawMembers() {
         await app.api.call('DELETE', `/rooms/${room.id}/members/${m.user_id}`);
         await drawMembers();
       }) }, t('kick')) : null)));
+}
+
+async function drawPins() {
+  const now = turn, { messages } = await app.api.call('GET', `/rooms/${room.id}/pins`), { model } = app;
+  if (now !== turn) return;
+  app.know(messages.map((m) => m.sender_id));
+  const shown = messages.map((m) => h('li', { className: 'pin' },
+    h('p', { className: 'grow' }, h('small', { className: 'quiet' }, `${isolate(m.sender_id === model.me.id ? t('you') : name(model, m.sender_id))} · ${shortTime(m.created_at)}`), h('br'),
+      h('span', { dir: 'auto' }, excerpt(m))),
+    h('button', { type: 'button', 'aria-label': t('showOf', { text: excerpt(m) }), onclick: () => { closeDialog(); app.reveal(m.seq); } }, t('show')),
+    model.may(room, m).unpin ? h('button', { type: 'button', 'aria-label': t('unpinOf', { text: excerpt(m) }), onclick: () => act(async () => {
+      await app.change('pin', room.id, m.seq, { on: false });
+      await drawPins();
+      $('dialog-cancel').focus();
+    }) }, t('unpin')) : null));
+  $('dialog-members').replaceChildren(...(shown.length ? shown : [h('li', { className: 'quiet' }, t('noPins'))]));
 }
 
 async function search() {

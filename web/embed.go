@@ -9,5 +9,5 @@ import "embed"
 
 // Files holds the page: index.html and what it loads.
 //
-//go:embed index.html style.css favicon.svg app.js chat-api.js chat-changes.js chat-client.js dialogs.js i18n.js model.js view.js
+//go:embed index.html style.css favicon.svg app.js changes.js chat-api.js chat-changes.js chat-client.js dialogs.js i18n.js model.js view.js
 var Files embed.FS

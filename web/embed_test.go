@@ -74,7 +74,7 @@ func TestNothingInlineAndTextOnly(t *testing.T) {
 func TestWordsOfThePageExist(t *testing.T) {
 	words := read(t, "i18n.js")
 	used := regexp.MustCompile(`data-i18n(?:-label|-placeholder)?="([^"]+)"`).FindAllStringSubmatch(read(t, "index.html"), -1)
-	used = append(used, regexp.MustCompile(`\bt\('([a-zA-Z0-9_]+)'`).FindAllStringSubmatch(read(t, "app.js")+read(t, "view.js")+read(t, "dialogs.js"), -1)...)
+	used = append(used, regexp.MustCompile(`\bt\('([a-zA-Z0-9_]+)'`).FindAllStringSubmatch(read(t, "app.js")+read(t, "view.js")+read(t, "dialogs.js")+read(t, "changes.js"), -1)...)
 	for _, m := range used {
 		if !regexp.MustCompile(`\b` + m[1] + `: '`).MatchString(words) {
 			t.Errorf("i18n.js has no word %s", m[1])

@@ -5,6 +5,7 @@ export class Model {
   rooms = new Map(); // id → room as listed, with messages, pending, typing, peerRead
   users = new Map(); // id → user
   presence = new Map(); // id → {online, last_seen}
+  features = []; // what this connection can do, as welcome named it
 
   constructor(me) { this.me = me; if (me) this.users.set(me.id, me); }
 
@@ -12,7 +13,7 @@ export class Model {
 
   /** Takes rooms as GET /rooms, POST /rooms or `joined` show them. */
   put(listed) {
-    const r = this.rooms.get(listed.id) ?? { messages: new Map(), pending: new Map(), typing: new Map(), peerRead: new Map(), hasOlder: true, loaded: false, read_seq: 0, unread: 0, counted: 0 };
+    const r = this.rooms.get(listed.id) ?? { messages: new Map(), pending: new Map(), typing: new Map(), peerRead: new Map(), changing: new Map(), hasOlder: true, loaded: false, read_seq: 0, unread: 0, counted: 0 };
     const last = r.last_message && r.last_message.seq > (listed.last_message?.seq ?? 0) ? r.last_message : listed.last_message ?? r.last_message;
     const fresh = (listed.last_seq ?? 0) >= r.counted && listed.unread !== undefined;
     const { unread, read_seq, ...rest } = listed;
@@ -27,6 +28,7 @@ export class Model {
   /** `welcome` knows unread and read_seq; answers the ids that are not known yet. */
   welcome(w) {
     const ids = new Set(w.rooms.map((r) => r.id));
+    this.features = w.features ?? [];
     if (!w.more) for (const id of [...this.rooms.keys()]) if (!ids.has(id)) this.rooms.delete(id);
     for (const x of w.rooms) {
       const r = this.rooms.get(x.id);
@@ -70,6 +72,7 @@ export class Model {
     if (old && (old.change_seq ?? 0) < f.change_seq) {
       const m = { ...old, ...f.message };
       if (m.recalled) Object.assign(m, { content: '', reactions: [] });
+      m.mine = this.#own(m, old);
       if (m.recalled && !old.recalled && m.seq > r.read_seq && m.sender_id !== this.me.id && r.unread > 0) r.unread--;
       r.messages.set(m.seq, m);
       if (r.last_message?.seq === m.seq) r.last_message = m;
@@ -91,10 +94,56 @@ export class Model {
   }
 
   #keep(r, m) {
-    if ((r.messages.get(m.seq)?.change_seq ?? 0) <= (m.change_seq ?? 0)) r.messages.set(m.seq, m); // never back to an earlier state
+    const old = r.messages.get(m.seq);
+    if ((old?.change_seq ?? 0) <= (m.change_seq ?? 0)) r.messages.set(m.seq, { ...m, mine: m.mine ?? this.#own(m, old) }); // never back to an earlier state
     if (m.sender_id === this.me.id && m.client_msg_id) r.pending.delete(m.client_msg_id);
     if (!r.last_message || m.seq > r.last_message.seq) r.last_message = m;
   }
+
+  /** One's own reactions: a message names only the first who reacted, so beyond them what was known stays. */
+  #own(m, old) {
+    return (m.reactions ?? []).filter((x) => x.user_ids.includes(this.me.id) || x.count > x.user_ids.length && old?.mine?.includes(x.key)).map((x) => x.key);
+  }
+
+  /** A `mine` frame: what another device of one's own has reacted with. */
+  mine(f) {
+    const r = this.rooms.get(f.room_id), m = r?.messages.get(f.seq);
+    if (m) r.messages.set(f.seq, { ...m, mine: f.keys });
+  }
+
+  /** One's own reaction is done, or taken back. */
+  reacted(roomId, seq, key, on) {
+    const rest = (this.rooms.get(roomId)?.messages.get(seq)?.mine ?? []).filter((k) => k !== key);
+    this.mine({ room_id: roomId, seq, keys: on ? [...rest, key] : rest });
+  }
+
+  /** What one may do with a message; the service has the last word: how long one may edit, for example, it alone knows. */
+  may(r, m) {
+    if (m.kind === 'system' || !this.features.includes('changes')) return {};
+    const mine = m.sender_id === this.me.id, leads = ['owner', 'admin'].includes(r.role), here = !m.recalled;
+    return { react: here, reply: here && this.features.includes('data'), edit: here && mine, recall: here && (mine || r.type === 'group' && leads),
+      pin: here && !m.pinned && (r.type === 'direct' || leads), unpin: Boolean(m.pinned) && (r.type === 'direct' || leads) };
+  }
+
+  /** A change that is under way: {id, kind, seq, …}. What of the same kind failed before is forgotten. */
+  begin(roomId, c) {
+    const all = this.rooms.get(roomId)?.changing;
+    if (!all) return;
+    for (const old of [...all.values()]) if (old.state === 'failed' && old.seq === c.seq && old.kind === c.kind && old.key === c.key) all.delete(old.id);
+    all.set(c.id, { ...c, state: 'pending' });
+  }
+
+  /** A change that was done, or is given up. */
+  end(roomId, id) { this.rooms.get(roomId)?.changing.delete(id); }
+
+  /** A change that was refused. */
+  refuse(roomId, id, err, retry) {
+    const c = this.rooms.get(roomId)?.changing.get(id);
+    if (c) Object.assign(c, { state: 'failed', err, retry: Boolean(retry) });
+  }
+
+  /** The changes of a message that are under way or failed. */
+  changesOf(r, seq) { return [...r.changing.values()].filter((c) => c.seq === seq); }
 
   /** Messages that can be shown without a hole: the newest run, ascending. `hole` is the seq before which one is missing. */
   shown(r) {
@@ -105,8 +154,8 @@ export class Model {
   }
 
   /** A send that is not committed yet. */
-  pend(roomId, id, content) {
-    this.rooms.get(roomId)?.pending.set(id, { id, content, state: 'pending', at: new Date().toISOString() });
+  pend(roomId, id, content, reply_to) {
+    this.rooms.get(roomId)?.pending.set(id, { id, content, reply_to, state: 'pending', at: new Date().toISOString() });
   }
 
   /** A send that was refused; retry tells whether the same one may succeed later. */

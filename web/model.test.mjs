@@ -51,6 +51,49 @@ test('changes: the newest state stays, whichever way it comes, and what was miss
   assert.deepEqual(model.outdated({ rooms: [{ id: 7, change_seq: 12 }] }), []);
 });
 
+test('one\'s own reactions: from pages, from those that are named, and from what one does; beyond the first ten what is known stays', () => {
+  const model = new Model(me);
+  const r = model.put(listed()), ten = [2, 3, 4, 5, 6, 7, 8, 9, 10, 11], mine = () => r.messages.get(2).mine;
+  const change = (change_seq, reactions) => model.change({ room_id: 7, change_seq, prev: change_seq - 1, message: { seq: 2, change_seq, reactions } });
+  model.page(7, { messages: [m(2, { change_seq: 1, mine: ['b'], reactions: [{ key: 'b', count: 11, user_ids: ten }] })], has_more: false }, true);
+  assert.deepEqual(mine(), ['b']);
+  change(2, [{ key: 'b', count: 12, user_ids: ten }, { key: 'a', count: 1, user_ids: [1] }]);
+  assert.deepEqual(mine(), ['b', 'a']);
+  model.reacted(7, 2, 'c', true); model.reacted(7, 2, 'b', false); // is done, and not yet in the counts
+  change(3, [{ key: 'b', count: 11, user_ids: ten }, { key: 'a', count: 1, user_ids: [2] }, { key: 'c', count: 11, user_ids: ten }]);
+  assert.deepEqual(mine(), ['c']);
+  model.mine({ room_id: 7, seq: 2, keys: ['b'] });
+  model.page(7, { messages: [m(2, { change_seq: 3, reactions: [{ key: 'b', count: 11, user_ids: ten }] })], has_more: false }, true);
+  assert.deepEqual(mine(), ['b']);
+  change(4, []);
+  assert.deepEqual(mine(), []);
+});
+
+test('what one may do with a message', () => {
+  const model = new Model(me), plain = model.put(listed({ role: 'member' })), own = model.put(listed({ id: 8, role: 'admin' })), direct = model.put(listed({ id: 9, type: 'direct' }));
+  const may = (r, x) => Object.entries(model.may(r, x)).filter(([, yes]) => yes).map(([what]) => what).join();
+  assert.equal(may(plain, m(1)), ''); // no server can do it yet
+  model.features = ['changes', 'data'];
+  assert.equal(may(plain, m(1)), 'react,reply');
+  assert.equal(may(plain, m(1, { sender_id: 1 })), 'react,reply,edit,recall');
+  assert.equal(may(own, m(1)), 'react,reply,recall,pin');
+  assert.equal(may(own, m(1, { pinned: {} })), 'react,reply,recall,unpin');
+  assert.equal(may(direct, m(1)), 'react,reply,pin');
+  assert.equal(may(own, m(1, { recalled: {}, pinned: {} })), 'unpin');
+  assert.equal(may(own, m(1, { kind: 'system' })), '');
+});
+
+test('a change that failed waits to be tried again; another one of its kind takes its place', () => {
+  const model = new Model(me), r = model.put(listed());
+  model.begin(7, { id: 'a', kind: 'edit', seq: 2, content: 'x' }); model.begin(7, { id: 'b', kind: 'pin', seq: 2, on: true }); model.begin(7, { id: 'c', kind: 'edit', seq: 3 });
+  model.refuse(7, 'a', 'no', true);
+  model.end(7, 'b');
+  assert.deepEqual(model.changesOf(r, 2), [{ id: 'a', kind: 'edit', seq: 2, content: 'x', state: 'failed', err: 'no', retry: true }]);
+  model.begin(7, { id: 'd', kind: 'edit', seq: 2, content: 'y' });
+  assert.deepEqual(model.changesOf(r, 2).map((c) => c.id), ['d']);
+  assert.deepEqual(model.changesOf(r, 3).map((c) => c.state), ['pending']);
+});
+
 test('only the newest run without a hole is shown', () => {
   const model = new Model(me);
   const r = model.put(listed());

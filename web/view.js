@@ -134,7 +134,7 @@ export function clearMessages() {
 }
 
 /** Messages of the open room. Elements that stay are not touched, so that screen readers hear new ones only. */
-export function drawMessages(model, r, { retry, edit, stick }) {
+export function drawMessages(model, r, acts, stick) {
   const list = $('messages'), scroll = $('scroll');
   if (itemsOf !== r.id) { clearMessages(); itemsOf = r.id; }
   const atEnd = stick || pinned, height = scroll.scrollHeight, top = scroll.scrollTop, first = firstMessage();
@@ -142,14 +142,52 @@ export function drawMessages(model, r, { retry, edit, stick }) {
   for (const [key, li] of items) if (!keys.has(key)) { li.remove(); items.delete(key); }
   arrange(list, want.map(([key, what, make]) => {
     let li = items.get(key);
-    if (!li) { li = make(model, r, what, { retry, edit }); items.set(key, li); }
+    if (!li) { li = make(model, r, what, acts); items.set(key, li); }
     li.update(what);
     return li;
   }));
   $('older').hidden = !r.loaded || !r.hasOlder;
   if (atEnd) toEnd();
   else if (first !== firstMessage()) scroll.scrollTop = top + scroll.scrollHeight - height;
+  rove(list.contains(document.activeElement) ? document.activeElement.closest('.sent') ?? current : handles().at(-1)?.closest('.sent'));
   drawNewest(r);
+}
+
+// Of the buttons in sent messages Tab reaches those of one message, and the arrow keys lead to the others: the way to the composer stays short.
+let current = null;
+
+const handles = () => [...$('messages').querySelectorAll('.sent .more:not([hidden])')];
+
+function rove(li = null) {
+  current = li;
+  for (const b of $('messages').querySelectorAll('.sent button')) {
+    const stop = li?.contains(b) ? 0 : -1;
+    if (b.tabIndex !== stop) b.tabIndex = stop;
+  }
+}
+
+/** Has the arrow keys lead from message to message. */
+export function wireMessages() {
+  const list = $('messages');
+  list.addEventListener('focusin', (ev) => { const li = ev.target.closest('.sent'); if (li && li !== current) rove(li); });
+  list.addEventListener('keydown', (ev) => {
+    const all = handles(), at = all.indexOf(ev.target.closest('.sent')?.querySelector('.more'));
+    const to = { ArrowUp: at - 1, ArrowDown: at + 1, Home: 0, End: all.length - 1 }[ev.key];
+    if (at < 0 || !all[to]) return;
+    ev.preventDefault();
+    all[to].focus();
+  });
+}
+
+/** Brings a message into view and leads the focus to it; answers whether it is drawn. */
+export function revealMessage(seq) {
+  const li = items.get(`m${seq}`);
+  if (!li) return false;
+  li.scrollIntoView({ block: 'center' });
+  (li.querySelector('.more:not([hidden])') ?? $('scroll')).focus({ preventScroll: true });
+  li.classList.add('found');
+  setTimeout(() => li.classList.remove('found'), 2000);
+  return true;
 }
 
 const firstMessage = () => $('messages').querySelector('li:not(.day):not(.new)');
@@ -212,28 +250,78 @@ function newItem() {
   return li;
 }
 
-function sentItem(model, r, m) {
+function sentItem(model, r, m, acts) {
   if (m.kind === 'system') {
     const li = h('li', { className: 'system' });
     li.update = () => write(li, systemText(model, m));
     return li;
   }
-  const mine = m.sender_id === model.me.id;
+  const mine = m.sender_id === model.me.id, at = m.seq;
   const who = h('p', { className: 'who', dir: 'auto' }), mark = h('span'), body = h('p', { className: 'body', dir: 'auto' });
-  const liked = h('p', { className: 'liked', hidden: true }), edited = h('span', { hidden: true });
-  const li = h('li', { className: mine ? 'mine' : '' }, mine || r.peer ? null : who, body, liked,
-    h('p', { className: 'meta' }, edited, h('time', { dateTime: m.created_at, title: `#${m.seq}` }, shortTime(m.created_at, true)), mine ? mark : null));
+  const quote = m.reply_to ? h('button', { type: 'button', className: 'quote', dir: 'auto', onclick: () => acts.reveal(m.reply_to) }) : null;
+  const liked = h('div', { className: 'liked', role: 'group', 'aria-live': 'off', hidden: true }), edited = h('span', { hidden: true }), pin = h('span', { hidden: true });
+  const more = h('button', { type: 'button', className: 'more', 'aria-haspopup': 'dialog', onclick: () => acts.menu(at) }, '⋯'), changes = h('div', { className: 'changes', 'aria-live': 'off' });
+  const li = h('li', { className: mine ? 'sent mine' : 'sent' }, mine || r.peer ? null : who, quote, body, liked,
+    h('p', { className: 'meta' }, pin, edited, h('time', { dateTime: m.created_at, title: `#${m.seq}` }, shortTime(m.created_at, true)), mine ? mark : null, more), changes);
   li.update = (now) => {
+    const may = model.may(r, now), under = model.changesOf(r, at);
     write(who, name(model, m.sender_id));
+    if (quote) write(quote, quoted(model, r, m.reply_to));
     write(body, now.recalled ? t('recalled') : now.content);
     body.classList.toggle('gone', Boolean(now.recalled));
     write(edited, now.edited_at ? t('edited') : '');
     edited.hidden = !now.edited_at || Boolean(now.recalled);
-    write(liked, (now.reactions ?? []).map((x) => `${isolate(x.key)} ${x.count}`).join('   '));
-    liked.hidden = !now.reactions?.length;
+    write(pin, now.pinned ? t('pinned') : '');
+    pin.hidden = !now.pinned;
+    drawReactions(model, liked, now, under, (key) => acts.react(at, key));
     if (mine) write(mark, [...r.peerRead.values()].some((seq) => seq >= m.seq) ? `✓✓ ${t('read')}` : `✓ ${t('sent')}`);
+    more.hidden = !Object.values(may).some(Boolean);
+    label(more, mine ? t('actionsOwn', { text: excerpt(now) }) : t('actionsOf', { name: name(model, m.sender_id), text: excerpt(now) }));
+    drawChanges(changes, under, acts);
   };
   return li;
+}
+
+/** The beginning of what a message says. */
+export function excerpt(m) {
+  const text = m.recalled ? t('recalled') : m.content;
+  return text.length > 100 ? `${text.slice(0, 100).replace(/\p{Surrogate}$/u, '')}…` : text;
+}
+
+function quoted(model, r, seq) {
+  const m = r.messages.get(seq);
+  if (m?.kind === 'system') return systemText(model, m);
+  return m ? `${isolate(name(model, m.sender_id))}: ${isolate(excerpt(m))}` : t('earlier');
+}
+
+/** The reactions to a message, each a button that sets one's own or takes it back. */
+function drawReactions(model, el, m, under, toggle) {
+  const all = m.reactions ?? [], waits = new Set(under.filter((c) => c.kind === 'react' && c.state === 'pending').map((c) => c.key));
+  const state = JSON.stringify([all, m.mine, [...waits]]);
+  if (el.state === state) return;
+  const focused = el.contains(document.activeElement) ? document.activeElement.dataset.key : null;
+  el.state = state;
+  el.hidden = all.length === 0;
+  el.setAttribute('aria-label', t('reactions'));
+  el.replaceChildren(...all.map((x) => {
+    const own = Boolean(m.mine?.includes(x.key)), who = x.user_ids.map((id) => name(model, id)), rest = x.count - who.length;
+    return h('button', { type: 'button', 'data-key': x.key, 'aria-pressed': String(own), 'aria-busy': String(waits.has(x.key)), title: who.join(', ') + (rest > 0 ? ` +${rest}` : ''),
+      onclick: () => toggle(x.key) }, `${isolate(x.key)} ${x.count}`);
+  }));
+  if (focused) (el.querySelector(`[data-key="${CSS.escape(focused)}"]`) ?? el.closest('li').querySelector('.more')).focus();
+}
+
+/** What is under way with a message, and what was refused: with the service's words, and what can be done now. */
+function drawChanges(el, under, acts) {
+  const state = JSON.stringify(under);
+  if (el.state === state) return;
+  const focused = el.contains(document.activeElement);
+  el.state = state;
+  const button = (word, act) => h('button', { type: 'button', onclick: act }, t(word));
+  el.replaceChildren(...under.map((c) => (c.state === 'pending' ? h('p', { className: 'saving' }, t('saving'))
+    : h('p', { className: 'error' }, `${t('notChanged')} ${c.err} `, c.retry ? button('retry', () => acts.again(c)) : null,
+      c.kind === 'edit' ? button('edit', () => acts.reedit(c)) : null, button('dismiss', () => acts.dismiss(c))))));
+  if (focused) el.closest('li').querySelector('.more').focus();
 }
 
 function pendingItem(model, r, p, { retry, edit }) {
@@ -251,7 +339,9 @@ function pendingItem(model, r, p, { retry, edit }) {
   return li;
 }
 
-function write(el, text) { if (el.textContent !== text) el.textContent = text; }
+function label(el, text) { if (el.getAttribute('aria-label') !== text) el.setAttribute('aria-label', text); }
+
+export function write(el, text) { if (el.textContent !== text) el.textContent = text; }
 
 /** The line at the top of the page; empty hides it. */
 export function drawStatus(text) {

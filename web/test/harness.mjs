@@ -98,3 +98,24 @@ export async function until(what, passes = Boolean, ms = 20_000) {
 
 /** Distance of the newest message from being whole in view, in pixels. */
 export const hiddenBelow = (page) => page.locator('#scroll').evaluate((s) => Math.round(s.scrollHeight - s.scrollTop - s.clientHeight));
+
+/**
+ * Lets the test cut the page's socket; what is opened while cut closes at once. While deaf, the page gets no frames of that type. `sent` is
+ * what the page sent.
+ */
+export function scissors() {
+  const sockets = [], s = {
+    cut: false,
+    deaf: '',
+    sent: [],
+    ready: (page) => page.routeWebSocket('**/api/v1/ws', (ws) => {
+      if (s.cut) return ws.close();
+      const server = ws.connectToServer();
+      ws.onMessage((text) => { s.sent.push(JSON.parse(text)); server.send(text); });
+      server.onMessage((text) => { if (JSON.parse(text).type !== s.deaf) ws.send(text); });
+      sockets.push(ws);
+    }),
+    close: () => sockets.at(-1).close(),
+  };
+  return s;
+}

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { BELOW, PHONE, call, enter, group, hiddenBelow, person, post, row, until, visit } from './harness.mjs';
+import { BELOW, PHONE, call, enter, group, hiddenBelow, person, post, row, scissors, until, visit } from './harness.mjs';
 
 const line = (page, kind) => page.locator(`#messages .${kind}`);
 
@@ -33,20 +33,6 @@ test('a line before what is new, and a button that leads there', async (t) => {
   await page.locator('#newest').waitFor({ state: 'hidden' });
   assert.match(await line(page, 'new').evaluate((el) => el.nextSibling.textContent), /newer/);
 });
-
-/** Lets the test cut the page's socket; what is opened while cut closes at once. */
-function scissors() {
-  const sockets = [], s = {
-    cut: false,
-    ready: (page) => page.routeWebSocket('**/api/v1/ws', (ws) => {
-      if (s.cut) return ws.close();
-      ws.connectToServer();
-      sockets.push(ws);
-    }),
-    close: () => sockets.at(-1).close(),
-  };
-  return s;
-}
 
 test('a reconnect closes no dialog; a room that was lost meanwhile is closed', async (t) => {
   const ada = await person('Ada'), room = await group('Gone soon', ada), line = scissors();
