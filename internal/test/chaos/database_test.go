@@ -93,12 +93,26 @@ func (s *site) follow(ctx context.Context, replica, source *database) error {
 		"START REPLICA"); err != nil {
 		return err
 	}
-	return s.until(ctx, "semi-synchronous replica", func() (bool, error) {
+	if err := s.until(ctx, "semi-synchronous replica", func() (bool, error) {
 		n, err := source.status(ctx, "Rpl_semi_sync_source_clients")
 		if err != nil || n == "0" {
 			return false, err
 		}
 		return true, source.do(ctx, "SET GLOBAL rpl_semi_sync_source_enabled = ON")
+	}); err != nil {
+		return err
+	}
+	// What was acknowledged before waited for nobody: until the replica has it, the source must not be lost.
+	var alone string
+	if err := source.with(func(db *sql.DB) error { return db.QueryRowContext(ctx, "SELECT @@GLOBAL.gtid_executed").Scan(&alone) }); err != nil {
+		return err
+	}
+	return s.until(ctx, "replica with all that its source has", func() (has bool, err error) {
+		err = replica.with(func(db *sql.DB) error {
+			return db.QueryRowContext(ctx, `SELECT GTID_SUBSET(?, CONCAT(@@GLOBAL.gtid_executed, ',', RECEIVED_TRANSACTION_SET))
+				FROM performance_schema.replication_connection_status`, strings.ReplaceAll(alone, "\n", "")).Scan(&has)
+		})
+		return has, err
 	})
 }
 

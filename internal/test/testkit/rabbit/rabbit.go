@@ -29,7 +29,7 @@ type Node struct {
 }
 
 // Settings of RabbitMQ are those of docs/clusters.md.
-const Settings = "{rabbit, [{cluster_partition_handling, pause_minority}]}, {kernel, [{net_ticktime, 3}, {net_setuptime, 1}]}, {aten, [{poll_interval, 1000}]}"
+const Settings = `{rabbit, [{cluster_partition_handling, pause_minority}, {queue_leader_locator, <<"balanced">>}]}, {kernel, [{net_ticktime, 3}, {net_setuptime, 1}]}, {aten, [{poll_interval, 1000}]}`
 
 // Get asks the node's HTTP API as guest.
 func (n Node) Get(ctx context.Context, path string, into any) error {
@@ -132,7 +132,8 @@ func WatchLeader(ctx context.Context, lost, other Node) (*Watch, error) {
 		return nil, err
 	}
 	w := &Watch{queue: fmt.Sprint("watched.", time.Now().UnixNano())}
-	if _, err := ch.QueueDeclare(w.queue, true, false, false, false, amqp.Table{"x-queue-type": "quorum", "x-expires": 120_000}); err != nil {
+	args := amqp.Table{"x-queue-type": "quorum", "x-expires": 120_000, "x-queue-leader-locator": "client-local"}
+	if _, err := ch.QueueDeclare(w.queue, true, false, false, false, args); err != nil {
 		return nil, err
 	}
 	w.conn, err = dial(ctx, other)
