@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"chat-service/internal/ops/stack"
+	"chat-service/internal/test/testkit"
 	"chat-service/internal/test/testkit/history"
 )
 
@@ -124,10 +125,19 @@ func (w *world) loseLeaders(ctx context.Context, times int) {
 	w.must("RabbitMQ", w.site.ready(ctx))
 }
 
-// lagBehind has the replica apply nothing for a while, though it has everything.
+// lagBehind has the replica apply nothing for a while, though it has everything, and meanwhile messages recalled that it has.
 func (w *world) lagBehind(ctx context.Context) {
+	pause(ctx, 6*time.Second)
 	d := w.site.replica()
 	w.must("the replica's halt", d.do(ctx, "STOP REPLICA SQL_THREAD"))
+	for _, rm := range w.rooms {
+		last := rm.owner.c.Have(rm.id)
+		for back := range min(last, 60) {
+			if seq := last - back; back%6 == 5 && w.isText(rm.owner.c, rm.id, seq) {
+				rm.owner.c.Change(rm.id, testkit.Ask{Kind: "recall", Seq: seq})
+			}
+		}
+	}
 	pause(ctx, 12*time.Second)
 	w.must("the replica's return", d.do(ctx, "START REPLICA SQL_THREAD"))
 }
