@@ -125,7 +125,8 @@ func BenchmarkHandshake(b *testing.B) {
 	}
 }
 
-func loopback(b *testing.B) (near, far *net.TCPConn) {
+func loopback(b testing.TB) (near, far *net.TCPConn) {
+	b.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		b.Fatal(err)

@@ -15,10 +15,12 @@
 //	deliver.go   batch of the bus → envelope.Delivery → what its kind asks for; answered sends are forgotten
 //	hub/         a room's entry → the room's sockets, in seq order
 //	writer.go    queued frames → one write
+//	turns/       what many get at once is written in turns, after what others get
 //
 // Goroutines: fasthttp's for handshakes, one reader per socket, GOMAXPROCS writers, one temporary writer per socket
-// that would block, and one ticker for everything that is timed. Deliver is called by the bus's consumer.
+// that would block, one that gives crowds their turns, and one ticker for everything that is timed. Deliver is called by
+// the bus's consumer.
 //
-// Locks, in the order in which they may be nested: the hub's, a socket's, then the wheel's, a writer's or the bounds'.
+// Locks, in the order in which they may be nested: the hub's, a socket's, then the wheel's, the crowd's, a writer's or the bounds'.
 // Registry shards are leaves.
 package gateway

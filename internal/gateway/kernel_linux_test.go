@@ -6,6 +6,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -63,4 +64,32 @@ func TestKernelHoldsLittleForWhoDoesNotRead(t *testing.T) {
 	if n := value(gt.m.Closed.WithLabelValues("4002")); n != 1 {
 		t.Errorf("%v sockets are counted as slow", n)
 	}
+}
+
+// The process isn't woken by what comes of a socket while it doesn't read it, and hears of it afterwards.
+func TestUnreadSocketsWakeNobody(t *testing.T) {
+	gt := newGate(t, []envelope.CommandKind{envelope.Change}, func(o *Options) {
+		o.Bounds.RoomReactionsPerSecond, o.Bounds.RoomReactionBurst = 0.001, 1
+	})
+	s := gt.login(1)
+	enough := func() (n int) {
+		err := gt.sockets.all()[0].raw.Control(func(fd uintptr) {
+			n, _ = syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVLOWAT)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	react := `{"type":"react","room_id":7,"seq":4,"key":"+","on":true,"change_id":"c%d"}`
+	s.send(react, 1)
+	s.send(react, 2)
+	testkit.Eventually(t, patience, func() (bool, string) { return enough() > 1000, fmt.Sprintf("woken by %d bytes", enough()) })
+	s.send(`{"type":"ping"}`)
+	s.want("error")
+	s.want("pong")
+	if n := enough(); n != 1 {
+		t.Errorf("then woken by %d bytes", n)
+	}
+	unanswered(t, gt, "c1")
 }

@@ -7,6 +7,7 @@ import (
 	"chat-service/internal/envelope"
 	"chat-service/internal/gateway/bounds"
 	"chat-service/internal/gateway/hub"
+	"chat-service/internal/gateway/inlet"
 	"chat-service/internal/protocol"
 )
 
@@ -109,9 +110,16 @@ func (s *socket) crowded(f *protocol.Frame, wait time.Duration) {
 		s.crowdedTill = now.Add(wait).UnixMilli()
 	}
 	wait = max(wait, time.Duration(s.crowdedTill-now.UnixMilli())*time.Millisecond)
-	s.sendError(&chat.Error{Kind: chat.RateLimited, Msg: "too many reactions in this room", RetryAfter: wait}, errorRef(f))
+	e := &chat.Error{Kind: chat.RateLimited, Msg: "too many reactions in this room", RetryAfter: wait}
+	var sw hub.Sweep
+	sw.PutLater(s, errorFrame(e, errorRef(f)))
+	s.g.writers.flush(&sw)
 	if s.in.Waiting() > 0 {
 		return
+	}
+	if s.raw != nil {
+		inlet.Deafen(s.raw, true)
+		defer inlet.Deafen(s.raw, false)
 	}
 	t := time.NewTimer(pause)
 	defer t.Stop()

@@ -79,6 +79,7 @@ type socket struct {
 	frames bounds.Frames // the reader's alone, as the next two are
 	bad    bounds.Tally
 
+	waits       bool  // for its turn: see writers.later
 	crowdedTill int64 // when the next reaction may come after one was refused, in Unix milliseconds
 }
 
@@ -355,7 +356,7 @@ func (s *socket) endLocked(code protocol.CloseCode, last hub.Frame) {
 	s.phase, s.code = closing, code
 	s.ending.Store(true)
 	s.enqueue(last)
-	if !s.writing {
+	if !s.writing || s.state.Patient.CompareAndSwap(true, false) {
 		s.writing = true
 		s.g.writers.of(s).add(s)
 	}

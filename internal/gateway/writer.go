@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"chat-service/internal/gateway/hub"
+	"chat-service/internal/gateway/turns"
 	"chat-service/internal/protocol"
 )
 
@@ -51,7 +52,7 @@ func (s *socket) pushLocked(f hub.Frame) bool {
 		return false
 	}
 	s.enqueue(f)
-	if s.writing || s.phase == connecting {
+	if s.phase == connecting || s.writing && !s.state.Patient.CompareAndSwap(true, false) {
 		return false
 	}
 	s.writing = true
@@ -80,6 +81,7 @@ func (s *socket) Lags() bool {
 type writers struct {
 	m     *Metrics
 	ws    []*writer
+	crowd *turns.Turns[*socket]
 	slow  sync.WaitGroup
 	ended sync.WaitGroup
 }
@@ -101,6 +103,11 @@ type writer struct {
 
 func newWriters(m *Metrics) *writers {
 	ws := &writers{m: m}
+	ws.crowd = turns.New(func(s *socket) {
+		if s.state.Patient.CompareAndSwap(true, false) { // else what waited was taken along
+			ws.of(s).add(s)
+		}
+	})
 	for range runtime.GOMAXPROCS(0) {
 		w := &writer{all: ws, wake: make(chan struct{}, 1), buf: make([]byte, 0, writeBuffer)}
 		w.try = w.tryOnce
@@ -113,10 +120,12 @@ func (ws *writers) start() {
 	for _, w := range ws.ws {
 		ws.ended.Go(w.run)
 	}
+	ws.ended.Go(ws.crowd.Run)
 }
 
 // close waits until every scheduled socket was written to once, and then for the temporary goroutines.
 func (ws *writers) close() {
+	ws.crowd.Close()
 	for _, w := range ws.ws {
 		w.mu.Lock()
 		w.stop = true
@@ -135,6 +144,20 @@ func (ws *writers) flush(sw *hub.Sweep) {
 		sw.Ready[i] = nil
 	}
 	sw.Ready = sw.Ready[:0]
+	if len(sw.Later) > 0 {
+		ws.later(sw)
+	}
+}
+
+// later has the sockets that have nothing but what may wait stand behind the others, each until its turn. What else one is to get
+// meanwhile takes along what waits.
+func (ws *writers) later(sw *hub.Sweep) {
+	for i, x := range sw.Later {
+		s := x.(*socket)
+		ws.crowd.Add(s, uint64(s.id)/uint64(len(ws.ws)), &s.waits)
+		sw.Later[i] = nil
+	}
+	sw.Later = sw.Later[:0]
 }
 
 // of returns the socket's writer, which is always the same: its frames are written by one goroutine.

@@ -110,6 +110,28 @@ func TestChangeIsDoneThenTold(t *testing.T) {
 	wait(t, acked, "batch acknowledged")
 }
 
+// TestMessagesDontWaitForChanges: a message is told before the changes of its batch are committed; the batch is held until all is out.
+func TestMessagesDontWaitForChanges(t *testing.T) {
+	w, l, k := stage(t)
+	release := make(chan struct{})
+	l.after = func() { <-release }
+	acked := give(k, false, editCmd(1, "e1", "uno"), sendCmd(1, writer, "m", "drei"))
+	if d := w.next(t, envelope.InRoom); d.Seq != 3 || len(d.Ack) == 0 {
+		t.Errorf("got %+v, want the message", d)
+	}
+	select {
+	case <-acked:
+		t.Error("acknowledged before the change is committed")
+	default:
+	}
+	close(release)
+	has(t, w.next(t, envelope.ToSocket).Frame, `"type":"done"`, `"change_id":"e1"`)
+	if got, _ := told(t, w, 1); got[0] != "0-1:1@3" {
+		t.Errorf("told %v", got)
+	}
+	wait(t, acked, "acknowledged")
+}
+
 func TestRefusedChanges(t *testing.T) {
 	w, k := stage(t)
 	long := editCmd(1, "long", strings.Repeat("x", 17<<10))
@@ -209,7 +231,7 @@ func TestRESTChangesAreToldAsTheyAreNow(t *testing.T) {
 	eventually(t, "rows deleted", func() bool { return len(w.waiting(t)) == 0 })
 }
 
-// TestReactionsWaitForEachOther: the first reaction is told at once, the others within 250 ms and together; whatever else changes takes them
+// TestReactionsWaitForEachOther: the first reaction is told at once, the others within 200 ms and together; whatever else changes takes them
 // along, and no number is left out.
 func TestReactionsWaitForEachOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -234,19 +256,19 @@ func TestReactionsWaitForEachOther(t *testing.T) {
 		react(2, 1)
 		react(3, 2)
 		react(4, 1)
-		d := after(250*time.Millisecond, "[1-3:2@2 3-4:1@2]", 2)
+		d := after(200*time.Millisecond, "[1-3:2@2 3-4:1@2]", 2)
 		has(t, d.Frame, `"key":"key1"`, `"key":"key2"`, `"key":"key4"`, `"content":"one"`) // all that is in them
 		time.Sleep(100 * time.Millisecond)
 		react(5, 1)
 		wait(t, give(k, false, editCmd(1, "e6", "uno")), "edit")
-		d = after(350*time.Millisecond, "[4-6:1@2]", 1)
+		d = after(300*time.Millisecond, "[4-6:1@2]", 1)
 		has(t, d.Frame, `"key":"key5"`, `"content":"uno"`, `"kind":"edit"`)
 		time.Sleep(time.Second)
 		react(7, 1)
-		after(1350*time.Millisecond, "[6-7:1@2]", 1)
+		after(1300*time.Millisecond, "[6-7:1@2]", 1)
 		react(8, 1)
 		k.Closed(chat.RoomID(1).Partition(4), 1) // another worker takes over
-		after(1350*time.Millisecond, "[7-8:1@2]", 1)
+		after(1300*time.Millisecond, "[7-8:1@2]", 1)
 	})
 }
 

@@ -14,6 +14,7 @@ const (
 	tellWithinMS = 1_000 // clients that must sync changes are told within this, so that they don't all ask at once
 	tellsPerTurn = 100   // and so many of a room per turn
 	laterMax     = 256   // changes of a room that wait for the entries before them
+	crowd        = 64    // members here, from which a room's changes are written after what other rooms get
 )
 
 // changes is what the hub knows of a room's changes; nil in a room that never had one.
@@ -149,7 +150,11 @@ func (h *Hub) tell(sw *Sweep, sh *roomShard, rm *room, d *envelope.Delivery) {
 		if *f == nil {
 			*f = Text(payload)
 		}
-		sw.Put(s, *f)
+		if len(rm.members) >= crowd {
+			sw.PutLater(s, *f)
+		} else {
+			sw.Put(s, *f)
+		}
 	}
 	for i := range rm.members {
 		m := &rm.members[i]

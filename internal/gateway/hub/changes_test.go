@@ -59,6 +59,25 @@ func TestChangesAreShownToThoseWhoSeeTheMessage(t *testing.T) {
 	b.want(late, "c4", "c5 of 4")
 }
 
+// TestChangesOfCrowdsMayWait: where many are to be written to, others needn't wait for it.
+func TestChangesOfCrowdsMayWait(t *testing.T) {
+	b := newBench(t)
+	for i := range crowd {
+		f := b.member(chat.SocketID(i+1), chat.UserID(i+1), 1)
+		if i+2 < crowd {
+			continue
+		}
+		b.sw = Sweep{}
+		b.changed(change(chat.ChangeSeq(i+6-crowd), 3, 5))
+		if ready, later := len(b.sw.Ready), len(b.sw.Later); i+2 == crowd && (ready != i+1 || later != 0) || i+1 == crowd && (ready != 0 || later != crowd) {
+			t.Errorf("of %d sockets %d are written to at once and %d later", i+1, ready, later)
+		}
+		if f.state.Patient.Load() != (i+1 == crowd) {
+			t.Errorf("of %d sockets one waits: %v", i+1, f.state.Patient.Load())
+		}
+	}
+}
+
 func TestChangeWaitsForItsEntry(t *testing.T) {
 	b := newBench(t)
 	f := b.member(1, 1, 1)

@@ -144,12 +144,22 @@ func (h *Hub) ack(sw *Sweep, d *envelope.Delivery) {
 // batch.
 type Sweep struct {
 	Ready []Socket
+	Later []Socket // those that have nothing but what may wait for what others get: see PutLater
 }
 
 // Put queues a frame for a socket.
 func (sw *Sweep) Put(s Socket, f Frame) {
 	if s.Push(f) {
 		sw.Ready = append(sw.Ready, s)
+	}
+}
+
+// PutLater queues a frame that may wait for the frames of others, for a moment that whoever writes them bounds. It keeps its place among
+// the frames of its socket, and the next one that is put there in the usual way takes it along.
+func (sw *Sweep) PutLater(s Socket, f Frame) {
+	if s.Push(f) {
+		s.State().Patient.Store(true)
+		sw.Later = append(sw.Later, s)
 	}
 }
 

@@ -46,6 +46,8 @@ type Hub struct {
 
 // State is what the hub keeps with a socket. Its zero value is ready to use.
 type State struct {
+	Patient atomic.Bool // what is queued may wait; whoever takes this away has the socket written to
+
 	mu           sync.Mutex
 	gone         bool // forgotten: in no room and in no index, for good
 	rooms        []*room

@@ -13,6 +13,9 @@ const (
 	// it a closed connection whose peer is gone stays in the kernel for up to a quarter of an hour.
 	kernelPatience = 30_000
 
+	// unheard is how many bytes may come of a socket that isn't read before the process hears of it: less than its buffer holds.
+	unheard = 4 << 10
+
 	tcpUserTimeout = 0x12 // package syscall lacks its name
 )
 
@@ -25,4 +28,14 @@ func BoundKernel(_, _ string, c syscall.RawConn) (err error) {
 		)
 	})
 	return errors.Join(cerr, err)
+}
+
+// Deafen keeps the kernel from waking the process for each frame that comes of a socket, while nobody reads it, until it is called with
+// false. If it fails, the process is woken in vain.
+func Deafen(c syscall.RawConn, deaf bool) {
+	enough := 1
+	if deaf {
+		enough = unheard
+	}
+	_ = c.Control(func(fd uintptr) { _ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVLOWAT, enough) })
 }

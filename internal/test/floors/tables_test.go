@@ -74,7 +74,7 @@ var house = []family{
 	{"internal/ops/grants", 3, []string{"internal/chat", "internal/broker", "internal/state", "internal/store", "internal/ops/management"}, nil, "what each role may do stands with the adapters; it puts that together"},
 	{"internal/ops/spread", 3, []string{"internal/chat", "internal/broker", "internal/store"}, nil, "who owns which partition follows from the live workers alone"},
 	{"internal/gateway", 3, stationMayImport, [][]string{
-		{"inlet", "hub", "bounds", "denial"},
+		{"inlet", "hub", "bounds", "denial", "turns"},
 		{"."},
 	}, whyStation},
 	{"internal/worker", 3, stationMayImport, [][]string{
