@@ -110,6 +110,33 @@ func TestChangeIsDoneThenTold(t *testing.T) {
 	wait(t, acked, "batch acknowledged")
 }
 
+// TestMessagesDontWaitForChanges: a message is told before the changes of its batch are committed; the batch is held until all is out.
+func TestMessagesDontWaitForChanges(t *testing.T) {
+	w, k := stage(t)
+	release := make(chan struct{})
+	w.store.Before(func(_ context.Context, verb string) error {
+		if verb == "Apply" {
+			<-release
+		}
+		return nil
+	})
+	acked := give(k, false, editCmd(1, "e1", "uno"), sendCmd(1, writer, "m", "drei"))
+	if d := w.next(t, envelope.InRoom); d.Seq != 3 || len(d.Ack) == 0 {
+		t.Errorf("got %+v, want the message", d)
+	}
+	select {
+	case <-acked:
+		t.Error("acknowledged before the change is committed")
+	default:
+	}
+	close(release)
+	has(t, w.next(t, envelope.ToSocket).Frame, `"type":"done"`, `"change_id":"e1"`)
+	if got, _ := told(t, w, 1); got[0] != "0-1:1@3" {
+		t.Errorf("told %v", got)
+	}
+	wait(t, acked, "acknowledged")
+}
+
 func TestRefusedChanges(t *testing.T) {
 	w, k := stage(t)
 	long := editCmd(1, "long", strings.Repeat("x", 17<<10))

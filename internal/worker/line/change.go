@@ -14,6 +14,7 @@ import (
 // Change decides, commits and announces the changes to messages of a step: edits, recalls, reactions and pins. Each of them is answered
 // by `done` as soon as it is committed; what the room's sessions get of it is what telling.go says.
 func (c *Committer) Change(ctx context.Context, jobs []Job, s *Step) {
+	c.ahead(ctx, s)
 	s.sends += len(jobs)
 	jobs, batch := c.weigh(jobs, s.out)
 	if len(jobs) == 0 {
@@ -37,6 +38,24 @@ func (c *Committer) Change(ctx context.Context, jobs []Job, s *Step) {
 		c.tell(x, s.out)
 	}
 	c.mine(ctx, done, jobs, s.out)
+}
+
+// ahead publishes the messages of a step: they needn't wait for what the step commits after them, which is as long again. The inbound
+// batches are acknowledged when both are confirmed.
+func (c *Committer) ahead(ctx context.Context, s *Step) {
+	if s.sends == 0 {
+		return
+	}
+	first, rows := s.out, s.rows
+	s.out, s.rows = deliver.NewParcels(), nil
+	if len(rows) > 0 {
+		first.Then(func() { c.l.behind.announced(&c.flying, rows) })
+	}
+	for _, t := range s.tickets {
+		t.Hold()
+		first.Answers(t)
+	}
+	c.l.o.Publisher.Publish(ctx, first)
 }
 
 // weigh judges each change by the rules that need nothing but the change, and takes it from its user's allowance, which is that of

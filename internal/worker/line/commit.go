@@ -30,6 +30,8 @@ type Step struct {
 	out   *deliver.Parcels
 	rows  []envelope.Announcement
 	sends int // messages among the jobs
+
+	tickets []*deliver.Ticket // of all jobs
 }
 
 // work is what a committer takes in order: the commands of one inbound batch, or a notice about a partition or a gateway.
@@ -168,7 +170,6 @@ func (c *Committer) guard(ctx context.Context, works []work) {
 func (c *Committer) step(ctx context.Context, works []work) {
 	s := &Step{out: deliver.NewParcels()}
 	byVerb := make([][]Job, len(c.l.verbs))
-	var tickets []*deliver.Ticket
 	for _, x := range c.reordered(ctx, works) {
 		if x.live != nil && !x.live() {
 			x.jobs = nil // its channel is gone: the broker gives these to the next owner, and nothing may overtake them
@@ -181,7 +182,7 @@ func (c *Committer) step(ctx context.Context, works []work) {
 		}
 		for _, j := range x.jobs {
 			byVerb[j.Verb] = append(byVerb[j.Verb], j)
-			tickets = append(tickets, j.Ticket)
+			s.tickets = append(s.tickets, j.Ticket)
 		}
 	}
 	for i, jobs := range byVerb {
@@ -195,7 +196,7 @@ func (c *Committer) step(ctx context.Context, works []work) {
 	if len(s.rows) > 0 {
 		s.out.Then(func() { c.l.behind.announced(&c.flying, s.rows) })
 	}
-	for _, t := range s.beforePublish(tickets) {
+	for _, t := range s.beforePublish(s.tickets) {
 		s.out.Answers(t)
 	}
 	c.l.o.Publisher.Publish(ctx, s.out)
