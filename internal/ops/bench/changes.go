@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -20,6 +19,7 @@ import (
 const (
 	besideRate  = 200                    // messages per second of the other rooms in S10
 	reactEvery  = 100 * time.Millisecond // by each of S10's members
+	reactTick   = 2 * time.Millisecond   // between looks at who is to
 	awayChanges = 900                    // S11: changed messages that a client has missed
 	returning   = 100                    // S11: clients
 	resyncAfter = 5000                   // changed messages, above which the server has a client begin anew
@@ -105,25 +105,23 @@ func (b *bench) say1(ctx context.Context, room uint64, token string) (uint64, er
 	return m.Seq, err
 }
 
-// react has everybody react and take it back in turn until ctx ends.
+// react has everybody react and take it back in turn until ctx ends, one after the other, evenly over the time. One goroutine does it: a
+// thousand that each wait for a time of their own cost more than what they write. What it is late with it makes up for.
 func (r *reactors) react(ctx context.Context, g *sync.WaitGroup) {
-	begin := time.Now()
-	for i, s := range r.sockets {
-		g.Go(func() {
-			if !sleep(ctx, time.Duration(rand.Int64N(int64(reactEvery)))) {
-				return
-			}
-			for n := 0; ; n++ {
-				f := fmt.Appendf(nil, `{"type":"react","room_id":%d,"seq":%d,"key":"+","on":%v,"ref":"%d"}`, r.room, r.seq, n%2 == 0, n%2)
-				if r.asked.Add(1); s.write(ws.OpText, f) != nil || !sleep(ctx, reactEvery) {
-					break
-				}
-			}
-			if i == 0 {
-				r.took = time.Since(begin)
-			}
-		})
+	var frames [2][]byte
+	for n := range frames {
+		frames[n] = fmt.Appendf(nil, `{"type":"react","room_id":%d,"seq":%d,"key":"+","on":%v,"ref":"%d"}`, r.room, r.seq, n == 0, n)
 	}
+	g.Go(func() {
+		begin := time.Now()
+		for n := 0; sleep(ctx, reactTick); {
+			for due := int(time.Since(begin) * time.Duration(len(r.sockets)) / reactEvery); n < due; n++ {
+				r.asked.Add(1) // what can't be written has no answer
+				_ = r.sockets[n%len(r.sockets)].write(ws.OpText, frames[n/len(r.sockets)%2])
+			}
+		}
+		r.took = time.Since(begin)
+	})
 }
 
 func (r *reactors) read(s *socket) {
