@@ -5,6 +5,7 @@ package store_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"strconv"
@@ -187,4 +188,51 @@ func TestServerUnreachable(t *testing.T) {
 	done, cancel := context.WithCancel(ctx)
 	cancel()
 	wantKind(t, d.Operator.Beat(done, chat.LiveWorker{Boot: "b"}), chat.Unavailable)
+}
+
+// TestRepeatedChangesAreFound: a store that has met no repeat lately doesn't look for any; it finds those that there are all the same, where
+// they would be accepted and where they would be refused, and answers what stands beside them in the batch.
+func TestRepeatedChangesAreFound(t *testing.T) {
+	for _, env := range servers {
+		t.Run(label(env), func(t *testing.T) {
+			var o db.Options
+			d := storetest.OpenOn(t, env, func(p *db.Options) { o = *p })
+			u := makeUsers(t, d, 2)
+			room := makeRoom(t, d, u...).Room.ID
+			_, _, err := d.Messages.Append(ctx, []chat.Send{send(room, u[0], "a", "x")}, time.Now())
+			ok(t, err)
+			apply := func(want string, batch ...chat.Change) {
+				t.Helper()
+				fresh, err := store.Open(o)
+				ok(t, err)
+				defer fresh.Close()
+				done, _, err := fresh.Changes.Apply(ctx, batch, time.Now())
+				ok(t, err)
+				var got []string
+				for _, x := range done {
+					if x.Err != nil {
+						got = append(got, x.Err.Kind.String())
+						continue
+					}
+					got = append(got, fmt.Sprint(x.ChangeSeq, x.Repeat, x.NoOp))
+				}
+				if fmt.Sprint(got) != want {
+					t.Errorf("got %v, want %s", got, want)
+				}
+			}
+			edit := func(id, content string) chat.Change {
+				return chat.Change{Room: room, Seq: 2, User: u[0], Session: "s", ID: id, Kind: chat.ChangeEdit, Content: &content}
+			}
+			one := edit("e1", "one")
+			versioned := edit("e2", "two")
+			versioned.IfVersion = 2
+			apply("[1 false false]", one)
+			apply("[2 false false]", versioned)
+			apply("[3 false false 1 true false 3 false true]", edit("e3", "three"), one, edit("e4", "three"))
+			apply("[3 true true 4 false false]", edit("e4", "three"), edit("e5", "four"))
+			apply("[2 true false 5 false false]", versioned, edit("e6", "five")) // it would be refused
+			apply("[idempotency_conflict version_conflict 6 false false]", edit("e1", "other"),
+				func() chat.Change { c := edit("e7", "x"); c.IfVersion = 1; return c }(), edit("e8", "six"))
+		})
+	}
 }

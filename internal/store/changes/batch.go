@@ -18,6 +18,8 @@ type batch struct {
 	limits  chat.Limits
 	refusal *chat.Error // not nil: the answer to all that would be accepted
 	erasing bool        // nobody asks whether the changes are allowed: see Erase
+	hoping  bool        // nothing is looked up of what was asked before: see Apply
+	runs    int
 
 	// What the last run answered, and what it knew.
 	done    []chat.Changed // by index
@@ -33,9 +35,8 @@ type batch struct {
 	rows     []table.Asked
 	happened map[chat.ChangeKind]int // how many of each kind took a number
 
-	// ours is what earlier runs meant to write, with its index in the batch: a COMMIT whose answer was lost may have
-	// written it, and then it is no repeat.
-	ours map[idKey]int
+	// ours is what earlier runs meant to write: a COMMIT whose answer was lost may have written it, and then it is no repeat.
+	ours map[own]bool
 }
 
 type room struct {
@@ -57,6 +58,14 @@ type idKey struct {
 type spot struct {
 	room chat.RoomID
 	seq  chat.Seq
+}
+
+// own is what a run meant to write for the change with this index in the batch. Each run may have meant another number.
+type own struct {
+	idKey
+	index int
+	n     chat.ChangeSeq
+	noop  bool
 }
 
 // keyed is a key under a message, reaction somebody who set it.
@@ -84,6 +93,7 @@ type entry struct {
 	data     string
 	pinned   bool
 	pinSeq   chat.ChangeSeq // of the batch's last pin; 0: none
+	fresh    bool           // it has no state yet
 	moved    bool           // its state is to be written
 	text     bool           // its content is
 	recalled bool           // by the batch
@@ -92,7 +102,7 @@ type entry struct {
 }
 
 func newBatch(asked []chat.Change, now time.Time, limits chat.Limits) *batch {
-	b := &batch{asked: asked, now: now.UTC().Truncate(time.Millisecond), limits: limits, ours: map[idKey]int{}}
+	b := &batch{asked: asked, now: now.UTC().Truncate(time.Millisecond), limits: limits, ours: map[own]bool{}}
 	b.hashes = make([][table.HashLen]byte, len(asked))
 	for i, c := range asked {
 		b.hashes[i] = bodyOf(c)
@@ -139,16 +149,23 @@ func (b *batch) reset() {
 // returned. It begins anew each time, because a transaction that lost a deadlock runs again.
 func (b *batch) commit(ask db.Ask) (writes []*db.Statement, err error) {
 	b.reset()
+	b.runs++
 
 	// Lock the rooms, and look up under their locks what the changes are judged by. All of it is one round trip.
-	err = ask(b.lockRooms(), b.findAsked(), b.findMembers(), b.findEnded(), b.findEntries(), b.countPins(), b.findReactions(), b.findFirst())
+	var asked db.Query
+	if !b.hoping {
+		asked = b.findAsked()
+	}
+	err = ask(b.lockRooms(), asked, b.findMembers(), b.findEnded(), b.findEntries(), b.countPins(), b.findReactions(), b.findFirst())
 	if err != nil {
 		return nil, err
 	}
 
 	// Judge, one change after the other: a change sees what those before it did.
 	for i := range b.asked {
-		b.done[i] = b.judge(i)
+		if b.done[i] = b.judge(i); b.hoping && b.done[i].Err != nil {
+			return nil, errMustLook
+		}
 	}
 
 	// Write. With the COMMIT this is the second round trip; the change is done when it is answered.
@@ -177,7 +194,7 @@ func (b *batch) findAsked() (q db.Query) {
 	q.Add("SELECT " + table.ChangeIDs.Select() + " FROM room_changes h FORCE INDEX (room_changes_once) WHERE ")
 	keys := make([][]any, len(b.asked))
 	for i, c := range b.asked {
-		keys[i] = []any{c.Room, c.User, c.ID}
+		keys[i] = []any{uint64(c.Room), uint64(c.User), c.ID}
 	}
 	q.Among([]string{"h.room_id", "h.user_id", "h.change_id"}, keys)
 	var row table.Asked
@@ -216,14 +233,14 @@ func (b *batch) findEntries() (q db.Query) {
 	q.Add("SELECT " + table.Entries + " FROM messages x FORCE INDEX (PRIMARY)" + table.JoinState + " WHERE ")
 	at := make([][]any, len(b.asked))
 	for i, c := range b.asked {
-		at[i] = []any{c.Room, c.Seq}
+		at[i] = []any{uint64(c.Room), uint64(c.Seq)}
 	}
 	q.Among([]string{"x.room_id", "x.seq"}, at)
 	var row table.Entry
 	q.Into(row.Cells(), func() {
 		e := &entry{Entry: row, kind: row.Kind, data: row.Data, pinned: !row.State.PinnedAt.IsZero()}
 		if e.State.ChangeSeq == 0 {
-			e.State.State = chat.State{Version: 1}
+			e.State.State, e.fresh = chat.State{Version: 1}, true
 		}
 		e.State.Room, e.State.Seq = row.Room, row.Seq
 		b.entries[spot{row.Room, row.Seq}] = e
@@ -264,7 +281,7 @@ func (b *batch) findReactions() (q db.Query) {
 		if c.Kind != chat.ChangeReaction || b.reacted[key] != nil {
 			continue
 		}
-		at = append(at, []any{c.Room, c.User, c.Seq, c.Key})
+		at = append(at, []any{uint64(c.Room), uint64(c.User), uint64(c.Seq), c.Key})
 		b.reacted[key] = &reacted{}
 	}
 	if len(at) == 0 {

@@ -65,8 +65,7 @@ func (b *batch) repeat(i int, first table.Asked, r *room, e *entry) chat.Changed
 	if first.Hash != b.hashes[i] || r == nil || e == nil {
 		return refused(c, chat.E(chat.IdempotencyConflict, "change_id was used for another change"))
 	}
-	index, mine := b.ours[idKey{first.Place, c.ID}]
-	mine = mine && index == i
+	mine := b.ours[own{idKey{first.Place, c.ID}, i, first.ChangeSeq, first.NoOp != ""}]
 	return chat.Changed{
 		Change: c, ChangeSeq: first.ChangeSeq, Prev: max(first.ChangeSeq, 1) - 1, Version: first.Version, AtSeq: r.Seq, Message: e.message(),
 		Repeat: !mine, NoOp: first.NoOp != "" || first.ChangeSeq == 0,
@@ -131,7 +130,7 @@ func (b *batch) answer(i int, r *room, e *entry, changed bool) chat.Changed {
 	row.ChangeSeq, row.Version = d.ChangeSeq, d.Version
 	key := idKey{row.Place, row.ID}
 	b.rows = append(b.rows, row)
-	b.stored[key], b.ours[key] = row, i
+	b.stored[key], b.ours[own{key, i, row.ChangeSeq, row.NoOp != ""}] = row, true
 	return d
 }
 

@@ -56,7 +56,11 @@ func insert[R any](into *table.Table[R], rows []R) *db.Statement {
 	q := &db.Statement{}
 	q.Add(into.Insert())
 	for i := range rows {
-		q.Add(db.Comma(i)+into.Marks(), into.Values(&rows[i])...)
+		q.Add(db.Comma(i) + "(")
+		for k, v := range into.Values(&rows[i]) {
+			q.Value(db.Comma(k), v)
+		}
+		q.Add(")")
 	}
 	return q
 }
@@ -106,7 +110,7 @@ func textOrNull(s string) any {
 func spots(q *db.Statement, es []*entry) {
 	rows := make([][]any, len(es))
 	for i, e := range es {
-		rows[i] = []any{e.Room, e.Seq}
+		rows[i] = []any{uint64(e.Room), uint64(e.Seq)}
 	}
 	q.Among([]string{"room_id", "seq"}, rows)
 }
@@ -125,14 +129,20 @@ func (b *batch) storeStates(moved []*entry) (ss []*db.Statement) {
 	} else if len(b.happened) == 1 && b.happened[chat.ChangeReaction] > 0 {
 		into = reactedStates
 	}
+	// Those that have none yet by themselves: to look for it costs an eighth.
+	moved = slices.Clone(moved)
+	slices.SortStableFunc(moved, func(x, y *entry) int { return cmp.Compare(order(x.fresh), order(y.fresh)) })
 	for len(moved) > 0 {
+		fresh := moved[0].fresh
 		rows := make([]table.State, 0, len(moved))
-		for size := 0; len(rows) < len(moved) && (len(rows) == 0 || size <= writeBytes); {
+		for size := 0; len(rows) < len(moved) && moved[len(rows)].fresh == fresh && (len(rows) == 0 || size <= writeBytes); {
 			e := moved[len(rows)]
 			rows, size = append(rows, e.State), size+len(e.State.Earlier)
 		}
 		q := insert(into, rows)
-		overwrite(q, into)
+		if !fresh {
+			overwrite(q, into)
+		}
 		ss, moved = append(ss, q), moved[len(rows):]
 	}
 	return ss
@@ -157,6 +167,13 @@ func overwrite(q *db.Statement, into *table.Table[table.State]) {
 	}
 }
 
+func order(fresh bool) int {
+	if fresh {
+		return 1
+	}
+	return 0
+}
+
 func recalledOf(moved []*entry) []*entry {
 	return slices.DeleteFunc(slices.Clone(moved), func(e *entry) bool { return !e.recalled })
 }
@@ -168,7 +185,7 @@ func (b *batch) storeReactions(moved []*entry) (ss []*db.Statement) {
 	for key, r := range b.reacted {
 		made := r.row.ChangeSeq != 0 && !b.entries[key.spot].recalled
 		if r.was && (!r.is || made) {
-			gone = append(gone, []any{key.room, key.user, key.seq, key.key})
+			gone = append(gone, []any{uint64(key.room), uint64(key.user), uint64(key.seq), key.key})
 		}
 		if made {
 			rows = append(rows, r.row)

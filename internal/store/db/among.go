@@ -2,6 +2,7 @@ package db
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -16,7 +17,8 @@ func (s *Statement) Among(columns []string, rows [][]any) {
 			vary = append(vary, i)
 			continue
 		}
-		s.Add(name+" = ? AND ", first)
+		s.Value(name+" = ", first)
+		s.Add(" AND ")
 	}
 	switch len(vary) {
 	case 0:
@@ -33,14 +35,25 @@ func (s *Statement) Among(columns []string, rows [][]any) {
 	}
 	for i, r := range rows {
 		if len(vary) == 1 {
-			s.Add(Comma(i)+"?", r[vary[0]])
+			s.Value(Comma(i), r[vary[0]])
 			continue
 		}
 		s.Add(Comma(i) + "(")
 		for j, v := range vary {
-			s.Add(Comma(j)+"?", r[v])
+			s.Value(Comma(j), r[v])
 		}
 		s.Add(")")
 	}
 	s.Add(")")
+}
+
+// Value appends a text and a value: a number by its digits, which is a fraction of the work of a question mark and an argument.
+func (s *Statement) Value(before string, v any) {
+	s.text.WriteString(before)
+	if n, ok := v.(uint64); ok {
+		var digits [20]byte
+		s.text.Write(strconv.AppendUint(digits[:0], n, 10))
+		return
+	}
+	s.Add("?", v)
 }

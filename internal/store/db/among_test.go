@@ -18,6 +18,7 @@ func TestAmong(t *testing.T) {
 		{[][]any{{1, 2, "x"}, {1, 2, "y"}}, "a = ? AND b = ? AND c IN (?,?)", []any{1, 2, "x", "y"}},
 		{[][]any{{1, 2, "x"}, {3, 2, "y"}}, "b = ? AND (a, c) IN ((?,?),(?,?))", []any{2, 1, "x", 3, "y"}},
 		{[][]any{{1, 2, "x"}, {3, 4, "x"}, {1, 2, "y"}}, "(a, b, c) IN ((?,?,?),(?,?,?),(?,?,?))", []any{1, 2, "x", 3, 4, "x", 1, 2, "y"}},
+		{[][]any{{uint64(1), uint64(2), "x"}, {uint64(3), uint64(2), "y"}}, "b = 2 AND (a, c) IN ((1,?),(3,?))", []any{"x", "y"}},
 	} {
 		var q Statement
 		q.Among(columns, c.rows)
