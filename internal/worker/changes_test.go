@@ -112,9 +112,14 @@ func TestChangeIsDoneThenTold(t *testing.T) {
 
 // TestMessagesDontWaitForChanges: a message is told before the changes of its batch are committed; the batch is held until all is out.
 func TestMessagesDontWaitForChanges(t *testing.T) {
-	w, l, k := stage(t)
+	w, k := stage(t)
 	release := make(chan struct{})
-	l.after = func() { <-release }
+	w.store.Before(func(_ context.Context, verb string) error {
+		if verb == "Apply" {
+			<-release
+		}
+		return nil
+	})
 	acked := give(k, false, editCmd(1, "e1", "uno"), sendCmd(1, writer, "m", "drei"))
 	if d := w.next(t, envelope.InRoom); d.Seq != 3 || len(d.Ack) == 0 {
 		t.Errorf("got %+v, want the message", d)
