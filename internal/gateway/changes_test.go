@@ -205,6 +205,15 @@ func TestReactionsOfARoomAreBounded(t *testing.T) {
 	react := func(room int, id string) string {
 		return fmt.Sprintf(`{"type":"react","room_id":%d,"seq":4,"key":"+","on":true,"change_id":%q}`, room, id)
 	}
+	outside := gt.login(3)
+	outside.send(`{"type":"leave_room","room_id":7}`)
+	outside.want("left")
+	for _, id := range []string{"x", "y", "z"} {
+		outside.send("%s", react(7, id))
+	}
+	if f := outside.want("error"); f.Code != "rate_limited" || f.Ref != "z" {
+		t.Errorf("got %+v, want z refused", f)
+	}
 	first.send("%s", react(7, "a"))
 	first.send("%s", react(7, "b"))
 	first.send("%s", react(7, "c"))

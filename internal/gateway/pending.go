@@ -25,7 +25,7 @@ func (s *socket) ask(f *protocol.Frame, c *envelope.Command, partition int) {
 		}
 		c.Change = asked(f)
 		if c.Change.What == chat.ChangeReaction {
-			if wait := s.g.bounds.React(c.Room); wait > 0 {
+			if wait := s.g.bounds.React(c.Room, s.state.In(c.Room)); wait > 0 {
 				s.crowded(f, wait)
 				return
 			}

@@ -103,7 +103,7 @@ func New(o Options) *Bounds {
 		b.pacer = rate.NewLimiter(rate.Limit(o.PerSecond), o.PerSecond)
 	}
 	b.failures, _ = simplelru.NewLRU[netip.Addr, time.Time](remembered, nil) // only a size below 1 is refused
-	b.rooms.reactions, _ = simplelru.NewLRU[chat.RoomID, time.Time](remembered, nil)
+	b.rooms.reactions, _ = simplelru.NewLRU[reacts, time.Time](remembered, nil)
 	b.connects, _ = simplelru.NewLRU[chat.UserID, time.Time](remembered, nil)
 	b.barred, _ = simplelru.NewLRU[chat.UserID, time.Time](remembered, nil)
 	b.idle, _ = simplelru.NewLRU[chat.UserID, *User](remembered, nil)

@@ -56,6 +56,13 @@ type State struct {
 	unsubscribed []chat.RoomID
 }
 
+// In reports whether the socket is in a room.
+func (s *State) In(id chat.RoomID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.ContainsFunc(s.rooms, func(rm *room) bool { return rm.id == id })
+}
+
 type userShard struct {
 	mu    sync.Mutex
 	users map[chat.UserID]*userEntry
