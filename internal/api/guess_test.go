@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -194,8 +195,13 @@ func TestRightLoginsAtOnce(t *testing.T) {
 	b.auth.gate = make(chan struct{})
 	var wg sync.WaitGroup
 	one, many := make([]int, 20), make([]int, 30)
+	var refusals atomic.Int64
 	for i := range one {
-		wg.Go(func() { one[i] = b.login("1.1.1.1", "ann", "123456").status })
+		wg.Go(func() {
+			if one[i] = b.login("1.1.1.1", "ann", "123456").status; one[i] == 429 {
+				refusals.Add(1)
+			}
+		})
 	}
 	for i := range many {
 		wg.Go(func() { many[i] = b.login("2.2.2.2", fmt.Sprint("user", i), "123456").status })
@@ -203,7 +209,7 @@ func TestRightLoginsAtOnce(t *testing.T) {
 	refused := len(one) - chat.FreeTries - 1
 	testkit.Eventually(t, 10*time.Second, func() (bool, string) {
 		n := b.auth.waiting.Load()
-		return int(n) == len(one)-refused+len(many), fmt.Sprintf("%d hashes wait", n)
+		return int(n) == len(one)-refused+len(many) && int(refusals.Load()) == refused, fmt.Sprintf("%d hashes wait, %d logins are refused", n, refusals.Load())
 	})
 	close(b.auth.gate)
 	wg.Wait()
