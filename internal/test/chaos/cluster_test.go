@@ -23,6 +23,7 @@ const (
 	clusterMinutes    = 6
 	clusterLeastNodes = 20 // faults of nodes, and of the network between them
 	withoutNode       = served
+	clusterRound      = 7 * time.Minute
 )
 
 // newCluster starts the product on a site.
@@ -80,21 +81,33 @@ func newCluster(t *testing.T, o plan) *world {
 	return w
 }
 
-// TestCluster plays faults of nodes and of the network between them, under load, and judges as TestChaos does.
+// TestCluster plays faults of nodes and of the network between them, under load, and judges as TestChaos does: in rounds, each on a site of
+// its own, because all that clients were told is kept in memory until it is judged.
 func TestCluster(t *testing.T) {
 	seed := uint64(fromEnv("CHAOS_SEED", float64(time.Now().Unix())))
 	minutes := fromEnv("CHAOS_MINUTES", clusterMinutes)
 	say("chaos-cluster: SEED=%d MINUTES=%g", seed, minutes)
-	w := newCluster(t, plan{Seed: seed, Clients: int(fromEnv("CHAOS_CLIENTS", 100)), Rooms: 16, Rate: fromEnv("CHAOS_RATE", 150), Numbers: true, Rest: 2 * time.Minute})
-	if minutes < clusterMinutes {
-		w.deck = w.site.brief
+	all, restarts := newResult(), 0
+	var losses []loss
+	end := time.Now().Add(time.Duration(minutes * float64(time.Minute)))
+	for n := uint64(0); n == 0 || time.Until(end) > time.Minute && !t.Failed(); n++ {
+		o := plan{Seed: seed + n*1_000_003, Clients: int(fromEnv("CHAOS_CLIENTS", 100)), Rooms: 16, Rate: fromEnv("CHAOS_RATE", 150), Numbers: true, Rest: 2 * time.Minute}
+		t.Run(fmt.Sprintf("round %d", n+1), func(t *testing.T) {
+			w := newCluster(t, o)
+			if minutes < clusterMinutes {
+				w.deck = w.site.brief
+			}
+			w.settle()
+			if n == 0 {
+				end = time.Now().Add(time.Duration(minutes * float64(time.Minute))) // building and starting doesn't count
+			}
+			w.round(all, min(time.Until(end), clusterRound), false)
+			losses, restarts = append(losses, w.site.losses...), restarts+w.site.restarts
+		})
 	}
-	w.settle()
-	all := newResult()
-	w.round(all, time.Duration(minutes*float64(time.Minute)), false)
 	all.print(seed)
-	w.site.printLosses()
-	fmt.Printf("nodes of RabbitMQ that had to be restarted by hand  %d\n", w.site.restarts)
+	printLosses(losses)
+	fmt.Printf("nodes of RabbitMQ that had to be restarted by hand  %d\n", restarts)
 	if minutes >= clusterMinutes && !t.Failed() && (total(all.faults) < clusterLeastNodes || all.acked < leastAcked) {
 		t.Errorf("harness invalid: %d faults and %d acknowledged messages, wanted %d and %d", total(all.faults), all.acked, clusterLeastNodes, leastAcked)
 	}

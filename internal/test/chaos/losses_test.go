@@ -81,10 +81,10 @@ func (p *prober) ends(since time.Time) (first time.Duration, firstLane, lastLane
 }
 
 // printLosses prints what the losses of nodes cost, by kind.
-func (s *site) printLosses() {
+func printLosses(losses []loss) {
 	kinds := map[string][]loss{}
 	var names []string
-	for _, l := range s.losses {
+	for _, l := range losses {
 		if l.missing != "" {
 			continue
 		}
