@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -41,6 +42,9 @@ func Root() string {
 	return ""
 }
 
+// made counts the hosts of this process: the kernel removes an ended lab's interfaces some time after their namespaces.
+var made atomic.Int64
+
 // New makes a lab with the hosts named, which lasts until the test ends. The test itself has the address ….1 in it.
 func New(t testing.TB, tools Tools, hosts ...string) *Lab {
 	t.Helper()
@@ -56,7 +60,7 @@ func New(t testing.TB, tools Tools, hosts ...string) *Lab {
 	l.must(t, l.tools.IP, "addr", "add", l.net+".1/24", "dev", bridge)
 	l.must(t, l.tools.IP, "link", "set", bridge, "up")
 	for i, name := range hosts {
-		addr, ns, outer := fmt.Sprintf("%s.%d", l.net, 11+i), l.ns(name), fmt.Sprintf("cv%d.%d", os.Getpid(), i)
+		addr, ns, outer := fmt.Sprintf("%s.%d", l.net, 11+i), l.ns(name), fmt.Sprintf("cv%d.%s", os.Getpid(), strconv.FormatInt(made.Add(1), 36))
 		l.must(t, l.tools.IP, "netns", "add", ns)
 		t.Cleanup(func() { _ = l.run(context.Background(), l.tools.IP, "netns", "del", ns) })
 		l.must(t, l.tools.IP, "link", "add", outer, "type", "veth", "peer", "name", "e0", "netns", ns)
