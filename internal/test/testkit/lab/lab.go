@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -42,9 +41,6 @@ func Root() string {
 	return ""
 }
 
-// made counts the hosts of this process: the kernel removes an ended lab's interfaces some time after their namespaces.
-var made atomic.Int64
-
 // New makes a lab with the hosts named, which lasts until the test ends. The test itself has the address ….1 in it.
 func New(t testing.TB, tools Tools, hosts ...string) *Lab {
 	t.Helper()
@@ -59,8 +55,10 @@ func New(t testing.TB, tools Tools, hosts ...string) *Lab {
 	t.Cleanup(func() { _ = l.run(context.Background(), l.tools.IP, "link", "del", bridge) })
 	l.must(t, l.tools.IP, "addr", "add", l.net+".1/24", "dev", bridge)
 	l.must(t, l.tools.IP, "link", "set", bridge, "up")
+	// The kernel removes an ended lab's links some time after their namespaces: those of the next one have other names, of 15 bytes at most.
+	link := "cv" + strconv.FormatInt(int64(os.Getpid()), 36) + "." + strconv.FormatInt(time.Now().UnixMilli()%(36*36*36), 36) + "."
 	for i, name := range hosts {
-		addr, ns, outer := fmt.Sprintf("%s.%d", l.net, 11+i), l.ns(name), fmt.Sprintf("cv%d.%s", os.Getpid(), strconv.FormatInt(made.Add(1), 36))
+		addr, ns, outer := fmt.Sprintf("%s.%d", l.net, 11+i), l.ns(name), link+strconv.Itoa(i)
 		l.must(t, l.tools.IP, "netns", "add", ns)
 		t.Cleanup(func() { _ = l.run(context.Background(), l.tools.IP, "netns", "del", ns) })
 		l.must(t, l.tools.IP, "link", "add", outer, "type", "veth", "peer", "name", "e0", "netns", ns)
