@@ -548,6 +548,10 @@ func TestDrain(t *testing.T) {
 			codes <- s.closed()
 		}()
 	}
+	testkit.Eventually(t, patience, func() (bool, string) {
+		absent := slices.ContainsFunc(gt.sockets.all(), func(s *socket) bool { return !s.present() })
+		return !absent, "a socket isn't present after its login"
+	})
 	begin := time.Now()
 	stopped := make(chan struct{})
 	go func() { gt.stop(); close(stopped) }()
