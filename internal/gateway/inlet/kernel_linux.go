@@ -13,7 +13,7 @@ const (
 	// it a closed connection whose peer is gone stays in the kernel for up to a quarter of an hour.
 	kernelPatience = 30_000
 
-	// unheard is how many bytes may come of a socket that isn't read before the process hears of it: less than its buffer holds.
+	// unheard is how many bytes may arrive on a socket that isn't being read before the process is woken: less than its buffer holds.
 	unheard = 4 << 10
 
 	tcpUserTimeout = 0x12 // package syscall lacks its name

@@ -25,7 +25,7 @@ type Options struct {
 	Timeout  time.Duration   // of a post: the Poster's
 	Parallel int             // posts at once to one endpoint
 	InAll    int             // posts at once
-	Rate     int             // posts in a second; a quarter of it while more happens than could be told: what is committed goes first
+	Rate     int             // posts in a second; a quarter of it while more events occur than it can post: commits go first
 	Poll     time.Duration   // pause between looks at endpoints, and at cursors that are due: by default half of the first wait, at most a second
 	Sweep    time.Duration   // pause between walks
 
@@ -47,7 +47,7 @@ const (
 	wokenMax     = 65_536
 	shownMax     = 4096                  // users who came or went since the last poll; more are not told
 	paceBurst    = 50 * time.Millisecond // what was not posted for so long may be posted at once
-	yield        = 4                     // one part in so many of Rate while more happens than could be told
+	yield        = 4                     // one part in so many of Rate while more events occur than it can post
 	jitter       = 10                    // one part in so many of a wait
 	burdenEvery  = 10 * time.Second
 	balanceEvery = 500 * time.Millisecond
@@ -73,7 +73,7 @@ type Dispatcher struct {
 	busy    int
 	wakes   int // since weighed, each for one event at least
 	weighed time.Time
-	yields  bool           // more happens than could be told
+	yields  bool           // more events occur than can be posted
 	free    time.Time      // from when on the next post may begin
 	poked   bool           // the loop will be woken when that is now
 	turn    chat.WebhookID // whose turn it is for a free slot: the one after it
@@ -412,7 +412,7 @@ func (d *Dispatcher) paced() bool {
 	return true
 }
 
-// balance looks whether more happens than could be told. Then posts get behind in any case: they are made up for when there is less to
+// balance checks whether more events occur than can be posted. Then posts get behind in any case: they are made up for when there is less to
 // commit, instead of taking from it. The lock is held.
 func (d *Dispatcher) balance() {
 	if at := d.o.Now(); d.weighed.IsZero() || at.Sub(d.weighed) >= balanceEvery {

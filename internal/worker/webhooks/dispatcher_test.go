@@ -456,7 +456,7 @@ func TestPace(t *testing.T) {
 	})
 }
 
-// TestPaceGivesWay: while more happens than could be told, a quarter of the posts, and the rest when it is over.
+// TestPaceGivesWay: while more events occur than can be posted, a quarter of the posts, and the rest when it is over.
 func TestPaceGivesWay(t *testing.T) {
 	play(t, func(s *stage) {
 		w := s.hook()

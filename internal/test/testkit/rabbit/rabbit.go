@@ -63,7 +63,7 @@ func (n Node) Queues(ctx context.Context) (qs []Queue, err error) {
 }
 
 // Whole reports whether all nodes run and all quorum queues have all members, by each node's own account; if not, why, and which node isn't
-// there ("" where that can't be told).
+// there ("" where that isn't known).
 func Whole(ctx context.Context, nodes []Node) (ok bool, lost, why string) {
 	for _, n := range nodes {
 		var all []struct {
